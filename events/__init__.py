@@ -1,0 +1,32 @@
+"""The contracts between users, functions and the bus. They depend on pydantic and nothing else."""
+
+from events.commands import IngestTable, SubmitJob
+from events.facts import (
+    BatchEvent,
+    BronzeLanded,
+    GoldPublished,
+    IntervalEmpty,
+    JobAccepted,
+    SilverRefined,
+    StepFailed,
+    TableEvent,
+    WatermarkCommitted,
+)
+from events.request import InvalidRequest, JobRequest, parse_job_request
+
+__all__ = [
+    "BatchEvent",
+    "BronzeLanded",
+    "GoldPublished",
+    "IngestTable",
+    "IntervalEmpty",
+    "InvalidRequest",
+    "JobAccepted",
+    "JobRequest",
+    "SilverRefined",
+    "StepFailed",
+    "SubmitJob",
+    "TableEvent",
+    "WatermarkCommitted",
+    "parse_job_request",
+]

@@ -1,0 +1,26 @@
+"""Commands: imperative, one handler each."""
+
+from typing import Any
+
+from events.model import Message
+from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
+
+
+class SubmitJob(Message):
+    """Asks submit_job to start a run. On the bus its detail is `{"request": <job request>}`, detail-type JobRequested."""
+
+    request: dict[str, Any]
+
+
+class IngestTable(Message):
+    """Asks ingest_table to load one table once, for one run."""
+
+    run_id: str
+    workflow_id: str
+    job_id: str
+    batch_id: str
+    connection: ConnectionReference
+    source: SourceTable
+    bronze: BronzeTarget
+    silver: SilverTarget
+    gold: GoldTarget

@@ -1,0 +1,96 @@
+"""Events: facts in the past tense. Each names the run and the bronze table it is about; the ones about a batch also its identity
+(source key, generation, seq), by which every later step finds the batch's manifest in the watermark table."""
+
+from pydantic import Field
+
+from events.model import Message
+
+
+class JobAccepted(Message):
+    """A run was opened and its tables were queued."""
+
+    run_id: str
+    workflow_id: str
+    job_id: str
+    tables: list[str]
+
+
+class TableEvent(Message):
+    """What all events about one table of a run carry."""
+
+    run_id: str
+    bronze_table: str
+
+
+class BatchEvent(TableEvent):
+    """What all events about one batch carry."""
+
+    source_key: str
+    generation: int
+    seq: int
+
+
+class BronzeLanded(BatchEvent):
+    """A batch is in bronze, whole. Sizes in bytes, counts in rows; cursor values are exact literals."""
+
+    status: str = "success"
+    source_table: str
+    batch_id: str
+    bronze_file_path: str
+    bronze_key: str
+    records: int
+    columns: int
+    file_size_bytes: int
+    cursor_column: str | None = None
+    low: str | None = None
+    watermark_value: str | None = None
+    max_cursor_value: str | None = None
+    promise: str = ""
+    seconds: float = 0.0
+
+
+class IntervalEmpty(BatchEvent):
+    """There was nothing to load: nothing landed, the watermark did not move."""
+
+    source_table: str
+    reason: str
+    watermark_value: str | None = None
+
+
+class WatermarkCommitted(BatchEvent):
+    """The batch's bound is the table's watermark now (both None for a load without cursor)."""
+
+    cursor_column: str | None = None
+    watermark_before: str | None = None
+    watermark_after: str | None = None
+
+
+class SilverRefined(BatchEvent):
+    """The batch is in silver; `version` is the Delta version that holds it."""
+
+    silver_table: str
+    version: int
+    inserted: int
+    updated: int
+    quarantined: int = 0
+    silver_rows: int
+    already_applied: bool = False
+    seconds: float = 0.0
+
+
+class GoldPublished(BatchEvent):
+    """Gold tables that follow from the batch are published; `deferred` names models that wait for an input."""
+
+    gold_tables: dict[str, int] = Field(default_factory=dict, description="gold table -> its rows")
+    deferred: list[str] = Field(default_factory=list)
+    seconds: float = 0.0
+
+
+class StepFailed(TableEvent):
+    """A step gave up on a message, which is now in the dead-letter queue."""
+
+    step: str
+    error: str
+    cause: str
+    remedy: str = ""
+    attempts: int = 1

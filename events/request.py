@@ -1,0 +1,289 @@
+"""The job request: what a user posts, drops as a file or puts on the bus.
+
+The two documents in docs/events.md are accepted as they stand. Field names are the users' (camelCase where they use it).
+Every mistake of a document is named at once, by `parse_job_request`.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator, model_validator
+
+from events.model import Request
+from events.names import DESTINATION, LABEL, split_table_name, strip_layer
+
+Compression = Literal["snappy", "gzip", "zstd", "none"]
+LoadStrategy = Literal["append", "full_refresh", "incremental"]
+MergeStrategy = Literal["merge", "append", "replace"]
+Driver = Literal["auto", "mssql-python", "pymssql"]
+
+
+class InvalidRequest(ValueError):
+    """A request with mistakes; `.mistakes` lists each as {"field", "problem"}."""
+
+    def __init__(self, mistakes: list[dict[str, str]]):
+        super().__init__("; ".join(f"{m['field']}: {m['problem']}" for m in mistakes))
+        self.mistakes = mistakes
+
+
+def _destination(value: str | None, info: ValidationInfo) -> str | None:
+    if value is None:
+        return None
+    layer = {"SilverConfig": "silver", "GoldConfig": "gold", "GoldModel": "gold"}.get(info.config.get("title", ""), "")
+    name = strip_layer(value, layer) if layer else value
+    if not DESTINATION.fullmatch(name):
+        raise ValueError("expected letters, digits, _ and - only (at most 128), not a path")
+    return name
+
+
+class Connection(Request):
+    """How to reach the SQL Server: inline, by a secret's id, or by a saved connection's id."""
+
+    connectionId: str | None = Field(None, description="id of a connection saved by POST /api/connections")
+    host: str | None = None
+    port: int = Field(1433, ge=1, le=65535)
+    database: str | None = None
+    username: str | None = None
+    password: str | None = Field(None, repr=False)
+    secretId: str | None = Field(None, description='Secrets Manager id of {"username", "password"}')
+    trustServerCertificate: bool = Field(False, description="true turns certificate checks off; TLS stays on")
+    driver: Driver = Field("auto", description="extraction driver")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Connection":
+        if self.connectionId:
+            extra = [
+                f for f in ("host", "database", "username", "password", "secretId") if getattr(self, f) is not None
+            ]
+            if extra:
+                raise ValueError(f"connectionId stands alone: remove {', '.join(extra)}")
+            return self
+        missing = [f for f in ("host", "database") if not getattr(self, f)]
+        if not self.secretId:
+            missing += [f for f in ("username", "password") if not getattr(self, f)]
+        elif self.password is not None:
+            raise ValueError("give password or secretId, not both")
+        if missing:
+            raise ValueError(f"missing {', '.join(missing)} (or name a saved connection with connectionId)")
+        if any(c in self.host for c in "\x00;{}\r\n \\/,"):
+            raise ValueError("host: expected a host name or address without spaces, port or instance")
+        return self
+
+
+class BronzeConfig(Request):
+    """Where and how a batch lands as Parquet."""
+
+    tableName: str | None = None
+    storageFormat: Literal["parquet"] = "parquet"
+    loadStrategy: LoadStrategy = "append"
+    auditColumns: bool = True
+    compression: Compression = "snappy"
+
+    _names = field_validator("tableName")(_destination)
+
+
+class SilverConfig(Request):
+    """How bronze is refined; without it silver merges by the source's primary key."""
+
+    model_config = {"title": "SilverConfig"}
+
+    tableName: str | None = None
+    primaryKey: str | list[str] | None = None
+    mergeStrategy: MergeStrategy = "merge"
+
+    _names = field_validator("tableName")(_destination)
+
+    @field_validator("primaryKey")
+    @classmethod
+    def _keys(cls, value: str | list[str] | None) -> str | list[str] | None:
+        keys = [value] if isinstance(value, str) else value or []
+        if value is not None and (not keys or not all(keys) or len(set(keys)) != len(keys)):
+            raise ValueError("expected one column name or a list of different column names")
+        return value
+
+
+class GoldModel(Request):
+    """One gold table as a SELECT over silver and gold tables (DuckDB's SQL)."""
+
+    model_config = {"title": "GoldModel"}
+
+    tableName: str
+    sql: str = Field(min_length=1)
+
+    _names = field_validator("tableName")(_destination)
+
+
+class GoldConfig(Request):
+    """What is published; without it gold is a published copy of silver."""
+
+    model_config = {"title": "GoldConfig"}
+
+    tableName: str | None = None
+    buildStrategy: Literal["full"] = "full"
+    sql: str | None = Field(None, min_length=1, description="a SELECT that makes tableName, in place of the copy")
+    models: list[GoldModel] = Field(
+        default_factory=list, description="further gold tables, built when an input changes"
+    )
+
+    _names = field_validator("tableName")(_destination)
+
+
+class DestinationConfig(Request):
+    """The three layers' settings; each has working defaults."""
+
+    bronzeConfig: BronzeConfig = BronzeConfig()
+    silverConfig: SilverConfig | None = None
+    goldConfig: GoldConfig | None = None
+
+
+class TableConfig(Request):
+    """One table (or query) to load."""
+
+    tableName: str | None = None
+    query: str | None = Field(None, min_length=1, description="a SELECT in place of a table; needs a destination name")
+    isIncremental: bool = False
+    deltaColumn: str | None = None
+    lastWatermark: str | int | None = Field(None, description="inclusive seed of the first run only")
+    nullCursor: Literal["include", "exclude", "fail"] = "include"
+    cursorClock: Literal["unknown", "utc", "local"] = Field("unknown", description="clock that stamps the delta column")
+    allowEmptyRefresh: bool = Field(False, description="a full_refresh that reads no rows may empty the table")
+    destination_config: DestinationConfig | None = None
+
+    @field_validator("tableName")
+    @classmethod
+    def _table(cls, value: str | None) -> str | None:
+        if value is not None:
+            split_table_name(value)
+        return value
+
+    @model_validator(mode="after")
+    def _incremental(self) -> "TableConfig":
+        if self.isIncremental and not self.deltaColumn:
+            raise ValueError("isIncremental needs deltaColumn: the column whose values grow with every change")
+        if self.lastWatermark is not None and not self.deltaColumn:
+            raise ValueError("lastWatermark needs deltaColumn")
+        if self.query and self.tableName:
+            raise ValueError("give tableName or query, not both")
+        return self
+
+
+def _entry_kind(value: Any) -> str:
+    return "(pattern)" if isinstance(value, str) else "(table)"
+
+
+TableEntry = Annotated[
+    Annotated[TableConfig, Tag("(table)")] | Annotated[str, Tag("(pattern)")], Discriminator(_entry_kind)
+]
+
+
+class DatabaseConfig(TableConfig):
+    """One table, a query, or `tables`: a list of table settings and patterns such as "dbo.*"."""
+
+    tables: list[TableEntry] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "DatabaseConfig":
+        forms = [f for f in ("tableName", "query", "tables") if getattr(self, f) is not None]
+        if len(forms) != 1:
+            raise ValueError(
+                "expected exactly one of tableName, query, tables" + (f"; got {', '.join(forms)}" if forms else "")
+            )
+        for n, entry in enumerate(self.tables or []):
+            if isinstance(entry, str):
+                split_table_name(entry)
+            elif entry.tableName is None and entry.query is None:
+                raise ValueError(f"tables.{n}: expected tableName or query")
+        return self
+
+
+class SourceConfig(Request):
+    """The source system and what to read from it."""
+
+    type: Literal["sql-server"]
+    connection: Connection
+    databaseConfig: DatabaseConfig
+
+
+class JobRequest(Request):
+    """A job request as users write it."""
+
+    workflow_id: Annotated[str, Field(min_length=1, max_length=200)]
+    job_id: Annotated[str, Field(min_length=1, max_length=200)]
+    workflow_name: str | None = None
+    job_name: str | None = None
+    source_type: Literal["database"]
+    source_config: SourceConfig
+    destination_config: DestinationConfig = DestinationConfig()
+    batch_id: str | None = None
+
+    @field_validator("source_type", mode="before")
+    @classmethod
+    def _source_type(cls, value: Any) -> Any:
+        if value == "file":
+            raise ValueError('source_type "file" is not supported yet: expected "database"')
+        return value
+
+    @field_validator("batch_id")
+    @classmethod
+    def _label(cls, value: str | None) -> str | None:
+        if value is not None and (not LABEL.fullmatch(value) or ".." in value):
+            raise ValueError("expected letters, digits and . _ = + - only (at most 200), not a path")
+        return value
+
+    @model_validator(mode="after")
+    def _strategies(self) -> "JobRequest":
+        config = self.source_config.databaseConfig
+        entries = [(f"tables.{n}", e) for n, e in enumerate(config.tables or []) if isinstance(e, TableConfig)]
+        for where, entry in [("databaseConfig", config), *entries]:
+            bronze = (entry.destination_config or self.destination_config).bronzeConfig
+            if bronze.loadStrategy == "incremental" and not entry.isIncremental and not config.tables:
+                raise ValueError(f"{where}: loadStrategy incremental needs isIncremental true and a deltaColumn")
+            if bronze.loadStrategy == "full_refresh" and entry.isIncremental:
+                raise ValueError(f"{where}: loadStrategy full_refresh contradicts isIncremental")
+        if config.query and not self.destination_config.bronzeConfig.tableName and not config.destination_config:
+            raise ValueError("a query needs destination_config.bronzeConfig.tableName: it has no table name of its own")
+        fixed = [
+            n
+            for n in ("bronzeConfig", "silverConfig", "goldConfig")
+            if getattr(getattr(self.destination_config, n), "tableName", None)
+        ]
+        if config.tables and fixed:
+            raise ValueError(f"with tables, {', '.join(fixed)}.tableName would be shared by all: name it in each entry")
+        return self
+
+
+def parse_job_request(document: str | bytes | dict[str, Any], workflow_id: str | None = None) -> JobRequest:
+    """Reads a job request; `workflow_id` (from the route) fills the field in, or must agree with it.
+
+    Raises InvalidRequest with every mistake: the field's path and what was expected. No value is repeated in it, since a
+    value may be a password.
+    """
+    if not isinstance(document, dict):
+        document = _load_json(document)
+    if workflow_id is not None and document.setdefault("workflow_id", workflow_id) != workflow_id:
+        raise InvalidRequest([{"field": "workflow_id", "problem": "differs from the workflow in the address"}])
+    try:
+        return JobRequest.model_validate(document)
+    except ValidationError as error:
+        raise InvalidRequest([_mistake(e) for e in error.errors(include_url=False, include_input=False)]) from None
+
+
+def _load_json(document: str | bytes) -> dict[str, Any]:
+    try:
+        loaded = json.loads(document)
+    except ValueError as error:
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise InvalidRequest([{"field": "(document)", "problem": f"expected JSON{where}"}]) from None
+    if not isinstance(loaded, dict):
+        raise InvalidRequest([{"field": "(document)", "problem": "expected a JSON object"}])
+    return loaded
+
+
+def _mistake(error: dict[str, Any]) -> dict[str, str]:
+    path = [str(part) for part in error["loc"] if part not in ("(table)", "(pattern)", "str", "list[str]")]
+    problem = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        problem = "unknown field"
+    elif error["type"] == "missing":
+        problem = "missing; it is required"
+    return {"field": ".".join(path) or "(document)", "problem": problem}

@@ -1,0 +1,64 @@
+"""Resolved parts that commands carry: no default is left to guess, no password is inside."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from events.model import Message
+from events.request import Compression, Driver, LoadStrategy, MergeStrategy
+
+
+class ConnectionReference(Message):
+    """A reachable source without its password: that stays in the secret store."""
+
+    host: str
+    port: int = 1433
+    database: str
+    secret_id: str
+    secret_version: str | None = None
+    trust_server_certificate: bool = False
+    driver: Driver = "auto"
+
+
+class SourceTable(Message):
+    """What to read: a table as the user wrote it, or a query."""
+
+    table_name: str | None = None
+    query: str | None = None
+    is_incremental: bool = False
+    delta_column: str | None = None
+    last_watermark: str | None = None
+    null_cursor: Literal["include", "exclude", "fail"] = "include"
+    cursor_clock: Literal["unknown", "utc", "local"] = "unknown"
+    allow_empty_refresh: bool = False
+
+
+class BronzeTarget(Message):
+    """Bronze table and file settings."""
+
+    table: str
+    load_strategy: LoadStrategy = "append"
+    audit_columns: bool = True
+    compression: Compression = "snappy"
+
+
+class SilverTarget(Message):
+    """Silver table (without its layer) and how to refine into it; an empty key means the source's primary key."""
+
+    table: str
+    primary_key: list[str] = Field(default_factory=list)
+    strategy: MergeStrategy = "merge"
+
+
+class GoldModelTarget(Message):
+    """A gold table made by a SELECT."""
+
+    table: str
+    sql: str
+
+
+class GoldTarget(Message):
+    """The gold table that is a copy of silver (None when a model takes its place) and the models to rebuild."""
+
+    table: str | None = None
+    models: list[GoldModelTarget] = Field(default_factory=list)

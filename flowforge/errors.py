@@ -1,0 +1,94 @@
+"""The error tree: what a caller does next decides the class, not where the error arose.
+
+    FlowForgeError
+    ├── Retriable            the same message may succeed later: it goes back to its queue
+    │   ├── SourceUnavailable    host unreachable, connection lost, deadlock victim, timeout
+    │   ├── StoreUnavailable     an AWS call failed or was throttled
+    │   └── TruncatedRead        the source sent fewer rows than it said
+    ├── Fatal                the same message can never succeed: dead-letter queue, StepFailed
+    │   ├── LoginRefused         wrong user, password or database
+    │   ├── UnknownTable         no such table, or no permission to see it
+    │   ├── UnknownColumn        no such column
+    │   ├── UnsupportedSource    a type, cursor or table that cannot be loaded safely
+    │   ├── QueryRefused         the source refused the SQL itself
+    │   ├── ConflictingTarget    two sources for one silver table, two batches for one object
+    │   ├── SourceChanged        the source is not the one that the watermark belongs to
+    │   ├── RefineRefused        a batch that silver or gold cannot take
+    │   └── NotFound             no such run, watermark, connection or secret
+    └── Wait                 somebody else holds the table: ask again after `.seconds`
+
+Every message names the table or host, the column where there is one, and `.remedy` says what to do. Messages never hold a
+password or a cell's value.
+"""
+
+
+class FlowForgeError(Exception):
+    """Base of all errors that FlowForge raises on purpose; `remedy` is one sentence for the user."""
+
+    def __init__(self, message: str, remedy: str = ""):
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class Retriable(FlowForgeError):
+    """The same message may succeed later."""
+
+
+class SourceUnavailable(Retriable):
+    """The SQL Server cannot be reached or dropped the connection."""
+
+
+class StoreUnavailable(Retriable):
+    """An AWS service did not do what was asked; asking again may help."""
+
+
+class TruncatedRead(Retriable):
+    """Fewer rows arrived than the server says it sent."""
+
+
+class Fatal(FlowForgeError):
+    """The same message can never succeed."""
+
+
+class LoginRefused(Fatal):
+    """The server refused the user, the password or the database (18456, 4060)."""
+
+
+class UnknownTable(Fatal):
+    """The table does not exist or the login may not see it."""
+
+
+class UnknownColumn(Fatal):
+    """The table has no such column."""
+
+
+class UnsupportedSource(Fatal):
+    """A type, cursor or table that cannot be loaded without risk."""
+
+
+class QueryRefused(Fatal):
+    """The server refused the SQL text."""
+
+
+class ConflictingTarget(Fatal):
+    """A destination already belongs to something else."""
+
+
+class SourceChanged(Fatal):
+    """The source is not the one its watermark was taken from (restored, recreated, retyped)."""
+
+
+class RefineRefused(Fatal):
+    """A batch that silver or gold cannot take as it is."""
+
+
+class NotFound(Fatal):
+    """No such run, watermark, connection or secret."""
+
+
+class Wait(FlowForgeError):
+    """Another batch of the table is under way; ask again after `seconds`."""
+
+    def __init__(self, message: str, seconds: int):
+        super().__init__(message)
+        self.seconds = seconds

@@ -1,0 +1,38 @@
+"""What the environment tells a function, validated once.
+
+The names are those that `template.yaml` sets; credentials and endpoints are boto's own variables and not repeated here.
+"""
+
+import os
+from functools import lru_cache
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Settings from environment variables `FLOWFORGE_<FIELD>`; missing ones have the default or raise where used."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bucket: str = "flowforge-data"
+    bus: str = ""
+    watermarks_table: str = ""
+    runs_table: str = ""
+    connections_table: str = ""
+    ingest_queue_url: str = ""
+    dead_letter_queue_url: str = ""
+    secret_prefix: str = "flowforge/"
+    max_attempts: int = Field(3, ge=1, description="deliveries of one message before its step is given up")
+    source_ca_file: str | None = Field(None, description="PEM bundle that signs the SQL Server's certificate")
+    driver: str = Field("auto", description="extraction driver: auto, mssql-python or pymssql")
+    login_timeout_seconds: int = 10
+    cursor_lag_seconds: int = Field(300, description="distance kept from now where open transactions are not visible")
+    guard_seconds: float = Field(1.0, ge=1.0, description="distance kept from now in any case")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process."""
+    prefix = "FLOWFORGE_"
+    found = {k.removeprefix(prefix).lower(): v for k, v in os.environ.items() if k.startswith(prefix) and v != ""}
+    return Settings.model_validate({k: v for k, v in found.items() if k in Settings.model_fields})

@@ -1,0 +1,1 @@
+"""What FlowForge remembers: watermarks and batches, runs, connections (DynamoDB)."""

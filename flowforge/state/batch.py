@@ -1,0 +1,95 @@
+"""The batch: one interval of one table, from claim to gold.
+
+A batch is identified by (source key, generation, seq). The record below is what the watermark table keeps about it: all that a
+later attempt needs to finish the same batch, and all that silver needs to apply it, so that nobody ever lists a bucket.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from events.commands import IngestTable
+
+State = Literal["claimed", "landed", "committed", "refined", "empty", "voided"]
+
+
+class Interval(BaseModel):
+    """`low <= cursor < high`, as literals exactly as the server prints them at the column's own scale; None is open.
+
+    `column` None is a full load. `nulls` tells whether rows with a NULL cursor are read too. `promise` says, in a sentence
+    for the run, what the interval guarantees.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    column: str | None = None
+    sql_type: str | None = None
+    low: str | None = None
+    high: str | None = None
+    nulls: bool = True
+    promise: str = ""
+
+
+class BronzeObject(BaseModel):
+    """One landed object; silver reads it with If-Match on the ETag."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    etag: str
+    rows: int
+    bytes: int
+
+
+class SourceColumn(BaseModel):
+    """A source column as the catalog describes it: `sql_type` is the full declaration, e.g. decimal(15,2), nvarchar(50)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sql_type: str
+    nullable: bool = True
+
+
+class Manifest(BaseModel):
+    """What a landed batch consists of. `columns` are the source's (without audit columns), `primary_key` the source's key."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bucket: str
+    objects: list[BronzeObject]
+    rows: int
+    bytes: int
+    columns: list[SourceColumn]
+    primary_key: list[str] = Field(default_factory=list)
+    audit_columns: bool = True
+    max_cursor_value: str | None = None
+
+
+class Batch(BaseModel):
+    """The record of one batch. `token` fences off earlier attempts; `lease_until` is in epoch seconds."""
+
+    source_key: str
+    generation: int
+    seq: int
+    state: State
+    token: str
+    lease_until: float
+    label: str
+    interval: Interval
+    command: IngestTable
+    identity: dict[str, Any] = Field(default_factory=dict)
+    manifest: Manifest | None = None
+    watermark_before: str | None = None
+    refined: bool = False
+    published: bool = False
+
+    @property
+    def name(self) -> str:
+        """Readable identity for logs and errors."""
+        return f"{self.source_key} generation {self.generation} batch {self.seq}"
+
+    @property
+    def application_id(self) -> str:
+        """Identity of the batch in a Delta application transaction."""
+        return f"flowforge/{self.source_key}/{self.generation}/{self.seq}"
