@@ -1,0 +1,1 @@
+"""AWS adapters: bus, queues, secrets, key-value items. Endpoints and credentials are boto's own environment variables."""

@@ -1,0 +1,1 @@
+"""From a job request to one command per table."""

@@ -1,0 +1,79 @@
+"""Accepts a job request: opens the run, hides the password, queues one message per table.
+
+A run's id follows from its delivery, so a redelivered request finds its run and queues the same tables again, which ingest
+recognises; nothing is loaded twice. The run exists before anybody is told of it.
+"""
+
+import asyncio
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from events.facts import JobAccepted
+from events.request import InvalidRequest, JobRequest, parse_job_request
+from events.targets import ConnectionReference
+from flowforge.cloud.bus import announce
+from flowforge.errors import FlowForgeError
+from flowforge.jobs.fanout import send_commands
+from flowforge.jobs.plan import plan_tables
+from flowforge.settings import settings
+from flowforge.state import runs
+from flowforge.state.connections import to_reference
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The answer to a request that was taken."""
+
+    run_id: str
+    request: JobRequest
+    connection: ConnectionReference
+    batch_id: str
+    tables: list[str]
+
+
+def new_run_id() -> str:
+    """A run id for one HTTP call; sorts by time."""
+    return f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid.uuid4().hex[:10]}"
+
+
+def run_id_of_delivery(*identity: str) -> str:
+    """The run id of a delivery that may come again: a bus event, an object's version."""
+    return "run_" + hashlib.sha256("\n".join(identity).encode()).hexdigest()[:24]
+
+
+def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = None) -> Accepted:
+    """Takes a job request. Raises InvalidRequest with every mistake, or what stops the run from being planned; a run that
+    came by a file or the bus is then kept as rejected, since its sender reads no answer."""
+    try:
+        request = parse_job_request(document, workflow_id)
+        batch_id = request.batch_id or f"batch_{datetime.now(UTC):%Y%m%d_%H%M%S}_{run_id[-6:]}"
+        connection = to_reference(request.source_config.connection)
+        commands = plan_tables(request, run_id, batch_id, connection, lambda pattern: _expand(connection, pattern))
+    except (InvalidRequest, FlowForgeError) as error:
+        if trigger != "http" and (isinstance(error, InvalidRequest) or not hasattr(error, "seconds")):
+            runs.reject(run_id, trigger, _mistakes(error))
+        raise
+    tables = [(c.bronze.table, c.source.table_name or "query") for c in commands]
+    runs.open_run(run_id, request.workflow_id, request.job_id, batch_id, trigger, tables)
+    asyncio.run(send_commands(settings().ingest_queue_url, commands))
+    names = [bronze for bronze, _ in tables]
+    announce(JobAccepted(run_id=run_id, workflow_id=request.workflow_id, job_id=request.job_id, tables=names[:1000]))
+    return Accepted(run_id, request, connection, batch_id, names)
+
+
+def _expand(connection: ConnectionReference, pattern: str) -> list[str]:
+    from flowforge.source.catalog import expand_pattern
+    from flowforge.source.connection import connect, read_credentials
+
+    with connect(connection, read_credentials(connection)) as source:
+        return expand_pattern(source, pattern)
+
+
+def _mistakes(error: Exception) -> list[dict[str, str]]:
+    if isinstance(error, InvalidRequest):
+        return error.mistakes
+    remedy = getattr(error, "remedy", "")
+    return [{"field": "(run)", "problem": f"{error} {remedy}".strip()}]

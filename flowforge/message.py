@@ -1,0 +1,149 @@
+"""Messages from queues: each is handled alone, retried, waited for, or given up with its reason on the run.
+
+What a handler's outcome does to its message:
+
+    returns           the message is deleted
+    Wait              a copy is sent with a delay and the message is deleted: waiting does not use up its deliveries
+    Fatal             StepFailed is announced, a copy with the reason goes to the dead-letter queue, the message is deleted
+    any other error   the message comes back after a backoff, up to FLOWFORGE_MAX_ATTEMPTS deliveries, then as Fatal
+
+A message that came more often than that without a verdict has killed its workers: it is given up before it is handled. The
+queue's own redrive policy stands behind all this, for a function that cannot even start.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import BotoCoreError, ClientError
+
+from events.facts import StepFailed
+from flowforge.cloud.bus import announce
+from flowforge.cloud.clients import client, unavailable
+from flowforge.errors import Fatal, FlowForgeError, Wait
+from flowforge.settings import settings
+
+logger = Logger()
+metrics = Metrics()
+BACKOFF_SECONDS = (2, 10, 30, 60)
+
+Handle = Callable[[dict[str, Any], Any], None]
+GiveUp = Callable[[dict[str, Any]], None]
+
+
+def process_messages(
+    event: dict[str, Any], context: Any, step: str, handle: Handle, on_give_up: GiveUp | None = None
+) -> dict[str, Any]:
+    """Handles each message of an SQS event; returns the partial failures that SQS is to deliver again.
+
+    `handle` gets (body, context): the message's JSON, or the detail of the bus event inside it. `on_give_up` is called with the
+    body of a message that is given up, before it goes to the dead-letter queue.
+    """
+
+    def each(record: SQSRecord) -> None:
+        Delivery(record, step, on_give_up).run(handle, context)
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    answer = process_partial_response(event, each, processor, context)
+    metrics.flush_metrics()
+    return dict(answer)
+
+
+def body_of(text: str) -> dict[str, Any]:
+    """The message inside: an EventBridge envelope's detail, or the body itself."""
+    body = json.loads(text)
+    return body["detail"] if isinstance(body, dict) and "detail-type" in body and "detail" in body else body
+
+
+class Delivery:
+    """One delivery of one message."""
+
+    def __init__(self, record: SQSRecord, step: str, on_give_up: GiveUp | None):
+        self.record, self.step, self.on_give_up = record, step, on_give_up
+        self.attempts = int(record.attributes.approximate_receive_count)
+
+    def run(self, handle: Handle, context: Any) -> None:
+        """Handles the message and settles it; raises when it is to be delivered again."""
+        try:
+            body = body_of(self.record.body)
+        except ValueError as error:
+            return self.give_up({}, Fatal(f"the message is not JSON: {error}", "Send what docs/events.md shows."))
+        logger.append_keys(step=self.step, run_id=body.get("run_id"), table=_table(body), attempt=self.attempts)
+        if self.attempts > settings().max_attempts:
+            died = Fatal(
+                f"the worker died or ran out of time {self.attempts - 1} times",
+                "Look at the function's log for this run, then replay the message from the dead-letter queue.",
+            )
+            return self.give_up(body, died)
+        try:
+            handle(body, context)
+        except Wait as wait:
+            logger.info("waiting", reason=str(wait), seconds=wait.seconds)
+            self.send_again(wait.seconds)
+        except Fatal as error:
+            self.give_up(body, error)
+        except Exception as error:
+            self.retry(body, error)
+        return None
+
+    def send_again(self, seconds: int) -> None:
+        """Puts a copy of the message behind the others, before this delivery is deleted."""
+        self._send(os.environ["FLOWFORGE_QUEUE_URL"], DelaySeconds=seconds)
+
+    def retry(self, body: dict[str, Any], error: Exception) -> None:
+        """Lets the message come back soon, or gives it up after its last attempt."""
+        logger.warning("attempt failed", error=type(error).__name__, cause=str(error), exc_info=not _ours(error))
+        if self.attempts >= settings().max_attempts:
+            return self.give_up(body, error)
+        seconds = BACKOFF_SECONDS[min(self.attempts, len(BACKOFF_SECONDS)) - 1]
+        try:
+            client("sqs").change_message_visibility(
+                QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"],
+                ReceiptHandle=self.record.receipt_handle,
+                VisibilityTimeout=seconds,
+            )
+        except (ClientError, BotoCoreError):
+            logger.warning("the message keeps its queue's visibility timeout")
+        raise error
+
+    def give_up(self, body: dict[str, Any], error: Exception) -> None:
+        """Records the failure on the run and keeps the message with its reason, for a replay."""
+        logger.error("step failed", error=type(error).__name__, cause=str(error), exc_info=not _ours(error))
+        metrics.add_metric(name="StepFailures", unit=MetricUnit.Count, value=1)
+        if self.on_give_up and body:
+            self.on_give_up(body)
+        if body.get("run_id"):
+            announce(
+                StepFailed(
+                    run_id=body["run_id"],
+                    bronze_table=_table(body) or "",
+                    step=self.step,
+                    error=type(error).__name__,
+                    cause=str(error) if _ours(error) else f"unexpected {type(error).__name__}; the log has its trace",
+                    remedy=getattr(error, "remedy", "") or "Replay the message once the cause is gone.",
+                    attempts=self.attempts,
+                )
+            )
+        reason = {"DataType": "String", "StringValue": f"{type(error).__name__}: {error}"[:900]}
+        attributes = {"step": {"DataType": "String", "StringValue": self.step}, "reason": reason}
+        self._send(os.environ["FLOWFORGE_DEAD_LETTER_QUEUE_URL"], MessageAttributes=attributes)
+
+    def _send(self, url: str, **options: Any) -> None:
+        try:
+            client("sqs").send_message(QueueUrl=url, MessageBody=self.record.body, **options)
+        except (ClientError, BotoCoreError) as error:
+            raise unavailable("SQS", error) from error
+
+
+def _table(body: dict[str, Any]) -> str | None:
+    bronze = body.get("bronze")
+    return body.get("bronze_table") or (bronze.get("table") if isinstance(bronze, dict) else None)
+
+
+def _ours(error: Exception) -> bool:
+    return isinstance(error, FlowForgeError)

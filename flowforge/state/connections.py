@@ -1,0 +1,117 @@
+"""Connections: saved ones by id, inline ones turned into a reference. The password lives in the secret store only."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+
+from events.model import Request
+from events.request import Connection, Driver, InvalidRequest
+from events.targets import ConnectionReference
+from flowforge.cloud import items, secrets
+from flowforge.errors import NotFound
+from flowforge.settings import settings
+
+
+class SavedConnection(Request):
+    """What a user sends to save a connection."""
+
+    id: str
+    host: str = Field(min_length=1)
+    port: int = Field(1433, ge=1, le=65535)
+    database: str = Field(min_length=1)
+    username: str = Field(min_length=1)
+    password: str = Field(min_length=1, repr=False)
+    trustServerCertificate: bool = False
+    driver: Driver = "auto"
+
+    @field_validator("id")
+    @classmethod
+    def _plain_id(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
+            raise ValueError("expected letters, digits, _ . and - (at most 64)")
+        return value
+
+
+def save(document: dict[str, Any]) -> dict[str, Any]:
+    """Saves a connection and its login; returns what may be shown of it. Raises InvalidRequest with every mistake."""
+    try:
+        saved = SavedConnection.model_validate(document)
+        Connection(**saved.model_dump(exclude={"id"}))
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        mistakes = [{"field": ".".join(map(str, e["loc"])) or "(body)", "problem": e["msg"]} for e in details]
+        raise InvalidRequest(mistakes) from None
+    secret_id, version = secrets.store_login(_secret_id(saved.id), saved.username, saved.password)
+    item = {
+        "pk": saved.id,
+        **saved.model_dump(exclude={"id", "password"}),
+        "secret_id": secret_id,
+        "secret_version": version,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    items.put(settings().connections_table, item)
+    return _shown(item)
+
+
+def list_saved() -> list[dict[str, Any]]:
+    """All saved connections, by id, without their secrets."""
+    return sorted(map(_shown, items.scan(settings().connections_table)), key=lambda shown: shown["id"])
+
+
+def remove(connection_id: str) -> None:
+    """Removes a connection and its secret; raises NotFound when there is none of that id."""
+    _read(connection_id)
+    secrets.delete_login(_secret_id(connection_id))
+    items.delete(settings().connections_table, {"pk": connection_id})
+
+
+def saved_reference(connection_id: str) -> ConnectionReference:
+    """The reference of a saved connection."""
+    item = _read(connection_id)
+    return ConnectionReference(
+        host=item["host"],
+        port=item["port"],
+        database=item["database"],
+        secret_id=item["secret_id"],
+        trust_server_certificate=item["trustServerCertificate"],
+        driver=item["driver"],
+    )
+
+
+def to_reference(connection: Connection) -> ConnectionReference:
+    """The reference of a connection in a request; an inline password goes into the secret store."""
+    if connection.connectionId:
+        return saved_reference(connection.connectionId)
+    secret_id, version = connection.secretId, None
+    if secret_id is None:
+        where = secrets.inline_secret_id(connection.host, connection.port, connection.database, connection.username)
+        secret_id, version = secrets.store_login(where, connection.username, connection.password)
+    return ConnectionReference(
+        host=connection.host,
+        port=connection.port,
+        database=connection.database,
+        secret_id=secret_id,
+        secret_version=version,
+        trust_server_certificate=connection.trustServerCertificate,
+        driver=connection.driver,
+    )
+
+
+def _secret_id(connection_id: str) -> str:
+    return f"{settings().secret_prefix}connections/{connection_id}"
+
+
+def _read(connection_id: str) -> items.Item:
+    item = items.get(settings().connections_table, {"pk": connection_id})
+    if not item:
+        raise NotFound(
+            f"no saved connection {connection_id!r}", "Save it by POST /api/connections, or list them there."
+        )
+    return item
+
+
+def _shown(item: items.Item) -> dict[str, Any]:
+    fields = ("host", "port", "database", "username", "trustServerCertificate", "driver", "created_at")
+    return {"id": item["pk"], **{field: item.get(field) for field in fields}}

@@ -1,0 +1,150 @@
+"""Run history: one item for the run, one for each table that something happened to.
+
+Every event sets attributes of its own, so events may come twice and in any order; a table's status is derived when it is read.
+A step that succeeds later (a replay) outweighs its earlier failure, never the other way round.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+
+from events import facts
+from flowforge.cloud import items
+from flowforge.errors import NotFound
+from flowforge.settings import settings
+
+NAMES_PER_ITEM = 1_000  # an item holds at most 400 KB
+TERMINAL = ("published", "empty", "failed")
+STEPS = ("ingest", "watermark", "silver", "gold")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def open_run(
+    run_id: str, workflow_id: str, job_id: str, batch_id: str, trigger: str, tables: list[tuple[str, str]]
+) -> None:
+    """Opens a run with its (bronze table, source table) pairs; a run that is open already stays as it is."""
+    for start in range(0, len(tables), NAMES_PER_ITEM):
+        names = json.dumps(tables[start : start + NAMES_PER_ITEM])
+        part = {"pk": run_id, "sk": f"NAMES#{start:08d}", "names": names}
+        items.put(settings().runs_table, part, "attribute_not_exists(pk)")
+    run = {"workflow_id": workflow_id, "job_id": job_id, "batch_id": batch_id, "trigger": trigger, "status": "accepted"}
+    _put_run(run_id, run)
+
+
+def reject(run_id: str, trigger: str, mistakes: list[dict[str, str]]) -> None:
+    """Keeps a request that could not be taken, with its mistakes."""
+    _put_run(
+        run_id, {"trigger": trigger, "status": "rejected", "mistakes": json.dumps(mistakes), "finished_at": _now()}
+    )
+
+
+def _put_run(run_id: str, fields: dict[str, Any]) -> None:
+    item = {"pk": run_id, "sk": "RUN", "kind": "run", "accepted_at": _now(), **fields}
+    items.put(settings().runs_table, item, "attribute_not_exists(pk)")
+
+
+def record(fact: facts.TableEvent) -> None:
+    """Writes down what an event says about its table."""
+    step = {
+        facts.BronzeLanded: "ingest",
+        facts.IntervalEmpty: "empty",
+        facts.WatermarkCommitted: "watermark",
+        facts.SilverRefined: "silver",
+        facts.GoldPublished: "gold",
+    }.get(type(fact))
+    if isinstance(fact, facts.StepFailed):
+        detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": _now()}
+        step, text = f"failed_{fact.step}", json.dumps(detail)
+    else:
+        text = json.dumps(json.loads(fact.model_dump_json()) | {"at": _now()})
+    key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
+    condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
+    items.update(settings().runs_table, key, "SET #step = :text", {":text": text}, condition, step=step)
+
+
+def read_run(run_id: str) -> dict[str, Any]:
+    """A run with the status of each of its tables; raises NotFound."""
+    found = {item["sk"]: item for item in items.query(settings().runs_table, "pk = :pk", {":pk": run_id})}
+    if "RUN" not in found:
+        raise NotFound(f"no run {run_id!r}", "List the runs by GET /api/runs.")
+    names = [pair for sk in sorted(found) if sk.startswith("NAMES#") for pair in json.loads(found[sk]["names"])]
+    tables = [table_status(bronze, source, found.get(f"TABLE#{bronze}", {})) for bronze, source in names]
+    run = found["RUN"]
+    shown = {k: run.get(k) for k in ("workflow_id", "job_id", "batch_id", "trigger", "accepted_at", "finished_at")}
+    mistakes = json.loads(run["mistakes"]) if "mistakes" in run else []
+    status = "rejected" if run["status"] == "rejected" else run_status(tables)
+    if status in ("succeeded", "failed"):
+        shown["finished_at"] = max((t["finished_at"] for t in tables if t["finished_at"]), default=None)
+    return {"run_id": run_id, **shown, "status": status, "mistakes": mistakes, "tables": tables}
+
+
+def recent_runs(limit: int, workflow_id: str | None = None) -> list[dict[str, Any]]:
+    """The newest runs, newest first, each with its tables' statuses."""
+    options = {"IndexName": "recent-runs", "ScanIndexForward": False, "ExpressionAttributeNames": {"#kind": "kind"}}
+    found: Iterable[items.Item] = items.query(settings().runs_table, "#kind = :run", {":run": "run"}, **options)
+    runs = []
+    for item in found:
+        if workflow_id and item.get("workflow_id") != workflow_id:
+            continue
+        run = read_run(item["pk"])
+        run["tables"] = [{"table": t["table"], "status": t["status"]} for t in run["tables"]]
+        runs.append(run)
+        if len(runs) >= limit:
+            break
+    return runs
+
+
+def run_status(tables: list[dict[str, Any]]) -> str:
+    """A run has succeeded when every table is published or empty; one that failed shows once all have come to an end."""
+    statuses = {table["status"] for table in tables}
+    if not statuses <= set(TERMINAL):
+        return "accepted" if statuses == {"queued"} else "running"
+    return "failed" if "failed" in statuses else "succeeded"
+
+
+def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
+    """What is known of one table of a run, from the events that arrived."""
+    known = {k: json.loads(v) for k, v in item.items() if k not in ("pk", "sk")}
+    landed, empty, committed = known.get("ingest", {}), known.get("empty", {}), known.get("watermark", {})
+    refined, published = known.get("silver", {}), known.get("gold", {})
+    error = next((known[f"failed_{s}"] for s in STEPS if f"failed_{s}" in known and s not in known), None)
+    status, finished = _status(known, error)
+    return {
+        "table": bronze,
+        "source_table": landed.get("source_table") or empty.get("source_table") or source,
+        "status": status,
+        "records": landed.get("records", 0 if empty else None),
+        **{
+            k: landed.get(k)
+            for k in ("columns", "bronze_key", "bronze_file_path", "file_size_bytes", "cursor_column", "promise")
+        },
+        "watermark_before": committed.get("watermark_before") or empty.get("watermark_value"),
+        "watermark_after": committed.get("watermark_after") or empty.get("watermark_value"),
+        "watermark_committed": bool(committed),
+        **{k: refined.get(k) for k in ("silver_table", "silver_rows", "inserted", "updated", "quarantined")},
+        "gold_tables": published.get("gold_tables"),
+        "deferred": published.get("deferred", []),
+        "reason": empty.get("reason"),
+        "seconds": {
+            "ingest": landed.get("seconds"),
+            "silver": refined.get("seconds"),
+            "gold": published.get("seconds"),
+        },
+        "finished_at": finished,
+        "error": error and {k: error[k] for k in ("step", "error", "cause", "remedy", "attempts")},
+    }
+
+
+def _status(known: dict[str, Any], error: dict[str, Any] | None) -> tuple[str, str | None]:
+    if "gold" in known and "watermark" in known:
+        return "published", max(known["gold"]["at"], known["watermark"]["at"])
+    if error:
+        return "failed", error["at"]
+    if "empty" in known and "ingest" not in known:
+        return "empty", known["empty"]["at"]
+    return ("refined" if "silver" in known else "landed" if "ingest" in known else "queued"), None

@@ -1,0 +1,130 @@
+"""The state of a source table: its watermarks, its last sequence number, and which batch is under way.
+
+One item per source key holds all that a claim or commit must change together; `version` is its compare-and-set counter. The source
+key names server, database, table (or query) and bronze table. The cursor column is not part of it: watermarks are kept per cursor
+column inside the item, so that a full load and an incremental load of one table share one order of batches, which silver
+relies on, and still never share a watermark.
+"""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from events.targets import ConnectionReference
+from flowforge.cloud import items
+from flowforge.errors import ConflictingTarget, NotFound
+from flowforge.settings import settings
+
+STATE = "STATE"
+TABLES = "TABLES"  # partition of the registry: one item per source key
+
+
+class Watermark(BaseModel):
+    """The committed upper bound of one cursor column: all rows below `value` are landed. `sql_type` is None when set by hand."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: str
+    sql_type: str | None = None
+    seq: int = 0
+    committed_at: str = ""
+    identity: dict[str, Any] = Field(default_factory=dict)
+
+
+class TableState(BaseModel):
+    """What is known of a source key; a fresh one has version 0 and is not stored yet."""
+
+    source_key: str
+    generation: int = 1
+    seq: int = 0
+    version: int = 0
+    active: int | None = None
+    bronze_table: str = ""
+    source_table: str = ""
+    silver_table: str = ""
+    watermarks: dict[str, Watermark] = Field(default_factory=dict)
+    samples: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
+
+    def item(self) -> items.Item:
+        """The stored form."""
+        plain = self.model_dump(exclude={"source_key", "watermarks", "samples"})
+        watermarks = {column: mark.model_dump() for column, mark in self.watermarks.items()}
+        return {
+            "pk": self.source_key,
+            "sk": STATE,
+            **plain,
+            "watermarks": json.dumps(watermarks),
+            "samples": json.dumps(self.samples),
+        }
+
+    def put_action(self) -> dict[str, Any]:
+        """Writes the next version, if nobody wrote since this one was read."""
+        table, following = settings().watermarks_table, self.model_copy(update={"version": self.version + 1})
+        condition = "attribute_not_exists(pk)" if self.version == 0 else "version = :was"
+        action = items.put_action(table, following.item(), condition)
+        if self.version:
+            action["Put"]["ExpressionAttributeValues"] = items.encode({":was": self.version})
+        return action
+
+
+def source_key(connection: ConnectionReference, source_table: str, bronze_table: str) -> str:
+    """`host:port/database/table>bronze table`; the identity of a watermark."""
+    return f"{connection.host.lower()}:{connection.port}/{connection.database}/{source_table}>{bronze_table}"
+
+
+def query_name(query: str) -> str:
+    """How a query is named in a source key: by the hash of its text, white space folded."""
+    return "query-" + hashlib.sha256(re.sub(r"\s+", " ", query.strip()).encode()).hexdigest()[:16]
+
+
+def read_state(key: str) -> TableState:
+    """The state of a source key; a fresh one when there is none."""
+    found = items.get(settings().watermarks_table, {"pk": key, "sk": STATE})
+    if not found:
+        return TableState(source_key=key)
+    found["watermarks"], found["samples"] = json.loads(found["watermarks"]), json.loads(found["samples"])
+    return TableState(source_key=key, **{k: v for k, v in found.items() if k not in ("pk", "sk")})
+
+
+def remember_samples(state: TableState, column: str, samples: list[dict[str, Any]]) -> None:
+    """Keeps the cursor's samples between runs. Losing the race to another writer loses only a sample."""
+    following = state.model_copy(update={"samples": state.samples | {column: samples}})
+    items.transact([following.put_action()])
+
+
+def registry_action(state: TableState) -> dict[str, Any]:
+    """Lists the table, so that people can find its watermark by name."""
+    names = {"bronze_table": state.bronze_table, "source_table": state.source_table, "silver_table": state.silver_table}
+    return items.put_action(settings().watermarks_table, {"pk": TABLES, "sk": state.source_key, **names})
+
+
+def list_states() -> list[TableState]:
+    """The states of all tables that ever were claimed, by bronze table."""
+    listed = items.query(settings().watermarks_table, "pk = :pk", {":pk": TABLES})
+    return sorted((read_state(item["sk"]) for item in listed), key=lambda state: (state.bronze_table, state.source_key))
+
+
+def resolve(name: str) -> TableState:
+    """The state of the table that a person calls `name`: its bronze table, its source table (dbo. may be left out), or its source key.
+
+    Raises NotFound, or ConflictingTarget when several fit.
+    """
+    listed = list(items.query(settings().watermarks_table, "pk = :pk", {":pk": TABLES}))
+    wanted = name.lower()
+    for fits in (
+        lambda item: item["sk"] == name,
+        lambda item: item["bronze_table"] == name,
+        lambda item: wanted in (item["source_table"].lower(), item["source_table"].lower().removeprefix("dbo.")),
+    ):
+        found = [item["sk"] for item in listed if fits(item)]
+        if len(found) > 1:
+            raise ConflictingTarget(
+                f"{name!r} names {len(found)} watermarks: {', '.join(found)}", "Name one by its full key."
+            )
+        if found:
+            return read_state(found[0])
+    known = ", ".join(sorted({item["bronze_table"] for item in listed})[:20]) or "none yet"
+    raise NotFound(f"no watermark for table {name!r}", f"Tables that were loaded: {known}.")
