@@ -1,0 +1,154 @@
+"""One function of the template: its settings, its workers, and how many of them may run at once.
+
+Guarantees that no more invocations run at a time than the function's concurrency allows, that a worker is reused
+while it lives, and that an invocation ends with an answer or with InvocationFailed.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.local.logs import Log
+from infra.local.processes import Children
+from infra.local.runtime_api import InvocationFailed
+from infra.local.worker import Worker
+
+# For functions without ReservedConcurrentExecutions: enough to overlap waiting, few enough for a laptop's cores.
+DEFAULT_CONCURRENCY = 4
+DEFAULT_TIMEOUT_SECONDS = 3  # Lambda's own
+
+
+@dataclass(frozen=True)
+class FunctionSettings:
+    """What the template says about a function. `cwd` is its code folder; `retries` those of asynchronous invocations."""
+
+    logical_id: str
+    name: str
+    arn: str
+    handler: str
+    cwd: Path
+    env: Mapping[str, str]
+    timeout_seconds: float
+    concurrency: int
+    retries: int = 2
+    on_failure_arn: str | None = None  # an OnFailure destination: gets a record of the invocation
+    dead_letter_arn: str | None = None  # a dead-letter queue: gets the event itself
+
+
+class Function:
+    """Runs one function's invocations."""
+
+    def __init__(self, settings: FunctionSettings, log: Log, children: Children) -> None:
+        self.settings, self.log, self._children = settings, log, children
+        self.counts: Counter[str] = Counter(cold=0, ok=0, failed=0, running=0, peak=0)
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._workers: set[Worker] = set()
+        self._idle: list[Worker] = []
+
+    async def invoke(self, event: Any) -> Any:
+        """Run the handler on an event and return its answer, decoded; raises InvocationFailed."""
+        async with self._slots:
+            try:
+                worker = await self._take_worker()
+                self.counts["running"] += 1
+                self.counts["peak"] = max(self.counts["peak"], self.counts["running"])
+                try:
+                    answer = await worker.invoke(json.dumps(event).encode(), self.settings.timeout_seconds)
+                finally:
+                    self.counts["running"] -= 1
+                    if worker.alive:
+                        self._idle.append(worker)
+            except InvocationFailed as failure:
+                self.counts["failed"] += 1
+                self.log.write(f"FAILED {failure}", source=self.settings.logical_id)
+                raise
+            self.counts["ok"] += 1
+            return json.loads(answer or b"null")
+
+    async def warm(self) -> None:
+        """Start one worker ahead of the first event, unless there is one; a handler that cannot start says so in its log."""
+        async with self._slots:
+            if not self._workers:
+                try:
+                    self._idle.append(await self._take_worker())
+                except InvocationFailed as failure:
+                    self.log.write(f"FAILED {failure}", source=self.settings.logical_id)
+
+    def state(self) -> dict[str, Any]:
+        """Return the live workers' process ids and the counts of invocations since the start."""
+        pids = sorted(worker.process.pid for worker in self._workers if worker.alive and worker.process)
+        return {"workers": pids, "idle": len(self._idle), "limit": self.settings.concurrency, **self.counts}
+
+    async def _take_worker(self) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+        self.counts["cold"] += 1
+        name = f"{self.settings.logical_id}/{self.counts['cold']}"
+        worker = Worker(name, self.settings.arn, self.log, self._children, self._drop)
+        self._workers.add(worker)
+        await worker.start(self.settings.handler, self.settings.env, self.settings.cwd)
+        return worker
+
+    def _drop(self, worker: Worker) -> None:
+        self._workers.discard(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+
+
+def read_functions(resources: Any, common_env: Mapping[str, str]) -> list[FunctionSettings]:
+    """Return the settings of every function of the template; `common_env` is what all workers get."""
+    layers = {
+        resources.make(logical)[0]: resources.template.code.get(layer["Content"].get("S3Key"))
+        for logical, layer in resources.of_kind("AWS::Lambda::LayerVersion").items()
+    }
+    asynchronous = {
+        settings["FunctionName"]: settings for settings in resources.of_kind("AWS::Lambda::EventInvokeConfig").values()
+    }
+    found = []
+    for logical, properties in resources.of_kind("AWS::Lambda::Function").items():
+        name, attributes = resources.make(logical)
+        cwd = resources.template.code.get(properties["Code"].get("S3Key"), resources.template.root)
+        folders = [layers[layer] / "python" for layer in properties.get("Layers", []) if layers.get(layer)]
+        invoked = asynchronous.get(name, {})
+        found.append(
+            FunctionSettings(
+                logical_id=logical,
+                name=name,
+                arn=attributes["Arn"],
+                handler=properties["Handler"],
+                cwd=cwd,
+                env=_environment(logical, name, properties, [cwd, *filter(Path.is_dir, folders)], common_env),
+                timeout_seconds=float(properties.get("Timeout", DEFAULT_TIMEOUT_SECONDS)),
+                concurrency=int(properties.get("ReservedConcurrentExecutions") or DEFAULT_CONCURRENCY),
+                retries=int(invoked.get("MaximumRetryAttempts", 2)),
+                on_failure_arn=(invoked.get("DestinationConfig", {}).get("OnFailure") or {}).get("Destination"),
+                dead_letter_arn=(properties.get("DeadLetterConfig") or {}).get("TargetArn"),
+            )
+        )
+    return found
+
+
+def _environment(
+    logical: str, name: str, properties: Mapping[str, Any], path: list[Path], common_env: Mapping[str, str]
+) -> dict[str, str]:
+    """Return a worker's environment: Lambda's own variables, the template's, then those of the stack, which win."""
+    given = (properties.get("Environment") or {}).get("Variables") or {}
+    return {
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(properties.get("MemorySize", 128)),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "LAMBDA_TASK_ROOT": str(path[0]),
+        "_HANDLER": properties["Handler"],
+        "PYTHONPATH": ":".join(map(str, path)),
+        "PYTHONUNBUFFERED": "1",
+        **{key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in given.items()},
+        **common_env,
+    }

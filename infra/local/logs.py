@@ -1,0 +1,51 @@
+"""What the functions and servers print: one readable file for each, and the terminal unless the stack is quiet.
+
+A line is written as it comes, with the time and, for a function, the worker that printed it. The Lambda
+runtime joins the lines of a traceback with carriage returns; here they are lines again.
+"""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+# A process that prints no newline must not grow the stack's memory: longer lines are cut into pieces of this size.
+LONGEST_LINE_BYTES = 1 << 20
+# awslambdaric says with every failure that Lambda's runtime may have been updated; here it never was.
+NOISE = b"LAMBDA_WARNING: Unhandled exception."
+
+
+class Log:
+    """One file under `logs/`, begun anew at every start of the stack."""
+
+    def __init__(self, folder: Path, name: str, *, echo: bool) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.name, self.path, self.echo = name, folder / f"{name}.log", echo
+        self._file = self.path.open("w", encoding="utf-8", buffering=1)
+
+    def write(self, text: str, *, source: str = "") -> None:
+        """Write one message, of one or several lines; `source` names the worker it comes from."""
+        now, label = time.strftime("%H:%M:%S"), source or self.name
+        for line in text.replace("\r", "\n").rstrip("\n").split("\n"):
+            if not self._file.closed:
+                self._file.write(f"{now} {label} | {line}\n" if source else f"{now} {line}\n")
+            if self.echo:
+                print(f"{now} {label:<20} | {line}", flush=True)
+
+    async def follow(self, stream: asyncio.StreamReader, *, source: str = "") -> None:
+        """Copy a process's output into the log until it ends."""
+        rest = b""
+        while chunk := await stream.read(1 << 16):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > LONGEST_LINE_BYTES:
+                lines, rest = [*lines, rest], b""
+            for line in (line for line in lines if NOISE not in line):
+                self.write(line.decode(errors="replace"), source=source)
+        if rest:
+            self.write(rest.decode(errors="replace"), source=source)
+
+    def close(self) -> None:
+        """Close the file; what is written afterwards goes to the terminal only."""
+        self._file.close()
+        if self.echo:
+            sys.stdout.flush()

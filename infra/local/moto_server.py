@@ -1,0 +1,149 @@
+"""The embedded AWS: moto's server with what moto 5.2.5 lacks, run as `python -m infra.local.moto_server FD`.
+
+FD is a listening socket that the parent has bound, so that no other server can ever answer in this one's place.
+
+Each replacement below names what goes wrong without it; `tests/local_stack` tells when a newer moto no longer needs it.
+
+SQS: deleting rebuilds the message list outside the lock that sending holds, so a message sent meanwhile vanishes;
+receiving changes shared sets while others iterate over them; and every call scans the queue with a slow clock.
+DynamoDB: a transaction that fails puts back the copy of the table it made at its start, and with it undoes every
+write that others made in between. S3: between a conditional write's check and the write another may slip in.
+EventBridge: delivery through text templates changes values, drops `account`, ignores `Input`, and delivers for
+disabled rules; S3 events all carry one id, are named `eTag`, and reach the rules of every bus.
+"""
+
+import json
+import logging
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import moto.events.models as events
+import moto.s3.notifications as s3_notifications
+import moto.sqs.models as sqs
+from moto.dynamodb.responses import DynamoHandler
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.s3.models import S3Backend
+from moto.s3.responses import S3Response
+from werkzeug.serving import make_server
+
+
+def milliseconds() -> float:
+    """Return the time since the epoch in milliseconds; moto's own goes through datetime, hundreds of times per receive."""
+    return time.time() * 1000
+
+
+def delete_message_locked(queue: sqs.Queue, receipt_handle: str, _delete: Callable = sqs.Queue.delete_message) -> None:
+    """Delete a message while no message can be added, so that none is left out of the rebuilt list."""
+    with queue._messages_lock:
+        _delete(queue, receipt_handle)
+
+
+def receive_message_locked(
+    backend: sqs.SQSBackend,
+    queue_name: str,
+    *args: Any,
+    _receive: Callable = sqs.SQSBackend.receive_message,
+    **kwargs: Any,
+) -> list[sqs.Message]:
+    """Receive under the queue's lock; its condition variable lets go of the lock for as long as it waits for messages."""
+    with backend.get_queue(queue_name)._messages_lock:
+        return _receive(backend, queue_name, *args, **kwargs)
+
+
+def change_visibility_locked(
+    backend: sqs.SQSBackend, queue_name: str, *args: Any,
+    _change: Callable = sqs.SQSBackend.change_message_visibility, **kwargs: Any,
+) -> None:  # fmt: skip
+    """Change a message's visibility under the queue's lock, and wake who waits for one."""
+    queue = backend.get_queue(queue_name)
+    with queue._messages_lock:
+        _change(backend, queue_name, *args, **kwargs)
+        queue._messages_lock.notify_all()
+
+
+def within_retention(backend: sqs.SQSBackend, queue_name: str, message: sqs.Message) -> bool:
+    """Tell whether a message is young enough, without computing every attribute of its queue as moto does."""
+    retention_seconds = int(backend.get_queue(queue_name).message_retention_period)
+    return milliseconds() - message.sent_timestamp < retention_seconds * 1000
+
+
+def one_at_a_time(function: Callable, lock: threading.RLock) -> Callable:
+    """Wrap a function so that no two of those that share the lock run at once."""
+
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return function(*args, **kwargs)
+
+    return locked
+
+
+def send_to_targets(rule: events.Rule, event: dict[str, Any], transform_input: bool = True) -> None:
+    """Deliver an event to a rule's queues in the form that EventBridge documents, or as the target's `Input` says."""
+    if rule.state == "DISABLED" or not rule.event_pattern.matches_event(event):
+        return
+    seconds = event["time"]
+    stamp = (
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(float(seconds))) if not isinstance(seconds, str) else seconds
+    )
+    message = {name: value for name, value in event.items() if name != "ingestion-time"} | {"time": stamp}
+    for target in rule.targets:
+        _, _, _, region, account, queue_name = target["Arn"].split(":", 5)
+        sqs.sqs_backends[account][region].send_message(
+            queue_name=queue_name,
+            message_body=target.get("Input") or json.dumps(message),
+            group_id=target.get("SqsParameters", {}).get("MessageGroupId"),
+        )
+
+
+def send_s3_event(account_id: str, bucket: Any, event_name: str, key: Any) -> None:
+    """Put an S3 event on the default bus, as the S3 user guide documents it ("EventBridge event message structure")."""
+    stored = {"key": key.name, "size": key.size, "etag": key.etag.strip('"'), "sequencer": f"{time.time_ns():016X}"}
+    if bucket.is_versioned and key.version_id:
+        stored["version-id"] = key.version_id
+    event = {
+        "version": "0", "id": str(uuid.uuid4()), "detail-type": s3_notifications._detail_type(event_name), "source": "aws.s3",
+        "account": account_id, "time": time.time(), "region": bucket.region_name, "resources": [bucket.arn],
+        "detail": {
+            "version": "0", "bucket": {"name": bucket.name}, "object": stored, "request-id": uuid.uuid4().hex[:16].upper(),
+            "requester": account_id, "source-ip-address": "127.0.0.1", "reason": event_name.split(":")[1],
+        },
+    }  # fmt: skip
+    for rule in list(events.events_backends[account_id][bucket.region_name].event_buses["default"].rules.values()):
+        send_to_targets(rule, event)
+
+
+def correct_moto() -> None:
+    """Put the replacements of this module in place, in this process."""
+    sqs.unix_time_millis = milliseconds
+    sqs.Queue.delete_message = delete_message_locked
+    sqs.SQSBackend.receive_message = receive_message_locked
+    sqs.SQSBackend.change_message_visibility = change_visibility_locked
+    sqs.SQSBackend.is_message_valid_based_on_retention_period = within_retention
+    DynamoHandler.call_action = one_at_a_time(DynamoHandler.call_action, threading.RLock())
+    writing = threading.RLock()
+    for owner, name in ((S3Response, "put_object"), (S3Response, "_key_response_post"), (S3Backend, "list_objects")):
+        setattr(owner, name, one_at_a_time(getattr(owner, name), writing))
+    events.Rule.send_to_targets = send_to_targets
+    s3_notifications._send_event_bridge_message = send_s3_event
+
+
+def main() -> None:
+    """Serve every service on the given listening socket until killed."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    correct_moto()
+    with socket.socket(fileno=int(sys.argv[1])) as listener:
+        host, port = listener.getsockname()
+        app = DomainDispatcherApplication(create_backend_app)
+        app.debug = True
+        make_server(
+            host, port, app, threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
+        ).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Child processes that never outlive the stack.
+
+Every child leads a session of its own, so that Ctrl-C in the terminal reaches the stack alone and a kill takes
+the child's children with it. Three nets hold when the stack is gone: an orderly stop kills each group; on Linux
+the kernel kills a child whose parent died (PR_SET_PDEATHSIG); the warden, a process that waits for the stack's end,
+kills registered groups and their grandchildren, also after a SIGKILL of the stack.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from infra.local import warden
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+MARK_VARIABLE = "FLOWFORGE_LOCAL_STACK"
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Children:
+    """Starts and kills the stack's processes; `close` leaves none of them."""
+
+    def __init__(self) -> None:
+        self.mark = uuid.uuid4().hex
+        self._warden: asyncio.subprocess.Process | None = None
+        self._running: set[asyncio.subprocess.Process] = set()
+
+    async def open(self) -> None:
+        """Start the warden; to be called before any child is started."""
+        self._warden = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", str(Path(warden.__file__)), f"{MARK_VARIABLE}={self.mark}",
+            stdin=asyncio.subprocess.PIPE, env={}, start_new_session=True,
+        )  # fmt: skip
+
+    def _tell_warden(self, word: str) -> None:
+        if self._warden is not None and self._warden.stdin is not None and not self._warden.stdin.is_closing():
+            self._warden.stdin.write(f"{word}\n".encode())
+
+    async def start(
+        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()
+    ) -> asyncio.subprocess.Process:
+        """Start a process in its own session, its output on one pipe (`stdout`), with the stack's mark in its environment."""
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=cwd, env={**env, MARK_VARIABLE: self.mark}, pass_fds=tuple(pass_fds),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True, preexec_fn=_die_with_parent,
+        )  # fmt: skip
+        self._tell_warden(f"+{process.pid}")
+        self._running.add(process)
+        return process
+
+    def kill(self, process: asyncio.subprocess.Process) -> None:
+        """Kill a child's whole group at once, also when the child itself has ended already."""
+        warden.kill_group(process.pid)
+
+    def forget(self, process: asyncio.subprocess.Process) -> None:
+        """Note that a child has ended and been waited for."""
+        if process in self._running:
+            self._running.discard(process)
+            self._tell_warden(f"-{process.pid}")
+
+    async def terminate(self, process: asyncio.subprocess.Process, *, grace_seconds: float) -> None:
+        """Ask a child to stop, and kill its group when it has not after the grace period."""
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), grace_seconds)
+        self.kill(process)
+        await process.wait()
+        self.forget(process)
+
+    async def close(self) -> None:
+        """Kill every child that still runs and wait for it, then let the warden look for strays."""
+        for process in list(self._running):
+            self.kill(process)
+        for process in list(self._running):
+            await process.wait()
+            self.forget(process)
+        if self._warden is not None and self._warden.stdin is not None:
+            self._warden.stdin.close()
+            await self._warden.wait()
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the few variables of this process that a child may see: never the caller's AWS profile or credentials."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in kept if name in os.environ}

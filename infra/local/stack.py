@@ -1,0 +1,227 @@
+"""The local stack as a whole: what is started in which order, when it is ready, and how it ends.
+
+Order: the embedded AWS's socket first; while its process imports, the template is expanded; then the resources, and
+only when all of them exist do the pollers and the HTTP API start, so no event can come too early. Leaving the context,
+for whatever reason, stops everything that was started.
+"""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from aiobotocore.session import get_session
+from aiohttp import web
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from infra.local import event_sources, http_api, local_api, ports, servers
+from infra.local.function import Function, read_functions
+from infra.local.logs import Log
+from infra.local.processes import Children, clean_environment
+from infra.local.resources import Resources
+from infra.local.schedules import Schedules
+from infra.local.template import REGION, expand
+
+# Long polls hold a connection each; botocore's default of 10 would make the rest wait for them.
+CLIENT_CONNECTIONS = 200
+WARMED_AT_ONCE = 2
+STOP_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a stack is started with; ports are preferences, 0 means any."""
+
+    template: Path
+    logs: Path
+    stack_name: str = "flowforge"
+    port: int = 8080
+    aws_port: int = 5566
+    sqlserver_port: int = 1433
+    bank_scale: float = 1
+    with_sqlserver: bool = True
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    quiet: bool = False
+    warm: bool = True
+    s3_endpoint: str | None = None
+
+
+class LocalStack:
+    """A running stack. `facts` is what stack.json tells; `ended` is set when a server of the stack has died."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.facts: dict[str, Any] = {}
+        self.ended = asyncio.Event()
+        self.log = self._open_log("dispatcher")
+        self._children = Children()
+        self._logs: list[Log] = [self.log]
+        self._tasks: list[asyncio.Task] = []
+        self._exits = contextlib.AsyncExitStack()
+        self._sqlserver: servers.SqlServer | None = None
+        # A MinIO wants its own credentials; the embedded AWS takes any, so one pair serves both.
+        self._credentials = (
+            os.environ.get("FLOWFORGE_S3_ACCESS_KEY_ID", "local"),
+            os.environ.get("FLOWFORGE_S3_SECRET_ACCESS_KEY", "local"),
+        )
+
+    async def __aenter__(self) -> "LocalStack":
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    def _open_log(self, name: str) -> Log:
+        return Log(self.settings.logs, name, echo=not self.settings.quiet)
+
+    def _report(self, text: str) -> None:
+        self.log.write(text)
+
+    async def _start(self) -> None:
+        settings = self.settings
+        await self._children.open()
+        aws_env = servers.aws_environment(*self._credentials)
+        aws_log = self._new_log("aws")
+        url, aws = await servers.start_embedded_aws(self._children, aws_log, settings.aws_port, aws_env)
+        self._spawn(self._watch(aws, "the embedded AWS", aws_log))
+        standin = asyncio.create_task(self._start_sqlserver()) if settings.with_sqlserver else None
+        try:
+            resources = await asyncio.to_thread(self._create_resources, url)
+            self._sqlserver = await standin if standin else None
+        finally:
+            if standin and not standin.done():
+                standin.cancel()
+        functions = [
+            Function(found, self._new_log(found.logical_id), self._children)
+            for found in read_functions(resources, self._worker_environment(url, aws_env))
+        ]
+        api_url = await self._start_dispatching(resources, functions, url, aws_env)
+        self.facts = self._make_facts(api_url, url, resources)
+        if settings.warm:
+            self._spawn(self._warm(functions))
+
+    def _new_log(self, name: str) -> Log:
+        self._logs.append(self._open_log(name))
+        return self._logs[-1]
+
+    def _spawn(self, work: Any) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+    def _create_resources(self, url: str) -> Resources:
+        template = expand(self.settings.template, self.settings.parameters)
+        resources = Resources(template, self.settings.stack_name, url, self.settings.s3_endpoint, self._credentials)
+        try:
+            resources.create_all()
+        except BotoCoreError as error:
+            raise servers.StartError(f"{error}; see {self.settings.logs / 'aws.log'}") from error
+        for schedule in resources.schedules.values():
+            for target in schedule["Targets"]:
+                self._report(f"schedule {schedule['ScheduleExpression']} for {target['Arn'].rsplit(':', 1)[1]}")
+        self._report(f"without meaning here, so not created: {', '.join(resources.ignored) or 'nothing'}")
+        return resources
+
+    async def _start_sqlserver(self) -> servers.SqlServer:
+        log = self._new_log("sqlserver")
+        server = await servers.start_sqlserver(
+            self._children, log, self.settings.sqlserver_port, self.settings.bank_scale
+        )
+        self._spawn(self._watch(server.process, "the SQL Server stand-in", log))
+        return server
+
+    def _worker_environment(self, url: str, aws_env: Mapping[str, str]) -> dict[str, str]:
+        environment = {**clean_environment(), **aws_env, "AWS_ENDPOINT_URL": url, "AWS_ALLOW_HTTP": "true", "TZ": "UTC"}
+        if self.settings.s3_endpoint:
+            environment["AWS_ENDPOINT_URL_S3"] = self.settings.s3_endpoint
+        if self._sqlserver:
+            environment["FLOWFORGE_SOURCE_CA_FILE"] = self._sqlserver.ca_file
+        return environment | dict(self.settings.env)
+
+    async def _start_dispatching(
+        self, resources: Resources, functions: list[Function], url: str, aws_env: Mapping[str, str]
+    ) -> str:
+        """Start the pollers, the schedules and the HTTP API; return the API's URL."""
+        config = Config(max_pool_connections=CLIENT_CONNECTIONS, read_timeout=60, retries={"max_attempts": 2})
+        session, access = get_session(), {
+            "endpoint_url": url, "region_name": REGION, "config": config,
+            "aws_access_key_id": aws_env["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": aws_env["AWS_SECRET_ACCESS_KEY"],
+        }  # fmt: skip
+        sqs = await self._exits.enter_async_context(session.create_client("sqs", **access))
+        events = await self._exits.enter_async_context(session.create_client("events", **access))
+        by_arn = {function.settings.arn: function for function in functions}
+        by_name = {function.settings.name: function for function in functions}
+        schedules = Schedules(resources.schedules, by_arn, self._report)
+        routes = http_api.read_routes(resources, by_arn)
+        for source in event_sources.read_queue_sources(resources, by_arn | by_name, self._report):
+            self._spawn(event_sources.poll_queue(sqs, source, self._report))
+        for arn, queue_url in resources.async_queues.items():
+            self._spawn(event_sources.poll_async_invocations(sqs, queue_url, by_arn[arn], self._report))
+        for logical in resources.schedules:
+            self._spawn(schedules.run(logical))
+        by_logical = {function.settings.logical_id: function for function in functions}
+        return await self._serve(http_api.HttpApi(routes), local_api.LocalApi(events, by_logical, schedules))
+
+    async def _serve(self, api: http_api.HttpApi, local: local_api.LocalApi) -> str:
+        app = web.Application(client_max_size=http_api.PAYLOAD_LIMIT_BYTES, middlewares=[local_api.refuse_others])
+        app.add_routes([*local.routes(), web.route("*", "/{path:.*}", api.handle)])
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        self._exits.push_async_callback(runner.cleanup)
+        listener = ports.listen(self.settings.port)
+        await web.SockSite(runner, listener).start()
+        return f"http://{ports.HOST}:{listener.getsockname()[1]}"
+
+    def _make_facts(self, api_url: str, aws_url: str, resources: Resources) -> dict[str, Any]:
+        return {
+            "api": api_url,
+            "s3": self.settings.s3_endpoint or aws_url,
+            "bucket": resources.buckets[0] if resources.buckets else None,
+            "region": REGION,
+            "aws_access_key_id": self._credentials[0],
+            "aws_secret_access_key": self._credentials[1],
+            "sqlserver": self._sqlserver.connection if self._sqlserver else None,
+            "ca_file": self._sqlserver.ca_file if self._sqlserver else None,
+            "pid": os.getpid(),
+            "logs": str(self.settings.logs),
+        }
+
+    async def _warm(self, functions: list[Function]) -> None:
+        """Start one worker of each function ahead of its first event, a few at a time to leave room for real events."""
+        slots, started = asyncio.Semaphore(WARMED_AT_ONCE), time.monotonic()
+
+        async def warm(function: Function) -> None:
+            async with slots:
+                await function.warm()
+
+        await asyncio.gather(*(warm(function) for function in functions))
+        self._report(f"{len(functions)} functions are warm after {time.monotonic() - started:.1f} s")
+
+    async def _watch(self, process: asyncio.subprocess.Process, what: str, log: Log) -> None:
+        code = await process.wait()
+        self._report(f"{what} exited with {code}: stopping; see {log.path}")
+        self.ended.set()
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._sqlserver:
+            await self._children.terminate(self._sqlserver.process, grace_seconds=servers.STANDIN_STOP_SECONDS)
+        await self._children.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._exits.aclose(), STOP_SECONDS)
+        for log in self._logs:
+            log.close()

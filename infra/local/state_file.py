@@ -1,0 +1,57 @@
+"""`stack.json`: tells other processes that the local stack is ready, and where.
+
+The file is there exactly while a stack is ready: written whole and readable by its owner only, removed at the end.
+A lock that the kernel releases with the process decides whether a state directory has a stack, so that a file left by
+a killed stack never stands in the way.
+"""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class AlreadyRunning(Exception):
+    """Another stack runs on the same state directory."""
+
+
+class StateDirectory:
+    """The directory of one running stack; a context manager that holds its lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.file = self.path / "stack.json"
+        self.logs = self.path / "logs"
+
+    def __enter__(self) -> "StateDirectory":
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.path / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(self._lock, 32).decode() or "unknown"
+            os.close(self._lock)
+            raise AlreadyRunning(
+                f"a local stack already runs on {self.path} (process {owner}): stop it, or give another --state-dir"
+            ) from None
+        os.truncate(self._lock, 0)
+        os.write(self._lock, str(os.getpid()).encode())
+        self.file.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.withdraw()
+        os.close(self._lock)
+
+    def publish(self, facts: dict[str, Any]) -> None:
+        """Write stack.json, at once and for the owner's eyes only: it holds the credentials of the stack."""
+        draft = self.path / "stack.json.new"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(facts, file, indent=2)
+            file.write("\n")
+        draft.replace(self.file)
+
+    def withdraw(self) -> None:
+        """Remove stack.json: the stack is ready no longer."""
+        self.file.unlink(missing_ok=True)

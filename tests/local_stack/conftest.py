@@ -1,0 +1,116 @@
+"""A local stack of its own for these tests, run from `project/` as a user would run it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = Path(__file__).parent / "project" / "template.yaml"
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    """Return the condition's value once it is true; fail when that takes too long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    pytest.fail(f"waited {seconds} s for {what}")
+
+
+class RunningStack:
+    """A `python -m infra.local` process and clients for what it serves."""
+
+    def __init__(self, state: Path, *options: str) -> None:
+        self.state, self.file = state, state / "stack.json"
+        command = [sys.executable, "-m", "infra.local", "--template", str(TEMPLATE), "--state-dir", str(state),
+                   "--no-sqlserver", "--quiet", *options]  # fmt: skip
+        if "--port" not in options:
+            command += ["--port", "0", "--aws-port", "0"]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._clients: list[Any] = []
+
+    def wait_until_ready(self) -> "RunningStack":
+        wait_for(lambda: self.file.exists() or self.process.poll() is not None, "stack.json")
+        assert self.process.poll() is None, self.process.stdout.read()
+        self.facts = json.loads(self.file.read_text())
+        self.http = httpx.Client(base_url=self.facts["api"], timeout=60)
+        self._clients.append(self.http)
+        return self
+
+    def client(self, service: str) -> Any:
+        client = boto3.client(
+            service, endpoint_url=self.facts["s3"], region_name=self.facts["region"],
+            aws_access_key_id=self.facts["aws_access_key_id"], aws_secret_access_key=self.facts["aws_secret_access_key"],
+        )  # fmt: skip
+        self._clients.append(client)
+        return client
+
+    def object(self, key: str, seconds: float = 30) -> Any:
+        """Return the JSON object at a key, once it is there."""
+        s3, bucket = self.s3, self.facts["bucket"]
+
+        def read() -> Any:
+            try:
+                return json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
+            except s3.exceptions.NoSuchKey:
+                return None
+
+        return wait_for(read, f"object {key}", seconds)
+
+    @property
+    def s3(self) -> Any:
+        if not hasattr(self, "_s3"):
+            self._s3 = self.client("s3")
+        return self._s3
+
+    def functions(self) -> dict[str, Any]:
+        return self.http.get("/_local/state").json()["functions"]
+
+    def stop(self, sig: int = signal.SIGTERM) -> int:
+        """End the process as the signal does and return its exit status."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
+        if self.process.poll() is None:
+            os.kill(self.process.pid, sig)
+        try:
+            return self.process.wait(timeout=20)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """One stack for all tests that leave it as they found it."""
+    running = RunningStack(tmp_path_factory.mktemp("stack"), "--env", "EXTRA=given", "--no-warm")
+    try:
+        yield running.wait_until_ready()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def start_stack(tmp_path: Path) -> Iterator[Callable[..., RunningStack]]:
+    """Start stacks for one test; they are stopped with it."""
+    started: list[RunningStack] = []
+
+    def start(*options: str, state: Path = tmp_path / "state") -> RunningStack:
+        started.append(RunningStack(state, *options))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
