@@ -1,0 +1,106 @@
+"""The HTTP API as the command line sees it: JSON in, JSON out, refusals as `Failure`.
+
+Requests to a loopback address pass no proxy and carry no signature; requests to API Gateway are signed.
+"""
+
+import ipaddress
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from flowforge.cli.failure import BAD_REQUEST, FAILED, BadRequest, Failure
+
+# API Gateway gives an answer up after 30 s; waiting a little longer shows its own message.
+READ_SECONDS = 35.0
+CONNECT_SECONDS = 10.0
+
+
+class ApiUnreachable(Failure):
+    """Nobody answers at the API's address."""
+
+
+class Api:
+    """A client of one API; a context manager. Every call raises Failure unless the answer is a success."""
+
+    def __init__(self, url: str, sign: bool = False):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadRequest(f"not an API address: {url}", "give http://host:port or https://host/stage")
+        self.url = url.rstrip("/")
+        auth = None
+        if sign or (".execute-api." in parts.hostname and ".amazonaws.com" in parts.hostname):
+            from flowforge.cli.signature import Signature
+
+            auth = Signature(parts.hostname)
+        timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        self._client = httpx.Client(auth=auth, timeout=timeout, trust_env=not _loopback(parts.hostname))
+
+    def __enter__(self) -> "Api":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, *path: str, **parameters: Any) -> Any:
+        """GET the path's parts (each quoted); parameters that are None are left out."""
+        return self._ask("GET", path, params=parameters)
+
+    def post(self, *path: str, body: Any) -> Any:
+        """POST a document, or bytes as they are."""
+        return self._ask("POST", path, body=body)
+
+    def put(self, *path: str, body: Any) -> Any:
+        """PUT a document."""
+        return self._ask("PUT", path, body=body)
+
+    def delete(self, *path: str, **parameters: Any) -> Any:
+        """DELETE; None where the answer has no body."""
+        return self._ask("DELETE", path, params=parameters)
+
+    def _ask(
+        self, method: str, path: tuple[str, ...], *, body: Any = None, params: dict[str, Any] | None = None
+    ) -> Any:
+        url = "/".join([self.url, "api", *(quote(part, safe="") for part in path)])
+        sent = {"content": body, "headers": {"content-type": "application/json"}} if isinstance(body, bytes) else {}
+        if body is not None and not sent:
+            sent = {"json": body}
+        known = {name: value for name, value in (params or {}).items() if value is not None}
+        try:
+            answer = self._client.request(method, url, params=known, **sent)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise ApiUnreachable(
+                f"no answer from {self.url}: {str(error) or type(error).__name__}",
+                "start the local stack with `flowforge up`, or name another API with --api or FLOWFORGE_API_URL",
+                error="ApiUnreachable",
+            ) from error
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        raise _refusal(answer, self.url)
+
+
+def _refusal(answer: httpx.Response, url: str) -> Failure:
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        told = {"message": f"{url} answered {answer.status_code} {answer.reason_phrase}, and not in JSON"}
+    message = told.get("message") or told.get("Message") or f"{url} answered {answer.status_code}"
+    remedy = told.get("remedy") or ""
+    if answer.status_code in (401, 403) and not remedy:
+        remedy = "sign the request (--sign) with AWS credentials that may call this API (execute-api:Invoke)"
+    return Failure(
+        message,
+        remedy,
+        error=told.get("error") or f"HTTP{answer.status_code}",
+        exit_code=BAD_REQUEST if answer.status_code == 400 else FAILED,
+        mistakes=told.get("mistakes"),
+    )
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

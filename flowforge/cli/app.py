@@ -1,0 +1,59 @@
+"""The command tree, and the one place where errors become messages and exit codes."""
+
+import json
+
+import typer
+
+from flowforge.cli import connections, lake, runs, source, up, watermarks
+from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, INTERRUPTED, Failure
+from flowforge.cli.output import Output
+
+app = typer.Typer(
+    name="flowforge",
+    help="SQL Server tables into an S3 lakehouse: bronze, silver, gold.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(up.up)
+app.command("submit")(runs.submit)
+app.command("status")(runs.status)
+app.command("test-connection")(source.try_connection)
+app.command("tables")(source.tables)
+app.command("describe")(source.describe)
+app.command("sql")(lake.sql)
+app.add_typer(watermarks.app, name="watermark")
+app.add_typer(connections.app, name="connections")
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command and returns its exit code; every failure is told on stderr, with `--json` on stdout as well."""
+    out = Output(as_json="--json" in arguments)
+    try:
+        return int(app(args=arguments, prog_name="flowforge", standalone_mode=False) or GOOD)
+    except Failure as failure:
+        out.failure(failure)
+        return failure.exit_code
+    except typer.TyperException as error:
+        _tell_usage(error, out)
+        return BAD_REQUEST
+    except typer.Abort:
+        out.say("Stopped; nothing was changed.")
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        out.flush()
+
+
+def _tell_usage(error: typer.TyperException, out: Output) -> None:
+    if out.as_json:
+        message = error.format_message()
+        out.line(
+            json.dumps({"error": "UsageError", "message": message, "remedy": "flowforge COMMAND --help"}, indent=2)
+        )
+    if message := error.format_message():
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            out.say(context.get_usage())
+        out.say(f"Error: {message}", style="red")

@@ -1,0 +1,65 @@
+"""A job request as a file: read as it stands, sent as it stands.
+
+Only what the route needs is looked at here; the API judges the document. A document without a usable workflow_id has no
+route, so its mistakes are named here, all at once, by the same contract.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from flowforge.cli.failure import BadRequest
+
+
+def read_document(name: str) -> tuple[bytes, dict[str, Any]]:
+    """The bytes and the parsed object of a request file (`-` is stdin); BadRequest when it is not a JSON object."""
+    try:
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise BadRequest(f"cannot read {name}: {error.strerror or error}") from error
+    try:
+        document = json.loads(content)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"{name} is not JSON: it is not in UTF-8 (byte {error.start})") from error
+    except ValueError as error:
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadRequest(f"{name} is not JSON{where}", mistakes=_whole("expected JSON" + where)) from error
+    if not isinstance(document, dict):
+        raise BadRequest(f"{name} is not a job request", mistakes=_whole("expected a JSON object"))
+    return content, document
+
+
+def workflow_of(document: dict[str, Any], name: str) -> str:
+    """The workflow that the document belongs to; BadRequest with every mistake of the document when it names none."""
+    workflow = document.get("workflow_id")
+    if isinstance(workflow, str) and workflow:
+        return workflow
+    from events.request import InvalidRequest, parse_job_request
+
+    mistakes = [{"field": "workflow_id", "problem": "missing; it is required"}]
+    try:
+        parse_job_request(document)
+    except InvalidRequest as error:
+        mistakes = error.mistakes
+    raise BadRequest(f"{name} is not a valid job request", mistakes=mistakes)
+
+
+def redirected(document: dict[str, Any], source: str | None, connection: str | None) -> dict[str, Any]:
+    """A copy of the document that reads from `source` (host:port) or from a saved connection."""
+    config = document.get("source_config")
+    inline = config.get("connection") if isinstance(config, dict) else None
+    if not isinstance(inline, dict):
+        raise BadRequest("the document has no source_config.connection to replace")
+    if connection is not None:
+        replaced: dict[str, Any] = {"connectionId": connection}
+    else:
+        host, _, port = (source or "").rpartition(":")
+        if not host or not port.isdecimal():
+            raise BadRequest(f"--source {source}: expected HOST:PORT")
+        replaced = {**inline, "host": host.strip("[]"), "port": int(port)}
+    return {**document, "source_config": {**config, "connection": replaced}}
+
+
+def _whole(problem: str) -> list[dict[str, str]]:
+    return [{"field": "(document)", "problem": problem}]

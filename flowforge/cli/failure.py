@@ -1,0 +1,48 @@
+"""How a command ends when it has no good answer: an exit code, a sentence, and what to do about it.
+
+0    all good
+1    the answer is a failure: a table failed, the source refused, nothing found, the API cannot be reached, time is up
+2    the request is wrong: usage, a file that cannot be read, a document with mistakes
+130  Ctrl-C
+141  whoever read our output stopped reading
+"""
+
+from typing import Any
+
+GOOD = 0
+FAILED = 1
+BAD_REQUEST = 2
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+class Failure(Exception):
+    """Ends the command with `exit_code`; `document()` is what `--json` prints in place of the answer."""
+
+    def __init__(
+        self,
+        message: str,
+        remedy: str = "",
+        *,
+        error: str = "Failure",
+        exit_code: int = FAILED,
+        mistakes: list[dict[str, str]] | None = None,
+    ):
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.error = error
+        self.exit_code = exit_code
+        self.mistakes = mistakes or []
+
+    def document(self) -> dict[str, Any]:
+        """The failure in the API's own error shape."""
+        shown = {"error": self.error, "message": self.message, "remedy": self.remedy}
+        return {**shown, "mistakes": self.mistakes} if self.mistakes else shown
+
+
+class BadRequest(Failure):
+    """The user's command line or document is wrong; nothing was done."""
+
+    def __init__(self, message: str, remedy: str = "", mistakes: list[dict[str, str]] | None = None):
+        super().__init__(message, remedy, error="InvalidRequest", exit_code=BAD_REQUEST, mistakes=mistakes)

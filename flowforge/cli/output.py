@@ -1,0 +1,141 @@
+"""What a command prints and where: answers on stdout, messages on stderr, one JSON document when asked.
+
+Values from databases and servers are shown as text, never as markup or terminal commands. A reader that goes away ends the
+process quietly with 141, as it would end `cat`.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from flowforge.cli.failure import PIPE_CLOSED, Failure
+
+# Wide enough that a pipe gets one line per row: there is no window whose width would count.
+PIPE_COLUMNS = 240
+_VISIBLE = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160))}
+
+
+class _Console(Console):
+    """A console that leaves with the shell's code for a closed pipe."""
+
+    def on_broken_pipe(self) -> None:
+        _leave_pipe()
+
+
+def _leave_pipe() -> None:
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(devnull, stream.fileno())
+    raise SystemExit(PIPE_CLOSED)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for stdout or stderr; on a pipe its lines are not wrapped and carry no colour."""
+    stream = sys.stderr if stderr else sys.stdout
+    columns = os.environ.get("COLUMNS", "")
+    width = None if stream.isatty() or columns.isdigit() else PIPE_COLUMNS
+    return _Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+
+
+class Output:
+    """The two streams of one command."""
+
+    def __init__(self, as_json: bool):
+        self.as_json = as_json
+        self.answers = console()
+        self.messages = console(stderr=True)
+
+    def answer(self, document: Any, *shown: RenderableType) -> None:
+        """Prints `document` as JSON when asked for it, else what is `shown`."""
+        if self.as_json:
+            self.line(json.dumps(document, indent=2, ensure_ascii=False))
+        else:
+            self.answers.print(*shown, sep="\n")
+
+    def line(self, text: str) -> None:
+        """Writes one raw line to stdout."""
+        try:
+            print(text)
+        except BrokenPipeError:
+            _leave_pipe()
+
+    def say(self, message: str, style: str | None = None) -> None:
+        """Tells something beside the answer, on stderr."""
+        self.messages.print(Text(message, style=style or ""))
+
+    def failure(self, failure: Failure) -> None:
+        """Tells a failure on stderr, every mistake in a table; with `--json` its document goes to stdout."""
+        if self.as_json:
+            self.line(json.dumps(failure.document(), indent=2, ensure_ascii=False))
+        self.say(f"Error: {failure.message}", style="red")
+        if failure.mistakes:
+            rows = ((m.get("field", ""), m.get("problem", "")) for m in failure.mistakes)
+            self.messages.print(table(["field", "problem"], rows))
+        if failure.remedy:
+            self.say(f"What to do: {failure.remedy}")
+
+    def flush(self) -> None:
+        """Writes out what is buffered while a closed pipe can still be told from a bug."""
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _leave_pipe()
+
+
+def cell(value: Any) -> Text:
+    """One value as visible text: NULL dimmed, control characters spelled out."""
+    if value is None:
+        return Text("-", style="dim")
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    shown = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return Text(shown.translate(_VISIBLE))
+
+
+def moment(value: Any) -> Text:
+    """A time without its noise (microseconds that are zero, the T); anything else as it is."""
+    if isinstance(value, str) and len(value) >= 19 and value[10] in "T ":
+        try:
+            when = datetime.fromisoformat(value)
+        except ValueError:
+            return cell(value)
+        digits = "milliseconds" if when.microsecond % 1000 == 0 else "microseconds"
+        plain = when.replace(tzinfo=None).isoformat(sep=" ", timespec=digits if when.microsecond else "seconds")
+        return Text(plain + ("Z" if when.tzinfo else ""))
+    return cell(value)
+
+
+def number(value: int | None) -> Text:
+    """A count with thousands separators."""
+    return cell(None) if value is None else Text(f"{value:,}", justify="right")
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[Any]], title: str | None = None) -> Table:
+    """A table of values; numbers stand right, what is a rich renderable stays what it is."""
+    kept = [list(row) for row in rows]
+    shown = Table(
+        box=box.SIMPLE_HEAD, title=title and Text(title), title_justify="left", pad_edge=False, show_edge=False
+    )
+    for position, name in enumerate(columns):
+        values = [row[position] for row in kept if row[position] is not None]
+        numeric = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        shown.add_column(cell(name), justify="right" if numeric else "left", overflow="fold")
+    for row in kept:
+        shown.add_row(*(value if isinstance(value, Text | Table) else cell(value) for value in row))
+    return shown
+
+
+def facts(pairs: Iterable[tuple[str, Any]]) -> Table:
+    """Names and values, one pair per line."""
+    shown = Table.grid(padding=(0, 2))
+    for name, value in pairs:
+        shown.add_row(Text(name, style="dim"), value if isinstance(value, Text | Table) else cell(value))
+    return shown

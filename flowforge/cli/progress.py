@@ -1,0 +1,116 @@
+"""Following a run to its end: what to ask, when to stop, and how it looks meanwhile.
+
+A run is over when every table is published, empty or failed, or when the request was rejected. An API that does not answer
+for a moment is asked again: the run does not depend on anybody watching it.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from flowforge.cli import rendering
+from flowforge.cli.api import Api, ApiUnreachable
+from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, Failure
+
+TERMINAL = frozenset({"published", "empty", "failed"})
+# A run of small tables takes seconds, one of big tables minutes: the pause grows from the first to the second.
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 2.0
+UNREACHABLE_SECONDS = 30.0
+
+
+class StillRunning(Failure):
+    """The time to watch is up; the run goes on."""
+
+
+def finished(run: dict[str, Any]) -> bool:
+    """Whether nothing of the run is left to happen."""
+    if run.get("status") == "rejected":
+        return True
+    return bool(run["tables"]) and all(table.get("status") in TERMINAL for table in run["tables"])
+
+
+def exit_code(run: dict[str, Any]) -> int:
+    """0 when no table failed, 1 when one did, 2 when the request was rejected."""
+    if run.get("status") == "rejected":
+        return BAD_REQUEST
+    failed = run.get("status") == "failed" or any(table.get("status") == "failed" for table in run["tables"])
+    return FAILED if failed else GOOD
+
+
+def follow(api: Api, run_id: str, timeout_seconds: float | None = None) -> Iterator[dict[str, Any]]:
+    """Yields the run each time it was asked for, the finished one last; StillRunning when the time is up before."""
+    started = answered = time.monotonic()
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            run = api.get("runs", run_id)
+        except ApiUnreachable:
+            if time.monotonic() - answered > UNREACHABLE_SECONDS:
+                raise
+        else:
+            answered = time.monotonic()
+            yield run
+            if finished(run):
+                return
+        if timeout_seconds is not None and time.monotonic() - started >= timeout_seconds:
+            raise StillRunning(
+                f"run {run_id} is still under way after {timeout_seconds:g} s; it goes on without being watched",
+                f"flowforge status {run_id} --watch",
+                error="StillRunning",
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.1, LONGEST_PAUSE_SECONDS)
+
+
+class Progress:
+    """Shows a run's tables: a live table in a terminal, else one plain line for each change. A context manager."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._seen: dict[str, str] = {}
+        self._run: dict[str, Any] | None = None
+        plain = not console.is_terminal or console.no_color
+        self._live = None if plain else Live(console=console, get_renderable=self._frame, transient=True)
+
+    def __enter__(self) -> "Progress":
+        self._context.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._context.__exit__(*error)
+
+    def show(self, run: dict[str, Any]) -> None:
+        """Takes the run's newest state."""
+        self._run = run
+        if self._live is not None:
+            return
+        for table in run["tables"]:
+            line = rendering.table_line(table)
+            if self._seen.get(table["table"]) != line:
+                self._seen[table["table"]] = line
+                self._console.print(Text(line))
+
+    @property
+    def _context(self) -> AbstractContextManager[Any]:
+        return self._live or nullcontext()
+
+    def _frame(self) -> RenderableType:
+        if self._run is None:
+            return Text("waiting for the run …", style="dim")
+        head = Text.assemble("run ", (self._run["run_id"], "bold"))
+        return Group(head, rendering.run_tables(self._run, live=True))
+
+
+def watch(api: Api, run_id: str, console: Console, timeout_seconds: float | None = None) -> dict[str, Any]:
+    """Follows a run on the console and returns it finished."""
+    run: dict[str, Any] = {}
+    with Progress(console) as progress:
+        for run in follow(api, run_id, timeout_seconds):
+            progress.show(run)
+    return run

@@ -1,0 +1,88 @@
+"""`flowforge submit` and `flowforge status`: start a job, and tell what became of it."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowforge.cli.document import read_document, redirected, workflow_of
+from flowforge.cli.failure import GOOD, INTERRUPTED, BadRequest
+from flowforge.cli.options import Session, api_command
+from flowforge.cli.output import Output
+
+if TYPE_CHECKING:
+    from flowforge.cli.api import Api
+
+Watch = Annotated[bool, typer.Option("--watch", help="Follow the run until every table is published, empty or failed.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop watching after it.")]
+Source = Annotated[
+    str | None, typer.Option("--source", metavar="HOST:PORT", help="Read from here instead of the document's host.")
+]
+Connection = Annotated[
+    str | None, typer.Option("--connection", metavar="ID", help="A saved connection instead of the document's.")
+]
+
+
+@api_command
+def submit(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A job request (JSON); - reads stdin.")],
+    session: Session,
+    watch: Watch = False,
+    timeout: Timeout = None,
+    source: Source = None,
+    connection: Connection = None,
+) -> int:
+    """Submit a job request; the run exists when this returns. With --watch exits 1 when a table failed."""
+    if source is not None and connection is not None:
+        raise BadRequest("give --source or --connection, not both")
+    content, document = read_document(file)
+    workflow = workflow_of(document, file)
+    unchanged = source is None and connection is None
+    with session.open() as api:
+        body = content if unchanged else redirected(document, source, connection)
+        accepted = api.post("workflows", workflow, "run", body=body)
+        told = f"Run {accepted['run_id']} accepted: {', '.join(accepted['tables'])}"
+        if watch:
+            session.out.say(told)
+            return _watch(api, accepted["run_id"], timeout, session.out)
+    session.out.answer(accepted, told)
+    session.out.say(f"Follow it with: flowforge status {accepted['run_id']} --watch", style="dim")
+    return GOOD
+
+
+@api_command
+def status(
+    session: Session,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run; without it the newest are listed.")] = None,
+    watch: Watch = False,
+    timeout: Timeout = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many runs to list.")] = 20,
+    workflow: Annotated[str | None, typer.Option("--workflow", metavar="ID", help="List one workflow's runs.")] = None,
+) -> int:
+    """List runs, or show one with its tables; exits 1 when a table of it failed."""
+    from flowforge.cli import progress, rendering
+
+    if run is None and watch:
+        raise BadRequest("--watch needs a run", "flowforge status lists them")
+    with session.open() as api:
+        if run is None:
+            listed = api.get("runs", limit=limit, workflow_id=workflow)
+            session.out.answer(listed, rendering.run_list(listed["runs"]) if listed["runs"] else "No runs yet.")
+            return GOOD
+        if watch:
+            return _watch(api, run, timeout, session.out)
+        found = api.get("runs", run)
+    session.out.answer(found, rendering.run_summary(found))
+    return progress.exit_code(found)
+
+
+def _watch(api: "Api", run_id: str, timeout: float | None, out: Output) -> int:
+    from flowforge.cli import progress, rendering
+
+    try:
+        # The progress is no part of the JSON answer, so it goes beside it.
+        run = progress.watch(api, run_id, out.messages if out.as_json else out.answers, timeout)
+    except KeyboardInterrupt:
+        out.say(f"No longer watching; run {run_id} goes on. See it with: flowforge status {run_id}")
+        return INTERRUPTED
+    out.answer(run, rendering.run_summary(run))
+    return progress.exit_code(run)

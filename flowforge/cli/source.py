@@ -1,0 +1,77 @@
+"""`flowforge test-connection`, `tables` and `describe`: look at a SQL Server before loading from it.
+
+All three ask the API, whose functions hold the drivers and reach the network that the loads will use.
+"""
+
+from typing import Annotated, Any
+
+import typer
+
+from flowforge.cli.connection import SourceChoice
+from flowforge.cli.failure import FAILED, GOOD
+from flowforge.cli.options import Session, source_command
+from flowforge.cli.output import facts, table
+
+
+@source_command
+def try_connection(choice: SourceChoice, session: Session) -> int:
+    """Log in to a SQL Server and tell what the login may see; exits 1 when it cannot."""
+    body = {"connection": choice.resolve(session.api)}
+    with session.open() as api:
+        answer = api.post("test-connection", "database", body=body)
+    session.out.answer(answer, facts((name.replace("_", " "), value) for name, value in answer.items()))
+    return GOOD if answer["status"] == "success" else FAILED
+
+
+@source_command
+def tables(choice: SourceChoice, session: Session) -> int:
+    """List the tables and views that the login may read."""
+    body = {"connection": choice.resolve(session.api)}
+    with session.open() as api:
+        answer = api.post("database", "tables", body=body)
+    rows = ([t["schema"], t["name"], t["type"], t.get("row_estimate")] for t in answer["tables"])
+    session.out.answer(answer, table(["schema", "name", "type", "rows (estimate)"], rows))
+    return GOOD
+
+
+@source_command
+def describe(
+    name: Annotated[str, typer.Argument(metavar="TABLE", help="customers, sales.orders, [an odd name] …")],
+    choice: SourceChoice,
+    session: Session,
+    preview: Annotated[int, typer.Option("--preview", min=0, max=1000, help="Rows to show.")] = 5,
+) -> int:
+    """Show a table's columns, keys, possible cursors and first rows."""
+    body = {"connection": choice.resolve(session.api), "table": name, "preview": preview}
+    with session.open() as api:
+        answer = api.post("database", "schema", body=body)
+    session.out.answer(answer, *_description(answer))
+    return GOOD
+
+
+def _description(answer: dict[str, Any]) -> list[Any]:
+    columns = (
+        [c["name"], c["sql_type"], c["arrow_type"], "yes" if c["nullable"] else "no", _marks(c)]
+        for c in answer["columns"]
+    )
+    heading = [
+        ("table", f"{answer['schema']}.{answer['name']}"),
+        ("rows (estimate)", answer["row_estimate"]),
+        ("primary key", ", ".join(answer["primary_key"]) or None),
+        ("cursors", ", ".join(_cursor(c) for c in answer["cursor_candidates"]) or None),
+    ]
+    shown: list[Any] = [facts(heading), table(["column", "SQL Server", "Arrow", "nullable", ""], columns)]
+    preview = answer.get("preview") or {}
+    if preview.get("rows"):
+        shown.append(table(preview["columns"], preview["rows"]))
+    return shown
+
+
+def _marks(column: dict[str, Any]) -> str:
+    marks = {"key": column.get("primary_key"), "identity": column.get("identity")}
+    return ", ".join(name for name, present in marks.items() if present)
+
+
+def _cursor(candidate: dict[str, Any]) -> str:
+    indexed = ", indexed" if candidate.get("indexed") else ""
+    return f"{candidate['column']} ({candidate['kind']}{indexed})"

@@ -1,0 +1,60 @@
+"""`flowforge up`: the local stack in the foreground.
+
+Ctrl-C and termination are passed on; the command ends when the stack has, with the stack's exit code.
+"""
+
+import signal
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowforge.cli import options
+from flowforge.cli.failure import Failure
+from flowforge.cli.output import Output
+from flowforge.cli.stack import STATE_DIR, StackProcess, read_stack
+
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def up(
+    *,
+    state_dir: Annotated[str, typer.Option(help="Where stack.json, logs and data of the stack go.")] = STATE_DIR,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="API port; 0 takes a free one.")] = None,
+    aws_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Embedded AWS port.")] = None,
+    sqlserver_port: Annotated[int | None, typer.Option(min=0, max=65535, help="SQL Server stand-in's port.")] = None,
+    bank_scale: Annotated[
+        float | None, typer.Option(min=0, help="Size of the sample bank; 1 is 500 customers.")
+    ] = None,
+    parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A template parameter.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only problems on the terminal.")] = False,
+    as_json: options.Json = False,
+) -> int:
+    """Run the local stack in the foreground until Ctrl-C; `.flowforge/stack.json` tells when it is ready."""
+    out = Output(as_json)
+    folder = Path(state_dir)
+    if (running := read_stack(folder)) is not None:
+        raise Failure(
+            f"a stack already runs on {state_dir}: {running.get('api')} (process {running['pid']})",
+            "stop it, or give another --state-dir",
+            error="StackRuns",
+        )
+    arguments = _passed_arguments(port, aws_port, sqlserver_port, bank_scale, parameter or [])
+    arguments += ["--quiet"] if quiet or as_json else []
+    with StackProcess(folder, arguments, stdout=subprocess.DEVNULL if as_json else None) as stack:
+        for number in _PASSED_ON:
+            signal.signal(number, lambda received, _frame: stack.pass_on(received))
+        if as_json:
+            out.answer(stack.wait_ready())
+            out.flush()
+        code = stack.process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _passed_arguments(
+    port: int | None, aws_port: int | None, sqlserver_port: int | None, bank_scale: float | None, parameters: list[str]
+) -> list[str]:
+    given = {"--port": port, "--aws-port": aws_port, "--sqlserver-port": sqlserver_port, "--bank-scale": bank_scale}
+    arguments = [part for name, value in given.items() if value is not None for part in (name, f"{value:g}")]
+    return [*arguments, *(part for parameter in parameters for part in ("--parameter", parameter))]

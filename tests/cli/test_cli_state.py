@@ -1,0 +1,94 @@
+"""`flowforge watermark` and `flowforge connections`."""
+
+MARK = {
+    "source_key": "localhost|BFSI_Test|dbo.customers|modified_date|bronze_customers",
+    "bronze_table": "bronze_customers",
+    "source_table": "dbo.customers",
+    "generation": 2,
+    "seq": 3,
+    "watermarks": {
+        "modified_date": {
+            "value": "2026-11-23 06:00:00.997",
+            "sql_type": "datetime",
+            "committed_at": "2026-11-23T06:00:02Z",
+            "seq": 3,
+        }
+    },
+    "active_batch": None,
+    "history": [{"seq": 3, "generation": 2, "state": "refined", "label": "b", "low": None, "high": "x", "records": 5}],
+    "audit": [
+        {"at": "2026-11-23T06:00:02Z", "action": "set", "column": "c", "before": None, "after": "1", "reason": "why"}
+    ],
+}
+ONE = "/api/watermarks/bronze_customers"
+
+
+def test_should_show_a_watermark_with_its_batches_and_corrections(flowforge, api):
+    api.answer(f"GET {ONE}", MARK)
+
+    plain, as_json = (
+        flowforge("watermark", "get", "bronze_customers"),
+        flowforge("watermark", "get", "bronze_customers", "--json"),
+    )
+
+    assert (plain.code, as_json.document) == (0, MARK)
+    assert all(word in plain.out for word in ("2026-11-23 06:00:00.997", "datetime", "refined", "why"))
+
+
+def test_should_list_watermarks(flowforge, api):
+    api.answer("GET /api/watermarks", {"watermarks": [MARK, MARK | {"bronze_table": "bronze_new", "watermarks": {}}]})
+
+    ended = flowforge("watermark", "list")
+
+    assert ended.code == 0
+    assert "modified_date" in ended.out
+    assert "bronze_new" in ended.out
+
+
+def test_should_set_a_watermark_with_its_reason(flowforge, api):
+    api.answer(f"PUT {ONE}", MARK)
+
+    ended = flowforge(
+        "watermark", "set", "bronze_customers", "2024-01-01", "--column", "modified_date", "--reason", "again"
+    )
+
+    assert ended.code == 0
+    assert api.asked[0].document == {"column": "modified_date", "value": "2024-01-01", "reason": "again"}
+
+
+def test_should_reset_only_when_confirmed(flowforge, api):
+    api.answer(f"DELETE {ONE}", MARK | {"watermarks": {}})
+
+    assert flowforge("watermark", "reset", "bronze_customers").code == 2
+    assert api.asked == []
+    assert flowforge("watermark", "reset", "bronze_customers", "--yes", "--reason", "test").code == 0
+    assert (api.asked[0].method, api.asked[0].query) == ("DELETE", {"reason": "test"})
+
+
+def test_should_reach_a_table_whatever_its_name(flowforge, api):
+    api.answer("GET /api/watermarks/dbo.%5Bodd%20%2F%20n%C3%A4me%5D", MARK)
+
+    assert flowforge("watermark", "get", "dbo.[odd / näme]").code == 0
+
+
+def test_should_save_a_connection_without_showing_its_password(flowforge, api):
+    saved = {"id": "bank", "host": "db", "port": 1433, "database": "d", "username": "u"}
+    api.answer("POST /api/connections", saved, 201)
+
+    ended = flowforge(
+        *("connections", "add", "bank", "--host", "db", "--database", "d", "--username", "u", "--json"),
+        env={"FLOWFORGE_PASSWORD": "s3cret"},
+    )
+
+    assert (ended.code, ended.document) == (0, saved)
+    assert api.asked[0].document == saved | {"password": "s3cret"}
+    assert "s3cret" not in ended.out + ended.err
+
+
+def test_should_list_and_remove_connections(flowforge, api):
+    api.answer("GET /api/connections", {"connections": [{"id": "bank", "host": "db", "port": 1433}]})
+    api.answer("DELETE /api/connections/bank", None, 204)
+
+    assert "bank" in flowforge("connections", "list").out
+    assert flowforge("connections", "remove", "bank").code == 0
+    assert flowforge("connections", "remove", "other").code == 1
