@@ -265,7 +265,7 @@ def parse_job_request(document: str | bytes | dict[str, Any], workflow_id: str |
     try:
         return JobRequest.model_validate(document)
     except ValidationError as error:
-        raise InvalidRequest([_mistake(e) for e in error.errors(include_url=False, include_input=False)]) from None
+        raise InvalidRequest(mistakes_of(error)) from None
 
 
 def _load_json(document: str | bytes) -> dict[str, Any]:
@@ -279,11 +279,16 @@ def _load_json(document: str | bytes) -> dict[str, Any]:
     return loaded
 
 
-def _mistake(error: dict[str, Any]) -> dict[str, str]:
+def mistakes_of(error: ValidationError, prefix: str = "") -> list[dict[str, str]]:
+    """Each mistake's field path (under `prefix`) and what was expected; no value is repeated, it may be a password."""
+    return [_mistake(detail, prefix) for detail in error.errors(include_url=False, include_input=False)]
+
+
+def _mistake(error: dict[str, Any], prefix: str) -> dict[str, str]:
     path = [str(part) for part in error["loc"] if part not in ("(table)", "(pattern)", "str", "list[str]")]
     problem = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         problem = "unknown field"
     elif error["type"] == "missing":
         problem = "missing; it is required"
-    return {"field": ".".join(path) or "(document)", "problem": problem}
+    return {"field": ".".join([prefix] * bool(prefix) + path) or "(document)", "problem": problem}

@@ -33,7 +33,8 @@ metrics = Metrics()
 BACKOFF_SECONDS = (2, 10, 30, 60)
 
 Handle = Callable[[dict[str, Any], Any], None]
-GiveUp = Callable[[dict[str, Any]], None]
+Read = Callable[[str], dict[str, Any]]
+GiveUp = Callable[[dict[str, Any]], str | None]
 
 
 def process_messages(
@@ -42,22 +43,47 @@ def process_messages(
     """Handles each message of an SQS event; returns the partial failures that SQS is to deliver again.
 
     `handle` gets (body, context): the message's JSON, or the detail of the bus event inside it. `on_give_up` is called with the
-    body of a message that is given up, before it goes to the dead-letter queue.
+    body of a message that is given up; what it returns, if anything, goes to the dead-letter queue in the message's place.
     """
 
-    def each(record: SQSRecord) -> None:
-        Delivery(record, step, on_give_up).run(handle, context)
+    return _process(event, context, step, handle, on_give_up, body_of)
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    answer = process_partial_response(event, each, processor, context)
-    metrics.flush_metrics()
-    return dict(answer)
+
+def process_envelopes(
+    event: dict[str, Any], context: Any, step: str, handle: Handle, on_give_up: GiveUp | None = None
+) -> dict[str, Any]:
+    """The same with the whole envelope as the body, for handlers that need its detail-type or id."""
+    return _process(event, context, step, handle, on_give_up, json.loads)
+
+
+def is_http(event: dict[str, Any]) -> bool:
+    """Whether the HTTP API has sent this event."""
+    return "requestContext" in event
+
+
+def is_queued(event: dict[str, Any]) -> bool:
+    """Whether a queue has sent this event."""
+    return any(record.get("eventSource") == "aws:sqs" for record in event.get("Records", []))
 
 
 def body_of(text: str) -> dict[str, Any]:
     """The message inside: an EventBridge envelope's detail, or the body itself."""
     body = json.loads(text)
     return body["detail"] if isinstance(body, dict) and "detail-type" in body and "detail" in body else body
+
+
+def _process(event: dict, context: Any, step: str, handle: Handle, on_give_up: GiveUp | None, read: Read) -> dict:
+    if not is_queued(event):  # invoked by hand, or by the bus directly: the caller sees the error
+        handle(read(json.dumps(event)), context)
+        return {"status": "done"}
+
+    def each(record: SQSRecord) -> None:
+        Delivery(record, step, on_give_up).run(handle, context, read)
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    answer = process_partial_response(event, each, processor, context)
+    metrics.flush_metrics()
+    return dict(answer)
 
 
 class Delivery:
@@ -67,10 +93,10 @@ class Delivery:
         self.record, self.step, self.on_give_up = record, step, on_give_up
         self.attempts = int(record.attributes.approximate_receive_count)
 
-    def run(self, handle: Handle, context: Any) -> None:
+    def run(self, handle: Handle, context: Any, read: Read) -> None:
         """Handles the message and settles it; raises when it is to be delivered again."""
         try:
-            body = body_of(self.record.body)
+            body = read(self.record.body)
         except ValueError as error:
             return self.give_up({}, Fatal(f"the message is not JSON: {error}", "Send what docs/events.md shows."))
         logger.append_keys(step=self.step, run_id=body.get("run_id"), table=_table(body), attempt=self.attempts)
@@ -93,7 +119,7 @@ class Delivery:
 
     def send_again(self, seconds: int) -> None:
         """Puts a copy of the message behind the others, before this delivery is deleted."""
-        self._send(os.environ["FLOWFORGE_QUEUE_URL"], DelaySeconds=seconds)
+        self._send(os.environ["FLOWFORGE_QUEUE_URL"], self.record.body, DelaySeconds=seconds)
 
     def retry(self, body: dict[str, Any], error: Exception) -> None:
         """Lets the message come back soon, or gives it up after its last attempt."""
@@ -115,8 +141,7 @@ class Delivery:
         """Records the failure on the run and keeps the message with its reason, for a replay."""
         logger.error("step failed", error=type(error).__name__, cause=str(error), exc_info=not _ours(error))
         metrics.add_metric(name="StepFailures", unit=MetricUnit.Count, value=1)
-        if self.on_give_up and body:
-            self.on_give_up(body)
+        text = (self.on_give_up(body) if self.on_give_up and body else None) or self.record.body
         if body.get("run_id"):
             announce(
                 StepFailed(
@@ -131,11 +156,11 @@ class Delivery:
             )
         reason = {"DataType": "String", "StringValue": f"{type(error).__name__}: {error}"[:900]}
         attributes = {"step": {"DataType": "String", "StringValue": self.step}, "reason": reason}
-        self._send(os.environ["FLOWFORGE_DEAD_LETTER_QUEUE_URL"], MessageAttributes=attributes)
+        self._send(os.environ["FLOWFORGE_DEAD_LETTER_QUEUE_URL"], text, MessageAttributes=attributes)
 
-    def _send(self, url: str, **options: Any) -> None:
+    def _send(self, url: str, text: str, **options: Any) -> None:
         try:
-            client("sqs").send_message(QueueUrl=url, MessageBody=self.record.body, **options)
+            client("sqs").send_message(QueueUrl=url, MessageBody=text, **options)
         except (ClientError, BotoCoreError) as error:
             raise unavailable("SQS", error) from error
 

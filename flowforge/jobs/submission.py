@@ -15,7 +15,7 @@ from events.facts import JobAccepted
 from events.request import InvalidRequest, JobRequest, parse_job_request
 from events.targets import ConnectionReference
 from flowforge.cloud.bus import announce
-from flowforge.errors import FlowForgeError
+from flowforge.errors import Fatal
 from flowforge.jobs.fanout import send_commands
 from flowforge.jobs.plan import plan_tables
 from flowforge.settings import settings
@@ -52,8 +52,8 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
         batch_id = request.batch_id or f"batch_{datetime.now(UTC):%Y%m%d_%H%M%S}_{run_id[-6:]}"
         connection = to_reference(request.source_config.connection)
         commands = plan_tables(request, run_id, batch_id, connection, lambda pattern: _expand(connection, pattern))
-    except (InvalidRequest, FlowForgeError) as error:
-        if trigger != "http" and (isinstance(error, InvalidRequest) or not hasattr(error, "seconds")):
+    except (InvalidRequest, Fatal) as error:
+        if trigger != "http" and isinstance(error, InvalidRequest | Fatal):
             runs.reject(run_id, trigger, _mistakes(error))
         raise
     tables = [(c.bronze.table, c.source.table_name or "query") for c in commands]
@@ -66,7 +66,8 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
 
 def _expand(connection: ConnectionReference, pattern: str) -> list[str]:
     from flowforge.source.catalog import expand_pattern
-    from flowforge.source.connection import connect, read_credentials
+    from flowforge.source.connection import connect
+    from flowforge.source.target import read_credentials
 
     with connect(connection, read_credentials(connection)) as source:
         return expand_pattern(source, pattern)

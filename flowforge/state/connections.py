@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from events.model import Request
-from events.request import Connection, Driver, InvalidRequest
+from events.request import Connection, Driver, InvalidRequest, mistakes_of
 from events.targets import ConnectionReference
 from flowforge.cloud import items, secrets
 from flowforge.errors import NotFound
@@ -40,9 +40,7 @@ def save(document: dict[str, Any]) -> dict[str, Any]:
         saved = SavedConnection.model_validate(document)
         Connection(**saved.model_dump(exclude={"id"}))
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        mistakes = [{"field": ".".join(map(str, e["loc"])) or "(body)", "problem": e["msg"]} for e in details]
-        raise InvalidRequest(mistakes) from None
+        raise InvalidRequest(mistakes_of(error)) from None
     secret_id, version = secrets.store_login(_secret_id(saved.id), saved.username, saved.password)
     item = {
         "pk": saved.id,

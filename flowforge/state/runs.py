@@ -112,7 +112,8 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
     known = {k: json.loads(v) for k, v in item.items() if k not in ("pk", "sk")}
     landed, empty, committed = known.get("ingest", {}), known.get("empty", {}), known.get("watermark", {})
     refined, published = known.get("silver", {}), known.get("gold", {})
-    error = next((known[f"failed_{s}"] for s in STEPS if f"failed_{s}" in known and s not in known), None)
+    done = set(known) | ({"ingest"} if empty else set())
+    error = next((known[f"failed_{s}"] for s in STEPS if f"failed_{s}" in known and s not in done), None)
     status, finished = _status(known, error)
     return {
         "table": bronze,

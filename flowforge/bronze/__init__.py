@@ -1,0 +1,1 @@
+"""Bronze: a batch as Parquet objects, whole or not at all."""

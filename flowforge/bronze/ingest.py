@@ -1,0 +1,231 @@
+"""Loads one table once: claim, land, and the fact to announce.
+
+Whatever state an earlier attempt has left, the same command comes to the same batch: a live claim is waited for, an expired one is
+taken over and finished with its own interval and keys, a landed one is announced again from its manifest and never read again.
+"""
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from events.commands import IngestTable
+from events.facts import BatchEvent, IntervalEmpty
+from flowforge.bronze.landing import land
+from flowforge.errors import Fatal, SourceChanged, Wait
+from flowforge.settings import settings
+from flowforge.source.bounds import Plan, plan_interval
+from flowforge.source.catalog import TableDescription, describe_query, describe_table, server_identity
+from flowforge.source.connection import SourceConnection, connect
+from flowforge.source.credentials import Credentials
+from flowforge.source.reader import open_reader
+from flowforge.source.sql_text import select_statement
+from flowforge.source.target import read_credentials
+from flowforge.state import batches, table
+from flowforge.state.announcements import landed_fact, source_table
+from flowforge.state.batch import Batch, SourceColumn
+
+ANNOUNCE_AGAIN_SECONDS = 60  # a landed batch that nobody has committed for so long after its lease is told again
+
+
+@dataclass
+class Outcome:
+    """What a command led to: facts to announce, and seconds to wait when its own batch is still to come."""
+
+    facts: list[BatchEvent] = field(default_factory=list)
+    wait_seconds: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The table or query of a command, as the source describes it now."""
+
+    name: str
+    columns: list[SourceColumn]
+    primary_key: list[str]
+    description: TableDescription | None
+    identity: dict[str, Any]
+
+
+class Heartbeat:
+    """Keeps a claim's lease alive while the block runs; it ends by itself when the claim is taken away."""
+
+    def __init__(self, batch: Batch):
+        self._batch, self._stop = batch, threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(batches.RENEW_SECONDS):
+            try:
+                if not batches.renew(self._batch):
+                    return
+            except Exception:  # noqa: S112  the next beat tries again; a lost lease is noticed when the batch lands
+                continue
+
+
+def ingest(command: IngestTable) -> Outcome:
+    """Loads the command's table.
+
+    Raises Wait while another attempt holds the table, Fatal for what no retry can mend, Retriable for the rest.
+    """
+    credentials = read_credentials(command.connection)
+    with connect(command.connection, credentials) as connection:
+        source = inspect(connection, command)
+        key = table.source_key(command.connection, source.name, command.bronze.table)
+        own = batches.batch_of_run(key, command.run_id)
+        if own:
+            return _resume(own, source, credentials)
+        state = table.read_state(key)
+        if state.active is not None:
+            return _finish_other(state)
+        plan = _plan(connection, credentials, command, source, state)
+        if plan.empty:
+            table.remember_samples(state, plan.interval.column or "", plan.samples)
+            return Outcome([_nothing(command, source.name, state, plan)])
+        batch = batches.claim(state, command, source.name, plan.interval, source.identity, plan.samples)
+    return _load(batch, source, credentials)
+
+
+def inspect(connection: SourceConnection, command: IngestTable) -> Source:
+    """What the source says of the command's table or query; raises UnknownTable, QueryRefused."""
+    query = command.source.query
+    if query:
+        columns = describe_query(connection, query)
+        return Source(table.query_name(query), columns, [], None, server_identity(connection))
+    description = describe_table(connection, command.source.table_name or "")
+    columns = [
+        SourceColumn(**column.model_dump(include=set(SourceColumn.model_fields))) for column in description.columns
+    ]
+    identity = server_identity(connection, description)
+    return Source(description.qualified_name, columns, description.primary_key, description, identity)
+
+
+def _plan(
+    connection: SourceConnection,
+    credentials: Credentials,
+    command: IngestTable,
+    source: Source,
+    state: table.TableState,
+) -> Plan:
+    wanted, column = command.source, command.source.delta_column
+    mark = state.watermarks.get(column) if column else None
+    if mark and mark.sql_type is None:  # set by hand: the source checks it like a seed
+        wanted, mark = wanted.model_copy(update={"last_watermark": mark.value}), None
+    if mark:
+        _refuse_changed_source(source, mark)
+    low, samples = mark.value if mark else None, state.samples.get(column or "")
+    described = source.description or source
+    plan = plan_interval(connection, described, wanted, low, samples, credentials=credentials)
+    if mark and plan.interval.sql_type != mark.sql_type:
+        raise SourceChanged(
+            f"{source.name}.{column} is {plan.interval.sql_type} now; its watermark was taken as {mark.sql_type}",
+            "Look at what changed, then set or reset the watermark.",
+        )
+    return plan
+
+
+def _refuse_changed_source(source: Source, mark: table.Watermark) -> None:
+    for fact in ("database_created", "object_id"):
+        was, now = mark.identity.get(fact), source.identity.get(fact)
+        if was is not None and now is not None and was != now:
+            raise SourceChanged(
+                f"{source.name}: {fact} was {was} when the watermark was taken and is {now}: restored or recreated?",
+                "If the data is the same, set the watermark by hand; if not, reset it: flowforge watermark reset TABLE.",
+            )
+
+
+def _resume(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
+    """Goes on with the batch that this run has claimed before."""
+    if batch.state == "claimed":
+        return _load(batches.take_over(batch), source, credentials)
+    if batch.state == "landed":
+        return Outcome([landed_fact(batch)])
+    if batch.state == "voided":
+        raise Fatal(f"{batch.name} was voided by a watermark set or reset by hand", "Submit the request again.")
+    if batch.state == "empty":
+        return Outcome([_no_rows(batch)])
+    return Outcome()
+
+
+def _finish_other(state: table.TableState) -> Outcome:
+    """Another run's batch is under way: wait for it, or finish it when its worker is gone."""
+    other = batches.find_batch(state.source_key, state.generation, state.active or 0)
+    if other is None:
+        raise Wait(f"{state.source_key}: its claim is being written", batches.RETRY_SECONDS)
+    if other.state == "claimed":
+        batch = batches.take_over(other)
+        credentials = read_credentials(batch.command.connection)
+        with connect(batch.command.connection, credentials) as connection:
+            source = inspect(connection, batch.command)
+        finished = _load(batch, source, credentials)
+        return Outcome(finished.facts, 1, f"{batch.name} of {batch.command.run_id} was finished first")
+    if other.state == "landed" and other.lease_until + ANNOUNCE_AGAIN_SECONDS < time.time():
+        return Outcome([landed_fact(other)], batches.RETRY_SECONDS, f"{other.name} was announced again")
+    raise Wait(f"{other.name} is {other.state}", batches.RETRY_SECONDS)
+
+
+def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
+    """Reads a claimed interval, lands it and records its manifest."""
+    command, started = batch.command, time.monotonic()
+    described = source.description or command.source.query
+    statement = select_statement(described, source.columns, batch.interval)
+    refresh = command.bronze.load_strategy == "full_refresh"
+
+    def reader() -> Any:
+        driver = settings().driver if command.connection.driver == "auto" else command.connection.driver
+        return open_reader(command.connection, credentials, statement, source.columns, driver)
+
+    with Heartbeat(batch):
+        even_empty = refresh and command.source.allow_empty_refresh
+        manifest = asyncio.run(land(batch, source.columns, source.primary_key, source.name, reader, even_empty))
+        if manifest is None:
+            batches.close_empty(batch)
+            return Outcome([_no_rows(batch)])
+        batch = batches.land(batch, manifest)
+    return Outcome([landed_fact(batch, time.monotonic() - started)])
+
+
+def _no_rows(batch: Batch) -> IntervalEmpty:
+    command = batch.command
+    refresh = command.bronze.load_strategy == "full_refresh"
+    kept = "; what silver holds is kept (allowEmptyRefresh true would empty it)" if refresh else ""
+    where = (
+        f"no rows from {batch.interval.low or 'the beginning'} up to {batch.interval.high}"
+        if batch.interval.column
+        else "no rows"
+    )
+    return IntervalEmpty(
+        run_id=command.run_id,
+        bronze_table=command.bronze.table,
+        source_key=batch.source_key,
+        generation=batch.generation,
+        seq=batch.seq,
+        source_table=source_table(batch),
+        reason=where + kept,
+        watermark_value=batch.watermark_before,
+    )
+
+
+def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Plan) -> IntervalEmpty:
+    mark = state.watermarks.get(plan.interval.column or "")
+    blocker = f"; {plan.blocker}" if plan.blocker else ""
+    return IntervalEmpty(
+        run_id=command.run_id,
+        bronze_table=command.bronze.table,
+        source_key=state.source_key,
+        generation=state.generation,
+        seq=state.seq,
+        source_table=name,
+        reason=f"the interval is empty: nothing is safe to read above {plan.interval.low or 'the beginning'} yet{blocker}",
+        watermark_value=mark.value if mark else None,
+    )

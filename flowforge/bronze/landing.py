@@ -1,0 +1,177 @@
+"""Lands one batch: reading, encoding and uploading overlap, each in its own thread or task, with bounded queues between.
+
+    reader thread ──batches──► encoder thread ──parts──► upload (event loop)
+
+Guarantees: an error in any stage ends the others and raises; a batch without rows lands nothing; an object that a dead attempt
+has completed is adopted when its footer is this batch's, and refused otherwise.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import aioboto3
+import pyarrow as pa
+from botocore.exceptions import BotoCoreError, ClientError
+
+from flowforge.bronze.parquet import Encoder, read_footer, same_batch
+from flowforge.bronze.upload import KeyTaken, ObjectWriter, upload
+from flowforge.cloud.clients import CONFIG, unavailable
+from flowforge.errors import ConflictingTarget
+from flowforge.settings import settings
+from flowforge.state.batch import Batch, BronzeObject, Manifest, SourceColumn
+
+BATCHES_AHEAD = 4  # record batches read but not yet encoded
+FOOTER_BYTES = 4 * 2**20  # more than a footer takes
+
+
+def bronze_key(batch: Batch) -> str:
+    """The object key of a batch of one object."""
+    return f"bronze/{batch.command.bronze.table}/{batch.label}.parquet"
+
+
+async def land(
+    batch: Batch,
+    columns: list[SourceColumn],
+    primary_key: list[str],
+    source_file: str,
+    open_reader: Callable[[], Any],
+    even_empty: bool = False,
+) -> Manifest | None:
+    """Reads the batch and puts it into bronze; None when it has no rows, unless `even_empty` wants an object without rows.
+
+    `open_reader` opens the ArrowReader. Raises what the reader raises, StoreUnavailable, or ConflictingTarget.
+    """
+    landing = _Landing(batch, columns, source_file, open_reader, even_empty)
+    async with aioboto3.Session().client("s3", config=CONFIG) as s3:
+        landed = await landing.run(s3)
+    if landed is None:
+        return None
+    found, max_cursor = landed
+    return Manifest(
+        bucket=settings().bucket,
+        objects=[found],
+        rows=found.rows,
+        bytes=found.bytes,
+        columns=columns,
+        primary_key=primary_key,
+        audit_columns=batch.command.bronze.audit_columns,
+        max_cursor_value=max_cursor,
+    )
+
+
+class _Landing:
+    """One object on its way from the source to the bucket."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        columns: list[SourceColumn],
+        source_file: str,
+        open_reader: Callable[[], Any],
+        even_empty: bool,
+    ) -> None:
+        self.batch, self.columns, self.source_file, self.open_reader = batch, columns, source_file, open_reader
+        self.even_empty = even_empty
+        self.batches: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(BATCHES_AHEAD)
+        self.writer = ObjectWriter()
+        self.stop = threading.Event()
+        self.encoder: Encoder | None = None
+
+    async def run(self, s3: Any) -> tuple[BronzeObject, str | None] | None:
+        bucket, key = settings().bucket, bronze_key(self.batch)
+        reading = asyncio.create_task(asyncio.to_thread(self._read))
+        first = await asyncio.to_thread(self.batches.get)
+        try:
+            if isinstance(first, BaseException):
+                raise first
+            if first is None:
+                return None
+            encoding = asyncio.create_task(asyncio.to_thread(self._encode, first))
+            uploading = asyncio.create_task(upload(s3, bucket, key, self.writer))
+            return await self._finish(s3, encoding, uploading)
+        finally:
+            self.stop.set()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _finish(self, s3: Any, encoding: asyncio.Task, uploading: asyncio.Task) -> Any:
+        bucket, key = settings().bucket, bronze_key(self.batch)
+        try:
+            await asyncio.wait({encoding, uploading}, return_when=asyncio.FIRST_EXCEPTION)
+            if encoding.done() and encoding.exception():
+                raise encoding.exception()
+            if not encoding.done() and uploading.done():
+                self.writer.abandon()
+            etag = await uploading
+            await encoding
+        except KeyTaken:
+            await asyncio.gather(encoding, return_exceptions=True)
+            return await _adopt(s3, bucket, key, self.batch)
+        finally:
+            self.writer.abandon()
+            if not uploading.done():
+                uploading.cancel()
+            await asyncio.gather(encoding, uploading, return_exceptions=True)
+        return BronzeObject(key=key, etag=etag, rows=self.encoder.rows, bytes=self.writer.bytes), self.encoder.newest
+
+    def _read(self) -> None:
+        try:
+            with closing(self.open_reader()) as reader:
+                if self.even_empty:
+                    self._put(pa.RecordBatch.from_pylist([], reader.schema))
+                for batch in reader:
+                    if batch.num_rows and not self._put(batch):
+                        return
+            self._put(None)
+        except BaseException as error:
+            self._put(error)
+
+    def _put(self, value: Any) -> bool:
+        while not self.stop.is_set():
+            try:
+                self.batches.put(value, timeout=0.5)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def _encode(self, first: pa.RecordBatch) -> None:
+        self.encoder = Encoder(self.writer, first.schema, self.batch, self.columns, self.source_file)
+        for batch in self._rest(first):
+            self.encoder.write(batch)
+        self.encoder.close()
+        self.writer.finish()
+
+    def _rest(self, first: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        value: Any = first
+        while value is not None:
+            if isinstance(value, BaseException):
+                raise value
+            yield value
+            value = self.batches.get()
+
+
+async def _adopt(s3: Any, bucket: str, key: str, batch: Batch) -> tuple[BronzeObject, str | None]:
+    """Takes the object that is already there, when it is this batch's own. Reads its tail only: the footer says it all."""
+    try:
+        answer = await s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{FOOTER_BYTES}")
+        tail = await answer["Body"].read()
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("S3", error) from error
+    size = int(answer["ContentRange"].rpartition("/")[2]) if "ContentRange" in answer else len(tail)
+    found = await asyncio.to_thread(_footer_of, tail)
+    if not (found and same_batch(found, batch)):
+        raise ConflictingTarget(
+            f"s3://{bucket}/{key} exists and is not {batch.name}", "Move that object away, or send another batch_id."
+        )
+    return BronzeObject(key=key, etag=answer["ETag"], rows=found["rows"], bytes=size), found.get("max_cursor_value")
+
+
+def _footer_of(body: bytes) -> dict[str, Any] | None:
+    try:
+        return read_footer(pa.BufferReader(body))
+    except pa.ArrowInvalid:
+        return None

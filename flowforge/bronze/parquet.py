@@ -1,0 +1,155 @@
+"""Encodes record batches as Parquet, with the audit columns and a footer that explains the object.
+
+The footer's `flowforge` entry is JSON: run, batch identity, interval, source types, row count. An object can be recognised, and a
+watermark table rebuilt, from it alone.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from flowforge.errors import UnsupportedSource
+from flowforge.state.batch import Batch, SourceColumn
+
+AUDIT = (
+    pa.field("_batch_id", pa.string()),
+    pa.field("_ingestion_time", pa.timestamp("us", tz="UTC")),
+    pa.field("_source_system", pa.string()),
+    pa.field("_source_file", pa.string()),
+    pa.field("_file_modified_time", pa.timestamp("us", tz="UTC")),
+)
+FOOTER = "flowforge"
+ROWS_PER_GROUP = 262_144
+BYTES_PER_GROUP = 64 * 2**20  # uncompressed; what readers like, and what bounds the encoder's memory
+
+
+class Encoder:
+    """Writes batches of one schema into one Parquet file.
+
+    Resource management: `close` completes the file; without it the bytes are not a Parquet file.
+    """
+
+    def __init__(self, sink: Any, schema: pa.Schema, batch: Batch, columns: list[SourceColumn], source_file: str):
+        self.batch, self.columns = batch, columns
+        self.audited = batch.command.bronze.audit_columns
+        self.schema = self._with_audit(schema)
+        self.rows, self.max_cursor, self._pending, self._pending_bytes = 0, None, [], 0
+        self._audit_values = self._values(source_file) if self.audited else []
+        codec = batch.command.bronze.compression
+        self._writer = pq.ParquetWriter(sink, self.schema, compression=codec, write_statistics=True, store_schema=True)
+
+    def _with_audit(self, schema: pa.Schema) -> pa.Schema:
+        if not self.audited:
+            return schema
+        taken = [field.name for field in AUDIT if field.name in schema.names]
+        if taken:
+            raise UnsupportedSource(
+                f"{self.batch.source_key}: the source has columns named like audit columns: {', '.join(taken)}",
+                "Send bronzeConfig.auditColumns false for this table.",
+            )
+        return pa.schema([*schema, *AUDIT], metadata=schema.metadata)
+
+    def _values(self, source_file: str) -> list[pa.Scalar]:
+        connection = self.batch.command.connection
+        system = f"sql-server://{connection.host}:{connection.port}/{connection.database}"
+        values = [self.batch.label, datetime.now(UTC), system, source_file, None]
+        return [pa.scalar(value, field.type) for value, field in zip(values, AUDIT, strict=True)]
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Adds rows; a row group is written when enough have come together."""
+        if batch.num_rows == 0:
+            return
+        self._see_cursor(batch)
+        self.rows += batch.num_rows
+        audit = [pa.repeat(value, batch.num_rows) for value in self._audit_values]
+        self._pending.append(pa.RecordBatch.from_arrays([*batch.columns, *audit], schema=self.schema))
+        self._pending_bytes += batch.nbytes
+        if self._pending_bytes >= BYTES_PER_GROUP or sum(b.num_rows for b in self._pending) >= ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._writer.write_table(pa.Table.from_batches(self._pending, self.schema), row_group_size=ROWS_PER_GROUP)
+            self._pending, self._pending_bytes = [], 0
+
+    def _see_cursor(self, batch: pa.RecordBatch) -> None:
+        column = self.batch.interval.column
+        if column is None:
+            return
+        values = batch.column(batch.schema.get_field_index(column))
+        if pa.types.is_fixed_size_binary(values.type):
+            values = values.cast(pa.binary())
+        newest = pc.max(values)
+        if newest.is_valid and (self.max_cursor is None or newest.as_py() > self.max_cursor.as_py()):
+            self.max_cursor = newest
+
+    @property
+    def newest(self) -> str | None:
+        """The newest cursor value so far, as SQL Server prints it."""
+        return cursor_literal(self.max_cursor, self.batch.interval.sql_type)
+
+    def close(self) -> None:
+        """Writes the last row group and the footer."""
+        self._flush()
+        facts = footer(self.batch, self.columns, self.rows) | {"max_cursor_value": self.newest}
+        self._writer.add_key_value_metadata({FOOTER: json.dumps(facts)})
+        self._writer.close()
+
+
+def footer(batch: Batch, columns: list[SourceColumn], rows: int) -> dict[str, Any]:
+    """The facts that an object carries about itself."""
+    command = batch.command
+    return {
+        "version": 1,
+        "run_id": command.run_id,
+        "workflow_id": command.workflow_id,
+        "job_id": command.job_id,
+        "batch_id": command.batch_id,
+        "source_key": batch.source_key,
+        "generation": batch.generation,
+        "seq": batch.seq,
+        "slice": 0,
+        "interval": batch.interval.model_dump(),
+        "identity": batch.identity,
+        "rows": rows,
+        "columns": [column.model_dump() for column in columns],
+    }
+
+
+def same_batch(found: dict[str, Any], batch: Batch) -> bool:
+    """Whether a footer is that of this very batch, interval and slice."""
+    mine = footer(batch, [], 0)
+    return all(found.get(k) == mine[k] for k in ("source_key", "generation", "seq", "slice", "interval"))
+
+
+def read_footer(source: Any) -> dict[str, Any] | None:
+    """The `flowforge` entry of a Parquet file's footer; None when it has none."""
+    metadata = pq.ParquetFile(source).metadata.metadata or {}
+    entry = metadata.get(FOOTER.encode())
+    return json.loads(entry) if entry else None
+
+
+def cursor_literal(value: pa.Scalar | None, sql_type: str | None) -> str | None:
+    """The newest cursor value as SQL Server prints it (style 121; hex for rowversion)."""
+    if value is None:
+        return None
+    plain = value.as_py()
+    if isinstance(plain, bytes):
+        return "0x" + plain.hex().upper()
+    if not isinstance(plain, datetime):
+        return str(plain)
+    digits = _fraction_digits(sql_type or "")
+    text = plain.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0")
+    fraction = f"{plain.microsecond:06d}".ljust(7, "0")[:digits]
+    return (f"{text}.{fraction}" if digits else text) + (" +00:00" if plain.tzinfo else "")
+
+
+def _fraction_digits(sql_type: str) -> int:
+    name, _, scale = sql_type.lower().partition("(")
+    if name == "smalldatetime":
+        return 0
+    return 3 if name == "datetime" else int(scale.rstrip(")") or 7)

@@ -1,0 +1,70 @@
+"""The sweeper: finds batches that landed but were not followed up, and tells of them again.
+
+An announcement can be lost only where a worker died between two writes; telling again is harmless, since every step looks first
+whether it has been done. A batch whose message lies in a dead-letter queue is left alone until that is replayed.
+"""
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from events.facts import SilverRefined
+from flowforge.cloud.bus import announce
+from flowforge.cloud.clients import client, unavailable
+from flowforge.settings import settings
+from flowforge.state import batches
+from flowforge.state.announcements import landed_fact
+from flowforge.state.batch import Batch
+
+IDLE_SECONDS = 120
+
+
+def sweep(idle_seconds: float = IDLE_SECONDS) -> dict[str, Any]:
+    """Announces again what has not moved for a while; returns how many of each kind."""
+    told = {"landed": 0, "refined": 0, "claimed": 0}
+    for batch in batches.open_batches(idle_seconds):
+        if batch.state in ("empty", "voided") or batch.published:
+            batches.mark(batch, stuck=True)
+            continue
+        if batch.state == "claimed":
+            _queue_again(batch)
+            told["claimed"] += 1
+        elif batch.refined and batch.state == "committed":
+            announce(_refined_fact(batch))
+            told["refined"] += 1
+        else:
+            announce(landed_fact(batch))
+            told["landed"] += 1
+        batches.mark(batch)
+    return told
+
+
+def stop_sweeping(body: dict[str, Any]) -> None:
+    """Takes a batch that was given up out of the sweeper's sight; its replay goes on without it."""
+    if {"source_key", "generation", "seq"} <= set(body):
+        batch = batches.find_batch(body["source_key"], body["generation"], body["seq"])
+        if batch:
+            batches.mark(batch, stuck=True)
+
+
+def _queue_again(batch: Batch) -> None:
+    try:
+        client("sqs").send_message(QueueUrl=settings().ingest_queue_url, MessageBody=batch.command.model_dump_json())
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("SQS", error) from error
+
+
+def _refined_fact(batch: Batch) -> SilverRefined:
+    return SilverRefined(
+        run_id=batch.command.run_id,
+        bronze_table=batch.command.bronze.table,
+        source_key=batch.source_key,
+        generation=batch.generation,
+        seq=batch.seq,
+        silver_table=batch.command.silver.table,
+        version=-1,
+        inserted=0,
+        updated=0,
+        silver_rows=-1,
+        already_applied=True,
+    )

@@ -1,0 +1,37 @@
+"""describe_table: columns with their canonical types, keys, row estimate, cursor candidates, and a preview of N rows."""
+
+from events.request import InvalidRequest
+from flowforge.http import json_body, resolver, whole_number
+from flowforge.source.describe import describe
+from flowforge.source.target import opened, saved_target, target_in
+
+app = resolver()
+PREVIEW_ROWS, MOST_PREVIEW_ROWS = 5, 100
+
+
+@app.get("/api/database/schema")
+def get() -> dict:
+    """Describes a table of a saved connection."""
+    parameters = app.current_event.query_string_parameters
+    return _answer(saved_target(parameters), parameters.get("table"), parameters.get("preview"))
+
+
+@app.post("/api/database/schema")
+def post() -> dict:
+    """Describes a table of the connection in the body."""
+    body = json_body(app)
+    return _answer(target_in(body), body.get("table"), body.get("preview"))
+
+
+def _answer(target, table, preview) -> dict:
+    if not isinstance(table, str) or not table:
+        raise InvalidRequest([{"field": "table", "problem": "expected the table's name"}])
+    text = None if preview is None else str(preview)
+    rows = whole_number(text, "preview", PREVIEW_ROWS, MOST_PREVIEW_ROWS)
+    with opened(target) as source:
+        return describe(source, table, rows)
+
+
+def handler(event: dict, context: object) -> dict:
+    """The function's entry point."""
+    return app.resolve(event, context)

@@ -1,0 +1,20 @@
+"""ingest_table: loads one table once into bronze and announces the batch."""
+
+from events.commands import IngestTable
+from flowforge.bronze.ingest import ingest
+from flowforge.cloud.bus import announce
+from flowforge.errors import Wait
+from flowforge.message import process_messages
+
+
+def load(body: dict, context: object) -> None:
+    """Handles one IngestTable command."""
+    outcome = ingest(IngestTable.model_validate(body))
+    announce(*outcome.facts)
+    if outcome.wait_seconds is not None:
+        raise Wait(outcome.reason, outcome.wait_seconds)
+
+
+def handler(event: dict, context: object) -> dict:
+    """The function's entry point: messages of the ingest queue."""
+    return process_messages(event, context, "ingest", load)

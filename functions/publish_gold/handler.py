@@ -1,0 +1,19 @@
+"""publish_gold: publishes the gold tables that follow from a refined batch."""
+
+from events.facts import SilverRefined
+from flowforge.cloud.bus import announce
+from flowforge.gold.step import publish_refined
+from flowforge.message import process_messages
+from flowforge.state.sweep import stop_sweeping
+
+
+def publish(body: dict, context: object) -> None:
+    """Handles one SilverRefined event."""
+    fact = publish_refined(SilverRefined.model_validate(body))
+    if fact:
+        announce(fact)
+
+
+def handler(event: dict, context: object) -> dict:
+    """The function's entry point: messages of the publish queue."""
+    return process_messages(event, context, "gold", publish, stop_sweeping)

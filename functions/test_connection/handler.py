@@ -1,0 +1,32 @@
+"""test_connection: does this connection work, and what may its login see?
+
+POST /api/test-connection/database with {"connection": ...} or a whole job request. The outcome is the answer: a connection that
+fails is a result, not an HTTP error.
+"""
+
+import time
+
+from flowforge.errors import FlowForgeError
+from flowforge.http import error_body, json_body, resolver
+from flowforge.source.target import opened, target_in
+
+app = resolver()
+
+
+@app.post("/api/test-connection/database")
+def post() -> dict:
+    """Tests the connection in the body."""
+    from flowforge.source.catalog import connection_facts
+
+    target, started = target_in(json_body(app)), time.monotonic()
+    try:
+        with opened(target) as source:
+            facts = connection_facts(source)
+        return {"status": "success", **facts, "seconds": round(time.monotonic() - started, 3)}
+    except FlowForgeError as error:
+        return {"status": "failed", **error_body(error)}
+
+
+def handler(event: dict, context: object) -> dict:
+    """The function's entry point."""
+    return app.resolve(event, context)

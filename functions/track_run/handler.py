@@ -1,0 +1,49 @@
+"""track_run: keeps the run history from what the bus tells, and shows it."""
+
+from urllib.parse import unquote
+
+from events import facts
+from flowforge.http import resolver, whole_number
+from flowforge.message import is_http, process_envelopes
+from flowforge.state import runs
+
+app = resolver()
+FACTS = {
+    model.__name__: model
+    for model in (
+        facts.BronzeLanded,
+        facts.IntervalEmpty,
+        facts.WatermarkCommitted,
+        facts.SilverRefined,
+        facts.GoldPublished,
+        facts.StepFailed,
+    )
+}
+
+
+@app.get("/api/runs")
+def list_runs() -> dict:
+    """The newest runs."""
+    parameters = app.current_event.query_string_parameters
+    limit = whole_number(parameters.get("limit"), "limit", 20, 200)
+    return {"runs": runs.recent_runs(limit, parameters.get("workflow_id"))}
+
+
+@app.get("/api/runs/<run_id>")
+def get(run_id: str) -> dict:
+    """One run with its tables."""
+    return runs.read_run(unquote(run_id))
+
+
+def track(envelope: dict, context: object) -> None:
+    """Handles one event of the bus; those without a table have nothing to record."""
+    model = FACTS.get(envelope.get("detail-type"))
+    if model:
+        runs.record(model.model_validate(envelope["detail"]))
+
+
+def handler(event: dict, context: object) -> dict:
+    """The function's entry point: HTTP calls, and messages of the track queue."""
+    if is_http(event):
+        return app.resolve(event, context)
+    return process_envelopes(event, context, "track", track)

@@ -1,0 +1,50 @@
+"""watermark: turns landed batches into watermarks; shows, sets and resets them; sweeps what was not followed up."""
+
+from urllib.parse import unquote
+
+from events.facts import BronzeLanded
+from flowforge.cloud.bus import announce
+from flowforge.http import json_body, resolver
+from flowforge.message import is_http, process_messages
+from flowforge.state import watermarks
+from flowforge.state.sweep import sweep
+
+app = resolver()
+
+
+@app.get("/api/watermarks")
+def list_all() -> dict:
+    """All watermarks."""
+    return {"watermarks": watermarks.list_all()}
+
+
+@app.get("/api/watermarks/<table>")
+def get(table: str) -> dict:
+    """One table's watermarks, its last batches and its corrections."""
+    return watermarks.show(unquote(table))
+
+
+@app.put("/api/watermarks/<table>")
+def put(table: str) -> dict:
+    """Sets a watermark by hand."""
+    return watermarks.set_by_hand(unquote(table), json_body(app))
+
+
+@app.delete("/api/watermarks/<table>")
+def delete(table: str) -> dict:
+    """Forgets a table's watermarks."""
+    return watermarks.reset_by_hand(unquote(table), app.current_event.query_string_parameters.get("reason", ""))
+
+
+def commit(body: dict, context: object) -> None:
+    """Handles one BronzeLanded event."""
+    fact = watermarks.commit_landed(BronzeLanded.model_validate(body))
+    if fact:
+        announce(fact)
+
+
+def handler(event: dict, context: object) -> dict:
+    """The function's entry point: HTTP calls, messages, and the sweeper's schedule."""
+    if is_http(event):
+        return app.resolve(event, context)
+    return sweep() if event.get("sweep") else process_messages(event, context, "watermark", commit)
