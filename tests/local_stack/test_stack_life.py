@@ -1,0 +1,131 @@
+"""The stack starts beside whatever runs already, tells when it is ready, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import socket
+import stat
+from pathlib import Path
+
+from tests.local_stack.conftest import wait_for
+
+
+def carriers(mark):
+    """Return the processes that were started with the mark in their environment."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.add(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def mark_of(pid):
+    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return next(variable for variable in variables if variable.startswith(b"FLOWFORGE_LOCAL_STACK="))
+
+
+def test_should_publish_where_it_is_for_the_owner_only_and_withdraw_that_at_the_end(start_stack):
+    stack = start_stack().wait_until_ready()
+
+    assert set(stack.facts) == {
+        "api", "s3", "bucket", "region", "aws_access_key_id", "aws_secret_access_key", "sqlserver", "ca_file", "pid", "logs",
+    }  # fmt: skip
+    assert stack.facts["bucket"] == "lake-dev-123456789012"
+    assert stack.facts["pid"] == stack.process.pid
+    assert stat.S_IMODE(stack.file.stat().st_mode) == 0o600
+    os.kill(stack.process.pid, signal.SIGINT)
+    assert stack.process.wait(timeout=20) == 0
+    assert not stack.file.exists()
+    assert stack.process.stdout.read().startswith("FlowForge is ready after ")
+
+
+def test_should_refuse_a_second_stack_on_the_same_state_directory(start_stack):
+    first = start_stack().wait_until_ready()
+
+    second = start_stack()
+
+    assert second.process.wait(timeout=20) == 2
+    assert f"already runs on {first.state} (process {first.process.pid})" in second.process.stdout.read()
+    assert json.loads(first.file.read_text()) == first.facts
+
+
+def test_should_replace_the_file_of_a_stack_that_was_killed(start_stack):
+    killed = start_stack().wait_until_ready()
+    killed.stop(signal.SIGKILL)
+    assert killed.file.exists()
+
+    stack = start_stack()
+    wait_for(lambda: not killed.file.exists() or json.loads(killed.file.read_text()) != killed.facts, "the new stack")
+
+    assert stack.wait_until_ready().facts["pid"] == stack.process.pid
+
+
+def test_should_take_a_free_port_when_the_preferred_one_is_taken(start_stack):
+    with socket.socket() as leftover:
+        leftover.bind(("127.0.0.1", 0))
+        leftover.listen()
+        taken = leftover.getsockname()[1]
+
+        stack = start_stack("--port", str(taken), "--aws-port", str(taken)).wait_until_ready()
+
+        assert str(taken) not in stack.facts["api"] + stack.facts["s3"]
+        assert stack.http.get("/_local/state").status_code == 200
+        assert stack.s3.list_buckets()["Buckets"]
+
+
+def test_should_leave_no_process_behind_when_killed(start_stack):
+    stack = start_stack().wait_until_ready()
+    pids = stack.http.post("/child").json()
+    mark = mark_of(pids["worker"])
+    assert {pids["worker"], pids["child"]} < carriers(mark)  # the embedded AWS carries it as well
+
+    stack.stop(signal.SIGKILL)
+
+    wait_for(lambda: not carriers(mark), "all processes of the stack to end")
+
+
+def test_should_leave_no_process_behind_when_stopped(start_stack):
+    stack = start_stack().wait_until_ready()
+    mark = mark_of(stack.http.post("/child").json()["worker"])
+
+    assert stack.stop(signal.SIGTERM) == 0
+
+    wait_for(lambda: not carriers(mark), "all processes of the stack to end")
+
+
+def test_should_stop_when_the_embedded_aws_dies(start_stack):
+    stack = start_stack().wait_until_ready()
+    workers = {pid for function in stack.functions().values() for pid in function["workers"]}
+    worker = stack.http.post("/child").json()["worker"]
+    (aws,) = (
+        pid
+        for pid in carriers(mark_of(worker)) - workers
+        if b"moto_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+
+    os.kill(aws, signal.SIGKILL)
+
+    assert stack.process.wait(timeout=20) == 1
+    assert not stack.file.exists()
+
+
+def test_should_warm_every_function_after_it_is_ready(start_stack):
+    stack = start_stack().wait_until_ready()
+
+    wait_for(lambda: all(function["workers"] for function in stack.functions().values()), "a worker of each function")
+
+    assert {function["cold"] for function in stack.functions().values()} == {1}
+
+
+def test_should_say_what_is_wrong_with_the_command_line(start_stack):
+    for options, message in (
+        (("--parameter", "Stagee=prod"), "no such parameter: Stagee"),
+        (("--parameter", "Stage=test"), "parameter Stage is 'test'; allowed are dev, prod"),
+        (("--template", "nowhere.yaml"), "no template at nowhere.yaml"),
+    ):
+        stack = start_stack(*options)
+        assert stack.process.wait(timeout=20) == 2
+        assert message in stack.process.stdout.read()
