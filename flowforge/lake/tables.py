@@ -1,0 +1,132 @@
+# ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
+"""Delta tables by layer and name: open, create, read, and commit exactly once.
+
+Guarantees: `commit` runs an attempt until its Delta commit goes through without any other commit in between (no silent
+rebase: `once` allows no retry inside delta-rs), so what an attempt read on its handle is what it committed on. Two writers
+that create a table at once end up with one table.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
+
+import duckdb
+from arro3.core import RecordBatchReader
+from deltalake import CommitProperties, DeltaTable, TableFeatures, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
+
+from flowforge.errors import RefineRefused, StoreUnavailable
+from flowforge.lake.sql import identifier, read_parquet
+from flowforge.lake.storage import storage_options
+
+Layer = Literal["silver", "gold", "quarantine"]
+PREFIXES: dict[str, str] = {"silver": "silver", "gold": "gold", "quarantine": "silver/_quarantine"}
+ATTEMPTS = 12
+LONGEST_PAUSE_SECONDS = 2.0
+
+T = TypeVar("T")
+
+
+class Moved(Exception):
+    """An attempt saw that somebody else was faster: reload, look again, recompute."""
+
+
+def table_uri(bucket: str, layer: Layer, table: str) -> str:
+    """Where a layer's table is."""
+    return f"s3://{bucket}/{PREFIXES[layer]}/{table}"
+
+
+def open_table(uri: str) -> DeltaTable | None:
+    """The table at its latest version, or None where there is none."""
+    try:
+        return DeltaTable(uri, storage_options=storage_options())
+    except TableNotFoundError:
+        return None
+
+
+def open_or_create(uri: str, rows: duckdb.DuckDBPyRelation, configuration: Mapping[str, str]) -> DeltaTable:
+    """The table at its latest version; where there is none, an empty one with the columns of `rows` first.
+
+    The creation is a commit of its own, so that the first batch is applied on a handle like any other.
+    """
+    found = open_table(uri)
+    if found is not None:
+        return found
+    schema = RecordBatchReader.from_arrow(rows.limit(0)).schema
+    try:
+        return DeltaTable.create(
+            uri,
+            schema,
+            mode="error",
+            configuration=dict(configuration),
+            storage_options=storage_options(),
+            raise_if_key_not_exists=False,
+            commit_properties=once(),
+        )
+    except DeltaError as error:
+        if open_table(uri) is not None:
+            raise Moved from error
+        raise
+
+
+def allow_naive_timestamps(table: DeltaTable, types: list[str]) -> None:
+    """Adds the table feature timestampNtz where `types` need it: delta-rs adds such a column without it, and the table
+    could never be opened again."""
+    if "TIMESTAMP" in types and "timestampNtz" not in (table.protocol().reader_features or []):
+        table.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
+
+
+def relation(connection: duckdb.DuckDBPyConnection, table: DeltaTable) -> duckdb.DuckDBPyRelation:
+    """The table's rows, with the table's columns also where no file has them (yet)."""
+    empty = connection.from_arrow(RecordBatchReader.from_batches(table.schema().to_arrow(), []))
+    items = [
+        f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in zip(empty.columns, empty.types, strict=True)
+    ]
+    query = f"SELECT {', '.join(items)} WHERE false"
+    if uris := table.file_uris():
+        query += f" UNION ALL BY NAME SELECT * FROM {read_parquet(uris)}"
+    return connection.sql(query)
+
+
+def once(transactions: Mapping[str, int] | None = None, metadata: dict[str, Any] | None = None) -> CommitProperties:
+    """A commit that fails on any concurrent commit, and carries application transactions (id -> version)."""
+    return CommitProperties(
+        app_transactions=[Transaction(app_id, version) for app_id, version in (transactions or {}).items()],
+        custom_metadata=metadata,
+        max_commit_retries=0,
+    )
+
+
+def commit(name: str, attempt: Callable[[], T]) -> T:
+    """Runs `attempt` again, from its look at the table on, as long as others commit in between.
+
+    Raises StoreUnavailable when the table is too busy; the same message may be tried later.
+    """
+    for number in range(ATTEMPTS):
+        try:
+            with store_errors(name):
+                return attempt()
+        except (CommitFailedError, Moved):
+            time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.05 * 2**number)))  # noqa: S311
+    raise StoreUnavailable(f"{name}: {ATTEMPTS} commits in a row met another writer", "try again; it is a busy table")
+
+
+@contextmanager
+def store_errors(name: str) -> Iterator[None]:
+    """Translates what deltalake and DuckDB raise while they read and write `name`."""
+    try:
+        yield
+    except CommitFailedError:
+        raise
+    except SchemaMismatchError as error:
+        raise RefineRefused(f"{name}: the columns do not fit: {error}") from error
+    except duckdb.OutOfMemoryException as error:
+        raise RefineRefused(f"{name}: more memory is needed than the function has", "raise its MemorySize") from error
+    except (DeltaError, OSError, duckdb.IOException) as error:
+        raise StoreUnavailable(f"{name}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

@@ -1,0 +1,59 @@
+"""Which columns a batch may bring to a silver table that exists.
+
+Guarantees: a column that the table lacks is added (its older rows have NULL). A column that is gone, has another type or another
+case of its name, another key, or another source is refused before anything is written, and the error tells which and what to do.
+"""
+
+import duckdb
+from deltalake import DeltaTable
+
+from flowforge.errors import ConflictingTarget, RefineRefused
+from flowforge.lake.tables import allow_naive_timestamps, relation
+from flowforge.silver.plan import AUDIT, RefinePlan
+from flowforge.state.batch import Batch
+
+
+def admit(connection: duckdb.DuckDBPyConnection, table: DeltaTable, batch: Batch, plan: RefinePlan) -> dict[str, str]:
+    """Checks the batch against the table; returns the audit columns (name -> type) that only the table has.
+
+    Raises ConflictingTarget and RefineRefused.
+    """
+    where = f"silver.{batch.command.silver.table}"
+    _same_owner(table, batch, plan, where)
+    present = relation(connection, table)
+    ours, theirs = plan.columns, dict(zip(present.columns, map(str, present.types), strict=True))
+    problems = [
+        f"column {name} was {theirs[name]} and is {kind} now"
+        for name, kind in ours.items()
+        if name in theirs and kind != theirs[name]
+    ]
+    problems += [f"column {name} is gone" for name in theirs if name not in ours and name not in AUDIT]
+    folded = {name.lower(): name for name in theirs}
+    problems += [
+        f"column {folded[name.lower()]} is called {name} now"
+        for name in ours
+        if name not in theirs and name.lower() in folded
+    ]
+    if problems:
+        raise RefineRefused(
+            f"{where}: the source's columns changed: {'; '.join(problems)}",
+            "load the table into a new silver table (silverConfig.tableName), or undo the change in the source",
+        )
+    added = [kind for name, kind in ours.items() if name not in theirs]
+    allow_naive_timestamps(table, added)
+    return {name: kind for name, kind in theirs.items() if name not in ours}
+
+
+def _same_owner(table: DeltaTable, batch: Batch, plan: RefinePlan, where: str) -> None:
+    owner = table.metadata().configuration.get("flowforge.sourceKey", batch.source_key)
+    if owner != batch.source_key:
+        raise ConflictingTarget(
+            f"{where} belongs to {owner}, this batch is of {batch.source_key}",
+            "name another silver table in silverConfig.tableName",
+        )
+    kept, now = table.metadata().configuration.get("flowforge.identity"), ", ".join(plan.identity)
+    if plan.identity and kept and kept != now:
+        raise RefineRefused(
+            f"{where} tells rows apart by {kept}, this batch by {now}",
+            "keep primaryKey and mergeStrategy, or load into a new silver table",
+        )

@@ -1,0 +1,89 @@
+# ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
+"""SQL that turns a batch's bronze objects into rows for silver: stored types, one row per identity, the rest to quarantine.
+
+Guarantees: pure text. A batch without repeated or NULL keys is streamed as it is; only one that has some is sorted (window
+functions, which spill). No row disappears: it is staged, superseded by a newer one of its own key in the same batch, an exact
+repetition, or quarantined.
+"""
+
+from flowforge.lake.sql import identifier, literal
+from flowforge.lake.types import stored_column
+from flowforge.silver.plan import APPLIES, GENERATION, OCCURRENCE, ROW_HASH, SEQ, RefinePlan
+
+NULL_KEY = "a key column is NULL"
+AMBIGUOUS = "rows with the same key and cursor differ"
+
+
+def stored_rows(plan: RefinePlan, objects: str) -> str:
+    """All rows of the table expression `objects` in silver's columns."""
+    items = [stored_column(name, kind) for name, kind in {**plan.source, **plan.audit}.items()]
+    items += [f"{plan.generation}::INTEGER AS {GENERATION}", f"{plan.seq}::BIGINT AS {SEQ}"]
+    rows = f"SELECT {', '.join(items)} FROM {objects}"
+    if not plan.keyless or plan.adds_only:
+        return rows
+    hashed = f"SELECT *, {content_hash(plan)} AS {ROW_HASH} FROM ({rows})"
+    return f"SELECT *, row_number() OVER (PARTITION BY {ROW_HASH})::INTEGER AS {OCCURRENCE} FROM ({hashed})"
+
+
+def content_hash(plan: RefinePlan) -> str:
+    """SHA-256 of the source columns, each as name, length and text; NULLs are left out: a new empty column changes nothing."""
+    parts = []
+    for name in sorted(plan.source):
+        text = f"CAST({identifier(name)} AS VARCHAR)"
+        parts.append(f"{literal(f'{len(name)}:{name}=')} || length({text}) || ':' || {text}")
+    return f"sha256(concat({', '.join(parts)}))"
+
+
+def irregularities(plan: RefinePlan, objects: str) -> str:
+    """One row (rows with a NULL key, identities that occur more than once), from the key columns alone."""
+    key = [identifier(name) for name in plan.key]
+    identity = ", ".join(identifier(name) for name in plan.identity)
+    null = _any_null(key)
+    return (
+        f"SELECT (SELECT count(*) FROM {objects} WHERE {null}), (SELECT count(*) FROM (SELECT 1 FROM {objects} "
+        f"WHERE NOT ({null}) GROUP BY {identity} HAVING count(*) > 1))"
+    )
+
+
+def reduced_rows(plan: RefinePlan, objects: str) -> str:
+    """The staged rows: the newest of each identity, with APPLIES false where several newest ones differ."""
+    columns = ", ".join(identifier(name) for name in plan.columns)
+    return (
+        f"SELECT {columns}, NOT _ambiguous AS {APPLIES} FROM ({_ranked(plan, objects)}) QUALIFY row_number() OVER "
+        f"(PARTITION BY {_identity(plan)} ORDER BY _rank, _content) = 1"
+    )
+
+
+def quarantined_rows(plan: RefinePlan, objects: str) -> str:
+    """What the table cannot take, with the reason."""
+    columns = ", ".join(identifier(name) for name in plan.columns)
+    null = _any_null([identifier(name) for name in plan.key])
+    return (
+        f"SELECT {literal(NULL_KEY)} AS _reason, {columns} FROM ({stored_rows(plan, objects)}) WHERE {null} UNION ALL "
+        f"SELECT {literal(AMBIGUOUS)} AS _reason, {columns} FROM ({_ranked(plan, objects)}) WHERE _ambiguous AND _rank = 1"
+    )
+
+
+def _ranked(plan: RefinePlan, objects: str) -> str:
+    """Rows with a key, with `_rank` 1 for the newest of an identity and `_ambiguous` where these differ in content."""
+    identity = _identity(plan)
+    order = f"ORDER BY {identifier(plan.cursor)} DESC NULLS LAST" if plan.cursor else ""
+    cursor = f", {identifier(plan.cursor)}" if plan.cursor else ""
+    keyed = (
+        f"SELECT *, {content_hash(plan)} AS _content FROM ({stored_rows(plan, objects)}) "
+        f"WHERE NOT ({_any_null([identifier(name) for name in plan.key])})"
+    )
+    same = f"OVER (PARTITION BY {identity}{cursor})"
+    ranked = (
+        f"SELECT *, rank() OVER (PARTITION BY {identity} {order}) AS _rank, "
+        f"min(_content) {same} <> max(_content) {same} AS _differs FROM ({keyed})"
+    )
+    return f"SELECT *, bool_or(_differs AND _rank = 1) OVER (PARTITION BY {identity}) AS _ambiguous FROM ({ranked})"
+
+
+def _identity(plan: RefinePlan) -> str:
+    return ", ".join(identifier(name) for name in plan.identity)
+
+
+def _any_null(columns: list[str]) -> str:
+    return " OR ".join(f"{column} IS NULL" for column in columns)

@@ -1,0 +1,147 @@
+"""S3 for the lake's tests: moto's server in a process of its own on a free port, and bronze batches written with pyarrow."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from events.commands import IngestTable
+from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+
+READY_WITHIN_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running S3."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("moto") / "log"
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(url, process)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/moto-api/", timeout=5):  # noqa: S310
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.05)
+    raise RuntimeError("moto's server did not start")
+
+
+@pytest.fixture(scope="session")
+def lake_environment(s3_endpoint: str) -> Iterator[dict[str, str]]:
+    """The environment of a function: credentials of a session, region and endpoint."""
+    variables = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing/+secret'quote",
+        "AWS_SESSION_TOKEN": "session/+token==",
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": s3_endpoint,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield dict(os.environ)
+
+
+class Source:
+    """A made-up source table whose batches land in a bucket: what ingestion would have left behind."""
+
+    def __init__(self, s3: Any, bucket: str, table: str = "customers", **settings: Any):
+        self.s3, self.bucket, self.table = s3, bucket, table
+        self.settings = settings
+
+    def batch(self, seq: int, data: pa.Table | list[pa.Table], generation: int = 1, **changes: Any) -> Batch:
+        """Lands `data` (one object each) and returns the record of the batch."""
+        given = {**self.settings, **changes}
+        parts = data if isinstance(data, list) else [data]
+        prefix = f"bronze/bronze_{self.table}/{given.get('label', f'day=1+{generation}-{seq}')}"
+        objects = [self._land(f"{prefix}/part-{n:05}.parquet", part) for n, part in enumerate(parts)]
+        audit = given.get("audit", [])
+        names = [name for name in parts[0].schema.names if name not in audit]
+        return Batch(
+            source_key=given.get("source_key", f"srv/db/dbo.{self.table}/bronze_{self.table}"),
+            generation=generation,
+            seq=seq,
+            state="committed",
+            token="t",
+            lease_until=0,
+            label=f"b{seq}",
+            interval=Interval(column=given.get("cursor")),
+            command=self._command(given),
+            manifest=Manifest(
+                bucket=self.bucket,
+                objects=objects,
+                rows=sum(part.num_rows for part in parts),
+                bytes=sum(item.bytes for item in objects),
+                columns=[SourceColumn(name=name, sql_type="int") for name in names],
+                primary_key=given.get("key", []),
+                audit_columns=bool(audit),
+            ),
+        )
+
+    def _land(self, key: str, part: pa.Table) -> BronzeObject:
+        buffer = BytesIO()
+        pq.write_table(part, buffer)
+        etag = self.s3.put_object(Bucket=self.bucket, Key=key, Body=buffer.getvalue())["ETag"]
+        return BronzeObject(key=key, etag=etag, rows=part.num_rows, bytes=len(buffer.getvalue()))
+
+    def _command(self, given: dict[str, Any]) -> IngestTable:
+        silver = {"table": given.get("silver_table", self.table), "strategy": given.get("strategy", "merge")}
+        return IngestTable.model_validate(
+            {
+                "run_id": "r1",
+                "workflow_id": "w1",
+                "job_id": "j1",
+                "batch_id": "b1",
+                "connection": {"host": "localhost", "database": "d", "secret_id": "s"},
+                "source": {"table_name": self.table},
+                "bronze": {"table": f"bronze_{self.table}", "load_strategy": given.get("load", "append")},
+                "silver": {**silver, "primary_key": given.get("requested_key", [])},
+                "gold": given.get("gold", {"table": self.table}),
+            }
+        )
+
+
+class Lake:
+    """A bucket of its own for one test."""
+
+    def __init__(self, s3: Any):
+        self.s3, self.bucket = s3, f"lake-{uuid.uuid4().hex[:12]}"
+        s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+
+    def source(self, table: str = "customers", **settings: Any) -> Source:
+        """A source table; settings: key, cursor, strategy, load, gold, source_key, silver_table, requested_key, audit."""
+        return Source(self.s3, self.bucket, table, **settings)
+
+
+@pytest.fixture
+def lake(lake_environment: dict[str, str]) -> Lake:
+    """An empty lake."""
+    return Lake(boto3.client("s3"))

@@ -1,0 +1,224 @@
+"""Batches of every kind, applied to silver."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from flowforge.errors import ConflictingTarget, RefineRefused
+from flowforge.lake.tables import open_table, table_uri
+from flowforge.silver.refine import refine
+
+INTERNAL = ["_generation", "_seq", "_row_hash", "_occurrence"]
+
+
+def people(*rows: tuple[Any, ...], names: tuple[str, ...] = ("id", "name", "changed")) -> pa.Table:
+    types = {"id": pa.int32(), "name": pa.string(), "changed": pa.timestamp("ms")}
+    columns = zip(*rows, strict=True) if rows else [[] for _ in names]
+    return pa.table({n: pa.array(list(c), types.get(n)) for n, c in zip(names, columns, strict=True)})
+
+
+def rows_of(lake, table: str = "customers", layer: str = "silver") -> list[tuple[Any, ...]]:
+    found = open_table(table_uri(lake.bucket, layer, table))
+    assert found is not None
+    kept = [f.name for f in found.schema().fields if f.name not in INTERNAL]
+    return sorted((tuple(row.values()) for row in found.to_pyarrow_table(columns=kept).to_pylist()), key=repr)
+
+
+def test_should_create_silver_from_the_first_batch(lake):
+    batch = lake.source(key=["id"]).batch(1, people((1, "Ann", 10), (2, "Bob", 10)))
+    result = refine(batch, lake.bucket)
+    assert (result.silver_table, result.inserted, result.updated, result.silver_rows) == ("customers", 2, 0, 2)
+    assert not result.already_applied
+    assert [row[:2] for row in rows_of(lake)] == [(1, "Ann"), (2, "Bob")]
+
+
+def test_should_update_known_keys_and_insert_new_ones(lake):
+    source = lake.source(key=["id"], cursor="changed")
+    refine(source.batch(1, people((1, "Ann", 10), (2, "Bob", 10))), lake.bucket)
+    result = refine(source.batch(2, [people((2, "Bobby", 20)), people((3, "Cyd", 20))]), lake.bucket)
+    assert (result.inserted, result.updated, result.silver_rows) == (1, 1, 3)
+    assert [row[:2] for row in rows_of(lake)] == [(1, "Ann"), (2, "Bobby"), (3, "Cyd")]
+
+
+def test_should_change_nothing_when_a_batch_comes_twice(lake):
+    source = lake.source(key=["id"])
+    refine(source.batch(1, people((1, "Ann", 10))), lake.bucket)
+    second = source.batch(2, people((1, "Anna", 20), (5, "Eve", 20)))
+    first_time = refine(second, lake.bucket)
+    again = refine(second, lake.bucket)
+    assert again.already_applied
+    assert (again.version, again.inserted, again.updated) == (first_time.version, 1, 1)
+    assert open_table(table_uri(lake.bucket, "silver", "customers")).version() == first_time.version
+
+
+def test_should_keep_the_later_batch_when_batches_arrive_out_of_order(lake):
+    source = lake.source(key=["id"])
+    refine(source.batch(1, people((1, "one", 10))), lake.bucket)
+    refine(source.batch(3, people((1, "three", 30))), lake.bucket)
+    late = refine(source.batch(2, people((1, "two", 99), (2, "new in two", 99))), lake.bucket)
+    assert (late.inserted, late.updated) == (1, 0)
+    assert [row[:2] for row in rows_of(lake)] == [(1, "three"), (2, "new in two")]
+
+
+def test_should_put_a_later_generation_above_any_seq_of_an_earlier_one(lake):
+    source = lake.source(key=["id"])
+    refine(source.batch(1, people((1, "reloaded", 10)), generation=2), lake.bucket)
+    refine(source.batch(9, people((1, "before the reset", 90))), lake.bucket)
+    assert rows_of(lake)[0][1] == "reloaded"
+
+
+def test_should_take_the_newest_row_of_a_key_within_a_batch_with_null_cursors_oldest(lake):
+    source = lake.source(key=["id"], cursor="changed")
+    batch = source.batch(1, people((1, "null", None), (1, "old", 10), (1, "new", 20), (2, "null only", None)))
+    result = refine(batch, lake.bucket)
+    assert (result.inserted, result.quarantined) == (2, 0)
+    assert [row[:2] for row in rows_of(lake)] == [(1, "new"), (2, "null only")]
+
+
+def test_should_quarantine_null_keys_and_rows_that_contradict_each_other(lake):
+    source = lake.source(key=["id"], cursor="changed")
+    refine(source.batch(1, people((1, "before", 1))), lake.bucket)
+    rows = [(1, "a", 20), (1, "b", 20), (1, "older", 5), (None, "nobody", 20), (2, "same", 20), (2, "same", 20)]
+    batch = source.batch(2, people(*rows))
+    result = refine(batch, lake.bucket)
+    assert (result.inserted, result.updated, result.quarantined) == (1, 0, 3)
+    assert [row[:2] for row in rows_of(lake)] == [(1, "before"), (2, "same")]
+    kept = rows_of(lake, layer="quarantine")
+    assert [(row[0], row[2]) for row in kept] == [
+        ("a key column is NULL", "nobody"),
+        ("rows with the same key and cursor differ", "a"),
+        ("rows with the same key and cursor differ", "b"),
+    ]
+    refine(batch, lake.bucket)
+    assert len(rows_of(lake, layer="quarantine")) == 3
+
+
+def test_should_tell_rows_without_key_apart_by_content_and_occurrence(lake):
+    source = lake.source(cursor="changed")
+    refine(source.batch(1, people((1, "x", 10), (1, "x", 10), (2, "y", None))), lake.bucket)
+    overlap = refine(source.batch(2, people((1, "x", 10), (1, "x", 10), (1, "x", 10), (3, "z", 20))), lake.bucket)
+    assert (overlap.inserted, overlap.silver_rows) == (2, 5)
+
+
+def test_should_remove_only_older_rows_in_a_full_refresh(lake):
+    source = lake.source(key=["id"])
+    refine(source.batch(1, people((1, "stays", 10), (2, "goes", 10))), lake.bucket)
+    refine(source.batch(5, people((7, "later than the refresh", 50))), lake.bucket)
+    result = refine(source.batch(4, people((1, "refreshed", 40), (3, "new", 40)), load="full_refresh"), lake.bucket)
+    assert (result.inserted, result.updated, result.silver_rows) == (1, 1, 3)
+    assert [row[:2] for row in rows_of(lake)] == [(1, "refreshed"), (3, "new"), (7, "later than the refresh")]
+
+
+def test_should_record_but_not_apply_a_batch_older_than_the_last_refresh(lake):
+    source = lake.source(key=["id"])
+    refine(source.batch(3, people((1, "three", 30)), load="full_refresh"), lake.bucket)
+    late = source.batch(2, people((1, "two", 20), (2, "deleted since", 20)))
+    result = refine(late, lake.bucket)
+    assert (result.inserted, result.updated, result.silver_rows) == (0, 0, 1)
+    assert refine(late, lake.bucket).already_applied
+    assert [row[:2] for row in rows_of(lake)] == [(1, "three")]
+
+
+def test_should_not_delete_a_row_because_its_key_is_in_quarantine(lake):
+    source = lake.source(key=["id"])
+    refine(source.batch(1, people((1, "known", 10), (2, "goes", 10))), lake.bucket)
+    refine(source.batch(2, people((1, "a", 20), (1, "b", 20)), load="full_refresh"), lake.bucket)
+    assert [row[:2] for row in rows_of(lake)] == [(1, "known")]
+
+
+def test_should_empty_silver_when_a_full_refresh_has_no_rows(lake):
+    source = lake.source(key=["id"])
+    refine(source.batch(1, people((1, "goes", 10))), lake.bucket)
+    assert refine(source.batch(2, people(), load="full_refresh"), lake.bucket).silver_rows == 0
+
+
+def test_should_create_an_empty_silver_table_from_an_empty_batch(lake):
+    result = refine(lake.source(key=["id"]).batch(1, people()), lake.bucket)
+    assert (result.silver_rows, result.inserted) == (0, 0)
+    assert rows_of(lake) == []
+
+
+def test_should_replace_everything_older_when_asked_to(lake):
+    source = lake.source(key=["id"], strategy="replace")
+    refine(source.batch(1, people((1, "a", 1), (2, "b", 1))), lake.bucket)
+    assert refine(source.batch(2, people((3, "c", 2))), lake.bucket).silver_rows == 1
+    assert [row[:2] for row in rows_of(lake)] == [(3, "c")]
+
+
+def test_should_add_every_version_but_an_overlap_only_once_in_append(lake):
+    source = lake.source(key=["id"], cursor="changed", strategy="append")
+    refine(source.batch(1, people((1, "a", 10), (2, "b", 10))), lake.bucket)
+    result = refine(source.batch(2, people((2, "b", 10), (2, "b2", 20))), lake.bucket)
+    assert (result.inserted, result.updated, result.silver_rows) == (1, 0, 3)
+
+
+def test_should_add_whole_batches_in_append_without_a_cursor(lake):
+    source = lake.source(key=["id"], strategy="append")
+    for seq in (1, 2):
+        result = refine(source.batch(seq, people((1, "a", 10), (2, "b", 10))), lake.bucket)
+    assert (result.inserted, result.silver_rows) == (2, 4)
+
+
+def test_should_take_the_key_of_the_request_without_regard_to_case(lake):
+    source = lake.source(key=["name"], requested_key=["ID"])
+    refine(source.batch(1, people((1, "a", 1))), lake.bucket)
+    assert refine(source.batch(2, people((1, "b", 2))), lake.bucket).updated == 1
+
+
+def test_should_merge_by_a_key_of_several_columns_and_types(lake):
+    def table(value: str) -> pa.Table:
+        return pa.table({"k1": pa.array([b"\x00\xff"], pa.binary(2)), "k 2": pa.array([5], pa.uint8()), "v": [value]})
+
+    source = lake.source(key=["k1", "k 2"])
+    refine(source.batch(1, table("a")), lake.bucket)
+    assert refine(source.batch(2, table("b")), lake.bucket).updated == 1
+
+
+def test_should_refuse_a_key_that_the_table_lacks_and_name_it(lake):
+    with pytest.raises(RefineRefused, match="customer_no is not among") as refusal:
+        refine(lake.source(requested_key=["customer_no"]).batch(1, people((1, "a", 1))), lake.bucket)
+    assert "id, name, changed" in refusal.value.remedy
+
+
+def test_should_refuse_an_object_that_is_not_the_landed_one(lake):
+    batch = lake.source(key=["id"]).batch(1, people((1, "a", 1)))
+    lake.s3.put_object(Bucket=lake.bucket, Key=batch.manifest.objects[0].key, Body=b"other")
+    with pytest.raises(RefineRefused, match="ETag differs"):
+        refine(batch, lake.bucket)
+    lake.s3.delete_object(Bucket=lake.bucket, Key=batch.manifest.objects[0].key)
+    with pytest.raises(RefineRefused, match="is gone"):
+        refine(batch, lake.bucket)
+
+
+def test_should_refuse_a_second_source_for_one_silver_table(lake):
+    refine(lake.source(key=["id"]).batch(1, people((1, "a", 1))), lake.bucket)
+    other = lake.source(key=["id"], source_key="other/db/dbo.customers")
+    with pytest.raises(ConflictingTarget, match="belongs to srv/db"):
+        refine(other.batch(1, people((1, "a", 1))), lake.bucket)
+
+
+def test_should_add_a_new_column_and_keep_older_rows(lake):
+    source = lake.source(key=["id"])
+    names = ("id", "name")
+    refine(source.batch(1, people((1, "a"), (2, "b"), names=names)), lake.bucket)
+    refine(source.batch(2, people((2, "b", 20), (3, "c", 20))), lake.bucket)
+    found = open_table(table_uri(lake.bucket, "silver", "customers")).to_pyarrow_table()
+    assert found.schema.field("changed").type == pa.timestamp("us")
+    assert sorted((r["id"], r["changed"] is None) for r in found.to_pylist()) == [(1, True), (2, False), (3, False)]
+
+
+def test_should_refuse_a_retyped_or_dropped_column_and_say_which(lake):
+    source = lake.source(key=["id"])
+    refine(source.batch(1, people((1, "a", 1))), lake.bucket)
+    changed = pa.table({"id": pa.array([1], pa.int64()), "name": ["a"]})
+    with pytest.raises(RefineRefused) as refusal:
+        refine(source.batch(2, changed), lake.bucket)
+    assert "column id was INTEGER and is BIGINT now" in str(refusal.value)
+    assert "column changed is gone" in str(refusal.value)
+
+
+def test_should_refuse_another_key_for_a_table_that_exists(lake):
+    refine(lake.source(key=["id"]).batch(1, people((1, "a", 1))), lake.bucket)
+    with pytest.raises(RefineRefused, match="tells rows apart by id, this batch by name"):
+        refine(lake.source(key=["name"]).batch(2, people((1, "a", 1))), lake.bucket)
