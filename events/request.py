@@ -7,7 +7,16 @@ Every mistake of a document is named at once, by `parse_job_request`.
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from events.model import Request
 from events.names import DESTINATION, LABEL, split_table_name, strip_layer
@@ -85,7 +94,7 @@ class BronzeConfig(Request):
 class SilverConfig(Request):
     """How bronze is refined; without it silver merges by the source's primary key."""
 
-    model_config = {"title": "SilverConfig"}
+    model_config = ConfigDict(title="SilverConfig")
 
     tableName: str | None = None
     primaryKey: str | list[str] | None = None
@@ -105,7 +114,7 @@ class SilverConfig(Request):
 class GoldModel(Request):
     """One gold table as a SELECT over silver and gold tables (DuckDB's SQL)."""
 
-    model_config = {"title": "GoldModel"}
+    model_config = ConfigDict(title="GoldModel")
 
     tableName: str
     sql: str = Field(min_length=1)
@@ -116,7 +125,7 @@ class GoldModel(Request):
 class GoldConfig(Request):
     """What is published; without it gold is a published copy of silver."""
 
-    model_config = {"title": "GoldConfig"}
+    model_config = ConfigDict(title="GoldConfig")
 
     tableName: str | None = None
     buildStrategy: Literal["full"] = "full"

@@ -4,7 +4,7 @@ from typing import Any
 
 from flowforge.source.catalog import TableDescription, describe_table, preview
 from flowforge.source.connection import SourceConnection
-from flowforge.source.sql_types import cursor_kind
+from flowforge.source.sql_types import parse_sql_type
 
 
 def describe(source: SourceConnection, table: str, rows: int) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def describe(source: SourceConnection, table: str, rows: int) -> dict[str, Any]:
 
 
 def _candidates(found: TableDescription) -> list[dict[str, Any]]:
-    kinds = [(column, cursor_kind(column.sql_type)) for column in found.columns]
+    kinds = [(column, parse_sql_type(column.sql_type).cursor_kind) for column in found.columns]
     return [
         {"column": c.name, "sql_type": c.sql_type, "kind": kind, "indexed": c.name in found.indexed_columns}
         for c, kind in kinds

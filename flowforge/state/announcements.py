@@ -30,5 +30,6 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
     )
 
 
-def _source_table(batch: Batch) -> str:
+def source_table(batch: Batch) -> str:
+    """The source table's name, from the source key."""
     return batch.source_key.rpartition(">")[0].split("/", 2)[2]

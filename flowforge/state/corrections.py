@@ -1,4 +1,4 @@
-"""Watermarks set or reset by hand: each correction starts a new generation, voids the claim under way and leaves an audit entry."""
+"""Watermarks set or reset by hand: a new generation begins, the claim under way is voided, an audit entry stays."""
 
 import time
 import uuid

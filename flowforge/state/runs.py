@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-
 from events import facts
 from flowforge.cloud import items
 from flowforge.errors import NotFound

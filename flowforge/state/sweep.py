@@ -8,7 +8,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from events.facts import SilverRefined
 from flowforge.cloud.bus import announce
 from flowforge.cloud.clients import client, unavailable
 from flowforge.settings import settings
@@ -21,7 +20,7 @@ IDLE_SECONDS = 120
 
 def sweep(idle_seconds: float = IDLE_SECONDS) -> dict[str, Any]:
     """Announces again what has not moved for a while; returns how many of each kind."""
-    told = {"landed": 0, "refined": 0, "claimed": 0}
+    told = {"landed": 0, "claimed": 0}
     for batch in batches.open_batches(idle_seconds):
         if batch.state in ("empty", "voided") or batch.published:
             batches.mark(batch, stuck=True)
@@ -29,9 +28,6 @@ def sweep(idle_seconds: float = IDLE_SECONDS) -> dict[str, Any]:
         if batch.state == "claimed":
             _queue_again(batch)
             told["claimed"] += 1
-        elif batch.refined and batch.state == "committed":
-            announce(_refined_fact(batch))
-            told["refined"] += 1
         else:
             announce(landed_fact(batch))
             told["landed"] += 1
@@ -52,19 +48,3 @@ def _queue_again(batch: Batch) -> None:
         client("sqs").send_message(QueueUrl=settings().ingest_queue_url, MessageBody=batch.command.model_dump_json())
     except (ClientError, BotoCoreError) as error:
         raise unavailable("SQS", error) from error
-
-
-def _refined_fact(batch: Batch) -> SilverRefined:
-    return SilverRefined(
-        run_id=batch.command.run_id,
-        bronze_table=batch.command.bronze.table,
-        source_key=batch.source_key,
-        generation=batch.generation,
-        seq=batch.seq,
-        silver_table=batch.command.silver.table,
-        version=-1,
-        inserted=0,
-        updated=0,
-        silver_rows=-1,
-        already_applied=True,
-    )

@@ -1,9 +1,9 @@
 """The state of a source table: its watermarks, its last sequence number, and which batch is under way.
 
-One item per source key holds all that a claim or commit must change together; `version` is its compare-and-set counter. The source
-key names server, database, table (or query) and bronze table. The cursor column is not part of it: watermarks are kept per cursor
-column inside the item, so that a full load and an incremental load of one table share one order of batches, which silver
-relies on, and still never share a watermark.
+One item per source key holds all that a claim or commit must change together; `version` is its compare-and-set counter. The
+source key names server, database, table (or query) and bronze table. The cursor column is not part of it: watermarks are kept
+per cursor column inside the item, so that a full load and an incremental load of one table share one order of batches, which
+silver relies on, and still never share a watermark.
 """
 
 import hashlib
@@ -108,7 +108,7 @@ def list_states() -> list[TableState]:
 
 
 def resolve(name: str) -> TableState:
-    """The state of the table that a person calls `name`: its bronze table, its source table (dbo. may be left out), or its source key.
+    """The state of the table that a person calls `name`: bronze table, source table (dbo. may be left out), or source key.
 
     Raises NotFound, or ConflictingTarget when several fit.
     """

@@ -1,0 +1,194 @@
+"""Writes what follows from the contracts: JSON Schemas into docs/schemas, samples into events/samples.
+
+python -m events.export            writes them
+python -m events.export --check    exits 1 and names the files that are not up to date
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from events import commands, facts
+from events.envelopes import eventbridge, http, minio, s3_object_created, sqs
+from events.request import JobRequest
+from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = [
+    JobRequest,
+    commands.SubmitJob,
+    commands.IngestTable,
+    facts.JobAccepted,
+    facts.BronzeLanded,
+    facts.IntervalEmpty,
+    facts.WatermarkCommitted,
+    facts.SilverRefined,
+    facts.GoldPublished,
+    facts.StepFailed,
+]
+RUN, TABLE = "run_20251108T061208_6f1d2c3b4a", "bronze_customers"
+BATCH = {
+    "run_id": RUN,
+    "bronze_table": TABLE,
+    "source_key": f"localhost:1433/BFSI_Test/dbo.customers>{TABLE}",
+    "generation": 1,
+    "seq": 1,
+}
+LOGIN = {"username": "sa", "password": "FlowForge2024!"}  # of the local stand-in
+LOCAL = {"host": "localhost", "port": 1433, "database": "BFSI_Test", **LOGIN}
+
+
+def job_request(database_config: dict[str, Any]) -> dict[str, Any]:
+    """The job request of the sample bank's customers."""
+    return {
+        "workflow_id": "wf_001",
+        "job_id": "job_customers",
+        "workflow_name": "BFSI Customer 360",
+        "job_name": "Ingest Customers",
+        "source_type": "database",
+        "source_config": {"type": "sql-server", "connection": LOCAL, "databaseConfig": database_config},
+        "destination_config": {
+            "bronzeConfig": {
+                "tableName": TABLE,
+                "storageFormat": "parquet",
+                "loadStrategy": "append",
+                "auditColumns": True,
+                "compression": "snappy",
+            }
+        },
+        "batch_id": "batch_20251108_061208",
+    }
+
+
+FULL = job_request({"tableName": "customers", "isIncremental": False})
+INCREMENTAL = job_request(
+    {
+        "tableName": "customers",
+        "isIncremental": True,
+        "deltaColumn": "modified_date",
+        "lastWatermark": "2024-01-01",
+    }
+)
+
+
+def messages() -> list[Any]:
+    """One sample of each command and event."""
+    ingest = commands.IngestTable(
+        run_id=RUN,
+        workflow_id="wf_001",
+        job_id="job_customers",
+        batch_id="batch_20251108_061208",
+        connection=ConnectionReference(
+            host="localhost",
+            database="BFSI_Test",
+            secret_id="flowforge/connections/bank",  # noqa: S106
+        ),
+        source=SourceTable(table_name="customers", is_incremental=True, delta_column="modified_date"),
+        bronze=BronzeTarget(table=TABLE),
+        silver=SilverTarget(table="customers"),
+        gold=GoldTarget(table="customers"),
+    )
+    bound = {"cursor_column": "modified_date"}
+    landed = facts.BronzeLanded(
+        **BATCH,
+        **bound,
+        source_table="dbo.customers",
+        batch_id="batch_20251108_061208",
+        bronze_file_path=f"s3://flowforge-data/bronze/{TABLE}/batch_20251108_061208.parquet",
+        bronze_key=f"bronze/{TABLE}/batch_20251108_061208.parquet",
+        records=500,
+        columns=21,
+        file_size_bytes=48_211,
+        watermark_value="2025-11-08 06:12:06.997",
+        max_cursor_value="2025-10-31 23:14:02.123",
+        promise="exact for stamps set by this server's clock inside the transaction",
+        seconds=0.4,
+    )
+    return [
+        commands.SubmitJob(request=FULL),
+        ingest,
+        facts.JobAccepted(run_id=RUN, workflow_id="wf_001", job_id="job_customers", tables=[TABLE]),
+        landed,
+        facts.IntervalEmpty(**BATCH, source_table="dbo.customers", reason="no rows"),
+        facts.WatermarkCommitted(**BATCH, **bound, watermark_after="2025-11-08 06:12:06.997"),
+        facts.SilverRefined(
+            **BATCH, silver_table="customers", version=0, inserted=500, updated=0, silver_rows=500, seconds=0.6
+        ),
+        facts.GoldPublished(**BATCH, gold_tables={"customers": 500}, seconds=0.3),
+        facts.StepFailed(
+            run_id=RUN,
+            bronze_table=TABLE,
+            step="ingest",
+            error="UnknownTable",
+            cause="table dbo.customers does not exist in BFSI_Test",
+            remedy="Check the name, or GRANT SELECT on it.",
+        ),
+    ]
+
+
+def samples() -> Iterator[tuple[str, Any]]:
+    """Name and content of every sample: bare, and in the envelope in which a function gets it."""
+    yield "JobRequest", FULL
+    yield "JobRequest.incremental", INCREMENTAL
+    bare = {type(message).__name__: json.loads(message.model_dump_json()) for message in messages()}
+    yield from bare.items()
+    landed = eventbridge("BronzeLanded", bare["BronzeLanded"])
+    refined = eventbridge("SilverRefined", bare["SilverRefined"])
+    yield "submit_job.http", http("POST", "/api/workflows/wf_001/run", "/api/workflows/{id}/run", FULL)
+    requested = eventbridge("JobRequested", bare["SubmitJob"], source="my.scheduler")
+    yield "submit_job.eventbridge", requested
+    yield "submit_job.sqs", sqs(requested, queue="flowforge-SubmitQueue")
+    dropped = s3_object_created("flowforge-data", "requests/customers.json")
+    yield "submit_job.s3", sqs(dropped, queue="flowforge-SubmitQueue")
+    yield "submit_job.minio", minio("flowforge-data", "requests/customers.json")
+    yield "ingest_table.sqs", sqs(bare["IngestTable"])
+    yield "watermark.sqs", sqs(landed, queue="flowforge-WatermarkQueue")
+    yield "watermark.schedule", {"sweep": True}
+    one, route = f"/api/watermarks/{TABLE}", "/api/watermarks/{table}"
+    yield "watermark.http_get", http("GET", one, route)
+    yield "watermark.http_set", http("PUT", one, route, {"column": "modified_date", "value": "2024-01-01"})
+    yield "watermark.http_reset", http("DELETE", one, route, query={"reason": "reload"})
+    yield "refine_silver.sqs", sqs(landed, queue="flowforge-RefineQueue")
+    yield "publish_gold.sqs", sqs(refined, queue="flowforge-PublishQueue")
+    yield "track_run.sqs", sqs(landed, refined, queue="flowforge-TrackQueue")
+    yield "track_run.http_list", http("GET", "/api/runs", query={"limit": "5"})
+    yield "track_run.http_get", http("GET", f"/api/runs/{RUN}", "/api/runs/{id}")
+    yield "test_connection.http", http("POST", "/api/test-connection/database", body={"connection": LOCAL})
+    yield "list_tables.http", http("POST", "/api/database/tables", body={"connection": LOCAL})
+    question = {"connection": LOCAL, "table": "customers", "preview": 5}
+    yield "describe_table.http", http("POST", "/api/database/schema", body=question)
+    yield "connections.http_save", http("POST", "/api/connections", body={"id": "bank", **LOCAL})
+    yield "connections.http_list", http("GET", "/api/connections")
+    yield "connections.http_remove", http("DELETE", "/api/connections/bank", "/api/connections/{id}")
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Every file that is made here, with its content."""
+    for model in MODELS:
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+        yield ROOT / "docs" / "schemas" / f"{model.__name__}.json", _text(schema)
+    for name, content in samples():
+        yield ROOT / "events" / "samples" / f"{name}.json", _text(content)
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Writes or checks the files."""
+    stale = [(path, text) for path, text in files() if not path.exists() or path.read_text() != text]
+    if "--check" in arguments:
+        for path, _ in stale:
+            sys.stderr.write(f"not up to date: {path.relative_to(ROOT)} (run python -m events.export)\n")
+        return 1 if stale else 0
+    for path, text in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
