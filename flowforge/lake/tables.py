@@ -79,7 +79,18 @@ def allow_naive_timestamps(table: DeltaTable, types: list[str]) -> None:
 
 
 def relation(connection: duckdb.DuckDBPyConnection, table: DeltaTable) -> duckdb.DuckDBPyRelation:
-    """The table's rows, with the table's columns also where no file has them (yet)."""
+    """The table's rows."""
+    return connection.sql(rows_query(connection, table))
+
+
+def create_view(connection: duckdb.DuckDBPyConnection, layer: str, table: str, query: str) -> None:
+    """Makes a query readable as layer.table on this connection."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(layer)}")
+    connection.execute(f"CREATE VIEW {identifier(layer)}.{identifier(table)} AS {query}")
+
+
+def rows_query(connection: duckdb.DuckDBPyConnection, table: DeltaTable) -> str:
+    """The query over the table's files of this version, with the table's columns also where no file has them (yet)."""
     empty = connection.from_arrow(RecordBatchReader.from_batches(table.schema().to_arrow(), []))
     items = [
         f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in zip(empty.columns, empty.types, strict=True)
@@ -87,7 +98,7 @@ def relation(connection: duckdb.DuckDBPyConnection, table: DeltaTable) -> duckdb
     query = f"SELECT {', '.join(items)} WHERE false"
     if uris := table.file_uris():
         query += f" UNION ALL BY NAME SELECT * FROM {read_parquet(uris)}"
-    return connection.sql(query)
+    return query
 
 
 def once(transactions: Mapping[str, int] | None = None, metadata: dict[str, Any] | None = None) -> CommitProperties:

@@ -1,0 +1,1 @@
+"""Gold: published copies of silver tables, and SQL models over them."""

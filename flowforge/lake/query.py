@@ -1,0 +1,132 @@
+# ruff: noqa: S608 - layer and table names are quoted; the user's text runs as it is, on a confined connection
+"""Answers a query over the lake with the caller's own credentials: silver.x, gold.y, quarantine.x and bronze.z.
+
+Guarantees: reads only; a table that does not exist is named together with those that do. bronze.z is all Parquet below
+bronze/z/. Rows are Python values; `json_value` makes them fit JSON without losing a digit.
+"""
+
+import base64
+import math
+import time
+from dataclasses import dataclass
+from datetime import date, datetime
+from datetime import time as time_of_day
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import duckdb
+from botocore.exceptions import BotoCoreError, ClientError
+
+from flowforge.errors import NotFound, QueryRefused, StoreUnavailable
+from flowforge.lake.sql import literal, read_parquet
+from flowforge.lake.statements import NotAllowed, TableName, tables_read
+from flowforge.lake.storage import confine, duckdb_connection
+from flowforge.lake.tables import PREFIXES, create_view, open_table, rows_query, store_errors, table_uri
+
+LAYERS = ("bronze", "silver", "gold", "quarantine")
+WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """A query's answer; `seconds` from parsing to the last row."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    seconds: float
+
+
+def query(sql: str, bucket: str) -> QueryResult:
+    """Runs one SELECT (DuckDB's SQL) over the lake in `bucket`.
+
+    Raises QueryRefused when it is not a plain query or DuckDB refuses it, NotFound when a table does not exist.
+    """
+    started = time.perf_counter()
+    try:
+        names = tables_read(sql, LAYERS)
+    except NotAllowed as error:
+        raise QueryRefused(
+            str(error), "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
+        ) from error
+    with duckdb_connection() as connection, store_errors("query"):
+        paths = [uri for name in names for uri in _create_view(connection, name, bucket)]
+        confine(connection, paths)
+        try:
+            columns, rows = _answer(connection, sql)
+        except (duckdb.IOException, duckdb.OutOfMemoryException):
+            raise
+        except duckdb.Error as error:
+            raise QueryRefused(str(error).strip()) from error
+    return QueryResult(columns, rows, time.perf_counter() - started)
+
+
+def tables_present(bucket: str) -> list[TableName]:
+    """All tables of the lake, as far as their folders tell."""
+    s3 = boto3.client("s3")
+    found = []
+    for layer, prefix in {"bronze": "bronze", **PREFIXES}.items():
+        try:
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/", Delimiter="/")
+            folders = [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", [])]
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable(f"bucket {bucket}: {error}") from error
+        tables = [folder.removeprefix(f"{prefix}/").rstrip("/") for folder in folders]
+        found += [TableName(layer, table) for table in tables if table != "_quarantine"]
+    return sorted(found)
+
+
+def json_value(value: Any) -> Any:
+    """`value` as JSON has it: decimals and times as exact strings, bytes as base64, NaN and infinity as strings."""
+    if isinstance(value, dict):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    return _json_scalar(value)
+
+
+def _json_scalar(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, datetime | date | time_of_day):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(bytes(value)).decode("ascii")
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, name: TableName, bucket: str) -> list[str]:
+    """Makes the table readable under its name; returns the objects behind it."""
+    if name.layer == "bronze":
+        pattern = f"s3://{bucket}/bronze/{name.table}/**/*.parquet"
+        uris = [row[0] for row in connection.execute(f"SELECT file FROM glob({literal(pattern)})").fetchall()]
+        rows = f"SELECT * FROM {read_parquet(uris)}" if uris else None
+    else:
+        table = open_table(table_uri(bucket, name.layer, name.table))  # type: ignore[arg-type]
+        uris = table.file_uris() if table is not None else []
+        rows = rows_query(connection, table) if table is not None else None
+    if rows is None:
+        present = ", ".join(map(str, tables_present(bucket))) or "no table yet"
+        raise NotFound(f"there is no table {name} in {bucket}; there is: {present}")
+    create_view(connection, name.layer, name.table, rows)
+    return uris
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Times with a zone come as text from DuckDB, which needs another package to make Python objects of them."""
+    answer = connection.sql(sql)
+    zoned = [str(kind) == WITH_ZONE for kind in answer.types]
+    items = [f"CAST(#{n} AS VARCHAR)" if is_zoned else f"#{n}" for n, is_zoned in enumerate(zoned, 1)]
+    rows = answer.project(", ".join(items)).fetchall()
+    if any(zoned):
+        rows = [tuple(_zoned(v) if z and v is not None else v for v, z in zip(row, zoned, strict=True)) for row in rows]
+    return answer.columns, rows
+
+
+def _zoned(text: str) -> datetime | str:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:  # a year that Python does not have
+        return text

@@ -1,0 +1,159 @@
+"""Gold from silver: the published copy, models, and SQL that must not run."""
+
+import pyarrow as pa
+import pytest
+
+from flowforge.errors import RefineRefused
+from flowforge.gold.publish import publish
+from flowforge.lake.tables import open_table, table_uri
+from flowforge.silver.refine import refine
+
+
+def accounts(*rows: tuple[int, int, int]) -> pa.Table:
+    return pa.table({name: [row[n] for row in rows] for n, name in enumerate(("id", "customer_id", "balance"))})
+
+
+def customers(*rows: tuple[int, str]) -> pa.Table:
+    return pa.table({"id": [row[0] for row in rows], "name": [row[1] for row in rows]})
+
+
+def gold(lake, table: str) -> list[dict]:
+    return open_table(table_uri(lake.bucket, "gold", table)).to_pyarrow_table().to_pylist()
+
+
+def model(table: str, sql: str) -> dict:
+    return {"table": None, "models": [{"table": table, "sql": sql}]}
+
+
+BALANCES = """
+-- what each customer has
+WITH sums AS (SELECT customer_id, sum(balance) AS total FROM silver.accounts GROUP BY ALL)
+SELECT c.name, s.total FROM silver.customers c JOIN sums s ON s.customer_id = c.id;
+"""
+
+
+def test_should_publish_a_copy_without_the_internal_columns(lake):
+    batch = lake.source(key=["id"]).batch(1, customers((1, "Ann"), (2, "Bob")))
+    refine(batch, lake.bucket)
+    assert publish(batch, lake.bucket).gold_tables == {"customers": 2}
+    assert sorted(gold(lake, "customers"), key=str) == [{"id": 1, "name": "Ann"}, {"id": 2, "name": "Bob"}]
+
+
+def test_should_publish_again_only_when_an_input_changed(lake):
+    source = lake.source(key=["id"])
+    batch = source.batch(1, customers((1, "Ann")))
+    refine(batch, lake.bucket)
+    versions = []
+    for _ in range(2):
+        assert publish(batch, lake.bucket).gold_tables == {"customers": 1}
+        versions.append(open_table(table_uri(lake.bucket, "gold", "customers")).version())
+    assert versions[0] == versions[1]
+    second = source.batch(2, customers((1, "Anna"), (2, "Bob")))
+    refine(second, lake.bucket)
+    assert publish(second, lake.bucket).gold_tables == {"customers": 2}
+    assert {row["name"] for row in gold(lake, "customers")} == {"Anna", "Bob"}
+
+
+def test_should_defer_a_model_until_its_inputs_exist(lake):
+    target = model("balances", BALANCES)
+    first = lake.source("customers", key=["id"], gold=target).batch(1, customers((1, "Ann")))
+    refine(first, lake.bucket)
+    assert publish(first, lake.bucket).deferred == ["gold.balances waits for silver.accounts"]
+    second = lake.source("accounts", key=["id"], gold=target).batch(1, accounts((7, 1, 40), (8, 1, 2)))
+    refine(second, lake.bucket)
+    assert publish(second, lake.bucket).gold_tables == {"balances": 1}
+    assert [(row["name"], int(row["total"])) for row in gold(lake, "balances")] == [("Ann", 42)]
+
+
+def test_should_build_models_in_the_order_of_their_dependencies(lake):
+    target = {
+        "table": "customers",
+        "models": [
+            {"table": "last", "sql": "SELECT n + 1 AS n FROM gold.middle"},
+            {"table": "middle", "sql": 'SELECT count(*) AS n FROM gold."customers"'},
+        ],
+    }
+    batch = lake.source(key=["id"], gold=target).batch(1, customers((1, "Ann"), (2, "Bob")))
+    refine(batch, lake.bucket)
+    assert publish(batch, lake.bucket).gold_tables == {"customers": 2, "middle": 1, "last": 1}
+    assert gold(lake, "last") == [{"n": 3}]
+
+
+def test_should_rebuild_when_the_query_changed(lake):
+    for n in (1, 2):
+        target = model("x", f"SELECT {n} AS n, name FROM silver.customers")
+        batch = lake.source(key=["id"], gold=target).batch(1, customers((1, "Ann")))
+        refine(batch, lake.bucket)
+        publish(batch, lake.bucket)
+    assert gold(lake, "x") == [{"n": 2, "name": "Ann"}]
+
+
+def test_should_keep_the_old_version_and_the_siblings_when_a_model_fails(lake):
+    good = {"table": "good", "sql": "SELECT name FROM silver.customers"}
+    source = lake.source(key=["id"])
+    batch = source.batch(1, customers((1, "11")), gold={"table": None, "models": [good]})
+    refine(batch, lake.bucket)
+    publish(batch, lake.bucket)
+    broken = [
+        {"table": "broken", "sql": "SELECT nmae FROM silver.customers"},
+        {"table": "failing", "sql": "SELECT CAST(name AS INTEGER) AS n FROM silver.customers"},
+    ]
+    second = source.batch(2, customers((1, "secret words")), gold={"table": None, "models": [*broken, good]})
+    refine(second, lake.bucket)
+    with pytest.raises(RefineRefused) as refusal:
+        publish(second, lake.bucket)
+    assert 'gold.broken: Binder Error: Referenced column "nmae" not found' in str(refusal.value)
+    assert "gold.failing: Conversion Error" in str(refusal.value)
+    assert "secret words" not in str(refusal.value)
+    assert gold(lake, "good") == [{"name": "secret words"}]
+    assert open_table(table_uri(lake.bucket, "gold", "broken")) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("ATTACH 'x.db'", "ATTACH is not allowed"),
+        ("COPY silver.customers TO 's3://elsewhere/x'", "COPY is not allowed"),
+        ("PRAGMA database_list", "PRAGMA is not allowed"),
+        ("DROP TABLE silver.customers", "DROP is not allowed"),
+        ("SELECT 1; SELECT 2", "found 2 statements"),
+        ("SELECT * FROM read_parquet('s3://other/x.parquet')", "read_parquet is not allowed"),
+        ("SELECT * FROM read_text('/proc/self/environ')", "read_text is not allowed"),
+        ("SELECT * FROM parquet_scan('x')", "parquet_scan is not allowed"),
+        ("SELECT * FROM 's3://other/x.parquet'", "is not known here"),
+        ("SELECT * FROM duckdb_secrets()", "duckdb_secrets is not allowed"),
+        ("SELECT * FROM query('SELECT 1')", "query is not allowed"),
+        ("SELECT current_setting('temp_directory') FROM silver.customers", "current_setting is not allowed"),
+        ("SELECT * FROM bronze.bronze_customers", "is not known here"),
+        ("SELECT * FROM customers", "write silver.<table> or gold.<table>"),
+        ("SELECT * FROM gold.forbidden", "reads itself"),
+        ("SELECT FROM WHERE", "cannot be read as SQL"),
+    ],
+)
+def test_should_refuse_sql_that_is_more_than_a_query(lake, sql, reason):
+    batch = lake.source(key=["id"], gold=model("forbidden", sql)).batch(1, customers((1, "Ann")))
+    refine(batch, lake.bucket)
+    with pytest.raises(RefineRefused) as refusal:
+        publish(batch, lake.bucket)
+    assert reason in str(refusal.value)
+    assert open_table(table_uri(lake.bucket, "gold", "forbidden")) is None
+
+
+def test_should_refuse_models_in_a_circle(lake):
+    models = [{"table": "a", "sql": "SELECT * FROM gold.b"}, {"table": "b", "sql": "SELECT * FROM gold.a"}]
+    batch = lake.source(key=["id"], gold={"table": None, "models": models}).batch(1, customers((1, "Ann")))
+    with pytest.raises(RefineRefused, match="in a circle"):
+        publish(batch, lake.bucket)
+
+
+def test_should_store_every_type_that_a_model_makes(lake):
+    sql = """SELECT 255::UTINYINT AS u8, sum(id) AS big, TIME '01:02:03.5' AS t, uuid() AS u, now() AS z,
+             TIMESTAMP '2024-01-01' AS naive, INTERVAL 1 DAY AS i, [1, 2] AS list, {'a': 1} AS struct, NULL AS nothing,
+             count(*) AS n, 1 AS n FROM silver.customers"""
+    batch = lake.source(key=["id"], gold=model("types", sql)).batch(1, customers((1, "Ann")))
+    refine(batch, lake.bucket)
+    assert publish(batch, lake.bucket).gold_tables == {"types": 1}
+    row = gold(lake, "types")[0]
+    assert (row["u8"], row["t"], row["list"], row["struct"], row["n"], row["n_1"]) == (
+        255, "01:02:03.5", [1, 2], {"a": 1}, 1, 1,
+    )  # fmt: skip
