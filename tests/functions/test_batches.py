@@ -1,0 +1,186 @@
+"""A batch from claim to commit, as two workers see it that do not know of each other."""
+
+import threading
+import time
+
+import pytest
+
+from events.commands import IngestTable
+from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
+from flowforge.cloud import items
+from flowforge.errors import ConflictingTarget, NotFound, Wait
+from flowforge.settings import settings
+from flowforge.state import batches, corrections, table
+from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+
+pytestmark = pytest.mark.usefixtures("aws")
+INTERVAL = Interval(column="modified", sql_type="datetime", low=None, high="2025-01-01 00:00:00.000")
+
+
+def command(name: str, run_id: str, batch_id: str = "nightly") -> IngestTable:
+    return IngestTable(
+        run_id=run_id,
+        workflow_id="wf",
+        job_id="job",
+        batch_id=batch_id,
+        connection=ConnectionReference(host="LocalHost", database="Bank", secret_id="flowforge/x"),
+        source=SourceTable(table_name=name, is_incremental=True, delta_column="modified"),
+        bronze=BronzeTarget(table=f"bronze_{name}"),
+        silver=SilverTarget(table=name),
+        gold=GoldTarget(table=name),
+    )
+
+
+def claim(name: str, run_id: str, interval: Interval = INTERVAL, batch_id: str = "nightly") -> Batch:
+    wanted = command(name, run_id, batch_id)
+    key = table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table)
+    return batches.claim(table.read_state(key), wanted, f"dbo.{name}", interval, {"object_id": 7}, [])
+
+
+def manifest(batch: Batch) -> Manifest:
+    key = f"bronze/{batch.command.bronze.table}/{batch.label}.parquet"
+    columns = [SourceColumn(name="id", sql_type="int")]
+    return Manifest(
+        bucket="lake", objects=[BronzeObject(key=key, etag='"e"', rows=3, bytes=9)], rows=3, bytes=9, columns=columns
+    )
+
+
+def expire(batch: Batch) -> Batch:
+    """Plays the death of a worker: its lease runs out without a heartbeat."""
+    key = {"pk": batch.source_key, "sk": f"BATCH#{batch.generation:06d}#{batch.seq:010d}"}
+    items.update(settings().watermarks_table, key, "SET lease_until = :past", {":past": time.time() - 1})
+    return batches.find_batch(batch.source_key, batch.generation, batch.seq)
+
+
+def test_should_move_the_watermark_only_when_a_landed_batch_is_committed(unique):
+    name = unique("t")
+    batch = claim(name, "run_1")
+    assert table.read_state(batch.source_key).watermarks == {}
+    landed = batches.land(batch, manifest(batch))
+    assert table.read_state(batch.source_key).watermarks == {}
+    assert batches.commit(landed) == (None, INTERVAL.high)
+    state = table.read_state(batch.source_key)
+    assert state.watermarks["modified"].value == INTERVAL.high
+    assert state.watermarks["modified"].identity == {"object_id": 7}
+    assert state.active is None
+
+
+def test_should_leave_a_committed_batch_alone_when_its_event_comes_again(unique):
+    batch = claim(unique("t"), "run_1")
+    landed = batches.land(batch, manifest(batch))
+    batches.commit(landed)
+    version = table.read_state(batch.source_key).version
+    again = batches.find_batch(batch.source_key, batch.generation, batch.seq)
+    assert batches.commit(again) == (None, INTERVAL.high)
+    assert table.read_state(batch.source_key).version == version
+
+
+def test_should_find_the_batch_of_a_redelivered_message(unique):
+    batch = claim(unique("t"), "run_1")
+    assert batches.batch_of_run(batch.source_key, "run_1") == batch
+    assert batches.batch_of_run(batch.source_key, "run_2") is None
+
+
+def test_should_turn_a_second_worker_away_while_the_claim_is_live(unique):
+    batch = claim(unique("t"), "run_1")
+    with pytest.raises(Wait):
+        batches.take_over(batch)
+
+
+def test_should_fence_off_the_worker_whose_claim_was_taken_over(unique):
+    batch = claim(unique("t"), "run_1")
+    taken = batches.take_over(expire(batch))
+    assert (taken.seq, taken.interval, taken.label) == (batch.seq, batch.interval, batch.label)
+    with pytest.raises(Wait):
+        batches.land(batch, manifest(batch))
+    assert not batches.renew(batch)
+    assert batches.land(taken, manifest(taken)).state == "landed"
+
+
+def test_should_let_one_of_many_concurrent_claims_win(unique):
+    name, won, lost = unique("t"), [], []
+
+    def one(n: int) -> None:
+        try:
+            won.append(claim(name, f"run_{n}"))
+        except Wait:
+            lost.append(n)
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert len(lost) == 7
+
+
+def test_should_give_a_label_that_was_used_before_the_sequence_number(unique):
+    name = unique("t")
+    first = claim(name, "run_1")
+    batches.commit(batches.land(first, manifest(first)))
+    second = claim(name, "run_2")
+    assert (first.label, second.label) == ("nightly", "nightly~2")
+
+
+def test_should_refuse_a_silver_table_that_another_source_fills(unique):
+    name = unique("t")
+    first = claim(name, "run_1")
+    other = command(name, "run_2").model_copy(
+        update={"connection": ConnectionReference(host="elsewhere", database="Bank", secret_id="flowforge/x")}
+    )
+    key = table.source_key(other.connection, f"dbo.{name}", other.bronze.table)
+    with pytest.raises(ConflictingTarget, match="silver table") as refused:
+        batches.claim(table.read_state(key), other, f"dbo.{name}", INTERVAL, {}, [])
+    assert first.source_key in str(refused.value)
+    assert "silverConfig.tableName" in refused.value.remedy
+
+
+def test_should_keep_full_and_incremental_loads_of_a_table_in_one_order(unique):
+    name = unique("t")
+    full = claim(name, "run_1", Interval())
+    batches.commit(batches.land(full, manifest(full)))
+    incremental = claim(name, "run_2")
+    assert incremental.seq == full.seq + 1
+    assert table.read_state(full.source_key).watermarks == {}
+
+
+def test_should_not_move_the_watermark_for_an_empty_interval(unique):
+    batch = claim(unique("t"), "run_1")
+    batches.close_empty(batch)
+    state = table.read_state(batch.source_key)
+    assert (state.watermarks, state.active) == ({}, None)
+    assert batches.find_batch(batch.source_key, 1, batch.seq).state == "empty"
+
+
+def test_should_void_the_claim_under_way_when_a_watermark_is_set_by_hand(unique):
+    batch = claim(unique("t"), "run_1")
+    landed = batches.land(batch, manifest(batch))
+    state = table.read_state(batch.source_key)
+    corrections.set_watermark(state, "modified", "2024-06-01", "replay from June")
+    voided = batches.find_batch(batch.source_key, batch.generation, batch.seq)
+    assert voided.state == "voided"
+    assert batches.commit(voided) == (None, None)
+    with pytest.raises(Wait):
+        batches.commit(landed)
+    after = table.read_state(batch.source_key)
+    assert (after.generation, after.watermarks["modified"].value) == (2, "2024-06-01")
+    entry = corrections.audit(batch.source_key)[0]
+    assert (entry["action"], entry["after"], entry["reason"]) == ("set", "2024-06-01", "replay from June")
+
+
+def test_should_find_a_table_by_each_of_its_names(unique):
+    name = unique("t")
+    batch = claim(name, "run_1")
+    for spelled in (f"bronze_{name}", f"dbo.{name}", name.upper(), batch.source_key):
+        assert table.resolve(spelled).source_key == batch.source_key
+    with pytest.raises(NotFound, match="no watermark"):
+        table.resolve("nothing_of_the_kind")
+
+
+def test_should_list_batches_that_stand_still_until_they_are_published(unique):
+    batch = claim(unique("t"), "run_1")
+    landed = batches.land(batch, manifest(batch))
+    assert landed.seq in [b.seq for b in batches.open_batches(-60) if b.source_key == batch.source_key]
+    batches.mark(landed, published=True)
+    assert [b for b in batches.open_batches(-60) if b.source_key == batch.source_key] == []
