@@ -7,37 +7,40 @@ import os
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from flowforge.cli import options
-from flowforge.cli.failure import GOOD, BadRequest
+from flowforge.cli.failure import GOOD, BadRequest, Failure
 from flowforge.cli.output import Output, table
 from flowforge.cli.target import local_stack
 
-DEFAULT_BUCKET = "flowforge-data"
-
 
 def sql(
-    text: Annotated[str, typer.Argument(metavar="SELECT", help='"SELECT ... FROM gold.x JOIN silver.y USING (id)"')],
-    bucket: Annotated[str | None, typer.Option(help="The lake's bucket; else the local stack's.")] = None,
+    text: Annotated[str, typer.Argument(metavar="SELECT", help='"SELECT … FROM gold.x JOIN silver.y USING (id)"')],
+    bucket: Annotated[str | None, typer.Option("--bucket", help="The lake's bucket; else the local stack's.")] = None,
     api: options.ApiUrl = None,
     as_json: options.Json = False,
 ) -> int:
-    """Ask the lake: tables are silver.NAME, gold.NAME and bronze.NAME."""
+    """Ask the lake itself: its tables are silver.NAME, gold.NAME, quarantine.NAME and bronze.NAME."""
     out = Output(as_json)
     stack = local_stack(api)
-    if stack is not None:
-        os.environ.update(stack_environment(stack))
-    elif bucket is None and "FLOWFORGE_BUCKET" not in os.environ:
+    chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket")
+    if chosen is None:
         raise BadRequest("which lake?", "name its bucket with --bucket, or start the local stack with `flowforge up`")
-    chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket") or DEFAULT_BUCKET
-    columns, rows = ask(text, chosen)
-    out.answer({"columns": columns, "rows": rows}, table(columns, rows))
+    if stack is not None:
+        use_stack(stack)
+    answer = ask(text, chosen)
+    rows = answer["rows"]
+    counted = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}, {answer['seconds']:.2f} s"
+    out.answer(answer, table(answer["columns"], rows), Text(counted, style="dim"))
     return GOOD
 
 
-def stack_environment(stack: dict[str, Any]) -> dict[str, str]:
-    """AWS's own variables for the local stack's S3."""
-    return {
+def use_stack(stack: dict[str, Any]) -> None:
+    """Points this process's AWS variables at the local stack, so that no other account is asked or changed by mistake."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+        os.environ.pop(name, None)
+    os.environ |= {
         "AWS_ENDPOINT_URL": stack["s3"],
         "AWS_REGION": stack["region"],
         "AWS_DEFAULT_REGION": stack["region"],
@@ -46,6 +49,14 @@ def stack_environment(stack: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def ask(text: str, bucket: str) -> tuple[list[str], list[list[Any]]]:
-    """The columns and rows of a SELECT over the lake; Failure when it cannot be answered."""
-    raise NotImplementedError
+def ask(text: str, bucket: str) -> dict[str, Any]:
+    """The answer of one SELECT as {"columns", "rows", "seconds"} that fits JSON; Failure when there is none."""
+    from flowforge.errors import FlowForgeError
+    from flowforge.lake.query import json_value, query
+
+    try:
+        answer = query(text, bucket)
+    except FlowForgeError as error:
+        raise Failure(str(error), error.remedy, error=type(error).__name__) from error
+    rows = [[json_value(value) for value in row] for row in answer.rows]
+    return {"columns": answer.columns, "rows": rows, "seconds": round(answer.seconds, 3)}

@@ -1,0 +1,46 @@
+# What a person types: `make demo`, `make test`. Every target makes the environment it needs first.
+
+PYTHON ?= python3
+SAM_VERSION := 1.170.0
+REGION ?= us-east-1
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help demo test lint format validate clean
+.DEFAULT_GOAL := help
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/stamp ## the whole chain on the sample bank: load, change, load again, check
+	@.venv/bin/python -m demo
+
+test: .venv/stamp ## all tests
+	.venv/bin/python -m pytest
+
+lint: .venv/stamp ## style and formatting
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+format: .venv/stamp ## mend what can be mended
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+validate: .venv-sam/stamp ## the template, as AWS SAM sees it
+	.venv-sam/bin/sam validate --lint --template template.yaml --region $(REGION)
+
+clean: ## remove environments, caches and the local stack's data
+	rm -rf .venv .venv-sam .flowforge .aws-sam .pytest_cache .hypothesis .ruff_cache *.egg-info
+
+# A stamp tells a finished installation from one that was interrupted.
+.venv/stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --constraint constraints.txt --editable '.[local,dev]'
+	@touch $@
+
+# sam-cli pins what FlowForge pins otherwise, so it lives apart.
+.venv-sam/stamp:
+	$(PYTHON) -m venv .venv-sam
+	.venv-sam/bin/pip install --quiet aws-sam-cli==$(SAM_VERSION)
+	@touch $@

@@ -1,0 +1,63 @@
+"""`make demo`: load the sample bank, change it, load what changed, and check all of it against the source.
+
+Starts a local stack of its own and stops it at the end. Exits 0 only when every check holds, 1 when one does not or the
+stack fails, 130 on Ctrl-C.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from demo.evidence import Evidence
+from demo.scenario import play
+from demo.story import Story
+from flowforge.cli import output
+from flowforge.cli.failure import FAILED, GOOD, INTERRUPTED, Failure
+from flowforge.cli.stack import STATE_DIR, StackProcess, read_stack
+
+LOG_LINES = 15
+
+
+def main() -> int:
+    """Runs the demo; returns its exit code."""
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    story, evidence = Story(output.console()), Evidence()
+    try:
+        story.chapter("Start the local stack with the sample bank")
+        with _own_stack() as stack:
+            story.stack(stack, time.monotonic() - started)
+            play(stack, story, evidence)
+    except Failure as failure:
+        story.failure(failure)
+        return FAILED
+    except KeyboardInterrupt:
+        story.tell("Stopped.")
+        return INTERRUPTED
+    story.verdict(evidence, time.monotonic() - started)
+    return FAILED if evidence.wrong else GOOD
+
+
+@contextmanager
+def _own_stack() -> Iterator[dict[str, Any]]:
+    """A stack that lives as long as the block, beside one that may run already; its ports are free ones where need be."""
+    state_dir = Path(STATE_DIR)
+    if read_stack(state_dir) is not None:
+        state_dir /= "demo"
+    state_dir.mkdir(parents=True, exist_ok=True)
+    log = state_dir / "demo.log"
+    with log.open("w") as written, StackProcess(state_dir, ["--quiet"], stdout=written, stderr=written) as process:
+        try:
+            stack = process.wait_ready()
+        except Failure as failure:
+            failure.remedy = "\n".join([f"{log} ends with:", *log.read_text().splitlines()[-LOG_LINES:]])
+            raise
+        yield stack
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""What the demo prints: short headings, what happened to each table, and the verdict."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from demo.bank import Changed
+from demo.evidence import Evidence
+from flowforge.cli import output, rendering
+from flowforge.cli.failure import Failure
+from flowforge.lake.query import QueryResult
+
+
+class Story:
+    """Tells the demo on one console: coloured in a terminal, plain in a pipe."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self._chapter = 0
+
+    def chapter(self, title: str) -> None:
+        """Begins the next step."""
+        self._chapter += 1
+        self.console.print(Text(f"\n{self._chapter}  {title}", style="bold"))
+
+    def tell(self, text: str, style: str = "") -> None:
+        """One line."""
+        self.console.print(Text(f"   {text}", style=style))
+
+    def stack(self, stack: dict[str, Any], seconds: float) -> None:
+        """Where the parts of the stack are."""
+        source = stack["sqlserver"]
+        rows = [
+            ("API", stack["api"]),
+            ("S3", f"{stack['s3']}, bucket {stack['bucket']}"),
+            ("SQL Server", f"{source['host']}:{source['port']}, database {source['database']} (the stand-in)"),
+            ("ready in", f"{seconds:.1f} s"),
+        ]
+        self._indented(output.facts(rows))
+
+    def changes(self, changed: dict[str, Changed]) -> None:
+        """What was changed in the source."""
+        rows = ([name, len(done.updated), len(done.inserted)] for name, done in changed.items())
+        self._indented(output.table(["source table", "rows updated", "rows inserted"], rows))
+
+    def run(self, run: dict[str, Any]) -> None:
+        """A finished run; in a pipe its lines have been told already."""
+        if self.console.is_terminal or any(table.get("error") for table in run["tables"]):
+            self._indented(rendering.run_summary(run, details=any(table.get("error") for table in run["tables"])))
+
+    def happened(self, loads: dict[str, dict[str, dict[str, Any]]]) -> None:
+        """Per load and table: rows landed, the bronze object, silver rows, the watermark before and after, the time."""
+        names = ["load", "table", "rows", "bronze object", "silver rows", "watermark before", "watermark after", "s"]
+        rows = (_row(load, name, told) for load, tables in loads.items() for name, told in tables.items())
+        self._indented(output.table(names, rows))
+
+    def answer(self, sql: str, answer: QueryResult) -> None:
+        """A query with its answer."""
+        self.tell(sql, "cyan")
+        self._indented(output.table(answer.columns, answer.rows))
+        self.tell(f"{len(answer.rows)} rows in {answer.seconds:.2f} s", "dim")
+
+    def failure(self, failure: Failure) -> None:
+        """Why the demo could not go on."""
+        self.console.print(Text(f"\n✘ {failure.message}", style="bold red"))
+        for line in failure.remedy.splitlines():
+            self.tell(line)
+
+    def verdict(self, evidence: Evidence, seconds: float) -> None:
+        """Whether everything was right, else what was not."""
+        if not evidence.wrong:
+            told = f"✔ All {evidence.made} checks against the source hold. {seconds:.1f} s in all."
+            self.console.print(Text(f"\n{told}", style="bold green"))
+            return
+        self.console.print(Text(f"\n✘ {len(evidence.wrong)} of {evidence.made} checks failed:", style="bold red"))
+        for line in evidence.wrong:
+            self.tell(line, "red")
+
+    def _indented(self, shown: Any) -> None:
+        self.console.print(Padding(shown, (0, 0, 0, 3), expand=False))
+
+
+def _row(load: str, name: str, told: dict[str, Any]) -> list[Any]:
+    spent = sum(value for value in (told.get("seconds") or {}).values() if value is not None)
+    return [
+        load,
+        name,
+        told.get("records"),
+        told.get("bronze_key"),
+        told.get("silver_rows"),
+        output.moment(told.get("watermark_before")),
+        output.moment(told.get("watermark_after")),
+        Text(f"{spent:.2f}"),
+    ]

@@ -1,0 +1,66 @@
+"""`flowforge sql`: reads the lake itself, on a real S3 server, with the credentials of the running stack."""
+
+import boto3
+import duckdb
+import pytest
+from deltalake import write_deltalake
+from moto.server import ThreadedMotoServer
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A server with one gold table."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(Bucket="lake-of-cli")
+    options = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+    }
+    with duckdb.connect() as connection:
+        rows = connection.sql("SELECT 1 AS id, 12.50::DECIMAL(15, 2) AS amount UNION ALL SELECT 2, NULL ORDER BY 1")
+        write_deltalake("s3://lake-of-cli/gold/payments", rows, storage_options=options)
+    yield url
+    server.stop()
+
+
+def test_should_answer_a_query_with_exact_values(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-cli")
+    ended = alone("sql", "SELECT * FROM gold.payments ORDER BY id", "--json")
+
+    assert ended.code == 0
+    assert ended.document["columns"] == ["id", "amount"]
+    assert ended.document["rows"] == [[1, "12.50"], [2, None]]
+
+
+def test_should_answer_in_a_table(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-cli")
+    ended = alone("sql", "SELECT sum(amount) AS total FROM gold.payments")
+
+    assert ended.code == 0
+    assert "total" in ended.out
+    assert "12.50" in ended.out
+
+
+def test_should_name_the_tables_there_are_when_one_is_missing(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-cli")
+    ended = alone("sql", "SELECT * FROM gold.nothing", "--json")
+
+    assert (ended.code, ended.document["error"]) == (1, "NotFound")
+    assert "gold.payments" in ended.document["message"]
+
+
+def test_should_only_read(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-cli")
+
+    assert alone("sql", "DROP TABLE gold.payments", "--json").document["error"] == "QueryRefused"
+    assert alone("sql", "SELECT", "--json").code == 1
+
+
+def test_should_ask_which_lake_when_none_is_known(alone):
+    assert alone("sql", "SELECT 1").code == 2
