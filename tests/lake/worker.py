@@ -1,0 +1,31 @@
+"""A function's process: no pyarrow to be had; refines and publishes the batch of argv[2] into bucket argv[1] when told to on stdin."""
+
+import sys
+
+sys.modules["pyarrow"] = None  # type: ignore[assignment]  # importing it raises from here on
+
+import json
+from dataclasses import asdict
+
+from flowforge.errors import FlowForgeError
+from flowforge.gold.publish import publish
+from flowforge.lake.query import query
+from flowforge.silver.refine import refine
+from flowforge.state.batch import Batch
+
+
+def main() -> None:
+    bucket, batch = sys.argv[1], Batch.model_validate_json(sys.argv[2])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        refined = asdict(refine(batch, bucket))
+        gold = asdict(publish(batch, bucket))
+        counted = query(f"SELECT count(*) FROM gold.{batch.command.gold.table}", bucket).rows[0][0]
+        print(json.dumps({"refined": refined, "gold": gold, "counted": counted}), flush=True)
+    except FlowForgeError as error:
+        print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
