@@ -1,0 +1,103 @@
+"""The canonical Arrow type of every SQL Server type, and the step from what a driver delivers to it.
+
+Guarantees: the schema follows from declarations alone and is the same whichever driver reads; a conversion is exact or it raises,
+with one exception that is stated: datetime2(7) and datetimeoffset(7) lose their seventh digit (cut, not rounded), since a microsecond
+timestamp reaches from year 1 to 9999 and a nanosecond one does not.
+"""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowforge.errors import SourceChanged
+from flowforge.source.sql_types import SqlType, parse_sql_type
+from flowforge.state.batch import SourceColumn
+
+_FIXED: dict[str, pa.DataType] = {
+    "bit": pa.bool_(),
+    "tinyint": pa.uint8(),
+    "smallint": pa.int16(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "real": pa.float32(),
+    "float": pa.float64(),
+    "money": pa.decimal128(19, 4),
+    "smallmoney": pa.decimal128(10, 4),
+    "date": pa.date32(),
+    "smalldatetime": pa.timestamp("ms"),
+    "datetime": pa.timestamp("ms"),
+    "datetime2": pa.timestamp("us"),
+    "datetimeoffset": pa.timestamp("us", tz="UTC"),
+    "rowversion": pa.binary(8),
+    "binary": pa.binary(),
+    "varbinary": pa.binary(),
+    "image": pa.binary(),
+    "geometry": pa.binary(),
+    "geography": pa.binary(),
+}
+
+
+def arrow_type(sql_type: str) -> pa.DataType:
+    """The canonical Arrow type of a declaration. Raises UnsupportedSource for a type that is not known."""
+    kind = parse_sql_type(sql_type)
+    if kind.base == "decimal":
+        return pa.decimal128(kind.precision, kind.scale)
+    if kind.base == "time":
+        return pa.time64("ns" if kind.scale == 7 else "us")
+    return _FIXED.get(kind.base, pa.string())
+
+
+def arrow_schema(columns: Sequence[SourceColumn]) -> pa.Schema:
+    """The canonical schema; each field keeps its declaration as metadata `sql_type`."""
+    return pa.schema(
+        [pa.field(c.name, arrow_type(c.sql_type), c.nullable, metadata={"sql_type": c.sql_type}) for c in columns]
+    )
+
+
+def canonical_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """A driver's batch in the canonical schema, column by column in order.
+
+    Raises SourceChanged when the result set has other columns than were described, or values that the described type cannot hold.
+    """
+    if len(batch.schema.names) != len(schema.names):
+        raise SourceChanged(
+            f"the source returned {len(batch.schema.names)} columns, {len(schema.names)} were described",
+            "the table changed while it was read: run the job again",
+        )
+    arrays = [_canonical(batch.column(n), field) for n, field in enumerate(schema)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def times_from_text(texts: pa.Array) -> pa.Array:
+    """`12:34:56.1234567` as time64[ns], exactly."""
+    stamps = pc.binary_join_element_wise("1970-01-01", texts.cast(pa.string()), " ")
+    return pc.cast(stamps, pa.timestamp("ns")).cast(pa.time64("ns"))
+
+
+def _canonical(array: pa.Array, field: pa.Field) -> pa.Array:
+    if array.type == field.type:
+        return array
+    kind = parse_sql_type(field.metadata[b"sql_type"].decode())
+    try:
+        return _converted(array, field.type, kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise SourceChanged(
+            f"column {field.name!r} is {kind.declaration}, but {array.type} came and does not fit: {_without_values(error)}",
+            "the table changed while it was read: run the job again",
+        ) from error
+
+
+def _converted(array: pa.Array, target: pa.DataType, kind: SqlType) -> pa.Array:
+    if kind.base == "uniqueidentifier":
+        return pc.utf8_lower(array).cast(target)
+    if kind.base == "time" and (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
+        return times_from_text(array)
+    if kind.base == "rowversion":
+        return array.cast(pa.binary()).cast(target)
+    return array.cast(target)
+
+
+def _without_values(error: Exception) -> str:
+    # Arrow quotes the cell that does not fit; messages must not.
+    return type(error).__name__

@@ -1,0 +1,333 @@
+"""What the source says about itself: tables, columns, keys, the shape of a query, and who the server is.
+
+Guarantees: types come from the catalog, names are bound as values and compared by the server, and a table that is not there (or not
+visible to the login) is an UnknownTable that names what comes near. Views are described as tables are.
+"""
+
+import datetime as dt
+import decimal
+import difflib
+import fnmatch
+import uuid
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from events.names import split_table_name
+from flowforge.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
+from flowforge.source.connection import SourceConnection
+from flowforge.source.sql_text import qualified, select_statement
+from flowforge.source.sql_types import MAX, SIZED, TIMES, parse_sql_type
+from flowforge.source.transactions import sees_open_transactions
+from flowforge.state.batch import Interval, SourceColumn
+
+_OBJECTS = """SELECT o.object_id, s.name AS schema_name, o.name AS object_name, o.type AS object_type
+FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE s.name = %s AND o.name = %s AND o.type IN ('U', 'V')"""
+
+_LIST = """SELECT s.name AS schema_name, o.name AS object_name, o.type AS object_type, r.row_estimate
+FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN (SELECT p.object_id, SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.index_id IN (0, 1)
+GROUP BY p.object_id) AS r ON r.object_id = o.object_id
+WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0
+ORDER BY s.name, o.name"""
+
+_COLUMNS = """SELECT c.name, c.column_id, t.name AS type_name, b.name AS base_name, c.max_length, c.precision, c.scale,
+c.is_nullable, c.is_identity, c.is_computed, c.collation_name
+FROM sys.columns AS c JOIN sys.types AS t ON t.user_type_id = c.user_type_id
+LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id
+WHERE c.object_id = %s ORDER BY c.column_id"""
+
+_INDEXES = """SELECT i.index_id, i.is_primary_key, ic.key_ordinal, c.name
+FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
+JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
+WHERE i.object_id = %s AND i.is_disabled = 0 AND i.has_filter = 0 AND ic.key_ordinal > 0
+ORDER BY i.index_id, ic.key_ordinal"""
+
+_ESTIMATE = (
+    "SELECT SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.object_id = %s AND p.index_id IN (0, 1)"
+)
+
+_DESCRIBE = """SELECT name, system_type_name, user_type_name, is_nullable, error_number, error_message
+FROM sys.dm_exec_describe_first_result_set(%s, NULL, 0)
+WHERE is_hidden = 0 OR is_hidden IS NULL ORDER BY column_ordinal"""
+
+_IDENTITY = """SELECT CONVERT(nvarchar(256), SERVERPROPERTY('ServerName')) AS server_name, DB_NAME() AS database_name,
+CONVERT(varchar(23), d.create_date, 121) AS database_created, d.snapshot_isolation_state, d.is_read_committed_snapshot_on
+FROM sys.databases AS d WHERE d.database_id = DB_ID()"""
+
+
+class TableSummary(BaseModel):
+    """One table or view of a listing; `row_estimate` is the catalog's, None for views."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_name: str
+    name: str
+    type: str
+    row_estimate: int | None = None
+
+
+class CatalogColumn(SourceColumn):
+    """A column with what the catalog knows beyond name, type and nullability."""
+
+    identity: bool = False
+    computed: bool = False
+    collation: str | None = None
+
+
+class TableDescription(BaseModel):
+    """A table or view: `primary_key` in key order, `indexed_columns` lead an index that covers the whole table."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_name: str
+    name: str
+    type: str = "table"
+    object_id: int
+    columns: list[CatalogColumn]
+    primary_key: list[str] = Field(default_factory=list)
+    indexed_columns: list[str] = Field(default_factory=list)
+    row_estimate: int | None = None
+
+    @property
+    def qualified_name(self) -> str:
+        """`schema.table`, for people."""
+        return f"{self.schema_name}.{self.name}"
+
+    @property
+    def source_columns(self) -> list[SourceColumn]:
+        """The columns as a manifest stores them."""
+        return [SourceColumn(name=c.name, sql_type=c.sql_type, nullable=c.nullable) for c in self.columns]
+
+    def column(self, name: str) -> CatalogColumn:
+        """The column of that name, exactly or else ignoring case. Raises UnknownColumn that lists what there is."""
+        return find_column(self.columns, name, self.qualified_name)
+
+
+def find_column(columns: list[Any], name: str, where: str) -> Any:
+    """The column called `name` among `columns`, exactly or else ignoring case; `where` names the table for UnknownColumn."""
+    matching = [c for c in columns if c.name == name] or [c for c in columns if c.name.lower() == name.lower()]
+    if matching:
+        return matching[0]
+    known = [c.name for c in columns]
+    shown = ", ".join(known[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
+    raise UnknownColumn(f"{where} has no column {name!r}", f"use one of its columns: {shown}")
+
+
+def list_tables(connection: SourceConnection) -> list[TableSummary]:
+    """All user tables and views that the login can see, by schema and name."""
+    return [
+        TableSummary(
+            schema_name=row["schema_name"],
+            name=row["object_name"],
+            type=_object_type(row["object_type"]),
+            row_estimate=_whole(row["row_estimate"]),
+        )
+        for row in connection.rows(_LIST)
+    ]
+
+
+def describe_table(connection: SourceConnection, table_name: str) -> TableDescription:
+    """Describes `table`, `schema.table` or `[schema].[table]`; without a schema dbo.
+
+    Raises UnknownTable (with near matches), UnsupportedSource for a column type FlowForge does not know.
+    """
+    try:
+        schema, name = split_table_name(table_name)
+    except ValueError as error:
+        raise UnknownTable(str(error), "write the name as table, schema.table or [schema].[table]") from error
+    found = connection.rows(_OBJECTS, (schema, name), about=table_name)
+    exact = [row for row in found if (row["schema_name"], row["object_name"]) == (schema, name)]
+    if not found:
+        raise _unknown_table(connection, schema, name)
+    if len(found) > 1 and not exact:
+        raise UnknownTable(
+            f"{schema}.{name} fits several tables at {connection.where}", "write the name in its own case"
+        )
+    row = (exact or found)[0]
+    object_id, where = row["object_id"], f"{row['schema_name']}.{row['object_name']}"
+    columns = [_column(c, where) for c in connection.rows(_COLUMNS, (object_id,), about=where)]
+    if not columns:
+        raise UnknownTable(
+            f"the columns of {where} at {connection.where} are not visible to this login",
+            f"ask for GRANT SELECT ON {where}",
+        )
+    keys = connection.rows(_INDEXES, (object_id,), about=where)
+    return TableDescription(
+        schema_name=row["schema_name"],
+        name=row["object_name"],
+        type=_object_type(row["object_type"]),
+        object_id=object_id,
+        columns=columns,
+        primary_key=[k["name"] for k in keys if k["is_primary_key"]],
+        indexed_columns=list(dict.fromkeys(k["name"] for k in keys if k["key_ordinal"] == 1)),
+        row_estimate=_whole(connection.scalar(_ESTIMATE, (object_id,), about=where)),
+    )
+
+
+def describe_query(connection: SourceConnection, sql: str) -> list[SourceColumn]:
+    """The columns that a query returns, as the server's own analysis has them; the query is not run.
+
+    Raises UnknownTable, UnknownColumn or QueryRefused for what the server refuses, UnsupportedSource for columns without a name or
+    with the same name.
+    """
+    rows = connection.rows(_DESCRIBE, (sql,), about="the query")
+    failed = next((r for r in rows if r["error_number"]), None)
+    if failed or not rows:
+        _refuse_query(connection, failed)
+    names = [row["name"] for row in rows]
+    if not all(names):
+        at = [str(n + 1) for n, name in enumerate(names) if not name]
+        raise UnsupportedSource(f"the query's columns {', '.join(at)} have no name", "name them with AS")
+    twice = sorted({n for n in names if [m.lower() for m in names].count(n.lower()) > 1})
+    if twice:
+        raise UnsupportedSource(
+            f"the query returns {', '.join(twice)} more than once", "give each column a name of its own"
+        )
+    columns = []
+    for row in rows:
+        sql_type = row["system_type_name"] or row["user_type_name"] or "?"
+        declared = _known_type(sql_type, row["name"], "the query")
+        columns.append(SourceColumn(name=row["name"], sql_type=declared, nullable=bool(row["is_nullable"])))
+    return columns
+
+
+def expand_pattern(connection: SourceConnection, pattern: str) -> list[str]:
+    """The base tables that `schema.*` or `schema.cust*` names, each as `[schema].[name]`, sorted; case does not matter.
+
+    Raises UnknownTable when none fits.
+    """
+    schema, name = split_table_name(pattern)
+    tables = [t for t in list_tables(connection) if t.type == "table"]
+    fitting = sorted(
+        qualified(t)
+        for t in tables
+        if fnmatch.fnmatchcase(t.schema_name.lower(), _glob(schema))
+        and fnmatch.fnmatchcase(t.name.lower(), _glob(name))
+    )
+    if not fitting:
+        raise UnknownTable(f"no table at {connection.where} fits {pattern!r}", "`tables` lists what this login can see")
+    return fitting
+
+
+def preview(
+    connection: SourceConnection, description: TableDescription, rows: int
+) -> tuple[list[str], list[list[Any]]]:
+    """The first `rows` rows (in no particular order) as the columns' names and values that JSON can hold."""
+    names = [c.name for c in description.columns]
+    statement = select_statement(description, description.columns, Interval(), top=max(0, rows))
+    found = connection.rows(statement, about=description.qualified_name)
+    return names, [[_json_value(row[name]) for name in names] for row in found]
+
+
+def server_identity(connection: SourceConnection, description: TableDescription | None = None) -> dict[str, Any]:
+    """What tells this database from a restored or recreated one: server and database name, create date, object_id."""
+    row = connection.rows(_IDENTITY)[0]
+    return {
+        "server_name": row["server_name"],
+        "database": row["database_name"],
+        "database_created": row["database_created"],
+        "object_id": description.object_id if description else None,
+    }
+
+
+def connection_facts(connection: SourceConnection) -> dict[str, Any]:
+    """What a connection test shows: versions, names, the login, TLS, table count, isolation, and whether bounds can be exact."""
+    database = connection.rows(_IDENTITY)[0]
+    server = connection.rows("SELECT @@VERSION AS version, SUSER_SNAME() AS login_name")[0]
+    return {
+        "server_version": " ".join((server["version"] or "").splitlines()[0].split()) if server["version"] else "",
+        "server_name": database["server_name"],
+        "database": database["database_name"],
+        "login": server["login_name"],
+        "encrypted": _encrypted(connection),
+        "tables": _whole(connection.scalar("SELECT COUNT(*) AS n FROM sys.tables")),
+        "sees_open_transactions": sees_open_transactions(connection),
+        "snapshot_isolation": database["snapshot_isolation_state"] == 1,
+    }
+
+
+def _encrypted(connection: SourceConnection) -> bool:
+    try:
+        option = connection.scalar("SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID")
+    except (QueryRefused, UnknownTable):
+        option = None
+    # Without permission to look, what the configuration enforces: encryption is required of the driver.
+    return True if option is None else str(option).upper() == "TRUE"
+
+
+def _column(row: dict[str, Any], where: str) -> CatalogColumn:
+    return CatalogColumn(
+        name=row["name"],
+        sql_type=_known_type(_declaration(row), row["name"], where),
+        nullable=bool(row["is_nullable"]),
+        identity=bool(row["is_identity"]),
+        computed=bool(row["is_computed"]),
+        collation=row["collation_name"],
+    )
+
+
+def _declaration(row: dict[str, Any]) -> str:
+    # An alias type shows its base type; CLR types have no base row and go by their own name.
+    base = (row["base_name"] or row["type_name"]).lower()
+    length = row["max_length"]
+    if base in ("decimal", "numeric"):
+        return f"{base}({row['precision']},{row['scale']})"
+    if base in TIMES:
+        return f"{base}({row['scale']})"
+    if base in SIZED:
+        size = "max" if length == MAX else length // 2 if base.startswith("n") else length
+        return f"{base}({size})"
+    return "rowversion" if base == "timestamp" else base
+
+
+def _known_type(sql_type: str, column: str, where: str) -> str:
+    try:
+        parsed = parse_sql_type(sql_type)
+    except UnsupportedSource as error:
+        raise UnsupportedSource(f"{where}, column {column!r}: {error}", error.remedy) from error
+    return sql_type if sql_type.lower().startswith("numeric") else parsed.declaration
+
+
+def _unknown_table(connection: SourceConnection, schema: str, name: str) -> UnknownTable:
+    tables = [f"{t.schema_name}.{t.name}" for t in list_tables(connection)]
+    by_lower = {t.lower(): t for t in tables}
+    near = difflib.get_close_matches(f"{schema}.{name}".lower(), by_lower, n=3, cutoff=0.6)
+    elsewhere = [t for t in tables if t.lower().endswith(f".{name.lower()}")]
+    hints = list(dict.fromkeys([*elsewhere, *(by_lower[n] for n in near)]))[:5]
+    remedy = f"did you mean {', '.join(hints)}?" if hints else "`tables` lists what this login can see"
+    return UnknownTable(f"{schema}.{name} does not exist at {connection.where}, or this login may not see it", remedy)
+
+
+def _refuse_query(connection: SourceConnection, failed: dict[str, Any] | None) -> None:
+    if failed is None:
+        raise QueryRefused(f"the query returns no columns at {connection.where}", "give one SELECT that returns rows")
+    kind = {208: UnknownTable, 207: UnknownColumn}.get(failed["error_number"], QueryRefused)
+    raise kind(
+        f"the query at {connection.where}: {failed['error_message']}",
+        "correct the query; the server's message says where",
+    )
+
+
+def _glob(text: str) -> str:
+    # Only * is a wildcard: ? and [ are letters of a name.
+    return "".join("*" if ch == "*" else f"[{ch}]" if ch in "?[" else ch for ch in text.lower())
+
+
+def _object_type(code: str) -> str:
+    return "view" if code.strip() == "V" else "table"
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, decimal.Decimal | uuid.UUID):
+        return str(value)
+    if isinstance(value, dt.datetime | dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return value

@@ -1,0 +1,156 @@
+"""What a driver's error means to us: the one place where error numbers of SQL Server, FreeTDS and ODBC are known.
+
+Guarantees: the server's own message survives in ours, a password never does, and the class tells whether to try again. Numbers are
+those of sys.messages; from 20000 on they are FreeTDS' own (its sybdb.h); mssql-python gives no number, only the text of the SQLSTATE.
+"""
+
+import re
+
+from events.targets import ConnectionReference
+from flowforge.errors import (
+    FlowForgeError,
+    LoginRefused,
+    QueryRefused,
+    SourceUnavailable,
+    UnknownColumn,
+    UnknownTable,
+)
+
+LOGIN_NUMBERS = {18456, 18452, 18470, 18486, 18487, 18488, 4060, 4064, 911, 916}
+# Deadlock, lock timeout, snapshot conflict, kill, shutdown, resource limits, failover, Azure throttling, the transport.
+TRANSIENT_NUMBERS = {
+    1205,
+    1222,
+    1204,
+    3960,
+    596,
+    601,
+    615,
+    701,
+    802,
+    8645,
+    976,
+    983,
+    6005,
+    17142,
+    40197,
+    40501,
+    40613,
+    -2,
+}
+TRANSIENT_NUMBERS |= {10053, 10054, 10060, 10928, 10929, 49918, 49919, 49920}
+TRANSIENT_NUMBERS |= {20002, 20003, 20004, 20006, 20009, 20047}
+PERMISSION_NUMBERS = {229, 230, 297, 300, 371}
+
+LOGIN_REMEDY = "check user name, password and database, and that the login is mapped to that database"
+
+# mssql-python's text for an SQLSTATE, and the number of sys.messages that usually stands behind it.
+STATES = {
+    "Base table or view not found": 208,
+    "Column not found": 207,
+    "Syntax error or access violation": 102,
+    "Serialization failure": 1205,
+    "Invalid authorization specification": 18456,
+    "Invalid catalog name": 4060,
+    "Server rejected the connection": 4060,
+}
+
+
+def translate(error: BaseException, where: str, secret: str = "") -> FlowForgeError:
+    """Our error for a driver's; `where` names the server and database, and the table if known. Raise it `from error`."""
+    if isinstance(error, FlowForgeError):
+        return error
+    number, text = _number_and_text(error)
+    message = f"{where}: {text}".replace(secret, "***") if secret else f"{where}: {text}"
+    if number in LOGIN_NUMBERS or re.search(r"\bLogin failed for user\b|\bCannot open database\b", text):
+        return LoginRefused(
+            message, "check user name, password and database, and that the login is mapped to that database"
+        )
+    if number in PERMISSION_NUMBERS or "permission was denied" in text:
+        return UnknownTable(message, _grant(text))
+    if number == 208:
+        return UnknownTable(message, "check the table's name and schema; `tables` lists what this login can see")
+    if number == 207:
+        return UnknownColumn(message, "check the column's name; `describe` lists the table's columns")
+    if number in TRANSIENT_NUMBERS or _is_transport(error, number):
+        return SourceUnavailable(message, _reach(number, text))
+    return QueryRefused(message, "correct the query or the table's settings; the server's message says where")
+
+
+def translate_login(error: BaseException, where: str, username: str, secret: str) -> FlowForgeError:
+    """Our error for a pymssql connection that did not come about. Raise it `from error`.
+
+    The error's number is of use only when the server's text is there: pymssql 2.4.6 never clears the number of a process' first
+    failed login, and drops the text of later ones. What FreeTDS says itself tells the cases apart: its 20018 stands for a message of
+    the server, 20009 for no connection, 20002 alone for a failed TLS handshake.
+    """
+    number, raw = _number_and_raw(error)
+    raw = raw.replace("Unknown error", "")  # what pymssql puts for nothing
+    server, remarks = raw.partition("DB-Lib error message ")[0].strip(), set(re.findall(r"error message (\d+)", raw))
+    if server and number in TRANSIENT_NUMBERS:
+        return SourceUnavailable(f"{where}: {server}".replace(secret, "***"), _reach(number, server))
+    if server or "20018" in remarks:
+        said = server or "the server refused it"
+        message = f"{where}, login of {username!r}: {said}".replace(secret, "***")
+        return LoginRefused(message, LOGIN_REMEDY)
+    if "20009" in remarks or not remarks:
+        reason = re.search(r"error during (.*)", raw)
+        message = f"{where}: no connection ({reason[1].strip() if reason else 'the host name is not known'})"
+        return SourceUnavailable(message, _reach(20009, raw))
+    code = 20002 if "20002" in remarks else 20003
+    text = "the TLS handshake or the login failed" if code == 20002 else "the server did not answer in time"
+    return SourceUnavailable(f"{where}: {text}", _reach(code, raw))
+
+
+def describe_reference(reference: ConnectionReference) -> str:
+    """`database on host:port`, as messages name a source."""
+    return f"{reference.database} on {reference.host}:{reference.port}"
+
+
+def _number_and_text(error: BaseException) -> tuple[int, str]:
+    driver_error, detail = getattr(error, "driver_error", None), getattr(error, "ddbc_error", "")
+    if driver_error is not None:
+        text = re.sub(r"^(\[[^\]]*\])+", "", detail) or driver_error
+        return STATES.get(driver_error, 0), text.strip()
+    number, raw = _number_and_raw(error)
+    return number, _server_text(raw)
+
+
+def _number_and_raw(error: BaseException) -> tuple[int, str]:
+    args = error.args[0] if error.args and isinstance(error.args[0], tuple) else error.args
+    number = args[0] if len(args) >= 2 and isinstance(args[0], int) else 0
+    raw = args[1] if number else args[0] if args else repr(error)
+    return number, raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
+
+
+def _server_text(text: str) -> str:
+    server, _, library = text.partition("DB-Lib error message ")
+    # FreeTDS puts its own remark behind the server's message; alone it is all there is.
+    kept = server.strip() or library.partition(":\n")[2].strip() or text.strip()
+    return re.split(r"DB-Lib error message ", kept)[0].strip()
+
+
+def _is_transport(error: BaseException, number: int) -> bool:
+    if 0 < number < 20000:
+        return False  # the server answered
+    return isinstance(error, OSError) or type(error).__name__ in ("OperationalError", "InterfaceError")
+
+
+def _grant(text: str) -> str:
+    found = re.search(
+        r"The (\w+) permission was denied on the (?:object|column) '([^']+)'.*?(?:schema '([^']+)')?", text
+    )
+    schema = re.search(r"schema '([^']+)'", text)
+    if found:
+        target = f"[{schema[1]}].[{found[2]}]" if schema else f"[{found[2]}]"
+        return f"ask the owner for GRANT {found[1]} ON {target} TO this login's user"
+    view = re.search(r"VIEW \w+(?: \w+)* STATE", text)
+    return f"ask an administrator for GRANT {view[0]} TO this login" if view else "ask for GRANT SELECT on the table"
+
+
+def _reach(number: int, text: str) -> str:
+    if number == 20002 or "certificate" in text.lower():
+        return "check that FLOWFORGE_SOURCE_CA_FILE names the CA of the server's certificate, and host a name in it"
+    if number in (20009, 10060) or re.search(r"refused|resolve|lookup|timed out|establish connection", text):
+        return "check host, port, firewall, and that the server is running"
+    return "try again; if it keeps happening, look at the server's load, blocking and error log"

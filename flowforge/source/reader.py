@@ -1,0 +1,91 @@
+"""Reading a source as Arrow: one protocol, two drivers.
+
+Guarantees: the schema is known before the first row and is the canonical one; batches are bounded in rows and, by declaration, in
+bytes, so memory does not grow with the table; a read that ends early raises. The server counts the rows of the very statement that
+sent them, in the same batch of SQL, and a read is only complete when the counts agree.
+
+Resource management: a reader holds one connection of its own; it is a context manager, and `close` may be called at any time.
+"""
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import Protocol, Self
+
+import pyarrow as pa
+
+from events.targets import ConnectionReference
+from flowforge.errors import TruncatedRead, UnsupportedSource
+from flowforge.source.credentials import Credentials
+from flowforge.source.sql_text import Statement
+from flowforge.source.sql_types import declared_bytes
+from flowforge.state.batch import SourceColumn
+
+BATCH_ROWS = 65_536
+BATCH_BYTES = 64 * 2**20  # of declared width: what one batch may take where every cell is as wide as it may be
+LEAST_BATCH_ROWS = 256
+COUNTED = "\n;\nSELECT ROWCOUNT_BIG() AS source_rows"  # the server's own count of the statement before
+
+_PACKAGES = {"mssql-python": "mssql_python", "pymssql": "pymssql"}
+
+
+class ArrowReader(Protocol):
+    """A schema and an iterator of record batches in that schema."""
+
+    schema: pa.Schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def open_reader(
+    reference: ConnectionReference,
+    credentials: Credentials,
+    statement: Statement,
+    columns: Sequence[SourceColumn],
+    driver: str = "auto",
+    batch_rows: int = BATCH_ROWS,
+) -> ArrowReader:
+    """Runs the statement and returns its rows as Arrow, in the columns' canonical types.
+
+    `driver` is auto (mssql-python where it is installed and loads, else pymssql), mssql-python or pymssql. Raises UnsupportedSource
+    for a driver that is not there, and what connecting and running raise. While rows are read: SourceUnavailable when the connection
+    is lost or the server ends the statement, TruncatedRead when the server counted other than what arrived.
+    """
+    rows = rows_per_batch(columns, batch_rows)
+    if driver not in ("auto", *_PACKAGES):
+        raise UnsupportedSource(f"there is no driver {driver!r}", f"use auto, {' or '.join(_PACKAGES)}")
+    if driver != "auto" and not find_spec(_PACKAGES[driver]):
+        raise UnsupportedSource(
+            f"the driver {driver} is not installed", f"install the package {driver}, or use driver auto"
+        )
+    if driver != "pymssql" and find_spec("mssql_python"):
+        from flowforge.source.mssql_python_reader import DriverNotLoadable, MssqlPythonReader
+
+        try:
+            return MssqlPythonReader(reference, credentials, statement, columns, rows)
+        except DriverNotLoadable as error:
+            if driver != "auto":
+                raise UnsupportedSource(str(error), error.remedy) from error
+    from flowforge.source.pymssql_reader import PymssqlReader
+
+    return PymssqlReader(reference, credentials, statement, columns, rows)
+
+
+def rows_per_batch(columns: Sequence[SourceColumn], most: int = BATCH_ROWS) -> int:
+    """How many rows of these columns make a batch of bounded size."""
+    width = sum(declared_bytes(c.sql_type) for c in columns)
+    return max(1, min(most, max(LEAST_BATCH_ROWS, BATCH_BYTES // max(1, width))))
+
+
+def check_complete(arrived: int, counted: int | None, where: str) -> None:
+    """Compares the rows that arrived with the server's count; raises TruncatedRead unless they agree."""
+    if counted != arrived:
+        said = "did not say how many rows it sent" if counted is None else f"sent {counted} rows"
+        raise TruncatedRead(
+            f"{where}: the server {said}, {arrived} arrived", "the read starts again from its beginning"
+        )

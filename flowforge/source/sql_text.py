@@ -1,0 +1,198 @@
+"""Query text: pure functions from a table, its columns and an interval to T-SQL.
+
+Guarantees: every identifier is quoted with ] doubled, every value is a parameter, and nothing here talks to a server. A statement
+keeps its text in parts between parameters, so that each driver can be given its own form: markers for mssql-python, quoted
+literals for pymssql, whose own substitution trips over a percent sign in a name.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from flowforge.source.sql_types import (
+    bound_type,
+    convert_expression,
+    parse_sql_type,
+    print_expression,
+    select_expression,
+)
+from flowforge.state.batch import Interval
+
+
+class Statement(NamedTuple):
+    """SQL text cut at its parameters: there is one part more than parameters."""
+
+    parts: tuple[str, ...]
+    parameters: tuple[str | int, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The text with a `?` for each parameter."""
+        return "?".join(self.parts)
+
+    def inlined(self) -> str:
+        """The text with each parameter as a quoted T-SQL literal."""
+        values = [quote_literal(value) for value in self.parameters]
+        return "".join(piece for pair in zip(self.parts, [*values, ""], strict=True) for piece in pair)
+
+    def __add__(self, other: "Statement | str") -> "Statement":
+        """This statement followed by another."""
+        parts, parameters = (other.parts, other.parameters) if isinstance(other, Statement) else ((other,), ())
+        joined = (*self.parts[:-1], self.parts[-1] + parts[0], *parts[1:])
+        return Statement(joined, (*self.parameters, *parameters))
+
+
+class Relation(Protocol):
+    """A table or view as the catalog names it."""
+
+    schema_name: str
+    name: str
+
+
+class Column(Protocol):
+    """A column's name and declaration."""
+
+    name: str
+    sql_type: str
+
+
+Source = Relation | str  # a table, or the text of a query
+
+
+def quote_identifier(name: str) -> str:
+    """`[name]` with ] doubled. Raises ValueError for what can never be an identifier: empty, a NUL, above 128 characters."""
+    if not name or "\x00" in name or len(name) > 128:
+        raise ValueError(f"{name[:40]!r} cannot be an identifier: expected 1 to 128 characters without NUL")
+    return "[" + name.replace("]", "]]") + "]"
+
+
+def quote_literal(value: str | int | None) -> str:
+    """A value as a T-SQL literal: text as N'…' with ' doubled, NULL for None.
+
+    A backslash before a line break would join the lines, so such a text is cut there.
+    """
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(int(value))
+    text = value.replace("'", "''")
+    joined = text.replace("\\\r", "\\' + N'\r").replace("\\\n", "\\' + N'\n")
+    return f"N'{text}'" if joined == text else f"(N'{joined}')"
+
+
+def parametrised(text: str, parameters: Sequence[Any] = ()) -> Statement:
+    """A statement from text with `%s` for each parameter. Raises ValueError when their numbers differ."""
+    if not parameters:
+        return Statement((text,))
+    parts = tuple(text.split("%s"))
+    if len(parts) != len(parameters) + 1:
+        raise ValueError(f"{len(parts) - 1} markers for {len(parameters)} parameters")
+    return Statement(parts, tuple(parameters))
+
+
+def qualified(relation: Relation) -> str:
+    """`[schema].[name]`."""
+    return f"{quote_identifier(relation.schema_name)}.{quote_identifier(relation.name)}"
+
+
+def select_statement(
+    source: Source, columns: Sequence[Column], interval: Interval, top: int | None = None
+) -> Statement:
+    """The extraction query: the columns in order, each in its transport form, of the rows in the interval.
+
+    A query that needs no bound and no conversion is sent as it was written, so that it may use WITH and ORDER BY.
+    """
+    expressions = [_selected(column) for column in columns]
+    plain = all(e == quote_identifier(c.name) for e, c in zip(expressions, columns, strict=True))
+    if isinstance(source, str) and plain and interval.column is None and top is None:
+        return Statement((_bare(source),))
+    limit = f"TOP ({int(top)}) " if top is not None else ""
+    return Statement((f"SELECT {limit}{', '.join(expressions)} FROM {_relation(source)}",)) + _where(interval)
+
+
+def count_statement(source: Source, interval: Interval) -> Statement:
+    """Counts the rows of the interval; its one column is `source_rows`."""
+    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {_relation(source)}",)) + _where(interval)
+
+
+def max_cursor_statement(source: Source, interval: Interval) -> Statement:
+    """Prints the newest cursor value within the interval; its one column is `literal`, NULL when there is no row."""
+    newest = print_expression(f"MAX({quote_identifier(interval.column)})", interval.sql_type)
+    return Statement((f"SELECT {newest} AS literal FROM {_relation(source)}",)) + _where(interval)
+
+
+def newest_statement(source: Source, column: str, sql_type: str) -> Statement:
+    """Prints MAX of a cursor over the whole table, as `literal`; NULL when there is none."""
+    newest = print_expression(f"MAX({quote_identifier(column)})", sql_type)
+    return Statement((f"SELECT {newest} AS literal FROM {_relation(source)}",))
+
+
+def null_count_statement(source: Source, column: str) -> Statement:
+    """Counts rows whose cursor is NULL, as `source_rows`."""
+    where = f" WHERE {quote_identifier(column)} IS NULL"
+    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {_relation(source)}{where}",))
+
+
+def is_empty_statement(low: str, high: str, sql_type: str) -> Statement:
+    """Asks the server whether `high <= low`, as `is_empty` 1 or 0, compared in the cursor's type."""
+    wide = max((bound_type(sql_type, low), bound_type(sql_type, high)), key=len)
+    head, middle = Statement(("SELECT CASE WHEN ",)), Statement((" <= ",))
+    return head + _bound(high, wide) + middle + _bound(low, wide) + " THEN 1 ELSE 0 END AS is_empty"
+
+
+def normalise_statement(literal: str, sql_type: str) -> Statement:
+    """Prints a literal from a person or a store as the column would, as `literal`; NULL when the server cannot convert it.
+
+    ISO 8601 with T is understood. A datetimeoffset is printed in UTC, so that bounds can be shifted as text.
+    """
+    iso = "T" in literal and parse_sql_type(sql_type).cursor_kind == "timestamp"
+    values = [convert_expression("\x00", sql_type, "TRY_CONVERT", style) for style in ((126, 127) if iso else (None,))]
+    value = values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
+    if parse_sql_type(sql_type).base == "datetimeoffset":
+        value = f"SWITCHOFFSET({value}, '+00:00')"
+    parts = tuple(f"SELECT {print_expression(value, sql_type)} AS literal".split("\x00"))
+    return Statement(parts, (literal,) * (len(parts) - 1))
+
+
+def shift_statement(server_time: str, milliseconds: int) -> Statement:
+    """Prints a server time moved by milliseconds, with seven digits, as `literal`. Seconds apart: DATEADD takes an int."""
+    seconds, rest = divmod(abs(milliseconds), 1000)
+    sign = "-" if milliseconds < 0 else ""
+    moved = f"DATEADD(millisecond, {sign}{rest}, DATEADD(second, {sign}{seconds}, CONVERT(datetime2(7), "
+    return Statement((f"SELECT CONVERT(varchar(27), {moved}", ", 121))), 121) AS literal"), (server_time,))
+
+
+def _selected(column: Column) -> str:
+    name = quote_identifier(column.name)
+    expression = select_expression(name, column.sql_type)
+    return name if expression == name else f"{expression} AS {name}"
+
+
+def _bare(query: str) -> str:
+    return query.strip().rstrip(";").rstrip()
+
+
+def _relation(source: Source) -> str:
+    # Line breaks keep a comment at the query's end from swallowing the rest.
+    return f"(\n{_bare(source)}\n) AS q" if isinstance(source, str) else qualified(source)
+
+
+def _bound(literal: str, sql_type: str) -> Statement:
+    before, after = convert_expression("\x00", sql_type).split("\x00")
+    return Statement((before, after), (literal,))
+
+
+def _where(interval: Interval) -> Statement:
+    if interval.column is None:
+        return Statement(("",))
+    name = quote_identifier(interval.column)
+    condition = Statement(("",))
+    for operator, literal in ((">=", interval.low), ("<", interval.high)):
+        if literal is not None:
+            joint = " AND " if condition.parameters else ""
+            condition += f"{joint}{name} {operator} "
+            condition += _bound(literal, bound_type(interval.sql_type, literal))
+    if not condition.parameters:
+        return Statement(("" if interval.nulls else f" WHERE {name} IS NOT NULL",))
+    if interval.nulls:
+        return Statement((" WHERE (",)) + condition + f") OR {name} IS NULL"
+    return Statement((" WHERE ",)) + condition

@@ -1,0 +1,92 @@
+"""The open transactions of a database: whose rows may still appear below a bound that is already taken.
+
+Guarantees: what is asked is asked on the server's own clock, as ages rather than begin times; a transaction is left out only when it
+cannot write a row that we would miss. Whether other sessions' transactions are visible at all is proved, not assumed: a marker
+transaction on a second connection must show up. Columns are those of sys.dm_tran_active_transactions and its sisters.
+"""
+
+import secrets
+from typing import Any, NamedTuple
+
+from flowforge.errors import FlowForgeError, Retriable
+from flowforge.source.connection import APPLICATION, SourceConnection
+from flowforge.source.sql_text import quote_identifier
+
+_ACTIVE = """SELECT t.transaction_id, t.name, DATEDIFF_BIG(millisecond, t.transaction_begin_time, GETDATE()) AS age_ms,
+st.session_id, st.is_user_transaction, s.status, s.login_name, s.program_name,
+d.database_transaction_log_record_count AS log_records
+FROM sys.dm_tran_active_transactions AS t
+LEFT JOIN sys.dm_tran_session_transactions AS st ON st.transaction_id = t.transaction_id
+LEFT JOIN sys.dm_exec_sessions AS s ON s.session_id = st.session_id
+LEFT JOIN sys.dm_tran_database_transactions AS d ON d.transaction_id = t.transaction_id AND d.database_id = DB_ID()
+WHERE t.transaction_type <> 3 AND t.name <> 'worktable' AND (st.session_id IS NULL OR st.session_id <> @@SPID)"""
+
+_UPDATEABILITY = "SELECT CONVERT(nvarchar(20), DATABASEPROPERTYEX(DB_NAME(), 'Updateability')) AS updateability"
+
+
+class OpenTransaction(NamedTuple):
+    """A transaction of another session that may still commit rows; its age is in milliseconds."""
+
+    id: int
+    age_ms: int
+    session_id: int | None
+    login: str | None
+    program: str | None
+
+    @property
+    def summary(self) -> str:
+        """Who holds the bound back, for a person who may end it."""
+        who = f"session {self.session_id}" if self.session_id else "a session that this login may not see"
+        extra = ", ".join(part for part in (self.login, self.program) if part)
+        return f"transaction {self.id} of {who}{f' ({extra})' if extra else ''}, open for {self.age_ms / 1000:.0f} s"
+
+
+def open_transactions(connection: SourceConnection) -> list[OpenTransaction]:
+    """Transactions that may still commit rows into this database, oldest first. Needs VIEW SERVER STATE.
+
+    Raises UnknownTable or QueryRefused when the login may not look. Ages grow by the query's own time, which errs on the safe side.
+    """
+    found = [
+        OpenTransaction(
+            int(row["transaction_id"]), int(row["age_ms"]), row["session_id"], row["login_name"], row["program_name"]
+        )
+        for row in connection.rows(_ACTIVE, about="the open transactions")
+        if _may_write(row)
+    ]
+    return sorted(found, key=lambda t: -t.age_ms)
+
+
+def sees_open_transactions(connection: SourceConnection) -> bool:
+    """Whether this login sees other sessions' transactions, proved by a marker transaction on a second connection.
+
+    Without the permission the views either refuse or, on some editions, silently show the own session only.
+    """
+    marker = f"ff_{secrets.token_hex(8)}"
+    try:
+        with connection.sibling() as other:
+            other.run(f"BEGIN TRANSACTION {quote_identifier(marker)}")
+            try:
+                return any(row["name"] == marker for row in connection.rows(_ACTIVE, about="the open transactions"))
+            finally:
+                other.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
+    except Retriable:
+        raise
+    except FlowForgeError:
+        return False
+
+
+def is_writable(connection: SourceConnection) -> bool:
+    """Whether the database takes writes here; a readable secondary does not and knows nothing of the primary's transactions."""
+    return connection.scalar(_UPDATEABILITY) != "READ_ONLY"
+
+
+def _may_write(row: dict[str, Any]) -> bool:
+    records = row["log_records"] or 0
+    if records:
+        return True
+    if row["status"] == "sleeping":
+        return False  # idle, and nothing of this database in its log
+    if row["program_name"] == APPLICATION:
+        return False  # our own questions and marker
+    # A lone SELECT statement: what it reads cannot become a row.
+    return not (row["name"] == "SELECT" and row["is_user_transaction"] is False)
