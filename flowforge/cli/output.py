@@ -129,7 +129,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[Any]], title: str | No
         numeric = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
         shown.add_column(cell(name), justify="right" if numeric else "left", overflow="fold")
     for row in kept:
-        shown.add_row(*(value if isinstance(value, Text | Table) else cell(value) for value in row))
+        shown.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
     return shown
 
 
@@ -137,5 +137,5 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> Table:
     """Names and values, one pair per line."""
     shown = Table.grid(padding=(0, 2))
     for name, value in pairs:
-        shown.add_row(Text(name, style="dim"), value if isinstance(value, Text | Table) else cell(value))
+        shown.add_row(Text(name, style="dim"), value if isinstance(value, Text) else cell(value))
     return shown

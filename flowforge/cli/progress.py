@@ -104,7 +104,7 @@ class Progress:
         if self._run is None:
             return Text("waiting for the run …", style="dim")
         head = Text.assemble("run ", (self._run["run_id"], "bold"))
-        return Group(head, rendering.run_tables(self._run, live=True))
+        return Group(head, rendering.RunTables(self._run["tables"], live=True))
 
 
 def watch(api: Api, run_id: str, console: Console, timeout_seconds: float | None = None) -> dict[str, Any]:

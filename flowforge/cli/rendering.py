@@ -1,10 +1,11 @@
 """Runs and their tables as a person reads them. Pure: documents of the API in, rich renderables out."""
 
+import time
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from rich.console import Group, RenderableType
-from rich.spinner import Spinner
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from flowforge.cli import output
@@ -22,40 +23,33 @@ STYLES = {
     "rejected": "bold red",
 }
 MARKS = {"published": "✔", "succeeded": "✔", "empty": "✔", "failed": "✘", "rejected": "✘"}
-_COLUMNS = ("table", "status", "rows", "silver rows", "gold rows", "watermark before", "watermark after", "seconds")
+_TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
-def status(name: str | None, *, live: bool = False) -> RenderableType:
-    """A status with its mark and colour; one that is under way turns while `live`."""
+def status(name: str | None, *, live: bool = False) -> Text:
+    """A status with its mark and colour; the mark of one that is under way turns while `live`."""
     shown = name or "…"
-    style = STYLES.get(shown, "")
-    if mark := MARKS.get(shown):
-        return Text(f"{mark} {shown}", style=style)
-    if live:
-        return Spinner("dots", text=Text(shown, style=style), style=style)
-    return Text(f"· {shown}", style=style)
+    under_way = _TURNING[int(time.monotonic() * 10) % len(_TURNING)] if live else "·"
+    return Text(f"{MARKS.get(shown, under_way)} {shown}", style=STYLES.get(shown, ""))
 
 
-def run_tables(run: dict[str, Any], *, live: bool = False) -> RenderableType:
-    """One line per table of a run."""
-    rows = []
-    for table in run["tables"]:
-        rows.append(
-            [
-                Text(str(table["table"]), style="bold"),
-                status(table.get("status"), live=live),
-                _count(table.get("records")),
-                _silver(table),
-                _gold(table),
-                output.moment(table.get("watermark_before")),
-                _committed(table),
-                _seconds(table),
-            ]
-        )
-    shown = output.table(_COLUMNS, rows)
-    for column in (2, 3, 4, 7):
-        shown.columns[column].justify = "right"
-    return shown
+class RunTables:
+    """One line per table of a run, with as many columns as the window has room for."""
+
+    def __init__(self, tables: list[dict[str, Any]], *, live: bool = False):
+        self._tables = tables
+        self._live = live
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = [column for column in _COLUMNS if column.from_width <= options.max_width]
+        rows = ([self._cell(column, table) for column in columns] for table in self._tables)
+        shown = output.table([column.title for column in columns], rows)
+        for column, drawn in zip(columns, shown.columns, strict=True):
+            drawn.justify = "right" if column.right else "left"
+        yield shown
+
+    def _cell(self, column: "_Column", table: dict[str, Any]) -> Text:
+        return status(table.get("status"), live=self._live) if column.title == "status" else column.draw(table)
 
 
 def run_summary(run: dict[str, Any], *, details: bool = True) -> RenderableType:
@@ -63,7 +57,7 @@ def run_summary(run: dict[str, Any], *, details: bool = True) -> RenderableType:
     title = Text.assemble("run ", (run["run_id"], "bold"), f"  {run.get('workflow_id') or ''} ", " ")
     parts: list[RenderableType] = [Text.assemble(title, status(run.get("status")))]
     if run["tables"]:
-        parts.append(run_tables(run))
+        parts.append(RunTables(run["tables"]))
     if details:
         parts += [line for table in run["tables"] for line in _details(table)]
     parts += [_mistakes(run)] if run.get("mistakes") else []
@@ -106,28 +100,20 @@ def size(byte_count: int | None) -> str:
     raise AssertionError("unreachable")
 
 
-def _count(value: int | None) -> Text:
-    return output.number(value)
+def _name(table: dict[str, Any]) -> Text:
+    return Text(output.cell(table["table"]).plain, style="bold")
 
 
 def _silver(table: dict[str, Any]) -> Text:
-    if table.get("silver_rows") is None:
-        return output.cell(None)
-    changes = [
-        f"+{table['inserted']:,}" if table.get("inserted") else "",
-        f"~{table['updated']:,}" if table.get("updated") else "",
-    ]
-    told = " ".join(part for part in changes if part)
-    return Text.assemble(f"{table['silver_rows']:,}", (f" {told}" if told else "", "dim"))
+    changes = {"+": table.get("inserted"), "~": table.get("updated")}
+    told = "".join(f" {sign}{count:,}" for sign, count in changes.items() if count)
+    return Text.assemble(output.number(table.get("silver_rows")), (told, "dim"))
 
 
 def _gold(table: dict[str, Any]) -> Text:
-    counts = table.get("gold_tables") or {}
-    return (
-        Text(", ".join(f"{rows:,}" if rows is not None else name for name, rows in counts.items()))
-        if counts
-        else output.cell(None)
-    )
+    counts = (table.get("gold_tables") or {}).items()
+    told = ", ".join(name if rows is None else f"{rows:,}" for name, rows in counts)
+    return output.cell(told or None)
 
 
 def _committed(table: dict[str, Any]) -> Text:
@@ -140,6 +126,27 @@ def _committed(table: dict[str, Any]) -> Text:
 def _seconds(table: dict[str, Any]) -> Text:
     spent = [value for value in (table.get("seconds") or {}).values() if value is not None]
     return Text(f"{sum(spent):.2f}") if spent else output.cell(None)
+
+
+class _Column(NamedTuple):
+    """A column of the table of tables, shown in windows that are at least `from_width` characters wide."""
+
+    title: str
+    draw: Callable[[dict[str, Any]], Text]
+    right: bool
+    from_width: int
+
+
+_COLUMNS = (
+    _Column("table", _name, False, 0),
+    _Column("status", lambda table: status(table.get("status")), False, 0),
+    _Column("rows", lambda table: output.number(table.get("records")), True, 0),
+    _Column("silver rows", _silver, True, 0),
+    _Column("gold rows", _gold, True, 112),
+    _Column("watermark before", lambda table: output.moment(table.get("watermark_before")), False, 138),
+    _Column("watermark after", _committed, False, 0),
+    _Column("seconds", _seconds, True, 96),
+)
 
 
 def _details(table: dict[str, Any]) -> list[RenderableType]:
