@@ -1,7 +1,7 @@
 """The HTTP face of functions: one resolver, one form of error.
 
-Every error answers `{"error", "message", "remedy"}` (and "mistakes" for a bad request); its class decides the status. An error that
-is not ours answers 500 without its text, which may hold anything; the log has it.
+Every error answers `{"error", "message", "remedy"}` (and "mistakes" for a bad request); its class decides the status. An error
+that is not ours answers 500 without its text, which may hold anything; the log has it.
 """
 
 import json
@@ -14,7 +14,7 @@ from events.request import InvalidRequest
 from flowforge import errors
 from flowforge.errors import FlowForgeError
 
-logger = Logger()
+logger = Logger(service="flowforge")
 
 STATUS = {
     errors.NotFound: 404,

@@ -28,8 +28,8 @@ from flowforge.cloud.clients import client, unavailable
 from flowforge.errors import Fatal, FlowForgeError, Wait
 from flowforge.settings import settings
 
-logger = Logger()
-metrics = Metrics()
+logger = Logger(service="flowforge")
+metrics = Metrics(namespace="FlowForge", service="flowforge")
 BACKOFF_SECONDS = (2, 10, 30, 60)
 
 Handle = Callable[[dict[str, Any], Any], None]
@@ -80,6 +80,7 @@ def _process(event: dict, context: Any, step: str, handle: Handle, on_give_up: G
     def each(record: SQSRecord) -> None:
         Delivery(record, step, on_give_up).run(handle, context, read)
 
+    metrics.add_metric(name="Deliveries", unit=MetricUnit.Count, value=len(event["Records"]))
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     answer = process_partial_response(event, each, processor, context)
     metrics.flush_metrics()

@@ -19,7 +19,7 @@ from flowforge.jobs.submission import run_id_of_delivery, submit
 from flowforge.state import runs
 from flowforge.state.connections import to_reference
 
-logger = Logger()
+logger = Logger(service="flowforge")
 PREFIX, SUFFIX = "requests/", ".json"
 
 
