@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
 from flowforge.lake.tables import open_table, table_uri
 from flowforge.silver.refine import refine
 from flowforge.state.batch import Batch
@@ -19,7 +20,11 @@ def run_at_once(bucket: str, batches: list[Batch]) -> list[dict[str, Any]]:
     pipe = subprocess.PIPE
     workers = [
         subprocess.Popen(
-            [sys.executable, str(WORKER), bucket, batch.model_dump_json()], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+            [sys.executable, str(WORKER), bucket, batch.model_dump_json()],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
         )
         for batch in batches
     ]

@@ -1,17 +1,17 @@
-"""A function's process: no pyarrow to be had; refines and publishes the batch of argv[2] into bucket argv[1] when told to on stdin."""
+"""A function's process, without pyarrow: refines and publishes the batch of argv[2] in bucket argv[1] when told to on stdin."""
 
 import sys
 
 sys.modules["pyarrow"] = None  # type: ignore[assignment]  # importing it raises from here on
 
-import json
-from dataclasses import asdict
+import json  # noqa: E402
+from dataclasses import asdict  # noqa: E402
 
-from flowforge.errors import FlowForgeError
-from flowforge.gold.publish import publish
-from flowforge.lake.query import query
-from flowforge.silver.refine import refine
-from flowforge.state.batch import Batch
+from flowforge.errors import FlowForgeError  # noqa: E402
+from flowforge.gold.publish import publish  # noqa: E402
+from flowforge.lake.query import query  # noqa: E402
+from flowforge.silver.refine import refine  # noqa: E402
+from flowforge.state.batch import Batch  # noqa: E402
 
 
 def main() -> None:
