@@ -1,6 +1,7 @@
 """Gold tables as queries: the published copy of a silver table, and the models of a request in the order they are built.
 
-Guarantees: pure. A model that reads another one of the same request comes after it; a circle is refused.
+Guarantees: pure. A model that reads another one of the same request comes after it; a circle is refused. What is
+wrong with one model does not keep the others from being built.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from events.targets import GoldTarget
 from flowforge.errors import RefineRefused
-from flowforge.lake.statements import NotAllowed, TableName, tables_read
+from flowforge.lake.names import TableName
 
 
 @dataclass(frozen=True)
@@ -27,28 +28,43 @@ class Model:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 2
 
 
-def plan_gold(target: GoldTarget, silver_table: str) -> list[Model]:
-    """What to build for a batch of `silver_table`, in dependency order: the copy first, then the models.
+def copy_of_silver(table: str, silver_table: str) -> Model:
+    """The published copy of a silver table."""
+    return Model(table, None, (TableName("silver", silver_table),))
 
-    Raises RefineRefused for a model that is not a plain query, that makes the table of the copy, or that is part of a circle.
+
+def order_models(target: GoldTarget) -> tuple[list[Model], list[str]]:
+    """The request's models, each after those that it reads, and what is wrong with the ones that are left out.
+
+    Left out is a model that is not a plain query or reads itself; all are when two make one table or they read each other in a
+    circle.
     """
-    models = {model.table: _model(model.table, model.sql) for model in target.models}
-    if target.table in models or len(models) != len(target.models):
-        raise RefineRefused("two gold models have one table name", "give every model a tableName of its own")
+    names = [model.table for model in target.models] + ([target.table] if target.table else [])
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        return [], [
+            f"gold.{', gold.'.join(repeated)}: two definitions for one table; give every model its own tableName"
+        ]
+    models, problems = {}, []
+    for given in target.models:
+        try:
+            models[given.table] = _model(given.table, given.sql)
+        except RefineRefused as error:
+            problems.append(str(error))
     graph = {
         name: {read.table for read in model.inputs if read.layer == "gold" and read.table in models}
         for name, model in models.items()
     }
     try:
-        order = list(TopologicalSorter(graph).static_order())
+        return [models[name] for name in TopologicalSorter(graph).static_order()], problems
     except CycleError as error:
         circle = " -> ".join(f"gold.{name}" for name in error.args[1])
-        raise RefineRefused(f"gold models read each other in a circle: {circle}") from error
-    copy = [Model(target.table, None, (TableName("silver", silver_table),))] if target.table else []
-    return copy + [models[name] for name in order]
+        return [], [*problems, f"gold models read each other in a circle: {circle}"]
 
 
 def _model(table: str, sql: str) -> Model:
+    from flowforge.lake.statements import NotAllowed, tables_read  # sqlglot: a third of the import, for models only
+
     try:
         inputs = tuple(tables_read(sql, ("silver", "gold")))
     except NotAllowed as error:

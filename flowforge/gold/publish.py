@@ -12,7 +12,7 @@ import duckdb
 from deltalake import DeltaTable, write_deltalake
 
 from flowforge.errors import RefineRefused
-from flowforge.gold.models import Model, plan_gold
+from flowforge.gold.models import Model, copy_of_silver, order_models
 from flowforge.lake.sql import identifier
 from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import (
@@ -52,8 +52,10 @@ def publish(batch: Batch, bucket: str) -> PublishResult:
     Raises RefineRefused, after all models had their turn, with each model that failed and DuckDB's reason; StoreUnavailable when
     S3 fails or a table is too busy.
     """
-    result, failures = PublishResult(), []
-    for model in plan_gold(batch.command.gold, batch.command.silver.table):
+    gold, result = batch.command.gold, PublishResult()
+    models, failures = order_models(gold)
+    copy = [copy_of_silver(gold.table, batch.command.silver.table)] if gold.table else []
+    for model in copy + models:
         try:
             built = _build(model, bucket)
         except RefineRefused as error:

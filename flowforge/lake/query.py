@@ -19,8 +19,9 @@ import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.errors import NotFound, QueryRefused, StoreUnavailable
+from flowforge.lake.names import TableName
 from flowforge.lake.sql import literal, read_parquet
-from flowforge.lake.statements import NotAllowed, TableName, tables_read
+from flowforge.lake.statements import NotAllowed, tables_read
 from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import PREFIXES, create_view, open_table, rows_query, store_errors, table_uri
 

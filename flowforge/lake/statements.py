@@ -6,11 +6,12 @@ name. The connection that runs it is confined besides (`storage.confine`), so th
 """
 
 import re
-from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+
+from flowforge.lake.names import TableName
 
 HARMLESS_SOURCES = (exp.GenerateSeries, exp.Unnest)
 REVEALING = re.compile(
@@ -22,17 +23,6 @@ REVEALING = re.compile(
 
 class NotAllowed(ValueError):
     """The text is not one query over the lake's tables; the message says what is in the way."""
-
-
-@dataclass(frozen=True, order=True)
-class TableName:
-    """A table as SQL names it: layer and table."""
-
-    layer: str
-    table: str
-
-    def __str__(self) -> str:
-        return f"{self.layer}.{self.table}"
 
 
 def tables_read(sql: str, layers: tuple[str, ...]) -> list[TableName]:

@@ -95,7 +95,11 @@ def _credentials() -> tuple[str, str, str | None]:
 
 
 def _region() -> str:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    if named := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        return named
+    import boto3
+
+    return boto3.Session().region_name or "us-east-1"
 
 
 def _endpoint() -> str | None:

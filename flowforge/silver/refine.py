@@ -70,7 +70,10 @@ def refine(batch: Batch, bucket: str, s3: Any = None) -> RefineResult:
     with duckdb_connection() as connection:
         with store_errors(name):
             staged = _stage(connection, batch, bucket)
-        return commit(name, lambda: _apply(connection, batch, staged, uri))
+        looked_at = iter([table] if table is not None else [])
+        return commit(
+            name, lambda: _apply(connection, batch, staged, next(looked_at, None) or _table(batch, staged, uri))
+        )
 
 
 def check_objects(batch: Batch, s3: Any) -> None:
@@ -118,12 +121,15 @@ def _quarantine(batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> Non
     commit(f"silver/_quarantine/{name}", attempt)
 
 
-def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, uri: str) -> RefineResult:
+def _table(batch: Batch, staged: Staged, uri: str) -> DeltaTable:
     plan = staged.plan
     columns = staged.rows.project(", ".join(identifier(name) for name in plan.columns))
-    table = open_or_create(
-        uri, columns, {"flowforge.sourceKey": batch.source_key, "flowforge.identity": identity(plan)}
-    )
+    return open_or_create(uri, columns, {"flowforge.sourceKey": batch.source_key, "flowforge.identity": identity(plan)})
+
+
+def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, table: DeltaTable) -> RefineResult:
+    """One attempt, on a handle whose version is the only one that it may commit on."""
+    plan = staged.plan
     if _holds(table, batch):
         return _applied_before(table, batch)
     missing = admit(connection, table, batch, plan)

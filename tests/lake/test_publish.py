@@ -141,8 +141,18 @@ def test_should_refuse_sql_that_is_more_than_a_query(lake, sql, reason):
 
 def test_should_refuse_models_in_a_circle(lake):
     models = [{"table": "a", "sql": "SELECT * FROM gold.b"}, {"table": "b", "sql": "SELECT * FROM gold.a"}]
-    batch = lake.source(key=["id"], gold={"table": None, "models": models}).batch(1, customers((1, "Ann")))
+    batch = lake.source(key=["id"], gold={"table": "copy", "models": models}).batch(1, customers((1, "Ann")))
+    refine(batch, lake.bucket)
     with pytest.raises(RefineRefused, match="in a circle"):
+        publish(batch, lake.bucket)
+    assert gold(lake, "copy") == [{"id": 1, "name": "Ann"}]
+
+
+def test_should_refuse_two_models_for_one_table(lake):
+    target = {"table": "x", "models": [{"table": "x", "sql": "SELECT * FROM silver.customers"}]}
+    batch = lake.source(key=["id"], gold=target).batch(1, customers((1, "Ann")))
+    refine(batch, lake.bucket)
+    with pytest.raises(RefineRefused, match="gold.x: two definitions"):
         publish(batch, lake.bucket)
 
 

@@ -1,5 +1,6 @@
 """Batches of every kind, applied to silver."""
 
+import random
 from typing import Any
 
 import pyarrow as pa
@@ -108,6 +109,37 @@ def test_should_remove_only_older_rows_in_a_full_refresh(lake):
     result = refine(source.batch(4, people((1, "refreshed", 40), (3, "new", 40)), load="full_refresh"), lake.bucket)
     assert (result.inserted, result.updated, result.silver_rows) == (1, 1, 3)
     assert [row[:2] for row in rows_of(lake)] == [(1, "refreshed"), (3, "new"), (7, "later than the refresh")]
+
+
+def test_should_remove_rows_from_every_file_in_a_full_refresh(lake):
+    source = lake.source(key=["id"])
+    for seq in range(1, 5):
+        refine(source.batch(seq, people(*[(seq * 1000 + n, "old", seq) for n in range(50)])), lake.bucket)
+    assert len(open_table(table_uri(lake.bucket, "silver", "customers")).file_uris()) > 1
+    result = refine(source.batch(9, people((1001, "kept", 9), (1, "new", 9)), load="full_refresh"), lake.bucket)
+    assert (result.inserted, result.updated, result.silver_rows) == (1, 1, 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_should_end_the_same_whatever_the_order_of_delivery(lake, seed):
+    chance = random.Random(seed)  # noqa: S311
+    refreshes = {(1, 3), (2, 2)}
+    batches, contents = [], {}
+    source = lake.source(key=["id"])
+    for generation, seq in [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (2, 3)]:
+        order = (generation, seq)
+        contents[order] = {key: f"{order} of {key}" for key in chance.sample(range(8), 4)}
+        load = "full_refresh" if order in refreshes else "append"
+        rows = people(*[(key, name, 1) for key, name in contents[order].items()])
+        batches.append(source.batch(seq, rows, generation=generation, load=load))
+    deliveries = batches + chance.sample(batches, 3)
+    chance.shuffle(deliveries)
+    for batch in deliveries:
+        refine(batch, lake.bucket)
+    expected: dict[int, str] = {}
+    for order in sorted(contents):
+        expected = contents[order] if order in refreshes else {**expected, **contents[order]}
+    assert {row[0]: row[1] for row in rows_of(lake)} == expected
 
 
 def test_should_record_but_not_apply_a_batch_older_than_the_last_refresh(lake):
