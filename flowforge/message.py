@@ -21,6 +21,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
 
 from events.facts import StepFailed
 from flowforge.cloud.bus import announce
@@ -30,6 +31,7 @@ from flowforge.settings import settings
 
 logger = Logger(service="flowforge")
 metrics = Metrics(namespace="FlowForge", service="flowforge")
+SEND_WHAT_FITS = "Send what docs/events.md shows."
 BACKOFF_SECONDS = (2, 10, 30, 60)
 
 Handle = Callable[[dict[str, Any], Any], None]
@@ -98,8 +100,10 @@ class Delivery:
         """Handles the message and settles it; raises when it is to be delivered again."""
         try:
             body = read(self.record.body)
-        except ValueError as error:
-            return self.give_up({}, Fatal(f"the message is not JSON: {error}", "Send what docs/events.md shows."))
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            return self.give_up({}, Fatal("the message is not a JSON object", SEND_WHAT_FITS))
         logger.append_keys(step=self.step, run_id=body.get("run_id"), table=_table(body), attempt=self.attempts)
         if self.attempts > settings().max_attempts:
             died = Fatal(
@@ -114,6 +118,9 @@ class Delivery:
             self.send_again(wait.seconds)
         except Fatal as error:
             self.give_up(body, error)
+        except ValidationError as error:
+            fields = ", ".join(".".join(map(str, detail["loc"])) for detail in error.errors())
+            self.give_up(body, Fatal(f"the message does not fit its contract in: {fields}", SEND_WHAT_FITS))
         except Exception as error:
             self.retry(body, error)
         return None
@@ -146,7 +153,7 @@ class Delivery:
         if body.get("run_id"):
             announce(
                 StepFailed(
-                    run_id=body["run_id"],
+                    run_id=str(body["run_id"]),
                     bronze_table=_table(body) or "",
                     step=self.step,
                     error=type(error).__name__,

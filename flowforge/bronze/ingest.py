@@ -1,7 +1,7 @@
 """Loads one table once: claim, land, and the fact to announce.
 
-Whatever state an earlier attempt has left, the same command comes to the same batch: a live claim is waited for, an expired one is
-taken over and finished with its own interval and keys, a landed one is announced again from its manifest and never read again.
+Whatever state an earlier attempt has left, the same command comes to the same batch: a live claim is waited for, an expired one
+is taken over and finished with its own interval and keys, a landed one is announced again from its manifest and never read again.
 """
 
 import asyncio
@@ -125,7 +125,8 @@ def _plan(
         _refuse_changed_source(source, mark)
     low, samples = mark.value if mark else None, state.samples.get(column or "")
     described = source.description or source
-    plan = plan_interval(connection, described, wanted, low, samples, credentials=credentials)
+    keyed = bool(command.silver.primary_key or source.primary_key)
+    plan = plan_interval(connection, described, wanted, low, samples, keyed)
     if mark and plan.interval.sql_type != mark.sql_type:
         raise SourceChanged(
             f"{source.name}.{column} is {plan.interval.sql_type} now; its watermark was taken as {mark.sql_type}",
@@ -226,6 +227,6 @@ def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Pla
         generation=state.generation,
         seq=state.seq,
         source_table=name,
-        reason=f"the interval is empty: nothing is safe to read above {plan.interval.low or 'the beginning'} yet{blocker}",
+        reason=(plan.reason or f"nothing is safe to read above {plan.interval.low or 'the beginning'} yet") + blocker,
         watermark_value=mark.value if mark else None,
     )

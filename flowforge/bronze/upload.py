@@ -2,7 +2,7 @@
 
 Guarantees: the object appears whole or not at all, and only if no object of that key was there (If-None-Match); an upload that
 fails is aborted; a small object takes one call. Bytes come from another thread through a bounded queue, so memory is bounded by
-PART_BYTES × PARTS_AT_ONCE, whatever the object's size.
+PART_BYTES times PARTS_AT_ONCE, whatever the object's size.
 """
 
 import asyncio

@@ -75,6 +75,8 @@ def claim(
 
     Raises Wait when another writer was faster, ConflictingTarget when the silver or gold table belongs to another source.
     """
+    if state.active is not None:
+        raise Wait(f"{source_table}: batch {state.active} is under way", RETRY_SECONDS)
     seq = state.seq + 1
     update: dict[str, Any] = {"seq": seq, "active": seq, "source_table": source_table}
     update |= {"bronze_table": command.bronze.table, "silver_table": command.silver.table}

@@ -141,7 +141,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
 
 
 def _status(known: dict[str, Any], error: dict[str, Any] | None) -> tuple[str, str | None]:
-    if "gold" in known and "watermark" in known:
+    if {"ingest", "watermark", "silver", "gold"} <= set(known):
         return "published", max(known["gold"]["at"], known["watermark"]["at"])
     if error:
         return "failed", error["at"]

@@ -50,11 +50,13 @@ class Aws:
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Takes all messages off a queue; bus envelopes are opened to (detail-type, detail)."""
         found, url = [], self.name(queue)
-        while batch := self.client("sqs").receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-        ).get("Messages"):
+        while (
+            batch := self.client("sqs")
+            .receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+            .get("Messages")
+        ):
             for message in batch:
-                found.append(message | {"body": json.loads(message["Body"])})
+                found.append(message | {"body": _parsed(message["Body"])})
                 self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
 
@@ -83,7 +85,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
         command = [sys.executable, "-m", "infra.local.moto_server", str(listener.fileno())]
         process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=log, stderr=log, cwd=ROOT)
         try:
-            resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, ("testing", "testing"))
+            resources = Resources(
+                expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, ("testing", "testing")
+            )
             resources.create_all()
             for name, value in _environment(resources).items():
                 environment.setenv(name, value)
@@ -94,6 +98,13 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
             process.wait(10)
             log.close()
             _forget()
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _environment(resources: Resources) -> dict[str, str]:

@@ -5,30 +5,16 @@ import time
 
 import pytest
 
-from events.commands import IngestTable
-from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
+from events.targets import ConnectionReference
 from flowforge.cloud import items
 from flowforge.errors import ConflictingTarget, NotFound, Wait
 from flowforge.settings import settings
 from flowforge.state import batches, corrections, table
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from tests.functions.commands import command
 
 pytestmark = pytest.mark.usefixtures("aws")
 INTERVAL = Interval(column="modified", sql_type="datetime", low=None, high="2025-01-01 00:00:00.000")
-
-
-def command(name: str, run_id: str, batch_id: str = "nightly") -> IngestTable:
-    return IngestTable(
-        run_id=run_id,
-        workflow_id="wf",
-        job_id="job",
-        batch_id=batch_id,
-        connection=ConnectionReference(host="LocalHost", database="Bank", secret_id="flowforge/x"),
-        source=SourceTable(table_name=name, is_incremental=True, delta_column="modified"),
-        bronze=BronzeTarget(table=f"bronze_{name}"),
-        silver=SilverTarget(table=name),
-        gold=GoldTarget(table=name),
-    )
 
 
 def claim(name: str, run_id: str, interval: Interval = INTERVAL, batch_id: str = "nightly") -> Batch:

@@ -50,7 +50,7 @@ def test_should_take_both_documents_as_they_stand(aws, context, document):
 
 
 def test_should_pass_a_reference_on_in_place_of_the_password(aws, context):
-    status, answer = post(FULL, context)
+    _, answer = post(FULL, context)
     messages = aws.messages("IngestQueue") + aws.messages("TrackQueue")
     stored = json.dumps(runs.read_run(answer["run_id"]))
     assert PASSWORD not in json.dumps(messages, default=str) + stored + json.dumps(answer)

@@ -1,0 +1,104 @@
+"""The run history: events twice, in any order, failures mended by a replay."""
+
+import itertools
+import json
+
+import pytest
+
+from events import facts
+from events.envelopes import eventbridge, http, sqs
+from events.export import messages
+from flowforge.state import runs
+from functions.track_run.handler import handler
+
+SAMPLES = {type(m).__name__: m for m in messages() if isinstance(m, facts.TableEvent)}
+CHAIN = ("BronzeLanded", "WatermarkCommitted", "SilverRefined", "GoldPublished")
+
+
+@pytest.fixture(autouse=True)
+def queues(aws, monkeypatch):
+    aws.use("TrackQueue", "TrackDeadLetters", monkeypatch)
+
+
+def tell(context, run_id: str, *names: str, table: str = "bronze_customers") -> None:
+    models = [SAMPLES[name].model_copy(update={"run_id": run_id, "bronze_table": table}) for name in names]
+    bodies = [eventbridge(type(m).__name__, json.loads(m.model_dump_json())) for m in models]
+    assert handler(sqs(*bodies), context) == {"batchItemFailures": []}
+
+
+def get(context, path: str, route: str, **query: str) -> tuple[int, dict]:
+    answer = handler(http("GET", path, route, query=query), context)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+@pytest.fixture
+def run_id(unique) -> str:
+    run_id = unique("run")
+    runs.open_run(run_id, "wf_001", "job", "batch", "http", [("bronze_customers", "dbo.customers")])
+    return run_id
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(CHAIN)))
+def test_should_come_to_the_same_end_in_whatever_order_events_arrive(context, unique, order, run_id):
+    for name in order:
+        assert runs.read_run(run_id)["status"] != "succeeded"
+        tell(context, run_id, name, name)
+    run = runs.read_run(run_id)
+    assert run["status"] == "succeeded"
+    (table,) = run["tables"]
+    assert (table["status"], table["records"], table["silver_rows"]) == ("published", 500, 500)
+    assert table["gold_tables"] == {"customers": 500}
+    assert table["watermark_after"] == "2025-11-08 06:12:06.997"
+    assert run["finished_at"] == table["finished_at"]
+
+
+def test_should_show_a_table_without_rows_as_empty_and_the_run_as_succeeded(context, run_id):
+    tell(context, run_id, "IntervalEmpty")
+    run = runs.read_run(run_id)
+    assert (run["status"], run["tables"][0]["status"], run["tables"][0]["reason"]) == ("succeeded", "empty", "no rows")
+
+
+def test_should_fail_the_run_when_one_table_fails_and_only_once_its_siblings_are_done(context, unique):
+    run_id = unique("run")
+    runs.open_run(run_id, "wf", "job", "batch", "http", [("bronze_a", "a"), ("bronze_b", "b")])
+    tell(context, run_id, "StepFailed", table="bronze_a")
+    assert runs.read_run(run_id)["status"] == "running"
+    tell(context, run_id, *CHAIN, table="bronze_b")
+    run = runs.read_run(run_id)
+    assert (run["status"], [t["status"] for t in run["tables"]]) == ("failed", ["failed", "published"])
+    assert run["tables"][0]["error"]["remedy"]
+
+
+def test_should_turn_green_when_a_replay_mends_the_failed_step(context, run_id):
+    tell(context, run_id, "StepFailed")
+    tell(context, run_id, *CHAIN)
+    assert runs.read_run(run_id)["status"] == "succeeded"
+
+
+def test_should_show_runs_over_http(context, run_id):
+    status, run = get(context, f"/api/runs/{run_id}", "/api/runs/{id}")
+    assert (status, run["run_id"], run["status"]) == (200, run_id, "accepted")
+    status, listed = get(context, "/api/runs", "/api/runs", limit="1")
+    assert (status, [r["run_id"] for r in listed["runs"]]) == (200, [run_id])
+    assert get(context, "/api/runs", "/api/runs", workflow_id="nobody's")[1] == {"runs": []}
+
+
+@pytest.mark.parametrize("limit", ["-1", "x", "9999", "²"])
+def test_should_refuse_a_limit_that_is_none(context, limit):
+    status, answer = get(context, "/api/runs", "/api/runs", limit=limit)
+    assert (status, answer["mistakes"][0]["field"]) == (400, "limit")
+
+
+def test_should_answer_404_with_a_remedy_for_an_unknown_run(context):
+    status, answer = get(context, "/api/runs/run_nobody", "/api/runs/{id}")
+    assert (status, answer["error"]) == (404, "NotFound")
+    assert answer["remedy"]
+
+
+def test_should_show_every_table_of_a_run_of_thousands(context, unique):
+    run_id = unique("run")
+    pairs = [(f"bronze_{'x' * 100}_{n}", f"dbo.{'x' * 100}_{n}") for n in range(2_500)]
+    runs.open_run(run_id, "wf", "job", "batch", "http", pairs)
+    run = runs.read_run(run_id)
+    assert [(t["table"], t["source_table"]) for t in run["tables"]] == pairs
+    assert run["status"] == "accepted"
