@@ -1,8 +1,8 @@
 """The canonical Arrow type of every SQL Server type, and the step from what a driver delivers to it.
 
-Guarantees: the schema follows from declarations alone and is the same whichever driver reads; a conversion is exact or it raises,
-with one exception that is stated: datetime2(7) and datetimeoffset(7) lose their seventh digit (cut, not rounded), since a microsecond
-timestamp reaches from year 1 to 9999 and a nanosecond one does not.
+Guarantees: the schema follows from declarations alone and is the same whichever driver reads; a conversion is exact
+or it raises, with one exception that is stated: datetime2(7) and datetimeoffset(7) lose their seventh digit (cut, not
+rounded), since a microsecond timestamp reaches from year 1 to 9999 and a nanosecond one does not.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,8 @@ def arrow_schema(columns: Sequence[SourceColumn]) -> pa.Schema:
 def canonical_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """A driver's batch in the canonical schema, column by column in order.
 
-    Raises SourceChanged when the result set has other columns than were described, or values that the described type cannot hold.
+    Raises SourceChanged when the result set has other columns than were described, or values that the described type
+    cannot hold.
     """
     if len(batch.schema.names) != len(schema.names):
         raise SourceChanged(

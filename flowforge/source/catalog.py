@@ -1,7 +1,7 @@
 """What the source says about itself: tables, columns, keys, the shape of a query, and who the server is.
 
-Guarantees: types come from the catalog, names are bound as values and compared by the server, and a table that is not there (or not
-visible to the login) is an UnknownTable that names what comes near. Views are described as tables are.
+Guarantees: types come from the catalog, names are bound as values and compared by the server, and a table that is not
+there (or not visible to the login) is an UnknownTable that names what comes near. Views are described as tables are.
 """
 
 import datetime as dt
@@ -11,108 +11,15 @@ import fnmatch
 import uuid
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from events.names import split_table_name
 from flowforge.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
+from flowforge.source import catalog_sql
 from flowforge.source.connection import SourceConnection
+from flowforge.source.description import CatalogColumn, TableDescription, TableSummary
 from flowforge.source.sql_text import qualified, select_statement
 from flowforge.source.sql_types import MAX, SIZED, TIMES, parse_sql_type
 from flowforge.source.transactions import sees_open_transactions
 from flowforge.state.batch import Interval, SourceColumn
-
-_OBJECTS = """SELECT o.object_id, s.name AS schema_name, o.name AS object_name, o.type AS object_type
-FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
-WHERE s.name = %s AND o.name = %s AND o.type IN ('U', 'V')"""
-
-_LIST = """SELECT s.name AS schema_name, o.name AS object_name, o.type AS object_type, r.row_estimate
-FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
-LEFT JOIN (SELECT p.object_id, SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.index_id IN (0, 1)
-GROUP BY p.object_id) AS r ON r.object_id = o.object_id
-WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0
-ORDER BY s.name, o.name"""
-
-_COLUMNS = """SELECT c.name, c.column_id, t.name AS type_name, b.name AS base_name, c.max_length, c.precision, c.scale,
-c.is_nullable, c.is_identity, c.is_computed, c.collation_name
-FROM sys.columns AS c JOIN sys.types AS t ON t.user_type_id = c.user_type_id
-LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id
-WHERE c.object_id = %s ORDER BY c.column_id"""
-
-_INDEXES = """SELECT i.index_id, i.is_primary_key, ic.key_ordinal, c.name
-FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
-JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
-WHERE i.object_id = %s AND i.is_disabled = 0 AND i.has_filter = 0 AND ic.key_ordinal > 0
-ORDER BY i.index_id, ic.key_ordinal"""
-
-_ESTIMATE = (
-    "SELECT SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.object_id = %s AND p.index_id IN (0, 1)"
-)
-
-_DESCRIBE = """SELECT name, system_type_name, user_type_name, is_nullable, error_number, error_message
-FROM sys.dm_exec_describe_first_result_set(%s, NULL, 0)
-WHERE is_hidden = 0 OR is_hidden IS NULL ORDER BY column_ordinal"""
-
-_IDENTITY = """SELECT CONVERT(nvarchar(256), SERVERPROPERTY('ServerName')) AS server_name, DB_NAME() AS database_name,
-CONVERT(varchar(23), d.create_date, 121) AS database_created, d.snapshot_isolation_state, d.is_read_committed_snapshot_on
-FROM sys.databases AS d WHERE d.database_id = DB_ID()"""
-
-
-class TableSummary(BaseModel):
-    """One table or view of a listing; `row_estimate` is the catalog's, None for views."""
-
-    model_config = ConfigDict(frozen=True)
-
-    schema_name: str
-    name: str
-    type: str
-    row_estimate: int | None = None
-
-
-class CatalogColumn(SourceColumn):
-    """A column with what the catalog knows beyond name, type and nullability."""
-
-    identity: bool = False
-    computed: bool = False
-    collation: str | None = None
-
-
-class TableDescription(BaseModel):
-    """A table or view: `primary_key` in key order, `indexed_columns` lead an index that covers the whole table."""
-
-    model_config = ConfigDict(frozen=True)
-
-    schema_name: str
-    name: str
-    type: str = "table"
-    object_id: int
-    columns: list[CatalogColumn]
-    primary_key: list[str] = Field(default_factory=list)
-    indexed_columns: list[str] = Field(default_factory=list)
-    row_estimate: int | None = None
-
-    @property
-    def qualified_name(self) -> str:
-        """`schema.table`, for people."""
-        return f"{self.schema_name}.{self.name}"
-
-    @property
-    def source_columns(self) -> list[SourceColumn]:
-        """The columns as a manifest stores them."""
-        return [SourceColumn(name=c.name, sql_type=c.sql_type, nullable=c.nullable) for c in self.columns]
-
-    def column(self, name: str) -> CatalogColumn:
-        """The column of that name, exactly or else ignoring case. Raises UnknownColumn that lists what there is."""
-        return find_column(self.columns, name, self.qualified_name)
-
-
-def find_column(columns: list[Any], name: str, where: str) -> Any:
-    """The column called `name` among `columns`, exactly or else ignoring case; `where` names the table for UnknownColumn."""
-    matching = [c for c in columns if c.name == name] or [c for c in columns if c.name.lower() == name.lower()]
-    if matching:
-        return matching[0]
-    known = [c.name for c in columns]
-    shown = ", ".join(known[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
-    raise UnknownColumn(f"{where} has no column {name!r}", f"use one of its columns: {shown}")
 
 
 def list_tables(connection: SourceConnection) -> list[TableSummary]:
@@ -124,7 +31,7 @@ def list_tables(connection: SourceConnection) -> list[TableSummary]:
             type=_object_type(row["object_type"]),
             row_estimate=_whole(row["row_estimate"]),
         )
-        for row in connection.rows(_LIST)
+        for row in connection.rows(catalog_sql.LIST)
     ]
 
 
@@ -137,7 +44,7 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
         schema, name = split_table_name(table_name)
     except ValueError as error:
         raise UnknownTable(str(error), "write the name as table, schema.table or [schema].[table]") from error
-    found = connection.rows(_OBJECTS, (schema, name), about=table_name)
+    found = connection.rows(catalog_sql.OBJECTS, (schema, name), about=table_name)
     exact = [row for row in found if (row["schema_name"], row["object_name"]) == (schema, name)]
     if not found:
         raise _unknown_table(connection, schema, name)
@@ -147,13 +54,13 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
         )
     row = (exact or found)[0]
     object_id, where = row["object_id"], f"{row['schema_name']}.{row['object_name']}"
-    columns = [_column(c, where) for c in connection.rows(_COLUMNS, (object_id,), about=where)]
+    columns = [_column(c, where) for c in connection.rows(catalog_sql.COLUMNS, (object_id,), about=where)]
     if not columns:
         raise UnknownTable(
             f"the columns of {where} at {connection.where} are not visible to this login",
             f"ask for GRANT SELECT ON {where}",
         )
-    keys = connection.rows(_INDEXES, (object_id,), about=where)
+    keys = connection.rows(catalog_sql.INDEXES, (object_id,), about=where)
     return TableDescription(
         schema_name=row["schema_name"],
         name=row["object_name"],
@@ -162,17 +69,17 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
         columns=columns,
         primary_key=[k["name"] for k in keys if k["is_primary_key"]],
         indexed_columns=list(dict.fromkeys(k["name"] for k in keys if k["key_ordinal"] == 1)),
-        row_estimate=_whole(connection.scalar(_ESTIMATE, (object_id,), about=where)),
+        row_estimate=_whole(connection.scalar(catalog_sql.ESTIMATE, (object_id,), about=where)),
     )
 
 
 def describe_query(connection: SourceConnection, sql: str) -> list[SourceColumn]:
     """The columns that a query returns, as the server's own analysis has them; the query is not run.
 
-    Raises UnknownTable, UnknownColumn or QueryRefused for what the server refuses, UnsupportedSource for columns without a name or
-    with the same name.
+    Raises UnknownTable, UnknownColumn or QueryRefused for what the server refuses, UnsupportedSource for columns
+    without a name or with the same name.
     """
-    rows = connection.rows(_DESCRIBE, (sql,), about="the query")
+    rows = connection.rows(catalog_sql.DESCRIBE, (sql,), about="the query")
     failed = next((r for r in rows if r["error_number"]), None)
     if failed or not rows:
         _refuse_query(connection, failed)
@@ -223,7 +130,7 @@ def preview(
 
 def server_identity(connection: SourceConnection, description: TableDescription | None = None) -> dict[str, Any]:
     """What tells this database from a restored or recreated one: server and database name, create date, object_id."""
-    row = connection.rows(_IDENTITY)[0]
+    row = connection.rows(catalog_sql.IDENTITY)[0]
     return {
         "server_name": row["server_name"],
         "database": row["database_name"],
@@ -233,8 +140,9 @@ def server_identity(connection: SourceConnection, description: TableDescription 
 
 
 def connection_facts(connection: SourceConnection) -> dict[str, Any]:
-    """What a connection test shows: versions, names, the login, TLS, table count, isolation, and whether bounds can be exact."""
-    database = connection.rows(_IDENTITY)[0]
+    """What a connection test shows: versions, names, the login, TLS, table count, isolation, and whether bounds can
+    be exact."""
+    database = connection.rows(catalog_sql.IDENTITY)[0]
     server = connection.rows("SELECT @@VERSION AS version, SUSER_SNAME() AS login_name")[0]
     return {
         "server_version": " ".join((server["version"] or "").splitlines()[0].split()) if server["version"] else "",

@@ -1,7 +1,8 @@
 """Which certificate authorities may vouch for a SQL Server, and how each driver is told.
 
-pymssql (FreeTDS) verifies a certificate only when its configuration file names a CA, whatever `encryption` says. That file is
-written once per process and target, with no password in it. OpenSSL inside mssql-python reads SSL_CERT_FILE when it first connects.
+pymssql (FreeTDS) verifies a certificate only when its configuration file names a CA, whatever `encryption` says. That
+file is written once per process and target, with no password in it. OpenSSL inside mssql-python reads SSL_CERT_FILE
+when it first connects.
 """
 
 import atexit
@@ -67,7 +68,8 @@ def freetds_server(reference: ConnectionReference) -> str:
 
 @contextmanager
 def openssl_trust(reference: ConnectionReference) -> Iterator[None]:
-    """Points OpenSSL at the CA while a driver connects, and puts the environment back: other clients keep their own bundle."""
+    """Points OpenSSL at the CA while a driver connects, and puts the environment back: other clients keep their own
+    bundle."""
     if reference.trust_server_certificate:
         yield
         return

@@ -1,7 +1,7 @@
 """A connection for questions: the catalog, bounds, counts, tests. Small results only; tables are read by `reader`.
 
-Guarantees: TLS always, verified unless the reference says otherwise; autocommit, so that each statement sees what is committed when
-it starts and nothing stays locked; every driver error comes out as one of ours.
+Guarantees: TLS always, verified unless the reference says otherwise; autocommit, so that each statement sees what is
+committed when it starts and nothing stays locked; every driver error comes out as one of ours.
 
 Resource management: `connect` is a context manager and closes the connection however its block ends.
 """
@@ -96,8 +96,8 @@ class SourceConnection:
 def connect(reference: ConnectionReference, credentials: Credentials) -> Iterator[SourceConnection]:
     """Opens a connection for the block.
 
-    Raises LoginRefused (user, password, database), SourceUnavailable (unreachable, TLS refused, lost) and, where there is no CA
-    to verify with, UnsupportedSource.
+    Raises LoginRefused (user, password, database), SourceUnavailable (unreachable, TLS refused, lost) and, where
+    there is no CA to verify with, UnsupportedSource.
     """
     connection = SourceConnection(open_pymssql(reference, credentials, LOCK_TIMEOUT_MS), reference, credentials)
     try:

@@ -1,4 +1,5 @@
-"""A login for a source. It lives in memory only: the password is fetched from the secret store where a connection opens."""
+"""A login for a source. It lives in memory only: the password is fetched from the secret store where a connection
+opens."""
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 

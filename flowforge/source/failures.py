@@ -1,7 +1,8 @@
 """What a driver's error means to us: the one place where error numbers of SQL Server, FreeTDS and ODBC are known.
 
-Guarantees: the server's own message survives in ours, a password never does, and the class tells whether to try again. Numbers are
-those of sys.messages; from 20000 on they are FreeTDS' own (its sybdb.h); mssql-python gives no number, only the text of the SQLSTATE.
+Guarantees: the server's own message survives in ours, a password never does, and the class tells whether to try
+again. Numbers are those of sys.messages; from 20000 on they are FreeTDS' own (its sybdb.h); mssql-python gives no
+number, only the text of the SQLSTATE.
 """
 
 import re
@@ -57,42 +58,49 @@ STATES = {
 
 
 def translate(error: BaseException, where: str, secret: str = "") -> FlowForgeError:
-    """Our error for a driver's; `where` names the server and database, and the table if known. Raise it `from error`."""
+    """Our error for a driver's, to raise `from error`; `where` names server and database, and the table if known."""
     if isinstance(error, FlowForgeError):
         return error
     number, text = _number_and_text(error)
-    message = f"{where}: {text}".replace(secret, "***") if secret else f"{where}: {text}"
-    if number in LOGIN_NUMBERS or re.search(r"\bLogin failed for user\b|\bCannot open database\b", text):
-        return LoginRefused(
-            message, "check user name, password and database, and that the login is mapped to that database"
-        )
-    if number in PERMISSION_NUMBERS or "permission was denied" in text:
-        return UnknownTable(message, _grant(text))
-    if number == 208:
-        return UnknownTable(message, "check the table's name and schema; `tables` lists what this login can see")
-    if number == 207:
-        return UnknownColumn(message, "check the column's name; `describe` lists the table's columns")
-    if number in TRANSIENT_NUMBERS or _is_transport(error, number):
-        return SourceUnavailable(message, _reach(number, text))
-    return QueryRefused(message, "correct the query or the table's settings; the server's message says where")
+    message = _masked(f"{where}: {text}", secret)
+    kind, remedy = _meaning(number, text, error)
+    return kind(message, remedy)
+
+
+def _masked(text: str, secret: str) -> str:
+    return text.replace(secret, "***") if secret else text
+
+
+def _meaning(number: int, text: str, error: BaseException) -> tuple[type[FlowForgeError], str]:
+    refused = number in LOGIN_NUMBERS or "Login failed for user" in text or "Cannot open database" in text
+    denied = number in PERMISSION_NUMBERS or "permission was denied" in text
+    lost = number in TRANSIENT_NUMBERS or _is_transport(error, number)
+    cases = (
+        (refused, LoginRefused, LOGIN_REMEDY),
+        (denied, UnknownTable, _grant(text)),
+        (number == 208, UnknownTable, "check the table's name and schema; `tables` lists what this login can see"),
+        (number == 207, UnknownColumn, "check the column's name; `describe` lists the table's columns"),
+        (lost, SourceUnavailable, _reach(number, text)),
+        (True, QueryRefused, "correct the query or the table's settings; the server's message says where"),
+    )
+    return next((kind, remedy) for holds, kind, remedy in cases if holds)
 
 
 def translate_login(error: BaseException, where: str, username: str, secret: str) -> FlowForgeError:
     """Our error for a pymssql connection that did not come about. Raise it `from error`.
 
-    The error's number is of use only when the server's text is there: pymssql 2.4.6 never clears the number of a process' first
-    failed login, and drops the text of later ones. What FreeTDS says itself tells the cases apart: its 20018 stands for a message of
-    the server, 20009 for no connection, 20002 alone for a failed TLS handshake.
+    The error's number is of use only when the server's text is there: pymssql 2.4.6 never clears the number of a
+    process' first failed login, and drops the text of later ones. What FreeTDS says itself tells the cases apart: its
+    20018 stands for a message of the server, 20009 for no connection, 20002 alone for a failed TLS handshake.
     """
     number, raw = _number_and_raw(error)
     raw = raw.replace("Unknown error", "")  # what pymssql puts for nothing
     server, remarks = raw.partition("DB-Lib error message ")[0].strip(), set(re.findall(r"error message (\d+)", raw))
     if server and number in TRANSIENT_NUMBERS:
-        return SourceUnavailable(f"{where}: {server}".replace(secret, "***"), _reach(number, server))
+        return SourceUnavailable(_masked(f"{where}: {server}", secret), _reach(number, server))
     if server or "20018" in remarks:
         said = server or "the server refused it"
-        message = f"{where}, login of {username!r}: {said}".replace(secret, "***")
-        return LoginRefused(message, LOGIN_REMEDY)
+        return LoginRefused(_masked(f"{where}, login of {username!r}: {said}", secret), LOGIN_REMEDY)
     if "20009" in remarks or not remarks:
         reason = re.search(r"error during (.*)", raw)
         message = f"{where}: no connection ({reason[1].strip() if reason else 'the host name is not known'})"
@@ -131,8 +139,8 @@ def _server_text(text: str) -> str:
 
 
 def _is_transport(error: BaseException, number: int) -> bool:
-    if 0 < number < 20000:
-        return False  # the server answered
+    if 0 < number < 20000 or number >= 21000:
+        return False  # the server answered; FreeTDS' own numbers lie between
     return isinstance(error, OSError) or type(error).__name__ in ("OperationalError", "InterfaceError")
 
 

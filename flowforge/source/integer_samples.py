@@ -1,11 +1,13 @@
 """Bounds for integer cursors: a number says nothing of when its row commits, so samples remember who was still at work.
 
-A sample is MAX of the cursor and, asked after it, the ids of the transactions open then: {"max": literal or None, "open": [ids],
-"at": server time in UTC}. A row below a sample's MAX belongs to a transaction that had its number before the sample was taken, so
-once none of the sample's transactions is open, no row below `max + 1` can still appear. That needs numbers that are drawn inside the
-transaction and only grow, as IDENTITY's are; the promise says so.
+A sample is MAX of the cursor and, asked after it, the ids of the transactions open then: {"max": literal or None,
+"open": [ids], "at": server time in UTC}. A row below a sample's MAX belongs to a transaction that had its number
+before the sample was taken, so once none of the sample's transactions is open, no row below `max + 1` can still
+appear. That needs numbers that are drawn inside the transaction and only grow, as IDENTITY's are; the promise says
+so.
 
-Guarantees: pure functions on literals; arithmetic on whole numbers of any size. At most MAX_SAMPLES are kept, oldest first.
+Guarantees: pure functions on literals; arithmetic on whole numbers of any size. At most MAX_SAMPLES are kept, oldest
+first.
 """
 
 from collections.abc import Collection

@@ -1,8 +1,9 @@
 """Reads through mssql-python, whose driver builds Arrow batches itself: the fast path.
 
-Guarantees: the same schema and values as the other reader, converted batch by batch. Of mssql-python's two providers the Rust one is
-chosen where the environment names none (MSSQL_PYTHON_NATIVE_PROVIDER): the classic ODBC one needs libltdl and Kerberos libraries that
-a fresh system lacks. mssql-python keeps no pool here: a reader's connection is its own.
+Guarantees: the same schema and values as the other reader, converted batch by batch. Of mssql-python's two providers
+the Rust one is chosen where the environment names none (MSSQL_PYTHON_NATIVE_PROVIDER): the classic ODBC one needs
+libltdl and Kerberos libraries that a fresh system lacks. mssql-python keeps no pool here: a reader's connection is
+its own.
 """
 
 import os
@@ -87,7 +88,7 @@ class MssqlPythonReader:
             if "Failed to load the driver" in str(error):
                 raise DriverNotLoadable(
                     f"mssql-python cannot load its native driver {mssql_python.native_provider}",
-                    "install what it needs (libssl 3 for mssql-odbc; libltdl and Kerberos for msodbcsql18), or use driver pymssql",
+                    "install what it needs (mssql-odbc: libssl 3; msodbcsql18: libltdl, Kerberos), or use driver pymssql",
                 ) from error
             raise translate(error, self._where, self._secret) from error
 

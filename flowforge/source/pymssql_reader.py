@@ -1,7 +1,9 @@
-"""Reads through pymssql: fetchmany, turned into Arrow column by column. Slower than mssql-python, and with nothing to install beside it.
+"""Reads through pymssql: fetchmany, turned into Arrow column by column. Slower than mssql-python, and with nothing to
+install beside it.
 
-Guarantees: exact values. What pymssql would cut is converted in the SELECT already (see `sql_types.select_expression`); the rest comes
-as Decimal, datetime, UUID and bytes, never as float where the column is not one.
+Guarantees: exact values. What pymssql would cut is converted in the SELECT already (see
+`sql_types.select_expression`); the rest comes as Decimal, datetime, UUID and bytes, never as float where the column
+is not one.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,10 +1,12 @@
 """Reading a source as Arrow: one protocol, two drivers.
 
-Guarantees: the schema is known before the first row and is the canonical one; batches are bounded in rows and, by declaration, in
-bytes, so memory does not grow with the table; a read that ends early raises. The server counts the rows of the very statement that
-sent them, in the same batch of SQL, and a read is only complete when the counts agree.
+Guarantees: the schema is known before the first row and is the canonical one; batches are bounded in rows and, by
+declaration, in bytes, so memory does not grow with the table; a read that ends early raises. The server counts the
+rows of the very statement that sent them, in the same batch of SQL, and a read is only complete when the counts
+agree.
 
-Resource management: a reader holds one connection of its own; it is a context manager, and `close` may be called at any time.
+Resource management: a reader holds one connection of its own; it is a context manager, and `close` may be called at
+any time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,9 +54,10 @@ def open_reader(
 ) -> ArrowReader:
     """Runs the statement and returns its rows as Arrow, in the columns' canonical types.
 
-    `driver` is auto (mssql-python where it is installed and loads, else pymssql), mssql-python or pymssql. Raises UnsupportedSource
-    for a driver that is not there, and what connecting and running raise. While rows are read: SourceUnavailable when the connection
-    is lost or the server ends the statement, TruncatedRead when the server counted other than what arrived.
+    `driver` is auto (mssql-python where it is installed and loads, else pymssql), mssql-python or pymssql. Raises
+    UnsupportedSource for a driver that is not there, and what connecting and running raise. While rows are read:
+    SourceUnavailable when the connection is lost or the server ends the statement, TruncatedRead when the server
+    counted other than what arrived.
     """
     rows = rows_per_batch(columns, batch_rows)
     if driver not in ("auto", *_PACKAGES):

@@ -1,9 +1,11 @@
 """Query text: pure functions from a table, its columns and an interval to T-SQL.
 
-Guarantees: every identifier is quoted with ] doubled, every value is a parameter, and nothing here talks to a server. A statement
-keeps its text in parts between parameters, so that each driver can be given its own form: markers for mssql-python, quoted
-literals for pymssql, whose own substitution trips over a percent sign in a name.
+Guarantees: every identifier is quoted with ] doubled, every value is a parameter, and nothing here talks to a server.
+A statement keeps its text in parts between parameters, so that each driver can be given its own form: markers for
+mssql-python, quoted literals for pymssql, whose own substitution trips over a percent sign in a name.
 """
+
+# ruff: noqa: S608 - composing SQL safely is what this module is for
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
@@ -59,7 +61,8 @@ Source = Relation | str  # a table, or the text of a query
 
 
 def quote_identifier(name: str) -> str:
-    """`[name]` with ] doubled. Raises ValueError for what can never be an identifier: empty, a NUL, above 128 characters."""
+    """`[name]` with ] doubled. Raises ValueError for what can never be an identifier: empty, a NUL, above 128
+    characters."""
     if not name or "\x00" in name or len(name) > 128:
         raise ValueError(f"{name[:40]!r} cannot be an identifier: expected 1 to 128 characters without NUL")
     return "[" + name.replace("]", "]]") + "]"
@@ -140,7 +143,8 @@ def is_empty_statement(low: str, high: str, sql_type: str) -> Statement:
 
 
 def normalise_statement(literal: str, sql_type: str) -> Statement:
-    """Prints a literal from a person or a store as the column would, as `literal`; NULL when the server cannot convert it.
+    """Prints a literal from a person or a store as the column would, as `literal`; NULL when the server cannot
+    convert it.
 
     ISO 8601 with T is understood. A datetimeoffset is printed in UTC, so that bounds can be shifted as text.
     """
@@ -154,7 +158,8 @@ def normalise_statement(literal: str, sql_type: str) -> Statement:
 
 
 def shift_statement(server_time: str, milliseconds: int) -> Statement:
-    """Prints a server time moved by milliseconds, with seven digits, as `literal`. Seconds apart: DATEADD takes an int."""
+    """Prints a server time moved by milliseconds, with seven digits, as `literal`. Seconds apart: DATEADD takes an
+    int."""
     seconds, rest = divmod(abs(milliseconds), 1000)
     sign = "-" if milliseconds < 0 else ""
     moved = f"DATEADD(millisecond, {sign}{rest}, DATEADD(second, {sign}{seconds}, CONVERT(datetime2(7), "

@@ -1,8 +1,9 @@
 """SQL Server's types as the catalog declares them, and how a column of each is selected, printed and compared.
 
-Guarantees: a type is taken from its declaration, never from values. A cursor literal is what the server prints at the column's own
-scale, and it goes back to the server as that text, converted by the server with a fixed style: no float, no rounding by a client,
-no dependence on the session's language. Styles: CAST and CONVERT in the T-SQL reference (23, 120 and 121 for dates, 1 for binary).
+Guarantees: a type is taken from its declaration, never from values. A cursor literal is what the server prints at the
+column's own scale, and it goes back to the server as that text, converted by the server with a fixed style: no float,
+no rounding by a client, no dependence on the session's language. Styles: CAST and CONVERT in the T-SQL reference (23,
+120 and 121 for dates, 1 for binary).
 """
 
 import re
@@ -31,6 +32,16 @@ PLAIN |= {
     *INTEGERS,
 }
 SYNONYMS = {"numeric": "decimal", "dec": "decimal", "integer": "int", "timestamp": "rowversion", "sysname": "nvarchar"}
+
+# How a column is read where its own wire form would lose something or is not understood; see select_expression.
+TRANSPORT = {
+    "time": "CONVERT(varchar(16), {}, 121)",
+    "sql_variant": "CONVERT(nvarchar(4000), {})",
+    "image": "CONVERT(varbinary(max), {})",
+    "hierarchyid": "{}.ToString()",
+    "geometry": "{}.STAsBinary()",
+    "geography": "{}.STAsBinary()",
+} | dict.fromkeys(("xml", "ntext", "text"), "CONVERT(nvarchar(max), {})")
 
 CURSOR_TYPES = (
     "rowversion, date, smalldatetime, datetime, datetime2, datetimeoffset, tinyint to bigint and decimal(p,0)"
@@ -71,7 +82,8 @@ class SqlType(NamedTuple):
 
 
 def parse_sql_type(declaration: str) -> SqlType:
-    """Parses a declaration such as `decimal(15,2)`, `nvarchar(max)` or `datetime2`, with T-SQL's defaults for what is left out.
+    """Parses a declaration such as `decimal(15,2)`, `nvarchar(max)` or `datetime2`, with T-SQL's defaults for what is
+    left out.
 
     Raises UnsupportedSource for a type that FlowForge does not know.
     """
@@ -98,7 +110,8 @@ def cursor_kind(sql_type: str) -> str | None:
 
 
 def declared_bytes(sql_type: str) -> int:
-    """How many bytes a cell takes in memory at most, by its declaration; large objects are reckoned by LARGE_OBJECT_BYTES."""
+    """How many bytes a cell takes in memory at most, by its declaration; large objects are reckoned by
+    LARGE_OBJECT_BYTES."""
     kind = parse_sql_type(sql_type)
     if kind.length == MAX or kind.base in ("text", "ntext", "image", "xml", "geometry", "geography", "sql_variant"):
         return LARGE_OBJECT_BYTES
@@ -108,25 +121,16 @@ def declared_bytes(sql_type: str) -> int:
 
 
 def select_expression(column_sql: str, sql_type: str) -> str:
-    """The expression that reads a column in a form that both drivers carry without loss; `column_sql` is already quoted.
+    """The expression that reads a column in a form that both drivers carry without loss; `column_sql` is already
+    quoted.
 
-    time(7) travels as text since one driver stops at microseconds; the CLR types and sql_variant have no wire form of their own
-    that a driver understands; the old large types are read as their successors.
+    time(7) travels as text since one driver stops at microseconds; the CLR types and sql_variant have no wire form of
+    their own that a driver understands; the old large types are read as their successors.
     """
     kind = parse_sql_type(sql_type)
-    if kind.base == "time" and kind.scale == 7:
-        return f"CONVERT(varchar(16), {column_sql}, 121)"
-    if kind.base == "sql_variant":
-        return f"CONVERT(nvarchar(4000), {column_sql})"
-    if kind.base in ("xml", "ntext", "text"):
-        return f"CONVERT(nvarchar(max), {column_sql})"
-    if kind.base == "image":
-        return f"CONVERT(varbinary(max), {column_sql})"
-    if kind.base == "hierarchyid":
-        return f"{column_sql}.ToString()"
-    if kind.base in ("geometry", "geography"):
-        return f"{column_sql}.STAsBinary()"
-    return column_sql
+    if kind.base == "time" and kind.scale < 7:
+        return column_sql
+    return TRANSPORT.get(kind.base, "{}").format(column_sql)
 
 
 def print_expression(expression: str, sql_type: str) -> str:
@@ -154,7 +158,8 @@ def convert_expression(value_sql: str, sql_type: str, function: str = "CONVERT",
 
 
 def bound_type(sql_type: str, literal: str) -> str:
-    """The type in which a bound is compared: the column's own, or the next that holds it (MAX + 1 of a full integer type)."""
+    """The type in which a bound is compared: the column's own, or the next that holds it (MAX + 1 of a full integer
+    type)."""
     kind = parse_sql_type(sql_type)
     if kind.cursor_kind != "integer":
         return kind.declaration
@@ -175,10 +180,12 @@ def lowest_literal(sql_type: str) -> str:
 
 
 def floor_literal(server_time: str, sql_type: str) -> str:
-    """Floors a server's time (style 121, seven digits) to the unit of a timestamp cursor and writes it as that column prints.
+    """Floors a server's time (style 121, seven digits) to the unit of a timestamp cursor and writes it as that column
+    prints.
 
-    Text is cut, never rounded. `datetime` counts 1/300 s, which it prints as .xx0, .xx3 and .xx7: the digit is lowered to one of
-    these, since the server would round anything else up as often as down. A datetimeoffset bound must be given in UTC.
+    Text is cut, never rounded. `datetime` counts 1/300 s, which it prints as .xx0, .xx3 and .xx7: the digit is
+    lowered to one of these, since the server would round anything else up as often as down. A datetimeoffset bound
+    must be given in UTC.
     """
     kind = parse_sql_type(sql_type)
     if kind.base == "date":

@@ -1,8 +1,9 @@
 """The open transactions of a database: whose rows may still appear below a bound that is already taken.
 
-Guarantees: what is asked is asked on the server's own clock, as ages rather than begin times; a transaction is left out only when it
-cannot write a row that we would miss. Whether other sessions' transactions are visible at all is proved, not assumed: a marker
-transaction on a second connection must show up. Columns are those of sys.dm_tran_active_transactions and its sisters.
+Guarantees: what is asked is asked on the server's own clock, as ages rather than begin times; a transaction is left
+out only when it cannot write a row that we would miss. Whether other sessions' transactions are visible at all is
+proved, not assumed: a marker transaction on a second connection must show up. Columns are those of
+sys.dm_tran_active_transactions and its sisters.
 """
 
 import secrets
@@ -44,7 +45,8 @@ class OpenTransaction(NamedTuple):
 def open_transactions(connection: SourceConnection) -> list[OpenTransaction]:
     """Transactions that may still commit rows into this database, oldest first. Needs VIEW SERVER STATE.
 
-    Raises UnknownTable or QueryRefused when the login may not look. Ages grow by the query's own time, which errs on the safe side.
+    Raises UnknownTable or QueryRefused when the login may not look. Ages grow by the query's own time, which errs on
+    the safe side.
     """
     found = [
         OpenTransaction(
@@ -76,7 +78,8 @@ def sees_open_transactions(connection: SourceConnection) -> bool:
 
 
 def is_writable(connection: SourceConnection) -> bool:
-    """Whether the database takes writes here; a readable secondary does not and knows nothing of the primary's transactions."""
+    """Whether the database takes writes here; a readable secondary does not and knows nothing of the primary's
+    transactions."""
     return connection.scalar(_UPDATEABILITY) != "READ_ONLY"
 
 

@@ -1,0 +1,38 @@
+"""The questions to SQL Server's catalog views. `%s` stands for a bound value.
+
+Views and columns as documented: sys.objects, sys.columns, sys.types, sys.indexes, sys.partitions, sys.databases and
+sys.dm_exec_describe_first_result_set. They show what the login may see, nothing else.
+"""
+
+OBJECTS = """SELECT o.object_id, s.name AS schema_name, o.name AS object_name, o.type AS object_type
+FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE s.name = %s AND o.name = %s AND o.type IN ('U', 'V')"""
+
+LIST = """SELECT s.name AS schema_name, o.name AS object_name, o.type AS object_type, r.row_estimate
+FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN (SELECT p.object_id, SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.index_id IN (0, 1)
+GROUP BY p.object_id) AS r ON r.object_id = o.object_id
+WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0
+ORDER BY s.name, o.name"""
+
+COLUMNS = """SELECT c.name, c.column_id, t.name AS type_name, b.name AS base_name, c.max_length, c.precision, c.scale,
+c.is_nullable, c.is_identity, c.is_computed, c.collation_name
+FROM sys.columns AS c JOIN sys.types AS t ON t.user_type_id = c.user_type_id
+LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id
+WHERE c.object_id = %s ORDER BY c.column_id"""
+
+INDEXES = """SELECT i.index_id, i.is_primary_key, ic.key_ordinal, c.name
+FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
+JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
+WHERE i.object_id = %s AND i.is_disabled = 0 AND i.has_filter = 0 AND ic.key_ordinal > 0
+ORDER BY i.index_id, ic.key_ordinal"""
+
+ESTIMATE = "SELECT SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.object_id = %s AND p.index_id IN (0, 1)"
+
+DESCRIBE = """SELECT name, system_type_name, user_type_name, is_nullable, error_number, error_message
+FROM sys.dm_exec_describe_first_result_set(%s, NULL, 0)
+WHERE is_hidden = 0 OR is_hidden IS NULL ORDER BY column_ordinal"""
+
+IDENTITY = """SELECT CONVERT(nvarchar(256), SERVERPROPERTY('ServerName')) AS server_name, DB_NAME() AS database_name,
+CONVERT(varchar(23), d.create_date, 121) AS database_created, d.snapshot_isolation_state, d.is_read_committed_snapshot_on
+FROM sys.databases AS d WHERE d.database_id = DB_ID()"""

@@ -1,0 +1,127 @@
+"""The upper end of an interval, fixed before the first row is read.
+
+Guarantees: it comes from the server's clock, its row versions or its own MAX, never from the client, and a row that
+commits later has its cursor at or above it, as long as the promise holds that comes with it. Order: clock, then open
+transactions, and only then may reading start.
+"""
+
+from typing import NamedTuple
+
+from flowforge.errors import UnsupportedSource
+from flowforge.settings import settings
+from flowforge.source.connection import SourceConnection
+from flowforge.source.integer_samples import Sample, bound_above, newest_before, newest_settled, remember
+from flowforge.source.sql_text import Source, newest_statement, shift_statement
+from flowforge.source.sql_types import cursor_kind, floor_literal, lowest_literal, parse_sql_type
+from flowforge.source.transactions import OpenTransaction, is_writable, open_transactions, sees_open_transactions
+
+NOTABLE_AGE_MS = 60_000  # from this age on, a transaction that holds the bound back is reported
+
+_CLOCK = """SELECT CONVERT(varchar(27), SYSDATETIME(), 121) AS local_now,
+CONVERT(varchar(27), SYSUTCDATETIME(), 121) AS utc_now"""
+_ROWVERSION = "SELECT CONVERT(varchar(18), MIN_ACTIVE_ROWVERSION(), 1) AS literal"
+
+EXACT_ROWVERSION = "exact: every change committed below row version {high}; deletes are not seen"
+EXACT_TIMESTAMP = "exact for stamps set by this server's clock inside the transaction that commits them"
+EXACT_INTEGER = (
+    "exact for numbers that only grow and are drawn inside the transaction that commits them, as IDENTITY's are"
+)
+BLIND = "(this login cannot see open transactions; GRANT VIEW SERVER STATE makes it exact)"
+LAGGING = "{lag} s behind the clock, with as much overlap: may miss a transaction that stays open for longer " + BLIND
+SAMPLED = "may miss numbers drawn by a transaction open for more than {lag} s, or during the first load " + BLIND
+
+
+class Ceiling(NamedTuple):
+    """`high` None: no bound could be proved yet. `overlap_ms` is how far below the watermark reading starts again."""
+
+    high: str | None
+    promise: str
+    overlap_ms: int = 0
+    samples: tuple[Sample, ...] = ()
+    blocker: str | None = None
+
+
+class Cursor(NamedTuple):
+    """A delta column and what it belongs to: a table or a query's text, named `where` in messages."""
+
+    relation: Source
+    where: str
+    name: str
+    sql_type: str
+    nullable: bool
+    clock: str
+
+
+def take_ceiling(connection: SourceConnection, cursor: Cursor, first: bool, samples: list[Sample]) -> Ceiling:
+    """Takes the bound for a batch that starts now; `first` when nothing was loaded before.
+
+    Raises UnsupportedSource for row versions on a read-only replica.
+    """
+    kind = cursor_kind(cursor.sql_type)
+    writable = is_writable(connection)
+    if kind == "rowversion":
+        return _rowversion(connection, cursor, writable)
+    visible = writable and sees_open_transactions(connection)
+    if kind == "timestamp":
+        return _timestamp(connection, cursor, visible)
+    return _integer(connection, cursor, visible, first, samples)
+
+
+def shifted(connection: SourceConnection, server_time: str, milliseconds: int, sql_type: str) -> str:
+    """A server time (style 121) moved by the server and floored to the cursor's unit."""
+    return floor_literal(connection.scalar(shift_statement(server_time, milliseconds)), sql_type)
+
+
+def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) -> Ceiling:
+    if not writable:
+        raise UnsupportedSource(
+            f"{cursor.where} at {connection.where} is on a read-only replica, where row versions have no safe bound",
+            "read from the primary, or use a timestamp column",
+        )
+    high = connection.scalar(_ROWVERSION)
+    return Ceiling(high, EXACT_ROWVERSION.format(high=high))
+
+
+def _timestamp(connection: SourceConnection, cursor: Cursor, visible: bool) -> Ceiling:
+    clock = connection.rows(_CLOCK)[0]
+    is_offset = parse_sql_type(cursor.sql_type).base == "datetimeoffset"
+    now = _column_clock(clock, "utc" if is_offset else cursor.clock)
+    if not visible:
+        lag = settings().cursor_lag_seconds
+        high = shifted(connection, now, -lag * 1000, cursor.sql_type)
+        return Ceiling(high, LAGGING.format(lag=lag), lag * 1000)
+    others = open_transactions(connection)
+    guard = round(settings().guard_seconds * 1000)
+    oldest = others[0].age_ms if others else 0
+    high = shifted(connection, now, -(oldest + guard), cursor.sql_type)
+    return Ceiling(high, EXACT_TIMESTAMP, guard, blocker=_blocker(others, NOTABLE_AGE_MS))
+
+
+def _integer(
+    connection: SourceConnection, cursor: Cursor, visible: bool, first: bool, samples: list[Sample]
+) -> Ceiling:
+    newest = connection.scalar(newest_statement(cursor.relation, cursor.name, cursor.sql_type), about=cursor.where)
+    now = connection.rows(_CLOCK)[0]["utc_now"]
+    others = open_transactions(connection) if visible else []
+    sample = {"max": newest, "open": [t.id for t in others], "at": now}
+    kept = remember(samples, sample)
+    if visible:
+        settled, promise = newest_settled(kept, sample["open"]), EXACT_INTEGER
+        blocker = None if settled is sample else _blocker(others, 0)
+    else:
+        lag = settings().cursor_lag_seconds
+        old_enough = connection.scalar(shift_statement(now, -lag * 1000))
+        settled, promise = sample if first else newest_before(kept, old_enough), SAMPLED.format(lag=lag)
+        blocker = None if settled else f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
+    high = bound_above(settled, lowest_literal(cursor.sql_type)) if settled else None
+    return Ceiling(high, promise, samples=tuple(kept), blocker=blocker)
+
+
+def _column_clock(clock: dict[str, str], which: str) -> str:
+    if which == "unknown":
+        return min(clock["local_now"], clock["utc_now"])  # fixed width: text order is time order
+    return clock["utc_now" if which == "utc" else "local_now"]
+
+
+def _blocker(others: list[OpenTransaction], from_age_ms: int) -> str | None:
+    return f"{others[0].summary} holds the bound back" if others and others[0].age_ms >= from_age_ms else None

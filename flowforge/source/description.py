@@ -1,0 +1,67 @@
+"""What a table looks like, as the catalog describes it; values only, no questions to a server."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flowforge.errors import UnknownColumn
+from flowforge.state.batch import SourceColumn
+
+
+class TableSummary(BaseModel):
+    """One table or view of a listing; `row_estimate` is the catalog's, None for views."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_name: str
+    name: str
+    type: str
+    row_estimate: int | None = None
+
+
+class CatalogColumn(SourceColumn):
+    """A column with what the catalog knows beyond name, type and nullability."""
+
+    identity: bool = False
+    computed: bool = False
+    collation: str | None = None
+
+
+class TableDescription(BaseModel):
+    """A table or view: `primary_key` in key order, `indexed_columns` lead an index that covers the whole table."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_name: str
+    name: str
+    type: str = "table"
+    object_id: int
+    columns: list[CatalogColumn]
+    primary_key: list[str] = Field(default_factory=list)
+    indexed_columns: list[str] = Field(default_factory=list)
+    row_estimate: int | None = None
+
+    @property
+    def qualified_name(self) -> str:
+        """`schema.table`, for people."""
+        return f"{self.schema_name}.{self.name}"
+
+    @property
+    def source_columns(self) -> list[SourceColumn]:
+        """The columns as a manifest stores them."""
+        return [SourceColumn(name=c.name, sql_type=c.sql_type, nullable=c.nullable) for c in self.columns]
+
+    def column(self, name: str) -> CatalogColumn:
+        """The column of that name, exactly or else ignoring case. Raises UnknownColumn that lists what there is."""
+        return find_column(self.columns, name, self.qualified_name)
+
+
+def find_column(columns: list[Any], name: str, where: str) -> Any:
+    """The column called `name` among `columns`, exactly or else ignoring case; `where` names the table for
+    UnknownColumn."""
+    matching = [c for c in columns if c.name == name] or [c for c in columns if c.name.lower() == name.lower()]
+    if matching:
+        return matching[0]
+    known = [c.name for c in columns]
+    shown = ", ".join(known[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
+    raise UnknownColumn(f"{where} has no column {name!r}", f"use one of its columns: {shown}")

@@ -1,0 +1,104 @@
+"""Drivers' errors become ours: the class tells what to do, the server's words stay, the password does not."""
+
+import mssql_python
+import pymssql
+import pytest
+
+from flowforge.errors import LoginRefused, QueryRefused, SourceUnavailable, UnknownColumn, UnknownTable
+from flowforge.source.failures import translate, translate_login
+
+REMARK = "DB-Lib error message 20018, severity 14:\nGeneral SQL Server error: Check messages from the SQL Server\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "expected"),
+    [
+        (208, "Invalid object name 'dbo.nope'.", UnknownTable),
+        (207, "Invalid column name 'nope'.", UnknownColumn),
+        (102, "Incorrect syntax near 'x'.", QueryRefused),
+        (156, "Incorrect syntax near the keyword 'WITH'.", QueryRefused),
+        (8134, "Divide by zero error encountered.", QueryRefused),
+        (50000, "a message of the user's own", QueryRefused),
+        (229, "The SELECT permission was denied on the object 'x', database 'b', schema 'dbo'.", UnknownTable),
+        (300, "VIEW SERVER STATE permission was denied on object 'server', database 'master'.", UnknownTable),
+        (1205, "Transaction (Process ID 51) was deadlocked on lock resources.", SourceUnavailable),
+        (1222, "Lock request time out period exceeded.", SourceUnavailable),
+        (20004, "Read from the server failed", SourceUnavailable),
+        (40613, "Database is not currently available.", SourceUnavailable),
+        (911, "Database 'nope' does not exist.", LoginRefused),
+    ],
+)
+def test_should_class_a_servers_error_by_its_number_and_keep_its_words(number, text, expected):
+    error = pymssql.OperationalError(number, (text + REMARK).encode())
+    ours = translate(error, "bank on db:1433")
+    assert type(ours) is expected
+    assert str(ours) == f"bank on db:1433: {text}"
+    assert ours.remedy
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "remedy"),
+    [
+        (
+            229,
+            "The SELECT permission was denied on the object 'x', database 'b', schema 'dbo'.",
+            "GRANT SELECT ON [dbo].[x]",
+        ),
+        (300, "VIEW SERVER STATE permission was denied on object 'server'.", "GRANT VIEW SERVER STATE"),
+        (300, "VIEW SERVER PERFORMANCE STATE permission was denied.", "GRANT VIEW SERVER PERFORMANCE STATE"),
+    ],
+)
+def test_should_name_the_grant_that_is_missing(number, text, remedy):
+    assert remedy in translate(pymssql.OperationalError(number, text.encode()), "b").remedy
+
+
+def test_should_never_repeat_the_password_even_when_the_driver_does():
+    error = pymssql.OperationalError(20002, b"login with hunter2 failed")
+    assert "hunter2" not in str(translate(error, "b", secret="hunter2"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "detail", "expected"),
+    [
+        (mssql_python.ProgrammingError, "Base table or view not found", "Invalid object name 'x'.", UnknownTable),
+        (mssql_python.ProgrammingError, "Column not found", "Invalid column name 'x'.", UnknownColumn),
+        (mssql_python.ProgrammingError, "Syntax error or access violation", "Incorrect syntax near 'x'.", QueryRefused),
+        (
+            mssql_python.ProgrammingError,
+            "Syntax error or access violation",
+            "The SELECT permission was denied on the object 'x', database 'b', schema 'dbo'.",
+            UnknownTable,
+        ),
+        (mssql_python.OperationalError, "Serialization failure", "deadlock victim", SourceUnavailable),
+        (mssql_python.OperationalError, "Communication link failure", "connection reset", SourceUnavailable),
+        (
+            mssql_python.OperationalError,
+            "Client unable to establish connection",
+            "Login failed for user 'sa'.",
+            LoginRefused,
+        ),
+        (mssql_python.OperationalError, "Client unable to establish connection", "refused", SourceUnavailable),
+        (mssql_python.DataError, "Division by zero", "Divide by zero error encountered.", QueryRefused),
+    ],
+)
+def test_should_class_the_other_drivers_errors_alike(kind, state, detail, expected):
+    ours = translate(kind(state, f"[Microsoft][SQL Server]{detail}"), "bank on db:1433")
+    assert type(ours) is expected
+    assert str(ours) == f"bank on db:1433: {detail}"
+
+
+def test_should_not_believe_the_stale_number_of_an_earlier_failed_login():
+    """pymssql 2.4.6 reports a refused connection with the number of the process' first failed login."""
+    unreachable = (
+        b"DB-Lib error message 20009, severity 9:\nUnable to connect\nNet-Lib error during Connection refused (111)\n"
+    )
+    ours = translate_login(pymssql.OperationalError((18456, unreachable)), "bank on db:1", "sa", "x")
+    assert type(ours) is SourceUnavailable
+    assert "Connection refused (111)" in str(ours)
+
+
+def test_should_call_a_login_refused_when_the_driver_has_dropped_the_servers_words():
+    lost = (REMARK + "DB-Lib error message 20002, severity 9:\nTDS server connection failed\n").encode()
+    ours = translate_login(pymssql.OperationalError((18456, lost)), "bank on db:1433", "sa", "")
+    assert type(ours) is LoginRefused
+    assert "'sa'" in str(ours)
