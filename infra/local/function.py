@@ -80,7 +80,7 @@ class Function:
 
     def state(self) -> dict[str, Any]:
         """Return the live workers' process ids and the counts of invocations since the start."""
-        pids = sorted(worker.process.pid for worker in self._workers if worker.alive and worker.process)
+        pids = sorted(worker.child.pid for worker in self._workers if worker.alive and worker.child)
         return {"workers": pids, "idle": len(self._idle), "limit": self.settings.concurrency, **self.counts}
 
     async def _take_worker(self) -> Worker:

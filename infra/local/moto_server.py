@@ -12,6 +12,7 @@ EventBridge: delivery through text templates changes values, drops `account`, ig
 disabled rules; S3 events all carry one id, are named `eTag`, and reach the rules of every bus.
 """
 
+import functools
 import json
 import logging
 import socket
@@ -25,6 +26,7 @@ from typing import Any
 import moto.events.models as events
 import moto.s3.notifications as s3_notifications
 import moto.sqs.models as sqs
+from moto.core import responses
 from moto.dynamodb.responses import DynamoHandler
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import S3Backend
@@ -119,6 +121,9 @@ def send_s3_event(account_id: str, bucket: Any, event_name: str, key: Any) -> No
 
 def correct_moto() -> None:
     """Put the replacements of this module in place, in this process."""
+    # What a request's host and class say never changes, but for each request moto walks through its own source tree.
+    DomainDispatcherApplication.get_backend_for_host = functools.cache(DomainDispatcherApplication.get_backend_for_host)
+    responses.method_names_from_class = functools.cache(responses.method_names_from_class)
     sqs.unix_time_millis = milliseconds
     sqs.Queue.delete_message = delete_message_locked
     sqs.SQSBackend.receive_message = receive_message_locked

@@ -28,13 +28,35 @@ def _die_with_parent() -> None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+class Child:
+    """A running process and what it prints. `wait` ends with the process, whoever else still holds its output open.
+
+    The output is a pipe of our own: asyncio's `wait` only returns once its pipes are closed, and a grandchild may keep
+    them open for ever.
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, output: asyncio.StreamReader, transport: asyncio.ReadTransport
+    ) -> None:
+        self.process, self.output, self._transport = process, output, transport
+        self.pid = process.pid
+
+    async def wait(self) -> int:
+        """Return the exit status, negative for a signal, once the process has ended."""
+        return await self.process.wait()
+
+    def close_output(self) -> None:
+        """Read no more; who still writes gets a broken pipe."""
+        self._transport.close()
+
+
 class Children:
     """Starts and kills the stack's processes; `close` leaves none of them."""
 
     def __init__(self) -> None:
         self.mark = uuid.uuid4().hex
         self._warden: asyncio.subprocess.Process | None = None
-        self._running: set[asyncio.subprocess.Process] = set()
+        self._running: set[Child] = set()
 
     async def open(self) -> None:
         """Start the warden; to be called before any child is started."""
@@ -49,44 +71,56 @@ class Children:
 
     async def start(
         self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()
-    ) -> asyncio.subprocess.Process:
-        """Start a process in its own session, its output on one pipe (`stdout`), with the stack's mark in its environment."""
-        process = await asyncio.create_subprocess_exec(
-            *command, cwd=cwd, env={**env, MARK_VARIABLE: self.mark}, pass_fds=tuple(pass_fds),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True, preexec_fn=_die_with_parent,
-        )  # fmt: skip
-        self._tell_warden(f"+{process.pid}")
-        self._running.add(process)
-        return process
+    ) -> Child:
+        """Start a process in its own session, its output on a pipe, with the stack's mark in its environment."""
+        reading, writing = os.pipe()
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", buffering=0)
+        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=cwd, env={**env, MARK_VARIABLE: self.mark}, pass_fds=tuple(pass_fds),
+                stdin=asyncio.subprocess.DEVNULL, stdout=writing, stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+        except BaseException:
+            transport.close()
+            raise
+        finally:
+            os.close(writing)
+        child = Child(process, reader, transport)
+        self._tell_warden(f"+{child.pid}")
+        self._running.add(child)
+        return child
 
-    def kill(self, process: asyncio.subprocess.Process) -> None:
+    def kill(self, child: Child) -> None:
         """Kill a child's whole group at once, also when the child itself has ended already."""
-        warden.kill_group(process.pid)
+        warden.kill_group(child.pid)
 
-    def forget(self, process: asyncio.subprocess.Process) -> None:
+    def forget(self, child: Child) -> None:
         """Note that a child has ended and been waited for."""
-        if process in self._running:
-            self._running.discard(process)
-            self._tell_warden(f"-{process.pid}")
+        if child in self._running:
+            self._running.discard(child)
+            self._tell_warden(f"-{child.pid}")
 
-    async def terminate(self, process: asyncio.subprocess.Process, *, grace_seconds: float) -> None:
+    async def terminate(self, child: Child, *, grace_seconds: float) -> None:
         """Ask a child to stop, and kill its group when it has not after the grace period."""
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+            child.process.terminate()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), grace_seconds)
-        self.kill(process)
-        await process.wait()
-        self.forget(process)
+            await asyncio.wait_for(child.wait(), grace_seconds)
+        self.kill(child)
+        await child.wait()
+        self.forget(child)
 
     async def close(self) -> None:
         """Kill every child that still runs and wait for it, then let the warden look for strays."""
-        for process in list(self._running):
-            self.kill(process)
-        for process in list(self._running):
-            await process.wait()
-            self.forget(process)
+        for child in list(self._running):
+            self.kill(child)
+        for child in list(self._running):
+            await child.wait()
+            self.forget(child)
         if self._warden is not None and self._warden.stdin is not None:
             self._warden.stdin.close()
             await self._warden.wait()

@@ -52,6 +52,7 @@ class Resources:
         self.async_queues: dict[str, str] = {}  # function ARN -> queue URL
         self.schedules: dict[str, dict[str, Any]] = {}
         self.ignored: list[str] = []
+        self.warnings: list[str] = []
         self._made: dict[str, Made] = {}
         self._session = boto3.Session(*credentials, region_name=REGION)
         self._endpoints = defaultdict(lambda: endpoint, {"s3": s3_endpoint or endpoint})
@@ -141,9 +142,12 @@ class Resources:
         try:
             s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
         except ClientError as error:
-            raise TemplateError(
-                f"{self._s3_endpoint} does not notify {MINIO_WEBHOOK_ARN}: {error}; infra/compose.yaml shows how"
-            ) from error
+            if self._s3_endpoint is None:
+                raise
+            self.warnings.append(
+                f"{self._s3_endpoint} does not notify {MINIO_WEBHOOK_ARN}, so that files dropped there start nothing: "
+                f"{error}; infra/compose.yaml shows how"
+            )
 
     def _queue(self, logical: str, properties: dict[str, Any]) -> Made:
         is_fifo = str(properties.get("FifoQueue", False)).lower() == "true"

@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.local import ports
 from infra.local.logs import Log
-from infra.local.processes import Children, clean_environment
+from infra.local.processes import Child, Children, clean_environment
 from infra.local.template import REGION
 
 STANDIN_START_SECONDS = 60  # a large sample bank is generated before the first connection
@@ -33,24 +33,21 @@ def aws_environment(access_key_id: str, secret_access_key: str) -> dict[str, str
     }
 
 
-async def start_embedded_aws(
-    children: Children, log: Log, preferred_port: int, environment: dict[str, str]
-) -> tuple[str, asyncio.subprocess.Process]:
-    """Start moto's server and return its URL and process.
+async def start_embedded_aws(children: Children, preferred_port: int, environment: dict[str, str]) -> tuple[str, Child]:
+    """Start moto's server and return its URL and its process, whose output the caller follows.
 
     The URL can be used at once: the socket listens already, and the first requests wait until the server is up.
     """
     with ports.listen(preferred_port) as listener:
         url = f"http://{ports.HOST}:{listener.getsockname()[1]}"
         listener.set_inheritable(True)
-        process = await children.start(
+        child = await children.start(
             [sys.executable, "-m", "infra.local.moto_server", str(listener.fileno())],
             env={**clean_environment(), **environment},
             cwd=_project_root(),
             pass_fds=[listener.fileno()],
         )
-    _follow(process, log)
-    return url, process
+    return url, child
 
 
 @dataclass(frozen=True)
@@ -59,13 +56,16 @@ class SqlServer:
 
     connection: dict[str, Any]
     ca_file: str
-    process: asyncio.subprocess.Process
+    child: Child
 
 
 async def start_sqlserver(
     children: Children, log: Log, preferred_port: int, bank_scale: float, folder: Path
 ) -> SqlServer:
-    """Start the SQL Server stand-in with the sample bank and wait until it takes connections; raises StartError."""
+    """Start the SQL Server stand-in with the sample bank and wait until it takes connections.
+
+    Raises StartError. What it prints after it is ready is for the caller to follow.
+    """
     command = [
         sys.executable,
         "-m",
@@ -76,21 +76,19 @@ async def start_sqlserver(
     ]
     if bank_scale != 1:
         command += ["--scale", f"{bank_scale:g}"]
-    process = await children.start(command, env=clean_environment(), cwd=_project_root())
-    assert process.stdout is not None  # noqa: S101 (Children.start always pipes it)
+    child = await children.start(command, env=clean_environment(), cwd=_project_root())
     try:
-        ready = await asyncio.wait_for(_first_json(process.stdout, log), STANDIN_START_SECONDS)
+        ready = await asyncio.wait_for(_first_json(child.output, log), STANDIN_START_SECONDS)
     except TimeoutError:
         raise StartError(
             f"the SQL Server stand-in was not ready after {STANDIN_START_SECONDS} s; see {log.path}"
         ) from None
     if ready is None:
         raise StartError(f"the SQL Server stand-in did not start; see {log.path}")
-    _follow(process, log)
     connection = {"host": "localhost", "port": ready["port"], "database": ready["database"]}
     # The documented login of the sample bank; the stand-in serves nothing else, and on the loopback interface only.
     login = {"username": "sa", "password": "FlowForge2024!"}
-    return SqlServer(connection | login, ready["ca_file"], process)
+    return SqlServer(connection | login, ready["ca_file"], child)
 
 
 async def _first_json(stream: asyncio.StreamReader, log: Log) -> dict[str, Any] | None:
@@ -99,12 +97,6 @@ async def _first_json(stream: asyncio.StreamReader, log: Log) -> dict[str, Any] 
             return json.loads(line)
         log.write(line.decode(errors="replace"))
     return None
-
-
-def _follow(process: asyncio.subprocess.Process, log: Log) -> None:
-    assert process.stdout is not None  # noqa: S101 (Children.start always pipes it)
-    # The task ends with the process's output; the process holds the only other reference to it.
-    process.follower = asyncio.create_task(log.follow(process.stdout))  # type: ignore[attr-defined]
 
 
 def _project_root() -> Path:

@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError
 from infra.local import event_sources, http_api, local_api, ports, servers
 from infra.local.function import Function, read_functions
 from infra.local.logs import Log
-from infra.local.processes import Children, clean_environment
+from infra.local.processes import Child, Children, clean_environment
 from infra.local.resources import Resources
 from infra.local.schedules import Schedules
 from infra.local.template import REGION, expand
@@ -53,6 +53,17 @@ class Settings:
     s3_endpoint: str | None = None
 
 
+def s3_credentials() -> tuple[str, str]:
+    """Return the key id and secret of another S3; infra/compose.yaml reads the same variables and has the same defaults.
+
+    The embedded AWS takes any credentials, so one pair serves both.
+    """
+    return (
+        os.environ.get("FLOWFORGE_S3_ACCESS_KEY_ID", "flowforge"),
+        os.environ.get("FLOWFORGE_S3_SECRET_ACCESS_KEY", "FlowForge2024!"),
+    )
+
+
 class LocalStack:
     """A running stack. `facts` is what stack.json tells; `ended` is set when a server of the stack has died."""
 
@@ -66,11 +77,7 @@ class LocalStack:
         self._tasks: list[asyncio.Task] = []
         self._exits = contextlib.AsyncExitStack()
         self._sqlserver: servers.SqlServer | None = None
-        # A MinIO wants its own credentials; the embedded AWS takes any, so one pair serves both.
-        self._credentials = (
-            os.environ.get("FLOWFORGE_S3_ACCESS_KEY_ID", "local"),
-            os.environ.get("FLOWFORGE_S3_SECRET_ACCESS_KEY", "local"),
-        )
+        self._credentials = s3_credentials() if settings.s3_endpoint else ("local", "local")
 
     async def __aenter__(self) -> "LocalStack":
         try:
@@ -96,7 +103,7 @@ class LocalStack:
         await self._children.open()
         aws_env = servers.aws_environment(*self._credentials)
         aws_log = self._new_log("aws")
-        url, aws = await servers.start_embedded_aws(self._children, aws_log, settings.aws_port, aws_env)
+        url, aws = await servers.start_embedded_aws(self._children, settings.aws_port, aws_env)
         self._spawn(self._watch(aws, "the embedded AWS", aws_log))
         standin = asyncio.create_task(self._start_sqlserver()) if settings.with_sqlserver else None
         try:
@@ -131,6 +138,8 @@ class LocalStack:
         for schedule in resources.schedules.values():
             for target in schedule["Targets"]:
                 self._report(f"schedule {schedule['ScheduleExpression']} for {target['Arn'].rsplit(':', 1)[1]}")
+        for warning in resources.warnings:
+            self._report(warning)
         self._report(f"without meaning here, so not created: {', '.join(resources.ignored) or 'nothing'}")
         return resources
 
@@ -139,7 +148,7 @@ class LocalStack:
         server = await servers.start_sqlserver(
             self._children, log, self.settings.sqlserver_port, self.settings.bank_scale
         )
-        self._spawn(self._watch(server.process, "the SQL Server stand-in", log))
+        self._spawn(self._watch(server.child, "the SQL Server stand-in", log))
         return server
 
     def _worker_environment(self, url: str, aws_env: Mapping[str, str]) -> dict[str, str]:
@@ -209,17 +218,23 @@ class LocalStack:
         await asyncio.gather(*(warm(function) for function in functions))
         self._report(f"{len(functions)} functions are warm after {time.monotonic() - started:.1f} s")
 
-    async def _watch(self, process: asyncio.subprocess.Process, what: str, log: Log) -> None:
-        code = await process.wait()
-        self._report(f"{what} exited with {code}: stopping; see {log.path}")
-        self.ended.set()
+    async def _watch(self, child: Child, what: str, log: Log) -> None:
+        """Follow a server's output, and end the stack when the server ends."""
+        follower = asyncio.create_task(log.follow(child.output))
+        try:
+            code = await child.wait()
+            await asyncio.wait([follower], timeout=1)
+            self._report(f"{what} exited with {code}: stopping; see {log.path}")
+            self.ended.set()
+        finally:
+            follower.cancel()
 
     async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._sqlserver:
-            await self._children.terminate(self._sqlserver.process, grace_seconds=servers.STANDIN_STOP_SECONDS)
+            await self._children.terminate(self._sqlserver.child, grace_seconds=servers.STANDIN_STOP_SECONDS)
         await self._children.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._exits.aclose(), STOP_SECONDS)

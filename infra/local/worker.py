@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from infra.local.logs import Log
-from infra.local.processes import Children
+from infra.local.processes import Child, Children
 from infra.local.runtime_api import InvocationFailed, RuntimeApi
 
 # Imports and clients of a handler's module are not part of its timeout; on a busy machine they can take seconds.
 INIT_LIMIT_SECONDS = 30
+# How long the output of a worker that ended is still read, when a process that it started holds it open.
+LAST_WORDS_SECONDS = 2
 
 
 class Worker:
@@ -26,7 +28,7 @@ class Worker:
     ) -> None:
         self.name, self._log, self._children, self._on_end = name, log, children, on_end
         self.api = RuntimeApi(function_arn, lambda text: log.write(text, source=name))
-        self.process: asyncio.subprocess.Process | None = None
+        self.child: Child | None = None
         self.alive = False
         self._watcher: asyncio.Task | None = None
 
@@ -34,9 +36,9 @@ class Worker:
         """Start the process and wait until it asks for its first event; raises InvocationFailed when it does not."""
         address = await self.api.open()
         env = {**env, "AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_LOG_STREAM_NAME": self.name}
-        self.process = await self._children.start([sys.executable, "-m", "awslambdaric", handler], env=env, cwd=cwd)
+        self.child = await self._children.start([sys.executable, "-m", "awslambdaric", handler], env=env, cwd=cwd)
         self.alive = True
-        self._watcher = asyncio.create_task(self._watch(self.process))
+        self._watcher = asyncio.create_task(self._watch(self.child))
         try:
             await asyncio.wait_for(self.api.ready.wait(), INIT_LIMIT_SECONDS)
         except TimeoutError:
@@ -58,21 +60,21 @@ class Worker:
 
     def stop(self) -> None:
         """Kill the process with all it has started."""
-        if self.process is not None:
-            self._children.kill(self.process)
+        if self.child is not None:
+            self._children.kill(self.child)
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, child: Child) -> None:
         """Follow the process's output; when the process ends, end what waits for it."""
-        assert process.stdout is not None  # noqa: S101 (Children.start always pipes it)
-        follower = asyncio.create_task(self._log.follow(process.stdout, source=self.name))
-        code = await process.wait()
+        follower = asyncio.create_task(self._log.follow(child.output, source=self.name))
+        code = await child.wait()
         self.alive = False
-        # What the handler has started must not outlive it, nor hold its output open.
-        self._children.kill(process)
-        self._children.forget(process)
+        # What the handler has started must not outlive it.
+        self._children.kill(child)
+        self._children.forget(child)
         self.api.fail(InvocationFailed("Runtime.ExitError", f"the worker exited with {code}", died=True))
         self.api.close()
         self._on_end(self)
         self.api.ready.set()
-        await asyncio.wait([follower], timeout=2)
+        await asyncio.wait([follower], timeout=LAST_WORDS_SECONDS)
         follower.cancel()
+        child.close_output()

@@ -129,3 +129,21 @@ def test_should_say_what_is_wrong_with_the_command_line(start_stack):
         stack = start_stack(*options)
         assert stack.process.wait(timeout=20) == 2
         assert message in stack.process.stdout.read()
+
+
+def test_should_keep_objects_on_another_s3_that_notifies_the_webhook(start_stack, tmp_path):
+    other = start_stack("--no-warm", state=tmp_path / "other").wait_until_ready()
+
+    stack = start_stack("--no-warm", "--s3-endpoint", other.facts["s3"]).wait_until_ready()
+
+    assert stack.facts["s3"] == other.facts["s3"]
+    record = {
+        "eventName": "s3:ObjectCreated:Put",
+        "s3": {"bucket": {"name": stack.facts["bucket"]}, "object": {"key": "requests%2Fa"}},
+    }
+    assert stack.http.post("/_local/minio", json={"Records": [record]}).json() == {"events": 1}
+    assert other.object("seen/requests/a")["detail"]["object"]["key"] == "requests/a"
+    assert stack.functions()["Dropped"]["ok"] == 1
+    assert other.functions()["Dropped"]["ok"] == 0
+    # This S3 is no MinIO and knows no webhook: the stack runs all the same, and says so.
+    assert "does not notify arn:minio:sqs::FLOWFORGE:webhook" in (stack.state / "logs" / "dispatcher.log").read_text()

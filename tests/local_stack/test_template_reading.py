@@ -1,0 +1,100 @@
+"""The template is the only list of functions, routes and queues; what it says is understood or refused, never guessed."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.local.intrinsics import Intrinsics
+from infra.local.template import Template, TemplateError, expand, parameter_values
+from tests.local_stack.conftest import ROOT, TEMPLATE
+
+
+def intrinsics(parameters=None, conditions=None, mappings=None):
+    template = Template(Path(), {}, parameters or {}, conditions or {}, mappings or {}, {})
+    made = {"Queue": ("http://queue", {"Arn": "arn:queue"})}
+    return Intrinsics(template, "stack", made.__getitem__)
+
+
+def test_should_expand_events_of_functions_into_resources_of_their_own():
+    template = expand(TEMPLATE, {})
+
+    kinds = {logical: resource["Type"] for logical, resource in template.resources.items()}
+    assert kinds["Work"] == "AWS::Lambda::Function"
+    assert kinds["WorkMessages"] == "AWS::Lambda::EventSourceMapping"
+    assert kinds["DroppedRequest"] == "AWS::Events::Rule"
+    assert kinds["ApiNightly"] == "AWS::Events::Rule"
+    assert kinds["ServerlessHttpApi"] == "AWS::ApiGatewayV2::Api"
+    assert set(template.code.values()) == {TEMPLATE.parent}
+
+
+def test_should_run_from_the_template_that_is_deployed():
+    template = expand(ROOT / "template.yaml", {})
+
+    handlers = {
+        resource["Properties"]["Handler"]
+        for resource in template.resources.values()
+        if resource["Type"] == "AWS::Lambda::Function"
+    }
+    assert "functions.ingest_table.handler.handler" in handlers
+
+
+def test_should_say_what_sam_refuses(tmp_path):
+    path = tmp_path / "template.yaml"
+    path.write_text("Transform: AWS::Serverless-2016-10-31\nResources:\n  F:\n    Type: AWS::Serverless::Function\n")
+
+    with pytest.raises(TemplateError, match=r"\[F\] is invalid"):
+        expand(path, {})
+
+
+@pytest.mark.parametrize(
+    ("node", "value"),
+    [
+        ({"Ref": "Queue"}, "http://queue"),
+        ({"Ref": "Name"}, "x"),
+        ({"Ref": "AWS::StackName"}, "stack"),
+        ({"Fn::GetAtt": ["Queue", "Arn"]}, "arn:queue"),
+        ({"Fn::GetAtt": "Queue.Arn"}, "arn:queue"),
+        ({"Fn::Sub": "${Name}/${Queue.Arn}/${!Name}/${AWS::AccountId}"}, "x/arn:queue/${Name}/123456789012"),
+        ({"Fn::Sub": ["${A}-${Name}", {"A": {"Ref": "Queue"}}]}, "http://queue-x"),
+        ({"Fn::Join": [":", ["a", {"Ref": "Name"}, 1]]}, "a:x:1"),
+        ({"Fn::Select": ["1", {"Fn::Split": [",", "a,b"]}]}, "b"),
+        ({"Fn::If": ["Yes", "then", "else"]}, "then"),
+        ({"Fn::If": ["No", "then", {"Ref": "AWS::NoValue"}]}, None),
+        ({"Fn::FindInMap": ["Sizes", {"Ref": "Name"}, "Memory"]}, 512),
+        ([{"Ref": "AWS::NoValue"}, {"a": {"Ref": "AWS::NoValue"}, "b": 1}], [{"b": 1}]),
+        ({"Condition": {"StringLike": {"s3:prefix": "a/*"}}}, {"Condition": {"StringLike": {"s3:prefix": "a/*"}}}),
+    ],
+)
+def test_should_resolve_intrinsics(node, value):
+    conditions = {
+        "Yes": {"Fn::Equals": [{"Ref": "Name"}, "x"]},
+        "No": {"Fn::And": [{"Condition": "Yes"}, {"Fn::Not": [{"Condition": "Yes"}]}]},
+    }
+    resolver = intrinsics({"Name": "x"}, conditions, {"Sizes": {"x": {"Memory": 512}}})
+
+    assert resolver.resolve(node) == value
+
+
+@pytest.mark.parametrize(
+    "node", [{"Fn::ImportValue": "x"}, {"Fn::GetAtt": "Queue.Colour"}, {"Fn::If": ["Unknown", 1, 2]}]
+)
+def test_should_refuse_what_it_cannot_resolve(node):
+    with pytest.raises(TemplateError):
+        intrinsics().resolve(node)
+
+
+def test_should_take_parameters_that_are_declared_and_allowed():
+    declared = {
+        "Stage": {"Type": "String", "AllowedValues": ["dev", "prod"], "Default": "dev"},
+        "Subnets": {"Type": "CommaDelimitedList", "Default": "a, b"},
+        "Secret": {"Type": "String"},
+    }
+
+    assert parameter_values(declared, {"Secret": "s"}) == {"Stage": "dev", "Subnets": ["a", "b"], "Secret": "s"}
+    for given, message in (
+        ({}, "Secret has no default"),
+        ({"Secret": "", "Stage": "x"}, "allowed are"),
+        ({"X": "1"}, "no such"),
+    ):
+        with pytest.raises(TemplateError, match=message):
+            parameter_values(declared, given)
