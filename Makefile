@@ -3,6 +3,7 @@
 PYTHON ?= python3
 SAM_VERSION := 1.170.0
 REGION ?= us-east-1
+ARCH ?= x86_64
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
@@ -44,3 +45,7 @@ clean: ## remove environments, caches and the local stack's data
 	$(PYTHON) -m venv .venv-sam
 	.venv-sam/bin/pip install --quiet aws-sam-cli==$(SAM_VERSION)
 	@touch $@
+
+# Called by `sam build` for each function, with ARTIFACTS_DIR; the template says what belongs in it.
+build-%: .venv/stamp
+	.venv/bin/python -m infra.aws.package $* "$(ARTIFACTS_DIR)" --arch $(ARCH)
