@@ -1,0 +1,291 @@
+"""One client's connection: TDS requests in, a session's results out as tokens.
+
+Requests are SQL batches, remote procedure calls (sp_executesql and the prepared statements), transaction manager
+requests and attentions, [MS-TDS] 2.2.6. A failure here ends this connection only.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import time
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from . import login, procedures, tokens
+from .encode import encode_batches
+from .errors import SqlError, not_supported, translate_error
+from .packets import ATTENTION, RESET_CONNECTION, Channel, Disconnected
+from .parameters import Parameter, Reader
+from .scopes import Output
+from .session import Session, declared_parameters
+from .types import SqlType
+
+if TYPE_CHECKING:
+    from .server import Server
+
+_log = logging.getLogger(__name__)
+_SQL_BATCH, _RPC, _TRANSACTION = 0x01, 0x03, 0x0E
+_COMMANDS = {"SELECT": 0xC1, "INSERT": 0xC3, "DELETE": 0xC4, "UPDATE": 0xC5, "CREATE": 0xC6, "DROP": 0xC7, "BEGIN": 0xD4,
+             "COMMIT": 0xD5, "ROLLBACK": 0xD2}  # fmt: skip
+_PROCEDURE_IDS = {10: "sp_executesql", 11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}
+_TM_BEGIN, _TM_COMMIT, _TM_ROLLBACK = 5, 7, 8
+_ISOLATIONS = {1: "READ UNCOMMITTED", 2: "READ COMMITTED", 3: "REPEATABLE READ", 4: "SERIALIZABLE", 5: "SNAPSHOT"}
+
+
+class Cancelled(Exception):
+    """The client sent an attention while its request ran."""
+
+
+class Reply:
+    """The sink of a session: writes tokens; holds each DONE back until it knows whether more follows."""
+
+    def __init__(self, channel: Channel, session: Session, in_procedure: bool):
+        self._channel, self._session = channel, session
+        self._token = tokens.DONE_IN_PROC if in_procedure else tokens.DONE
+        self._held: tuple[int, int, int] | None = None
+
+    def _flush(self, more: bool) -> None:
+        if self._held is not None:
+            status, command, count = self._held
+            self._channel.put(tokens.done(self._token, status | (tokens.MORE if more else 0), command, count))
+            self._held = None
+
+    def columns(self, outputs: tuple[Output, ...]) -> None:
+        self._flush(True)
+        columns = [(output.name, output.type, output.nullable) for output in outputs]
+        self._channel.put(tokens.column_metadata(columns, self._session.server.database))
+
+    def rows(self, batch: pa.RecordBatch, types: list[SqlType]) -> None:
+        for data in encode_batches(batch, types):
+            self._channel.put(data)
+            if self._channel.attention_pending():
+                raise Cancelled
+
+    def done(self, verb: str, count: int | None) -> None:
+        self._flush(True)
+        shown = count is not None and (not self._session.no_count or verb == "SELECT")
+        self._held = (tokens.COUNT if shown else 0, _COMMANDS.get(verb, 0), count if shown else 0)
+
+    def message(self, number: int, text: str, severity: int, state: int) -> None:
+        self._flush(True)
+        self._channel.put(tokens.message(number, text, state, severity))
+
+    def failed(self, error: SqlError) -> None:
+        self._flush(True)
+        _log.debug("error %s: %s", error.number, error.text)
+        self._channel.put(tokens.message(error.number, error.text, error.state, max(11, error.severity)))
+        self._held = (tokens.ERROR, 0, 0)
+
+    def transaction_changed(self, kind: str, number: int) -> None:
+        self._flush(True)
+        descriptor = struct.pack("<Q", number)
+        change = {
+            "begin": (tokens.ENV_BEGIN, descriptor, b""),
+            "commit": (tokens.ENV_COMMIT, b"", descriptor),
+            "rollback": (tokens.ENV_ROLLBACK, b"", descriptor),
+        }[kind]
+        self._channel.put(tokens.environment_change(*change))
+
+    def wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self._channel.attention_pending():
+                raise Cancelled
+            time.sleep(min(0.02, left))
+
+    def finish(self) -> None:
+        """The last DONE of a batch."""
+        if self._held is None:
+            self._held = (0, 0, 0)
+        self._flush(False)
+
+    def finish_procedure(self, extra: bytes = b"", status: int = 0) -> None:
+        """The end of a procedure call: return status, output values, DONEPROC."""
+        failed = self._held is not None and bool(self._held[0] & tokens.ERROR)
+        self._flush(True)
+        self._channel.put(tokens.return_status(status) + extra)
+        self._channel.put(tokens.done(tokens.DONE_PROC, tokens.ERROR if failed else 0, 0xE0))
+
+
+class Connection:
+    """Serves one socket until the client leaves."""
+
+    def __init__(self, server: Server, channel: Channel):
+        self._server, self.channel = server, channel
+        self.session: Session | None = None
+        self._prepared: dict[int, tuple[str, str]] = {}
+
+    def serve(self) -> None:
+        """Login, then one request after another. Raises Disconnected or OSError when the client has gone."""
+        asked = login.receive_login(self.channel, self._server.tls_context)
+        if not self._server.is_password(asked.user, asked.password):
+            login.refuse(self.channel, asked.user, None)
+            return
+        known = (self._server.database.lower(), "master", "")
+        if asked.database.lower() not in known:
+            login.refuse(self.channel, asked.user, asked.database)
+            return
+        database = asked.database if asked.database.lower() == "master" else self._server.database
+        self.session = self._server.open_session(asked, self)
+        login.accept(self.channel, asked, database)
+        while True:
+            kind, status, data = self.channel.read_message()
+            if status & RESET_CONNECTION:
+                self.session.reset()
+                self.channel.put(tokens.environment_change(tokens.ENV_RESET, b"", b""))
+            self._answer(kind, data)
+
+    def _answer(self, kind: int, data: bytes) -> None:
+        self.session.is_running = True
+        try:
+            if kind == ATTENTION:
+                self.channel.put(tokens.done(tokens.DONE, tokens.ATTENTION))
+            elif kind == _SQL_BATCH:
+                self._batch(_without_headers(data).decode("utf-16le"))
+            elif kind == _RPC:
+                self._procedure(_without_headers(data))
+            elif kind == _TRANSACTION:
+                self._transaction(_without_headers(data))
+            else:
+                self._refuse(SqlError(4002, f"The stand-in does not know requests of type {kind:#x}."))
+        except Cancelled:
+            self.channel.read_message()
+            self.channel.put(tokens.done(tokens.DONE, tokens.ATTENTION))
+        finally:
+            self.session.is_running = False
+        self.channel.end()
+
+    def _refuse(self, error: SqlError) -> None:
+        self.channel.put(tokens.message(error.number, error.text, error.state, error.severity))
+        self.channel.put(tokens.done(tokens.DONE, tokens.ERROR))
+
+    def _run(self, sql: str, reply: Reply, variables: dict | None = None) -> bool:
+        finished = self.session.run_batch(sql, reply, variables)
+        if not finished and self.session.last_error == 3617 and self.channel.attention_pending():
+            raise Cancelled
+        return finished
+
+    def _batch(self, sql: str) -> None:
+        _log.debug("batch %s", sql)
+        reply = Reply(self.channel, self.session, False)
+        self._run(sql, reply)
+        reply.finish()
+
+    # --- remote procedure calls
+
+    def _procedure(self, data: bytes) -> None:
+        reader = Reader(data)
+        length = reader.number("<H")
+        if length == 0xFFFF:
+            number = reader.number("<H")
+            name = _PROCEDURE_IDS.get(number, f"procedure {number}")
+        else:
+            name = reader.take(2 * length).decode("utf-16le").lower().split(".")[-1].strip("[]")
+        reader.take(2)  # option flags
+        reply = Reply(self.channel, self.session, True)
+        try:
+            parameters = []
+            while not reader.at_end():
+                parameters.append(reader.parameter())
+            method = getattr(self, f"_{name}", None) if name.startswith("sp_") else None
+            if method is None:
+                raise SqlError(2812, f"Could not find stored procedure '{name}'.")
+            _log.debug("rpc %s %s", name, [(item.name, str(item.type)) for item in parameters])
+            method(parameters, reply)
+        except (Cancelled, Disconnected, OSError):
+            raise
+        except Exception as error:
+            reply.failed(translate_error(error))
+            reply.finish_procedure()
+
+    def _variables(self, declaration: str, values: list[Parameter]) -> dict[str, tuple[SqlType, object]]:
+        """The parameters of a statement by name: typed by the wire, by the declaration when a value is NULL."""
+        declared = declared_parameters(declaration)
+        names = list(declared)
+        found = {}
+        for index, item in enumerate(values):
+            if item.is_output:
+                raise not_supported("output parameters")
+            name = item.name or (names[index] if index < len(names) else f"p{index + 1}")
+            kind = declared[name][0] if item.value is None and name in declared else item.type
+            found[name] = (kind, item.value)
+        return found
+
+    def _sp_executesql(self, parameters: list[Parameter], reply: Reply) -> None:
+        declaration = str(parameters[1].value or "") if len(parameters) > 1 else ""
+        finished = self._run(str(parameters[0].value), reply, self._variables(declaration, parameters[2:]))
+        reply.finish_procedure(status=0 if finished else self.session.last_error)
+
+    def _sp_prepare(self, parameters: list[Parameter], reply: Reply) -> None:
+        handle = self._remember(parameters)
+        reply.finish_procedure(tokens.return_handle(handle))
+
+    def _remember(self, parameters: list[Parameter]) -> int:
+        handle = max(self._prepared, default=0) + 1
+        self._prepared[handle] = (str(parameters[2].value), str(parameters[1].value or ""))
+        return handle
+
+    def _sp_prepexec(self, parameters: list[Parameter], reply: Reply) -> None:
+        handle = self._remember(parameters)
+        sql, declaration = self._prepared[handle]
+        finished = self._run(sql, reply, self._variables(declaration, parameters[3:]))
+        reply.finish_procedure(tokens.return_handle(handle), 0 if finished else self.session.last_error)
+
+    def _sp_execute(self, parameters: list[Parameter], reply: Reply) -> None:
+        handle = parameters[0].value
+        if handle not in self._prepared:
+            raise SqlError(8179, f"Could not find prepared statement with handle {handle}.")
+        sql, declaration = self._prepared[handle]
+        finished = self._run(sql, reply, self._variables(declaration, parameters[1:]))
+        reply.finish_procedure(status=0 if finished else self.session.last_error)
+
+    def _sp_unprepare(self, parameters: list[Parameter], reply: Reply) -> None:
+        self._prepared.pop(parameters[0].value, None)
+        reply.finish_procedure()
+
+    def _sp_reset_connection(self, parameters: list[Parameter], reply: Reply) -> None:
+        self.session.reset()
+        reply.finish_procedure()
+
+    def _sp_describe_first_result_set(self, parameters: list[Parameter], reply: Reply) -> None:
+        declaration = str(parameters[1].value or "") if len(parameters) > 1 else ""
+        procedures.describe(self.session, str(parameters[0].value), declaration, reply)
+        reply.finish_procedure()
+
+    # --- transaction manager requests
+
+    def _transaction(self, data: bytes) -> None:
+        kind = struct.unpack("<H", data[:2])[0]
+        reply = Reply(self.channel, self.session, False)
+        try:
+            if kind == _TM_BEGIN:
+                self._set_isolation(data[2])
+                self.session.begin(reply)
+            elif kind == _TM_COMMIT:
+                self.session.commit(reply)
+                self._begin_again(data, reply)
+            elif kind == _TM_ROLLBACK:
+                self.session.rollback(reply)
+                self._begin_again(data, reply)
+            else:
+                raise not_supported(f"transaction manager request {kind}")
+        except SqlError as error:
+            reply.failed(error)
+        reply.finish()
+
+    def _set_isolation(self, level: int) -> None:
+        self.session.isolation = _ISOLATIONS.get(level, self.session.isolation)
+
+    def _begin_again(self, data: bytes, reply: Reply) -> None:
+        """A commit or rollback may ask for the next transaction at once: name, flags, isolation, name."""
+        flags_at = 3 + data[2]
+        if flags_at < len(data) and data[flags_at] & 1:
+            self._set_isolation(data[flags_at + 1])
+            self.session.begin(reply)
+
+
+def _without_headers(data: bytes) -> bytes:
+    """The request after ALL_HEADERS, [MS-TDS] 2.2.5.3."""
+    return data[struct.unpack("<I", data[:4])[0] :]

@@ -1,0 +1,97 @@
+"""T-SQL as sqlglot reads it for the stand-in, and the bridge from its data types to ours.
+
+sqlglot normalises many functions into its own generic nodes and loses what T-SQL meant (GETDATE and SYSDATETIME
+become one). Here every function call stays what was written, an `Anonymous` with a name and arguments; `functions.py`
+alone knows what each means, and refuses what it does not know.
+"""
+
+import re
+
+from sqlglot import exp
+from sqlglot.dialects.tsql import TSQL
+from sqlglot.tokens import Token, TokenType
+
+from .errors import SqlError, syntax_error
+from .types import SqlType, parse_type
+
+
+class StandInTSQL(TSQL):
+    """sqlglot's T-SQL with function calls left as they were written."""
+
+    class Tokenizer(TSQL.Tokenizer):
+        COMMANDS = set()  # noqa: RUF012 - EXEC and the like are read as tokens, not swallowed as text
+        # Without these, the types keep their own names instead of becoming a generic float or text.
+        KEYWORDS = {  # noqa: RUF012 - sqlglot's own way to configure a dialect
+            word: kind for word, kind in TSQL.Tokenizer.KEYWORDS.items() if word not in ("REAL", "NTEXT")
+        }
+
+    class Parser(TSQL.Parser):
+        FUNCTIONS = {}  # noqa: RUF012 - sqlglot's own way to configure a dialect
+        NO_PAREN_FUNCTIONS = {}  # noqa: RUF012
+        FUNCTION_PARSERS = {  # noqa: RUF012
+            name: parser
+            for name, parser in TSQL.Parser.FUNCTION_PARSERS.items()
+            if name in ("CAST", "CONVERT", "TRY_CAST", "TRY_CONVERT")
+        }
+
+
+_DIALECT = StandInTSQL()
+
+
+def tokenize(sql: str) -> list[Token]:
+    """The tokens of a batch, one word each (sqlglot joins some keywords, such as PRIMARY KEY)."""
+    tokens = []
+    for token in _DIALECT.tokenize(sql):
+        written = sql[token.start : token.end + 1]
+        if token.token_type in (TokenType.STRING, TokenType.IDENTIFIER, TokenType.NATIONAL_STRING) or not re.search(
+            r"\s", written
+        ):
+            tokens.append(token)
+            continue
+        for word in re.finditer(r"\S+", written):
+            first = token.start + word.start()
+            tokens.append(Token(TokenType.VAR, word.group(), start=first, end=token.start + word.end() - 1))
+    return tokens
+
+
+def parse_one(sql: str) -> exp.Expression:
+    """One statement or expression. Raises sqlglot's ParseError or TokenError."""
+    parsed = [tree for tree in _DIALECT.parse(sql) if tree is not None]
+    if len(parsed) != 1:
+        raise syntax_error(sql.strip()[:30])
+    return parsed[0]
+
+
+def parse_expression(sql: str) -> exp.Expression:
+    """A scalar expression, such as a column's default."""
+    return parse_one(f"SELECT {sql}").selects[0]
+
+
+_GENERIC_NAMES = {
+    "TEXT": "text", "TIMESTAMP": "rowversion", "ROWVERSION": "rowversion", "VARIANT": "sql_variant", "DOUBLE": "float",
+    "UTINYINT": "tinyint", "TINYINT": "tinyint", "INT": "int", "BOOLEAN": "bit", "TIMESTAMPTZ": "datetimeoffset",
+    "UUID": "uniqueidentifier", "NTEXT": "ntext", "HIERARCHYID": "hierarchyid",
+    "SMALLDATETIME": "smalldatetime", "DATETIME": "datetime", "DATETIME2": "datetime2", "BLOB": "image",
+}  # fmt: skip
+
+
+def sql_type_of(node: exp.DataType) -> SqlType:
+    """The SQL Server type that a parsed CAST or CONVERT names."""
+    kind = node.this.name if hasattr(node.this, "name") else str(node.this)
+    if kind == "USERDEFINED":
+        name = str(node.args.get("kind") or "")
+    else:
+        name = _GENERIC_NAMES.get(kind, kind)
+    arguments = [part.name or part.sql() for part in node.expressions]
+    if name.lower() in ("char", "varchar", "nchar", "nvarchar", "binary", "varbinary") and not arguments:
+        arguments = ["30"]  # CAST without a length
+    text = f"{name}({','.join(arguments)})" if arguments else name
+    try:
+        return parse_type(text)
+    except ValueError:
+        raise SqlError(243, f"Type {text} is not a defined system type.") from None
+
+
+def is_word(token: Token, *words: str) -> bool:
+    """Whether a token is one of these keywords, written without quotes."""
+    return token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER) and token.text.upper() in words

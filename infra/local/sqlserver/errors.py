@@ -1,0 +1,102 @@
+"""What SQL Server would say: error numbers and texts for what goes wrong behind the stand-in.
+
+`SqlError` is raised wherever the number is known. What DuckDB and sqlglot raise is translated once, in
+`translate_error`; what has no translation keeps its own text under number 50000, so that nothing is hidden.
+
+Expressions inside DuckDB raise with `error('#245#text')`; the number and text come back through here.
+"""
+
+import re
+
+import duckdb
+import sqlglot.errors
+
+
+class SqlError(Exception):
+    """An error with SQL Server's number, severity and state."""
+
+    def __init__(self, number: int, text: str, severity: int = 16, state: int = 1):
+        super().__init__(text)
+        self.number, self.text, self.severity, self.state = number, text, severity, state
+
+
+def not_supported(what: str) -> SqlError:
+    """The stand-in's own refusal: better an error than a wrong answer."""
+    return SqlError(40517, f"The FlowForge stand-in does not support {what}.")
+
+
+def invalid_object(name: str) -> SqlError:
+    return SqlError(208, f"Invalid object name '{name}'.")
+
+
+def invalid_column(name: str) -> SqlError:
+    return SqlError(207, f"Invalid column name '{name}'.")
+
+
+def syntax_error(near: str) -> SqlError:
+    return SqlError(102, f"Incorrect syntax near '{near}'.", 15)
+
+
+_RAISED = re.compile(r"#(\d+)#(.*)", re.DOTALL)
+
+
+def translate_error(error: Exception) -> SqlError:
+    """The SQL Server error for anything that went wrong while a statement ran."""
+    if isinstance(error, SqlError):
+        return error
+    text = str(error)
+    if isinstance(error, sqlglot.errors.ParseError):
+        found = error.errors[0] if error.errors else {}
+        return syntax_error(found.get("highlight") or found.get("end_context", "").strip() or text[:100])
+    if isinstance(error, sqlglot.errors.TokenError):
+        return SqlError(105, "Unclosed quotation mark or bracket in the statement.", 15)
+    if raised := _RAISED.search(text):
+        return SqlError(int(raised.group(1)), raised.group(2).split("\n")[0])
+    if isinstance(error, RecursionError):
+        return SqlError(191, "Some part of your SQL statement is nested too deeply.", 15)
+    return _translate_duckdb(error, text)
+
+
+def _translate_duckdb(error: Exception, text: str) -> SqlError:
+    if isinstance(error, duckdb.ConversionException):
+        return _conversion(text)
+    if isinstance(error, duckdb.OutOfRangeException):
+        return SqlError(8115, "Arithmetic overflow error converting expression to data type " + _named_type(text) + ".")
+    if isinstance(error, duckdb.ConstraintException):
+        return SqlError(2627, "Violation of a constraint: " + text.removeprefix("Constraint Error: "), 14)
+    if isinstance(error, duckdb.TransactionException) and "onflict" in text:
+        return deadlock()
+    if isinstance(error, duckdb.InterruptException):
+        return SqlError(3617, "Operation cancelled by user.")
+    return SqlError(50000, f"{type(error).__name__}: {text}")
+
+
+def deadlock() -> SqlError:
+    return SqlError(
+        1205,
+        "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim."
+        " Rerun the transaction.",
+        13,
+        51,
+    )
+
+
+def _named_type(text: str) -> str:
+    found = re.search(r"\b(U?INT\d+|DECIMAL\([\d,]+\)|DOUBLE|FLOAT)\b", text)
+    names = {"INT8": "tinyint", "UINT8": "tinyint", "INT16": "smallint", "INT32": "int", "INT64": "bigint"}
+    return names.get(found.group(1), found.group(1).lower()) if found else "numeric"
+
+
+def _conversion(text: str) -> SqlError:
+    if re.search(r"timestamp|date\b|time field|DATE|TIME", text):
+        return SqlError(241, "Conversion failed when converting date and/or time from character string.")
+    if "UUID" in text or "uuid" in text:
+        return SqlError(8169, "Conversion failed when converting from a character string to uniqueidentifier.")
+    if found := re.search(r"Could not convert string '(.*?)' to (\w+)", text):
+        return SqlError(
+            245,
+            f"Conversion failed when converting the varchar value '{found.group(1)}' to data type {_named_type(text)}.",
+        )
+    if "out of range" in text or "ould not cast" in text or "overflow" in text.lower():
+        return SqlError(8115, f"Arithmetic overflow error converting expression to data type {_named_type(text)}.")
+    return SqlError(8114, "Error converting data type: " + text.splitlines()[0])

@@ -1,0 +1,82 @@
+"""EXEC: the few system procedures that clients call in text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .definitions import TokenReader
+from .errors import SqlError, not_supported
+from .table_functions import description
+from .types import SqlType
+
+if TYPE_CHECKING:
+    from .script import Simple
+    from .session import Session, Sink
+
+_TEXT = SqlType("nvarchar", -1)
+
+
+def execute(session: Session, statement: Simple, sink: Sink) -> None:
+    """Runs EXEC name arguments. Raises 2812 for a procedure that does not exist."""
+    reader = TokenReader(statement)
+    reader.name()
+    if reader.peek() is not None and reader.peek().text == "(":
+        text = session.evaluate(reader.rest(), _TEXT)
+        run_text(session, str(text), {}, sink)
+        return
+    name = reader.qualified_name()[-1].lower()
+    arguments = [] if reader.at_end() else _arguments(session, reader)
+    if name == "sp_executesql":
+        raise not_supported("EXEC sp_executesql in text; send it as a procedure call")
+    if name == "sp_describe_first_result_set":
+        describe(session, str(arguments[0]), str(arguments[1] or "") if len(arguments) > 1 else "", sink)
+    elif name in ("sp_reset_connection", "sp_updatestats"):
+        sink.done("EXEC", None)
+    else:
+        raise SqlError(2812, f"Could not find stored procedure '{name}'.")
+
+
+def _arguments(session: Session, reader: TokenReader) -> list[object]:
+    values = []
+    for part in _split(reader):
+        name, equals, value = part.partition("=")
+        text = value if equals and name.strip().startswith("@") else part
+        values.append(session.evaluate(text, _TEXT))
+    return values
+
+
+def _split(reader: TokenReader) -> list[str]:
+    parts, mark, depth = [], reader.mark, 0
+    while (token := reader.peek()) is not None:
+        depth += (token.text == "(") - (token.text == ")")
+        if token.text == "," and depth == 0 and token.token_type.name == "COMMA":
+            parts.append(reader.text_since(mark))
+            reader.accept_symbol(",")
+            mark = reader.mark
+        else:
+            reader.advance()
+    parts.append(reader.text_since(mark))
+    return parts
+
+
+def run_text(session: Session, sql: str, variables: dict, sink: Sink) -> None:
+    """Runs dynamic SQL with variables of its own."""
+    from .script import parse_batch
+
+    saved, session.variables = session.variables, dict(variables)
+    try:
+        for statement in parse_batch(sql):
+            session._run(statement, sink)
+    finally:
+        session.variables = saved
+
+
+def describe(session: Session, sql: str, parameters: str, sink: Sink) -> None:
+    """sp_describe_first_result_set: its columns as a result set, or its error as an error."""
+    session.describe(sql, parameters)
+    query = description(session, sql, parameters)
+    result = session.cursor.execute(query.sql).to_arrow_table()
+    sink.columns(query.outputs)
+    for batch in result.to_batches():
+        sink.rows(batch, [output.type for output in query.outputs])
+    sink.done("SELECT", result.num_rows)

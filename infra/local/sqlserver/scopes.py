@@ -1,0 +1,91 @@
+"""Names in a query: which columns a FROM clause offers, and what an identifier in it means."""
+
+from dataclasses import dataclass, field
+
+from .catalog import quote
+from .conversion import Typed
+from .errors import SqlError, invalid_column
+from .types import SqlType
+
+
+@dataclass(frozen=True)
+class Output:
+    """A column that a query gives: its name ('' when it has none), type and nullability."""
+
+    name: str
+    type: SqlType
+    nullable: bool = True
+    is_identity: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    """A compiled query: DuckDB text and its columns in order."""
+
+    sql: str
+    outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One item of FROM: the name by which columns are qualified, the schema if it is a table, its columns."""
+
+    alias: str
+    outputs: tuple[Output, ...]
+    schema: str = ""
+    sql_alias: str = ""
+
+    def reference(self, output: Output) -> Typed:
+        return Typed(f"{quote(self.sql_alias or self.alias)}.{quote(output.name)}", output.type, output.nullable)
+
+
+@dataclass
+class Scope:
+    """The sources of one SELECT, the CTEs it sees, and the SELECT around it."""
+
+    parent: "Scope | None" = None
+    sources: list[Source] = field(default_factory=list)
+    ctes: dict[str, tuple[Output, ...]] = field(default_factory=dict)
+
+    def cte(self, name: str) -> tuple[Output, ...] | None:
+        found = self.ctes.get(name.lower())
+        return found if found is not None or self.parent is None else self.parent.cte(name)
+
+    def resolve(self, name: str, qualifier: str = "", schema: str = "") -> Typed:
+        """The column that this name means. Raises 207, 209 or 4104 as SQL Server would."""
+        known = not qualifier
+        scope: Scope | None = self
+        while scope is not None:
+            sources = [item for item in scope.sources if _matches(item, qualifier, schema)]
+            known = known or bool(sources)
+            found = [
+                (item, output) for item in sources for output in item.outputs if output.name.lower() == name.lower()
+            ]
+            if len(found) > 1:
+                raise SqlError(209, f"Ambiguous column name '{name}'.")
+            if found:
+                return found[0][0].reference(found[0][1])
+            if qualifier and sources:
+                break
+            scope = scope.parent
+        if not known:
+            raise SqlError(4104, f'The multi-part identifier "{qualifier}.{name}" could not be bound.')
+        raise invalid_column(name)
+
+    def star(self, qualifier: str = "") -> list[tuple[Output, Typed]]:
+        """Every column of the sources, or of one of them."""
+        sources = [item for item in self.sources if _matches(item, qualifier, "")]
+        if not sources:
+            raise SqlError(
+                107,
+                f"The column prefix '{qualifier}' does not match with a table name or alias name used in the query.",
+            )
+        return [(output, item.reference(output)) for item in sources for output in item.outputs]
+
+
+def _matches(source: Source, qualifier: str, schema: str) -> bool:
+    if not qualifier:
+        return True
+    return source.alias.lower() == qualifier.lower() and (
+        not schema or not source.schema or source.schema.lower() == schema.lower()
+    )

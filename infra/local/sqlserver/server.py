@@ -1,0 +1,198 @@
+"""The server: listens on loopback, one thread per connection, one DuckDB database behind all of them.
+
+Resource management: `Server` is a context manager; leaving it closes the listening socket, every connection and the
+database.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+import itertools
+import logging
+import select
+import socket
+import ssl
+import threading
+import time
+import duckdb
+
+from . import bank
+from .catalog import create_catalog
+from .connection import Connection
+from .login import Login
+from .macros import create_macros
+from .packets import Channel, Disconnected
+from .session import Session
+from .transactions import Rowversions, Transaction
+from .typezoo import create_typezoo
+
+_log = logging.getLogger(__name__)
+HOST = "127.0.0.1"
+VERSION = "16.0.4135.4"
+_TICKS_PER_DAY = 864_000_000_000
+_CANCEL_POLL_SECONDS = 0.1
+
+
+class Server:
+    """A SQL Server stand-in with one database and one login."""
+
+    def __init__(self, database: str, username: str, password: str, tls_context: ssl.SSLContext):
+        self.database, self.name, self.tls_context = database, "FLOWFORGE", tls_context
+        self._username, self._password = username, password
+        self.version = f"Microsoft SQL Server 2022 (FlowForge stand-in) - {VERSION} (X64)"
+        self.properties = {
+            "productversion": VERSION, "productmajorversion": "16", "edition": "FlowForge stand-in", "engineedition": 3,
+            "servername": self.name, "machinename": self.name, "productlevel": "RTM", "collation": "SQL_Latin1_General_CP1_CI_AS",
+            "ishadrenabled": 0, "isclustered": 0, "instancename": None, "isintegratedsecurityonly": 0,
+        }  # fmt: skip
+        self._connection = duckdb.connect(config={"threads": 2, "default_null_order": "nulls_first"})
+        self._connection.execute("SET TimeZone = 'UTC'")
+        create_macros(self._connection)
+        create_catalog(self._connection)
+        self.created = self.now()
+        self.rowversions = Rowversions(self._connection)
+        self._transaction_numbers = itertools.count(1001)
+        self._spids = itertools.count(51)
+        self._lock = threading.Lock()
+        self._connections: dict[int, Connection] = {}
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- the clock
+
+    def now(self) -> dt.datetime:
+        """The server's clock: UTC, to the microsecond."""
+        return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+    def clock_ticks(self) -> int:
+        """The server's clock in units of 100 ns since 0001-01-01."""
+        return time.time_ns() // 100 + 719_162 * _TICKS_PER_DAY
+
+    # --- what sessions ask
+
+    def is_password(self, user: str, password: str) -> bool:
+        same = hmac.compare_digest(password.encode(), self._password.encode())
+        return user.lower() == self._username.lower() and same
+
+    def new_cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._connection.cursor()
+
+    def new_transaction(self) -> Transaction:
+        return Transaction(next(self._transaction_numbers), self.now())
+
+    def open_session(self, login: Login, connection: Connection) -> Session:
+        with self._lock:
+            session = Session(self, login, next(self._spids))
+            self._connections[session.spid] = connection
+            connection.session = session
+        return session
+
+    def sessions(self) -> list[Session]:
+        with self._lock:
+            return [connection.session for connection in self._connections.values()]
+
+    def open_transactions(self) -> list[tuple[int, Transaction]]:
+        """(session id, transaction) of every open transaction."""
+        found = [(session.spid, session.transaction) for session in self.sessions()]
+        return [(spid, transaction) for spid, transaction in found if transaction is not None]
+
+    def kill(self, spid: int) -> bool:
+        """Breaks a session's connection; its transaction is rolled back."""
+        with self._lock:
+            connection = self._connections.get(spid)
+        if connection is None:
+            return False
+        connection.channel.abort()
+        connection.session.cursor.interrupt()
+        return True
+
+    def fill(self, size: bank.Size | None, typezoo: bool) -> None:
+        """Creates the sample tables, before the first client."""
+        owner = Login(0x74000004, 4096, self.name, self._username, "", "FlowForge", self.database, False)
+        session = Session(self, owner, 1)
+        if size is not None:
+            bank.create_bank(session, size)
+        if typezoo:
+            create_typezoo(session)
+        session.close()
+
+    # --- serving
+
+    def listen(self, port: int) -> int:
+        """Binds to loopback; 0 picks a free port. Returns the port. Raises OSError when it is taken."""
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((HOST, port))
+        self._socket.listen(128)
+        return self._socket.getsockname()[1]
+
+    def serve_forever(self) -> None:
+        """Accepts connections until `close`."""
+        threading.Thread(target=self._watch_cancels, daemon=True, name="cancels").start()
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve_client, args=(client,), daemon=True).start()
+
+    def _serve_client(self, client: socket.socket) -> None:
+        channel = Channel(client)
+        connection = Connection(self, channel)
+        try:
+            connection.serve()
+        except (Disconnected, OSError):
+            pass  # the client has gone
+        except Exception:
+            _log.exception("a connection failed")
+        finally:
+            channel.close()
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        session = connection.session
+        if session is None:
+            return
+        try:
+            session.close()
+        except duckdb.Error:
+            _log.exception("a session did not close")
+        with self._lock:
+            self._connections.pop(session.spid, None)
+
+    def _watch_cancels(self) -> None:
+        """Interrupts DuckDB when a client sends an attention, or leaves, while its statement computes."""
+        while self._socket is not None:
+            with self._lock:
+                running = {
+                    item.channel.fileno(): item for item in self._connections.values() if item.session.is_running
+                }
+            running.pop(-1, None)
+            try:
+                readable = select.select(list(running), [], [], 0)[0]
+            except (OSError, ValueError):
+                readable = []  # one closed in between
+            for number in readable:
+                if running[number].session.is_running:
+                    running[number].session.cursor.interrupt()
+            time.sleep(_CANCEL_POLL_SECONDS)
+
+    def close(self) -> None:
+        """Stops listening and drops every connection."""
+        listening, self._socket = self._socket, None
+        if listening is not None:
+            try:
+                listening.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it never had a connection
+            listening.close()
+        with self._lock:
+            connections = list(self._connections.values())
+        for connection in connections:
+            connection.channel.abort()
