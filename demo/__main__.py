@@ -32,6 +32,8 @@ def main() -> int:
         with _own_stack() as stack:
             story.stack(stack, time.monotonic() - started)
             play(stack, story, evidence)
+            if evidence.wrong:
+                story.tell(f"The functions' logs are in {stack['logs']}", "dim")
     except Failure as failure:
         story.failure(failure)
         return FAILED

@@ -66,7 +66,7 @@ def _of_request(name: str) -> dict[str, Any]:
 
 def _of_stack(api: str | None) -> dict[str, Any]:
     stack = local_stack(api)
-    if stack is None:
+    if stack is None or not stack.get("sqlserver"):
         raise BadRequest(
             "which SQL Server?", "name one with --connection ID, --request FILE, or --host, --database and --username"
         )

@@ -87,6 +87,12 @@ def test_should_not_offer_the_local_stacks_password_to_another_api(flowforge, ap
     assert api.asked == []
 
 
+def test_should_ask_which_server_when_the_stack_has_none(flowforge, stack_file):
+    stack_file(sqlserver=None)
+
+    assert "--host" in flowforge("tables").err
+
+
 def test_should_describe_a_table_and_show_foreign_text_as_text(flowforge, api, stack_file):
     stack_file()
     api.answer(SCHEMA, DESCRIBED)
