@@ -25,7 +25,7 @@ from flowforge.state.batch import SourceColumn
 BATCH_ROWS = 65_536
 BATCH_BYTES = 64 * 2**20  # of declared width: what one batch may take where every cell is as wide as it may be
 LEAST_BATCH_ROWS = 256
-COUNTED = "\n;\nSELECT ROWCOUNT_BIG() AS source_rows"  # the server's own count of the statement before
+COUNTED = "\n;\nSELECT @@ROWCOUNT AS source_rows"  # the server's own count of the statement before
 
 _PACKAGES = {"mssql-python": "mssql_python", "pymssql": "pymssql"}
 

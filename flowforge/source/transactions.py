@@ -6,12 +6,10 @@ proved, not assumed: a marker transaction on a second connection must show up. C
 sys.dm_tran_active_transactions and its sisters.
 """
 
-import secrets
 from typing import Any, NamedTuple
 
 from flowforge.errors import FlowForgeError, Retriable
 from flowforge.source.connection import APPLICATION, SourceConnection
-from flowforge.source.sql_text import quote_identifier
 
 _ACTIVE = """SELECT t.transaction_id, t.name, DATEDIFF_BIG(millisecond, t.transaction_begin_time, GETDATE()) AS age_ms,
 st.session_id, st.is_user_transaction, s.status, s.login_name, s.program_name,
@@ -63,14 +61,15 @@ def sees_open_transactions(connection: SourceConnection) -> bool:
 
     Without the permission the views either refuse or, on some editions, silently show the own session only.
     """
-    marker = f"ff_{secrets.token_hex(8)}"
     try:
         with connection.sibling() as other:
-            other.run(f"BEGIN TRANSACTION {quote_identifier(marker)}")
+            session_id = other.scalar("SELECT @@SPID AS session_id")
+            other.run("BEGIN TRANSACTION")
             try:
-                return any(row["name"] == marker for row in connection.rows(_ACTIVE, about="the open transactions"))
+                seen = connection.rows(_ACTIVE, about="the open transactions")
+                return any(row["session_id"] == session_id for row in seen)
             finally:
-                other.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
+                other.run("ROLLBACK TRANSACTION")
     except Retriable:
         raise
     except FlowForgeError:

@@ -1,0 +1,105 @@
+"""A SQL Server stand-in of its own for these tests, as a process, with the sample bank."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from events.targets import ConnectionReference
+from flowforge.settings import settings
+from flowforge.source.connection import SourceConnection, connect
+from flowforge.source.credentials import Credentials
+from flowforge.source.sql_text import quote_identifier
+
+PASSWORD = "FlowForge2024!"
+
+
+@dataclass
+class Server:
+    """A running stand-in."""
+
+    reference: ConnectionReference
+    credentials: Credentials
+    process: subprocess.Popen
+    ca_file: str
+
+
+def start_server(tls_directory: Path, *options: str) -> Server:
+    """Starts a stand-in on a free port and waits for its ready line."""
+    command = [
+        sys.executable,
+        "-m",
+        "infra.local.sqlserver",
+        "--port",
+        "0",
+        "--tls-directory",
+        str(tls_directory),
+        *options,
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    ready = json.loads(process.stdout.readline() or "null")
+    assert ready, "the stand-in did not start"
+    reference = ConnectionReference(host="localhost", port=ready["port"], database=ready["database"], secret_id="none")
+    return Server(reference, Credentials(username="sa", password=PASSWORD), process, ready["ca_file"])
+
+
+def stop_server(server: Server) -> None:
+    """Ends a stand-in that `start_server` started."""
+    server.process.terminate()
+    server.process.wait(20)
+    server.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The stand-in that most tests share."""
+    started = start_server(tmp_path_factory.mktemp("tls"), "--bank")
+    before = os.environ.get("FLOWFORGE_SOURCE_CA_FILE")
+    os.environ["FLOWFORGE_SOURCE_CA_FILE"] = started.ca_file
+    settings.cache_clear()
+    yield started
+    if before is None:
+        os.environ.pop("FLOWFORGE_SOURCE_CA_FILE")
+    else:
+        os.environ["FLOWFORGE_SOURCE_CA_FILE"] = before
+    settings.cache_clear()
+    stop_server(started)
+
+
+@pytest.fixture
+def bank(server: Server) -> Iterator[SourceConnection]:
+    """A connection to the sample bank."""
+    with connect(server.reference, server.credentials) as connection:
+        yield connection
+
+
+@pytest.fixture
+def other(server: Server) -> Iterator[SourceConnection]:
+    """A second session, for transactions that are open while the first looks."""
+    with connect(server.reference, server.credentials) as connection:
+        yield connection
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def scratch(bank: SourceConnection) -> Iterator[Callable[..., str]]:
+    """Creates tables that go when the test ends: `scratch("id int, …")` returns the quoted name."""
+    created = []
+
+    def create(columns: str, name: str | None = None) -> str:
+        quoted = f"[dbo].{quote_identifier(name or f'scratch_{next(_numbers)}')}"
+        bank.run(f"CREATE TABLE {quoted} ({columns})")
+        created.append(quoted)
+        return quoted
+
+    yield create
+    for quoted in created:
+        bank.run(f"DROP TABLE {quoted}")

@@ -1,0 +1,173 @@
+"""The catalog: what tables, views and queries look like, and what is said when they do not exist."""
+
+import json
+
+import pytest
+
+from flowforge.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
+from flowforge.source.catalog import describe_query, describe_table, expand_pattern, list_tables, preview
+from flowforge.source.sql_text import quote_identifier
+
+
+def test_should_describe_a_bank_table_as_it_was_declared(bank):
+    customers = describe_table(bank, "customers")
+    assert customers.qualified_name == "dbo.customers"
+    assert customers.primary_key == ["customer_id"]
+    assert customers.indexed_columns[0] == "customer_id"
+    assert customers.row_estimate == 500
+    assert len(customers.columns) == 16
+    declared = {c.name: (c.sql_type, c.nullable) for c in customers.columns}
+    assert declared["customer_id"] == ("int", False)
+    assert declared["email"][0] == "nvarchar(100)"
+    assert declared["phone"] == ("nvarchar(20)", True)
+    assert declared["ssn_last4"][0] == "nchar(4)"
+    assert declared["annual_income"] == ("decimal(15,2)", True)
+    assert declared["modified_date"][0] == "datetime"
+    assert customers.column("customer_id").identity
+
+
+@pytest.mark.parametrize("written", ["customers", "dbo.customers", "[dbo].[customers]", "CUSTOMERS", "[DBO].Customers"])
+def test_should_find_a_table_however_its_name_is_written(bank, written):
+    assert describe_table(bank, written).qualified_name == "dbo.customers"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "customers; DROP TABLE customers",
+        "customers' OR '1'='1",
+        "../../etc/passwd",
+        "dbo.customers--",
+        "नमस्ते",
+        "a.b.c",
+        "[x",
+    ],
+)
+def test_should_treat_a_hostile_name_as_a_name_that_does_not_exist(bank, hostile):
+    with pytest.raises(UnknownTable):
+        describe_table(bank, hostile)
+    assert describe_table(bank, "customers").row_estimate == 500
+
+
+def test_should_suggest_near_names_for_an_unknown_table(bank):
+    with pytest.raises(UnknownTable) as caught:
+        describe_table(bank, "custmers")
+    assert "dbo.customers" in caught.value.remedy
+
+
+def test_should_list_the_columns_when_one_is_unknown(bank):
+    with pytest.raises(UnknownColumn) as caught:
+        describe_table(bank, "accounts").column("balanse")
+    assert "balance" in caught.value.remedy and "dbo.accounts" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "closing ] bracket", "quote ' and \"", "हिन्दी नाम", "per%cent?", "semi;colon -- x"]
+)
+def test_should_describe_and_preview_tables_and_columns_of_any_name(bank, scratch, name):
+    table = scratch(f"{quote_identifier(name)} nvarchar(20) NOT NULL PRIMARY KEY", name)
+    bank.run(f"INSERT INTO {table} VALUES (%s)", ("héllo",))
+    described = describe_table(bank, table)
+    assert described.name == name
+    assert described.primary_key == [name]
+    assert preview(bank, described, 5) == ([name], [["héllo"]])
+
+
+def test_should_describe_three_hundred_columns_in_order(bank, scratch):
+    names = [f"column_{n:03}" for n in range(300)]
+    table = scratch(", ".join(f"{n} int NULL" for n in names))
+    assert [c.name for c in describe_table(bank, table).columns] == names
+
+
+def test_should_keep_a_composite_key_in_key_order(bank, scratch):
+    table = scratch("a int NOT NULL, b int NOT NULL, c int, PRIMARY KEY (b, a)")
+    assert describe_table(bank, table).primary_key == ["b", "a"]
+
+
+def test_should_describe_a_table_without_key(bank, scratch):
+    assert describe_table(bank, scratch("a int")).primary_key == []
+
+
+def test_should_describe_a_view(bank, scratch):
+    table = scratch("id int NOT NULL PRIMARY KEY, amount decimal(15,2)")
+    view = f"v_{describe_table(bank, table).name}"
+    bank.run(f"CREATE VIEW dbo.{view} AS SELECT id, amount FROM {table}")
+    try:
+        described = describe_table(bank, view)
+        assert (described.type, [c.sql_type for c in described.columns]) == ("view", ["int", "decimal(15,2)"])
+        assert view in [t.name for t in list_tables(bank) if t.type == "view"]
+        with pytest.raises(UnknownTable):
+            expand_pattern(bank, f"dbo.{view}*")
+    finally:
+        bank.run(f"DROP VIEW dbo.{view}")
+
+
+def test_should_list_the_bank_with_its_row_counts(bank):
+    listed = {f"{t.schema_name}.{t.name}": t.row_estimate for t in list_tables(bank)}
+    assert {k: listed[k] for k in ("dbo.customers", "dbo.accounts", "dbo.transactions")} == {
+        "dbo.customers": 500, "dbo.accounts": 750, "dbo.transactions": 5000,
+    }  # fmt: skip
+
+
+def test_should_expand_a_pattern_to_quoted_names_in_order(bank):
+    assert expand_pattern(bank, "DBO.cust*") == ["[dbo].[customers]"]
+    everything = expand_pattern(bank, "dbo.*")
+    assert everything == sorted(everything)
+    assert {"[dbo].[accounts]", "[dbo].[customers]", "[dbo].[transactions]"} <= set(everything)
+
+
+def test_should_take_only_the_star_of_a_pattern_for_a_wildcard(bank, scratch):
+    name = describe_table(bank, scratch("a int", "odd [name]?")).name
+    assert expand_pattern(bank, "[dbo].[odd [name]]?*]") == [f"[dbo].{quote_identifier(name)}"]
+    with pytest.raises(UnknownTable, match="fits"):
+        expand_pattern(bank, "dbo.customer?")
+
+
+def test_should_describe_a_query_without_running_it(bank):
+    columns = describe_query(
+        bank, "SELECT customer_id, annual_income AS income, COUNT(*) OVER () AS n FROM dbo.customers"
+    )
+    assert [(c.name, c.sql_type) for c in columns] == [
+        ("customer_id", "int"),
+        ("income", "decimal(15,2)"),
+        ("n", "int"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SELECT a FROM dbo.nope", UnknownTable),
+        ("SELECT nope FROM dbo.customers", UnknownColumn),
+        ("SELEC 1", QueryRefused),
+        ("SELECT 1 AS a, 2 AS a", UnsupportedSource),
+        ("SELECT customer_id + 1 FROM dbo.customers", UnsupportedSource),
+    ],
+)
+def test_should_refuse_a_query_that_cannot_be_loaded(bank, query, expected):
+    with pytest.raises(expected) as caught:
+        describe_query(bank, query)
+    assert caught.value.remedy
+
+
+def test_should_preview_values_that_json_can_hold(bank, scratch):
+    table = scratch(
+        "a decimal(15,2), b datetime2(7), c varbinary(4), d uniqueidentifier, e bit, f float, g nvarchar(5), h time(7)"
+    )
+    bank.run(
+        f"INSERT INTO {table} VALUES (12.50, '2024-01-31 10:00:00.1234567', 0x0102, '6F9619FF-8B86-D011-B42D-00C04FC964FF', 1, "
+        "0.1, NULL, '12:34:56.1234567')"
+    )
+    _, rows = preview(bank, describe_table(bank, table), 5)
+    assert json.loads(json.dumps(rows)) == [
+        [
+            "12.50", "2024-01-31T10:00:00.123456", "0x0102", "6f9619ff-8b86-d011-b42d-00c04fc964ff", True, 0.1, None,
+            "12:34:56.1234567",
+        ]
+    ]  # fmt: skip
+
+
+def test_should_preview_no_more_rows_than_asked(bank):
+    customers = describe_table(bank, "customers")
+    assert len(preview(bank, customers, 3)[1]) == 3
+    assert preview(bank, customers, 0)[1] == []

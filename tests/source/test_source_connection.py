@@ -1,0 +1,153 @@
+"""Connecting: TLS that is verified, and failures that say what to do."""
+
+import os
+import traceback
+
+import pytest
+
+from flowforge.errors import (
+    LoginRefused,
+    QueryRefused,
+    SourceUnavailable,
+    UnknownColumn,
+    UnknownTable,
+    UnsupportedSource,
+)
+from flowforge.settings import settings
+from flowforge.source.catalog import connection_facts, describe_table, server_identity
+from flowforge.source.connection import connect
+from flowforge.source.credentials import Credentials
+from flowforge.source.reader import open_reader
+from flowforge.source.sql_text import Statement
+from flowforge.state.batch import SourceColumn
+
+DRIVERS = ("pymssql", "mssql-python")
+ONE = (Statement(("SELECT 1 AS a",)), [SourceColumn(name="a", sql_type="int")])
+
+
+@pytest.fixture
+def foreign_ca(server, tmp_path, monkeypatch):
+    """A process environment that trusts another authority than the server's."""
+    from infra.local.sqlserver.certificate import ensure_certificate
+
+    monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(ensure_certificate(tmp_path)))
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_should_connect_over_tls_and_tell_what_the_login_sees(bank):
+    facts = connection_facts(bank)
+    assert facts["encrypted"] is True
+    assert facts["sees_open_transactions"] is True
+    assert facts["login"] == "sa"
+    assert facts["database"] == "BFSI_Test"
+    assert facts["tables"] >= 3
+    assert facts["server_version"].startswith("Microsoft SQL Server")
+
+
+def test_should_identify_the_database_and_the_table_behind_a_name(bank):
+    identity = server_identity(bank, describe_table(bank, "customers"))
+    assert identity["database"] == "BFSI_Test"
+    assert identity["server_name"] and len(identity["database_created"]) == 23
+    assert identity["object_id"] == bank.scalar("SELECT OBJECT_ID(%s) AS n", ("dbo.customers",))
+
+
+def test_should_refuse_a_certificate_of_another_authority(server, foreign_ca):
+    with pytest.raises(SourceUnavailable) as caught, connect(server.reference, server.credentials):
+        pass
+    assert "FLOWFORGE_SOURCE_CA_FILE" in caught.value.remedy
+
+
+def test_should_skip_the_check_but_keep_tls_when_told_to_trust(server, foreign_ca):
+    trusting = server.reference.model_copy(update={"trust_server_certificate": True})
+    with connect(trusting, server.credentials) as connection:
+        assert connection_facts(connection)["encrypted"] is True
+    with open_reader(trusting, server.credentials, *ONE, "mssql-python") as reader:
+        assert [b.num_rows for b in reader] == [1]
+
+
+def test_should_refuse_to_connect_unverified_when_the_ca_file_is_missing(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(tmp_path / "none.pem"))
+    settings.cache_clear()
+    try:
+        with pytest.raises(UnsupportedSource, match=r"none\.pem"), connect(server.reference, server.credentials):
+            pass
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+
+
+def test_should_leave_the_environments_own_certificate_bundle_alone(server, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/else.pem")
+    with open_reader(server.reference, server.credentials, *ONE, "mssql-python") as reader:
+        assert [b.num_rows for b in reader] == [1]
+    assert os.environ["SSL_CERT_FILE"] == "/somewhere/else.pem"
+
+
+@pytest.mark.parametrize("driver", ["question", *DRIVERS])
+def test_should_refuse_a_wrong_password_without_repeating_it(server, driver):
+    wrong = Credentials(username="sa", password="hunter2-and-more")
+    with pytest.raises(LoginRefused) as caught:
+        _open(driver, server.reference, wrong)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value)) + caught.value.remedy
+    assert "'sa'" in str(caught.value)
+
+
+@pytest.mark.parametrize("driver", ["question", *DRIVERS])
+def test_should_say_that_it_is_the_database_that_cannot_be_opened(server, driver):
+    with pytest.raises(LoginRefused, match="Nowhere"):
+        _open(driver, server.reference.model_copy(update={"database": "Nowhere"}), server.credentials)
+
+
+@pytest.mark.parametrize("driver", ["question", *DRIVERS])
+@pytest.mark.parametrize("change", [{"port": 1}, {"host": "no-such-host.invalid"}])
+def test_should_call_an_unreachable_server_unavailable_even_after_a_refused_login(server, driver, change):
+    with pytest.raises(LoginRefused):
+        _open("question", server.reference, Credentials(username="sa", password="wrong"))
+    with pytest.raises(SourceUnavailable) as caught:
+        _open(driver, server.reference.model_copy(update=change), server.credentials)
+    assert str(next(iter(change.values()))) in str(caught.value)
+    assert "host" in caught.value.remedy
+
+
+def test_should_not_let_a_host_name_write_into_the_drivers_configuration(server):
+    hostile = server.reference.model_copy(update={"host": "localhost\n\tencryption = off"})
+    with pytest.raises(UnsupportedSource):
+        _open("question", hostile, server.credentials)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT * FROM dbo.nope", UnknownTable),
+        ("SELECT nope FROM dbo.customers", UnknownColumn),
+        ("SELEC 1", QueryRefused),
+        ("SELECT 1 / 0 AS a", QueryRefused),
+    ],
+)
+def test_should_class_what_the_server_refuses_and_go_on(bank, sql, expected):
+    with pytest.raises(expected) as caught:
+        bank.rows(sql)
+    assert "BFSI_Test on localhost" in str(caught.value)
+    assert bank.scalar("SELECT 1 AS a") == 1
+
+
+def test_should_bind_hostile_values_as_values(bank):
+    hostile = "x'; DROP TABLE dbo.customers; -- \\\nनमस्ते %s ?"
+    assert bank.scalar("SELECT %s AS echoed", (hostile,)) == hostile
+    assert describe_table(bank, "customers").columns
+
+
+def test_should_run_each_statement_in_its_own_transaction(bank):
+    assert bank.scalar("SELECT @@TRANCOUNT AS n") == 0
+
+
+def _open(driver, reference, credentials):
+    if driver == "question":
+        with connect(reference, credentials):
+            pass
+    else:
+        with open_reader(reference, credentials, *ONE, driver):
+            pass
