@@ -226,7 +226,7 @@ def _moment_text(sql: str, source: SqlType, style: int | None) -> str:
             raise not_supported(f"style {style} for datetimeoffset")
         if style == 127:
             return f"ticks_text(({sql}).ticks, {source.scale}, 'T', true) || 'Z'"
-        local = f"({sql}).ticks + ({sql}).off * 600000000"
+        local = f"({sql}).ticks + ({sql}).off * 600000000::BIGINT"
         separator, gap = ("T", "") if style == 126 else (" ", " ")
         return f"ticks_text({local}, {source.scale}, '{separator}', {_true(style == 126)}) || '{gap}' || offset_text(({sql}).off)"
     if base == "time":
@@ -319,7 +319,7 @@ def as_timestamp(value: Typed) -> str:
         return f"CAST({value.sql} AS TIMESTAMP)"
     if base == "time":
         return f"ticks_timestamp({value.sql} + 599266080000000000)"  # on 1900-01-01
-    ticks = f"(({value.sql}).ticks + ({value.sql}).off * 600000000)" if base == "datetimeoffset" else value.sql
+    ticks = f"(({value.sql}).ticks + ({value.sql}).off * 600000000::BIGINT)" if base == "datetimeoffset" else value.sql
     return f"ticks_timestamp({ticks})"
 
 
@@ -329,7 +329,7 @@ def as_ticks(value: Typed) -> str:
     if base == "datetime2":
         return value.sql
     if base == "datetimeoffset":
-        return f"(({value.sql}).ticks + ({value.sql}).off * 600000000)"
+        return f"(({value.sql}).ticks + ({value.sql}).off * 600000000::BIGINT)"
     if base == "time":
         return f"({value.sql} + 599266080000000000)"
     if base == "datetime":
@@ -361,7 +361,7 @@ def _to_moment(value: Typed, target: SqlType, style, attempt: bool, storing) -> 
     if base == "datetime2":
         return rounded
     offset = f"({value.sql}).off" if source.base == "datetimeoffset" else "CAST(0 AS SMALLINT)"
-    return _offset_struct(value.sql, f"{rounded} - {offset} * 600000000", offset)
+    return _offset_struct(value.sql, f"{rounded} - {offset} * 600000000::BIGINT", offset)
 
 
 def _offset_struct(null_test: str, ticks: str, offset: str) -> str:
@@ -382,4 +382,4 @@ def _text_to_moment(value: Typed, target: SqlType, attempt: bool) -> str:
     if target.base == "datetime2":
         return f"ticks_rounded({ticks}, {unit})"
     offset = f"text_offset({text})"
-    return _offset_struct(text, f"ticks_rounded({ticks}, {unit}) - {offset} * 600000000", offset)
+    return _offset_struct(text, f"ticks_rounded({ticks}, {unit}) - {offset} * 600000000::BIGINT", offset)

@@ -80,7 +80,7 @@ def _from_ticks(ticks: str, like: Typed) -> Typed:
         return Typed(f"({ticks} % 864000000000)", kind, True)
     if kind.base == "datetime2":
         return Typed(ticks, kind, True)
-    text = f"struct_pack(ticks := {ticks} - ({like.sql}).off * 600000000, off := ({like.sql}).off)"
+    text = f"struct_pack(ticks := {ticks} - ({like.sql}).off * 600000000::BIGINT, off := ({like.sql}).off)"
     return Typed(f"CASE WHEN {like.sql} IS NULL THEN NULL ELSE {text} END", kind, True)
 
 
@@ -153,7 +153,7 @@ def _offset(it: Call) -> Typed:
     scale = value.type.scale if value.type and value.type.base in ("datetime2", "datetimeoffset") else 7
     kind = SqlType("datetimeoffset", 0, 0, scale)
     if it.name == "TODATETIMEOFFSET":
-        ticks = f"{as_ticks(convert(value, SqlType('datetime2', 0, 0, 7)))} - {off} * 600000000"
+        ticks = f"{as_ticks(convert(value, SqlType('datetime2', 0, 0, 7)))} - {off} * 600000000::BIGINT"
     else:
         ticks = f"({convert(value, kind).sql}).ticks"
     return Typed(f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE struct_pack(ticks := {ticks}, off := {off}) END", kind)
