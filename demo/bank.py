@@ -92,6 +92,7 @@ def open_bank(connection: dict[str, Any]) -> Iterator["Bank"]:
         password=connection["password"],
         database=connection["database"],
         autocommit=True,
+        encryption="require",
     )
     try:
         yield Bank(opened)

@@ -1,5 +1,6 @@
 """The demo's plot: load, change, load again, ask; each step checked before the next."""
 
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,12 @@ def _load(name: str, stack: dict[str, Any], api: Api, story: Story) -> Told:
     if (inline["host"], inline["port"]) != (source["host"], source["port"]):
         # Port 1433 was taken; the document names it, so this copy names the stand-in's own.
         body = redirected(document, f"{source['host']}:{source['port']}", None)
+    started = time.monotonic()
     run_id = api.post("workflows", workflow, "run", body=body)["run_id"]
     story.tell(f"POST {stack['api']}/api/workflows/{workflow}/run with examples/{name}: run {run_id}")
     run = progress.watch(api, run_id, story.console, RUN_SECONDS)
     story.run(run)
+    story.tell(f"{len(run['tables'])} tables from request to gold in {time.monotonic() - started:.1f} s", "dim")
     return {table.name: next((t for t in run["tables"] if t["table"] == table.bronze), {}) for table in TABLES}
 
 

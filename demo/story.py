@@ -95,10 +95,10 @@ def _row(load: str, name: str, told: dict[str, Any]) -> list[Any]:
     return [
         load,
         name,
-        told.get("records"),
+        output.number(told.get("records")),
         told.get("bronze_key"),
-        told.get("silver_rows"),
+        output.number(told.get("silver_rows")),
         output.moment(told.get("watermark_before")),
         output.moment(told.get("watermark_after")),
-        Text(f"{spent:.2f}"),
+        Text(f"{spent:.2f}", justify="right"),
     ]

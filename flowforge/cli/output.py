@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from rich import box
@@ -126,7 +127,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[Any]], title: str | No
     )
     for position, name in enumerate(columns):
         values = [row[position] for row in kept if row[position] is not None]
-        numeric = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        numeric = bool(values) and all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
         shown.add_column(cell(name), justify="right" if numeric else "left", overflow="fold")
     for row in kept:
         shown.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
