@@ -48,6 +48,7 @@ class Function:
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
+        self._warming: asyncio.Task[None] | None = None
 
     async def invoke(self, event: Any) -> Any:
         """Run the handler on an event and return its answer, decoded; raises InvocationFailed."""
@@ -71,12 +72,9 @@ class Function:
 
     async def warm(self) -> None:
         """Start one worker ahead of the first event, unless there is one; a handler that cannot start says so in its log."""
-        async with self._slots:
-            if not self._workers:
-                try:
-                    self._idle.append(await self._take_worker())
-                except InvocationFailed as failure:
-                    self.log.write(f"FAILED {failure}", source=self.settings.logical_id)
+        if not self._workers and self._warming is None:
+            self._warming = asyncio.create_task(self._start_idle_worker())
+            await self._warming
 
     def state(self) -> dict[str, Any]:
         """Return the live workers' process ids and the counts of invocations since the start."""
@@ -84,10 +82,21 @@ class Function:
         return {"workers": pids, "idle": len(self._idle), "limit": self.settings.concurrency, **self.counts}
 
     async def _take_worker(self) -> Worker:
+        if not self._idle and self._warming is not None and not self._warming.done():
+            await asyncio.wait([self._warming])  # sooner ready than one that starts now
         while self._idle:
             worker = self._idle.pop()
             if worker.alive:
                 return worker
+        return await self._start_worker()
+
+    async def _start_idle_worker(self) -> None:
+        try:
+            self._idle.append(await self._start_worker())
+        except InvocationFailed as failure:
+            self.log.write(f"FAILED {failure}", source=self.settings.logical_id)
+
+    async def _start_worker(self) -> Worker:
         self.counts["cold"] += 1
         name = f"{self.settings.logical_id}/{self.counts['cold']}"
         worker = Worker(name, self.settings.arn, self.log, self._children, self._drop)

@@ -39,10 +39,18 @@ def milliseconds() -> float:
     return time.time() * 1000
 
 
-def delete_message_locked(queue: sqs.Queue, receipt_handle: str, _delete: Callable = sqs.Queue.delete_message) -> None:
-    """Delete a message while no message can be added, so that none is left out of the rebuilt list."""
+def delete_message_in_place(queue: sqs.Queue, receipt_handle: str) -> None:
+    """Delete a message from the queue's list while no other can change it, instead of building a new list."""
     with queue._messages_lock:
-        _delete(queue, receipt_handle)
+        if receipt_handle in queue.deleted_messages:
+            return
+        for position, message in enumerate(queue._messages):
+            if message.had_receipt_handle(receipt_handle):
+                queue.pending_messages.discard(message)
+                queue.deleted_messages.update(message.all_receipt_handles)
+                del queue._messages[position]
+                return
+        raise sqs.ReceiptHandleIsInvalid()
 
 
 def receive_message_locked(
@@ -125,7 +133,7 @@ def correct_moto() -> None:
     DomainDispatcherApplication.get_backend_for_host = functools.cache(DomainDispatcherApplication.get_backend_for_host)
     responses.method_names_from_class = functools.cache(responses.method_names_from_class)
     sqs.unix_time_millis = milliseconds
-    sqs.Queue.delete_message = delete_message_locked
+    sqs.Queue.delete_message = delete_message_in_place
     sqs.SQSBackend.receive_message = receive_message_locked
     sqs.SQSBackend.change_message_visibility = change_visibility_locked
     sqs.SQSBackend.is_message_valid_based_on_retention_period = within_retention

@@ -20,12 +20,13 @@ from infra.local import warden
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MARK_VARIABLE = "FLOWFORGE_LOCAL_STACK"
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+# Looked up here, because little is safe between fork and exec.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def _die_with_parent() -> None:
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Child:

@@ -119,7 +119,9 @@ class LocalStack:
         api_url = await self._start_dispatching(resources, functions, url, aws_env)
         self.facts = self._make_facts(api_url, url, resources)
         if settings.warm:
-            self._spawn(self._warm(functions))
+            # Those that queues feed come first: one request needs them all, one after another.
+            fed = {mapping["FunctionName"] for mapping in resources.of_kind("AWS::Lambda::EventSourceMapping").values()}
+            self._spawn(self._warm(sorted(functions, key=lambda function: function.settings.name not in fed)))
 
     def _new_log(self, name: str) -> Log:
         self._logs.append(self._open_log(name))
@@ -174,7 +176,8 @@ class LocalStack:
         by_name = {function.settings.name: function for function in functions}
         schedules = Schedules(resources.schedules, by_arn, self._report)
         routes = http_api.read_routes(resources, by_arn)
-        for source in event_sources.read_queue_sources(resources, by_arn | by_name, self._report):
+        sources = event_sources.read_queue_sources(resources, by_arn | by_name, self._report)
+        for source in sources:
             self._spawn(event_sources.poll_queue(sqs, source, self._report))
         for arn, queue_url in resources.async_queues.items():
             self._spawn(event_sources.poll_async_invocations(sqs, queue_url, by_arn[arn], self._report))

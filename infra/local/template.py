@@ -54,13 +54,17 @@ def expand(path: Path, parameters: Mapping[str, str]) -> Template:
     source = yaml_parse(path.read_text(encoding="utf-8"))
     values = parameter_values(source.get("Parameters") or {}, parameters)
     code = _replace_local_code(source, path.resolve().parent)
+    order = {logical: position for position, logical in enumerate(source["Resources"])}
     try:
         expanded = transform(source, dict(parameters), _NoManagedPolicies())
     except InvalidDocumentException as error:
         raise TemplateError("; ".join(cause.message for cause in error.causes)) from error
     return Template(
         root=path.resolve().parent,
-        resources=expanded["Resources"],
+        # The translator returns them in any order; in the template's, two starts of a stack do the same.
+        resources=dict(
+            sorted(expanded["Resources"].items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+        ),
         parameters=values,
         conditions=expanded.get("Conditions") or {},
         mappings=expanded.get("Mappings") or {},
