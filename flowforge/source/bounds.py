@@ -5,20 +5,22 @@ moves back; a batch reads again from a little below it where the destination can
 to read says so, and why.
 """
 
+import re
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.targets import SourceTable
-from flowforge.errors import UnsupportedSource
+from flowforge.errors import QueryRefused, UnsupportedSource
 from flowforge.settings import settings
 from flowforge.source.ceiling import Ceiling, Cursor, shifted, take_ceiling
 from flowforge.source.connection import SourceConnection
 from flowforge.source.description import find_column
 from flowforge.source.sql_text import is_empty_statement, normalise_statement, null_count_statement
-from flowforge.source.sql_types import CURSOR_TYPES, cursor_kind, parse_sql_type
+from flowforge.source.sql_types import CURSOR_TYPES, bound_type, cursor_kind, parse_sql_type
 from flowforge.state.batch import Interval, SourceColumn
 
+ROWVERSION = re.compile("0x[0-9A-Fa-f]{16}")
 FULL_LOAD = "full load: every row that was committed when the read reached it"
 EXAMPLES = {"rowversion": "0x00000000000007D1", "integer": "10001", "timestamp": "2024-01-31 or 2024-01-31 23:59:59"}
 
@@ -71,7 +73,7 @@ def plan_interval(
     stored = low is not None
     start = low if stored else source.last_watermark
     if start is not None:
-        start = _normalised(connection, cursor, start, "the stored watermark" if stored else "lastWatermark")
+        start = _normalised(connection, cursor, start, stored)
     ceiling = take_ceiling(connection, cursor, start is None, samples or [])
     nulls = source.null_cursor == "include" and cursor.nullable and (not stored or keyed)
     overlap_ms = ceiling.overlap_ms if stored and keyed else 0
@@ -100,16 +102,21 @@ def _refuse_nulls(connection: SourceConnection, cursor: Cursor) -> None:
         )
 
 
-def _normalised(connection: SourceConnection, cursor: Cursor, literal: str, field: str) -> str:
-    literal = literal.strip()
-    malformed = cursor.sql_type == "rowversion" and len(literal) != 18
-    printed = (
-        None if malformed else connection.scalar(normalise_statement(literal, cursor.sql_type), about=cursor.where)
-    )
+def _normalised(connection: SourceConnection, cursor: Cursor, literal: str, stored: bool) -> str:
+    literal, kind = literal.strip(), cursor_kind(cursor.sql_type)
+    field = "the stored watermark" if stored else "lastWatermark"
+    # MAX + 1 of a full integer type is a bound that the type itself does not hold.
+    sql_type = bound_type(cursor.sql_type, literal) if stored and kind == "integer" else cursor.sql_type
+    try:
+        printed = connection.scalar(normalise_statement(literal, sql_type), about=cursor.where)
+    except QueryRefused:
+        printed = None
+    if kind == "rowversion" and not ROWVERSION.fullmatch(literal):
+        printed = None  # the server would fill up what is too short
     if printed is None:
         raise UnsupportedSource(
             f"{cursor.where}: {field} {literal[:60]!r} is not a value of {cursor.name!r} ({cursor.sql_type})",
-            f"write {field} like {EXAMPLES[cursor_kind(cursor.sql_type)]}",
+            f"write it like {EXAMPLES[kind]}",
         )
     return printed
 

@@ -153,7 +153,8 @@ def normalise_statement(literal: str, sql_type: str) -> Statement:
     value = values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
     if parse_sql_type(sql_type).base == "datetimeoffset":
         value = f"SWITCHOFFSET({value}, '+00:00')"
-    parts = tuple(f"SELECT {print_expression(value, sql_type)} AS literal".split("\x00"))
+    printed = print_expression("v.converted", sql_type)
+    parts = tuple(f"SELECT {printed} AS literal FROM (SELECT {value} AS converted) AS v".split("\x00"))
     return Statement(parts, (literal,) * (len(parts) - 1))
 
 

@@ -161,7 +161,7 @@ def bound_type(sql_type: str, literal: str) -> str:
     """The type in which a bound is compared: the column's own, or the next that holds it (MAX + 1 of a full integer
     type)."""
     kind = parse_sql_type(sql_type)
-    if kind.cursor_kind != "integer":
+    if kind.cursor_kind != "integer" or not literal.lstrip("+-").isdigit():
         return kind.declaration
     if kind.base == "decimal":
         fits = len(literal.lstrip("+-")) <= kind.precision
