@@ -49,11 +49,11 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def settings_from(arguments: argparse.Namespace, logs: Path) -> Settings:
+def settings_from(arguments: argparse.Namespace, state: Path) -> Settings:
     """Return the stack's settings as the command line asks for them."""
     return Settings(
         template=arguments.template,
-        logs=logs,
+        state=state,
         port=arguments.port,
         aws_port=arguments.aws_port,
         sqlserver_port=arguments.sqlserver_port,
@@ -104,7 +104,7 @@ def main() -> int:
     arguments = parse_arguments()
     try:
         with StateDirectory(arguments.state_dir) as state:
-            return asyncio.run(run(settings_from(arguments, state.logs), state))
+            return asyncio.run(run(settings_from(arguments, state.path), state))
     except (AlreadyRunning, StartError, TemplateError) as error:
         print(f"the local stack cannot start: {error}", file=sys.stderr)
         return 2

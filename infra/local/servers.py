@@ -60,19 +60,23 @@ class SqlServer:
 
 
 async def start_sqlserver(
-    children: Children, log: Log, preferred_port: int, bank_scale: float, folder: Path
+    children: Children, log: Log, preferred_port: int, bank_scale: float, *, tls: Path
 ) -> SqlServer:
     """Start the SQL Server stand-in with the sample bank and wait until it takes connections.
 
-    Raises StartError. What it prints after it is ready is for the caller to follow.
+    Its certificate, and the CA that signs it, stay in the folder `tls`. What it prints after it is ready is for the
+    caller to follow. Raises StartError.
     """
+    port = ports.free_or_zero(preferred_port)
     command = [
         sys.executable,
         "-m",
         "infra.local.sqlserver",
         "--bank",
         "--port",
-        str(ports.free_or_zero(preferred_port)),
+        str(port),
+        "--tls-directory",
+        str(tls),
     ]
     if bank_scale != 1:
         command += ["--scale", f"{bank_scale:g}"]

@@ -39,7 +39,7 @@ class Settings:
     """What a stack is started with; ports are preferences, 0 means any."""
 
     template: Path
-    logs: Path
+    state: Path  # the state directory
     stack_name: str = "flowforge"
     port: int = 8080
     aws_port: int = 5566
@@ -51,6 +51,11 @@ class Settings:
     quiet: bool = False
     warm: bool = True
     s3_endpoint: str | None = None
+
+    @property
+    def logs(self) -> Path:
+        """Return where the functions' and servers' output goes."""
+        return self.state / "logs"
 
 
 def s3_credentials() -> tuple[str, str]:
@@ -148,7 +153,11 @@ class LocalStack:
     async def _start_sqlserver(self) -> servers.SqlServer:
         log = self._new_log("sqlserver")
         server = await servers.start_sqlserver(
-            self._children, log, self.settings.sqlserver_port, self.settings.bank_scale
+            self._children,
+            log,
+            self.settings.sqlserver_port,
+            self.settings.bank_scale,
+            tls=self.settings.state / "tls",
         )
         self._spawn(self._watch(server.child, "the SQL Server stand-in", log))
         return server

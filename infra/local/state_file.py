@@ -22,7 +22,6 @@ class StateDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self.file = self.path / "stack.json"
-        self.logs = self.path / "logs"
 
     def __enter__(self) -> "StateDirectory":
         self.path.mkdir(parents=True, exist_ok=True)

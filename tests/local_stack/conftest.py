@@ -34,7 +34,9 @@ class RunningStack:
     def __init__(self, state: Path, *options: str) -> None:
         self.state, self.file = state, state / "stack.json"
         command = [sys.executable, "-m", "infra.local", "--template", str(TEMPLATE), "--state-dir", str(state),
-                   "--no-sqlserver", "--quiet", *options]  # fmt: skip
+                   "--quiet", *options]  # fmt: skip
+        if "--sqlserver-port" not in options:
+            command += ["--no-sqlserver"]
         if "--port" not in options:
             command += ["--port", "0", "--aws-port", "0"]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

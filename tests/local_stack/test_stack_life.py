@@ -7,6 +7,8 @@ import socket
 import stat
 from pathlib import Path
 
+import pymssql
+
 from tests.local_stack.conftest import wait_for
 
 
@@ -61,6 +63,26 @@ def test_should_replace_the_file_of_a_stack_that_was_killed(start_stack):
     wait_for(lambda: not killed.file.exists() or json.loads(killed.file.read_text()) != killed.facts, "the new stack")
 
     assert stack.wait_until_ready().facts["pid"] == stack.process.pid
+
+
+def test_should_serve_the_sample_bank_and_give_its_certificate_authority_to_the_functions(start_stack):
+    stack = start_stack("--sqlserver-port", "0", "--bank-scale", "0.1", "--no-warm").wait_until_ready()
+
+    server = stack.facts["sqlserver"]
+    assert {**server, "port": 0} == {
+        "host": "localhost", "port": 0, "database": "BFSI_Test", "username": "sa", "password": "FlowForge2024!",
+    }  # fmt: skip
+    assert "BEGIN CERTIFICATE" in Path(stack.facts["ca_file"]).read_text()
+    assert stack.http.get("/items/1").json()["environment"]["FLOWFORGE_SOURCE_CA_FILE"] == stack.facts["ca_file"]
+    login = {
+        "server": server["host"],
+        "port": server["port"],
+        "user": server["username"],
+        "password": server["password"],
+    }
+    with pymssql.connect(**login, database=server["database"]) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM dbo.customers")
+        assert cursor.fetchall() == [(50,)]
 
 
 def test_should_take_a_free_port_when_the_preferred_one_is_taken(start_stack):
