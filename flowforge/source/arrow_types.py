@@ -58,16 +58,22 @@ def arrow_schema(columns: Sequence[SourceColumn]) -> pa.Schema:
 def canonical_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """A driver's batch in the canonical schema, column by column in order.
 
-    Raises SourceChanged when the result set has other columns than were described, or values that the described type
-    cannot hold.
+    Raises SourceChanged for other columns than were described, or values that the described type cannot hold.
     """
-    if len(batch.schema.names) != len(schema.names):
-        raise SourceChanged(
-            f"the source returned {len(batch.schema.names)} columns, {len(schema.names)} were described",
-            "the table changed while it was read: run the job again",
-        )
+    check_columns(batch.schema.names, schema)
     arrays = [_canonical(batch.column(n), field) for n, field in enumerate(schema)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def check_columns(returned: Sequence[str], schema: pa.Schema) -> None:
+    """Raises SourceChanged unless the result set has the columns that were described, in their order."""
+    if list(returned) != schema.names:
+        differing = [n for n in returned if n not in schema.names] + [n for n in schema.names if n not in returned]
+        raise SourceChanged(
+            f"the source returned {len(returned)} columns, {len(schema.names)} were described"
+            f" (differing: {', '.join(differing[:5]) or 'their order'})",
+            "the table or query changed while it was read: run the job again",
+        )
 
 
 def times_from_text(texts: pa.Array) -> pa.Array:

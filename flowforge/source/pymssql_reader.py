@@ -14,7 +14,7 @@ import pyarrow as pa
 import pymssql
 
 from events.targets import ConnectionReference
-from flowforge.source.arrow_types import arrow_schema, arrow_type, canonical_batch
+from flowforge.source.arrow_types import arrow_schema, arrow_type, canonical_batch, check_columns
 from flowforge.source.connection import open_pymssql
 from flowforge.source.credentials import Credentials
 from flowforge.source.failures import describe_reference, translate
@@ -49,6 +49,7 @@ class PymssqlReader:
             raise translate(error, self._where, self._secret) from error
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
+        check_columns([column[0] for column in self._cursor.description or ()], self.schema)
         arrived, ended = 0, False
         while not ended:
             rows = self._fetched(self._batch_rows)

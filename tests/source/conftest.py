@@ -43,8 +43,11 @@ def start_server(tls_directory: Path, *options: str) -> Server:
         *options,
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    ready = json.loads(process.stdout.readline() or "null")
-    assert ready, "the stand-in did not start"
+    line = process.stdout.readline()
+    if not line:
+        process.stdout.close()
+        raise AssertionError(f"the stand-in ended with {process.wait(20)} before it was ready")
+    ready = json.loads(line)
     reference = ConnectionReference(host="localhost", port=ready["port"], database=ready["database"], secret_id="none")
     return Server(reference, Credentials(username="sa", password=PASSWORD), process, ready["ca_file"])
 

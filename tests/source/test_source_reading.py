@@ -1,0 +1,148 @@
+"""Reads that go wrong, are given up, or are bounded: never a short result that looks whole."""
+
+import threading
+
+import pytest
+
+from flowforge.errors import (
+    FlowForgeError,
+    QueryRefused,
+    SourceUnavailable,
+    TruncatedRead,
+    UnknownTable,
+    UnsupportedSource,
+)
+from flowforge.source.bounds import plan_interval
+from flowforge.source.catalog import describe_query, describe_table
+from flowforge.source.connection import connect
+from flowforge.source.reader import check_complete, open_reader
+from flowforge.source.sql_text import Statement, count_statement, select_statement
+from flowforge.state.batch import Interval, SourceColumn
+
+from events.targets import SourceTable  # isort: skip
+from tests.source.conftest import start_server, stop_server  # isort: skip
+
+DRIVERS = ("pymssql", "mssql-python")
+ID = [SourceColumn(name="id", sql_type="int")]
+
+
+def rows_of(reader):
+    return [row for batch in reader for row in batch.to_pylist()]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_the_interval_that_was_planned_and_no_other_row(bank, server, driver):
+    description = describe_table(bank, "customers")
+    source = SourceTable(
+        table_name="customers", is_incremental=True, delta_column="modified_date", last_watermark="2024-06-01"
+    )
+    interval = plan_interval(bank, description, source, None, None).interval
+    statement = select_statement(description, description.source_columns, interval)
+    with open_reader(server.reference, server.credentials, statement, description.source_columns, driver) as reader:
+        stamps = [str(row["modified_date"]) for row in rows_of(reader)]
+    assert len(stamps) == bank.scalar(count_statement(description, interval))
+    assert 0 < len(stamps) < 500 and min(stamps) >= "2024-06-01"
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_a_query_with_its_own_order_and_common_table_expression(bank, server, driver):
+    query = "WITH few AS (SELECT customer_id AS id FROM dbo.customers WHERE customer_id <= 3) SELECT id FROM few ORDER BY id DESC"
+    columns = describe_query(bank, query)
+    statement = select_statement(query, columns, Interval())
+    with open_reader(server.reference, server.credentials, statement, columns, driver) as reader:
+        assert rows_of(reader) == [{"id": 3}, {"id": 2}, {"id": 1}]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_raise_the_servers_error_that_comes_before_the_first_row(server, driver):
+    with pytest.raises(UnknownTable, match="nope"):
+        open_and_read(server, "SELECT id FROM dbo.nope", driver)
+    with pytest.raises(QueryRefused):
+        open_and_read(server, "SELEC id", driver)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_raise_the_servers_error_that_comes_amid_the_rows(server, driver):
+    """The thousandth row divides by zero: what came before must not pass for the whole."""
+    with pytest.raises(QueryRefused, match=r"[Dd]ivide by zero"):
+        open_and_read(server, "SELECT 1 / (transaction_id - 14000) AS id FROM dbo.transactions", driver, 100)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_raise_when_the_session_is_killed_amid_the_rows(tmp_path, server, driver):
+    """A server of its own dies while a large result streams."""
+    mine = start_server(tmp_path, "--bank", "--rows", "transactions=400000")
+    try:
+        trusting = mine.reference.model_copy(update={"trust_server_certificate": True})
+        columns = _transactions(trusting, mine.credentials)
+        statement = select_statement("SELECT * FROM dbo.transactions", columns, Interval())
+        with open_reader(trusting, mine.credentials, statement, columns, driver, 1000) as reader:
+            batches = iter(reader)
+            arrived = next(batches).num_rows
+            mine.process.kill()
+            mine.process.wait(20)
+            with pytest.raises((SourceUnavailable, TruncatedRead)):
+                arrived += sum(batch.num_rows for batch in batches)
+        assert arrived < 400_000
+    finally:
+        stop_server(mine)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_free_the_server_when_a_read_is_given_up(bank, server, driver):
+    with open_reader(
+        server.reference,
+        server.credentials,
+        Statement(("SELECT transaction_id AS id FROM dbo.transactions",)),
+        ID,
+        driver,
+        10,
+    ) as reader:
+        assert next(iter(reader)).num_rows == 10
+    reader.close()
+    assert bank.scalar("SELECT COUNT(*) AS n FROM dbo.transactions") == 5000
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_in_another_thread_than_the_one_that_opened(server, driver):
+    found = []
+    statement = Statement(("SELECT customer_id AS id FROM dbo.customers",))
+    with open_reader(server.reference, server.credentials, statement, ID, driver) as reader:
+        thread = threading.Thread(target=lambda: found.extend(rows_of(reader)))
+        thread.start()
+        thread.join(60)
+    assert len(found) == 500
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("sql", ["SELECT 1 AS id, 2 AS more", "SELECT 1 AS other"])
+def test_should_refuse_a_result_that_is_not_as_described(server, driver, sql):
+    with pytest.raises(SourceChanged, match="1 were described"):
+        open_and_read(server, sql, driver)
+
+
+def test_should_refuse_a_driver_that_is_not_there_by_name(server):
+    with pytest.raises(UnsupportedSource, match="'odbc'"):
+        open_reader(server.reference, server.credentials, Statement(("SELECT 1 AS id",)), ID, "odbc")
+
+
+def test_should_choose_the_fast_driver_where_it_loads(server):
+    with open_reader(server.reference, server.credentials, Statement(("SELECT 1 AS id",)), ID) as reader:
+        assert type(reader).__name__ == "MssqlPythonReader"
+        assert rows_of(reader) == [{"id": 1}]
+
+
+@pytest.mark.parametrize(("arrived", "counted"), [(10, 11), (10, 9), (10, None), (0, None)])
+def test_should_never_take_a_read_for_complete_that_the_server_counts_otherwise(arrived, counted):
+    with pytest.raises(TruncatedRead):
+        check_complete(arrived, counted, "bank")
+
+
+def open_and_read(server, sql, driver, batch_rows=1000):
+    with open_reader(server.reference, server.credentials, Statement((sql,)), ID, driver, batch_rows) as reader:
+        return rows_of(reader)
+
+
+def _transactions(reference, credentials):
+    with connect(reference, credentials) as connection:
+        return describe_table(connection, "transactions").source_columns
