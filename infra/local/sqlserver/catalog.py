@@ -132,6 +132,7 @@ class Catalog:
     """The catalog as one session's transaction sees it."""
 
     cursor: duckdb.DuckDBPyConnection
+    database: str
     _found: dict = field(default_factory=dict)
 
     def forget(self) -> None:

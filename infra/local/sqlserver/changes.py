@@ -77,7 +77,7 @@ class Changes:
         target = node.this
         table = self._table(target.this if isinstance(target, exp.Schema) else target)
         names = [item.name for item in target.expressions] if isinstance(target, exp.Schema) else None
-        columns = self._insert_columns(table, names)
+        columns = [] if node.args.get("default") else self._insert_columns(table, names)
         filled = [column for column in table.columns if column not in columns]
         all_names = ", ".join(quote(column.name) for column in [*columns, *filled])
         source = node.expression

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from . import login, procedures, tokens
 from .encode import encode_batches
-from .errors import SqlError, not_supported, translate_error
-from .packets import ATTENTION, RESET_CONNECTION, Channel, Disconnected
+from .errors import ClientGone, SqlError, not_supported, translate_error
+from .packets import ATTENTION, RESET_CONNECTION, Channel
 from .parameters import Parameter, Reader
 from .scopes import Output
 from .session import Session, declared_parameters
@@ -34,7 +34,7 @@ _TM_BEGIN, _TM_COMMIT, _TM_ROLLBACK = 5, 7, 8
 _ISOLATIONS = {1: "READ UNCOMMITTED", 2: "READ COMMITTED", 3: "REPEATABLE READ", 4: "SERIALIZABLE", 5: "SNAPSHOT"}
 
 
-class Cancelled(Exception):
+class Cancelled(ClientGone):
     """The client sent an attention while its request ran."""
 
 
@@ -129,6 +129,7 @@ class Connection:
             return
         database = asked.database if asked.database.lower() == "master" else self._server.database
         self.session = self._server.open_session(asked, self)
+        self.session.is_encrypted = self.channel.is_encrypted
         login.accept(self.channel, asked, database)
         while True:
             kind, status, data = self.channel.read_message()
@@ -194,7 +195,7 @@ class Connection:
                 raise SqlError(2812, f"Could not find stored procedure '{name}'.")
             _log.debug("rpc %s %s", name, [(item.name, str(item.type)) for item in parameters])
             method(parameters, reply)
-        except (Cancelled, Disconnected, OSError):
+        except (ClientGone, OSError):
             raise
         except Exception as error:
             reply.failed(translate_error(error))

@@ -256,7 +256,7 @@ def _true(value: bool) -> str:
 def _to_binary(value: Typed, target: SqlType, style, attempt: bool, storing: str) -> str:
     source, sql = value.type, value.sql
     if source.base in CHARACTERS:
-        sql = _text_to_binary(value, style)
+        sql = _text_to_binary(value, style, target, attempt)
     elif source.base in INTEGERS or source.base == "bit":
         width = source.payload_width
         sql = f"unhex(right(lpad(hex(CAST({sql} AS BIGINT)), 16, '0'), {2 * width}))"
@@ -275,9 +275,11 @@ def _to_binary(value: Typed, target: SqlType, style, attempt: bool, storing: str
     return sql
 
 
-def _text_to_binary(value: Typed, style: int | None) -> str:
+def _text_to_binary(value: Typed, style: int | None, target: SqlType, attempt: bool) -> str:
     if style in (1, 2):
-        return f"unhex({f'substr({value.sql}, 3)' if style == 1 else value.sql})"
+        fail = _failed(f"#8114#Error converting data type {value.type.base} to {target.base}.", attempt)
+        digits = f"CASE WHEN {value.sql} LIKE '0x%' THEN substr({value.sql}, 3) ELSE 'x' END" if style == 1 else value.sql
+        return f"hex_bytes({digits}, {fail})"
     if value.constant is not None:
         encoded = str(value.constant).encode("utf-16le" if value.type.base in UNICODE else "cp1252", "replace")
         return f"unhex('{encoded.hex()}')"
@@ -376,7 +378,10 @@ def _text_to_moment(value: Typed, target: SqlType, attempt: bool) -> str:
     if target.base == "date":
         return f"CAST(ticks_timestamp({ticks}) AS DATE)"
     if target.base in ("datetime", "smalldatetime"):
-        return f"ticks_{target.base}({ticks})"
+        out_of_range = (
+            f"#242#The conversion of a varchar data type to a {target.base} data type resulted in an out-of-range value."
+        )
+        return f"ticks_{target.base}(ticks_in_range({ticks}, {_failed(out_of_range, attempt)}, ''))"
     if target.base == "time":
         return f"(ticks_rounded({ticks}, {unit}) % 864000000000)"
     if target.base == "datetime2":

@@ -20,6 +20,10 @@ class SqlError(Exception):
         self.number, self.text, self.severity, self.state = number, text, severity, state
 
 
+class ClientGone(Exception):
+    """The client left or cancelled: not an error of the statement, and never reported as one."""
+
+
 def not_supported(what: str) -> SqlError:
     """The stand-in's own refusal: better an error than a wrong answer."""
     return SqlError(40517, f"The FlowForge stand-in does not support {what}.")
@@ -61,13 +65,19 @@ def _translate_duckdb(error: Exception, text: str) -> SqlError:
     if isinstance(error, duckdb.ConversionException):
         return _conversion(text)
     if isinstance(error, duckdb.OutOfRangeException):
-        return SqlError(8115, "Arithmetic overflow error converting expression to data type " + _named_type(text) + ".")
+        return _overflow(text)
     if isinstance(error, duckdb.ConstraintException):
         return SqlError(2627, "Violation of a constraint: " + text.removeprefix("Constraint Error: "), 14)
     if isinstance(error, duckdb.TransactionException) and "onflict" in text:
         return deadlock()
     if isinstance(error, duckdb.InterruptException):
         return SqlError(3617, "Operation cancelled by user.")
+    if "must appear in the GROUP BY clause" in text:
+        return SqlError(
+            8120,
+            "A column is invalid in the select list because it is not contained in either an aggregate function or the"
+            " GROUP BY clause.",
+        )
     return SqlError(50000, f"{type(error).__name__}: {text}")
 
 
@@ -81,22 +91,34 @@ def deadlock() -> SqlError:
     )
 
 
+_TYPE_NAMES = {
+    "INT8": "tinyint", "UINT8": "tinyint", "UTINYINT": "tinyint", "INT16": "smallint", "INT32": "int", "INT64": "bigint",
+    "DOUBLE": "float", "FLOAT": "real", "INTEGER": "int", "BIGINT": "bigint", "SMALLINT": "smallint",
+}  # fmt: skip
+
+
 def _named_type(text: str) -> str:
-    found = re.search(r"\b(U?INT\d+|DECIMAL\([\d,]+\)|DOUBLE|FLOAT)\b", text)
-    names = {"INT8": "tinyint", "UINT8": "tinyint", "INT16": "smallint", "INT32": "int", "INT64": "bigint"}
-    return names.get(found.group(1), found.group(1).lower()) if found else "numeric"
+    """The SQL Server name of the last type that DuckDB's message mentions: a conversion's target."""
+    found = re.findall(r"\b(U?INT\d+|U?TINYINT|SMALLINT|INTEGER|BIGINT|DECIMAL\([\d,]+\)|DOUBLE|FLOAT)\b", text)
+    return _TYPE_NAMES.get(found[-1], found[-1].lower().replace("decimal", "numeric")) if found else "numeric"
+
+
+def _overflow(text: str) -> SqlError:
+    kind = _named_type(text)
+    found = re.search(r"value (-?\d+)", text)
+    if found and kind in ("tinyint", "smallint"):
+        return SqlError(220, f"Arithmetic overflow error for data type {kind}, value = {found.group(1)}.")
+    return SqlError(8115, f"Arithmetic overflow error converting expression to data type {kind}.")
 
 
 def _conversion(text: str) -> SqlError:
+    if "out of range" in text or "ailed to cast" in text or "ould not cast" in text or "overflow" in text.lower():
+        return _overflow(text)
     if re.search(r"timestamp|date\b|time field|DATE|TIME", text):
         return SqlError(241, "Conversion failed when converting date and/or time from character string.")
     if "UUID" in text or "uuid" in text:
         return SqlError(8169, "Conversion failed when converting from a character string to uniqueidentifier.")
     if found := re.search(r"Could not convert string '(.*?)' to (\w+)", text):
-        return SqlError(
-            245,
-            f"Conversion failed when converting the varchar value '{found.group(1)}' to data type {_named_type(text)}.",
-        )
-    if "out of range" in text or "ould not cast" in text or "overflow" in text.lower():
-        return SqlError(8115, f"Arithmetic overflow error converting expression to data type {_named_type(text)}.")
+        kind = _named_type(text)
+        return SqlError(245, f"Conversion failed when converting the varchar value '{found.group(1)}' to data type {kind}.")
     return SqlError(8114, "Error converting data type: " + text.splitlines()[0])

@@ -424,10 +424,7 @@ def _result_type(left: Typed, operator: str, right: Typed) -> SqlType:
         return INT
     if kind.base != "decimal":
         return kind
-    (p1, s1), (p2, s2) = (
-        decimal_shape(item.type) if item.type and item.type.is_numeric else (kind.precision, kind.scale)
-        for item in (left, right)
-    )
+    (p1, s1), (p2, s2) = (_shape(item, kind) for item in (left, right))
     if operator in "+-":
         scale, digits = max(s1, s2), max(p1 - s1, p2 - s2) + 1
     elif operator == "*":
@@ -439,6 +436,13 @@ def _result_type(left: Typed, operator: str, right: Typed) -> SqlType:
     if scale + digits > 38:  # the integral part is kept, the scale gives way, but not below 6
         scale = min(scale, max(38 - digits, min(scale, 6)))
     return SqlType("decimal", 0, min(38, scale + digits), scale)
+
+
+def _shape(item: Typed, kind: SqlType) -> tuple[int, int]:
+    """(precision, scale) of an operand; a constant integer counts its own digits."""
+    if item.type == INT and item.sql.isdigit():
+        return len(item.sql), 0
+    return decimal_shape(item.type) if item.type and item.type.is_numeric else (kind.precision, kind.scale)
 
 
 def _decimal_operation(left: Typed, operator: str, right: Typed, kind: SqlType) -> str:

@@ -639,6 +639,11 @@ def _min_active_rowversion(it: Call) -> Typed:
     return Typed(f"rowversion_of({it.session.server.rowversions.lowest_active()})", SqlType("binary", 8), False)
 
 
+@function("ROWCOUNT_BIG", arguments=(0, 0))
+def _rowcount_big(it: Call) -> Typed:
+    return Typed(f"CAST({it.session.row_count} AS BIGINT)", BIGINT, False)
+
+
 @function("XACT_STATE", arguments=(0, 0))
 def _xact_state(it: Call) -> Typed:
     return _fact(1 if it.session.transaction_count else 0, SqlType("smallint"))

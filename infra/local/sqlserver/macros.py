@@ -52,7 +52,8 @@ datetime_text(ts) AS strftime(ts, '%b ') || lpad(CAST(day(ts) AS VARCHAR), 2, ' 
 normal_moment(x) AS regexp_replace(regexp_replace(trim(x), '^([0-9]{{4}})([0-9]{{2}})([0-9]{{2}})', '\\1-\\2-\\3'), '\\s*(Z|[+-][0-9]{{2}}:[0-9]{{2}})$', '')
 moment_ticks(y, fail, x) AS CASE WHEN x IS NULL THEN NULL
   WHEN regexp_full_match(y, '([0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}})?([ T]?[0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,7}})?)?)?') AND y <> ''
-  THEN timestamp_ticks(CAST(CASE WHEN regexp_matches(y, '^[0-9]{{4}}-') THEN '' ELSE '1900-01-01 ' END || regexp_replace(y, '([.][0-9]{{6}})[0-9]', '\\1') AS TIMESTAMP))
+  THEN coalesce(timestamp_ticks(TRY_CAST(CASE WHEN regexp_matches(y, '^[0-9]{{4}}-') THEN '' ELSE '1900-01-01 ' END
+      || regexp_replace(y, '([.][0-9]{{6}})[0-9]', '\\1') AS TIMESTAMP)), raised(fail, x)::BIGINT)
     + CASE WHEN regexp_matches(y, '[.][0-9]{{7}}$') THEN CAST(right(y, 1) AS INTEGER) ELSE 0 END
   ELSE raised(fail, x)::BIGINT END
 text_ticks(x, fail) AS moment_ticks(normal_moment(CASE WHEN trim(x) = '' THEN '1900-01-01' ELSE x END), fail, x)
@@ -69,6 +70,8 @@ guid_order(x) AS right(CAST(x AS VARCHAR), 12) || substr(CAST(x AS VARCHAR), 20,
   || substr(CAST(x AS VARCHAR), 3, 2) || substr(CAST(x AS VARCHAR), 1, 2)
 like_pattern(x) AS CASE WHEN contains(x, '[') THEN error('#40517#The FlowForge stand-in takes [sets] in LIKE only in constants.')
   ELSE replace(replace(regexp_replace(x, '([.*+?^${{}}()|\\\\])', '\\\\\1', 'g'), '%', '.*'), '_', '.') END
+hex_bytes(x, fail) AS CASE WHEN x IS NULL THEN NULL WHEN regexp_full_match(x, '([0-9A-Fa-f]{{2}})*') THEN unhex(x) ELSE raised(fail, x)::BLOB END
+ticks_in_range(t, fail, x) AS CASE WHEN t < 552877920000000000 THEN raised(fail, x)::BIGINT ELSE t END
 rowversion_of(n) AS unhex(lpad(hex(n), 16, '0'))
 point_wkb(x) AS CASE WHEN x IS NULL THEN NULL WHEN octet_length(x) = 22 THEN unhex('0101000000' || right(hex(x), 16) || substr(hex(x), 13, 16))
   ELSE error('#40517#The FlowForge stand-in converts points only to WKB.')::BLOB END

@@ -14,13 +14,15 @@ import struct
 
 import numpy as np
 
+from .errors import ClientGone
+
 REPLY, PRELOGIN, ATTENTION = 0x04, 0x12, 0x06
 HEADER_LENGTH = 8
 LAST_PACKET, RESET_CONNECTION = 0x01, 0x08
 _TLS_CHUNK = 1 << 18  # bytes encrypted at a time: bounds the copy that OpenSSL makes
 
 
-class Disconnected(Exception):
+class Disconnected(ClientGone):
     """The client has gone."""
 
 
@@ -82,6 +84,10 @@ class Channel:
             self._sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it is broken already
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self._tls is not None
 
     def fileno(self) -> int:
         return self._sock.fileno()

@@ -67,8 +67,10 @@ class Server:
     # --- the clock
 
     def now(self) -> dt.datetime:
-        """The server's clock: UTC, to the microsecond."""
-        return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        """The server's clock as a datetime: UTC, rounded to 1/300 s as the type is."""
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        third = (now.microsecond * 3 + 5_000) // 10_000
+        return now.replace(microsecond=0) + dt.timedelta(milliseconds=(third * 10 + 1) // 3)
 
     def clock_ticks(self) -> int:
         """The server's clock in units of 100 ns since 0001-01-01."""

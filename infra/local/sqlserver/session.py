@@ -13,13 +13,13 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from . import date_functions  # noqa: F401 - registers its functions
+from . import date_functions, foreign_keys  # noqa: F401 - the first registers its functions
 from .catalog import Catalog, Table
 from .changes import Change, compile_change
 from .conversion import INT, Typed, convert, quote_text
 from .definitions import Definitions, TokenReader
 from .dialect import parse_expression, parse_one
-from .errors import SqlError, deadlock, not_supported, translate_error
+from .errors import ClientGone, SqlError, deadlock, not_supported, translate_error
 from .queries import Compiler
 from .scopes import Output, Query, Scope
 from .script import Block, If, Simple, While, parse_batch
@@ -61,9 +61,10 @@ class Session:
         self.server, self.login, self.spid = server, login, spid
         self.login_time = server.now()
         self.cursor = server.new_cursor()
-        self.catalog = Catalog(self.cursor)
+        self.catalog = Catalog(self.cursor, server.database)
         self.database = server.database
         self.is_running = False
+        self.is_encrypted = False
         self.transaction: Transaction | None = None
         self.reset()
 
@@ -93,10 +94,9 @@ class Session:
         try:
             for statement in parse_batch(sql):
                 self._run(statement, sink)
-        except (SqlError, duckdb.Error) as error:
-            self._fail(error, sink)
-            return False
-        except (ValueError, KeyError, RecursionError, AttributeError, TypeError, NotImplementedError) as error:
+        except (ClientGone, OSError):
+            raise
+        except Exception as error:  # whatever it was, it is the statement's failure, not the connection's
             self._fail(error, sink)
             return False
         return True
@@ -139,6 +139,8 @@ class Session:
                 raise SqlError(2812, f"Could not find stored procedure '{statement.tokens[0].text}'.")
             else:
                 raise SqlError(102, f"Incorrect syntax near '{statement.tokens[0].text}'.", 15)
+        except (ClientGone, OSError):
+            raise
         except Exception as error:
             failure = translate_error(error)
             if failure.number not in _CONTINUES_AFTER:
@@ -247,10 +249,12 @@ class Session:
             result = self.cursor.execute(change.sql, compiler.used_binds(change.sql))
             if change.outputs:
                 rows = result.to_arrow_table()
+                self._check_foreign_keys(change)
                 return change, rows, rows.num_rows
             found = result.fetchall()
         except duckdb.ConstraintException as error:
             raise _constraint(error, change.table, self.server.database) from error
+        self._check_foreign_keys(change)
         if not change.returns_identity:
             return change, None, found[0][0] if found else 0
         if found:
@@ -258,6 +262,13 @@ class Session:
             if self.identity_insert == change.table.object_id:
                 self._catch_up_identity(change.table, max(row[0] for row in found))
         return change, None, len(found)
+
+    def _check_foreign_keys(self, change: Change) -> None:
+        """Raises 547 when the change left a row without its parent; the transaction is then rolled back."""
+        violated = foreign_keys.violated(self.cursor, self.catalog, change.table, change.verb)
+        if violated is not None:
+            self.transaction.is_doomed = True
+            raise violated
 
     def _catch_up_identity(self, table: Table, highest: int) -> None:
         current = self.current_identity_of(table)
@@ -343,9 +354,12 @@ class Session:
         """After an error: DuckDB may have given the transaction up; then it is rolled back here too."""
         if self.transaction is None or not self.transaction.is_open_in_duckdb:
             return
+        doomed = self.transaction.is_doomed
         try:
             self.cursor.execute("SELECT 1").fetchall()
         except duckdb.Error:
+            doomed = True
+        if doomed:
             number = self.transaction.number
             self._roll_back()
             sink.transaction_changed("rollback", number)

@@ -99,6 +99,10 @@ _DATABASE_TRANSACTION_COLUMNS = (
     "transaction_id bigint;database_id int;database_transaction_begin_time datetime;database_transaction_type int;"
     "database_transaction_state int;database_transaction_log_record_count bigint;database_transaction_log_bytes_used bigint"
 )
+_CONNECTION_COLUMNS = (
+    "session_id int;connect_time datetime;net_transport nvarchar(40);protocol_type nvarchar(40);encrypt_option nvarchar(40);"
+    "auth_scheme nvarchar(40);client_net_address varchar(48)"
+)
 _REQUEST_COLUMNS = (
     "session_id smallint;status nvarchar(30);command nvarchar(32);database_id smallint;transaction_id bigint"
 )
@@ -137,6 +141,14 @@ def _sessions(session: Session) -> str:
         for other in session.server.sessions()
     ]  # fmt: skip
     return _values(rows, _SESSION_COLUMNS)
+
+
+def _connections(session: Session) -> str:
+    rows = [
+        (other.spid, other.login_time, "TCP", "TSQL", "TRUE" if other.is_encrypted else "FALSE", "SQL", "127.0.0.1")
+        for other in session.server.sessions()
+    ]
+    return _values(rows, _CONNECTION_COLUMNS)
 
 
 def _active_transactions(session: Session) -> str:
@@ -302,6 +314,7 @@ _VIEWS: dict[str, SystemView] = {
     ),
     "sys.databases": _view(_DATABASE_COLUMNS, _databases),
     "sys.dm_exec_sessions": _view(_SESSION_COLUMNS, _sessions),
+    "sys.dm_exec_connections": _view(_CONNECTION_COLUMNS, _connections),
     "sys.dm_exec_requests": _view(_REQUEST_COLUMNS, _requests),
     "sys.dm_tran_active_transactions": _view(_ACTIVE_COLUMNS, _active_transactions),
     "sys.dm_tran_session_transactions": _view(_SESSION_TRANSACTION_COLUMNS, _session_transactions),

@@ -23,6 +23,7 @@ class Transaction:
     is_open_in_duckdb: bool = False
     has_written: bool = False
     log_records: int = 0
+    is_doomed: bool = False  # a statement failed halfway: only a rollback is left
 
 
 class Rowversions:
