@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from flowforge.errors import (
-    FlowForgeError,
     QueryRefused,
+    SourceChanged,
     SourceUnavailable,
     TruncatedRead,
     UnknownTable,
