@@ -12,8 +12,6 @@ from flowforge.cli import output, rendering
 from flowforge.cli.failure import Failure
 from flowforge.lake.query import QueryResult
 
-# Narrower windows get one line per fact.
-WIDE_COLUMNS = 170
 _NAMES = ("load", "table", "rows", "bronze object", "silver rows", "watermark before", "watermark after", "seconds")
 
 
@@ -57,12 +55,7 @@ class Story:
     def happened(self, loads: dict[str, dict[str, dict[str, Any]]]) -> None:
         """Per load and table: rows landed, the bronze object, silver rows, the watermark before and after, the time."""
         rows = [_row(load, name, told) for load, tables in loads.items() for name, told in tables.items()]
-        if self.console.width >= WIDE_COLUMNS:
-            self._indented(output.table(_NAMES, rows))
-            return
-        for load, name, *values in rows:
-            self.tell(f"{name}, {load} load", "bold")
-            self._indented(output.facts(zip(_NAMES[2:], values, strict=True)))
+        self._indented(output.Rows(_NAMES, rows))
 
     def answer(self, sql: str, answer: QueryResult) -> None:
         """A query with its answer."""

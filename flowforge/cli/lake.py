@@ -11,7 +11,7 @@ from rich.text import Text
 
 from flowforge.cli import options
 from flowforge.cli.failure import GOOD, BadRequest, Failure
-from flowforge.cli.output import Output, table
+from flowforge.cli.output import Output, Rows
 from flowforge.cli.target import local_stack
 
 
@@ -32,7 +32,7 @@ def sql(
     answer = ask(text, chosen)
     rows = answer["rows"]
     counted = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}, {answer['seconds']:.2f} s"
-    out.answer(answer, table(answer["columns"], rows), Text(counted, style="dim"))
+    out.answer(answer, Rows(answer["columns"], rows), Text(counted, style="dim"))
     return GOOD
 
 

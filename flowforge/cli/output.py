@@ -7,20 +7,21 @@ process quietly with 141, as it would end `cat`.
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from flowforge.cli.failure import PIPE_CLOSED, Failure
 
-# Wide enough that a pipe gets one line per row: there is no window whose width would count.
-PIPE_COLUMNS = 240
+# A pipe gets one line per row: there is no window whose width would count.
+PIPE_COLUMNS = 10_000
 _VISIBLE = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160))}
 
 
@@ -134,9 +135,32 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[Any]], title: str | No
     return shown
 
 
+class Rows:
+    """Rows of any table: side by side where the window has room for them, else one block of names and values per row."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]):
+        self._columns = columns
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._drawn(console, options)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self._drawn(console, options))
+
+    def _drawn(self, console: Console, options: ConsoleOptions) -> RenderableType:
+        together = table(self._columns, self._rows)
+        if Measurement.get(console, options.update(max_width=PIPE_COLUMNS), together).maximum <= options.max_width:
+            return together
+        blocks: list[RenderableType] = []
+        for position, row in enumerate(self._rows, start=1):
+            blocks += [Text(f"row {position}", style="bold"), facts(zip(self._columns, row, strict=True))]
+        return Group(*blocks)
+
+
 def facts(pairs: Iterable[tuple[str, Any]]) -> Table:
     """Names and values, one pair per line."""
     shown = Table.grid(padding=(0, 2))
     for name, value in pairs:
-        shown.add_row(Text(name, style="dim"), value if isinstance(value, Text) else cell(value))
+        shown.add_row(Text(cell(name).plain, style="dim"), value if isinstance(value, Text) else cell(value))
     return shown

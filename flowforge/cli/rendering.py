@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.text import Text
 
 from flowforge.cli import output
@@ -41,12 +42,18 @@ class RunTables:
         self._live = live
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns = [column for column in _COLUMNS if column.from_width <= options.max_width]
+        yield self._drawn(options.max_width)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self._drawn(options.max_width))
+
+    def _drawn(self, width: int) -> RenderableType:
+        columns = [column for column in _COLUMNS if column.from_width <= width]
         rows = ([self._cell(column, table) for column in columns] for table in self._tables)
         shown = output.table([column.title for column in columns], rows)
         for column, drawn in zip(columns, shown.columns, strict=True):
             drawn.justify = "right" if column.right else "left"
-        yield shown
+        return shown
 
     def _cell(self, column: "_Column", table: dict[str, Any]) -> Text:
         return status(table.get("status"), live=self._live) if column.title == "status" else column.draw(table)

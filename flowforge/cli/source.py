@@ -10,7 +10,7 @@ import typer
 from flowforge.cli.connection import SourceChoice
 from flowforge.cli.failure import FAILED, GOOD
 from flowforge.cli.options import Session, source_command
-from flowforge.cli.output import facts, table
+from flowforge.cli.output import Rows, facts, table
 
 
 @source_command
@@ -63,7 +63,7 @@ def _description(answer: dict[str, Any]) -> list[Any]:
     shown: list[Any] = [facts(heading), table(["column", "SQL Server", "Arrow", "nullable", ""], columns)]
     preview = answer.get("preview") or {}
     if preview.get("rows"):
-        shown.append(table(preview["columns"], preview["rows"]))
+        shown.append(Rows(preview["columns"], preview["rows"]))
     return shown
 
 

@@ -111,7 +111,8 @@ def _shown(mark: dict[str, Any]) -> list[Any]:
 
 
 def _mark(found: dict[str, Any]) -> str:
-    return f"{moment(found.get('value'))} ({found.get('sql_type')}, batch {found.get('seq')})"
+    batch = f"batch {found.get('seq')}"
+    return f"{moment(found.get('value'))} ({', '.join(filter(None, [found.get('sql_type'), batch]))})"
 
 
 def _active(batch: dict[str, Any] | None) -> str | None:

@@ -64,3 +64,13 @@ def test_should_only_read(alone, stack_file, s3):
 
 def test_should_ask_which_lake_when_none_is_known(alone):
     assert alone("sql", "SELECT 1").code == 2
+
+
+def test_should_show_a_row_per_block_where_a_table_has_no_room(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-cli")
+    wide = "SELECT 'a long text in the first column' AS one, 'and another in the second' AS two"
+
+    narrow, pipe = alone("sql", wide, env={"COLUMNS": "40"}), alone("sql", wide)
+
+    assert narrow.out.splitlines()[0].split() == ["row", "1"]
+    assert pipe.out.splitlines()[0].split() == ["one", "two"]
