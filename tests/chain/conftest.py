@@ -1,0 +1,170 @@
+"""The whole product as a user starts it: the local stack in processes of its own, SQL Server over TDS, S3 over HTTP."""
+
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pymssql
+import pytest
+
+from events.export import FULL
+from flowforge.lake.query import query
+
+ROOT = Path(__file__).resolve().parents[2]
+TERMINAL = ("succeeded", "failed", "rejected")
+RUN_SECONDS = 90
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = RUN_SECONDS) -> Any:
+    """The condition's value once it is true; fails when that takes too long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    pytest.fail(f"waited {seconds} s for {what}")
+
+
+class Stack:
+    """A running stack and what a user does with it."""
+
+    def __init__(self, state: Path, *options: str):
+        self.state = state
+        command = [sys.executable, "-m", "infra.local", "--state-dir", str(state), "--port", "0", "--aws-port", "0"]
+        command += ["--sqlserver-port", "0", "--quiet", *options]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        file = state / "stack.json"
+        wait_for(lambda: file.exists() or self.process.poll() is not None, "stack.json")
+        assert self.process.poll() is None, self.process.stdout.read()
+        self.facts = json.loads(file.read_text())
+        self.http = httpx.Client(base_url=self.facts["api"], timeout=60)
+        self.connection = {**self.facts["sqlserver"]}
+
+    def stop(self) -> None:
+        self.http.close()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        self.process.stdout.close()
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.facts["s3"],
+            region_name=self.facts["region"],
+            aws_access_key_id=self.facts["aws_access_key_id"],
+            aws_secret_access_key=self.facts["aws_secret_access_key"],
+        )
+
+    # ---------------------------------------------------------------- the source
+    def execute(self, *statements: str) -> None:
+        """Runs statements at the source, each in a transaction of its own."""
+        with self.source() as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def source(self, autocommit: bool = True) -> Any:
+        """pymssql's own connection to the source."""
+        where = self.facts["sqlserver"]
+        return pymssql.connect(
+            server=where["host"],
+            port=str(where["port"]),
+            user=where["username"],
+            password=where["password"],
+            database=where["database"],
+            autocommit=autocommit,
+        )
+
+    def ask(self, question: str) -> list[tuple]:
+        with self.source() as connection, connection.cursor() as cursor:
+            cursor.execute(question)
+            return cursor.fetchall()
+
+    def settle(self) -> None:
+        """Waits until all that is committed now lies below the guard of 1 s: the server's clock says when."""
+        ((start,),) = self.ask("SELECT SYSUTCDATETIME()")
+        wait_for(lambda: (self.ask("SELECT SYSUTCDATETIME()")[0][0] - start).total_seconds() > 1.2, "the guard")
+
+    # ---------------------------------------------------------------- requests
+    def request(self, database_config: dict[str, Any], **destination: Any) -> dict[str, Any]:
+        """A job request of its own workflow for the stack's source."""
+        document = copy.deepcopy(FULL)
+        document["workflow_id"] = f"wf_{uuid.uuid4().hex[:8]}"
+        document["batch_id"] = f"batch_{uuid.uuid4().hex[:8]}"
+        document["source_config"] |= {"connection": dict(self.connection), "databaseConfig": database_config}
+        document["destination_config"] = destination
+        return document
+
+    def post(self, document: Any) -> httpx.Response:
+        return self.http.post(f"/api/workflows/{document['workflow_id']}/run", json=document)
+
+    def run(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Submits a request and returns its run once it has come to an end."""
+        answer = self.post(document)
+        assert answer.status_code == 202, answer.text
+        return self.finished(answer.json()["run_id"])
+
+    def finished(self, run_id: str) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            run = self.http.get(f"/api/runs/{run_id}").json()
+            return run if run.get("status") in TERMINAL else None
+
+        return wait_for(ended, f"run {run_id}")
+
+    def load(self, database_config: dict[str, Any], **destination: Any) -> dict[str, Any]:
+        """Runs a request of one table; returns the table's status."""
+        (table,) = self.run(self.request(database_config, **destination))["tables"]
+        return table
+
+    # ---------------------------------------------------------------- the lake
+    def bronze(self, key: str) -> pa.Table:
+        """The rows of a bronze object."""
+        return self.bronze_file(key).read()
+
+    def bronze_file(self, key: str) -> pq.ParquetFile:
+        """A bronze object as a Parquet file, with its footer."""
+        body = self.client("s3").get_object(Bucket=self.facts["bucket"], Key=key)["Body"].read()
+        return pq.ParquetFile(pa.BufferReader(body))
+
+    def lake(self, sql: str) -> list[tuple]:
+        return query(sql, self.facts["bucket"]).rows
+
+    def workers(self, function: str) -> list[int]:
+        return self.http.get("/_local/state").json()["functions"][function]["workers"]
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    running = Stack(tmp_path_factory.mktemp("stack"), "--parameter", "MaxAttempts=2")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", running.facts["s3"])
+        environment.setenv("AWS_ACCESS_KEY_ID", running.facts["aws_access_key_id"])
+        environment.setenv("AWS_SECRET_ACCESS_KEY", running.facts["aws_secret_access_key"])
+        environment.setenv("AWS_DEFAULT_REGION", running.facts["region"])
+        environment.setenv("AWS_REGION", running.facts["region"])
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.fixture
+def name() -> str:
+    """A table name of its own for each test."""
+    return f"t_{uuid.uuid4().hex[:8]}"
+
+
+def kill(pid: int) -> None:
+    """Ends a worker as the kernel would when memory runs out."""
+    os.kill(pid, signal.SIGKILL)
