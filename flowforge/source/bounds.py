@@ -35,7 +35,8 @@ class Described(Protocol):
 class Plan(BaseModel):
     """The interval to read; `empty` when there is nothing between low and high, `reason` then says why.
 
-    `samples` go back into the next plan of the same table. `blocker` names a transaction that holds the bound back.
+    `samples` go back into the next plan of the same table. `blocker` names a transaction that holds the bound back,
+    where one does so for long or nothing could be read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +55,6 @@ def plan_interval(
     low: str | None,
     samples: list[dict[str, Any]] | None,
     keyed: bool | None = None,
-    credentials: Any = None,  # not used; kept until callers drop it
 ) -> Plan:
     """Plans the next batch of a table, or of the query in `source`.
 
@@ -138,8 +138,7 @@ def _plan(
             interval=interval, empty=True, reason=f"no safe bound yet: {ceiling.blocker or 'ask again'}", **kept
         )
     if low is not None and connection.scalar(is_empty_statement(low, ceiling.high, cursor.sql_type)):
-        reason = f"nothing is settled above {low}" + (f": {ceiling.blocker}" if ceiling.blocker else "")
-        return Plan(interval=interval, empty=True, reason=reason, **kept)
+        return Plan(interval=interval, empty=True, reason=f"nothing is settled above {low}", **kept)
     if overlap_ms:
         interval = interval.model_copy(update={"low": _overlapped(connection, cursor, low, overlap_ms)})
     return Plan(interval=interval, **kept)

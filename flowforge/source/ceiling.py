@@ -15,6 +15,7 @@ from flowforge.source.sql_text import Source, newest_statement, shift_statement
 from flowforge.source.sql_types import cursor_kind, floor_literal, lowest_literal, parse_sql_type
 from flowforge.source.transactions import OpenTransaction, is_writable, open_transactions, sees_open_transactions
 
+DST_OVERLAP_MS = 65 * 60_000  # what a local clock that is put back an hour can hide, and a little
 NOTABLE_AGE_MS = 60_000  # from this age on, a transaction that holds the bound back is reported
 
 _CLOCK = """SELECT CONVERT(varchar(27), SYSDATETIME(), 121) AS local_now,
@@ -84,17 +85,18 @@ def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) ->
 
 def _timestamp(connection: SourceConnection, cursor: Cursor, visible: bool) -> Ceiling:
     clock = connection.rows(_CLOCK)[0]
-    is_offset = parse_sql_type(cursor.sql_type).base == "datetimeoffset"
-    now = _column_clock(clock, "utc" if is_offset else cursor.clock)
+    which = "utc" if parse_sql_type(cursor.sql_type).base == "datetimeoffset" else cursor.clock
+    now = _column_clock(clock, which)
+    overlap = DST_OVERLAP_MS if which != "utc" and _is_local(clock) else 0
     if not visible:
         lag = settings().cursor_lag_seconds
         high = shifted(connection, now, -lag * 1000, cursor.sql_type)
-        return Ceiling(high, LAGGING.format(lag=lag), lag * 1000)
+        return Ceiling(high, LAGGING.format(lag=lag), max(overlap, lag * 1000))
     others = open_transactions(connection)
     guard = round(settings().guard_seconds * 1000)
     oldest = others[0].age_ms if others else 0
     high = shifted(connection, now, -(oldest + guard), cursor.sql_type)
-    return Ceiling(high, EXACT_TIMESTAMP, guard, blocker=_blocker(others, NOTABLE_AGE_MS))
+    return Ceiling(high, EXACT_TIMESTAMP, max(overlap, guard), blocker=_blocker(others, NOTABLE_AGE_MS))
 
 
 def _integer(
@@ -121,6 +123,12 @@ def _column_clock(clock: dict[str, str], which: str) -> str:
     if which == "unknown":
         return min(clock["local_now"], clock["utc_now"])  # fixed width: text order is time order
     return clock["utc_now" if which == "utc" else "local_now"]
+
+
+def _is_local(clock: dict[str, str]) -> bool:
+    # To the minute: the two are read one after the other. A zone without an offset now may still have one in summer;
+    # cursorClock utc or a server on UTC keeps the overlap small.
+    return clock["local_now"][:16] != clock["utc_now"][:16]
 
 
 def _blocker(others: list[OpenTransaction], from_age_ms: int) -> str | None:

@@ -22,7 +22,7 @@ from flowforge.source.arrow_types import arrow_schema, canonical_batch
 from flowforge.source.certificates import openssl_trust
 from flowforge.source.credentials import Credentials
 from flowforge.source.failures import describe_reference, translate
-from flowforge.source.reader import COUNTED, check_complete
+from flowforge.source.reader import COUNTED, check_complete, counted_rows
 from flowforge.source.sql_text import Statement
 from flowforge.state.batch import SourceColumn
 
@@ -100,10 +100,12 @@ class MssqlPythonReader:
 
     def _server_count(self) -> int | None:
         try:
-            row = self._cursor.fetchone() if self._cursor.nextset() else None
+            found = self._cursor.nextset()
+            name = self._cursor.description[0][0] if found and self._cursor.description else None
+            row = self._cursor.fetchone() if found else None
         except _FAILURES as error:
             raise translate(error, self._where, self._secret) from error
-        return int(row[0]) if row else None
+        return counted_rows(name, row, self._where)
 
 
 def _prepare_driver() -> None:

@@ -18,7 +18,7 @@ from flowforge.source.arrow_types import arrow_schema, arrow_type, canonical_bat
 from flowforge.source.connection import open_pymssql
 from flowforge.source.credentials import Credentials
 from flowforge.source.failures import describe_reference, translate
-from flowforge.source.reader import COUNTED, check_complete
+from flowforge.source.reader import COUNTED, check_complete, counted_rows
 from flowforge.source.sql_text import Statement
 from flowforge.source.sql_types import parse_sql_type
 from flowforge.state.batch import SourceColumn
@@ -82,8 +82,9 @@ class PymssqlReader:
             found = self._cursor.nextset()
         except pymssql.Error as error:
             raise translate(error, self._where, self._secret) from error
-        row = self._fetched(1) if found else []
-        return int(row[0][0]) if row else None
+        name = self._cursor.description[0][0] if found and self._cursor.description else None
+        rows = self._fetched(1) if found else []
+        return counted_rows(name, rows[0] if rows else None, self._where)
 
     def _batch(self, rows: list[tuple]) -> pa.RecordBatch:
         arrays = [

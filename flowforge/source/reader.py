@@ -11,12 +11,12 @@ any time.
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
 from events.targets import ConnectionReference
-from flowforge.errors import TruncatedRead, UnsupportedSource
+from flowforge.errors import QueryRefused, TruncatedRead, UnsupportedSource
 from flowforge.source.credentials import Credentials
 from flowforge.source.sql_text import Statement
 from flowforge.source.sql_types import declared_bytes
@@ -25,7 +25,8 @@ from flowforge.state.batch import SourceColumn
 BATCH_ROWS = 65_536
 BATCH_BYTES = 64 * 2**20  # of declared width: what one batch may take where every cell is as wide as it may be
 LEAST_BATCH_ROWS = 256
-COUNTED = "\n;\nSELECT @@ROWCOUNT AS source_rows"  # the server's own count of the statement before
+COUNT_COLUMN = "flowforge_source_rows"
+COUNTED = f"\n;\nSELECT @@ROWCOUNT AS {COUNT_COLUMN}"  # the server's own count of the statement before
 
 _PACKAGES = {"mssql-python": "mssql_python", "pymssql": "pymssql"}
 
@@ -83,6 +84,16 @@ def rows_per_batch(columns: Sequence[SourceColumn], most: int = BATCH_ROWS) -> i
     """How many rows of these columns make a batch of bounded size."""
     width = sum(declared_bytes(c.sql_type) for c in columns)
     return max(1, min(most, max(LEAST_BATCH_ROWS, BATCH_BYTES // max(1, width))))
+
+
+def counted_rows(name: str | None, row: Sequence[Any] | None, where: str) -> int | None:
+    """The server's count from the result set that follows the rows, None when there is none.
+
+    Raises QueryRefused when something else follows: then the query held more than one SELECT.
+    """
+    if name is not None and name != COUNT_COLUMN:
+        raise QueryRefused(f"{where}: the query returns more than one result set", "give one SELECT")
+    return int(row[0]) if row else None
 
 
 def check_complete(arrived: int, counted: int | None, where: str) -> None:

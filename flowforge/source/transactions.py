@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from flowforge.errors import FlowForgeError, Retriable
 from flowforge.source.connection import APPLICATION, SourceConnection
 
+HOUR_MS = 3_600_000
+
 _ACTIVE = """SELECT t.transaction_id, t.name, DATEDIFF_BIG(millisecond, t.transaction_begin_time, GETDATE()) AS age_ms,
 st.session_id, st.is_user_transaction, s.status, s.login_name, s.program_name,
 d.database_transaction_log_record_count AS log_records
@@ -48,7 +50,11 @@ def open_transactions(connection: SourceConnection) -> list[OpenTransaction]:
     """
     found = [
         OpenTransaction(
-            int(row["transaction_id"]), int(row["age_ms"]), row["session_id"], row["login_name"], row["program_name"]
+            int(row["transaction_id"]),
+            _age(int(row["age_ms"])),
+            row["session_id"],
+            row["login_name"],
+            row["program_name"],
         )
         for row in connection.rows(_ACTIVE, about="the open transactions")
         if _may_write(row)
@@ -80,6 +86,11 @@ def is_writable(connection: SourceConnection) -> bool:
     """Whether the database takes writes here; a readable secondary does not and knows nothing of the primary's
     transactions."""
     return connection.scalar(_UPDATEABILITY) != "READ_ONLY"
+
+
+def _age(measured_ms: int) -> int:
+    # Begin times are local: one from before the clock was put back an hour looks as if it lay ahead.
+    return measured_ms if measured_ms > -HOUR_MS // 60 else measured_ms + HOUR_MS
 
 
 def _may_write(row: dict[str, Any]) -> bool:

@@ -1,5 +1,8 @@
 """Reads that go wrong, are given up, or are bounded: never a short result that looks whole."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -119,6 +122,34 @@ def test_should_read_in_another_thread_than_the_one_that_opened(server, driver):
 def test_should_refuse_a_result_that_is_not_as_described(server, driver, sql):
     with pytest.raises(SourceChanged, match="1 were described"):
         open_and_read(server, sql, driver)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_refuse_a_query_of_two_selects(server, driver):
+    with pytest.raises(QueryRefused, match="more than one result set"):
+        open_and_read(server, "SELECT 1 AS id; SELECT 'x' AS id", driver)
+
+
+@pytest.mark.parametrize("provider", ["", "mssql-odbc", "msodbcsql18"])
+def test_should_read_with_whatever_driver_loads_when_none_is_named(server, provider):
+    """The classic provider needs libraries of the system; where they are missing, pymssql reads."""
+    reference, password = server.reference, server.credentials.password.get_secret_value()
+    code = f"""
+from events.targets import ConnectionReference
+from flowforge.source.credentials import Credentials
+from flowforge.source.reader import open_reader
+from flowforge.source.sql_text import Statement
+from flowforge.state.batch import SourceColumn
+reference = ConnectionReference(**{reference.model_dump()!r})
+credentials = Credentials(username="sa", password={password!r})
+with open_reader(reference, credentials, Statement(("SELECT 1 AS id",)), [SourceColumn(name="id", sql_type="int")]) as r:
+    print([b.to_pylist() for b in r])
+"""
+    environment = {**os.environ, "MSSQL_PYTHON_NATIVE_PROVIDER": provider}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment, check=False
+    )
+    assert done.stdout.strip() == "[[{'id': 1}]]", done.stderr
 
 
 def test_should_refuse_a_driver_that_is_not_there_by_name(server):
