@@ -21,8 +21,9 @@ class Settings(BaseModel):
     connections_table: str = ""
     ingest_queue_url: str = ""
     dead_letter_queue_url: str = ""
-    secret_prefix: str = "flowforge/"
+    secret_prefix: str = "flowforge/"  # noqa: S105
     max_attempts: int = Field(3, ge=1, description="deliveries of one message before its step is given up")
+    lease_seconds: float = Field(30, ge=2, description="a claim without a heartbeat for so long is taken over")
     source_ca_file: str | None = Field(None, description="PEM bundle that signs the SQL Server's certificate")
     driver: str = Field("auto", description="extraction driver: auto, mssql-python or pymssql")
     login_timeout_seconds: int = 10

@@ -65,7 +65,7 @@ class Heartbeat:
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._stop.wait(batches.RENEW_SECONDS):
+        while not self._stop.wait(settings().lease_seconds / 4):
             try:
                 if not batches.renew(self._batch):
                     return

@@ -18,8 +18,6 @@ from flowforge.settings import settings
 from flowforge.state.batch import Batch, Interval, Manifest
 from flowforge.state.table import TableState, Watermark, read_state, registry_action
 
-LEASE_SECONDS = 30  # renewed by a heartbeat while an attempt works, so a dead worker frees its table soon
-RENEW_SECONDS = 8
 RETRY_SECONDS = 3
 _JSON = ("interval", "command", "identity", "manifest")
 
@@ -90,7 +88,7 @@ def claim(
         seq=seq,
         state="claimed",
         token=uuid.uuid4().hex,
-        lease_until=time.time() + LEASE_SECONDS,
+        lease_until=time.time() + settings().lease_seconds,
         label=_free_label(state, command, seq),
         interval=interval,
         command=command,
@@ -158,7 +156,7 @@ def take_over(batch: Batch) -> Batch:
     """Gives an expired claim a new token, so that this attempt may finish it. Raises Wait while the claim is live."""
     if batch.lease_until > time.time():
         raise Wait(f"{batch.name} is being loaded", RETRY_SECONDS)
-    token, lease_until = uuid.uuid4().hex, time.time() + LEASE_SECONDS
+    token, lease_until = uuid.uuid4().hex, time.time() + settings().lease_seconds
     if not _write(batch, "SET #t = :token, lease_until = :lease", {":token": token, ":lease": lease_until}, "claimed"):
         raise Wait(f"{batch.name} was taken over by another worker", RETRY_SECONDS)
     return batch.model_copy(update={"token": token, "lease_until": lease_until})
@@ -166,7 +164,7 @@ def take_over(batch: Batch) -> Batch:
 
 def renew(batch: Batch) -> bool:
     """Extends the lease of a claim that is being worked on; False when the claim is no longer this attempt's."""
-    return _write(batch, "SET lease_until = :lease", {":lease": time.time() + LEASE_SECONDS}, "claimed")
+    return _write(batch, "SET lease_until = :lease", {":lease": time.time() + settings().lease_seconds}, "claimed")
 
 
 def land(batch: Batch, manifest: Manifest) -> Batch:

@@ -1,0 +1,75 @@
+"""Workers that are killed: their messages come again, their batches are finished, nothing is lost or doubled."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chain.conftest import Stack, kill, wait_for
+
+CHAIN = ("IngestTableFunction", "WatermarkFunction", "RefineSilverFunction", "PublishGoldFunction", "TrackRunFunction")
+
+
+@pytest.fixture(scope="module")
+def quick_stack(stack, tmp_path_factory) -> Iterator[Stack]:
+    """A stack whose claims expire soon, so that a dead worker's batch is taken over within the test."""
+    options = ("--env", "FLOWFORGE_LEASE_SECONDS=2", "--parameter", "MaxAttempts=5")
+    running = Stack(tmp_path_factory.mktemp("quick"), *options)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", running.facts["s3"])
+        environment.setenv("AWS_ACCESS_KEY_ID", running.facts["aws_access_key_id"])
+        environment.setenv("AWS_SECRET_ACCESS_KEY", running.facts["aws_secret_access_key"])
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+def large_table(stack: Stack, name: str, times: int) -> int:
+    """Makes a table of 5,000 rows times `times` at the source; returns its row count."""
+    stack.execute(
+        f"CREATE TABLE {name} (id bigint PRIMARY KEY, amount decimal(15,2), merchant nvarchar(100))",
+        *(
+            f"INSERT INTO {name} SELECT transaction_id + {n} * 100000, amount, merchant FROM transactions"
+            for n in range(times)
+        ),
+    )
+    return 5_000 * times
+
+
+def test_should_finish_the_batch_of_a_worker_that_was_killed_while_it_read(quick_stack, name):
+    rows = large_table(quick_stack, name, 60)
+    document = quick_stack.request({"tableName": name})
+    run_id = quick_stack.post(document).json()["run_id"]
+
+    def claimed() -> bool:
+        answer = quick_stack.http.get(f"/api/watermarks/{name}")
+        return answer.status_code == 200 and (answer.json()["active_batch"] or {}).get("state") == "claimed"
+
+    wait_for(claimed, "the claim")
+    for pid in quick_stack.workers("IngestTableFunction"):
+        kill(pid)
+    (table,) = quick_stack.finished(run_id)["tables"]
+    assert (table["status"], table["records"], table["silver_rows"]) == ("published", rows, rows)
+    found = quick_stack.client("s3").list_objects_v2(
+        Bucket=quick_stack.facts["bucket"], Prefix=f"bronze/bronze_{name}/"
+    )
+    assert [entry["Key"] for entry in found["Contents"]] == [table["bronze_key"]]
+    history = quick_stack.http.get(f"/api/watermarks/{name}").json()["history"]
+    assert [(batch["seq"], batch["records"]) for batch in history] == [(1, rows)]
+
+
+def test_should_end_right_when_every_kind_of_worker_is_killed_on_the_way(quick_stack, name):
+    names = [f"{name}_{n}" for n in range(3)]
+    for table in names:
+        large_table(quick_stack, table, 2)
+    run_id = quick_stack.post(quick_stack.request({"tables": [{"tableName": t} for t in names]})).json()["run_id"]
+    for function in CHAIN:
+        pids = quick_stack.workers(function)
+        for pid in pids:
+            kill(pid)
+    run = quick_stack.finished(run_id)
+    assert {t["status"] for t in run["tables"]} == {"published"}
+    for table in names:
+        source = quick_stack.ask(f"SELECT COUNT(*), SUM(amount) FROM {table}")
+        assert quick_stack.lake(f"SELECT COUNT(*), SUM(amount) FROM silver.{table}") == source
+        assert quick_stack.lake(f"SELECT COUNT(*), SUM(amount) FROM gold.{table}") == source
