@@ -8,7 +8,7 @@ from typing import Any
 from demo.bank import TABLES, Bank, Changed, open_bank
 from demo.evidence import Evidence, check_change, check_load, check_values, check_watermark
 from demo.lake import Lake
-from demo.story import Story
+from demo.story import INDENT, Story
 from flowforge.cli import progress
 from flowforge.cli.api import Api
 from flowforge.cli.document import read_document, redirected, workflow_of
@@ -46,7 +46,7 @@ def play(stack: dict[str, Any], story: Story, evidence: Evidence) -> None:
         _check_changes(evidence, first, second, changed, bank, lake)
 
         story.chapter("What happened")
-        story.happened({"first": first, "incremental": second})
+        story.happened({"First load": first, "Incremental load": second})
 
         story.chapter("Ask the lake")
         _ask(evidence, bank, lake, story)
@@ -64,8 +64,8 @@ def _load(name: str, stack: dict[str, Any], api: Api, story: Story) -> Told:
         body = redirected(document, f"{source['host']}:{source['port']}", None)
     started = time.monotonic()
     run_id = api.post("workflows", workflow, "run", body=body)["run_id"]
-    story.tell(f"POST {stack['api']}/api/workflows/{workflow}/run with examples/{name}: run {run_id}")
-    run = progress.watch(api, run_id, story.console, RUN_SECONDS)
+    story.tell(f"POST /api/workflows/{workflow}/run  examples/{name}", "cyan")
+    run = progress.watch(api, run_id, story.console, RUN_SECONDS, indent=INDENT)
     story.run(run)
     story.tell(f"{len(run['tables'])} tables from request to gold in {time.monotonic() - started:.1f} s", "dim")
     return {table.name: next((t for t in run["tables"] if t["table"] == table.bronze), {}) for table in TABLES}

@@ -12,7 +12,8 @@ from flowforge.cli import output, rendering
 from flowforge.cli.failure import Failure
 from flowforge.lake.query import QueryResult
 
-_NAMES = ("load", "table", "rows", "bronze object", "silver rows", "watermark before", "watermark after", "seconds")
+INDENT = 3
+_NAMES = ("table", "rows landed", "silver rows", "watermark before", "watermark after", "seconds")
 
 
 class Story:
@@ -29,7 +30,7 @@ class Story:
 
     def tell(self, text: str, style: str = "") -> None:
         """One line."""
-        self.console.print(Text(f"   {text}", style=style))
+        self.console.print(Text(" " * INDENT + text, style=style))
 
     def stack(self, stack: dict[str, Any], seconds: float) -> None:
         """Where the parts of the stack are."""
@@ -53,9 +54,12 @@ class Story:
             self._indented(rendering.run_summary(run, details=any(table.get("error") for table in run["tables"])))
 
     def happened(self, loads: dict[str, dict[str, dict[str, Any]]]) -> None:
-        """Per load and table: rows landed, the bronze object, silver rows, the watermark before and after, the time."""
-        rows = [_row(load, name, told) for load, tables in loads.items() for name, told in tables.items()]
-        self._indented(output.Rows(_NAMES, rows))
+        """Per load and table: rows landed, silver rows, the watermark before and after, the time, the bronze object."""
+        for load, tables in loads.items():
+            self.tell(load, "bold")
+            self._indented(output.Rows(_NAMES, [_row(name, told) for name, told in tables.items()]))
+            for told in tables.values():
+                self.tell(f"{told.get('bronze_key')}  {rendering.size(told.get('file_size_bytes'))}", "dim")
 
     def answer(self, sql: str, answer: QueryResult) -> None:
         """A query with its answer."""
@@ -80,16 +84,14 @@ class Story:
             self.tell(line, "red")
 
     def _indented(self, shown: Any) -> None:
-        self.console.print(Padding(shown, (0, 0, 0, 3), expand=False))
+        self.console.print(Padding(shown, (0, 0, 0, INDENT), expand=False))
 
 
-def _row(load: str, name: str, told: dict[str, Any]) -> list[Any]:
+def _row(name: str, told: dict[str, Any]) -> list[Any]:
     spent = sum(value for value in (told.get("seconds") or {}).values() if value is not None)
     return [
-        load,
         name,
         output.number(told.get("records")),
-        told.get("bronze_key"),
         output.number(told.get("silver_rows")),
         output.moment(told.get("watermark_before")),
         output.moment(told.get("watermark_after")),

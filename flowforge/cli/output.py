@@ -135,6 +135,11 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[Any]], title: str | No
     return shown
 
 
+def fits(shown: RenderableType, console: Console, options: ConsoleOptions) -> bool:
+    """Whether something has room in the window without folding its lines."""
+    return Measurement.get(console, options.update(max_width=PIPE_COLUMNS), shown).maximum <= options.max_width
+
+
 class Rows:
     """Rows of any table: side by side where the window has room for them, else one block of names and values per row."""
 
@@ -150,7 +155,7 @@ class Rows:
 
     def _drawn(self, console: Console, options: ConsoleOptions) -> RenderableType:
         together = table(self._columns, self._rows)
-        if Measurement.get(console, options.update(max_width=PIPE_COLUMNS), together).maximum <= options.max_width:
+        if fits(together, console, options):
             return together
         blocks: list[RenderableType] = []
         for position, row in enumerate(self._rows, start=1):
@@ -162,5 +167,7 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> Table:
     """Names and values, one pair per line."""
     shown = Table.grid(padding=(0, 2))
     for name, value in pairs:
-        shown.add_row(Text(cell(name).plain, style="dim"), value if isinstance(value, Text) else cell(value))
+        told = value.copy() if isinstance(value, Text) else cell(value)
+        told.justify = "left"
+        shown.add_row(Text(cell(name).plain, style="dim"), told)
     return shown

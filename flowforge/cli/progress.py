@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.text import Text
 
 from flowforge.cli import rendering
@@ -71,8 +72,9 @@ def follow(api: Api, run_id: str, timeout_seconds: float | None = None) -> Itera
 class Progress:
     """Shows a run's tables: a live table in a terminal, else one plain line for each change. A context manager."""
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, indent: int = 0):
         self._console = console
+        self._indent = indent
         self._seen: dict[str, str] = {}
         self._run: dict[str, Any] | None = None
         plain = not console.is_terminal or console.no_color
@@ -94,7 +96,7 @@ class Progress:
             line = rendering.table_line(table)
             if self._seen.get(table["table"]) != line:
                 self._seen[table["table"]] = line
-                self._console.print(Text(line))
+                self._console.print(Text(" " * self._indent + line))
 
     @property
     def _context(self) -> AbstractContextManager[Any]:
@@ -104,13 +106,16 @@ class Progress:
         if self._run is None:
             return Text("waiting for the run …", style="dim")
         head = Text.assemble("run ", (self._run["run_id"], "bold"))
-        return Group(head, rendering.RunTables(self._run["tables"], live=True))
+        shown = Group(head, rendering.RunTables(self._run["tables"], live=True))
+        return Padding(shown, (0, 0, 0, self._indent), expand=False)
 
 
-def watch(api: Api, run_id: str, console: Console, timeout_seconds: float | None = None) -> dict[str, Any]:
+def watch(
+    api: Api, run_id: str, console: Console, timeout_seconds: float | None = None, *, indent: int = 0
+) -> dict[str, Any]:
     """Follows a run on the console and returns it finished."""
     run: dict[str, Any] = {}
-    with Progress(console) as progress:
+    with Progress(console, indent) as progress:
         for run in follow(api, run_id, timeout_seconds):
             progress.show(run)
     return run

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.table import Table
 from rich.text import Text
 
 from flowforge.cli import output
@@ -42,13 +43,23 @@ class RunTables:
         self._live = live
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self._drawn(options.max_width)
+        yield self._drawn(console, options)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement.get(console, options, self._drawn(options.max_width))
+        return Measurement.get(console, options, self._drawn(console, options))
 
-    def _drawn(self, width: int) -> RenderableType:
-        columns = [column for column in _COLUMNS if column.from_width <= width]
+    def _drawn(self, console: Console, options: ConsoleOptions) -> RenderableType:
+        left_out: set[str] = set()
+        shown = self._table(left_out)
+        for title in _DISPENSABLE:
+            if output.fits(shown, console, options):
+                break
+            left_out.add(title)
+            shown = self._table(left_out)
+        return shown
+
+    def _table(self, left_out: set[str]) -> Table:
+        columns = [column for column in _COLUMNS if column.title not in left_out]
         rows = ([self._cell(column, table) for column in columns] for table in self._tables)
         shown = output.table([column.title for column in columns], rows)
         for column, drawn in zip(columns, shown.columns, strict=True):
@@ -136,24 +147,23 @@ def _seconds(table: dict[str, Any]) -> Text:
 
 
 class _Column(NamedTuple):
-    """A column of the table of tables, shown in windows that are at least `from_width` characters wide."""
-
     title: str
     draw: Callable[[dict[str, Any]], Text]
-    right: bool
-    from_width: int
+    right: bool = False
 
 
 _COLUMNS = (
-    _Column("table", _name, False, 0),
-    _Column("status", lambda table: status(table.get("status")), False, 0),
-    _Column("rows", lambda table: output.number(table.get("records")), True, 0),
-    _Column("silver rows", _silver, True, 0),
-    _Column("gold rows", _gold, True, 112),
-    _Column("watermark before", lambda table: output.moment(table.get("watermark_before")), False, 138),
-    _Column("watermark after", _committed, False, 0),
-    _Column("seconds", _seconds, True, 96),
+    _Column("table", _name),
+    _Column("status", lambda table: status(table.get("status"))),
+    _Column("rows", lambda table: output.number(table.get("records")), right=True),
+    _Column("silver rows", _silver, right=True),
+    _Column("gold rows", _gold, right=True),
+    _Column("watermark before", lambda table: output.moment(table.get("watermark_before"))),
+    _Column("watermark after", _committed),
+    _Column("seconds", _seconds, right=True),
 )
+# What a narrow window does without, in this order.
+_DISPENSABLE = ("watermark before", "gold rows", "seconds", "silver rows")
 
 
 def _details(table: dict[str, Any]) -> list[RenderableType]:
