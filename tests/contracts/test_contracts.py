@@ -1,0 +1,105 @@
+"""The contracts: samples parse, files are up to date, requests are strict, messages are tolerant."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from events import commands, facts
+from events.export import FULL, INCREMENTAL, MODELS, files
+from events.request import InvalidRequest, JobRequest, parse_job_request
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "events" / "samples"
+MESSAGES = [model for model in MODELS if model is not JobRequest]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_should_parse_the_sample_of_the_same_name(model):
+    text = (SAMPLES / f"{model.__name__}.json").read_text()
+    parsed = parse_job_request(text) if model is JobRequest else model.model_validate_json(text)
+    assert parsed.model_dump(exclude_unset=True)
+
+
+def test_should_keep_samples_and_schemas_up_to_date():
+    stale = [str(path) for path, text in files() if not path.exists() or path.read_text() != text]
+    assert stale == [], "run python -m events.export"
+
+
+def test_should_keep_no_sample_that_nothing_makes():
+    made = {path.name for path, _ in files()}
+    assert {path.name for path in SAMPLES.iterdir()} <= made
+
+
+def test_should_offer_the_documents_of_the_readme_as_examples():
+    assert json.loads((ROOT / "examples" / "request-customers.json").read_text()) == FULL
+    assert json.loads((ROOT / "examples" / "request-customers-incremental.json").read_text()) == INCREMENTAL
+
+
+@pytest.mark.parametrize("model", MESSAGES, ids=lambda model: model.__name__)
+def test_should_ignore_what_a_newer_version_adds_to_a_message(model):
+    document = json.loads((SAMPLES / f"{model.__name__}.json").read_text()) | {"added_later": 1, "schema_version": 2}
+    assert model.model_validate(document)
+
+
+@pytest.mark.parametrize("model", [commands.IngestTable, facts.BronzeLanded])
+def test_should_not_change_after_it_is_made(model):
+    message = model.model_validate_json((SAMPLES / f"{model.__name__}.json").read_text())
+    with pytest.raises(ValueError, match="frozen"):
+        message.run_id = "another"
+
+
+def changed(path: str, value: object) -> dict:
+    document = copy.deepcopy(FULL)
+    *parents, last = path.split(".")
+    target = document
+    for parent in parents:
+        target = target.setdefault(parent, {})
+    target[last] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        ("source_type", "file", "not supported yet"),
+        ("source_type", "stream", "database"),
+        ("source_config.type", "oracle", "sql-server"),
+        ("source_config.connection.port", 70000, "65535"),
+        ("source_config.connection.host", "db;Trusted_Connection=yes", "host"),
+        ("source_config.connection.pasword", "x", "unknown field"),
+        ("source_config.databaseConfig.tableName", "a.b.c", "schema.table"),
+        ("source_config.databaseConfig.tableName", "[open", "bracket"),
+        ("source_config.databaseConfig.tableName", "", "schema.table"),
+        ("source_config.databaseConfig.isIncremental", True, "deltaColumn"),
+        ("source_config.databaseConfig.query", "SELECT 1", "not both"),
+        ("source_config.databaseConfig.tables", [], "at least 1"),
+        ("destination_config.bronzeConfig.storageFormat", "csv", "parquet"),
+        ("destination_config.bronzeConfig.compression", "lzo", "snappy"),
+        ("destination_config.bronzeConfig.loadStrategy", "incremental", "isIncremental"),
+        ("destination_config.silverConfig.primaryKey", ["id", "id"], "different"),
+        ("destination_config.silverConfig.mergeStrategy", "magic", "merge"),
+        ("destination_config.goldConfig.models", [{"tableName": "x"}], "required"),
+        ("batch_id", "a/b", "not a path"),
+    ],
+)
+def test_should_say_what_was_expected_where(path, value, problem):
+    with pytest.raises(InvalidRequest) as refused:
+        parse_job_request(changed(path, value))
+    assert any(problem in m["problem"] for m in refused.value.mistakes), refused.value.mistakes
+    assert "FlowForge2024!" not in str(refused.value)
+
+
+def test_should_name_the_entry_of_a_list_that_is_wrong():
+    document = changed("source_config.databaseConfig", {"tables": [{"tableName": "a"}, {"tableNme": "b"}, "a.b.c"]})
+    with pytest.raises(InvalidRequest) as refused:
+        parse_job_request(document)
+    fields = [m["field"] for m in refused.value.mistakes]
+    assert "source_config.databaseConfig.tables.1.tableNme" in fields
+
+
+def test_should_fill_in_the_workflow_of_the_address():
+    document = copy.deepcopy(FULL)
+    del document["workflow_id"]
+    assert parse_job_request(document, "wf_9").workflow_id == "wf_9"
