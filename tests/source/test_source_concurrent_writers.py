@@ -12,7 +12,8 @@ from flowforge.source.catalog import describe_table
 from flowforge.source.connection import connect
 from flowforge.source.sql_text import select_statement
 
-WRITERS, TRANSACTIONS, DEADLINE_SECONDS = 3, 12, 60
+WRITERS, TRANSACTIONS, DEADLINE_SECONDS = 3, 8, 30
+LONG_SECONDS = 1.6  # longer than the guard: a bound without the oldest transaction's age would pass it
 
 
 class Load:
@@ -38,14 +39,17 @@ def write(server, table: str, seed: int, committed: set[int]) -> None:
     """Transactions that stamp first and commit later, some of them never."""
     chance = random.Random(seed)  # noqa: S311 - a schedule, not a secret
     with connect(server.reference, server.credentials) as connection:
-        for _ in range(TRANSACTIONS):
+        for number in range(TRANSACTIONS):
+            long_until = time.monotonic() + (LONG_SECONDS if number == TRANSACTIONS // 2 else 0)
             connection.run("BEGIN TRANSACTION")
             ids = set()
             for _ in range(chance.randint(1, 3)):
                 ids.add(connection.scalar(f"INSERT INTO {table} (at) OUTPUT inserted.id VALUES (SYSDATETIME())"))
-                for _ in range(chance.randint(0, 40)):
+                for _ in range(chance.randint(0, 30)):
                     connection.scalar("SELECT 1 AS a")  # time passes while the transaction is open
-            if chance.random() < 0.8:
+            while time.monotonic() < long_until:
+                connection.scalar("SELECT 1 AS a")
+            if number == TRANSACTIONS // 2 or chance.random() < 0.8:
                 connection.run("COMMIT TRANSACTION")
                 committed |= ids
             else:
