@@ -278,7 +278,9 @@ def _to_binary(value: Typed, target: SqlType, style, attempt: bool, storing: str
 def _text_to_binary(value: Typed, style: int | None, target: SqlType, attempt: bool) -> str:
     if style in (1, 2):
         fail = _failed(f"#8114#Error converting data type {value.type.base} to {target.base}.", attempt)
-        digits = f"CASE WHEN {value.sql} LIKE '0x%' THEN substr({value.sql}, 3) ELSE 'x' END" if style == 1 else value.sql
+        digits = (
+            f"CASE WHEN {value.sql} LIKE '0x%' THEN substr({value.sql}, 3) ELSE 'x' END" if style == 1 else value.sql
+        )
         return f"hex_bytes({digits}, {fail})"
     if value.constant is not None:
         encoded = str(value.constant).encode("utf-16le" if value.type.base in UNICODE else "cp1252", "replace")
@@ -378,9 +380,7 @@ def _text_to_moment(value: Typed, target: SqlType, attempt: bool) -> str:
     if target.base == "date":
         return f"CAST(ticks_timestamp({ticks}) AS DATE)"
     if target.base in ("datetime", "smalldatetime"):
-        out_of_range = (
-            f"#242#The conversion of a varchar data type to a {target.base} data type resulted in an out-of-range value."
-        )
+        out_of_range = f"#242#The conversion of a varchar data type to a {target.base} data type resulted in an out-of-range value."
         return f"ticks_{target.base}(ticks_in_range({ticks}, {_failed(out_of_range, attempt)}, ''))"
     if target.base == "time":
         return f"(ticks_rounded({ticks}, {unit}) % 864000000000)"

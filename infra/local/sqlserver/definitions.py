@@ -11,11 +11,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokens import Token
 
 from .catalog import Column, ForeignKey, Key, Table, quote
 from .conversion import Typed, convert
-from .dialect import is_word, parse_expression, parse_one
+from .dialect import LITERALS, is_symbol, is_word, parse_expression, parse_one
 from .errors import SqlError, invalid_column, not_supported, syntax_error
 from .queries import Compiler
 from .scopes import Scope
@@ -55,12 +55,7 @@ class TokenReader:
         return None
 
     def accept_symbol(self, symbol: str) -> bool:
-        token = self.peek()
-        if (
-            token is not None
-            and token.text == symbol
-            and token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER)
-        ):
+        if is_symbol(self.peek(), symbol):
             self._at += 1
             return True
         return False
@@ -79,20 +74,27 @@ class TokenReader:
 
     def name(self) -> str:
         token = self.peek()
-        if token is None or token.token_type == TokenType.STRING or token.text in "().,;=":
+        if token is None or token.token_type in LITERALS or is_symbol(token, "(", ")", ".", ",", ";", "="):
             raise self.unexpected()
         self._at += 1
         return token.text
 
-    def advance(self) -> None:
-        self._at += 1
+    def until_comma(self) -> str:
+        """The text up to the next comma outside parentheses, or to the end."""
+        mark, depth = self._at, 0
+        while self.peek() is not None and (depth or not is_symbol(self.peek(), ",")):
+            depth += is_symbol(self.peek(), "(") - is_symbol(self.peek(), ")")
+            self._at += 1
+        if self._at == mark:
+            raise self.unexpected()
+        return self.text_since(mark)
 
     def qualified_name(self) -> list[str]:
         """A name with up to three parts; an empty middle part means dbo."""
         parts = [self.name()]
         while self.accept_symbol("."):
             token = self.peek()
-            parts.append("dbo" if token is not None and token.text == "." else self.name())
+            parts.append("dbo" if is_symbol(token, ".") else self.name())
         return parts
 
     def name_list(self) -> list[str]:
@@ -115,16 +117,12 @@ class TokenReader:
             token = self.peek()
             if token is None:
                 raise self.unexpected()
-            depth += (token.text == "(") - (token.text == ")") if token.token_type != TokenType.STRING else 0
+            depth += is_symbol(token, "(") - is_symbol(token, ")")
             self._at += 1
 
     def text_since(self, mark: int) -> str:
         first, last = self._tokens[mark], self._tokens[self._at - 1]
         return self._text[first.start - self._sql_start : last.end + 1 - self._sql_start]
-
-    @property
-    def mark(self) -> int:
-        return self._at
 
     def rest(self) -> str:
         mark, self._at = self._at, len(self._tokens)
@@ -146,7 +144,7 @@ class TokenReader:
     def default_text(self) -> str:
         """The expression of a DEFAULT: a parenthesised one, a literal, or a function call."""
         mark = self._at
-        if (token := self.peek()) is not None and token.text == "(":
+        if is_symbol(self.peek(), "("):
             self.skip_parentheses()
         else:
             self.accept_symbol("-")
@@ -212,7 +210,7 @@ class TableReader:
         reader = self._reader
         reader.expect("REFERENCES")
         parts = reader.qualified_name()
-        others = tuple(reader.name_list()) if reader.peek() is not None and reader.peek().text == "(" else ()
+        others = tuple(reader.name_list()) if is_symbol(reader.peek(), "(") else ()
         while reader.accept("ON"):
             if not reader.accept_any("DELETE", "UPDATE"):
                 raise reader.unexpected()
@@ -238,7 +236,7 @@ class TableReader:
             reader.name()
         kind = reader.sql_type()
         column = Column(name, kind, nullable=kind.base != "rowversion")
-        while (token := reader.peek()) is not None and token.text not in (",", ")"):
+        while reader.peek() is not None and not is_symbol(reader.peek(), ",", ")"):
             column = self._option(column)
         self.columns.append(column)
 
@@ -362,7 +360,7 @@ class Definitions:
         reader.expect_symbol("(")
         body.item()
         while reader.accept_symbol(","):
-            if reader.peek() is not None and reader.peek().text == ")":
+            if is_symbol(reader.peek(), ")"):
                 break
             body.item()
         reader.expect_symbol(")")

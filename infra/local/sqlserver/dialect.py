@@ -36,6 +36,9 @@ class StandInTSQL(TSQL):
 
 
 _DIALECT = StandInTSQL()
+# Tokens whose text is data or a name, never a keyword or a symbol.
+LITERALS = {TokenType.STRING, TokenType.NATIONAL_STRING}
+QUOTED = {TokenType.STRING, TokenType.IDENTIFIER, TokenType.NATIONAL_STRING}
 
 
 def tokenize(sql: str) -> list[Token]:
@@ -43,9 +46,7 @@ def tokenize(sql: str) -> list[Token]:
     tokens = []
     for token in _DIALECT.tokenize(sql):
         written = sql[token.start : token.end + 1]
-        if token.token_type in (TokenType.STRING, TokenType.IDENTIFIER, TokenType.NATIONAL_STRING) or not re.search(
-            r"\s", written
-        ):
+        if token.token_type in QUOTED or not re.search(r"\s", written):
             tokens.append(token)
             continue
         for word in re.finditer(r"\S+", written):
@@ -94,4 +95,9 @@ def sql_type_of(node: exp.DataType) -> SqlType:
 
 def is_word(token: Token, *words: str) -> bool:
     """Whether a token is one of these keywords, written without quotes."""
-    return token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER) and token.text.upper() in words
+    return token.token_type not in QUOTED and token.text.upper() in words
+
+
+def is_symbol(token: Token | None, *symbols: str) -> bool:
+    """Whether a token is one of these signs, and not text or a name that looks like one."""
+    return token is not None and token.token_type not in QUOTED and token.text in symbols

@@ -120,5 +120,7 @@ def _conversion(text: str) -> SqlError:
         return SqlError(8169, "Conversion failed when converting from a character string to uniqueidentifier.")
     if found := re.search(r"Could not convert string '(.*?)' to (\w+)", text):
         kind = _named_type(text)
-        return SqlError(245, f"Conversion failed when converting the varchar value '{found.group(1)}' to data type {kind}.")
+        return SqlError(
+            245, f"Conversion failed when converting the varchar value '{found.group(1)}' to data type {kind}."
+        )
     return SqlError(8114, "Error converting data type: " + text.splitlines()[0])

@@ -19,7 +19,9 @@ def violated(cursor: duckdb.DuckDBPyConnection, catalog: Catalog, table: Table, 
     if verb in ("DELETE", "UPDATE"):
         for child in catalog.referencing_tables(table):
             for foreign in child.foreign_keys:
-                refers_here = catalog.find(foreign.referenced_schema, foreign.referenced_table).object_id == table.object_id
+                refers_here = (
+                    catalog.find(foreign.referenced_schema, foreign.referenced_table).object_id == table.object_id
+                )
                 if refers_here and _has_orphan(cursor, child, foreign, table):
                     return _conflict(catalog, verb, "REFERENCE", foreign, child, foreign.columns[0])
     return None

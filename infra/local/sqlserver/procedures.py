@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .definitions import TokenReader
+from .dialect import is_symbol
 from .errors import SqlError, not_supported
 from .table_functions import description
 from .types import SqlType
@@ -20,7 +22,7 @@ def execute(session: Session, statement: Simple, sink: Sink) -> None:
     """Runs EXEC name arguments. Raises 2812 for a procedure that does not exist."""
     reader = TokenReader(statement)
     reader.name()
-    if reader.peek() is not None and reader.peek().text == "(":
+    if is_symbol(reader.peek(), "("):
         text = session.evaluate(reader.rest(), _TEXT)
         run_text(session, str(text), {}, sink)
         return
@@ -38,25 +40,12 @@ def execute(session: Session, statement: Simple, sink: Sink) -> None:
 
 def _arguments(session: Session, reader: TokenReader) -> list[object]:
     values = []
-    for part in _split(reader):
-        name, equals, value = part.partition("=")
-        text = value if equals and name.strip().startswith("@") else part
-        values.append(session.evaluate(text, _TEXT))
-    return values
-
-
-def _split(reader: TokenReader) -> list[str]:
-    parts, mark, depth = [], reader.mark, 0
-    while (token := reader.peek()) is not None:
-        depth += (token.text == "(") - (token.text == ")")
-        if token.text == "," and depth == 0 and token.token_type.name == "COMMA":
-            parts.append(reader.text_since(mark))
-            reader.accept_symbol(",")
-            mark = reader.mark
-        else:
-            reader.advance()
-    parts.append(reader.text_since(mark))
-    return parts
+    while True:
+        part = reader.until_comma()
+        named = re.match(r"(?s)@[\w#$@]+\s*=\s*(.*)$", part)
+        values.append(session.evaluate(named.group(1) if named else part, _TEXT))
+        if not reader.accept_symbol(","):
+            return values
 
 
 def run_text(session: Session, sql: str, variables: dict, sink: Sink) -> None:

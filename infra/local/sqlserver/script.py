@@ -176,7 +176,9 @@ class _Splitter:
         return True
 
     def _query_starts(self, state: dict, word: str, previous: str) -> bool:
-        if (previous == "ON" and word in ("UPDATE", "DELETE")) or (word == "SELECT" and previous in ("UNION", "ALL", "EXCEPT", "INTERSECT")):
+        if (previous == "ON" and word in ("UPDATE", "DELETE")) or (
+            word == "SELECT" and previous in ("UNION", "ALL", "EXCEPT", "INTERSECT")
+        ):
             return False
         if state["first"] == "CREATE" and previous == "AS":
             state["body"] = True

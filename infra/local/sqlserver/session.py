@@ -478,9 +478,7 @@ class Session:
             kind = reader.sql_type()
             self.variables[name] = (kind, None)
             if reader.accept_symbol("="):
-                mark = reader.mark
-                _skip_to_comma(reader)
-                self._assign_text(name, reader.text_since(mark))
+                self._assign_text(name, reader.until_comma())
             if not reader.accept_symbol(","):
                 break
         sink.done("DECLARE", None)
@@ -678,18 +676,6 @@ def _split_name(text: str) -> list[str]:
     ]
 
 
-def _skip_to_comma(reader: TokenReader) -> None:
-    depth = 0
-    while (token := reader.peek()) is not None:
-        if token.text == "(":
-            depth += 1
-        elif token.text == ")":
-            depth -= 1
-        elif token.text == "," and depth == 0 and token.token_type.name == "COMMA":
-            return
-        reader.advance()
-
-
 def declared_parameters(text: str) -> dict[str, tuple[SqlType, object]]:
     """`@a int, @b nvarchar(50)` as variables without values."""
     from .types import parse_type
@@ -721,12 +707,16 @@ def _constraint(error: Exception, table: Table, database: str) -> SqlError:
             515,
             f"Cannot insert the value NULL into column '{name}', table '{database}.{table.schema}.{table.name}'; column does not allow nulls. INSERT fails.",
         )
-    found = re.search(r'uplicate key "(.*)" violates (primary key|unique) constraint', text, re.DOTALL)
+    found = re.search(r'uplicate key "(.*)"(?: violates|$)', text, re.DOTALL)
     if not found:
         return translate_error(error)
-    values = ", ".join(part.partition(": ")[2] or part for part in found.group(1).split(", "))
-    names = [part.partition(": ")[0].lower() for part in found.group(1).split(", ")]
-    key = next((k for k in table.keys if [n.lower() for n in k.columns] == names and k.is_unique), table.primary_key)
+    parts = found.group(1).split(", ")
+    values = ", ".join(part.partition(": ")[2] or part for part in parts)
+    names = [part.partition(": ")[0].lower() for part in parts]
+    unique = [item for item in table.keys if item.is_unique]
+    key = next(
+        (item for item in unique if [name.lower() for name in item.columns] == names), unique[0] if unique else None
+    )
     where = f"object '{table.schema}.{table.name}'. The duplicate key value is ({values})."
     if key is not None and not key.is_constraint:
         return SqlError(
