@@ -20,6 +20,7 @@ import duckdb
 from flowforge.errors import Fatal
 from flowforge.lake.sql import literal
 
+RETRY_TIMEOUT = "30s"  # delta-rs' own is three minutes, longer than a function may have left
 DUCKDB_SHARE = 0.4  # of the function's memory; delta-rs, which takes what it needs, has the rest
 
 
@@ -27,6 +28,7 @@ def storage_options() -> dict[str, str]:
     """deltalake's options for S3 from the environment, or from the caller's AWS profile where it names no keys."""
     key, secret, token = _credentials()
     options = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": _region()}
+    options["retry_timeout"] = RETRY_TIMEOUT
     if token:
         options["AWS_SESSION_TOKEN"] = token
     if endpoint := _endpoint():

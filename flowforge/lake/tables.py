@@ -7,6 +7,7 @@ that create a table at once end up with one table.
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -136,8 +137,9 @@ def store_errors(name: str) -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise RefineRefused(f"{name}: more memory is needed than the function has", "raise its MemorySize") from error
     except (DeltaError, OSError, duckdb.IOException) as error:
-        raise StoreUnavailable(f"{name}: {_first_line(error)}") from error
+        raise StoreUnavailable(f"{name}: {_plain(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+def _plain(error: Exception) -> str:
+    """The message on one line; delta-rs colours its own and spreads it over several."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:400] or type(error).__name__

@@ -12,7 +12,7 @@ not have, for every combination of load strategy, merge strategy, key and cursor
 batch than this one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flowforge.errors import RefineRefused
 from flowforge.lake.types import stored_type
@@ -38,7 +38,6 @@ class RefinePlan:
     refreshes: bool
     generation: int
     seq: int
-    renamed: dict[str, str] = field(default_factory=dict)
 
     @property
     def keyless(self) -> bool:
@@ -102,7 +101,6 @@ def plan_refine(batch: Batch, bronze: dict[str, str]) -> RefinePlan:
         refreshes=refreshes,
         generation=batch.generation,
         seq=batch.seq,
-        renamed=renamed,
     )
 
 

@@ -14,12 +14,20 @@ from typing import Any
 import boto3
 import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from flowforge.errors import RefineRefused, StoreUnavailable
 from flowforge.lake.sql import identifier, read_parquet
 from flowforge.lake.storage import duckdb_connection
-from flowforge.lake.tables import commit, once, open_or_create, open_table, store_errors, table_uri
+from flowforge.lake.tables import (
+    allow_naive_timestamps,
+    commit,
+    once,
+    open_or_create,
+    open_table,
+    store_errors,
+    table_uri,
+)
 from flowforge.silver.columns import admit
 from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
 from flowforge.silver.staging import irregularities, quarantined_rows, reduced_rows, stored_rows
@@ -114,6 +122,7 @@ def _quarantine(batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> Non
     def attempt() -> None:
         table = open_or_create(uri, rows, {"flowforge.sourceKey": batch.source_key})
         if not _holds(table, batch):
+            allow_naive_timestamps(table, [str(kind) for kind in rows.types])
             write_deltalake(
                 table, rows, mode="append", schema_mode="merge", commit_properties=once({batch.application_id: 1})
             )
@@ -133,21 +142,19 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     if _holds(table, batch):
         return _applied_before(table, batch)
     missing = admit(connection, table, batch, plan)
-    metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined)}
+    last_refresh = table.transaction_version(_refresh_mark(batch)) or 0
     marks = {batch.application_id: 1}
-    if plan.strategy != "append" and (table.transaction_version(_refresh_mark(batch)) or 0) >= plan.order:
-        table.create_write_transaction([], "append", table.schema(), commit_properties=once(marks, metadata))
-        return _result(table, batch, 0, 0, staged.quarantined)
     if plan.refreshes:
-        marks[_refresh_mark(batch)] = plan.order
-    rows = staged.rows.project("*" + "".join(f", CAST(NULL AS {k}) AS {identifier(n)}" for n, k in missing.items()))
-    if plan.adds_only or table.count() == 0:
-        inserted = _append(table, rows, marks, metadata)
-        return _result(table, batch, inserted, 0, staged.quarantined)
-    figures = _merge(table, plan, rows, once(marks, metadata))
-    return _result(
-        table, batch, figures["num_target_rows_inserted"], figures["num_target_rows_updated"], staged.quarantined
-    )
+        marks[_refresh_mark(batch)] = max(last_refresh, plan.order)
+    properties = once(marks, {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined)})
+    before, inserted, updated = table.version(), 0, 0
+    if plan.strategy == "append" or last_refresh < plan.order:
+        fill = "".join(f", CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in missing.items())
+        inserted, updated = _write(table, plan, staged.rows.project("*" + fill), properties)
+    if table.version() == before:
+        # An older batch, or nothing to change: delta-rs then commits nothing of its own accord.
+        table.create_write_transaction([], "append", table.schema(), commit_properties=properties)
+    return _result(table, batch, before + 1, inserted, updated, staged.quarantined)
 
 
 def identity(plan: RefinePlan) -> str:
@@ -155,14 +162,22 @@ def identity(plan: RefinePlan) -> str:
     return ", ".join(plan.identity) or "none: rows are only added"
 
 
-def _append(table: DeltaTable, rows: duckdb.DuckDBPyRelation, marks: dict[str, int], metadata: dict[str, str]) -> int:
-    before = table.count()
+def _write(
+    table: DeltaTable, plan: RefinePlan, rows: duckdb.DuckDBPyRelation, properties: CommitProperties
+) -> tuple[int, int]:
+    """Rows inserted and updated."""
+    count = table.count()
+    if count and not plan.adds_only:
+        figures = _merge(table, plan, rows, properties)
+        return figures["num_target_rows_inserted"], figures["num_target_rows_updated"]
     kept = rows.filter(APPLIES).project(f"* EXCLUDE ({APPLIES})")
-    write_deltalake(table, kept, mode="append", schema_mode="merge", commit_properties=once(marks, metadata))
-    return table.count() - before
+    write_deltalake(table, kept, mode="append", schema_mode="merge", commit_properties=properties)
+    return table.count() - count, 0
 
 
-def _merge(table: DeltaTable, plan: RefinePlan, rows: duckdb.DuckDBPyRelation, properties: Any) -> dict[str, Any]:
+def _merge(
+    table: DeltaTable, plan: RefinePlan, rows: duckdb.DuckDBPyRelation, properties: CommitProperties
+) -> dict[str, Any]:
     """`streamed_exec=False`: delta-rs then reads only files whose key range the batch touches."""
     same = " AND ".join(_same(name, name == plan.cursor) for name in plan.identity)
     older = f"(t.{GENERATION} < {plan.generation} OR (t.{GENERATION} = {plan.generation} AND t.{SEQ} < {plan.seq}))"
@@ -200,25 +215,26 @@ def _applied_before(table: DeltaTable, batch: Batch) -> RefineResult:
     """The figures of the commit that applied the batch, where it is still in the recent history."""
     for entry in table.history(HISTORY):
         if entry.get(BATCH) == batch.application_id:
-            figures = entry.get("operationMetrics", {})
-            return RefineResult(
-                silver_table=batch.command.silver.table,
-                version=entry["version"],
-                inserted=int(figures.get("num_target_rows_inserted", figures.get("num_added_rows", 0))),
-                updated=int(figures.get("num_target_rows_updated", 0)),
-                quarantined=int(entry.get(QUARANTINED, 0)),
-                silver_rows=table.count(),
-                already_applied=True,
-            )
-    return _result(table, batch, 0, 0, 0, already_applied=True)
+            figures = entry.get("operationMetrics") or {}
+            inserted = int(figures.get("num_target_rows_inserted", figures.get("num_added_rows", 0)))
+            updated = int(figures.get("num_target_rows_updated", 0))
+            quarantined = int(entry.get(QUARANTINED, 0))
+            return _result(table, batch, entry["version"], inserted, updated, quarantined, already_applied=True)
+    return _result(table, batch, table.version(), 0, 0, 0, already_applied=True)
 
 
 def _result(
-    table: DeltaTable, batch: Batch, inserted: int, updated: int, quarantined: int, already_applied: bool = False
+    table: DeltaTable,
+    batch: Batch,
+    version: int,
+    inserted: int,
+    updated: int,
+    quarantined: int,
+    already_applied: bool = False,
 ) -> RefineResult:
     return RefineResult(
         silver_table=batch.command.silver.table,
-        version=table.version(),
+        version=version,
         inserted=inserted,
         updated=updated,
         quarantined=quarantined,

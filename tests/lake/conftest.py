@@ -1,4 +1,4 @@
-"""S3 for the lake's tests: moto's server in a process of its own on a free port, and bronze batches written with pyarrow."""
+"""S3 for the lake's tests: the local stack's embedded AWS in a process of its own, and bronze batches written with pyarrow."""
 
 import os
 import socket
@@ -25,16 +25,17 @@ READY_WITHIN_SECONDS = 60
 
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a running S3."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    """The URL of a running S3, whose conditional writes are atomic: Delta's commits rest on them."""
     log = tmp_path_factory.mktemp("moto") / "log"
-    with log.open("w") as output:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+    with log.open("w") as output, socket.create_server(("127.0.0.1", 0)) as listener:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local.moto_server", str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            stdout=output,
+            stderr=output,
+        )
         try:
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             _wait_until_ready(url, process)
             yield url
         finally:
@@ -50,7 +51,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.05)
-    raise RuntimeError("moto's server did not start")
+    raise RuntimeError("the embedded S3 did not start")
 
 
 @pytest.fixture(scope="session")

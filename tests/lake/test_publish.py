@@ -14,7 +14,8 @@ def accounts(*rows: tuple[int, int, int]) -> pa.Table:
 
 
 def customers(*rows: tuple[int, str]) -> pa.Table:
-    return pa.table({"id": [row[0] for row in rows], "name": [row[1] for row in rows]})
+    names = pa.array([row[1] for row in rows], pa.string())
+    return pa.table({"id": pa.array([row[0] for row in rows], pa.int64()), "name": names})
 
 
 def gold(lake, table: str) -> list[dict]:
@@ -152,7 +153,7 @@ def test_should_refuse_two_models_for_one_table(lake):
     target = {"table": "x", "models": [{"table": "x", "sql": "SELECT * FROM silver.customers"}]}
     batch = lake.source(key=["id"], gold=target).batch(1, customers((1, "Ann")))
     refine(batch, lake.bucket)
-    with pytest.raises(RefineRefused, match="gold.x: two definitions"):
+    with pytest.raises(RefineRefused, match="two definitions for one table"):
         publish(batch, lake.bucket)
 
 
@@ -167,3 +168,11 @@ def test_should_store_every_type_that_a_model_makes(lake):
     assert (row["u8"], row["t"], row["list"], row["struct"], row["n"], row["n_1"]) == (
         255, "01:02:03.5", [1, 2], {"a": 1}, 1, 1,
     )  # fmt: skip
+
+
+def test_should_publish_empty_tables_too(lake):
+    target = {"table": "customers", "models": [{"table": "n", "sql": "SELECT count(*) AS n FROM gold.customers"}]}
+    batch = lake.source(key=["id"], gold=target).batch(1, customers())
+    refine(batch, lake.bucket)
+    assert publish(batch, lake.bucket).gold_tables == {"customers": 0, "n": 1}
+    assert gold(lake, "n") == [{"n": 0}]

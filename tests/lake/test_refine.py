@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flowforge.errors import ConflictingTarget, RefineRefused
+from flowforge.errors import ConflictingTarget, RefineRefused, StoreUnavailable
+from flowforge.gold.publish import publish
 from flowforge.lake.tables import open_table, table_uri
 from flowforge.silver.refine import refine
 
@@ -60,6 +61,17 @@ def test_should_keep_the_later_batch_when_batches_arrive_out_of_order(lake):
     late = refine(source.batch(2, people((1, "two", 99), (2, "new in two", 99))), lake.bucket)
     assert (late.inserted, late.updated) == (1, 0)
     assert [row[:2] for row in rows_of(lake)] == [(1, "three"), (2, "new in two")]
+
+
+def test_should_record_a_batch_that_has_nothing_to_change(lake):
+    source = lake.source(key=["id"])
+    refine(source.batch(2, people((1, "newer", 20))), lake.bucket)
+    superseded = source.batch(1, people((1, "older", 10)))
+    result = refine(superseded, lake.bucket)
+    assert (result.inserted, result.updated, result.already_applied) == (0, 0, False)
+    again = refine(superseded, lake.bucket)
+    assert again.already_applied
+    assert again.version == result.version == open_table(table_uri(lake.bucket, "silver", "customers")).version()
 
 
 def test_should_put_a_later_generation_above_any_seq_of_an_earlier_one(lake):
@@ -148,7 +160,9 @@ def test_should_record_but_not_apply_a_batch_older_than_the_last_refresh(lake):
     late = source.batch(2, people((1, "two", 20), (2, "deleted since", 20)))
     result = refine(late, lake.bucket)
     assert (result.inserted, result.updated, result.silver_rows) == (0, 0, 1)
-    assert refine(late, lake.bucket).already_applied
+    again = refine(late, lake.bucket)
+    assert again.already_applied
+    assert again.version == result.version == open_table(table_uri(lake.bucket, "silver", "customers")).version()
     assert [row[:2] for row in rows_of(lake)] == [(1, "three")]
 
 
@@ -166,9 +180,11 @@ def test_should_empty_silver_when_a_full_refresh_has_no_rows(lake):
 
 
 def test_should_create_an_empty_silver_table_from_an_empty_batch(lake):
-    result = refine(lake.source(key=["id"]).batch(1, people()), lake.bucket)
+    batch = lake.source(key=["id"]).batch(1, people())
+    result = refine(batch, lake.bucket)
     assert (result.silver_rows, result.inserted) == (0, 0)
     assert rows_of(lake) == []
+    assert refine(batch, lake.bucket).already_applied
 
 
 def test_should_replace_everything_older_when_asked_to(lake):
@@ -254,3 +270,26 @@ def test_should_refuse_another_key_for_a_table_that_exists(lake):
     refine(lake.source(key=["id"]).batch(1, people((1, "a", 1))), lake.bucket)
     with pytest.raises(RefineRefused, match="tells rows apart by id, this batch by name"):
         refine(lake.source(key=["name"]).batch(2, people((1, "a", 1))), lake.bucket)
+
+
+def test_should_keep_bronzes_audit_columns_whether_a_batch_has_them_or_not(lake):
+    source = lake.source(key=["id"])
+    audited = people((1, "a", 1), (2, "b", 1)).append_column("_batch_id", [["b1", "b1"]])
+    refine(source.batch(1, audited, audit=["_batch_id"]), lake.bucket)
+    refine(source.batch(2, people((2, "c", 2))), lake.bucket)
+    assert [(row[0], row[3]) for row in rows_of(lake)] == [(1, "b1"), (2, None)]
+
+
+def test_should_refuse_source_columns_with_names_of_its_own(lake):
+    batch = lake.source().batch(1, pa.table({"id": [1], "_SEQ": [1]}))
+    with pytest.raises(RefineRefused, match="_SEQ have names that silver needs itself"):
+        refine(batch, lake.bucket)
+
+
+def test_should_be_retriable_when_s3_cannot_be_reached(lake, monkeypatch):
+    batch = lake.source(key=["id"]).batch(1, people((1, "a", 1)))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(StoreUnavailable, match=r"silver\.customers: .*S3"):
+        refine(batch, lake.bucket)
+    with pytest.raises(StoreUnavailable):
+        publish(batch, lake.bucket)
