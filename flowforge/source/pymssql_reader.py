@@ -6,6 +6,7 @@ Guarantees: exact values. What pymssql would cut is converted in the SELECT alre
 is not one.
 """
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Self
@@ -99,6 +100,6 @@ def _delivered_type(sql_type: str) -> pa.DataType:
 
 
 def _array(values: tuple[Any, ...], delivered: pa.DataType) -> pa.Array:
-    if pa.types.is_string(delivered):
-        values = tuple(v if v is None or isinstance(v, str) else str(v) for v in values)
+    if pa.types.is_string(delivered) and isinstance(next((v for v in values if v is not None), None), uuid.UUID):
+        values = tuple(v if v is None else str(v) for v in values)
     return pa.array(values, type=delivered)

@@ -1,6 +1,7 @@
 """One suite for both drivers: every type, typical, least, greatest and NULL, in the same canonical schema and values."""
 
 import datetime as dt
+import struct
 from decimal import Decimal
 
 import pyarrow as pa
@@ -115,6 +116,23 @@ def test_should_read_every_value_of_a_type_exactly_and_alike(bank, server, scrat
         if found.type == pa.time64("ns"):
             found = found.cast(pa.int64())
         assert plain(found.to_pylist()) == expected, driver
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_types_that_no_driver_carries_in_the_form_that_the_server_gives_them(bank, server, scratch, driver):
+    table = scratch("id int NOT NULL PRIMARY KEY, v sql_variant, h hierarchyid, g geography")
+    bank.run(f"INSERT INTO {table} VALUES (1, CAST(42 AS sql_variant), '/1/2/', geography::Point(19.07, 72.87, 4326))")
+    bank.run(f"INSERT INTO {table} VALUES (2, CAST(N'hé' AS sql_variant), '/', geography::Point(-90, -180, 4326))")
+    bank.run(f"INSERT INTO {table} VALUES (3, NULL, NULL, NULL)")
+    description = describe_table(bank, table)
+    assert [c.sql_type for c in description.columns] == ["int", "sql_variant", "hierarchyid", "geography"]
+    found = read(server, description, driver).sort_by("id")
+    assert [str(t) for t in found.schema.types] == ["int32", "string", "string", "binary"]
+    assert found.column("v").to_pylist() == ["42", "hé", None]
+    assert found.column("h").to_pylist() == ["/1/2/", "/", None]
+    # WKB: little endian, type 1 (point), then longitude and latitude as float64
+    points = [struct.pack("<BIdd", 1, 1, lon, lat) for lat, lon in ((19.07, 72.87), (-90, -180))]
+    assert found.column("g").to_pylist() == [*points, None]
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
