@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from demo.evidence import Evidence
-from demo.scenario import play
 from demo.story import Story
 from flowforge.cli import output
 from flowforge.cli.failure import FAILED, GOOD, INTERRUPTED, Failure
 from flowforge.cli.stack import STATE_DIR, StackProcess, read_stack
 
+LOG = "demo.log"
 LOG_LINES = 15
 
 
@@ -29,7 +29,11 @@ def main() -> int:
     story, evidence = Story(output.console()), Evidence()
     try:
         story.chapter("Start the local stack with the sample bank")
-        with _own_stack() as stack:
+        with _own_stack() as process:
+            # The lake's engines take a second to import, in which the stack starts.
+            from demo.scenario import play
+
+            stack = _ready(process)
             story.stack(stack, time.monotonic() - started)
             play(stack, story, evidence)
             if evidence.wrong:
@@ -45,20 +49,24 @@ def main() -> int:
 
 
 @contextmanager
-def _own_stack() -> Iterator[dict[str, Any]]:
+def _own_stack() -> Iterator[StackProcess]:
     """A stack that lives as long as the block, beside one that may run already; its ports are free ones where need be."""
     state_dir = Path(STATE_DIR)
     if read_stack(state_dir) is not None:
         state_dir /= "demo"
     state_dir.mkdir(parents=True, exist_ok=True)
-    log = state_dir / "demo.log"
-    with log.open("w") as written, StackProcess(state_dir, ["--quiet"], stdout=written, stderr=written) as process:
-        try:
-            stack = process.wait_ready()
-        except Failure as failure:
-            failure.remedy = "\n".join([f"{log} ends with:", *log.read_text().splitlines()[-LOG_LINES:]])
-            raise
-        yield stack
+    with (state_dir / LOG).open("w") as log, StackProcess(state_dir, ["--quiet"], stdout=log, stderr=log) as process:
+        yield process
+
+
+def _ready(process: StackProcess) -> dict[str, Any]:
+    """Where the stack is, once it serves; Failure with the end of its log when it does not."""
+    try:
+        return process.wait_ready()
+    except Failure as failure:
+        log = process.state_dir / LOG
+        failure.remedy = "\n".join([f"{log} ends with:", *log.read_text().splitlines()[-LOG_LINES:]])
+        raise
 
 
 if __name__ == "__main__":

@@ -34,10 +34,6 @@ class Lake:
         """Its rows."""
         return self.answer(sql).rows
 
-    def scalar(self, sql: str) -> Any:
-        """The first value of its first row."""
-        return self.rows(sql)[0][0]
-
     def bronze(self, key: str) -> Landed:
         """A bronze object, read whole."""
         content = self._objects.get_object(Bucket=self._bucket, Key=key)["Body"].read()

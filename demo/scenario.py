@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.bank import TABLES, Bank, Changed, open_bank
-from demo.evidence import Evidence, check_change, check_load, check_values, check_watermark
+from demo.evidence import Evidence, check_change, check_load, check_rows, check_values, check_watermark
 from demo.lake import Lake
 from demo.story import INDENT, Story
 from flowforge.cli import progress
@@ -76,6 +76,8 @@ def _check(evidence: Evidence, told: Told, rows: dict[str, int], bank: Bank, lak
         with evidence.about(table.name):
             check_load(evidence, table, told[table.name], rows[table.name], bank, lake)
             check_watermark(evidence, table, told[table.name], bank, api)
+    with evidence.about("silver and gold"):
+        check_rows(evidence, TABLES, bank, lake)
 
 
 def _check_changes(

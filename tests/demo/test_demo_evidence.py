@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from demo.bank import BankTable, Changed
-from demo.evidence import Evidence, check_change, check_load, check_values, check_watermark
+from demo.evidence import Evidence, check_change, check_load, check_rows, check_values, check_watermark
 from demo.lake import Landed
 from flowforge.errors import NotFound
 
@@ -55,16 +55,16 @@ class Tables:
 
     landed: Landed = LANDED
     total: int = 12
+    gold_total: int = 12
     found: list[tuple[Any, ...]] = field(default_factory=lambda: LAKE_ROWS)
 
     def bronze(self, key: str) -> Landed:
         return self.landed
 
-    def scalar(self, sql: str) -> int:
-        return self.total
-
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return self.found
+        if "COUNT(*)" in sql:
+            return [("silver.payments", self.total), ("gold.payments", self.gold_total)]
+        return [(layer, *row) for layer in ("gold", "silver") for row in self.found]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ def wrong(told: dict[str, Any] = SECOND, source: Any = None, lake: Any = None, a
     evidence, source, lake = Evidence(), source or Source(), lake or Tables()
     with evidence.about("payments"):
         check_load(evidence, TABLE, told, 2, source, lake)
+        check_rows(evidence, [TABLE], source, lake)
         check_watermark(evidence, TABLE, told, source, api or Watermarks())
         check_change(evidence, TABLE, FIRST, told, CHANGED, source)
         check_values(evidence, TABLE, CHANGED, source, lake)
@@ -108,6 +109,7 @@ def test_should_say_nothing_when_all_is_right():
         ("watermark_committed", False),
         ("watermark_before", None),
         ("watermark_after", None),
+        ("bronze_key", None),
     ],
 )
 def test_should_notice_what_a_run_tells_wrongly(name, value):
@@ -120,6 +122,7 @@ def test_should_notice_what_a_run_tells_wrongly(name, value):
         {"lake": Tables(landed=Landed(1, list("abcdefgh"), 99))},
         {"lake": Tables(landed=Landed(2, list("abc"), 99))},
         {"lake": Tables(total=13)},
+        {"lake": Tables(gold_total=11)},
         {"lake": Tables(found=LAKE_ROWS[:1])},
         {"lake": Tables(found=[(7, Decimal("1.51"), LAKE_ROWS[0][2]), LAKE_ROWS[1]])},
         {"api": Watermarks("2026-01-02 00:00:00")},
