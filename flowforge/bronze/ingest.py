@@ -164,19 +164,36 @@ def _finish_other(state: table.TableState) -> Outcome:
     if other is None:
         raise Wait(f"{state.source_key}: its claim is being written", batches.RETRY_SECONDS)
     if other.state == "claimed":
-        batch = batches.take_over(other)
-        credentials = read_credentials(batch.command.connection)
-        with connect(batch.command.connection, credentials) as connection:
-            source = inspect(connection, batch.command)
-        finished = _load(batch, source, credentials)
-        return Outcome(finished.facts, 1, f"{batch.name} of {batch.command.run_id} was finished first")
+        return _finish_expired(batches.take_over(other))
     if other.state == "landed" and other.lease_until + ANNOUNCE_AGAIN_SECONDS < time.time():
         return Outcome([landed_fact(other)], batches.RETRY_SECONDS, f"{other.name} was announced again")
     raise Wait(f"{other.name} is {other.state}", batches.RETRY_SECONDS)
 
 
+def _finish_expired(batch: Batch) -> Outcome:
+    """Finishes the batch of a worker that is gone, or voids it when it never can be; then it is this command's turn."""
+    command = batch.command
+    try:
+        credentials = read_credentials(command.connection)
+        with connect(command.connection, credentials) as connection:
+            source = inspect(connection, command)
+        facts = _load(batch, source, credentials).facts
+    except Fatal as error:
+        batches.abandon(batch)
+        return Outcome([], 1, f"{batch.name} of {command.run_id} was abandoned: {error}")
+    return Outcome(facts, 1, f"{batch.name} of {command.run_id} was finished first")
+
+
 def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
-    """Reads a claimed interval, lands it and records its manifest."""
+    """Reads a claimed interval, lands it and records its manifest; a claim that can never be landed is given up."""
+    try:
+        return _land(batch, source, credentials)
+    except Fatal:
+        batches.abandon(batch)
+        raise
+
+
+def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     command, started = batch.command, time.monotonic()
     described = source.description or command.source.query
     statement = select_statement(described, source.columns, batch.interval)

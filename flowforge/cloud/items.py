@@ -103,6 +103,11 @@ def put_action(table: str, item: Item, condition: str | None = None) -> dict[str
     }
 
 
+def delete_action(table: str, key: Item) -> dict[str, Any]:
+    """A delete as a part of a transaction."""
+    return {"Delete": {"TableName": table, "Key": encode(key)}}
+
+
 def transact(actions: list[dict[str, Any]]) -> bool:
     """Writes all or nothing; False when a condition did not hold or another transaction was at the same items."""
     try:

@@ -200,6 +200,20 @@ def close_empty(batch: Batch) -> None:
         raise Wait(f"{batch.name} changed while it was being closed", RETRY_SECONDS)
 
 
+def abandon(batch: Batch) -> None:
+    """Voids a claim that can never be landed, so that it does not stand in the way of later loads.
+
+    The run forgets its batch: if its message is replayed after the cause is gone, it claims anew, under another object name.
+    Nothing happens to a claim that is no longer this attempt's.
+    """
+    state = read_state(batch.source_key)
+    if state.generation != batch.generation or state.active != batch.seq:
+        return
+    run = {"pk": batch.source_key, "sk": f"RUN#{batch.command.run_id}"}
+    forget = items.delete_action(settings().watermarks_table, run)
+    items.transact([_released(state, {}).put_action(), _transition(batch, "claimed", "voided", close=True), forget])
+
+
 def commit(batch: Batch) -> tuple[str | None, str | None]:
     """Turns a landed claim into the watermark; returns the values before and after. A committed batch is left alone.
 

@@ -194,3 +194,12 @@ def test_should_load_a_text_cell_of_a_megabyte(stack, name):
     assert table["status"] == "published"
     assert stack.bronze(table["bronze_key"])["v"][0].as_py() == text
     assert stack.lake(f"SELECT v FROM gold.{name}") == [(text,)]
+
+
+def test_should_not_let_a_load_that_can_never_land_block_the_next_one(stack, name):
+    stack.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, _batch_id int)", f"INSERT INTO {name} VALUES (1, 7)")
+    error = failed(stack, {"tableName": name})
+    assert "_batch_id" in error["cause"]
+    assert "auditColumns" in error["remedy"]
+    table = stack.load({"tableName": name}, bronzeConfig={"auditColumns": False})
+    assert (table["status"], table["columns"]) == ("published", 2)

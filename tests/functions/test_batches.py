@@ -170,3 +170,22 @@ def test_should_list_batches_that_stand_still_until_they_are_published(unique):
     assert landed.seq in [b.seq for b in batches.open_batches(-60) if b.source_key == batch.source_key]
     batches.mark(landed, published=True)
     assert [b for b in batches.open_batches(-60) if b.source_key == batch.source_key] == []
+
+
+def test_should_free_the_table_when_a_claim_is_abandoned_and_claim_anew_on_replay(unique):
+    name = unique("t")
+    batch = claim(name, "run_1")
+    batches.abandon(batch)
+    state = table.read_state(batch.source_key)
+    assert (state.active, state.watermarks) == (None, {})
+    assert batches.batch_of_run(batch.source_key, "run_1") is None
+    again = claim(name, "run_1")
+    assert (again.seq, again.label) == (2, "nightly~2")
+
+
+def test_should_not_abandon_a_claim_that_another_worker_has_taken_over(unique):
+    batch = claim(unique("t"), "run_1")
+    taken = batches.take_over(expire(batch))
+    batches.abandon(batch)
+    assert table.read_state(batch.source_key).active == batch.seq
+    assert batches.land(taken, manifest(taken)).state == "landed"

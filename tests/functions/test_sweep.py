@@ -1,0 +1,69 @@
+"""The sweeper: what landed and was not followed up is told again."""
+
+import json
+
+import pytest
+
+from events.envelopes import eventbridge, sqs
+from flowforge.state import batches, table
+from flowforge.state.announcements import landed_fact
+from flowforge.state.sweep import sweep
+from functions.refine_silver.handler import handler as refine
+from functions.watermark.handler import handler
+from tests.functions.test_batches import claim, manifest
+
+
+@pytest.fixture(autouse=True)
+def queues(aws, monkeypatch):
+    aws.use("WatermarkQueue", "WatermarkDeadLetters", monkeypatch)
+    sweep(-60)
+    for queue in ("WatermarkQueue", "RefineQueue", "TrackQueue", "IngestQueue"):
+        aws.messages(queue)
+
+
+def told_of(aws, batch, queue) -> list[str]:
+    return [kind for kind, detail in aws.announced(queue) if detail["source_key"] == batch.source_key]
+
+
+def test_should_tell_again_of_a_batch_whose_announcement_was_lost(aws, context, unique):
+    batch = claim(unique("t"), unique("run"))
+    batches.land(batch, manifest(batch))
+    sweep(-60)
+    assert told_of(aws, batch, "WatermarkQueue") == ["BronzeLanded"]
+    assert told_of(aws, batch, "RefineQueue") == ["BronzeLanded"]
+
+
+def test_should_queue_a_claim_again_whose_message_was_lost(aws, context, unique):
+    batch = claim(unique("t"), unique("run"))
+    sweep(-60)
+    assert batch.command.run_id in [message["body"]["run_id"] for message in aws.messages("IngestQueue")]
+
+
+def test_should_leave_alone_what_has_just_moved_or_is_published(aws, context, unique):
+    batch = claim(unique("t"), unique("run"))
+    landed = batches.land(batch, manifest(batch))
+    assert handler({"sweep": True}, context)["landed"] == 0
+    batches.mark(landed, published=True)
+    sweep(-60)
+    assert told_of(aws, batch, "RefineQueue") == []
+
+
+def test_should_commit_a_batch_that_is_told_of_twice_once(aws, context, unique):
+    batch = claim(unique("t"), unique("run"))
+    landed = batches.land(batch, manifest(batch))
+    body = eventbridge("BronzeLanded", json.loads(landed_fact(landed).model_dump_json()))
+    assert handler(sqs(body, body), context) == {"batchItemFailures": []}
+    state = table.read_state(batch.source_key)
+    assert (state.active, state.watermarks["modified"].value) == (None, batch.interval.high)
+    assert told_of(aws, batch, "TrackQueue") == ["WatermarkCommitted", "WatermarkCommitted"]
+
+
+def test_should_not_sweep_a_batch_that_silver_has_given_up(aws, context, unique, monkeypatch):
+    aws.use("RefineQueue", "RefineDeadLetters", monkeypatch)
+    batch = claim(unique("t"), unique("run"))
+    landed = batches.land(batch, manifest(batch))
+    body = eventbridge("BronzeLanded", json.loads(landed_fact(landed).model_dump_json()))
+    assert refine(sqs(body, attempt=9), context) == {"batchItemFailures": []}
+    assert [kind for kind, detail in aws.announced() if detail["run_id"] == batch.command.run_id] == ["StepFailed"]
+    sweep(-60)
+    assert told_of(aws, batch, "RefineQueue") == []
