@@ -51,9 +51,9 @@ def _same_owner(table: DeltaTable, batch: Batch, plan: RefinePlan, where: str) -
             f"{where} belongs to {owner}, this batch is of {batch.source_key}",
             "name another silver table in silverConfig.tableName",
         )
-    kept, now = table.metadata().configuration.get("flowforge.identity"), ", ".join(plan.identity)
-    if plan.identity and kept and kept != now:
+    kept = table.metadata().configuration.get("flowforge.identity", plan.identity_text)
+    if kept != plan.identity_text:
         raise RefineRefused(
-            f"{where} tells rows apart by {kept}, this batch by {now}",
+            f"{where} tells rows apart by {kept}, this batch by {plan.identity_text}",
             "keep primaryKey and mergeStrategy, or load into a new silver table",
         )

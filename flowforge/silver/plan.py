@@ -59,6 +59,11 @@ class RefinePlan:
         return [*self.key, self.cursor] if self.strategy == "append" and self.cursor not in self.key else self.key
 
     @property
+    def identity_text(self) -> str:
+        """The identity in words, kept in the table's properties: a table never changes it."""
+        return ", ".join(self.identity) or "nothing: rows are only added"
+
+    @property
     def order(self) -> int:
         """Position of the batch among the batches of its source: later is greater."""
         return self.generation << SEQ_BITS | self.seq

@@ -133,7 +133,9 @@ def _quarantine(batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> Non
 def _table(batch: Batch, staged: Staged, uri: str) -> DeltaTable:
     plan = staged.plan
     columns = staged.rows.project(", ".join(identifier(name) for name in plan.columns))
-    return open_or_create(uri, columns, {"flowforge.sourceKey": batch.source_key, "flowforge.identity": identity(plan)})
+    return open_or_create(
+        uri, columns, {"flowforge.sourceKey": batch.source_key, "flowforge.identity": plan.identity_text}
+    )
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, table: DeltaTable) -> RefineResult:
@@ -155,11 +157,6 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
         # An older batch, or nothing to change: delta-rs then commits nothing of its own accord.
         table.create_write_transaction([], "append", table.schema(), commit_properties=properties)
     return _result(table, batch, before + 1, inserted, updated, staged.quarantined)
-
-
-def identity(plan: RefinePlan) -> str:
-    """The identity of a silver table's rows in words, kept in its properties."""
-    return ", ".join(plan.identity) or "none: rows are only added"
 
 
 def _write(

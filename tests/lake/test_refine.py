@@ -270,6 +270,8 @@ def test_should_refuse_another_key_for_a_table_that_exists(lake):
     refine(lake.source(key=["id"]).batch(1, people((1, "a", 1))), lake.bucket)
     with pytest.raises(RefineRefused, match="tells rows apart by id, this batch by name"):
         refine(lake.source(key=["name"]).batch(2, people((1, "a", 1))), lake.bucket)
+    with pytest.raises(RefineRefused, match="tells rows apart by id, this batch by nothing"):
+        refine(lake.source(key=["id"], strategy="append").batch(3, people((1, "a", 1))), lake.bucket)
 
 
 def test_should_keep_bronzes_audit_columns_whether_a_batch_has_them_or_not(lake):
