@@ -23,7 +23,7 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_BYTES = 262_144_000  # function and layers, unzipped: Lambda quotas
 PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux2014")
-CONTROL = ("aws-lambda-powertools", "boto3", "botocore", "pydantic", "aws-xray-sdk")
+CONTROL = ("aws-lambda-powertools", "boto3", "botocore", "pydantic")
 GROUPS = {
     "control": CONTROL,
     "source": (*CONTROL, "aioboto3", "aiobotocore", "pymssql"),
