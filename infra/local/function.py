@@ -6,6 +6,7 @@ while it lives, and that an invocation ends with an answer or with InvocationFai
 
 import asyncio
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from infra.local.processes import Children
 from infra.local.runtime_api import InvocationFailed
 from infra.local.worker import Worker
 
-# For functions without ReservedConcurrentExecutions: enough to overlap waiting, few enough for a laptop's cores.
-DEFAULT_CONCURRENCY = 4
+# For functions without ReservedConcurrentExecutions. Each further worker costs up to a second of CPU to start, so more of
+# them than cores only keep each other waiting; two at least, so that a slow source does not hold up the next table.
+DEFAULT_CONCURRENCY = min(4, max(2, os.cpu_count() or 2))
+RESPONSE_LIMIT_BYTES = 6_291_556  # Lambda's own, for synchronous invocations
 DEFAULT_TIMEOUT_SECONDS = 3  # Lambda's own
 
 
@@ -59,6 +62,7 @@ class Function:
                 self.counts["peak"] = max(self.counts["peak"], self.counts["running"])
                 try:
                     answer = await worker.invoke(json.dumps(event).encode(), self.settings.timeout_seconds)
+                    check_size(answer)
                 finally:
                     self.counts["running"] -= 1
                     if worker.alive:
@@ -108,6 +112,13 @@ class Function:
         self._workers.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
+
+
+def check_size(answer: bytes) -> None:
+    """Raise InvocationFailed for an answer that Lambda would refuse."""
+    if len(answer) > RESPONSE_LIMIT_BYTES:
+        limit = f"Response payload size exceeded maximum allowed payload size ({RESPONSE_LIMIT_BYTES} bytes)."
+        raise InvocationFailed("Function.ResponseSizeTooLarge", limit)
 
 
 def read_functions(resources: Any, common_env: Mapping[str, str]) -> list[FunctionSettings]:

@@ -36,8 +36,8 @@ def main() -> None:
         signal.signal(interrupt, signal.SIG_IGN)
     mark, groups = sys.argv[1].encode(), set()
     for line in sys.stdin:
-        group = int(line[1:])
-        (groups.add if line[0] == "+" else groups.discard)(group)
+        if line.endswith("\n"):  # half a number would be another process
+            (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
     for group in groups:
         kill_group(group)
     for process in carriers(mark):

@@ -85,6 +85,11 @@ def test_should_answer_500_when_the_handler_raises_or_exits_and_go_on(stack):
     assert "as asked" in (stack.state / "logs" / "Api.log").read_text()
 
 
+def test_should_refuse_an_answer_that_is_too_large_for_lambda(stack):
+    assert stack.http.get("/items/large").status_code == 500
+    assert "Response payload size exceeded" in (stack.state / "logs" / "Api.log").read_text()
+
+
 def test_should_deliver_a_message_again_at_once_when_its_worker_was_killed(stack):
     send(stack, "WorkQueue", {"id": "killed", "die": True})
 

@@ -35,6 +35,8 @@ def api(event, context):
             "body": json.dumps({"queued": True}),
             "headers": {"content-type": "application/json"},
         }
+    if event["pathParameters"]["id"] == "large":
+        return "x" * 7_000_000
     return {"event": event, "remaining_ms": context.get_remaining_time_in_millis(), "environment": dict(os.environ)}
 
 
