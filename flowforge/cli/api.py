@@ -14,10 +14,8 @@ from flowforge.cli.failure import BAD_REQUEST, FAILED, BadRequest, Failure
 # API Gateway gives an answer up after 30 s; waiting a little longer shows its own message.
 READ_SECONDS = 35.0
 CONNECT_SECONDS = 10.0
-
-
-class ApiUnreachable(Failure):
-    """Nobody answers at the API's address."""
+# Too many requests, and what a gateway answers for a function that is not there at the moment.
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
 class Api:
@@ -69,10 +67,11 @@ class Api:
         try:
             answer = self._client.request(method, url, params=known, **sent)
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise ApiUnreachable(
+            raise Failure(
                 f"no answer from {self.url}: {str(error) or type(error).__name__}",
                 "start the local stack with `flowforge up`, or name another API with --api or FLOWFORGE_API_URL",
                 error="ApiUnreachable",
+                transient=True,
             ) from error
         if answer.is_success:
             return answer.json() if answer.content else None
@@ -96,6 +95,7 @@ def _refusal(answer: httpx.Response, url: str) -> Failure:
         error=told.get("error") or f"HTTP{answer.status_code}",
         exit_code=BAD_REQUEST if answer.status_code == 400 else FAILED,
         mistakes=told.get("mistakes"),
+        transient=answer.status_code in _TRANSIENT,
     )
 
 

@@ -17,7 +17,10 @@ PIPE_CLOSED = 141
 
 
 class Failure(Exception):
-    """Ends the command with `exit_code`; `document()` is what `--json` prints in place of the answer."""
+    """Ends the command with `exit_code`; `document()` is what `--json` prints in place of the answer.
+
+    A `transient` one may be gone when the same question is asked again.
+    """
 
     def __init__(
         self,
@@ -27,8 +30,10 @@ class Failure(Exception):
         error: str = "Failure",
         exit_code: int = FAILED,
         mistakes: list[dict[str, str]] | None = None,
+        transient: bool = False,
     ):
         super().__init__(message)
+        self.transient = transient
         self.message = message
         self.remedy = remedy
         self.error = error

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from flowforge.cli import rendering
-from flowforge.cli.api import Api, ApiUnreachable
+from flowforge.cli.api import Api
 from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, Failure
 
 TERMINAL = frozenset({"published", "empty", "failed"})
@@ -51,8 +51,8 @@ def follow(api: Api, run_id: str, timeout_seconds: float | None = None) -> Itera
     while True:
         try:
             run = api.get("runs", run_id)
-        except ApiUnreachable:
-            if time.monotonic() - answered > UNREACHABLE_SECONDS:
+        except Failure as failure:
+            if not failure.transient or time.monotonic() - answered > UNREACHABLE_SECONDS:
                 raise
         else:
             answered = time.monotonic()

@@ -1,6 +1,6 @@
 """`flowforge submit` and `flowforge status`: start a job, and tell what became of it."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,6 +8,7 @@ from flowforge.cli.document import read_document, redirected, workflow_of
 from flowforge.cli.failure import GOOD, INTERRUPTED, BadRequest
 from flowforge.cli.options import Session, api_command
 from flowforge.cli.output import Output
+from flowforge.cli.target import local_stack
 
 if TYPE_CHECKING:
     from flowforge.cli.api import Api
@@ -37,6 +38,8 @@ def submit(
     content, document = read_document(file)
     workflow = workflow_of(document, file)
     unchanged = source is None and connection is None
+    if unchanged:
+        _warn_of_another_port(document, session)
     with session.open() as api:
         body = content if unchanged else redirected(document, source, connection)
         accepted = api.post("workflows", workflow, "run", body=body)
@@ -73,6 +76,18 @@ def status(
         found = api.get("runs", run)
     session.out.answer(found, rendering.run_summary(found))
     return progress.exit_code(found)
+
+
+def _warn_of_another_port(document: dict[str, Any], session: Session) -> None:
+    """The stand-in takes another port when its own is in use; documents name the usual one and are sent as they are."""
+    serves = (local_stack(session.api) or {}).get("sqlserver")
+    config = document.get("source_config")
+    named = config.get("connection") if isinstance(config, dict) else None
+    if not serves or not isinstance(named, dict) or named.get("host") not in ("localhost", "127.0.0.1"):
+        return
+    if named.get("port", 1433) != serves["port"]:
+        place = f"{serves['host']}:{serves['port']}"
+        session.out.say(f"The local stack's SQL Server is at {place}; to read from it add --source {place}", "yellow")
 
 
 def _watch(api: "Api", run_id: str, timeout: float | None, out: Output) -> int:

@@ -171,3 +171,21 @@ def test_should_list_the_runs_of_a_workflow(flowforge, api):
     assert ended.code == 0
     assert "1 published, 1 failed" in ended.out
     assert api.asked[0].query == {"limit": "3", "workflow_id": "w"}
+
+
+def test_should_keep_watching_while_the_api_is_away_for_a_moment(flowforge, api, told):
+    done = told.run(told.table(), status="succeeded")
+    api.answers["GET /api/runs/run-1"] = [(503, {"message": "busy"}), (502, b"<html>"), (200, done)]
+
+    assert flowforge("status", "run-1", "--watch").code == 0
+
+
+def test_should_say_where_the_stand_in_is_when_the_document_names_another_port(flowforge, api, stack_file):
+    stack_file(sqlserver={"host": "localhost", "port": 40001})
+    api.answer(RUN, ACCEPTED, 202)
+    document = REQUEST | {"source_config": {"connection": {"host": "localhost", "port": 1433}}}
+
+    ended = flowforge("submit", write(flowforge.folder, document), "--json")
+
+    assert "--source localhost:40001" in ended.err
+    assert (ended.code, api.asked[0].document) == (0, document)
