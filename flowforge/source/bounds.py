@@ -36,7 +36,8 @@ class Plan(BaseModel):
     """The interval to read; `empty` when there is nothing between low and high, `reason` then says why.
 
     `samples` go back into the next plan of the same table. `blocker` names a transaction that holds the bound back,
-    where one does so for long or nothing could be read.
+    where one does so for long or nothing could be read. `future_rows` counts rows stamped a day or more beyond the
+    server's clock, where the cursor is indexed: they are read when their time comes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +47,7 @@ class Plan(BaseModel):
     blocker: str | None = None
     empty: bool = False
     reason: str = ""
+    future_rows: int = 0
 
 
 def plan_interval(
@@ -89,7 +91,13 @@ def _cursor(description: Described, source: SourceTable) -> Cursor:
             f"use a column of type {CURSOR_TYPES}, or a full load",
         )
     return Cursor(
-        source.query or description, where, column.name, column.sql_type, column.nullable, source.cursor_clock
+        relation=source.query or description,
+        where=where,
+        name=column.name,
+        sql_type=column.sql_type,
+        nullable=column.nullable,
+        clock=source.cursor_clock,
+        indexed=column.name in getattr(description, "indexed_columns", ()),
     )
 
 
@@ -124,7 +132,7 @@ def _normalised(connection: SourceConnection, cursor: Cursor, literal: str, stor
 def _plan(
     connection: SourceConnection, cursor: Cursor, ceiling: Ceiling, low: str | None, nulls: bool, overlap_ms: int
 ) -> Plan:
-    kept = {"samples": list(ceiling.samples), "blocker": ceiling.blocker}
+    kept = {"samples": list(ceiling.samples), "blocker": ceiling.blocker, "future_rows": ceiling.future_rows}
     interval = Interval(
         column=cursor.name,
         sql_type=cursor.sql_type,

@@ -11,11 +11,13 @@ from flowforge.errors import UnsupportedSource
 from flowforge.settings import settings
 from flowforge.source.connection import SourceConnection
 from flowforge.source.integer_samples import Sample, bound_above, newest_before, newest_settled, remember
-from flowforge.source.sql_text import Source, newest_statement, shift_statement
+from flowforge.source.sql_text import Source, count_statement, newest_statement, shift_statement
 from flowforge.source.sql_types import cursor_kind, floor_literal, lowest_literal, parse_sql_type
 from flowforge.source.transactions import OpenTransaction, is_writable, open_transactions, sees_open_transactions
+from flowforge.state.batch import Interval
 
 DST_OVERLAP_MS = 65 * 60_000  # what a local clock that is put back an hour can hide, and a little
+DAY_MS = 24 * 3_600_000
 NOTABLE_AGE_MS = 60_000  # from this age on, a transaction that holds the bound back is reported
 
 _CLOCK = """SELECT CONVERT(varchar(27), SYSDATETIME(), 121) AS local_now,
@@ -33,11 +35,15 @@ SAMPLED = "may miss numbers drawn by a transaction open for more than {lag} s, o
 
 
 class Ceiling(NamedTuple):
-    """`high` None: no bound could be proved yet. `overlap_ms` is how far below the watermark reading starts again."""
+    """`high` None: no bound could be proved yet. `overlap_ms` is how far below the watermark reading starts again.
+
+    `future_rows` are stamped at least a day beyond the clock: no zone explains that, and they wait until it is true.
+    """
 
     high: str | None
     promise: str
     overlap_ms: int = 0
+    future_rows: int = 0
     samples: tuple[Sample, ...] = ()
     blocker: str | None = None
 
@@ -51,6 +57,7 @@ class Cursor(NamedTuple):
     sql_type: str
     nullable: bool
     clock: str
+    indexed: bool
 
 
 def take_ceiling(connection: SourceConnection, cursor: Cursor, first: bool, samples: list[Sample]) -> Ceiling:
@@ -91,12 +98,13 @@ def _timestamp(connection: SourceConnection, cursor: Cursor, visible: bool) -> C
     if not visible:
         lag = settings().cursor_lag_seconds
         high = shifted(connection, now, -lag * 1000, cursor.sql_type)
-        return Ceiling(high, LAGGING.format(lag=lag), max(overlap, lag * 1000))
+        return Ceiling(high, LAGGING.format(lag=lag), max(overlap, lag * 1000), _future_rows(connection, cursor, now))
     others = open_transactions(connection)
     guard = round(settings().guard_seconds * 1000)
     oldest = others[0].age_ms if others else 0
     high = shifted(connection, now, -(oldest + guard), cursor.sql_type)
-    return Ceiling(high, EXACT_TIMESTAMP, max(overlap, guard), blocker=_blocker(others, NOTABLE_AGE_MS))
+    ahead = _future_rows(connection, cursor, now)
+    return Ceiling(high, EXACT_TIMESTAMP, max(overlap, guard), ahead, blocker=_blocker(others, NOTABLE_AGE_MS))
 
 
 def _integer(
@@ -117,6 +125,14 @@ def _integer(
         blocker = None if settled else f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
     high = bound_above(settled, lowest_literal(cursor.sql_type)) if settled else None
     return Ceiling(high, promise, samples=tuple(kept), blocker=blocker)
+
+
+def _future_rows(connection: SourceConnection, cursor: Cursor, now: str) -> int:
+    if not cursor.indexed:
+        return 0  # counting would read the whole table
+    tomorrow = shifted(connection, now, DAY_MS, cursor.sql_type)
+    beyond = Interval(column=cursor.name, sql_type=cursor.sql_type, low=tomorrow, nulls=False)
+    return connection.scalar(count_statement(cursor.relation, beyond), about=cursor.where)
 
 
 def _column_clock(clock: dict[str, str], which: str) -> str:

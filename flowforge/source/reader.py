@@ -26,7 +26,7 @@ BATCH_ROWS = 65_536
 BATCH_BYTES = 64 * 2**20  # of declared width: what one batch may take where every cell is as wide as it may be
 LEAST_BATCH_ROWS = 256
 COUNT_COLUMN = "flowforge_source_rows"
-COUNTED = f"\n;\nSELECT @@ROWCOUNT AS {COUNT_COLUMN}"  # the server's own count of the statement before
+COUNTED = f"\n;\nSELECT ROWCOUNT_BIG() AS {COUNT_COLUMN}"  # the server's own count of the statement before
 
 _PACKAGES = {"mssql-python": "mssql_python", "pymssql": "pymssql"}
 

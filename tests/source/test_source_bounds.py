@@ -183,6 +183,15 @@ def test_should_bound_row_versions_by_the_lowest_that_is_still_open(bank, other,
     assert second.interval.low == first.interval.high
 
 
+def test_should_count_stamps_beyond_the_clock_where_an_index_makes_that_cheap(bank, scratch):
+    table = scratch("id int NOT NULL PRIMARY KEY, at datetime2(0) NOT NULL")
+    rows = "(1, SYSDATETIME()), (2, DATEADD(day, 3, SYSDATETIME())), (3, '9999-12-31 23:59:59')"
+    bank.run(f"INSERT INTO {table} VALUES {rows}")
+    assert plan(bank, table, "at").future_rows == 0
+    bank.run(f"CREATE INDEX ix_at ON {table} (at)")
+    assert plan(bank, table, "at").future_rows == 2
+
+
 def test_should_fall_back_to_a_lag_with_overlap_where_transactions_are_hidden(bank, scratch):
     table = scratch("id int NOT NULL PRIMARY KEY, at datetime2(0)")
     blind, lag = BlindConnection(bank), settings().cursor_lag_seconds
