@@ -8,30 +8,21 @@ for whatever reason, stops everything that was started.
 import asyncio
 import contextlib
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from aiobotocore.session import get_session
-from aiohttp import web
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from infra.local import event_sources, http_api, local_api, ports, servers
+from infra.local import servers
+from infra.local.dispatcher import Dispatcher
 from infra.local.function import Function, read_functions
 from infra.local.logs import Log
 from infra.local.processes import Child, Children, clean_environment
 from infra.local.resources import Resources
-from infra.local.schedules import Schedules
 from infra.local.template import REGION, expand
-
-# Long polls hold a connection each; botocore's default of 10 would make the rest wait for them.
-CLIENT_CONNECTIONS = 200
-WARMED_AT_ONCE = 2
-STOP_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -121,12 +112,11 @@ class LocalStack:
             Function(found, self._new_log(found.logical_id), self._children)
             for found in read_functions(resources, self._worker_environment(url, aws_env))
         ]
-        api_url = await self._start_dispatching(resources, functions, url, aws_env)
+        dispatcher = await self._exits.enter_async_context(Dispatcher(resources, functions, self._report))
+        api_url = await dispatcher.start(url, aws_env, settings.port)
         self.facts = self._make_facts(api_url, url, resources)
         if settings.warm:
-            # Those that queues feed come first: one request needs them all, one after another.
-            fed = {mapping["FunctionName"] for mapping in resources.of_kind("AWS::Lambda::EventSourceMapping").values()}
-            self._spawn(self._warm(sorted(functions, key=lambda function: function.settings.name not in fed)))
+            dispatcher.start_warming()
 
     def _new_log(self, name: str) -> Log:
         self._logs.append(self._open_log(name))
@@ -170,41 +160,6 @@ class LocalStack:
             environment["FLOWFORGE_SOURCE_CA_FILE"] = self._sqlserver.ca_file
         return environment | dict(self.settings.env)
 
-    async def _start_dispatching(
-        self, resources: Resources, functions: list[Function], url: str, aws_env: Mapping[str, str]
-    ) -> str:
-        """Start the pollers, the schedules and the HTTP API; return the API's URL."""
-        config = Config(max_pool_connections=CLIENT_CONNECTIONS, read_timeout=60, retries={"max_attempts": 2})
-        session, access = get_session(), {
-            "endpoint_url": url, "region_name": REGION, "config": config,
-            "aws_access_key_id": aws_env["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": aws_env["AWS_SECRET_ACCESS_KEY"],
-        }  # fmt: skip
-        sqs = await self._exits.enter_async_context(session.create_client("sqs", **access))
-        events = await self._exits.enter_async_context(session.create_client("events", **access))
-        by_arn = {function.settings.arn: function for function in functions}
-        by_name = {function.settings.name: function for function in functions}
-        schedules = Schedules(resources.schedules, by_arn, self._report)
-        routes = http_api.read_routes(resources, by_arn)
-        sources = event_sources.read_queue_sources(resources, by_arn | by_name, self._report)
-        for source in sources:
-            self._spawn(event_sources.poll_queue(sqs, source, self._report))
-        for arn, queue_url in resources.async_queues.items():
-            self._spawn(event_sources.poll_async_invocations(sqs, queue_url, by_arn[arn], self._report))
-        for logical in resources.schedules:
-            self._spawn(schedules.run(logical))
-        by_logical = {function.settings.logical_id: function for function in functions}
-        return await self._serve(http_api.HttpApi(routes), local_api.LocalApi(events, by_logical, schedules))
-
-    async def _serve(self, api: http_api.HttpApi, local: local_api.LocalApi) -> str:
-        app = web.Application(client_max_size=http_api.PAYLOAD_LIMIT_BYTES, middlewares=[local_api.refuse_others])
-        app.add_routes([*local.routes(), web.route("*", "/{path:.*}", api.handle)])
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await runner.setup()
-        self._exits.push_async_callback(runner.cleanup)
-        listener = ports.listen(self.settings.port)
-        await web.SockSite(runner, listener).start()
-        return f"http://{ports.HOST}:{listener.getsockname()[1]}"
-
     def _make_facts(self, api_url: str, aws_url: str, resources: Resources) -> dict[str, Any]:
         return {
             "api": api_url,
@@ -219,17 +174,6 @@ class LocalStack:
             "logs": str(self.settings.logs),
         }
 
-    async def _warm(self, functions: list[Function]) -> None:
-        """Start one worker of each function ahead of its first event, a few at a time to leave room for real events."""
-        slots, started = asyncio.Semaphore(WARMED_AT_ONCE), time.monotonic()
-
-        async def warm(function: Function) -> None:
-            async with slots:
-                await function.warm()
-
-        await asyncio.gather(*(warm(function) for function in functions))
-        self._report(f"{len(functions)} functions are warm after {time.monotonic() - started:.1f} s")
-
     async def _watch(self, child: Child, what: str, log: Log) -> None:
         """Follow a server's output, and end the stack when the server ends."""
         follower = asyncio.create_task(log.follow(child.output))
@@ -242,13 +186,12 @@ class LocalStack:
             follower.cancel()
 
     async def _stop(self) -> None:
+        await self._exits.aclose()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._sqlserver:
             await self._children.terminate(self._sqlserver.child, grace_seconds=servers.STANDIN_STOP_SECONDS)
         await self._children.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._exits.aclose(), STOP_SECONDS)
         for log in self._logs:
             log.close()
