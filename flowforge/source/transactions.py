@@ -13,9 +13,12 @@ from flowforge.source.connection import APPLICATION, SourceConnection
 
 HOUR_MS = 3_600_000
 
-_ACTIVE = """SELECT t.transaction_id, t.name, DATEDIFF_BIG(millisecond, t.transaction_begin_time, GETDATE()) AS age_ms,
+READ_ONLY = 2  # transaction_type
+
+_ACTIVE = """SELECT t.transaction_id, t.name, t.transaction_type,
+DATEDIFF_BIG(millisecond, t.transaction_begin_time, GETDATE()) AS age_ms,
 st.session_id, st.is_user_transaction, s.status, s.login_name, s.program_name,
-d.database_transaction_log_record_count AS log_records
+d.database_id, d.database_transaction_log_record_count AS log_records
 FROM sys.dm_tran_active_transactions AS t
 LEFT JOIN sys.dm_tran_session_transactions AS st ON st.transaction_id = t.transaction_id
 LEFT JOIN sys.dm_exec_sessions AS s ON s.session_id = st.session_id
@@ -57,7 +60,7 @@ def open_transactions(connection: SourceConnection) -> list[OpenTransaction]:
             row["program_name"],
         )
         for row in connection.rows(_ACTIVE, about="the open transactions")
-        if _may_write(row)
+        if may_write(row)
     ]
     return sorted(found, key=lambda t: -t.age_ms)
 
@@ -83,8 +86,7 @@ def sees_open_transactions(connection: SourceConnection) -> bool:
 
 
 def is_writable(connection: SourceConnection) -> bool:
-    """Whether the database takes writes here; a readable secondary does not and knows nothing of the primary's
-    transactions."""
+    """Whether the database takes writes here. A readable secondary knows nothing of the primary's transactions."""
     return connection.scalar(_UPDATEABILITY) != "READ_ONLY"
 
 
@@ -93,13 +95,20 @@ def _age(measured_ms: int) -> int:
     return measured_ms if measured_ms > -HOUR_MS // 60 else measured_ms + HOUR_MS
 
 
-def _may_write(row: dict[str, Any]) -> bool:
-    records = row["log_records"] or 0
-    if records:
+def may_write(row: dict[str, Any]) -> bool:
+    """Whether a row of the active transactions can still become a row below a bound that is taken now.
+
+    When in doubt it can: a session that the login may not see, a transaction without a session (distributed, in doubt),
+    a statement that runs and has logged nothing yet.
+    """
+    if row["log_records"]:
         return True
     if row["status"] == "sleeping":
         return False  # idle, and nothing of this database in its log
     if row["program_name"] == APPLICATION:
         return False  # our own questions and marker
-    # A lone SELECT statement: what it reads cannot become a row.
-    return not (row["name"] == "SELECT" and row["is_user_transaction"] is False)
+    if row["is_user_transaction"]:
+        return True
+    # The engine's own (sorts, work files, LOB sessions: some live as long as the server), and a lone SELECT.
+    outside = row["transaction_type"] == READ_ONLY and row["database_id"] is None
+    return not (outside or row["name"] == "SELECT")
