@@ -22,7 +22,7 @@ from flowforge.source.arrow_types import arrow_schema, canonical_batch
 from flowforge.source.certificates import openssl_trust
 from flowforge.source.credentials import Credentials
 from flowforge.source.failures import describe_reference, translate
-from flowforge.source.reader import COUNTED, check_complete, counted_rows
+from flowforge.source.reader import COUNTED, BatchRows, check_complete, counted_rows
 from flowforge.source.sql_text import Statement
 from flowforge.state.batch import SourceColumn
 
@@ -43,7 +43,7 @@ class MssqlPythonReader:
         credentials: Credentials,
         statement: Statement,
         columns: Sequence[SourceColumn],
-        batch_rows: int,
+        batch_rows: BatchRows,
     ):
         self.schema = arrow_schema(columns)
         self._batch_rows = batch_rows
@@ -61,6 +61,7 @@ class MssqlPythonReader:
         arrived = 0
         while (batch := self._fetched()).num_rows:
             arrived += batch.num_rows
+            self._batch_rows.learn(batch)
             yield canonical_batch(batch, self.schema)
         check_complete(arrived, self._server_count(), self._where)
 
@@ -94,7 +95,7 @@ class MssqlPythonReader:
 
     def _fetched(self) -> pa.RecordBatch:
         try:
-            return self._cursor.arrow_batch(self._batch_rows)
+            return self._cursor.arrow_batch(self._batch_rows.rows)
         except _FAILURES as error:
             raise translate(error, self._where, self._secret) from error
 

@@ -19,7 +19,7 @@ from flowforge.source.arrow_types import arrow_schema, arrow_type, canonical_bat
 from flowforge.source.connection import open_pymssql
 from flowforge.source.credentials import Credentials
 from flowforge.source.failures import describe_reference, translate
-from flowforge.source.reader import COUNTED, check_complete, counted_rows
+from flowforge.source.reader import COUNTED, BatchRows, check_complete, counted_rows
 from flowforge.source.sql_text import Statement
 from flowforge.source.sql_types import parse_sql_type
 from flowforge.state.batch import SourceColumn
@@ -34,7 +34,7 @@ class PymssqlReader:
         credentials: Credentials,
         statement: Statement,
         columns: Sequence[SourceColumn],
-        batch_rows: int,
+        batch_rows: BatchRows,
     ):
         self.schema = arrow_schema(columns)
         self._types = [_delivered_type(c.sql_type) for c in columns]
@@ -53,12 +53,15 @@ class PymssqlReader:
         check_columns([column[0] for column in self._cursor.description or ()], self.schema)
         arrived, ended = 0, False
         while not ended:
-            rows = self._fetched(self._batch_rows)
+            asked = self._batch_rows.rows
+            rows = self._fetched(asked)
             # A short batch ends the result set; asking again would run on into the next one.
-            ended = len(rows) < self._batch_rows
+            ended = len(rows) < asked
             arrived += len(rows)
             if rows:
-                yield self._batch(rows)
+                batch = self._batch(rows)
+                self._batch_rows.learn(batch)
+                yield batch
         check_complete(arrived, self._server_count(), self._where)
 
     def __enter__(self) -> Self:

@@ -19,12 +19,13 @@ from events.targets import ConnectionReference
 from flowforge.errors import QueryRefused, TruncatedRead, UnsupportedSource
 from flowforge.source.credentials import Credentials
 from flowforge.source.sql_text import Statement
-from flowforge.source.sql_types import declared_bytes
+from flowforge.source.sql_types import LARGE_OBJECT_BYTES, declared_bytes
 from flowforge.state.batch import SourceColumn
 
 BATCH_ROWS = 65_536
 BATCH_BYTES = 64 * 2**20  # of declared width: what one batch may take where every cell is as wide as it may be
 LEAST_BATCH_ROWS = 256
+FIRST_LARGE_ROWS = 64  # of a table with large objects, whose size nothing declares
 COUNT_COLUMN = "flowforge_source_rows"
 COUNTED = f"\n;\nSELECT ROWCOUNT_BIG() AS {COUNT_COLUMN}"  # the server's own count of the statement before
 
@@ -60,7 +61,7 @@ def open_reader(
     SourceUnavailable when the connection is lost or the server ends the statement, TruncatedRead when the server
     counted other than what arrived.
     """
-    rows = rows_per_batch(columns, batch_rows)
+    rows = BatchRows(columns, batch_rows)
     if driver not in ("auto", *_PACKAGES):
         raise UnsupportedSource(f"there is no driver {driver!r}", f"use auto, {' or '.join(_PACKAGES)}")
     if driver != "auto" and not find_spec(_PACKAGES[driver]):
@@ -80,10 +81,23 @@ def open_reader(
     return PymssqlReader(reference, credentials, statement, columns, rows)
 
 
-def rows_per_batch(columns: Sequence[SourceColumn], most: int = BATCH_ROWS) -> int:
-    """How many rows of these columns make a batch of bounded size."""
-    width = sum(declared_bytes(c.sql_type) for c in columns)
-    return max(1, min(most, max(LEAST_BATCH_ROWS, BATCH_BYTES // max(1, width))))
+class BatchRows:
+    """How many rows to fetch next: `rows`.
+
+    Declared widths bound a batch, except of large objects: those start with few rows and follow the size that arrives.
+    """
+
+    def __init__(self, columns: Sequence[SourceColumn], most: int = BATCH_ROWS):
+        width = sum(declared_bytes(c.sql_type) for c in columns)
+        self._most = max(1, min(most, max(LEAST_BATCH_ROWS, BATCH_BYTES // max(1, width))))
+        self._adapts = any(declared_bytes(c.sql_type) == LARGE_OBJECT_BYTES for c in columns)
+        self.rows = min(self._most, FIRST_LARGE_ROWS) if self._adapts else self._most
+
+    def learn(self, batch: pa.RecordBatch) -> None:
+        """Takes note of a batch that arrived."""
+        if self._adapts and batch.num_rows:
+            fitting = BATCH_BYTES // max(1, batch.nbytes // batch.num_rows)
+            self.rows = max(1, min(self._most, 2 * self.rows, fitting))
 
 
 def counted_rows(name: str | None, row: Sequence[Any] | None, where: str) -> int | None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flowforge.errors import SourceChanged, UnsupportedSource
 from flowforge.source.arrow_types import arrow_schema, arrow_type, canonical_batch, times_from_text
-from flowforge.source.reader import BATCH_BYTES, LEAST_BATCH_ROWS, rows_per_batch
+from flowforge.source.reader import BATCH_BYTES, FIRST_LARGE_ROWS, LEAST_BATCH_ROWS, BatchRows
 from flowforge.source.sql_types import cursor_kind, declared_bytes, floor_literal, lowest_literal, parse_sql_type
 from flowforge.state.batch import SourceColumn
 
@@ -111,8 +111,25 @@ def test_should_refuse_a_result_with_other_columns_than_described():
 
 @given(st.lists(st.sampled_from([t for t in CANONICAL if t != "sysname"]), min_size=1, max_size=300))
 def test_should_bound_a_batch_in_bytes_whatever_the_columns(sql_types):
-    columns = [SourceColumn(name=f"c{n}", sql_type=t) for n, t in enumerate(sql_types)]
-    rows = rows_per_batch(columns)
+    rows = BatchRows([SourceColumn(name=f"c{n}", sql_type=t) for n, t in enumerate(sql_types)]).rows
     width = sum(declared_bytes(t) for t in sql_types)
     assert 1 <= rows <= 65_536
-    assert rows * width <= BATCH_BYTES or rows == LEAST_BATCH_ROWS
+    assert rows * width <= BATCH_BYTES or rows <= LEAST_BATCH_ROWS
+
+
+def test_should_fetch_fewer_rows_when_large_cells_arrive_and_more_when_they_do_not():
+    size = BatchRows([SourceColumn(name="note", sql_type="nvarchar(max)")])
+    assert size.rows == FIRST_LARGE_ROWS
+    size.learn(pa.RecordBatch.from_pydict({"note": ["x" * 2**21] * size.rows}))
+    assert size.rows * 2**21 <= BATCH_BYTES
+    fewer = size.rows
+    size.learn(pa.RecordBatch.from_pydict({"note": ["x"] * size.rows}))
+    assert size.rows == 2 * fewer
+    size.learn(pa.RecordBatch.from_pydict({"note": ["x" * 2 * BATCH_BYTES]}))
+    assert size.rows == 1
+
+
+def test_should_not_change_the_batch_of_a_table_whose_widths_are_declared():
+    size = BatchRows([SourceColumn(name="name", sql_type="nvarchar(50)")], most=1000)
+    size.learn(pa.RecordBatch.from_pydict({"name": ["x" * 10_000]}))
+    assert size.rows == 1000
