@@ -46,7 +46,7 @@ def play(stack: dict[str, Any], story: Story, evidence: Evidence) -> None:
         _check_changes(evidence, first, second, changed, bank, lake)
 
         story.chapter("What happened")
-        story.happened({"First load": first, "Incremental load": second})
+        story.happened({"First load, in rows": first, "Incremental load, in rows": second})
 
         story.chapter("Ask the lake")
         _ask(evidence, bank, lake, story)

@@ -13,7 +13,7 @@ from flowforge.cli.failure import Failure
 from flowforge.lake.query import QueryResult
 
 INDENT = 3
-_NAMES = ("table", "rows landed", "silver rows", "watermark before", "watermark after", "seconds")
+_NAMES = ("table", "landed", "silver", "watermark before", "watermark after", "seconds")
 
 
 class Story:
