@@ -35,13 +35,13 @@ class StandIn:
         }
         return pymssql.connect(server="127.0.0.1", port=str(self.port), **(settings | options))
 
-    def odbc(self, options: str = "", autocommit: bool = True) -> mssql_python.Connection:
+    def odbc(self, autocommit: bool = True, database: str | None = None) -> mssql_python.Connection:
         """An mssql-python connection over its Rust provider, encrypted, trusting exactly this server's certificate."""
         mssql_python.native_provider = "mssql-odbc"
         certificate = self.ca_file.with_name("server.pem")
-        text = f"Server=127.0.0.1,{self.port};Database={self.database};UID=sa;PWD={PASSWORD};"
+        text = f"Server=127.0.0.1,{self.port};Database={database or self.database};UID=sa;PWD={PASSWORD};"
         return mssql_python.connect(
-            f"{text}Encrypt=mandatory;ServerCertificate={certificate};{options}", autocommit=autocommit
+            f"{text}Encrypt=mandatory;ServerCertificate={certificate};", autocommit=autocommit
         )
 
 

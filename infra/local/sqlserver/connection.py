@@ -16,7 +16,7 @@ import pyarrow as pa
 from . import login, procedures, tokens
 from .encode import encode_batches
 from .errors import ClientGone, SqlError, not_supported, translate_error
-from .packets import ATTENTION, RESET_CONNECTION, Channel
+from .packets import ATTENTION, RESET_CONNECTION, Channel, Disconnected
 from .parameters import Parameter, Reader
 from .scopes import Output
 from .session import Session, declared_parameters
@@ -119,7 +119,10 @@ class Connection:
 
     def serve(self) -> None:
         """Login, then one request after another. Raises Disconnected or OSError when the client has gone."""
-        asked = login.receive_login(self.channel, self._server.tls_context)
+        try:
+            asked = login.receive_login(self.channel, self._server.tls_context)
+        except (IndexError, struct.error, UnicodeDecodeError) as error:  # this is not TDS
+            raise Disconnected from error
         if not self._server.is_password(asked.user, asked.password):
             login.refuse(self.channel, asked.user, None)
             return
@@ -195,7 +198,7 @@ class Connection:
                 raise SqlError(2812, f"Could not find stored procedure '{name}'.")
             _log.debug("rpc %s %s", name, [(item.name, str(item.type)) for item in parameters])
             method(parameters, reply)
-        except (ClientGone, OSError):
+        except ClientGone:
             raise
         except Exception as error:
             reply.failed(translate_error(error))

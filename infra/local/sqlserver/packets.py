@@ -98,7 +98,10 @@ class Channel:
         received = bytearray()
         while len(received) < count:
             left = count - len(received)
-            piece = self._tls.recv(left) if self._tls else self._sock.recv(min(left, 1 << 20))
+            try:
+                piece = self._tls.recv(left) if self._tls else self._sock.recv(min(left, 1 << 20))
+            except OSError as error:
+                raise Disconnected from error
             if not piece:
                 raise Disconnected
             received += piece
@@ -132,10 +135,13 @@ class Channel:
     # --- writing
 
     def _send(self, data: bytes | memoryview) -> None:
-        if self._tls:
-            self._tls.sendall(memoryview(data).cast("B"))
-        else:
-            self._sock.sendall(data)
+        try:
+            if self._tls:
+                self._tls.sendall(memoryview(data).cast("B"))
+            else:
+                self._sock.sendall(data)
+        except OSError as error:  # ssl.SSLError is one too
+            raise Disconnected from error
 
     def put(self, data: bytes | memoryview) -> None:
         """Appends token bytes; sends every packet that is full."""

@@ -20,9 +20,10 @@ import duckdb
 from . import bank
 from .catalog import create_catalog
 from .connection import Connection
+from .errors import ClientGone
 from .login import Login
 from .macros import create_macros
-from .packets import Channel, Disconnected
+from .packets import Channel
 from .session import Session
 from .transactions import Rowversions, Transaction
 from .typezoo import create_typezoo
@@ -136,10 +137,13 @@ class Server:
 
     def serve_forever(self) -> None:
         """Accepts connections until `close`."""
+        listening = self._socket
+        if listening is None:
+            return  # closed before it began
         threading.Thread(target=self._watch_cancels, daemon=True, name="cancels").start()
         while True:
             try:
-                client, _ = self._socket.accept()
+                client, _ = listening.accept()
             except OSError:
                 return
             threading.Thread(target=self._serve_client, args=(client,), daemon=True).start()
@@ -149,8 +153,8 @@ class Server:
         connection = Connection(self, channel)
         try:
             connection.serve()
-        except (Disconnected, OSError):
-            pass  # the client has gone
+        except (ClientGone, OSError):
+            pass
         except Exception:
             _log.exception("a connection failed")
         finally:

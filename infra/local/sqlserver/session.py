@@ -94,7 +94,7 @@ class Session:
         try:
             for statement in parse_batch(sql):
                 self._run(statement, sink)
-        except (ClientGone, OSError):
+        except ClientGone:
             raise
         except Exception as error:  # whatever it was, it is the statement's failure, not the connection's
             self._fail(error, sink)
@@ -139,7 +139,7 @@ class Session:
                 raise SqlError(2812, f"Could not find stored procedure '{statement.tokens[0].text}'.")
             else:
                 raise SqlError(102, f"Incorrect syntax near '{statement.tokens[0].text}'.", 15)
-        except (ClientGone, OSError):
+        except ClientGone:
             raise
         except Exception as error:
             failure = translate_error(error)
@@ -271,8 +271,9 @@ class Session:
             raise violated
 
     def _catch_up_identity(self, table: Table, highest: int) -> None:
-        current = self.current_identity_of(table)
-        if current is None or highest > current:
+        start, last = self._identity_state(table)
+        upcoming = start if last is None else last + table.identity.increment
+        if highest >= upcoming:
             Definitions(self).restart_identity(table, highest + table.identity.increment)
 
     def _define(self, statement: Simple, sink: Sink) -> None:
@@ -565,11 +566,15 @@ class Session:
         return None if table is None or table.identity is None else self.current_identity_of(table)
 
     def current_identity_of(self, table: Table) -> int:
-        query = (
-            "SELECT start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta' AND sequence_name = ?"
-        )
-        start, last = self.cursor.execute(query, [f"identity_{table.object_id}"]).fetchone()
-        return start if last is None else last
+        """The last identity value that the table gave out; its seed when there was none yet."""
+        start, last = self._identity_state(table)
+        if last is not None:
+            return last
+        return start if start == table.identity.seed else start - table.identity.increment
+
+    def _identity_state(self, table: Table) -> tuple[int, int | None]:
+        query = "SELECT start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta' AND sequence_name = ?"
+        return self.cursor.execute(query, [f"identity_{table.object_id}"]).fetchone()
 
     def compile_view(self, compiler: Compiler, table: Table) -> Query:
         """The query of a view, compiled where it is used."""
