@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from events.commands import IngestTable
+from flowforge.lake.storage import duckdb_connection
+from flowforge.lake.tables import open_table, relation, table_uri
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
 
 READY_WITHIN_SECONDS = 60
@@ -140,6 +142,13 @@ class Lake:
     def source(self, table: str = "customers", **settings: Any) -> Source:
         """A source table; settings: key, cursor, strategy, load, gold, source_key, silver_table, requested_key, audit."""
         return Source(self.s3, self.bucket, table, **settings)
+
+    def read(self, layer: str, table: str) -> pa.Table:
+        """A table's rows. By DuckDB: pyarrow's datasets may abort a process that ends right after it read one."""
+        found = open_table(table_uri(self.bucket, layer, table))
+        assert found is not None, f"there is no {layer}.{table}"
+        with duckdb_connection() as connection:
+            return relation(connection, found).arrow().read_all()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowforge.lake.tables import open_table, table_uri
 from flowforge.silver.refine import refine
 from flowforge.state.batch import Batch
 
@@ -47,10 +46,6 @@ def numbers(*ids: int, value: str = "v") -> pa.Table:
     return pa.table({"id": list(ids), "value": [value] * len(ids)})
 
 
-def silver_rows(bucket: str) -> list[dict[str, Any]]:
-    return open_table(table_uri(bucket, "silver", "customers")).to_pyarrow_table().to_pylist()
-
-
 def test_should_refine_publish_and_query_where_pyarrow_cannot_be_imported(lake):
     (result,) = run_at_once(lake.bucket, [lake.source(key=["id"]).batch(1, numbers(1, 2))])
     assert result["refined"]["silver_rows"] == 2
@@ -65,7 +60,7 @@ def test_should_apply_a_batch_once_when_it_is_delivered_twice_at_once(lake):
     results = run_at_once(lake.bucket, [batch, batch, batch])
     assert sorted(result["refined"]["already_applied"] for result in results) == [False, True, True]
     assert {result["refined"]["inserted"] for result in results} == {3}
-    assert sorted(row["id"] for row in silver_rows(lake.bucket)) == [1, 2, 3, 4, 5]
+    assert sorted(row["id"] for row in lake.read("silver", "customers").to_pylist()) == [1, 2, 3, 4, 5]
 
 
 def test_should_create_the_table_once_when_its_first_batches_arrive_at_once(lake):
@@ -73,7 +68,11 @@ def test_should_create_the_table_once_when_its_first_batches_arrive_at_once(lake
     first, second = source.batch(1, numbers(1, 2, value="one")), source.batch(2, numbers(2, 3, value="two"))
     results = run_at_once(lake.bucket, [second, first, first])
     assert all("error" not in result for result in results), results
-    assert sorted((row["id"], row["value"]) for row in silver_rows(lake.bucket)) == [(1, "one"), (2, "two"), (3, "two")]
+    assert sorted((row["id"], row["value"]) for row in lake.read("silver", "customers").to_pylist()) == [
+        (1, "one"),
+        (2, "two"),
+        (3, "two"),
+    ]
 
 
 def test_should_lose_nothing_when_different_batches_are_applied_at_once(lake):
@@ -82,8 +81,8 @@ def test_should_lose_nothing_when_different_batches_are_applied_at_once(lake):
     batches = [source.batch(n, numbers(1, 10 * n, value=f"b{n}")) for n in (4, 2, 3)]
     results = run_at_once(lake.bucket, batches)
     assert all("error" not in result for result in results), results
-    assert {row["id"]: row["value"] for row in silver_rows(lake.bucket)} == {
+    assert {row["id"]: row["value"] for row in lake.read("silver", "customers").to_pylist()} == {
         1: "b4", 2: "old", 3: "old", 20: "b2", 30: "b3", 40: "b4",
     }  # fmt: skip
-    gold = open_table(table_uri(lake.bucket, "gold", "customers")).to_pyarrow_table()
+    gold = lake.read("gold", "customers")
     assert gold.num_rows == 6

@@ -1,10 +1,14 @@
 """Gold from silver: the published copy, models, and SQL that must not run."""
 
+import duckdb
 import pyarrow as pa
 import pytest
 
+from events.targets import GoldTarget
 from flowforge.errors import RefineRefused
+from flowforge.gold.models import order_models
 from flowforge.gold.publish import publish
+from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import open_table, table_uri
 from flowforge.silver.refine import refine
 
@@ -19,7 +23,7 @@ def customers(*rows: tuple[int, str]) -> pa.Table:
 
 
 def gold(lake, table: str) -> list[dict]:
-    return open_table(table_uri(lake.bucket, "gold", table)).to_pyarrow_table().to_pylist()
+    return lake.read("gold", table).to_pylist()
 
 
 def model(table: str, sql: str) -> dict:
@@ -131,13 +135,38 @@ def test_should_keep_the_old_version_and_the_siblings_when_a_model_fails(lake):
         ("SELECT FROM WHERE", "cannot be read as SQL"),
     ],
 )
-def test_should_refuse_sql_that_is_more_than_a_query(lake, sql, reason):
+def test_should_find_sql_that_is_more_than_a_query(sql, reason):
+    models, (problem,) = order_models(GoldTarget.model_validate(model("forbidden", sql)))
+    assert models == []
+    assert problem.startswith("gold.forbidden")
+    assert reason in problem
+
+
+def test_should_refuse_forbidden_sql_and_publish_nothing_of_it(lake):
+    sql = "SELECT * FROM read_text('/proc/self/environ')"
     batch = lake.source(key=["id"], gold=model("forbidden", sql)).batch(1, customers((1, "Ann")))
-    refine(batch, lake.bucket)
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(RefineRefused, match=r"the table function read_text is not allowed|the function read_text"):
         publish(batch, lake.bucket)
-    assert reason in str(refusal.value)
     assert open_table(table_uri(lake.bucket, "gold", "forbidden")) is None
+
+
+def test_should_confine_a_connection_whatever_its_sql_says(lake):
+    batch = lake.source(key=["id"]).batch(1, customers((1, "Ann")))
+    refine(batch, lake.bucket)
+    uri = open_table(table_uri(lake.bucket, "silver", "customers")).file_uris()[0]
+    landed = f"s3://{lake.bucket}/{batch.manifest.objects[0].key}"
+    with duckdb_connection() as connection:
+        confine(connection, [uri])
+        assert connection.execute(f"SELECT count(*) FROM read_parquet('{uri}')").fetchone() == (1,)
+        for sql in (
+            f"SELECT * FROM read_parquet('{landed}')",
+            "SELECT * FROM read_text('/etc/hostname')",
+            f"COPY (SELECT 1) TO 's3://{lake.bucket}/written.parquet'",
+            "ATTACH 'file.db'",
+            "SET enable_external_access = true",
+        ):
+            with pytest.raises(duckdb.Error, match=r"disabled by configuration|locked|Cannot"):
+                connection.execute(sql)
 
 
 def test_should_refuse_models_in_a_circle(lake):
