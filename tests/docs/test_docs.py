@@ -1,0 +1,84 @@
+"""The documents tell the truth: every command that they show is run, but for those that are marked."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "docs" / "operations.md",
+    ROOT / "docs" / "events.md",
+    ROOT / "docs" / "decisions.md",
+]
+MARKED = re.compile(r"#\s*(needs [\w' ]+|long)\s*$")
+RUN_BY_CI = ("make demo", "make test", ".venv/bin/flowforge up")
+
+
+def commands(document: Path) -> list[str]:
+    """The commands of a document's console blocks, without their comments; marked ones are left out."""
+    blocks = re.findall(r"^```console\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+    shown = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [re.sub(r"\s+#\s.*$", "", line) for line in shown if not MARKED.search(line)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder as a user sees the project's, with a stack started by `flowforge up`."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / ".venv").symlink_to(sys.prefix)
+    command = [".venv/bin/flowforge", "up", "--state-dir", str(folder / ".flowforge"), "--quiet"]
+    command += ["--port", "0", "--aws-port", "0", "--sqlserver-port", "0"]
+    process = subprocess.Popen(command, cwd=folder)
+    facts = folder / ".flowforge" / "stack.json"
+    try:
+        deadline = time.monotonic() + 60
+        while not facts.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        _copy_examples(folder, json.loads(facts.read_text())["sqlserver"]["port"])
+        yield folder
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def _copy_examples(folder: Path, port: int) -> None:
+    """The examples, for a stand-in that may have found its usual port taken."""
+    (folder / "examples").mkdir()
+    for path in (ROOT / "examples").glob("*.json"):
+        text = path.read_text().replace('"port": 1433', f'"port": {port}')
+        (folder / "examples" / path.name).write_text(text)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_should_show_commands_that_work(folder, document):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("FLOWFORGE_", "AWS_"))}
+    for command in commands(document):
+        if command in RUN_BY_CI:
+            continue
+        ran = subprocess.run(
+            ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, f"$ {command}\n{ran.stdout}{ran.stderr}"
+
+
+def test_should_name_make_targets_that_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {c.split()[1] for document in DOCUMENTS for c in commands(document) if c.startswith("make ")}
+    assert named <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_should_link_to_files_that_exist(document):
+    links = re.findall(r"\]\((?!http)([^)#]+)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
