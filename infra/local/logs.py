@@ -23,13 +23,13 @@ class Log:
         self.name, self.path, self.echo = name, folder / f"{name}.log", echo
         self._file = self.path.open("w", encoding="utf-8", buffering=1)
 
-    def write(self, text: str, *, source: str = "") -> None:
-        """Write one message, of one or several lines; `source` names the worker it comes from."""
+    def write(self, text: str, *, source: str = "", aloud: bool = True) -> None:
+        """Write one message, of one or several lines; `source` names the worker, not `aloud` leaves the terminal out."""
         now, label = time.strftime("%H:%M:%S"), source or self.name
         for line in text.replace("\r", "\n").rstrip("\n").split("\n"):
             if not self._file.closed:
                 self._file.write(f"{now} {label} | {line}\n" if source else f"{now} {line}\n")
-            if self.echo:
+            if self.echo and aloud:
                 print(f"{now} {label:<20} | {line}", flush=True)
 
     async def follow(self, stream: asyncio.StreamReader, *, source: str = "") -> None:

@@ -137,7 +137,7 @@ class LocalStack:
                 self._report(f"schedule {schedule['ScheduleExpression']} for {target['Arn'].rsplit(':', 1)[1]}")
         for warning in resources.warnings:
             self._report(warning)
-        self._report(f"without meaning here, so not created: {', '.join(resources.ignored) or 'nothing'}")
+        self.log.write(f"without meaning here, so not created: {', '.join(resources.ignored)}", aloud=False)
         return resources
 
     async def _start_sqlserver(self) -> servers.SqlServer:
