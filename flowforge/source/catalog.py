@@ -40,10 +40,7 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
 
     Raises UnknownTable (with near matches), UnsupportedSource for a column type FlowForge does not know.
     """
-    try:
-        schema, name = split_table_name(table_name)
-    except ValueError as error:
-        raise UnknownTable(str(error), "write the name as table, schema.table or [schema].[table]") from error
+    schema, name = _split(table_name)
     found = connection.rows(catalog_sql.OBJECTS, (schema, name), about=table_name)
     exact = [row for row in found if (row["schema_name"], row["object_name"]) == (schema, name)]
     if not found:
@@ -105,7 +102,7 @@ def expand_pattern(connection: SourceConnection, pattern: str) -> list[str]:
 
     Raises UnknownTable when none fits.
     """
-    schema, name = split_table_name(pattern)
+    schema, name = _split(pattern)
     tables = [t for t in list_tables(connection) if t.type == "table"]
     fitting = sorted(
         qualified(t)
@@ -140,8 +137,7 @@ def server_identity(connection: SourceConnection, description: TableDescription 
 
 
 def connection_facts(connection: SourceConnection) -> dict[str, Any]:
-    """What a connection test shows: versions, names, the login, TLS, table count, isolation, and whether bounds can
-    be exact."""
+    """What a connection test shows: version, names, login, TLS, tables, isolation, and whether bounds can be exact."""
     database = connection.rows(catalog_sql.IDENTITY)[0]
     server = connection.rows("SELECT @@VERSION AS version, SUSER_SNAME() AS login_name")[0]
     return {
@@ -154,6 +150,13 @@ def connection_facts(connection: SourceConnection) -> dict[str, Any]:
         "sees_open_transactions": sees_open_transactions(connection),
         "snapshot_isolation": database["snapshot_isolation_state"] == 1,
     }
+
+
+def _split(written: str) -> tuple[str, str]:
+    try:
+        return split_table_name(written)
+    except ValueError as error:
+        raise UnknownTable(str(error), "write the name as table, schema.table or [schema].[table]") from error
 
 
 def _encrypted(connection: SourceConnection) -> bool:

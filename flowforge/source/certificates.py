@@ -38,15 +38,14 @@ def ca_file() -> str:
 
     Raises UnsupportedSource when there is none: an unverified connection is only made when it is asked for.
     """
-    named = settings().source_ca_file
-    candidates = (named,) if named else (ssl.get_default_verify_paths().cafile, *SYSTEM_BUNDLES)
-    for path in candidates:
-        if path and Path(path).is_file():
-            return path
-    raise UnsupportedSource(
-        f"no CA certificates to verify the SQL Server with ({named or 'the system has no bundle'})",
-        "set FLOWFORGE_SOURCE_CA_FILE to the PEM file of the CA, or trustServerCertificate to true",
-    )
+    found = _find_ca_file()
+    if found is None:
+        named = settings().source_ca_file
+        raise UnsupportedSource(
+            f"no CA certificates to verify the SQL Server with ({named or 'the system has no bundle'})",
+            "set FLOWFORGE_SOURCE_CA_FILE to the PEM file of the CA, or trustServerCertificate to true",
+        )
+    return found
 
 
 def freetds_server(reference: ConnectionReference) -> str:
@@ -68,21 +67,28 @@ def freetds_server(reference: ConnectionReference) -> str:
 
 @contextmanager
 def openssl_trust(reference: ConnectionReference) -> Iterator[None]:
-    """Points OpenSSL at the CA while a driver connects, and puts the environment back: other clients keep their own
-    bundle."""
-    if reference.trust_server_certificate:
-        yield
-        return
+    """Points OpenSSL at the CA while a driver connects, and puts the environment back: other clients keep their bundle.
+
+    Also for a connection that trusts anything: it may be the process' first, and OpenSSL looks only then.
+    """
+    path = _find_ca_file() if reference.trust_server_certificate else ca_file()
     with _environment_lock:
         before = os.environ.get("SSL_CERT_FILE")
-        os.environ["SSL_CERT_FILE"] = ca_file()
+        if path:
+            os.environ["SSL_CERT_FILE"] = path
         try:
             yield
         finally:
-            if before is None:
-                os.environ.pop("SSL_CERT_FILE", None)
-            else:
+            if before is not None:
                 os.environ["SSL_CERT_FILE"] = before
+            elif path:
+                del os.environ["SSL_CERT_FILE"]
+
+
+def _find_ca_file() -> str | None:
+    named = settings().source_ca_file
+    candidates = (named,) if named else (ssl.get_default_verify_paths().cafile, *SYSTEM_BUNDLES)
+    return next((path for path in candidates if path and Path(path).is_file()), None)
 
 
 @lru_cache(maxsize=1)

@@ -19,18 +19,7 @@ INTEGERS |= {"bigint": (-(2**63), 2**63 - 1)}
 TIMES = ("time", "datetime2", "datetimeoffset")
 SIZED = ("char", "varchar", "nchar", "nvarchar", "binary", "varbinary")
 PLAIN = {"bit", "real", "float", "money", "smallmoney", "date", "smalldatetime", "datetime", "uniqueidentifier"}
-PLAIN |= {
-    "text",
-    "ntext",
-    "image",
-    "xml",
-    "rowversion",
-    "sql_variant",
-    "hierarchyid",
-    "geometry",
-    "geography",
-    *INTEGERS,
-}
+PLAIN |= {"text", "ntext", "image", "xml", "rowversion", "sql_variant", "hierarchyid", "geometry", "geography"}
 SYNONYMS = {"numeric": "decimal", "dec": "decimal", "integer": "int", "timestamp": "rowversion", "sysname": "nvarchar"}
 
 # How a column is read where its own wire form would lose something or is not understood; see select_expression.
@@ -82,8 +71,7 @@ class SqlType(NamedTuple):
 
 
 def parse_sql_type(declaration: str) -> SqlType:
-    """Parses a declaration such as `decimal(15,2)`, `nvarchar(max)` or `datetime2`, with T-SQL's defaults for what is
-    left out.
+    """Parses a declaration such as `decimal(15,2)`, `nvarchar(max)` or `datetime2`, with T-SQL's defaults.
 
     Raises UnsupportedSource for a type that FlowForge does not know.
     """
@@ -97,7 +85,7 @@ def parse_sql_type(declaration: str) -> SqlType:
         return SqlType(base, scale=7 if first is None else first)
     if base in SIZED:
         return SqlType(base, length=128 if name == "sysname" else 1 if first is None else first)
-    if base in PLAIN:
+    if base in PLAIN or base in INTEGERS:
         return SqlType("real" if base == "float" and first is not None and 0 < first <= 24 else base)
     raise UnsupportedSource(
         f"the type {declaration!r} is not known", "leave the column out with a query that lists columns"
@@ -110,8 +98,7 @@ def cursor_kind(sql_type: str) -> str | None:
 
 
 def declared_bytes(sql_type: str) -> int:
-    """How many bytes a cell takes in memory at most, by its declaration; large objects are reckoned by
-    LARGE_OBJECT_BYTES."""
+    """The bytes that a cell takes in memory at most, by its declaration; LARGE_OBJECT_BYTES where it has no limit."""
     kind = parse_sql_type(sql_type)
     if kind.length == MAX or kind.base in ("text", "ntext", "image", "xml", "geometry", "geography", "sql_variant"):
         return LARGE_OBJECT_BYTES
@@ -121,8 +108,7 @@ def declared_bytes(sql_type: str) -> int:
 
 
 def select_expression(column_sql: str, sql_type: str) -> str:
-    """The expression that reads a column in a form that both drivers carry without loss; `column_sql` is already
-    quoted.
+    """The expression that reads a (quoted) column in a form that both drivers carry without loss.
 
     time(7) travels as text since one driver stops at microseconds; the CLR types and sql_variant have no wire form of
     their own that a driver understands; the old large types are read as their successors.
@@ -158,8 +144,7 @@ def convert_expression(value_sql: str, sql_type: str, function: str = "CONVERT",
 
 
 def bound_type(sql_type: str, literal: str) -> str:
-    """The type in which a bound is compared: the column's own, or the next that holds it (MAX + 1 of a full integer
-    type)."""
+    """The type in which a bound is compared: the column's own, or for MAX + 1 of a full integer type the next."""
     kind = parse_sql_type(sql_type)
     if kind.cursor_kind != "integer" or not literal.lstrip("+-").isdigit():
         return kind.declaration
@@ -180,8 +165,7 @@ def lowest_literal(sql_type: str) -> str:
 
 
 def floor_literal(server_time: str, sql_type: str) -> str:
-    """Floors a server's time (style 121, seven digits) to the unit of a timestamp cursor and writes it as that column
-    prints.
+    """Floors a server's time (style 121, seven digits) to a timestamp cursor's unit, written as that column prints.
 
     Text is cut, never rounded. `datetime` counts 1/300 s, which it prints as .xx0, .xx3 and .xx7: the digit is
     lowered to one of these, since the server would round anything else up as often as down. A datetimeoffset bound

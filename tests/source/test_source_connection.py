@@ -1,6 +1,8 @@
 """Connecting: TLS that is verified, and failures that say what to do."""
 
 import os
+import subprocess
+import sys
 import traceback
 
 import pytest
@@ -58,6 +60,35 @@ def test_should_refuse_a_certificate_of_another_authority(server, foreign_ca):
     with pytest.raises(SourceUnavailable) as caught, connect(server.reference, server.credentials):
         pass
     assert "FLOWFORGE_SOURCE_CA_FILE" in caught.value.remedy
+
+
+@pytest.mark.parametrize("trusting_first", [False, True])
+def test_should_refuse_a_foreign_certificate_through_the_fast_driver_too(server, foreign_ca, trusting_first):
+    """In a process of its own: that driver looks at its authorities once."""
+    reference, password = server.reference.model_dump(), server.credentials.password.get_secret_value()
+    code = f"""
+from events.targets import ConnectionReference
+from flowforge.errors import SourceUnavailable
+from flowforge.source.credentials import Credentials
+from flowforge.source.reader import open_reader
+from flowforge.source.sql_text import Statement
+from flowforge.state.batch import SourceColumn
+reference, columns = ConnectionReference(**{reference!r}), [SourceColumn(name="a", sql_type="int")]
+def attempt(trust):
+    target = reference.model_copy(update=dict(trust_server_certificate=trust))
+    login = Credentials(username="sa", password={password!r})
+    with open_reader(target, login, Statement(("SELECT 1 AS a",)), columns, "mssql-python") as r:
+        return [b.num_rows for b in r]
+if {trusting_first}:
+    assert attempt(True) == [1]
+try:
+    attempt(False)
+except SourceUnavailable as error:
+    print("refused:", error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("refused:"), done.stdout + done.stderr
+    assert "certificate" in done.stdout
 
 
 def test_should_skip_the_check_but_keep_tls_when_told_to_trust(server, foreign_ca):
