@@ -31,10 +31,12 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30) -> An
 class RunningStack:
     """A `python -m infra.local` process and clients for what it serves."""
 
-    def __init__(self, state: Path, *options: str) -> None:
+    def __init__(self, state: Path, *options: str, warm: bool = False) -> None:
         self.state, self.file = state, state / "stack.json"
         command = [sys.executable, "-m", "infra.local", "--template", str(TEMPLATE), "--state-dir", str(state),
                    "--quiet", *options]  # fmt: skip
+        if not warm:
+            command += ["--no-warm"]
         if "--sqlserver-port" not in options:
             command += ["--no-sqlserver"]
         if "--port" not in options:
@@ -97,7 +99,7 @@ class RunningStack:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """One stack for all tests that leave it as they found it."""
-    running = RunningStack(tmp_path_factory.mktemp("stack"), "--env", "EXTRA=given", "--no-warm")
+    running = RunningStack(tmp_path_factory.mktemp("stack"), "--env", "EXTRA=given")
     try:
         yield running.wait_until_ready()
     finally:
@@ -109,8 +111,8 @@ def start_stack(tmp_path: Path) -> Iterator[Callable[..., RunningStack]]:
     """Start stacks for one test; they are stopped with it."""
     started: list[RunningStack] = []
 
-    def start(*options: str, state: Path = tmp_path / "state") -> RunningStack:
-        started.append(RunningStack(state, *options))
+    def start(*options: str, state: Path = tmp_path / "state", warm: bool = False) -> RunningStack:
+        started.append(RunningStack(state, *options, warm=warm))
         return started[-1]
 
     yield start

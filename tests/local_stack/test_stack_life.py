@@ -66,7 +66,7 @@ def test_should_replace_the_file_of_a_stack_that_was_killed(start_stack):
 
 
 def test_should_serve_the_sample_bank_and_give_its_certificate_authority_to_the_functions(start_stack):
-    stack = start_stack("--sqlserver-port", "0", "--bank-scale", "0.1", "--no-warm").wait_until_ready()
+    stack = start_stack("--sqlserver-port", "0", "--bank-scale", "0.1").wait_until_ready()
 
     server = stack.facts["sqlserver"]
     assert {**server, "port": 0} == {
@@ -135,7 +135,7 @@ def test_should_stop_when_the_embedded_aws_dies(start_stack):
 
 
 def test_should_warm_every_function_after_it_is_ready(start_stack):
-    stack = start_stack().wait_until_ready()
+    stack = start_stack(warm=True).wait_until_ready()
 
     wait_for(lambda: all(function["workers"] for function in stack.functions().values()), "a worker of each function")
 
@@ -154,9 +154,9 @@ def test_should_say_what_is_wrong_with_the_command_line(start_stack):
 
 
 def test_should_keep_objects_on_another_s3_that_notifies_the_webhook(start_stack, tmp_path):
-    other = start_stack("--no-warm", state=tmp_path / "other").wait_until_ready()
+    other = start_stack(state=tmp_path / "other").wait_until_ready()
 
-    stack = start_stack("--no-warm", "--s3-endpoint", other.facts["s3"]).wait_until_ready()
+    stack = start_stack("--s3-endpoint", other.facts["s3"]).wait_until_ready()
 
     assert stack.facts["s3"] == other.facts["s3"]
     record = {
