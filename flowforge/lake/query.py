@@ -14,11 +14,11 @@ from datetime import time as time_of_day
 from decimal import Decimal
 from typing import Any
 
-import boto3
 import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 
-from flowforge.errors import NotFound, QueryRefused, StoreUnavailable
+from flowforge.cloud.clients import client, unavailable
+from flowforge.errors import NotFound, QueryRefused
 from flowforge.lake.names import TableName
 from flowforge.lake.sql import literal, read_parquet
 from flowforge.lake.statements import NotAllowed, tables_read
@@ -64,14 +64,17 @@ def query(sql: str, bucket: str) -> QueryResult:
 
 def tables_present(bucket: str) -> list[TableName]:
     """All tables of the lake, as far as their folders tell."""
-    s3 = boto3.client("s3")
     found = []
     for layer, prefix in {"bronze": "bronze", **PREFIXES}.items():
         try:
-            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/", Delimiter="/")
+            pages = (
+                client("s3")
+                .get_paginator("list_objects_v2")
+                .paginate(Bucket=bucket, Prefix=f"{prefix}/", Delimiter="/")
+            )
             folders = [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", [])]
         except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable(f"bucket {bucket}: {error}") from error
+            raise unavailable("s3", error) from error
         tables = [folder.removeprefix(f"{prefix}/").rstrip("/") for folder in folders]
         found += [TableName(layer, table) for table in tables if table != "_quarantine"]
     return sorted(found)

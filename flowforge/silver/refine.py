@@ -11,12 +11,12 @@ silently.
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-from flowforge.errors import RefineRefused, StoreUnavailable
+from flowforge.cloud.clients import client, unavailable
+from flowforge.errors import RefineRefused
 from flowforge.lake.sql import identifier, read_parquet
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import (
@@ -61,7 +61,7 @@ class Staged:
 
 
 def refine(batch: Batch, bucket: str, s3: Any = None) -> RefineResult:
-    """Applies `batch` to silver in `bucket`; `s3` is a boto3 client, made here when none is given.
+    """Applies `batch` to silver in `bucket`; `s3` is a boto3 client, else the process's own.
 
     Raises RefineRefused when the batch does not fit (its objects, key or columns), ConflictingTarget when the silver table
     belongs to another source, StoreUnavailable when S3 fails or the table is too busy.
@@ -74,7 +74,7 @@ def refine(batch: Batch, bucket: str, s3: Any = None) -> RefineResult:
         table = open_table(uri)
         if table is not None and _holds(table, batch):
             return _applied_before(table, batch)
-    check_objects(batch, s3 or boto3.client("s3"))
+    check_objects(batch, s3 or client("s3"))
     with duckdb_connection() as connection:
         with store_errors(name):
             staged = _stage(connection, batch, bucket)
@@ -95,9 +95,9 @@ def check_objects(batch: Batch, s3: Any) -> None:
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 raise RefineRefused(f"{item.key} of {batch.name} is gone from {manifest.bucket}") from error
-            raise StoreUnavailable(f"{item.key}: {error}") from error
+            raise unavailable("s3", error) from error
         except BotoCoreError as error:
-            raise StoreUnavailable(f"{item.key}: {error}") from error
+            raise unavailable("s3", error) from error
         if found.strip('"') != item.etag.strip('"'):
             raise RefineRefused(f"{item.key} is not the object that {batch.name} landed: its ETag differs")
 

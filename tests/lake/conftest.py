@@ -1,6 +1,5 @@
 """S3 for the lake's tests: the local stack's embedded AWS in a process of its own, and bronze batches written with pyarrow."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -12,12 +11,12 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from events.commands import IngestTable
+from flowforge.cloud.clients import client
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import open_table, relation, table_uri
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
@@ -56,8 +55,8 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the embedded S3 did not start")
 
 
-@pytest.fixture(scope="session")
-def lake_environment(s3_endpoint: str) -> Iterator[dict[str, str]]:
+@pytest.fixture
+def lake_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The environment of a function: credentials of a session, region and endpoint."""
     variables = {
         "AWS_ACCESS_KEY_ID": "testing",
@@ -67,10 +66,12 @@ def lake_environment(s3_endpoint: str) -> Iterator[dict[str, str]]:
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ENDPOINT_URL": s3_endpoint,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        yield dict(os.environ)
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    client.cache_clear()
+    yield
+    client.cache_clear()
 
 
 class Source:
@@ -152,6 +153,6 @@ class Lake:
 
 
 @pytest.fixture
-def lake(lake_environment: dict[str, str]) -> Lake:
+def lake(lake_environment: None) -> Lake:
     """An empty lake."""
-    return Lake(boto3.client("s3"))
+    return Lake(client("s3"))
