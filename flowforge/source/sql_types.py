@@ -22,15 +22,26 @@ PLAIN = {"bit", "real", "float", "money", "smallmoney", "date", "smalldatetime",
 PLAIN |= {"text", "ntext", "image", "xml", "rowversion", "sql_variant", "hierarchyid", "geometry", "geography"}
 SYNONYMS = {"numeric": "decimal", "dec": "decimal", "integer": "int", "timestamp": "rowversion", "sysname": "nvarchar"}
 
+# A sql_variant by the type of each value: a plain conversion would cut seconds, cents and digits. (Binaries of more than
+# 1,999 bytes in one are cut all the same.)
+_VARIANT = """CASE
+WHEN SQL_VARIANT_PROPERTY({0}, 'BaseType') IN ('date', 'time', 'smalldatetime', 'datetime', 'datetime2', 'datetimeoffset')
+THEN CONVERT(nvarchar(4000), {0}, 121)
+WHEN SQL_VARIANT_PROPERTY({0}, 'BaseType') IN ('money', 'smallmoney')
+THEN CONVERT(nvarchar(4000), CONVERT(decimal(19,4), {0}))
+WHEN SQL_VARIANT_PROPERTY({0}, 'BaseType') IN ('real', 'float') THEN CONVERT(nvarchar(4000), CONVERT(float, {0}), 3)
+WHEN SQL_VARIANT_PROPERTY({0}, 'BaseType') IN ('binary', 'varbinary') THEN CONVERT(nvarchar(4000), {0}, 1)
+ELSE CONVERT(nvarchar(4000), {0}) END""".replace("\n", " ")
+
 # How a column is read where its own wire form would lose something or is not understood; see select_expression.
 TRANSPORT = {
-    "time": "CONVERT(varchar(16), {}, 121)",
-    "sql_variant": "CONVERT(nvarchar(4000), {})",
-    "image": "CONVERT(varbinary(max), {})",
-    "hierarchyid": "{}.ToString()",
-    "geometry": "{}.STAsBinary()",
-    "geography": "{}.STAsBinary()",
-} | dict.fromkeys(("xml", "ntext", "text"), "CONVERT(nvarchar(max), {})")
+    "time": "CONVERT(varchar(16), {0}, 121)",
+    "sql_variant": _VARIANT,
+    "image": "CONVERT(varbinary(max), {0})",
+    "hierarchyid": "{0}.ToString()",
+    "geometry": "{0}.STAsBinary()",
+    "geography": "{0}.STAsBinary()",
+} | dict.fromkeys(("xml", "ntext", "text"), "CONVERT(nvarchar(max), {0})")
 
 CURSOR_TYPES = (
     "rowversion, date, smalldatetime, datetime, datetime2, datetimeoffset, tinyint to bigint and decimal(p,0)"
@@ -116,7 +127,7 @@ def select_expression(column_sql: str, sql_type: str) -> str:
     kind = parse_sql_type(sql_type)
     if kind.base == "time" and kind.scale < 7:
         return column_sql
-    return TRANSPORT.get(kind.base, "{}").format(column_sql)
+    return TRANSPORT.get(kind.base, "{0}").format(column_sql)
 
 
 def print_expression(expression: str, sql_type: str) -> str:

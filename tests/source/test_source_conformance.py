@@ -135,6 +135,24 @@ def test_should_read_types_that_no_driver_carries_in_the_form_that_the_server_gi
     assert found.column("g").to_pylist() == [*points, None]
 
 
+VARIANTS = {
+    "CAST(42 AS int)": "42", "CAST(N'हि' AS nvarchar(10))": "हि", "CAST(1234.5678 AS money)": "1234.5678",
+    "CAST(123456789.123456789 AS decimal(20,9))": "123456789.123456789",
+    "CAST('2024-02-29 12:34:56.997' AS datetime)": "2024-02-29 12:34:56.997", "CAST('2024-02-29' AS date)": "2024-02-29",
+    "CAST('12:34:56.1234567' AS time(7))": "12:34:56.1234567",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_variants_as_text_that_keeps_all_of_each_value(bank, server, scratch, driver):
+    table = scratch("id int NOT NULL PRIMARY KEY, v sql_variant")
+    for n, value in enumerate([*VARIANTS, "CAST(0.1 AS float)"]):
+        bank.run(f"INSERT INTO {table} VALUES ({n}, CAST({value} AS sql_variant))")
+    *found, tenth = read(server, describe_table(bank, table), driver).sort_by("id").column("v").to_pylist()
+    assert found == list(VARIANTS.values())
+    assert float(tenth) == 0.1
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_should_read_row_versions_as_eight_bytes_that_grow(bank, server, scratch, driver):
     table = scratch("id int NOT NULL PRIMARY KEY, v rowversion")
