@@ -24,7 +24,7 @@ from flowforge.errors import ConflictingTarget
 from flowforge.settings import settings
 from flowforge.state.batch import Batch, BronzeObject, Manifest, SourceColumn
 
-BATCHES_AHEAD = 4  # record batches read but not yet encoded
+BATCHES_AHEAD = 2  # record batches read but not yet encoded
 FOOTER_BYTES = 4 * 2**20  # more than a footer takes
 
 

@@ -23,7 +23,7 @@ AUDIT = (
     pa.field("_file_modified_time", pa.timestamp("us", tz="UTC")),
 )
 FOOTER = "flowforge"
-ROWS_PER_GROUP = 262_144
+ROWS_PER_GROUP = 131_072
 BYTES_PER_GROUP = 64 * 2**20  # uncompressed; what readers like, and what bounds the encoder's memory
 
 

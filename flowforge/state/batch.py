@@ -67,7 +67,7 @@ class Manifest(BaseModel):
 
 
 class Batch(BaseModel):
-    """The record of one batch. `token` fences off earlier attempts; `lease_until` is in epoch seconds."""
+    """The record of one batch. `token` fences off earlier attempts; `lease_until` and `updated_at` are in epoch seconds."""
 
     source_key: str
     generation: int
@@ -81,6 +81,7 @@ class Batch(BaseModel):
     identity: dict[str, Any] = Field(default_factory=dict)
     manifest: Manifest | None = None
     watermark_before: str | None = None
+    updated_at: float = 0.0
     refined: bool = False
     published: bool = False
 

@@ -34,7 +34,7 @@ def _item(batch: Batch) -> items.Item:
     plain = json.loads(batch.model_dump_json(exclude={"source_key"}))
     for field in _JSON:
         plain[field] = json.dumps(plain[field])
-    return {**_key(batch), **plain, "open": "open", "updated_at": time.time()}
+    return {**_key(batch), **plain, "open": "open"}
 
 
 def _batch(item: items.Item) -> Batch:
@@ -89,6 +89,7 @@ def claim(
         state="claimed",
         token=uuid.uuid4().hex,
         lease_until=time.time() + settings().lease_seconds,
+        updated_at=time.time(),
         label=_free_label(state, command, seq),
         interval=interval,
         command=command,

@@ -1,10 +1,14 @@
 """Watermarks as people and the bus see them: committed from landed batches, shown, set and reset by hand."""
 
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from events.facts import BronzeLanded, WatermarkCommitted
 from events.request import InvalidRequest
 from flowforge.errors import Retriable
+from flowforge.source.sql_types import cursor_kind
 from flowforge.state import batches, corrections
 from flowforge.state.batch import Batch
 from flowforge.state.table import TableState, list_states, resolve
@@ -43,7 +47,7 @@ def show(name: str) -> dict[str, Any]:
 
 
 def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Sets a watermark; the body is {"column", "value", "reason"?}. Its value is checked by the source at the next load."""
+    """Sets a watermark; the body is {"column", "value", "reason"?}. The source converts the value at the next load."""
     mistakes = [
         {"field": field, "problem": "expected text"}
         for field in ("column", "value")
@@ -52,8 +56,44 @@ def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
     mistakes += [{"field": f, "problem": "unknown field"} for f in sorted(set(body) - {"column", "value", "reason"})]
     if mistakes:
         raise InvalidRequest(mistakes)
-    reason = str(body.get("reason") or "")
-    return _shown(corrections.set_watermark(resolve(name), body["column"], body["value"].strip(), reason))
+    state, value = resolve(name), body["value"].strip()
+    column = _checked_column(state, body["column"], value)
+    return _shown(corrections.set_watermark(state, column, value, str(body.get("reason") or "")))
+
+
+def _checked_column(state: TableState, name: str, value: str) -> str:
+    """The column's own spelling; refuses a column that the last batch lacks, and a value that cannot be of its type."""
+    manifests = (batch.manifest for batch in batches.history(state.source_key) if batch.manifest)
+    columns = next((manifest.columns for manifest in manifests), [])
+    found = next((column for column in columns if column.name.lower() == name.lower()), None)
+    if columns and found is None:
+        names = ", ".join(column.name for column in columns if cursor_kind(column.sql_type))
+        problem = f"{state.source_table} has no column {name!r}; its possible cursors are {names or 'none'}"
+        raise InvalidRequest([{"field": "column", "problem": problem}])
+    if found and not LITERAL.get(cursor_kind(found.sql_type), _never)(value):
+        problem = f"expected a value of {found.name}, {found.sql_type}, as SQL Server prints it"
+        raise InvalidRequest([{"field": "value", "problem": problem}])
+    return found.name if found else name
+
+
+def _is_timestamp(text: str) -> bool:
+    """Whether text is an ISO 8601 date, or date and time, with up to seven digits of a second and perhaps an offset."""
+    plain = re.sub(r"(\.\d{6})\d\b", r"\1", text).replace(" +", "+").replace(" -", "-")
+    try:
+        return bool(datetime.fromisoformat(plain))
+    except ValueError:
+        return False
+
+
+def _never(text: str) -> bool:
+    return False
+
+
+LITERAL: dict[str | None, Callable[[str], bool]] = {
+    "integer": lambda text: bool(re.fullmatch(r"-?\d{1,38}", text)),
+    "rowversion": lambda text: bool(re.fullmatch(r"0x[0-9A-Fa-f]{16}", text)),
+    "timestamp": _is_timestamp,
+}
 
 
 def reset_by_hand(name: str, reason: str) -> dict[str, Any]:
@@ -87,4 +127,5 @@ def _past(batch: Batch) -> dict[str, Any]:
         "low": batch.interval.low,
         "high": batch.interval.high,
         "records": batch.manifest.rows if batch.manifest else 0,
+        "at": datetime.fromtimestamp(batch.updated_at, UTC).isoformat(timespec="seconds"),
     }

@@ -1,0 +1,93 @@
+"""Watermarks over HTTP: shown, set and reset by hand, with what is wrong named."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from events.envelopes import http
+from flowforge.state import batches
+from flowforge.state.batch import SourceColumn
+from functions.watermark.handler import handler
+from tests.functions.test_batches import claim, manifest
+
+pytestmark = pytest.mark.usefixtures("aws")
+ROUTE = "/api/watermarks/{table}"
+COLUMNS = [
+    SourceColumn(name="id", sql_type="int"),
+    SourceColumn(name="modified", sql_type="datetime"),
+    SourceColumn(name="rv", sql_type="rowversion"),
+    SourceColumn(name="label", sql_type="nvarchar(20)"),
+]
+
+
+@pytest.fixture
+def loaded(unique) -> str:
+    name = unique("t")
+    batch = claim(name, unique("run"))
+    batches.commit(batches.land(batch, manifest(batch).model_copy(update={"columns": COLUMNS})))
+    return name
+
+
+def call(context, method: str, table: str, body=None, **query) -> tuple[int, dict]:
+    answer = handler(http(method, f"/api/watermarks/{quote(table)}", ROUTE, body, query), context)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def test_should_show_a_table_with_its_history_by_any_of_its_names(context, loaded):
+    for name in (loaded, f"bronze_{loaded}", f"dbo.{loaded}"):
+        status, shown = call(context, "GET", name)
+        assert (status, shown["watermarks"]["modified"]["value"]) == (200, "2025-01-01 00:00:00.000")
+        assert shown["history"][0]["state"] == "committed"
+        assert shown["history"][0]["at"]
+
+
+def test_should_answer_404_for_a_table_that_was_never_loaded(context):
+    status, answer = call(context, "GET", "nothing")
+    assert (status, answer["error"]) == (404, "NotFound")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("modified", "2024-06-01"),
+        ("MODIFIED", "2024-06-01 12:30:00.997"),
+        ("modified", "2024-06-01T12:30:00.1234567"),
+        ("id", "-5"),
+        ("rv", "0x00000000000007D1"),
+    ],
+)
+def test_should_set_a_watermark_of_each_kind(context, loaded, column, value):
+    status, shown = call(context, "PUT", loaded, {"column": column, "value": value, "reason": "test"})
+    assert (status, shown["generation"]) == (200, 2)
+    assert shown["watermarks"][column.lower()]["value"] == value
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"column": "nope", "value": "1"}, "column"),
+        ({"column": "modified", "value": "soon"}, "value"),
+        ({"column": "id", "value": "1.5"}, "value"),
+        ({"column": "rv", "value": "0x1"}, "value"),
+        ({"column": "label", "value": "x"}, "value"),
+        ({"column": "modified", "value": ""}, "value"),
+        ({"value": "1"}, "column"),
+        ({"column": "id", "value": "1", "vlaue": "2"}, "vlaue"),
+    ],
+)
+def test_should_refuse_what_cannot_be_a_watermark_and_change_nothing(context, loaded, body, field):
+    status, answer = call(context, "PUT", loaded, body)
+    assert (status, answer["mistakes"][0]["field"]) == (400, field)
+    assert call(context, "GET", loaded)[1]["generation"] == 1
+
+
+def test_should_reset_with_an_audit_entry(context, loaded):
+    status, shown = call(context, "DELETE", loaded, reason="start over")
+    assert (status, shown["watermarks"], shown["generation"]) == (200, {}, 2)
+    entry = call(context, "GET", loaded)[1]["audit"][0]
+    assert (entry["action"], entry["reason"], entry["before"]) == (
+        "reset",
+        "start over",
+        "modified=2025-01-01 00:00:00.000",
+    )
