@@ -40,9 +40,7 @@ class StandIn:
         mssql_python.native_provider = "mssql-odbc"
         certificate = self.ca_file.with_name("server.pem")
         text = f"Server=127.0.0.1,{self.port};Database={database or self.database};UID=sa;PWD={PASSWORD};"
-        return mssql_python.connect(
-            f"{text}Encrypt=mandatory;ServerCertificate={certificate};", autocommit=autocommit
-        )
+        return mssql_python.connect(f"{text}Encrypt=mandatory;ServerCertificate={certificate};", autocommit=autocommit)
 
 
 def start(directory: Path, *options: str, **settings) -> StandIn:

@@ -32,7 +32,9 @@ def odbc(standin, options: str, ca_file: str | None = None, host: str = "localho
     if ca_file:
         environment["SSL_CERT_FILE"] = str(ca_file)
     text = f"Server={host},{standin.port};Database=BFSI_Test;UID=sa;PWD={password};{options}"
-    done = subprocess.run([sys.executable, "-c", ODBC, text], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ODBC, text], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
     return done.stdout.strip()
 
 
@@ -45,7 +47,9 @@ def test_should_refuse_a_wrong_password_as_sql_server_does(standin):
 def test_should_refuse_an_unknown_database(standin):
     with pytest.raises(pymssql.OperationalError):
         standin.connect(database="nope")
-    with pytest.raises(mssql_python.Error, match='Cannot open database "nope" requested by the login. The login failed.'):
+    with pytest.raises(
+        mssql_python.Error, match='Cannot open database "nope" requested by the login. The login failed.'
+    ):
         standin.odbc(database="nope")
 
 
@@ -63,7 +67,9 @@ def test_should_speak_every_encryption_level(standin, options, encrypted):
     assert odbc(standin, options.format(standin.ca_file.with_name("server.pem"))) == encrypted
 
 
-def test_should_pass_freetds_verification_with_its_ca_and_fail_with_another(standin, tmp_path, tmp_path_factory, monkeypatch):
+def test_should_pass_freetds_verification_with_its_ca_and_fail_with_another(
+    standin, tmp_path, tmp_path_factory, monkeypatch
+):
     from infra.local.sqlserver.certificate import ensure_certificate
 
     other = ensure_certificate(tmp_path_factory.mktemp("other"))
@@ -93,8 +99,12 @@ def test_should_issue_a_certificate_for_this_machine_and_keep_it(standin, tmp_pa
 
 def test_should_start_empty_with_its_own_names_and_stop_cleanly(tmp_path):
     settings = {"env": os.environ | {"STANDIN_PASSWORD": "s3cret ü"}}
-    own = start(tmp_path, "--database", "Other", "--username", "reader", "--password-env", "STANDIN_PASSWORD", **settings)
-    with pymssql.connect(server="127.0.0.1", port=str(own.port), user="reader", password="s3cret ü", database="Other") as connection:
+    own = start(
+        tmp_path, "--database", "Other", "--username", "reader", "--password-env", "STANDIN_PASSWORD", **settings
+    )
+    with pymssql.connect(
+        server="127.0.0.1", port=str(own.port), user="reader", password="s3cret ü", database="Other"
+    ) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT DB_NAME(), (SELECT COUNT(*) FROM sys.tables)")
         assert cursor.fetchone() == ("Other", 0)
@@ -102,7 +112,15 @@ def test_should_start_empty_with_its_own_names_and_stop_cleanly(tmp_path):
 
 
 def test_should_say_that_its_port_is_taken(standin):
-    command = [sys.executable, "-m", "infra.local.sqlserver", "--port", str(standin.port), "--tls-directory", str(standin.ca_file.parent)]
+    command = [
+        sys.executable,
+        "-m",
+        "infra.local.sqlserver",
+        "--port",
+        str(standin.port),
+        "--tls-directory",
+        str(standin.ca_file.parent),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "cannot listen on 127.0.0.1" in done.stderr
@@ -200,7 +218,12 @@ def test_should_give_a_pooled_connection_back_clean(standin, sql, table):
 def test_should_survive_a_client_that_talks_nonsense(standin, sql):
     import socket
 
-    for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x12\x01\x00\x05", b"\x10\x01\x00\x09\x00\x00\x00\x00\x00", b"\x16\x03\x01\x00\x05hello"):
+    for data in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x12\x01\x00\x05",
+        b"\x10\x01\x00\x09\x00\x00\x00\x00\x00",
+        b"\x16\x03\x01\x00\x05hello",
+    ):
         with socket.create_connection(("127.0.0.1", standin.port), 10) as client:
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)

@@ -142,7 +142,7 @@ class Connection:
             self._answer(kind, data)
 
     def _answer(self, kind: int, data: bytes) -> None:
-        self.session.is_running = True
+        self.session.begin_request()
         try:
             if kind == ATTENTION:
                 self.channel.put(tokens.done(tokens.DONE, tokens.ATTENTION))
@@ -158,7 +158,7 @@ class Connection:
             self.channel.read_message()
             self.channel.put(tokens.done(tokens.DONE, tokens.ATTENTION))
         finally:
-            self.session.is_running = False
+            self.session.end_request()
         self.channel.end()
 
     def _refuse(self, error: SqlError) -> None:

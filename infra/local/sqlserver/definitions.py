@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from sqlglot.tokens import Token
 
 from .catalog import Column, ForeignKey, Key, Table, quote
-from .conversion import Typed, convert
+from .conversion import convert
 from .dialect import LITERALS, is_symbol, is_word, parse_expression, parse_one
 from .errors import SqlError, invalid_column, not_supported, syntax_error
 from .queries import Compiler
 from .scopes import Scope
 from .types import CHARACTERS, SqlType, parse_type
+from .values import Typed
 
 if TYPE_CHECKING:
     from .script import Simple

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from . import functions
-from .conversion import BIGINT, INT, Typed, common_type, convert, decimal_of, decimal_shape, quote_text
+from .arithmetic import concatenated, decimal_operation, is_binary, is_text, result_type
+from .conversion import convert
 from .dialect import sql_type_of
 from .errors import SqlError, not_supported
-from .types import BINARIES, CHARACTERS, INTEGERS, SqlType
+from .patterns import like_expression
+from .types import CHARACTERS, INTEGERS, SqlType
+from .values import INT, Typed, common_type, decimal_of, quote_text
 
 if TYPE_CHECKING:
     from .queries import Compiler
@@ -192,22 +195,22 @@ class Expressions:
 
     def _arithmetic(self, node: exp.Binary, operator: str, scope: Scope) -> Typed:
         left, right = self.value(node.this, scope), self.value(node.expression, scope)
-        if operator == "+" and _is_text(left) and _is_text(right):
-            return _concatenated(left, right)
-        if operator == "+" and _is_binary(left) and _is_binary(right):
+        if operator == "+" and is_text(left) and is_text(right):
+            return concatenated(left, right)
+        if operator == "+" and is_binary(left) and is_binary(right):
             return Typed(f"({left.sql} || {right.sql})", SqlType("varbinary", -1), left.nullable or right.nullable)
         if operator in "+-" and any(
             item.type and item.type.base in ("datetime", "smalldatetime") for item in (left, right)
         ):
             return self._datetime_plus_days(left, operator, right)
-        kind = _result_type(left, operator, right)
+        kind = result_type(left, operator, right)
         nullable = left.nullable or right.nullable
         if kind.base == "decimal":
-            return Typed(_decimal_operation(left, operator, right, kind), kind, nullable)
+            return Typed(decimal_operation(left, operator, right, kind), kind, nullable)
         first, second = convert(left, kind).sql, convert(right, kind).sql
         if kind.base in ("money", "smallmoney") and operator in "*/":
             exact = SqlType("decimal", 0, 19, 4)
-            text = _decimal_operation(Typed(first, exact), operator, Typed(second, exact), SqlType("decimal", 0, 38, 8))
+            text = decimal_operation(Typed(first, exact), operator, Typed(second, exact), SqlType("decimal", 0, 38, 8))
             return Typed(f"CAST({text} AS {kind.duckdb})", kind, nullable)
         if operator == "/":
             text = f"{'divided' if kind.base in ('real', 'float') else 'int_divided'}({first}, {second})"
@@ -354,112 +357,7 @@ def _comparable(value: Typed, ordered: bool = False) -> str:
     return value.sql
 
 
-def like_expression(pattern: str, escape: str = "") -> str:
-    """A LIKE pattern as a regular expression: %, _, [set], [^set]."""
-    out, at = "", 0
-    while at < len(pattern):
-        char = pattern[at]
-        if escape and char == escape and at + 1 < len(pattern):
-            at += 1
-            out += _escaped(pattern[at])
-        elif char == "%":
-            out += ".*"
-        elif char == "_":
-            out += "."
-        elif char == "[" and "]" in pattern[at + 1 :]:
-            end = pattern.index("]", at + 1)
-            body = pattern[at + 1 : end]
-            negated = body.startswith("^")
-            body = "".join(item if item == "-" else _escaped(item) for item in body.removeprefix("^"))
-            out += f"[{'^' if negated else ''}{body}]"
-            at = end
-        else:
-            out += _escaped(char)
-        at += 1
-    return out
-
-
-def _escaped(char: str) -> str:
-    return char if char.isalnum() or ord(char) > 127 else ("\\" + char)
-
-
 def _as_text(value: Typed) -> str:
     return (
         convert(value, SqlType("nvarchar", -1)).sql if value.type and value.type.base not in CHARACTERS else value.sql
     )
-
-
-def _is_text(value: Typed) -> bool:
-    return value.type is None or value.type.base in CHARACTERS
-
-
-def _is_binary(value: Typed) -> bool:
-    return value.type is not None and value.type.base in BINARIES
-
-
-def _concatenated(left: Typed, right: Typed) -> Typed:
-    kind = common_type(left.type, right.type) or SqlType("varchar", 1)
-    lengths = [item.type.length if item.type else 0 for item in (left, right)]
-    base = (
-        kind.base
-        if kind.base in ("varchar", "nvarchar")
-        else {"char": "varchar", "nchar": "nvarchar"}.get(kind.base, "nvarchar")
-    )
-    limit = 4000 if base == "nvarchar" else 8000
-    length = -1 if -1 in lengths else min(limit, sum(lengths))
-    text = f"({left.sql} || {right.sql})"
-    if length == limit and sum(lengths) > limit:
-        text = f"left({text}, {limit})"
-    return Typed(text, SqlType(base, length), left.nullable or right.nullable)
-
-
-def _result_type(left: Typed, operator: str, right: Typed) -> SqlType:
-    """The type of an arithmetic result; decimals as documented for precision and scale."""
-    kind = common_type(left.type, right.type)
-    if kind is None:
-        return INT
-    if kind.base in CHARACTERS or not kind.is_numeric:
-        raise SqlError(8117, f"Operand data type {kind} is invalid for the '{operator}' operator.")
-    if kind.base == "bit":
-        return INT
-    if kind.base != "decimal":
-        return kind
-    (p1, s1), (p2, s2) = (_shape(item, kind) for item in (left, right))
-    if operator in "+-":
-        scale, digits = max(s1, s2), max(p1 - s1, p2 - s2) + 1
-    elif operator == "*":
-        scale, digits = s1 + s2, p1 - s1 + p2 - s2 + 1
-    elif operator == "/":
-        scale, digits = max(6, s1 + p2 + 1), p1 - s1 + s2
-    else:
-        scale, digits = max(s1, s2), min(p1 - s1, p2 - s2)
-    if scale + digits > 38:  # the integral part is kept, the scale gives way, but not below 6
-        scale = min(scale, max(38 - digits, min(scale, 6)))
-    return SqlType("decimal", 0, min(38, scale + digits), scale)
-
-
-def _shape(item: Typed, kind: SqlType) -> tuple[int, int]:
-    """(precision, scale) of an operand; a constant integer counts its own digits."""
-    if item.type == INT and item.sql.isdigit():
-        return len(item.sql), 0
-    return decimal_shape(item.type) if item.type and item.type.is_numeric else (kind.precision, kind.scale)
-
-
-def _decimal_operation(left: Typed, operator: str, right: Typed, kind: SqlType) -> str:
-    pair = []
-    for item in (left, right):
-        shape = decimal_shape(item.type) if item.type and item.type.is_numeric else (kind.precision, kind.scale)
-        pair.append((convert(item, SqlType("decimal", 0, *shape)).sql, shape))
-    (first, (_, s1)), (second, (_, s2)) = pair
-    if operator == "/":
-        # exact, truncated: on the scaled integers, as HUGEINT
-        shift = kind.scale - s1 + s2
-        top = f"(unscaled({first}, {s1}) * CAST('1{'0' * shift}' AS HUGEINT))"
-        return f"CAST(scaled(int_divided({top}, unscaled({second}, {s2})), {kind.scale}) AS {kind.duckdb})"
-    if operator == "%":
-        scale = max(s1, s2)
-        return f"CAST(remainder(CAST({first} AS DECIMAL(38,{scale})), CAST({second} AS DECIMAL(38,{scale}))) AS {kind.duckdb})"
-    return f"CAST(({first} {operator} {second}) AS {kind.duckdb})"
-
-
-__all__ = ["BIGINT", "Expressions", "like_expression", "number_constant", "ordered", "text_constant"]

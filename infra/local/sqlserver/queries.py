@@ -13,12 +13,13 @@ from sqlglot import exp
 
 from . import table_functions
 from .catalog import quote
-from .conversion import INT, Typed, common_type, convert
+from .conversion import convert
 from .errors import SqlError, invalid_object, not_supported, syntax_error
 from .expressions import Expressions, ordered
 from .scopes import Output, Query, Scope, Source
 from .system_views import find_view
 from .types import SqlType
+from .values import INT, Typed, common_type
 
 if TYPE_CHECKING:
     from .session import Session

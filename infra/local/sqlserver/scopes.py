@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from .catalog import quote
-from .conversion import Typed
 from .errors import SqlError, invalid_column
 from .types import SqlType
+from .values import Typed
 
 
 @dataclass(frozen=True)

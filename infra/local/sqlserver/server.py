@@ -15,6 +15,7 @@ import socket
 import ssl
 import threading
 import time
+
 import duckdb
 
 from . import bank
@@ -96,9 +97,12 @@ class Server:
             connection.session = session
         return session
 
-    def sessions(self) -> list[Session]:
+    def _current_connections(self) -> list[Connection]:
         with self._lock:
-            return [connection.session for connection in self._connections.values()]
+            return list(self._connections.values())
+
+    def sessions(self) -> list[Session]:
+        return [connection.session for connection in self._current_connections()]
 
     def open_transactions(self) -> list[tuple[int, Transaction]]:
         """(session id, transaction) of every open transaction."""
@@ -175,18 +179,19 @@ class Server:
     def _watch_cancels(self) -> None:
         """Interrupts DuckDB when a client sends an attention, or leaves, while its statement computes."""
         while self._socket is not None:
-            with self._lock:
-                running = {
-                    item.channel.fileno(): item for item in self._connections.values() if item.session.is_running
-                }
+            running = {
+                connection.channel.fileno(): (connection.session, connection.session.request_number)
+                for connection in self._current_connections()
+                if connection.session.is_running
+            }
             running.pop(-1, None)
             try:
                 readable = select.select(list(running), [], [], 0)[0]
             except (OSError, ValueError):
                 readable = []  # one closed in between
-            for number in readable:
-                if running[number].session.is_running:
-                    running[number].session.cursor.interrupt()
+            for descriptor in readable:
+                session, request_number = running[descriptor]
+                session.interrupt(request_number)
             time.sleep(_CANCEL_POLL_SECONDS)
 
     def close(self) -> None:
@@ -198,7 +203,5 @@ class Server:
             except OSError:
                 pass  # it never had a connection
             listening.close()
-        with self._lock:
-            connections = list(self._connections.values())
-        for connection in connections:
+        for connection in self._current_connections():
             connection.channel.abort()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,10 +14,10 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from . import date_functions, foreign_keys  # noqa: F401 - the first registers its functions
+from . import foreign_keys
 from .catalog import Catalog, Table
 from .changes import Change, compile_change
-from .conversion import INT, Typed, convert, quote_text
+from .conversion import convert
 from .definitions import Definitions, TokenReader
 from .dialect import parse_expression, parse_one
 from .errors import ClientGone, SqlError, deadlock, not_supported, translate_error
@@ -25,6 +26,7 @@ from .scopes import Output, Query, Scope
 from .script import Block, If, Simple, While, parse_batch
 from .transactions import Transaction
 from .types import SqlType
+from .values import INT, Typed, quote_text
 
 if TYPE_CHECKING:
     from .login import Login
@@ -63,7 +65,9 @@ class Session:
         self.cursor = server.new_cursor()
         self.catalog = Catalog(self.cursor, server.database)
         self.database = server.database
+        self._gate = threading.Lock()
         self.is_running = False
+        self.request_number = 0
         self.is_encrypted = False
         self.transaction: Transaction | None = None
         self.reset()
@@ -81,6 +85,23 @@ class Session:
         self.implicit_transactions = False
         self.isolation = "READ COMMITTED"
         self.lock_timeout_ms = -1
+
+    # --- running and being interrupted
+
+    def begin_request(self) -> None:
+        with self._gate:
+            self.is_running = True
+            self.request_number += 1
+
+    def end_request(self) -> None:
+        with self._gate:
+            self.is_running = False
+
+    def interrupt(self, request_number: int) -> None:
+        """Stops this request, and no later one, while it computes. Called from another thread."""
+        with self._gate:
+            if self.is_running and self.request_number == request_number:
+                self.cursor.interrupt()
 
     def close(self) -> None:
         self._roll_back()
@@ -573,7 +594,9 @@ class Session:
         return start if start == table.identity.seed else start - table.identity.increment
 
     def _identity_state(self, table: Table) -> tuple[int, int | None]:
-        query = "SELECT start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta' AND sequence_name = ?"
+        query = (
+            "SELECT start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta' AND sequence_name = ?"
+        )
         return self.cursor.execute(query, [f"identity_{table.object_id}"]).fetchone()
 
     def compile_view(self, compiler: Compiler, table: Table) -> Query:

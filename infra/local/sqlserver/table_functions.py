@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from .conversion import BIGINT, convert, quote_text
+from .conversion import convert
 from .errors import SqlError, invalid_object, translate_error
 from .scopes import Output, Query
 from .types import SqlType, parse_type
+from .values import BIGINT, quote_text
 
 if TYPE_CHECKING:
     from .queries import Compiler

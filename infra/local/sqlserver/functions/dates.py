@@ -4,10 +4,12 @@ All moments of one statement come from one reading of the clock, as on SQL Serve
 functions.
 """
 
-from .conversion import BIGINT, DATETIME, INT, Typed, as_ticks, as_timestamp, convert
-from .errors import SqlError, not_supported
-from .functions import Call, function
-from .types import CHARACTERS, SqlType
+from ..conversion import convert
+from ..errors import SqlError, not_supported
+from ..moments import as_ticks, as_timestamp
+from ..types import CHARACTERS, SqlType
+from ..values import BIGINT, DATETIME, INT, Typed
+from .registry import Call, function
 
 _TICKS = {"nanosecond": 0, "microsecond": 10, "millisecond": 10_000, "second": 10_000_000, "minute": 600_000_000,
           "hour": 36_000_000_000, "day": 864_000_000_000, "week": 6_048_000_000_000}  # fmt: skip

@@ -1,0 +1,176 @@
+"""Functions that tell facts about the server, the session and the database's objects."""
+
+from ..conversion import convert
+from ..errors import not_supported
+from ..types import USER_TYPE_IDS, SqlType
+from ..values import BIGINT, INT, Typed, quote_text
+from .registry import Call, function
+
+_SYSNAME = SqlType("nvarchar", 128)
+
+
+def _fact(value: object, kind: SqlType = _SYSNAME) -> Typed:
+    if value is None:
+        return Typed(f"CAST(NULL AS {kind.duckdb})", kind)
+    return Typed(
+        str(value) if isinstance(value, int) else quote_text(str(value)),
+        kind,
+        False,
+        value if isinstance(value, str) else None,
+    )
+
+
+@function("DB_NAME", "ORIGINAL_DB_NAME", arguments=(0, 1))
+def _db_name(it: Call) -> Typed:
+    return _fact(it.session.database)
+
+
+@function("DB_ID", arguments=(0, 1))
+def _db_id(it: Call) -> Typed:
+    name = it.constant(0)
+    known = name is None or name.lower() == it.session.server.database.lower()
+    return _fact(5 if known else 1 if name.lower() == "master" else None, SqlType("smallint"))
+
+
+@function("SUSER_SNAME", "SUSER_NAME", "ORIGINAL_LOGIN", "SYSTEM_USER", arguments=(0, 1))
+def _login(it: Call) -> Typed:
+    return _fact(it.session.login.user)
+
+
+@function("USER_NAME", "SCHEMA_NAME", arguments=(0, 1))
+def _schema_name(it: Call) -> Typed:
+    if not it.nodes:
+        return _fact("dbo")
+    return Typed(f"(SELECT name FROM meta.schemas WHERE schema_id = {it.converted(0, INT)})", _SYSNAME)
+
+
+@function("HOST_NAME", arguments=(0, 0))
+def _host(it: Call) -> Typed:
+    return _fact(it.session.login.host)
+
+
+@function("APP_NAME", "PROGRAM_NAME", arguments=(0, 0))
+def _application(it: Call) -> Typed:
+    return _fact(it.session.login.application)
+
+
+@function("OBJECT_ID", arguments=(1, 2))
+def _object_id(it: Call) -> Typed:
+    name = it.constant(0)
+    if name is None:
+        raise not_supported("OBJECT_ID of anything but a constant or a parameter")
+    return _fact(it.session.object_id(name, it.constant(1)), INT)
+
+
+@function("OBJECT_NAME", arguments=(1, 2))
+def _object_name(it: Call) -> Typed:
+    return Typed(f"(SELECT name FROM meta.objects WHERE object_id = {it.converted(0, INT)})", _SYSNAME)
+
+
+@function("OBJECT_SCHEMA_NAME", arguments=(1, 2))
+def _object_schema_name(it: Call) -> Typed:
+    return Typed(
+        f"(SELECT s.name FROM meta.objects JOIN meta.schemas s USING (schema_id) WHERE object_id = {it.converted(0, INT)})",
+        _SYSNAME,
+    )
+
+
+@function("SCHEMA_ID", arguments=(0, 1))
+def _schema_id(it: Call) -> Typed:
+    text = it.text(0).sql if it.nodes else "'dbo'"
+    return Typed(f"(SELECT schema_id FROM meta.schemas WHERE lower(name) = lower({text}))", INT)
+
+
+@function("TYPE_NAME", arguments=(1, 1))
+def _type_name(it: Call) -> Typed:
+    cases = " ".join(f"WHEN {number} THEN '{name}'" for name, number in USER_TYPE_IDS.items())
+    return Typed(f"CASE {it.converted(0, INT)} {cases} END", _SYSNAME)
+
+
+@function("COL_NAME", arguments=(2, 2))
+def _col_name(it: Call) -> Typed:
+    return Typed(
+        f"(SELECT name FROM meta.columns WHERE object_id = {it.converted(0, INT)} AND column_id = {it.converted(1, INT)})",
+        _SYSNAME,
+    )
+
+
+@function("SERVERPROPERTY", arguments=(1, 1))
+def _serverproperty(it: Call) -> Typed:
+    return _fact(it.session.server.properties.get((it.constant(0) or "").lower()), SqlType("nvarchar", 128))
+
+
+@function("DATABASEPROPERTYEX", arguments=(2, 2))
+def _databaseproperty(it: Call) -> Typed:
+    known = (it.constant(0) or "").lower() == it.session.server.database.lower()
+    properties = {"updateability": "READ_WRITE", "status": "ONLINE", "recovery": "SIMPLE", "useraccess": "MULTI_USER",
+                  "collation": "SQL_Latin1_General_CP1_CI_AS", "isautoshrink": "0", "version": "957"}  # fmt: skip
+    return _fact(properties.get((it.constant(1) or "").lower()) if known else None)
+
+
+@function("HAS_PERMS_BY_NAME", "IS_SRVROLEMEMBER", "IS_MEMBER", "IS_ROLEMEMBER", "HAS_DBACCESS", arguments=(1, 4))
+def _permission(it: Call) -> Typed:
+    return _fact(1, INT)
+
+
+@function("OBJECTPROPERTY", "OBJECTPROPERTYEX", arguments=(2, 2))
+def _objectproperty(it: Call) -> Typed:
+    kinds = {"istable": "U", "isusertable": "U", "isview": "V", "isprimarykey": "PK"}
+    kind = kinds.get((it.constant(1) or "").lower())
+    if kind is None:
+        raise not_supported(f"the object property {it.constant(1)}")
+    return Typed(
+        f"(SELECT CASE WHEN type = '{kind}' THEN 1 ELSE 0 END FROM meta.objects WHERE object_id = {it.converted(0, INT)})",
+        INT,
+    )
+
+
+@function("COLUMNPROPERTY", arguments=(3, 3))
+def _columnproperty(it: Call) -> Typed:
+    parts = {"isidentity": "CASE WHEN seed IS NULL THEN 0 ELSE 1 END", "allowsnull": "CAST(is_nullable AS INTEGER)",
+             "columnid": "column_id", "ordinal": "column_id", "iscomputed": "0", "ishidden": "0"}  # fmt: skip
+    part = parts.get((it.constant(2) or "").lower())
+    if part is None:
+        raise not_supported(f"the column property {it.constant(2)}")
+    test = f"object_id = {it.converted(0, INT)} AND lower(name) = lower({it.text(1).sql})"
+    return Typed(f"(SELECT {part} FROM meta.columns WHERE {test})", INT)
+
+
+@function("SQL_VARIANT_PROPERTY", arguments=(2, 2))
+def _variant_property(it: Call) -> Typed:
+    if (it.constant(1) or "").lower() != "basetype":
+        raise not_supported(f"the sql_variant property {it.constant(1)}")
+    return Typed(f"({convert(it.value(0), SqlType('sql_variant')).sql}).base", SqlType("nvarchar", 128))
+
+
+@function("SCOPE_IDENTITY", arguments=(0, 0))
+def _scope_identity(it: Call) -> Typed:
+    number = it.session.last_identity
+    kind = SqlType("decimal", 0, 38, 0)
+    return Typed(f"CAST({'NULL' if number is None else number} AS {kind.duckdb})", kind)
+
+
+@function("IDENT_CURRENT", arguments=(1, 1))
+def _ident_current(it: Call) -> Typed:
+    number = it.session.current_identity(it.constant(0) or "")
+    return Typed(f"CAST({'NULL' if number is None else number} AS DECIMAL(38,0))", SqlType("decimal", 0, 38, 0))
+
+
+@function("MIN_ACTIVE_ROWVERSION", arguments=(0, 0))
+def _min_active_rowversion(it: Call) -> Typed:
+    return Typed(f"rowversion_of({it.session.server.rowversions.lowest_active()})", SqlType("binary", 8), False)
+
+
+@function("ROWCOUNT_BIG", arguments=(0, 0))
+def _rowcount_big(it: Call) -> Typed:
+    return Typed(f"CAST({it.session.row_count} AS BIGINT)", BIGINT, False)
+
+
+@function("XACT_STATE", arguments=(0, 0))
+def _xact_state(it: Call) -> Typed:
+    return _fact(1 if it.session.transaction_count else 0, SqlType("smallint"))
+
+
+@function("CURRENT_TRANSACTION_ID", arguments=(0, 0))
+def _transaction_id(it: Call) -> Typed:
+    return _fact(it.session.transaction.number if it.session.transaction else 0, BIGINT)

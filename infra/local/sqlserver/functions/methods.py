@@ -1,0 +1,50 @@
+"""Methods of the CLR types: hierarchyid, geography, geometry."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from ..errors import SqlError, not_supported
+from ..types import SqlType
+from ..values import INT, Typed
+
+if TYPE_CHECKING:
+    from ..expressions import Expressions
+    from ..scopes import Scope
+
+
+def method(node: exp.Dot, expressions: Expressions, scope: Scope) -> Typed:
+    """`column.ToString()`, `column.STAsBinary()`, `column.STSrid`, and functions of a schema."""
+    call_node, path = node.expression, node.this
+    parts = [item.name for item in path.flatten()] if isinstance(path, exp.Dot) else [path.name]
+    if isinstance(path, exp.Column):
+        parts = [item.name for item in path.parts]
+    value = scope.resolve(parts[-1], parts[-2] if len(parts) > 1 else "")
+    name = call_node.name.lower()
+    base = value.type.base
+    if base == "hierarchyid" and name == "tostring":
+        return Typed(value.sql, SqlType("nvarchar", 4000))
+    if base in ("geography", "geometry") and name == "stasbinary":
+        return Typed(f"point_wkb({value.sql})", SqlType("varbinary", -1))
+    if base in ("geography", "geometry") and name == "stsrid":
+        return Typed(f"point_srid({value.sql})", INT)
+    raise SqlError(6506, f"Could not find method '{call_node.name}' for type '{value.type}'.")
+
+
+def static_method(node: exp.ScopeResolution, expressions: Expressions, scope: Scope) -> Typed:
+    """`geography::Point(latitude, longitude, SRID)`, `geometry::Point(x, y, SRID)`, `hierarchyid::Parse(path)`."""
+    base, call_node = node.this.name.lower(), node.expression
+    name = call_node.name.lower()
+    if base == "hierarchyid" and name == "parse":
+        return Typed(expressions.value(call_node.expressions[0], scope).sql, SqlType("hierarchyid"))
+    if base not in ("geography", "geometry") or name != "point" or len(call_node.expressions) != 3:
+        raise not_supported(f"{base}::{call_node.name}")
+    try:
+        first, second, srid = (float(item.sql()) for item in call_node.expressions)
+    except ValueError:
+        raise not_supported("Point with anything but constants") from None
+    data = struct.pack("<IBBdd", int(srid), 1, 0x0C, first, second)
+    return Typed(f"unhex('{data.hex()}')", SqlType(base), False)
