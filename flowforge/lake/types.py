@@ -6,6 +6,7 @@
     TIMESTAMP_S, _MS, _NS           TIMESTAMP, in microseconds, still without a zone (timestamp_ntz)
     UUID, INTERVAL, ENUM, JSON, BIT string
 
+DuckDB reads a time(7) in microseconds: the digit of 100 ns stays in bronze only.
 Everything else is stored as it is: DECIMAL exactly, TIMESTAMPTZ as UTC, BLOB (fixed size too) as binary.
 """
 
