@@ -5,7 +5,11 @@ function, perhaps of a newer version, so unknown fields are ignored: that is wha
 Both are frozen: a message is a fact or an order, never a scratch pad.
 """
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Iterator
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 SCHEMA_VERSION = 1
 
@@ -13,7 +17,32 @@ SCHEMA_VERSION = 1
 class Request(BaseModel):
     """A document written by a user; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """What is wrong between fields of the document as given: a problem, or (path below this model, problem)."""
+        yield from ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _every_mistake(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Checks fields and what is between them in one go, so that one mistake does not hide another."""
+        errors: list[InitErrorDetails] = []
+        made = None
+        try:
+            made = handler(given)
+        except ValidationError as error:
+            for found in error.errors(include_url=False, include_context=False):
+                kind = PydanticCustomError(found["type"], found["msg"])
+                errors.append(InitErrorDetails(type=kind, loc=found["loc"], input=None))
+        if isinstance(given, dict):
+            for found in cls.contradictions(given):
+                path, problem = ((), found) if isinstance(found, str) else (tuple(found[0].split(".")), found[1])
+                errors.append(InitErrorDetails(type=PydanticCustomError("value_error", problem), loc=path, input=None))
+        if errors:
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return made  # type: ignore[return-value]
 
 
 class Message(BaseModel):

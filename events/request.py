@@ -5,6 +5,7 @@ Every mistake of a document is named at once, by `parse_job_request`.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,7 +16,6 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from events.model import Request
@@ -58,25 +58,27 @@ class Connection(Request):
     trustServerCertificate: bool = Field(False, description="true turns certificate checks off; TLS stays on")
     driver: Driver = Field("auto", description="extraction driver")
 
-    @model_validator(mode="after")
-    def _complete(self) -> "Connection":
-        if self.connectionId:
-            extra = [
-                f for f in ("host", "database", "username", "password", "secretId") if getattr(self, f) is not None
-            ]
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """A connection is an id alone, or an address with a login."""
+        if given.get("connectionId"):
+            extra = [f for f in ("host", "database", "username", "password", "secretId") if given.get(f) is not None]
             if extra:
-                raise ValueError(f"connectionId stands alone: remove {', '.join(extra)}")
-            return self
-        missing = [f for f in ("host", "database") if not getattr(self, f)]
-        if not self.secretId:
-            missing += [f for f in ("username", "password") if not getattr(self, f)]
-        elif self.password is not None:
-            raise ValueError("give password or secretId, not both")
+                yield f"connectionId stands alone: remove {', '.join(extra)}"
+            return
+        wanted = ["host", "database"] if given.get("secretId") else ["host", "database", "username", "password"]
+        missing = [field for field in wanted if given.get(field) in (None, "")]
         if missing:
-            raise ValueError(f"missing {', '.join(missing)} (or name a saved connection with connectionId)")
-        if any(c in self.host for c in "\x00;{}\r\n \\/,"):
-            raise ValueError("host: expected a host name or address without spaces, port or instance")
-        return self
+            yield f"missing {', '.join(missing)} (or name a saved connection with connectionId)"
+        if given.get("secretId") and given.get("password") is not None:
+            yield "give password or secretId, not both"
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, value: str | None) -> str | None:
+        if value and any(c in value for c in "\x00;{}\r\n \\/,"):
+            raise ValueError("expected a host name or address without spaces, port or instance")
+        return value
 
 
 class BronzeConfig(Request):
@@ -165,15 +167,17 @@ class TableConfig(Request):
             split_table_name(value)
         return value
 
-    @model_validator(mode="after")
-    def _incremental(self) -> "TableConfig":
-        if self.isIncremental and not self.deltaColumn:
-            raise ValueError("isIncremental needs deltaColumn: the column whose values grow with every change")
-        if self.lastWatermark is not None and not self.deltaColumn:
-            raise ValueError("lastWatermark needs deltaColumn")
-        if self.query and self.tableName:
-            raise ValueError("give tableName or query, not both")
-        return self
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """An incremental load has a cursor; an entry is a table or a query."""
+        if given.get("isIncremental") is True and not given.get("deltaColumn"):
+            yield "isIncremental needs deltaColumn: the column whose values grow with every change"
+        if given.get("lastWatermark") is not None and not given.get("deltaColumn"):
+            yield "lastWatermark needs deltaColumn"
+        if given.get("query") and given.get("tableName"):
+            yield "give tableName or query, not both"
+        if cls is TableConfig and given.get("query") is None and given.get("tableName") is None:
+            yield "expected tableName or query"
 
 
 def _entry_kind(value: Any) -> str:
@@ -190,19 +194,22 @@ class DatabaseConfig(TableConfig):
 
     tables: list[TableEntry] | None = Field(None, min_length=1)
 
-    @model_validator(mode="after")
-    def _one_form(self) -> "DatabaseConfig":
-        forms = [f for f in ("tableName", "query", "tables") if getattr(self, f) is not None]
-        if len(forms) != 1:
-            raise ValueError(
-                "expected exactly one of tableName, query, tables" + (f"; got {', '.join(forms)}" if forms else "")
-            )
-        for n, entry in enumerate(self.tables or []):
+    @field_validator("tables")
+    @classmethod
+    def _patterns(cls, value: list[TableConfig | str] | None) -> list[TableConfig | str] | None:
+        for entry in value or []:
             if isinstance(entry, str):
                 split_table_name(entry)
-            elif entry.tableName is None and entry.query is None:
-                raise ValueError(f"tables.{n}: expected tableName or query")
-        return self
+        return value
+
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """Exactly one of table, query and tables."""
+        yield from super().contradictions(given)
+        forms = [form for form in ("tableName", "query", "tables") if given.get(form) is not None]
+        if len(forms) != 1 and forms != ["tableName", "query"]:
+            found = f"; got {', '.join(forms)}" if forms else ""
+            yield f"expected exactly one of tableName, query, tables{found}"
 
 
 class SourceConfig(Request):
@@ -239,26 +246,39 @@ class JobRequest(Request):
             raise ValueError("expected letters, digits and . _ = + - only (at most 200), not a path")
         return value
 
-    @model_validator(mode="after")
-    def _strategies(self) -> "JobRequest":
-        config = self.source_config.databaseConfig
-        entries = [(f"tables.{n}", e) for n, e in enumerate(config.tables or []) if isinstance(e, TableConfig)]
-        for where, entry in [("databaseConfig", config), *entries]:
-            bronze = (entry.destination_config or self.destination_config).bronzeConfig
-            if bronze.loadStrategy == "incremental" and not entry.isIncremental and not config.tables:
-                raise ValueError(f"{where}: loadStrategy incremental needs isIncremental true and a deltaColumn")
-            if bronze.loadStrategy == "full_refresh" and entry.isIncremental:
-                raise ValueError(f"{where}: loadStrategy full_refresh contradicts isIncremental")
-        if config.query and not self.destination_config.bronzeConfig.tableName and not config.destination_config:
-            raise ValueError("a query needs destination_config.bronzeConfig.tableName: it has no table name of its own")
-        fixed = [
-            n
-            for n in ("bronzeConfig", "silverConfig", "goldConfig")
-            if getattr(getattr(self.destination_config, n), "tableName", None)
-        ]
-        if config.tables and fixed:
-            raise ValueError(f"with tables, {', '.join(fixed)}.tableName would be shared by all: name it in each entry")
-        return self
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """The load strategy fits the load, and no destination is shared by accident."""
+        config, shared = _part(given, "source_config", "databaseConfig"), _part(given, "destination_config")
+        tables = config.get("tables") if isinstance(config.get("tables"), list) else []
+        entries = [(f"tables.{n}", entry) for n, entry in enumerate(tables) if isinstance(entry, dict)]
+        for where, entry in entries if tables else [("", config)]:
+            path = ".".join(["source_config.databaseConfig", where] if where else ["source_config.databaseConfig"])
+            bronze = _part(
+                entry if entry.get("destination_config") else {"destination_config": shared},
+                "destination_config",
+                "bronzeConfig",
+            )
+            incremental = entry.get("isIncremental") is True
+            if bronze.get("loadStrategy") == "incremental" and not incremental:
+                yield path, "loadStrategy incremental needs isIncremental true and a deltaColumn"
+            if bronze.get("loadStrategy") == "full_refresh" and incremental:
+                yield path, "loadStrategy full_refresh contradicts isIncremental"
+            if entry.get("query") and not bronze.get("tableName"):
+                yield path, "a query needs bronzeConfig.tableName: it has no table name of its own"
+        fixed = [n for n in ("bronzeConfig", "silverConfig", "goldConfig") if _part(shared, n).get("tableName")]
+        if tables and fixed:
+            yield (
+                "destination_config",
+                f"with tables, {', '.join(fixed)}.tableName would be shared by all: name it in each entry",
+            )
+
+
+def _part(given: Any, *names: str) -> dict[str, Any]:
+    """A part of a document as given; an empty one where there is no object."""
+    for name in names:
+        given = given.get(name) if isinstance(given, dict) else None
+    return given if isinstance(given, dict) else {}
 
 
 def parse_job_request(document: str | bytes | dict[str, Any], workflow_id: str | None = None) -> JobRequest:

@@ -99,6 +99,30 @@ def test_should_name_the_entry_of_a_list_that_is_wrong():
     assert "source_config.databaseConfig.tables.1.tableNme" in fields
 
 
+def test_should_not_let_one_mistake_hide_another():
+    document = changed("source_config.connection", {"port": 0, "password": "s3cret", "username": "sa", "hots": "x"})
+    document["source_config"]["databaseConfig"] = {"tableName": "a.b.c", "isIncremental": True}
+    document["destination_config"]["bronzeConfig"] |= {"loadStrategy": "full_refresh", "compression": "lzo"}
+    document["source_type"] = "file"
+    del document["job_id"]
+    with pytest.raises(InvalidRequest) as refused:
+        parse_job_request(document)
+    found = [(m["field"], m["problem"]) for m in refused.value.mistakes]
+    for field, problem in [
+        ("job_id", "required"),
+        ("source_type", "not supported"),
+        ("source_config.connection.port", "greater"),
+        ("source_config.connection.hots", "unknown field"),
+        ("source_config.connection", "missing host, database"),
+        ("source_config.databaseConfig.tableName", "schema.table"),
+        ("source_config.databaseConfig", "needs deltaColumn"),
+        ("source_config.databaseConfig", "contradicts"),
+        ("destination_config.bronzeConfig.compression", "snappy"),
+    ]:
+        assert any(f == field and problem in p for f, p in found), (field, found)
+    assert "s3cret" not in str(refused.value)
+
+
 def test_should_fill_in_the_workflow_of_the_address():
     document = copy.deepcopy(FULL)
     del document["workflow_id"]
