@@ -16,7 +16,6 @@ import mssql_python
 import pyarrow as pa
 
 from events.targets import ConnectionReference
-from flowforge.errors import FlowForgeError
 from flowforge.settings import settings
 from flowforge.source.arrow_types import arrow_schema, canonical_batch
 from flowforge.source.certificates import openssl_trust
@@ -30,8 +29,8 @@ PACKET_BYTES = 32_767  # the largest that TDS allows; fewer packets, less work a
 _FAILURES = (mssql_python.Error, mssql_python.Warning, RuntimeError, UnicodeError, pa.ArrowException)
 
 
-class DriverNotLoadable(FlowForgeError):
-    """The package is there, but its native library or what that needs is not."""
+class DriverNotLoadable(ImportError):
+    """The package is there, but its native library or what that needs is not; `reader` turns to the other driver."""
 
 
 class MssqlPythonReader:
@@ -88,8 +87,8 @@ class MssqlPythonReader:
         except _FAILURES as error:
             if "Failed to load the driver" in str(error):
                 raise DriverNotLoadable(
-                    f"mssql-python cannot load its native driver {mssql_python.native_provider}",
-                    "install what it needs (mssql-odbc: libssl 3; msodbcsql18: libltdl, Kerberos), or use driver pymssql",
+                    f"mssql-python's native driver {mssql_python.native_provider} does not load; "
+                    "mssql-odbc needs libssl 3, msodbcsql18 needs libltdl and Kerberos"
                 ) from error
             raise translate(error, self._where, self._secret) from error
 

@@ -25,7 +25,8 @@ from flowforge.state.batch import SourceColumn
 BATCH_ROWS = 65_536
 BATCH_BYTES = 64 * 2**20  # of declared width: what one batch may take where every cell is as wide as it may be
 LEAST_BATCH_ROWS = 256
-FIRST_LARGE_ROWS = 64  # of a table with large objects, whose size nothing declares
+FIRST_LARGE_ROWS = 16  # of a table with large objects, whose size nothing declares
+LARGE_BATCH_BYTES = 16 * 2**20  # what such batches grow to; several are under way at once
 COUNT_COLUMN = "flowforge_source_rows"
 COUNTED = f"\n;\nSELECT ROWCOUNT_BIG() AS {COUNT_COLUMN}"  # the server's own count of the statement before
 
@@ -69,13 +70,15 @@ def open_reader(
             f"the driver {driver} is not installed", f"install the package {driver}, or use driver auto"
         )
     if driver != "pymssql" and find_spec("mssql_python"):
-        from flowforge.source.mssql_python_reader import DriverNotLoadable, MssqlPythonReader
-
         try:
+            from flowforge.source.mssql_python_reader import MssqlPythonReader
+
             return MssqlPythonReader(reference, credentials, statement, columns, rows)
-        except DriverNotLoadable as error:
+        except ImportError as error:
             if driver != "auto":
-                raise UnsupportedSource(str(error), error.remedy) from error
+                raise UnsupportedSource(
+                    f"the driver {driver} is installed, but cannot be used: {error}", "use driver auto or pymssql"
+                ) from error
     from flowforge.source.pymssql_reader import PymssqlReader
 
     return PymssqlReader(reference, credentials, statement, columns, rows)
@@ -96,7 +99,7 @@ class BatchRows:
     def learn(self, batch: pa.RecordBatch) -> None:
         """Takes note of a batch that arrived."""
         if self._adapts and batch.num_rows:
-            fitting = BATCH_BYTES // max(1, batch.nbytes // batch.num_rows)
+            fitting = LARGE_BATCH_BYTES // max(1, batch.nbytes // batch.num_rows)
             self.rows = max(1, min(self._most, 2 * self.rows, fitting))
 
 

@@ -152,6 +152,36 @@ with open_reader(reference, credentials, Statement(("SELECT 1 AS id",)), [Source
     assert done.stdout.strip() == "[[{'id': 1}]]", done.stderr
 
 
+def test_should_name_what_a_chosen_driver_lacks(server):
+    """Its native module is hidden, as on a system where it does not load; nobody's choice falls back to the other."""
+    reference, password = server.reference, server.credentials.password.get_secret_value()
+    code = f"""
+import sys
+sys.modules["mssql_python.ddbc_bindings"] = None
+from events.targets import ConnectionReference
+from flowforge.errors import UnsupportedSource
+from flowforge.source.credentials import Credentials
+from flowforge.source.reader import open_reader
+from flowforge.source.sql_text import Statement
+from flowforge.state.batch import SourceColumn
+def attempt(driver):
+    reference = ConnectionReference(**{reference.model_dump()!r})
+    credentials = Credentials(username="sa", password={password!r})
+    columns = [SourceColumn(name="id", sql_type="int")]
+    with open_reader(reference, credentials, Statement(("SELECT 1 AS id",)), columns, driver) as r:
+        return [b.to_pylist() for b in r]
+try:
+    attempt("mssql-python")
+except UnsupportedSource as error:
+    print("refused:", error, error.remedy)
+print(attempt("auto"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    refused, read = done.stdout.splitlines()
+    assert refused.startswith("refused: the driver mssql-python") and "pymssql" in refused
+    assert read == "[[{'id': 1}]]"
+
+
 def test_should_refuse_a_driver_that_is_not_there_by_name(server):
     with pytest.raises(UnsupportedSource, match="'odbc'"):
         open_reader(server.reference, server.credentials, Statement(("SELECT 1 AS id",)), ID, "odbc")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flowforge.errors import SourceChanged, UnsupportedSource
 from flowforge.source.arrow_types import arrow_schema, arrow_type, canonical_batch, times_from_text
-from flowforge.source.reader import BATCH_BYTES, FIRST_LARGE_ROWS, LEAST_BATCH_ROWS, BatchRows
+from flowforge.source.reader import BATCH_BYTES, FIRST_LARGE_ROWS, LARGE_BATCH_BYTES, LEAST_BATCH_ROWS, BatchRows
 from flowforge.source.sql_types import cursor_kind, declared_bytes, floor_literal, lowest_literal, parse_sql_type
 from flowforge.state.batch import SourceColumn
 
@@ -121,11 +121,11 @@ def test_should_fetch_fewer_rows_when_large_cells_arrive_and_more_when_they_do_n
     size = BatchRows([SourceColumn(name="note", sql_type="nvarchar(max)")])
     assert size.rows == FIRST_LARGE_ROWS
     size.learn(pa.RecordBatch.from_pydict({"note": ["x" * 2**21] * size.rows}))
-    assert size.rows * 2**21 <= BATCH_BYTES
+    assert size.rows * 2**21 <= LARGE_BATCH_BYTES
     fewer = size.rows
     size.learn(pa.RecordBatch.from_pydict({"note": ["x"] * size.rows}))
     assert size.rows == 2 * fewer
-    size.learn(pa.RecordBatch.from_pydict({"note": ["x" * 2 * BATCH_BYTES]}))
+    size.learn(pa.RecordBatch.from_pydict({"note": ["x" * 2 * LARGE_BATCH_BYTES]}))
     assert size.rows == 1
 
 
