@@ -28,6 +28,11 @@ def up(
         float | None, typer.Option(min=0, help="Size of the sample bank; 1 is 500 customers.")
     ] = None,
     parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A template parameter.")] = None,
+    env: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable for all functions.")] = None,
+    s3_endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Another S3, such as MinIO.")] = None,
+    no_sqlserver: Annotated[
+        bool, typer.Option("--no-sqlserver", help="Without the stand-in: you have a server.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only problems on the terminal.")] = False,
     as_json: options.Json = False,
 ) -> int:
@@ -40,7 +45,12 @@ def up(
             "stop it, or give another --state-dir",
             error="StackRuns",
         )
-    arguments = _passed_arguments(port, aws_port, sqlserver_port, bank_scale, parameter or [])
+    ports = {"--port": port, "--aws-port": aws_port, "--sqlserver-port": sqlserver_port, "--bank-scale": bank_scale}
+    arguments = [part for name, value in ports.items() if value is not None for part in (name, f"{value:g}")]
+    arguments += [part for pair in parameter or [] for part in ("--parameter", pair)]
+    arguments += [part for pair in env or [] for part in ("--env", pair)]
+    arguments += ["--s3-endpoint", s3_endpoint] if s3_endpoint else []
+    arguments += ["--no-sqlserver"] if no_sqlserver else []
     arguments += ["--quiet"] if quiet or as_json else []
     with StackProcess(folder, arguments, stdout=subprocess.DEVNULL if as_json else None) as stack:
         for number in _PASSED_ON:
@@ -50,11 +60,3 @@ def up(
             out.flush()
         code = stack.process.wait()
     return code if code >= 0 else 128 - code
-
-
-def _passed_arguments(
-    port: int | None, aws_port: int | None, sqlserver_port: int | None, bank_scale: float | None, parameters: list[str]
-) -> list[str]:
-    given = {"--port": port, "--aws-port": aws_port, "--sqlserver-port": sqlserver_port, "--bank-scale": bank_scale}
-    arguments = [part for name, value in given.items() if value is not None for part in (name, f"{value:g}")]
-    return [*arguments, *(part for parameter in parameters for part in ("--parameter", parameter))]

@@ -13,6 +13,8 @@ from pathlib import Path
 LONGEST_LINE_BYTES = 1 << 20
 # awslambdaric says with every failure that Lambda's runtime may have been updated; here it never was.
 NOISE = b"LAMBDA_WARNING: Unhandled exception."
+# Metrics in CloudWatch's embedded format are for machines: the file keeps them, the terminal does not show them.
+METRICS = b'{"_aws":'
 
 
 class Log:
@@ -40,7 +42,7 @@ class Log:
             if len(rest) > LONGEST_LINE_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in (line for line in lines if NOISE not in line):
-                self.write(line.decode(errors="replace"), source=source)
+                self.write(line.decode(errors="replace"), source=source, aloud=not line.startswith(METRICS))
         if rest:
             self.write(rest.decode(errors="replace"), source=source)
 
