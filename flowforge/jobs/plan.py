@@ -75,6 +75,7 @@ def _command(
     models = [GoldModelTarget(table=m.tableName, sql=m.sql) for m in gold.models] if gold else []
     if gold and gold.sql:
         models.insert(0, GoldModelTarget(table=gold_table, sql=gold.sql))
+    _refuse_models(models)
     return IngestTable(
         run_id=run_id,
         workflow_id=request.workflow_id,
@@ -104,6 +105,23 @@ def _command(
         ),
         gold=GoldTarget(table=None if gold and gold.sql else gold_table, models=models),
     )
+
+
+def _refuse_models(models: list[GoldModelTarget]) -> None:
+    """Refuses SQL that a gold model must not contain, before anything is loaded."""
+    if not models:
+        return
+    from flowforge.lake.statements import NotAllowed, tables_read
+
+    mistakes = []
+    for model in models:
+        try:
+            tables_read(model.sql, ("silver", "gold"))
+        except NotAllowed as error:
+            field = f"destination_config.goldConfig model {model.table}"
+            mistakes.append({"field": field, "problem": str(error)})
+    if mistakes:
+        raise InvalidRequest(mistakes)
 
 
 def _stem(entry: TableConfig, destination: DestinationConfig) -> str:

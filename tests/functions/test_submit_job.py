@@ -183,3 +183,21 @@ def test_should_ignore_files_that_are_no_requests(aws, context):
         handler(sqs(s3_object_created(aws.name("Lake"), key)), context)
     handler(sqs(s3_object_created(aws.name("Lake"), "requests/gone.json")), context)
     assert aws.messages("IngestQueue") == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP TABLE silver.x",
+        "SELECT * FROM read_parquet('s3://other/x')",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM sys.x",
+        "SELEC 1",
+    ],
+)
+def test_should_refuse_a_gold_model_that_is_not_one_query_over_the_lake(context, sql):
+    document = request()
+    document["destination_config"]["goldConfig"] = {"models": [{"tableName": "report", "sql": sql}]}
+    status, answer = post(document, context)
+    assert status == 400
+    assert "report" in answer["mistakes"][0]["field"]
