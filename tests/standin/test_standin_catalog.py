@@ -113,3 +113,20 @@ def test_should_describe_by_procedure(connect):
     assert (row["name"], row["system_type_name"], row["max_length"]) == ("city", "nvarchar(50)", 100)
     with pytest.raises(pymssql.Error, match="Invalid object name 'nope'"):
         cursor.execute("EXEC sp_describe_first_result_set N'SELECT * FROM nope'")
+
+
+SYSTEM_VIEWS = """sys.objects sys.all_objects sys.tables sys.views sys.schemas sys.columns sys.all_columns sys.types sys.identity_columns
+ sys.computed_columns sys.default_constraints sys.indexes sys.index_columns sys.key_constraints sys.foreign_keys sys.foreign_key_columns
+ sys.partitions sys.dm_db_partition_stats sys.databases sys.dm_exec_sessions sys.dm_exec_connections sys.dm_exec_requests
+ sys.dm_tran_active_transactions sys.dm_tran_session_transactions sys.dm_tran_database_transactions INFORMATION_SCHEMA.TABLES
+ INFORMATION_SCHEMA.COLUMNS INFORMATION_SCHEMA.KEY_COLUMN_USAGE INFORMATION_SCHEMA.TABLE_CONSTRAINTS""".split()
+
+
+@pytest.mark.parametrize("view", SYSTEM_VIEWS)
+def test_should_show_whole_views_and_describe_them(sql, view):
+    sql("BEGIN TRAN")
+    rows = sql(f"SELECT * FROM {view}")
+    sql("ROLLBACK")
+    width = len(sql(DESCRIBE.format(f"SELECT * FROM {view}")))
+    assert all(len(row) == width for row in rows)
+    assert rows or view in ("sys.views", "sys.computed_columns")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
+from .tables import Column, ForeignKey, Key, Table, quote
 from .types import SqlType
 
 FIRST_OBJECT_ID = 901_578_250
@@ -32,92 +33,6 @@ CREATE TABLE meta.foreign_keys(object_id INTEGER, parent_object_id INTEGER, refe
 CREATE TABLE meta.foreign_key_columns(object_id INTEGER, ordinal INTEGER, parent_column_id INTEGER,
   referenced_column_id INTEGER);
 """
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column as declared. `default` is T-SQL text; `seed` is None unless it is an identity column."""
-
-    name: str
-    type: SqlType
-    nullable: bool = True
-    seed: int | None = None
-    increment: int = 1
-    default: str | None = None
-    column_id: int = 0
-    default_name: str | None = None
-
-    @property
-    def is_generated(self) -> bool:
-        """Whether the server fills the column by itself."""
-        return self.seed is not None or self.type.base == "rowversion"
-
-
-@dataclass(frozen=True)
-class Key:
-    """A primary key, a unique constraint or an index."""
-
-    name: str
-    columns: tuple[str, ...]
-    is_primary: bool = False
-    is_constraint: bool = True
-    is_unique: bool = True
-    index_id: int = 0
-
-
-@dataclass(frozen=True)
-class ForeignKey:
-    name: str
-    columns: tuple[str, ...]
-    referenced_schema: str
-    referenced_table: str
-    referenced_columns: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A user table, or a view when `definition` holds its SELECT."""
-
-    schema: str
-    name: str
-    columns: tuple[Column, ...]
-    keys: tuple[Key, ...] = ()
-    foreign_keys: tuple[ForeignKey, ...] = ()
-    object_id: int = 0
-    definition: str | None = None
-
-    @property
-    def storage(self) -> str:
-        """The DuckDB name of the table's rows."""
-        return storage_name(self.schema, self.name)
-
-    @property
-    def identity_sequence(self) -> str:
-        return f"meta.identity_{self.object_id}"
-
-    @property
-    def identity(self) -> Column | None:
-        return next((column for column in self.columns if column.seed is not None), None)
-
-    @property
-    def primary_key(self) -> Key | None:
-        return next((key for key in self.keys if key.is_primary), None)
-
-    @property
-    def has_rowversion(self) -> bool:
-        return any(column.type.base == "rowversion" for column in self.columns)
-
-    def column(self, name: str) -> Column | None:
-        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
-
-
-def quote(name: str) -> str:
-    """A DuckDB identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def storage_name(schema: str, name: str) -> str:
-    return f"{quote('db_' + schema.lower())}.{quote(name)}"
 
 
 def create_catalog(connection: duckdb.DuckDBPyConnection) -> None:

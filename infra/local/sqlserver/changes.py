@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from .catalog import Column, Table, quote
 from .conversion import convert
 from .dialect import parse_expression
 from .errors import SqlError, invalid_column, invalid_object, not_supported, syntax_error
 from .queries import Compiler
 from .scopes import Output, Scope, Source
+from .tables import Column, Table, quote
 from .values import Typed
 
 

@@ -19,8 +19,9 @@ from .errors import ClientGone, SqlError, not_supported, translate_error
 from .packets import ATTENTION, RESET_CONNECTION, Channel, Disconnected
 from .parameters import Parameter, Reader
 from .scopes import Output
-from .session import Session, declared_parameters
+from .session import Session
 from .types import SqlType
+from .variables import declared_parameters
 
 if TYPE_CHECKING:
     from .server import Server

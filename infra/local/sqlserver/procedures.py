@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .definitions import TokenReader
 from .dialect import is_symbol
 from .errors import SqlError, not_supported
+from .script import parse_batch
 from .table_functions import description
+from .token_reader import TokenReader
 from .types import SqlType
 
 if TYPE_CHECKING:
     from .script import Simple
-    from .session import Session, Sink
+    from .session import Session
+    from .sink import Sink
 
 _TEXT = SqlType("nvarchar", -1)
 
@@ -50,12 +52,10 @@ def _arguments(session: Session, reader: TokenReader) -> list[object]:
 
 def run_text(session: Session, sql: str, variables: dict, sink: Sink) -> None:
     """Runs dynamic SQL with variables of its own."""
-    from .script import parse_batch
-
     saved, session.variables = session.variables, dict(variables)
     try:
         for statement in parse_batch(sql):
-            session._run(statement, sink)
+            session.statements.run(statement, sink)
     finally:
         session.variables = saved
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from . import table_functions
-from .catalog import quote
 from .conversion import convert
 from .errors import SqlError, invalid_object, not_supported, syntax_error
 from .expressions import Expressions, ordered
 from .scopes import Output, Query, Scope, Source
 from .system_views import find_view
+from .tables import quote
 from .types import SqlType
 from .values import INT, Typed, common_type
 

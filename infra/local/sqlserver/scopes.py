@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from .catalog import quote
 from .errors import SqlError, invalid_column
+from .tables import quote
 from .types import SqlType
 from .values import Typed
 

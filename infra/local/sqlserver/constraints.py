@@ -1,0 +1,82 @@
+"""Keys: SQL Server's words for what DuckDB found, and foreign keys, which are checked here.
+
+Foreign keys are checked after each change rather than by DuckDB, whose own forbid many an UPDATE. A check looks at the
+whole table, so its cost grows with it: milliseconds per million rows.
+"""
+
+import re
+
+import duckdb
+
+from .catalog import Catalog
+from .errors import SqlError, translate_error
+from .tables import ForeignKey, Table, quote
+from .values import quote_text
+
+
+def violated_reference(cursor: duckdb.DuckDBPyConnection, catalog: Catalog, table: Table, verb: str) -> SqlError | None:
+    """Error 547 if the table's rows, or rows that refer to it, lack their parent after a change; else None."""
+    if verb in ("INSERT", "UPDATE"):
+        for foreign in table.foreign_keys:
+            parent = catalog.find(foreign.referenced_schema, foreign.referenced_table)
+            if _has_orphan(cursor, table, foreign, parent):
+                return _conflict(catalog, verb, "FOREIGN KEY", foreign, parent, foreign.referenced_columns[0])
+    if verb in ("DELETE", "UPDATE"):
+        for child in catalog.referencing_tables(table):
+            for foreign in child.foreign_keys:
+                refers_here = (
+                    catalog.find(foreign.referenced_schema, foreign.referenced_table).object_id == table.object_id
+                )
+                if refers_here and _has_orphan(cursor, child, foreign, table):
+                    return _conflict(catalog, verb, "REFERENCE", foreign, child, foreign.columns[0])
+    return None
+
+
+def _has_orphan(cursor: duckdb.DuckDBPyConnection, child: Table, foreign: ForeignKey, parent: Table) -> bool:
+    pairs = zip(foreign.columns, foreign.referenced_columns, strict=True)
+    match = " AND ".join(f"p.{quote(theirs)} = c.{quote(ours)}" for ours, theirs in pairs)
+    filled = " AND ".join(f"c.{quote(name)} IS NOT NULL" for name in foreign.columns)
+    query = f"SELECT 1 FROM {child.storage} c WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {parent.storage} p WHERE {match}) LIMIT 1"
+    return bool(cursor.execute(query).fetchall())
+
+
+def _conflict(catalog: Catalog, verb: str, kind: str, foreign: ForeignKey, where: Table, column: str) -> SqlError:
+    return SqlError(
+        547,
+        f'The {verb} statement conflicted with the {kind} constraint "{foreign.name}". The conflict occurred in database'
+        f' "{catalog.database}", table "{where.schema}.{where.name}", column \'{column}\'.',
+    )
+
+
+def violated_key(error: Exception, table: Table, database: str) -> SqlError:
+    """2627, 2601 or 515 from DuckDB's words."""
+    text = str(error)
+    if found := re.search(r"NOT NULL constraint failed: .*?\.?([^.]+)$", text.splitlines()[0]):
+        name = found.group(1).strip('"')
+        return SqlError(
+            515,
+            f"Cannot insert the value NULL into column '{name}', table '{database}.{table.schema}.{table.name}'; column does not allow nulls. INSERT fails.",
+        )
+    found = re.search(r'uplicate key "(.*)"(?: violates|$)', text, re.DOTALL)
+    if not found:
+        return translate_error(error)
+    parts = found.group(1).split(", ")
+    values = ", ".join(part.partition(": ")[2] or part for part in parts)
+    names = [part.partition(": ")[0].lower() for part in parts]
+    unique = [item for item in table.keys if item.is_unique]
+    key = next(
+        (item for item in unique if [name.lower() for name in item.columns] == names), unique[0] if unique else None
+    )
+    where = f"object '{table.schema}.{table.name}'. The duplicate key value is ({values})."
+    if key is not None and not key.is_constraint:
+        return SqlError(
+            2601,
+            f"Cannot insert duplicate key row in {where.replace('. The', f' with unique index {quote_text(key.name)}. The')}",
+            14,
+        )
+    kind = "PRIMARY" if key is None or key.is_primary else "UNIQUE"
+    return SqlError(
+        2627,
+        f"Violation of {kind} KEY constraint '{key.name if key else ''}'. Cannot insert duplicate key in {where}",
+        14,
+    )

@@ -1,0 +1,171 @@
+"""The views that change from moment to moment: sessions, transactions, row counts, databases.
+
+Their rows are written into the query text when the view is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .tables import storage_name
+from .types import COLLATION_NAME
+from .view_text import SystemView, values, view
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+DATABASE_ID = 5
+
+
+_DATABASE_COLUMNS = (
+    "name sysname;database_id int;create_date datetime;compatibility_level tinyint;collation_name sysname;user_access_desc "
+    "nvarchar(60);is_read_only bit;state tinyint;state_desc nvarchar(60);snapshot_isolation_state tinyint;"
+    "snapshot_isolation_state_desc nvarchar(60);is_read_committed_snapshot_on bit;recovery_model_desc nvarchar(60);"
+    "is_cdc_enabled bit;containment tinyint"
+)
+
+
+_SESSION_COLUMNS = (
+    "session_id smallint;login_time datetime;host_name nvarchar(128);program_name nvarchar(128);login_name nvarchar(128);"
+    "status nvarchar(30);is_user_process bit;open_transaction_count int;database_id smallint;"
+    "transaction_isolation_level smallint;last_request_start_time datetime;last_request_end_time datetime"
+)
+
+
+_ACTIVE_COLUMNS = (
+    "transaction_id bigint;name nvarchar(32);transaction_begin_time datetime;transaction_type int;"
+    "transaction_uow uniqueidentifier;transaction_state int;transaction_status int"
+)
+
+
+_SESSION_TRANSACTION_COLUMNS = (
+    "session_id int;transaction_id bigint;enlist_count int;is_user_transaction bit;is_local bit;is_bound bit;"
+    "open_transaction_count int"
+)
+
+
+_DATABASE_TRANSACTION_COLUMNS = (
+    "transaction_id bigint;database_id int;database_transaction_begin_time datetime;database_transaction_type int;"
+    "database_transaction_state int;database_transaction_log_record_count bigint;database_transaction_log_bytes_used bigint"
+)
+
+
+_CONNECTION_COLUMNS = (
+    "session_id int;connect_time datetime;net_transport nvarchar(40);protocol_type nvarchar(40);encrypt_option nvarchar(40);"
+    "auth_scheme nvarchar(40);client_net_address varchar(48)"
+)
+
+
+_REQUEST_COLUMNS = (
+    "session_id smallint;status nvarchar(30);command nvarchar(32);database_id smallint;transaction_id bigint"
+)
+
+
+def _databases(session: Session) -> str:
+    server = session.server
+    rows = [
+        (
+            name,
+            number,
+            server.created,
+            160,
+            COLLATION_NAME,
+            "MULTI_USER",
+            False,
+            0,
+            "ONLINE",
+            1,
+            "ON",
+            True,
+            "SIMPLE",
+            False,
+            0,
+        )
+        for name, number in (("master", 1), (server.database, DATABASE_ID))
+    ]
+    return values(rows, _DATABASE_COLUMNS)
+
+
+def _sessions(session: Session) -> str:
+    rows = [
+        (other.spid, other.login_time, other.login.host, other.login.application, other.login.user,
+         "running" if other.is_running else "sleeping", True, other.transaction_count, DATABASE_ID, 2,
+         other.login_time, other.login_time)
+        for other in session.server.sessions()
+    ]  # fmt: skip
+    return values(rows, _SESSION_COLUMNS)
+
+
+def _connections(session: Session) -> str:
+    rows = [
+        (other.spid, other.login_time, "TCP", "TSQL", "TRUE" if other.is_encrypted else "FALSE", "SQL", "127.0.0.1")
+        for other in session.server.sessions()
+    ]
+    return values(rows, _CONNECTION_COLUMNS)
+
+
+def _active_transactions(session: Session) -> str:
+    rows = [
+        (item.number, "user_transaction", item.begun, 1 if item.has_written else 2, None, 2, 0)
+        for _, item in session.server.open_transactions()
+    ]
+    return values(rows, _ACTIVE_COLUMNS)
+
+
+def _session_transactions(session: Session) -> str:
+    rows = [(spid, item.number, 1, True, True, False, 1) for spid, item in session.server.open_transactions()]
+    return values(rows, _SESSION_TRANSACTION_COLUMNS)
+
+
+def _database_transactions(session: Session) -> str:
+    rows = [
+        (item.number, DATABASE_ID, item.begun if item.has_written else None, 1 if item.has_written else 2,
+         4 if item.has_written else 3, item.log_records, item.log_records * 120)
+        for _, item in session.server.open_transactions()
+    ]  # fmt: skip
+    return values(rows, _DATABASE_TRANSACTION_COLUMNS)
+
+
+def _requests(session: Session) -> str:
+    rows = [(s.spid, "running", "SELECT", DATABASE_ID, 0) for s in session.server.sessions() if s.is_running]
+    return values(rows, _REQUEST_COLUMNS)
+
+
+def _row_counts(session: Session, figures: str) -> str:
+    """One row per table with its live row count, then the figures that a view adds."""
+    parts = [
+        f"SELECT {number} AS object_id, count(*) AS row_count FROM {storage_name(schema, name)}"
+        for number, schema, name in session.catalog.tables()
+    ] or ["SELECT CAST(NULL AS INTEGER) AS object_id, CAST(0 AS BIGINT) AS row_count WHERE false"]
+    return (
+        f"SELECT {figures} FROM ({' UNION ALL '.join(parts)}) t LEFT JOIN (SELECT DISTINCT object_id, index_id FROM meta.indexes) i"
+        " ON i.object_id = t.object_id"
+    )
+
+
+LIVE_VIEWS: dict[str, SystemView] = {
+    "sys.partitions": view(
+        "partition_id bigint;object_id int;index_id int;partition_number int;hobt_id bigint;rows bigint",
+        lambda session: _row_counts(
+            session,
+            "CAST(t.object_id AS BIGINT) * 65536 + coalesce(i.index_id, 0), t.object_id, coalesce(i.index_id, 0), 1, t.object_id, t.row_count",
+        ),
+    ),
+    "sys.dm_db_partition_stats": view(
+        "partition_id bigint;object_id int;index_id int;partition_number int;in_row_data_page_count bigint;used_page_count bigint;"
+        "reserved_page_count bigint;row_count bigint",
+        lambda session: _row_counts(
+            session,
+            "CAST(t.object_id AS BIGINT) * 65536 + coalesce(i.index_id, 0), t.object_id, coalesce(i.index_id, 0), 1, t.row_count // 64 + 1,"
+            " t.row_count // 64 + 2, t.row_count // 64 + 9, t.row_count",
+        ),
+    ),
+    "sys.databases": view(_DATABASE_COLUMNS, _databases),
+    "sys.dm_exec_sessions": view(_SESSION_COLUMNS, _sessions),
+    "sys.dm_exec_connections": view(_CONNECTION_COLUMNS, _connections),
+    "sys.dm_exec_requests": view(_REQUEST_COLUMNS, _requests),
+    "sys.dm_tran_active_transactions": view(_ACTIVE_COLUMNS, _active_transactions),
+    "sys.dm_tran_session_transactions": view(_SESSION_TRANSACTION_COLUMNS, _session_transactions),
+    "sys.dm_tran_database_transactions": view(_DATABASE_TRANSACTION_COLUMNS, _database_transactions),
+}

@@ -1,0 +1,169 @@
+"""Reads the body of CREATE TABLE, or what ALTER TABLE adds, into columns, keys and foreign keys.
+
+What has no effect here (file groups, clustering, fill factors) is skipped; what would change results (CHECK
+constraints, computed columns) is refused.
+"""
+
+from dataclasses import replace
+
+from .dialect import is_symbol, is_word
+from .errors import SqlError, not_supported
+from .tables import Column, ForeignKey, Key, Table
+from .token_reader import TokenReader
+
+
+class TableReader:
+    """Reads the body of CREATE TABLE or the additions of ALTER TABLE."""
+
+    def __init__(self, reader: TokenReader, schema: str, name: str):
+        self._reader, self._schema, self._name = reader, schema, name
+        self.columns: list[Column] = []
+        self.keys: list[Key] = []
+        self.foreign_keys: list[ForeignKey] = []
+        self.defaults: list[tuple[str, str]] = []
+
+    def item(self) -> None:
+        """One column or table constraint."""
+        reader, name = self._reader, None
+        if reader.accept("CONSTRAINT"):
+            name = reader.name()
+        if reader.accept_any("CHECK"):
+            raise not_supported("CHECK constraints")
+        if word := self._key_word():
+            self.keys.append(self._key(name, word == "PRIMARY", tuple(reader.name_list())))
+            self._skip_options()
+        elif reader.accept("FOREIGN", "KEY"):
+            self._foreign_key(name, tuple(reader.name_list()))
+        elif name is not None and reader.accept("DEFAULT"):
+            text = reader.default_text()
+            reader.expect("FOR")
+            self.defaults.append((reader.name(), text))
+        elif reader.accept("DEFAULT"):
+            text = reader.default_text()
+            reader.expect("FOR")
+            self.defaults.append((reader.name(), text))
+        elif name is not None:
+            raise reader.unexpected()
+        elif reader.peek() is not None and is_word(reader.peek(), "PERIOD", "INDEX"):
+            raise not_supported(f"{reader.peek().text.upper()} in a table definition")
+        else:
+            self._column()
+
+    def _key_word(self) -> str | None:
+        reader, word = self._reader, None
+        if reader.accept("PRIMARY", "KEY"):
+            word = "PRIMARY"
+        elif reader.accept("UNIQUE"):
+            word = "UNIQUE"
+        if word:
+            reader.accept_any("CLUSTERED", "NONCLUSTERED")
+        return word
+
+    def _key(self, name: str | None, is_primary: bool, columns: tuple[str, ...]) -> Key:
+        prefix = "PK" if is_primary else "UQ"
+        return Key(
+            name or f"{prefix}_{self._name}" + ("" if is_primary else f"_{'_'.join(columns)}"), columns, is_primary
+        )
+
+    def _foreign_key(self, name: str | None, columns: tuple[str, ...]) -> None:
+        reader = self._reader
+        reader.expect("REFERENCES")
+        parts = reader.qualified_name()
+        others = tuple(reader.name_list()) if is_symbol(reader.peek(), "(") else ()
+        while reader.accept("ON"):
+            if not reader.accept_any("DELETE", "UPDATE"):
+                raise reader.unexpected()
+            if not reader.accept("NO", "ACTION"):
+                raise not_supported("cascading foreign keys")
+        schema = parts[-2] if len(parts) > 1 else "dbo"
+        fallback = f"FK_{self._name}_{parts[-1]}_{'_'.join(columns)}"
+        self.foreign_keys.append(ForeignKey(name or fallback, columns, schema, parts[-1], others))
+
+    def _skip_options(self) -> None:
+        reader = self._reader
+        if reader.accept("WITH"):
+            reader.skip_parentheses()
+        if reader.accept("ON"):
+            reader.name()
+
+    def _column(self) -> None:
+        reader = self._reader
+        name = reader.name()
+        if reader.accept("AS"):
+            raise not_supported("computed columns")
+        if reader.peek() is not None and is_word(reader.peek(), "TIMESTAMP") and name.lower() == "timestamp":
+            reader.name()
+        kind = reader.sql_type()
+        column = Column(name, kind, nullable=kind.base != "rowversion")
+        while reader.peek() is not None and not is_symbol(reader.peek(), ",", ")"):
+            column = self._option(column)
+        self.columns.append(column)
+
+    def _option(self, column: Column) -> Column:
+        reader, name = self._reader, None
+        if reader.accept("CONSTRAINT"):
+            name = reader.name()
+        if reader.accept("NOT", "NULL"):
+            return replace(column, nullable=False)
+        if reader.accept("NULL"):
+            return replace(column, nullable=True)
+        if reader.accept("IDENTITY"):
+            return self._identity(column)
+        if word := self._key_word():
+            self.keys.append(self._key(name, word == "PRIMARY", (column.name,)))
+            self._skip_options()
+            return replace(column, nullable=False) if word == "PRIMARY" else column
+        if reader.accept("DEFAULT"):
+            return replace(column, default=reader.default_text(), default_name=name or f"DF_{self._name}_{column.name}")
+        if reader.accept("COLLATE"):
+            reader.name()
+            return column
+        if reader.accept("NOT", "FOR", "REPLICATION") or reader.accept_any("ROWGUIDCOL", "SPARSE"):
+            return column
+        if reader.accept("FOREIGN", "KEY") or (reader.peek() is not None and is_word(reader.peek(), "REFERENCES")):
+            self._foreign_key(name, (column.name,))
+            return column
+        if reader.accept("CHECK"):
+            raise not_supported("CHECK constraints")
+        raise reader.unexpected()
+
+    def _identity(self, column: Column) -> Column:
+        reader, seed, increment = self._reader, 1, 1
+        if reader.accept_symbol("("):
+            seed = self._integer()
+            reader.expect_symbol(",")
+            increment = self._integer()
+            reader.expect_symbol(")")
+        return replace(column, seed=seed, increment=increment, nullable=False)
+
+    def _integer(self) -> int:
+        sign = -1 if self._reader.accept_symbol("-") else 1
+        return sign * int(self._reader.name())
+
+    def table(self) -> Table:
+        """What was read, checked: key columns exist and a primary key's are NOT NULL."""
+        columns = {column.name.lower(): column for column in self.columns}
+        if len(columns) != len(self.columns):
+            raise SqlError(
+                2705,
+                f"Column names in each table must be unique. A column name in table '{self._name}' is specified more than once.",
+            )
+        if sum(key.is_primary for key in self.keys) > 1:
+            raise SqlError(8110, f"Cannot add multiple PRIMARY KEY constraints to table '{self._name}'.")
+        for key in self.keys:
+            for name in key.columns:
+                if name.lower() not in columns:
+                    raise SqlError(1911, f"Column name '{name}' does not exist in the target table or view.")
+                if key.is_primary:
+                    columns[name.lower()] = replace(columns[name.lower()], nullable=False)
+        if sum(column.seed is not None for column in self.columns) > 1:
+            raise SqlError(
+                2744,
+                f"Multiple identity columns specified for table '{self._name}'. Only one identity column per table is allowed.",
+            )
+        if sum(column.type.base == "rowversion" for column in self.columns) > 1:
+            raise SqlError(
+                2738,
+                f"A table can only have one timestamp column. Because table '{self._name}' already has one, another cannot be added.",
+            )
+        return Table(self._schema, self._name, tuple(columns.values()), tuple(self.keys), tuple(self.foreign_keys))
