@@ -1,5 +1,7 @@
 """Tables of every shape: keys, identity, defaults, odd names, many columns, big cells; and how they change."""
 
+# ruff: noqa: E501 - SQL text and data read best unbroken
+
 import pymssql
 import pytest
 

@@ -1,5 +1,7 @@
 """T-SQL means here what it means on SQL Server; results as its documentation gives them."""
 
+# ruff: noqa: E501 - SQL text and data read best unbroken
+
 import datetime as dt
 from decimal import Decimal
 

@@ -1,5 +1,7 @@
 """The server as a process: login, TLS, cancelling, breaking, many clients, a clean end."""
 
+# ruff: noqa: E501 - SQL text and data read best unbroken
+
 import json
 import os
 import signal
@@ -47,9 +49,7 @@ def test_should_refuse_a_wrong_password_as_sql_server_does(standin):
 def test_should_refuse_an_unknown_database(standin):
     with pytest.raises(pymssql.OperationalError):
         standin.connect(database="nope")
-    with pytest.raises(
-        mssql_python.Error, match='Cannot open database "nope" requested by the login. The login failed.'
-    ):
+    with pytest.raises(mssql_python.Error, match=r'Cannot open database "nope" requested by the login\.'):
         standin.odbc(database="nope")
 
 
@@ -163,7 +163,7 @@ LONG = """SELECT COUNT_BIG(*) FROM transactions a CROSS JOIN transactions b CROS
 def test_should_stop_computing_when_a_client_cancels(standin):
     with standin.odbc() as connection:
         connection.timeout = 1
-        with pytest.raises(mssql_python.Error, match="(?i)timeout"):
+        with pytest.raises(mssql_python.Error, match=r"(?i)timeout"):
             connection.execute(LONG)
         connection.timeout = 0
         assert connection.execute("SELECT 1").fetchone()[0] == 1

@@ -1,5 +1,7 @@
 """Every SQL Server type crosses the wire with its exact value, in both directions."""
 
+# ruff: noqa: E501 - SQL text and data read best unbroken
+
 import datetime as dt
 import uuid
 from decimal import Decimal

@@ -1,5 +1,7 @@
 """`python -m infra.local.sqlserver`: serves until SIGTERM or SIGINT; says on one line of JSON when it is ready."""
 
+# ruff: noqa: S105 - documented, for the stand-in only
+
 import argparse
 import json
 import logging
@@ -13,7 +15,7 @@ from . import bank
 from .certificate import ensure_certificate, server_context
 from .server import HOST, Server
 
-SAMPLE_PASSWORD = "FlowForge2024!"  # noqa: S105 - documented, for the stand-in only
+SAMPLE_PASSWORD = "FlowForge2024!"
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:

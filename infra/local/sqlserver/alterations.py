@@ -1,5 +1,7 @@
 """ALTER TABLE: every change of shape stores the rows anew, so that one path serves them all."""
 
+# ruff: noqa: S608 - composing SQL is what this module does
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -50,7 +52,8 @@ class Alterations:
             if table.column(column.name) is not None:
                 raise SqlError(
                     2705,
-                    f"Column names in each table must be unique. Column name '{column.name}' in table '{table.name}' is specified more than once.",
+                    f"Column names in each table must be unique. "
+                    f"Column name '{column.name}' in table '{table.name}' is specified more than once.",
                 )
         next_id = max(column.column_id for column in table.columns) + 1
         added = [replace(column, column_id=next_id + i) for i, column in enumerate(body.columns)]

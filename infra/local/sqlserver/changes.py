@@ -5,6 +5,8 @@ defaults, identity and rowversion columns are filled here rather than by DuckDB 
 restarted.
 """
 
+# ruff: noqa: S608 - composing SQL is what this module does
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -105,12 +107,15 @@ class Changes:
             if column.seed is not None and not explicit_identity:
                 raise SqlError(
                     544,
-                    f"Cannot insert explicit value for identity column in table '{table.name}' when IDENTITY_INSERT is set to OFF.",
+                    f"Cannot insert explicit value for identity column in table '{table.name}' "
+                    f"when IDENTITY_INSERT is set to OFF.",
                 )
             if column.type.base == "rowversion":
                 raise SqlError(
                     273,
-                    "Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp column, or insert a DEFAULT into the timestamp column.",
+                    "Cannot insert an explicit value into a timestamp column. "
+                    "Use INSERT with a column list to exclude the timestamp column, "
+                    "or insert a DEFAULT into the timestamp column.",
                 )
             if column in columns:
                 raise SqlError(

@@ -4,6 +4,8 @@
 that no value is changed silently. Rules that need more than one DuckDB function live as macros in `macros.py`.
 """
 
+# ruff: noqa: PLR0911 - one return per kind of type
+
 from .errors import SqlError, not_supported
 from .moments import moment_text, to_moment
 from .types import BINARIES, CHARACTERS, CLR, INTEGERS, UNICODE, SqlType

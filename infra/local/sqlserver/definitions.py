@@ -5,6 +5,8 @@ catalog rows. What is read but has no effect here (file groups, clustering, fill
 results (CHECK constraints, computed columns, triggers) is refused.
 """
 
+# ruff: noqa: S608 - composing SQL is what this module does
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -108,7 +110,8 @@ class Definitions:
         if referenced is None:
             raise SqlError(
                 1767,
-                f"Foreign key '{foreign.name}' references invalid table '{foreign.referenced_schema}.{foreign.referenced_table}'.",
+                f"Foreign key '{foreign.name}' "
+                f"references invalid table '{foreign.referenced_schema}.{foreign.referenced_table}'.",
             )
         others = foreign.referenced_columns or (referenced.primary_key.columns if referenced.primary_key else ())
         if len(others) != len(foreign.columns) or any(referenced.column(name) is None for name in others):

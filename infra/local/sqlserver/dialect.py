@@ -5,6 +5,8 @@ become one). Here every function call stays what was written, an `Anonymous` wit
 alone knows what each means, and refuses what it does not know.
 """
 
+# ruff: noqa: RUF012 - sqlglot's own way to configure a dialect
+
 import re
 
 from sqlglot import exp
@@ -19,16 +21,14 @@ class StandInTSQL(TSQL):
     """sqlglot's T-SQL with function calls left as they were written."""
 
     class Tokenizer(TSQL.Tokenizer):
-        COMMANDS = set()  # noqa: RUF012 - EXEC and the like are read as tokens, not swallowed as text
+        COMMANDS = set()
         # Without these, the types keep their own names instead of becoming a generic float or text.
-        KEYWORDS = {  # noqa: RUF012 - sqlglot's own way to configure a dialect
-            word: kind for word, kind in TSQL.Tokenizer.KEYWORDS.items() if word not in ("REAL", "NTEXT")
-        }
+        KEYWORDS = {word: kind for word, kind in TSQL.Tokenizer.KEYWORDS.items() if word not in ("REAL", "NTEXT")}
 
     class Parser(TSQL.Parser):
-        FUNCTIONS = {}  # noqa: RUF012 - sqlglot's own way to configure a dialect
-        NO_PAREN_FUNCTIONS = {}  # noqa: RUF012
-        FUNCTION_PARSERS = {  # noqa: RUF012
+        FUNCTIONS = {}
+        NO_PAREN_FUNCTIONS = {}
+        FUNCTION_PARSERS = {
             name: parser
             for name, parser in TSQL.Parser.FUNCTION_PARSERS.items()
             if name in ("CAST", "CONVERT", "TRY_CAST", "TRY_CONVERT")
@@ -79,10 +79,7 @@ _GENERIC_NAMES = {
 def sql_type_of(node: exp.DataType) -> SqlType:
     """The SQL Server type that a parsed CAST or CONVERT names."""
     kind = node.this.name if hasattr(node.this, "name") else str(node.this)
-    if kind == "USERDEFINED":
-        name = str(node.args.get("kind") or "")
-    else:
-        name = _GENERIC_NAMES.get(kind, kind)
+    name = str(node.args.get("kind") or "") if kind == "USERDEFINED" else _GENERIC_NAMES.get(kind, kind)
     arguments = [part.name or part.sql() for part in node.expressions]
     if name.lower() in ("char", "varchar", "nchar", "nvarchar", "binary", "varbinary") and not arguments:
         arguments = ["30"]  # CAST without a length

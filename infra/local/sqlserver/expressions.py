@@ -4,6 +4,8 @@ T-SQL keeps values and predicates apart, so two methods do: `value` and `predica
 class; a node without a method is refused.
 """
 
+# ruff: noqa: S608 - composing SQL is what this module does
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -249,7 +251,8 @@ class Expressions:
         if method is None:
             raise SqlError(
                 4145,
-                f"An expression of non-boolean type specified in a context where a condition is expected, near '{node.sql('tsql')[:60]}'.",
+                f"An expression of non-boolean type specified in a context where a "
+                f"condition is expected, near '{node.sql('tsql')[:60]}'.",
             )
         return method(node, scope)
 
@@ -322,7 +325,8 @@ class Expressions:
             if item.type.base in ("text", "ntext", "image", "xml", "geography", "geometry", "sql_variant"):
                 raise SqlError(
                     402,
-                    f"The data types {left.type} and {right.type} are incompatible in the {_WORDS.get(operator, 'equal to')} operator.",
+                    f"The data types {left.type} and {right.type} "
+                    f"are incompatible in the {_WORDS.get(operator, 'equal to')} operator.",
                 )
         first, second = self.unite([left, right])
         ordered = operator not in (exp.EQ, exp.NEQ)

@@ -3,6 +3,8 @@
 `fail` arguments are the text for `error()`, with `%` for the value, or NULL to give NULL instead (TRY_CAST).
 """
 
+# ruff: noqa: E501 - SQL text and data read best unbroken
+
 import duckdb
 
 _ZERO = 62_135_596_800_000_000  # microseconds from 0001-01-01 to 1970-01-01
@@ -22,7 +24,7 @@ number_fits(x, n, kind) AS CASE WHEN length(x) > n THEN error('#8115#Arithmetic 
 float_text(x) AS CASE WHEN abs(x) >= 1e6 OR (x <> 0 AND abs(x) < 1e-4) THEN regexp_replace(printf('%.6g', x), '([+-])([0-9]{{2}})$', '\\10\\2') ELSE printf('%g', x) END
 binary_to_integer(x, width) AS list_reduce(list_prepend(CAST(0 AS HUGEINT), list_transform(range(greatest(1, octet_length(x) - width + 1), octet_length(x) + 1),
   lambda i: CAST(CAST('0x' || substr(hex(x), 2 * i - 1, 2) AS UTINYINT) AS HUGEINT))), lambda a, b: a * 256 + b)
-  - CASE WHEN width > 1 AND octet_length(x) >= width AND substr(hex(x), 2 * (octet_length(x) - width) + 1, 1) >= '8' 
+  - CASE WHEN width > 1 AND octet_length(x) >= width AND substr(hex(x), 2 * (octet_length(x) - width) + 1, 1) >= '8'
   THEN CASE width WHEN 2 THEN CAST(65536 AS HUGEINT) WHEN 4 THEN CAST(4294967296 AS HUGEINT) ELSE CAST(18446744073709551616 AS HUGEINT) END
   ELSE 0 END
 binary_padded(x, n, place) AS CASE WHEN octet_length(x) > n AND place <> '' THEN error('#2628#String or binary data would be truncated in ' || place || '.')
@@ -76,7 +78,7 @@ rowversion_of(n) AS unhex(lpad(hex(n), 16, '0'))
 point_wkb(x) AS CASE WHEN x IS NULL THEN NULL WHEN octet_length(x) = 22 THEN unhex('0101000000' || right(hex(x), 16) || substr(hex(x), 13, 16))
   ELSE error('#40517#The FlowForge stand-in converts points only to WKB.')::BLOB END
 point_srid(x) AS CAST('0x' || substr(hex(x), 7, 2) || substr(hex(x), 5, 2) || substr(hex(x), 3, 2) || substr(hex(x), 1, 2) AS INTEGER)
-"""  # noqa: E501 - one macro, one formula
+"""
 
 
 def create_macros(connection: duckdb.DuckDBPyConnection) -> None:

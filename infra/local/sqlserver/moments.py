@@ -1,5 +1,7 @@
 """Dates and times: from each of their types, and from text, to every other; and as text in CONVERT's styles."""
 
+# ruff: noqa: PLR0911 - one return per kind of type
+
 from .errors import SqlError, not_supported
 from .types import CHARACTERS, CLOCK_TYPES, INTEGERS, SqlType
 from .values import Typed, failed
@@ -79,7 +81,7 @@ def to_moment(value: Typed, target: SqlType, style, attempt: bool, storing) -> s
         if base not in ("datetime", "smalldatetime"):
             raise SqlError(206, f"Operand type clash: {source} is incompatible with {target}")
         return f"(TIMESTAMP '1900-01-01' + to_days(CAST({value.sql} AS INTEGER)))"
-    if source.base == "time" and base == "date" or source.base == "date" and base == "time":
+    if (source.base == "time" and base == "date") or (source.base == "date" and base == "time"):
         raise SqlError(529, f"Explicit conversion from data type {source} to {target} is not allowed.")
     if base == "date":
         return f"CAST({as_timestamp(value)} AS DATE)"
@@ -110,7 +112,8 @@ def _text_to_moment(value: Typed, target: SqlType, attempt: bool) -> str:
     if target.base == "date":
         return f"CAST(ticks_timestamp({ticks}) AS DATE)"
     if target.base in ("datetime", "smalldatetime"):
-        out_of_range = f"#242#The conversion of a varchar data type to a {target.base} data type resulted in an out-of-range value."
+        kinds = f"The conversion of a varchar data type to a {target.base} data type"
+        out_of_range = f"#242#{kinds} resulted in an out-of-range value."
         return f"ticks_{target.base}(ticks_in_range({ticks}, {failed(out_of_range, attempt)}, ''))"
     if target.base == "time":
         return f"(ticks_rounded({ticks}, {unit}) % 864000000000)"

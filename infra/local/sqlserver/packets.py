@@ -7,6 +7,7 @@ type 0x12; afterwards TLS wraps the packets.
 Resource management: a `Channel` owns its socket; `close()` ends it.
 """
 
+import contextlib
 import select
 import socket
 import ssl
@@ -80,10 +81,8 @@ class Channel:
 
     def abort(self) -> None:
         """Breaks the connection from another thread."""
-        try:
+        with contextlib.suppress(OSError):  # it may be broken already
             self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it is broken already
 
     @property
     def is_encrypted(self) -> bool:

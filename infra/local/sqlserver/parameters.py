@@ -4,6 +4,8 @@ Values come out as DuckDB takes them for the representation of `types.py`: integ
 datetimeoffset, Decimal for exact numbers, str for GUIDs.
 """
 
+# ruff: noqa: PLR0911 - one return per kind of type
+
 import datetime as dt
 import decimal
 import struct

@@ -4,6 +4,8 @@ Output columns are named c1, c2, ... inside DuckDB, so that unnamed, repeated or
 between queries go by alias lists.
 """
 
+# ruff: noqa: S608 - composing SQL is what this module does
+
 from __future__ import annotations
 
 import re
@@ -54,7 +56,8 @@ class Compiler:
         constant = value if isinstance(value, str) and kind.is_character else None
         if kind.base == "datetimeoffset":
             ticks, offset = value
-            text = f"struct_pack(ticks := CAST({self._placeholder(ticks)} AS BIGINT), off := CAST({self._placeholder(offset)} AS SMALLINT))"
+            fields = f"ticks := CAST({self._placeholder(ticks)} AS BIGINT), off := CAST({self._placeholder(offset)} AS SMALLINT)"
+            text = f"struct_pack({fields})"
         elif kind.base == "sql_variant":
             text = f"struct_pack(base := {self._placeholder(value['base'])}, txt := {self._placeholder(value['txt'])})"
         else:
@@ -193,7 +196,8 @@ class Compiler:
         if len(left.outputs) != len(right.outputs):
             raise SqlError(
                 205,
-                "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists.",
+                "All queries combined using a UNION, INTERSECT or EXCEPT operator "
+                "must have an equal number of expressions in their target lists.",
             )
         outputs = tuple(
             Output(first.name, common_type(first.type, second.type), first.nullable or second.nullable)

@@ -6,6 +6,7 @@ database.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hmac
 import itertools
@@ -198,10 +199,8 @@ class Server:
         """Stops listening and drops every connection."""
         listening, self._socket = self._socket, None
         if listening is not None:
-            try:
+            with contextlib.suppress(OSError):  # it may never have had a connection
                 listening.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it never had a connection
             listening.close()
         for connection in self._current_connections():
             connection.channel.abort()

@@ -184,10 +184,8 @@ class Statements:
         reader = TokenReader(statement)
         reader.expect("DECLARE")
         while True:
-            if reader.accept_symbol("@"):
-                name = reader.name().lower()
-            else:
-                name = reader.name().lstrip("@").lower()
+            reader.accept_symbol("@")
+            name = reader.name().lstrip("@").lower()
             reader.accept("AS")
             if (token := reader.peek()) is not None and token.text.upper() in ("TABLE", "CURSOR"):
                 raise not_supported(f"variables of type {token.text}")

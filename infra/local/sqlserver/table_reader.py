@@ -4,6 +4,8 @@ What has no effect here (file groups, clustering, fill factors) is skipped; what
 constraints, computed columns) is refused.
 """
 
+# ruff: noqa: PLR0911 - one return per kind of type
+
 from dataclasses import replace
 
 from .dialect import is_symbol, is_word
@@ -34,10 +36,6 @@ class TableReader:
             self._skip_options()
         elif reader.accept("FOREIGN", "KEY"):
             self._foreign_key(name, tuple(reader.name_list()))
-        elif name is not None and reader.accept("DEFAULT"):
-            text = reader.default_text()
-            reader.expect("FOR")
-            self.defaults.append((reader.name(), text))
         elif reader.accept("DEFAULT"):
             text = reader.default_text()
             reader.expect("FOR")
@@ -164,6 +162,7 @@ class TableReader:
         if sum(column.type.base == "rowversion" for column in self.columns) > 1:
             raise SqlError(
                 2738,
-                f"A table can only have one timestamp column. Because table '{self._name}' already has one, another cannot be added.",
+                f"A table can only have one timestamp column. Because table '{self._name}' "
+                f"already has one, another cannot be added.",
             )
         return Table(self._schema, self._name, tuple(columns.values()), tuple(self.keys), tuple(self.foreign_keys))

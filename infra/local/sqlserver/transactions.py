@@ -35,7 +35,10 @@ class Rowversions:
         self._held: dict[int, int] = {}
 
     def _last(self) -> int:
-        query = "SELECT start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta' AND sequence_name = 'rowversions'"
+        query = (
+            "SELECT start_value, last_value FROM duckdb_sequences()"
+            " WHERE schema_name = 'meta' AND sequence_name = 'rowversions'"
+        )
         start, last = self._cursor.execute(query).fetchone()
         return start - 1 if last is None else last
 

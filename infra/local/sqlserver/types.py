@@ -11,6 +11,8 @@ Representation in DuckDB (exact, and comparable by DuckDB itself):
     hierarchyid             VARCHAR, the path; geography, geometry: BLOB, SQL Server's own serialisation
 """
 
+# ruff: noqa: PLR0911 - one return per kind of type
+
 import re
 import struct
 from dataclasses import dataclass
@@ -134,7 +136,8 @@ class SqlType:
             return -1 if self.length == -1 else self.length * (2 if self.base in UNICODE else 1)
         special = {"rowversion": 8, "text": 16, "ntext": 16, "image": 16, "sql_variant": 8016, "xml": -1,
                    "hierarchyid": 892, "geometry": -1, "geography": -1}  # fmt: skip
-        return special[self.base] if self.base in special else self.payload_width
+        found = special.get(self.base)
+        return self.payload_width if found is None else found
 
     @property
     def catalog_precision(self) -> int:
