@@ -23,7 +23,7 @@ from flowforge.source.reader import open_reader
 from flowforge.source.sql_text import select_statement
 from flowforge.source.target import read_credentials
 from flowforge.state import batches, table
-from flowforge.state.announcements import landed_fact, source_table
+from flowforge.state.announcements import about, landed_fact, source_table
 from flowforge.state.batch import Batch, SourceColumn
 
 ANNOUNCE_AGAIN_SECONDS = 60  # a landed batch that nobody has committed for so long after its lease is told again
@@ -223,11 +223,7 @@ def _no_rows(batch: Batch) -> IntervalEmpty:
         else "no rows"
     )
     return IntervalEmpty(
-        run_id=command.run_id,
-        bronze_table=command.bronze.table,
-        source_key=batch.source_key,
-        generation=batch.generation,
-        seq=batch.seq,
+        **about(batch),
         source_table=source_table(batch),
         reason=where + kept,
         watermark_value=batch.watermark_before,

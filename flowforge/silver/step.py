@@ -3,28 +3,22 @@
 import time
 
 from events.facts import BronzeLanded, SilverRefined
-from flowforge.errors import Retriable
 from flowforge.state import batches
+from flowforge.state.announcements import about, landed_batch
 
 
 def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     """Applies the batch to silver and records it; None when a correction by hand has voided the batch."""
     from flowforge.silver.refine import refine
 
-    batch = batches.find_batch(landed.source_key, landed.generation, landed.seq)
-    if batch is None or batch.manifest is None:
-        raise Retriable(f"batch {landed.seq} of {landed.source_key} has no manifest yet")
-    if batch.state == "voided":
+    batch = landed_batch(landed)
+    if batch is None:
         return None
     started = time.monotonic()
     result = refine(batch, batch.manifest.bucket)
     batches.mark(batch, refined=True)
     return SilverRefined(
-        run_id=landed.run_id,
-        bronze_table=landed.bronze_table,
-        source_key=batch.source_key,
-        generation=batch.generation,
-        seq=batch.seq,
+        **about(batch),
         silver_table=result.silver_table,
         version=result.version,
         inserted=result.inserted,

@@ -41,7 +41,9 @@ def target_in(body: dict[str, Any]) -> Target:
     source = body.get("source_config")
     document = source.get("connection") if isinstance(source, dict) else body.get("connection")
     if not isinstance(document, dict):
-        raise InvalidRequest([{"field": "connection", "problem": "expected an object with host, database, username, ..."}])
+        raise InvalidRequest(
+            [{"field": "connection", "problem": "expected an object with host, database, username, ..."}]
+        )
     try:
         connection = Connection.model_validate(document)
     except ValidationError as error:

@@ -1,7 +1,35 @@
-"""Announcements made from a batch's record alone, so that they can be made again at any time."""
+"""From an event to the batch that it tells of, and from a batch's record to the events about it, again at any time."""
 
-from events.facts import BronzeLanded
+from typing import Any
+
+from events.facts import BatchEvent, BronzeLanded
+from flowforge.errors import Retriable
 from flowforge.state.batch import Batch, Manifest
+from flowforge.state.batches import find_batch
+
+
+def landed_batch(fact: BatchEvent) -> Batch | None:
+    """The landed batch that an event tells of; None when a correction by hand has voided it.
+
+    Raises Retriable while its manifest is not recorded.
+    """
+    batch = find_batch(fact.source_key, fact.generation, fact.seq)
+    if batch is not None and batch.state == "voided":
+        return None
+    if batch is None or batch.manifest is None:
+        raise Retriable(f"batch {fact.seq} of {fact.source_key} is not recorded as landed yet")
+    return batch
+
+
+def about(batch: Batch) -> dict[str, Any]:
+    """The fields by which every event about a batch names it."""
+    return {
+        "run_id": batch.command.run_id,
+        "bronze_table": batch.command.bronze.table,
+        "source_key": batch.source_key,
+        "generation": batch.generation,
+        "seq": batch.seq,
+    }
 
 
 def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
@@ -9,11 +37,7 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
     manifest: Manifest = batch.manifest  # type: ignore[assignment]
     first = manifest.objects[0]
     return BronzeLanded(
-        run_id=batch.command.run_id,
-        bronze_table=batch.command.bronze.table,
-        source_key=batch.source_key,
-        generation=batch.generation,
-        seq=batch.seq,
+        **about(batch),
         source_table=source_table(batch),
         batch_id=batch.label,
         bronze_file_path=f"s3://{manifest.bucket}/{first.key}",

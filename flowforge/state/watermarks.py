@@ -7,27 +7,21 @@ from typing import Any
 
 from events.facts import BronzeLanded, WatermarkCommitted
 from events.request import InvalidRequest
-from flowforge.errors import Retriable
 from flowforge.source.sql_types import cursor_kind
 from flowforge.state import batches, corrections
+from flowforge.state.announcements import about, landed_batch
 from flowforge.state.batch import Batch
 from flowforge.state.table import TableState, list_states, resolve
 
 
 def commit_landed(landed: BronzeLanded) -> WatermarkCommitted | None:
     """Commits the batch that a BronzeLanded tells of; None when a correction by hand has voided it."""
-    batch = batches.find_batch(landed.source_key, landed.generation, landed.seq)
-    if batch is None or batch.state == "claimed":
-        raise Retriable(f"batch {landed.seq} of {landed.source_key} is not recorded as landed yet")
-    if batch.state == "voided":
+    batch = landed_batch(landed)
+    if batch is None:
         return None
     before, after = batches.commit(batch)
     return WatermarkCommitted(
-        run_id=landed.run_id,
-        bronze_table=landed.bronze_table,
-        source_key=batch.source_key,
-        generation=batch.generation,
-        seq=batch.seq,
+        **about(batch),
         cursor_column=batch.interval.column,
         watermark_before=before,
         watermark_after=after,
