@@ -17,8 +17,8 @@
     │   └── NotFound             no such run, watermark, connection or secret
     └── Wait                 somebody else holds the table: ask again after `.seconds`
 
-Every message names the table or host, the column where there is one, and `.remedy` says what to do. The server's own words survive in
-it; a password never does.
+Every message names the table or host, the column where there is one, and `.remedy` says what to do. The server's own words
+survive in it; a password never does.
 """
 
 
