@@ -115,3 +115,21 @@ def test_should_run_a_prepared_statement_again(standin):
             for number in (1, 2, 1)
         ]
     assert found[0] == found[2]
+
+
+def test_should_take_an_array_of_parameters(standin, sql, table):
+    name = table("id int PRIMARY KEY, v nvarchar(10), d decimal(9,2)")
+    rows = [(number, f"v{number}", Decimal(number) / 4) for number in range(1, 41)]
+    with standin.odbc() as connection:
+        connection.cursor().executemany(f"INSERT INTO {name} VALUES (?, ?, ?)", rows)
+    assert sql(f"SELECT * FROM {name} ORDER BY id") == rows
+
+
+def test_should_take_long_generated_statements(sql, table):
+    name = table("id int PRIMARY KEY, at datetime, v nvarchar(20)")
+    rows = ", ".join(f"({number}, '2024-01-01 10:00:00.{number:03}', N'row {number}')" for number in range(1000))
+    sql(f"INSERT INTO {name} VALUES {rows}")
+    assert sql(f"SELECT COUNT(*) FROM {name} WHERE {' OR '.join(f'id = {number}' for number in range(900))}") == [
+        (900,)
+    ]
+    assert sql(f"SELECT COUNT(*) FROM {name} WHERE id IN ({', '.join(map(str, range(1500)))})") == [(1000,)]

@@ -176,3 +176,19 @@ def test_should_let_many_sessions_insert_at_once(standin, sql, table):
     for thread in threads:
         thread.join(60)
     assert sql(f"SELECT COUNT(*), COUNT(DISTINCT id), COUNT(DISTINCT CAST(rv AS bigint)) FROM {name}") == [(80, 80, 80)]
+
+
+def test_should_see_definitions_that_another_session_changes(pair):
+    first, second = pair
+    first.execute("CREATE TABLE shifting (a int); INSERT INTO shifting VALUES (1)")
+    second.execute("SELECT * FROM shifting")
+    assert second.fetchall() == [(1,)]
+    first.execute("BEGIN TRAN; ALTER TABLE shifting ADD b nvarchar(5) NULL")
+    second.execute("SELECT * FROM shifting")
+    assert second.fetchall() == [(1,)]
+    first.execute("COMMIT")
+    second.execute("SELECT * FROM shifting")
+    assert second.fetchall() == [(1, None)]
+    first.execute("DROP TABLE shifting")
+    with pytest.raises(pymssql.Error, match="Invalid object name 'shifting'"):
+        second.execute("SELECT * FROM shifting")

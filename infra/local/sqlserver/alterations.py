@@ -1,7 +1,5 @@
 """ALTER TABLE: every change of shape stores the rows anew, so that one path serves them all."""
 
-# ruff: noqa: S608 - composing SQL is what this module does
-
 from __future__ import annotations
 
 from dataclasses import replace

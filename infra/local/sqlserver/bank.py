@@ -4,7 +4,7 @@ Rows are made inside DuckDB from a hash of the row number and a fixed seed, so t
 Python runs per row. Every value is plausible and none is real.
 """
 
-# ruff: noqa: E501, S608 - SQL text and data read best unbroken; composing SQL is what this module does
+# ruff: noqa: E501 - SQL text and data read best unbroken; composing SQL is what this module does
 
 from __future__ import annotations
 

@@ -4,9 +4,8 @@
 rolls back leaves nothing. `system_views.py` shows them as SQL Server's sys.* and INFORMATION_SCHEMA views.
 """
 
-# ruff: noqa: S608 - composing SQL is what this module does
-
 import datetime as dt
+import itertools
 from dataclasses import dataclass, field, replace
 
 import duckdb
@@ -44,17 +43,46 @@ def create_catalog(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute('CREATE SCHEMA "db_dbo"')
 
 
+class CatalogVersion:
+    """Counts the changes of definitions in the whole database, so that sessions know when to look again."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self.number = 0
+
+    def advance(self) -> None:
+        self.number = next(self._numbers)
+
+
 @dataclass
 class Catalog:
-    """The catalog as one session's transaction sees it."""
+    """The catalog as one session's transaction sees it; what was read is kept until a definition changes."""
 
     cursor: duckdb.DuckDBPyConnection
     database: str
+    version: CatalogVersion
     _found: dict = field(default_factory=dict)
+    _found_at: int = -1
+    has_changed: bool = False
+
+    def begin_statement(self) -> None:
+        """Drops what was remembered if any session has changed a definition since."""
+        if self._found_at != self.version.number:
+            self._found.clear()
+            self._found_at = self.version.number
 
     def forget(self) -> None:
-        """Drops what was remembered; called at the start of every statement."""
+        """Called after a change of a definition in this session."""
         self._found.clear()
+        self.has_changed = True
+        self.version.advance()
+
+    def end_transaction(self) -> None:
+        """Called when a transaction has ended: what it saw may be old, what it changed is now there for others."""
+        self._found.clear()
+        if self.has_changed:
+            self.has_changed = False
+            self.version.advance()
 
     def _rows(self, sql: str, *values) -> list[tuple]:
         return self.cursor.execute(sql, list(values)).fetchall()
@@ -67,10 +95,12 @@ class Catalog:
         number = self._rows("SELECT greatest(5, max(schema_id) + 1) FROM meta.schemas")[0][0]
         self.cursor.execute("INSERT INTO meta.schemas VALUES (?, ?)", [number, name])
         self.cursor.execute(f"CREATE SCHEMA {quote('db_' + name.lower())}")
+        self.forget()
 
     def drop_schema(self, name: str) -> None:
         self.cursor.execute("DELETE FROM meta.schemas WHERE lower(name) = lower(?)", [name])
         self.cursor.execute(f"DROP SCHEMA {quote('db_' + name.lower())}")
+        self.forget()
 
     def find(self, schema: str, name: str) -> Table | None:
         """The table or view of this name, case-insensitively; None if there is none."""
@@ -193,6 +223,7 @@ class Catalog:
                 "INSERT INTO meta.index_columns VALUES (?, ?, ?, ?, false, false)",
                 [table.object_id, index, ordinal, table.column(name).column_id],
             )
+        self.forget()
 
     def add_foreign_key(self, table: Table, foreign: ForeignKey, now: dt.datetime) -> None:
         referenced = self.find(foreign.referenced_schema, foreign.referenced_table)
@@ -234,12 +265,16 @@ class Catalog:
 
     def referencing_tables(self, table: Table) -> list[Table]:
         """The other tables with a foreign key to this one."""
+        key = ("referencing", table.object_id)
+        if key in self._found:
+            return self._found[key]
         rows = self._rows(
             "SELECT DISTINCT s.name, o.name FROM meta.foreign_keys f JOIN meta.objects o ON o.object_id = f.parent_object_id"
             " JOIN meta.schemas s USING (schema_id) WHERE f.referenced_object_id = ?",
             table.object_id,
         )
-        return [self.find(*row) for row in rows]
+        self._found[key] = [self.find(*row) for row in rows]
+        return self._found[key]
 
     def tables(self) -> list[tuple[int, str, str]]:
         """(object_id, schema, name) of every user table."""

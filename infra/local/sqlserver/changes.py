@@ -5,8 +5,6 @@ defaults, identity and rowversion columns are filled here rather than by DuckDB 
 restarted.
 """
 
-# ruff: noqa: S608 - composing SQL is what this module does
-
 from __future__ import annotations
 
 from dataclasses import dataclass

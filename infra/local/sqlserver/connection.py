@@ -46,6 +46,7 @@ class Reply:
         self._channel, self._session = channel, session
         self._token = tokens.DONE_IN_PROC if in_procedure else tokens.DONE
         self._held: tuple[int, int, int] | None = None
+        self.more_calls = False
 
     def _flush(self, more: bool) -> None:
         if self._held is not None:
@@ -107,7 +108,8 @@ class Reply:
         failed = self._held is not None and bool(self._held[0] & tokens.ERROR)
         self._flush(True)
         self._channel.put(tokens.return_status(status) + extra)
-        self._channel.put(tokens.done(tokens.DONE_PROC, tokens.ERROR if failed else 0, 0xE0))
+        bits = (tokens.ERROR if failed else 0) | (tokens.MORE | tokens.CALL_IN_BATCH if self.more_calls else 0)
+        self._channel.put(tokens.done(tokens.DONE_PROC, bits, 0xE0))
 
 
 class Connection:
@@ -150,7 +152,7 @@ class Connection:
             elif kind == _SQL_BATCH:
                 self._batch(_without_headers(data).decode("utf-16le"))
             elif kind == _RPC:
-                self._procedure(_without_headers(data))
+                self._procedures(_without_headers(data))
             elif kind == _TRANSACTION:
                 self._transaction(_without_headers(data))
             else:
@@ -180,8 +182,21 @@ class Connection:
 
     # --- remote procedure calls
 
-    def _procedure(self, data: bytes) -> None:
-        reader = Reader(data)
+    def _procedures(self, data: bytes) -> None:
+        """Every call of a request, in turn: drivers send one per row of a parameter array."""
+        reader, more = Reader(data), True
+        while more:
+            reply = Reply(self.channel, self.session, True)
+            try:
+                name, parameters, more = self._read_call(reader)
+            except Exception as error:  # what follows cannot be read either
+                reply.failed(translate_error(error))
+                reply.finish_procedure()
+                return
+            reply.more_calls = more
+            self._call(name, parameters, reply)
+
+    def _read_call(self, reader: Reader) -> tuple[str, list[Parameter], bool]:
         length = reader.number("<H")
         if length == 0xFFFF:
             number = reader.number("<H")
@@ -189,11 +204,15 @@ class Connection:
         else:
             name = reader.take(2 * length).decode("utf-16le").lower().split(".")[-1].strip("[]")
         reader.take(2)  # option flags
-        reply = Reply(self.channel, self.session, True)
+        parameters = []
+        while not reader.at_end():
+            if reader.at_next_call():
+                return name, parameters, True
+            parameters.append(reader.parameter())
+        return name, parameters, False
+
+    def _call(self, name: str, parameters: list[Parameter], reply: Reply) -> None:
         try:
-            parameters = []
-            while not reader.at_end():
-                parameters.append(reader.parameter())
             method = getattr(self, f"_{name}", None) if name.startswith("sp_") else None
             if method is None:
                 raise SqlError(2812, f"Could not find stored procedure '{name}'.")

@@ -4,8 +4,6 @@ Foreign keys are checked after each change rather than by DuckDB, whose own forb
 whole table, so its cost grows with it: milliseconds per million rows.
 """
 
-# ruff: noqa: S608 - composing SQL is what this module does
-
 import re
 
 import duckdb

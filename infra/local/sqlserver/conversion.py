@@ -4,8 +4,7 @@
 that no value is changed silently. Rules that need more than one DuckDB function live as macros in `macros.py`.
 """
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
+from .constants import folded
 from .errors import SqlError, not_supported
 from .moments import moment_text, to_moment
 from .types import BINARIES, CHARACTERS, CLR, INTEGERS, UNICODE, SqlType
@@ -28,6 +27,10 @@ def convert(value: Typed, target: SqlType, style: int | None = None, attempt: bo
         return Typed(f"CAST(NULL AS {target.duckdb})", target)
     if source == target:
         return value
+    if value.constant is not None and style in (None, 120, 121, 126, 127) and value.sql.startswith("'"):
+        literal = folded(str(value.constant), target)
+        if literal is not None:
+            return Typed(literal, target, False, value.constant if target.is_character else None)
     rule = _rule(source, target)
     if rule is None:
         raise SqlError(529, f"Explicit conversion from data type {source} to {target} is not allowed in the stand-in.")

@@ -5,8 +5,6 @@ catalog rows. What is read but has no effect here (file groups, clustering, fill
 results (CHECK constraints, computed columns, triggers) is refused.
 """
 
-# ruff: noqa: S608 - composing SQL is what this module does
-
 from __future__ import annotations
 
 from dataclasses import replace

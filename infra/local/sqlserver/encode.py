@@ -5,8 +5,6 @@ they are the rows of the token stream, [MS-TDS] 2.2.7.19. No Python runs per row
 and the deprecated LOB types, which are rare. Values come in the representation that `types.py` describes.
 """
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
 import decimal
 
 import numpy as np

@@ -6,8 +6,6 @@
 Expressions inside DuckDB raise with `error('#245#text')`; the number and text come back through here.
 """
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
 import re
 
 import duckdb

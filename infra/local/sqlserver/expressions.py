@@ -4,8 +4,6 @@ T-SQL keeps values and predicates apart, so two methods do: `value` and `predica
 class; a node without a method is refused.
 """
 
-# ruff: noqa: S608 - composing SQL is what this module does
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -260,10 +258,10 @@ class Expressions:
         return f"({self.predicate(node.this, scope)})"
 
     def _predicate_and(self, node, scope) -> str:
-        return f"({self.predicate(node.this, scope)} AND {self.predicate(node.expression, scope)})"
+        return "(" + " AND ".join(self.predicate(part, scope) for part in _chain(node)) + ")"
 
     def _predicate_or(self, node, scope) -> str:
-        return f"({self.predicate(node.this, scope)} OR {self.predicate(node.expression, scope)})"
+        return "(" + " OR ".join(self.predicate(part, scope) for part in _chain(node)) + ")"
 
     def _predicate_not(self, node, scope) -> str:
         return f"(NOT {self.predicate(node.this, scope)})"
@@ -336,6 +334,15 @@ class Expressions:
         """One item of ORDER BY inside a window or an aggregate; NULLs are the smallest values."""
         value = self.value(node, scope)
         return ordered(value, descending)
+
+
+def _chain(node: exp.Connector) -> list[exp.Expression]:
+    """The operands of `a AND b AND c`, without recursion: long chains are common in generated SQL."""
+    parts = []
+    while isinstance(node.this, type(node)):
+        parts.append(node.expression)
+        node = node.this
+    return [node.this, node.expression, *reversed(parts)]
 
 
 def ordered(value: Typed, descending: bool) -> str:

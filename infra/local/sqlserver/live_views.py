@@ -3,7 +3,7 @@
 Their rows are written into the query text when the view is asked.
 """
 
-# ruff: noqa: E501, S608 - SQL text and data read best unbroken; composing SQL is what this module does
+# ruff: noqa: E501 - SQL text and data read best unbroken; composing SQL is what this module does
 
 from __future__ import annotations
 

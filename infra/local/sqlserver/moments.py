@@ -1,7 +1,5 @@
 """Dates and times: from each of their types, and from text, to every other; and as text in CONVERT's styles."""
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
 from .errors import SqlError, not_supported
 from .types import CHARACTERS, CLOCK_TYPES, INTEGERS, SqlType
 from .values import Typed, failed

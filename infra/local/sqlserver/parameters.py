@@ -4,8 +4,6 @@ Values come out as DuckDB takes them for the representation of `types.py`: integ
 datetimeoffset, Decimal for exact numbers, str for GUIDs.
 """
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
 import datetime as dt
 import decimal
 import struct
@@ -16,6 +14,7 @@ from .errors import SqlError
 from .types import SqlType
 
 _NO_LENGTH = 0xFFFF
+_BATCH_FLAG = 0xFF
 _PLP_NULL = 0xFFFFFFFFFFFFFFFF
 _TICKS_PER_DAY = 864_000_000_000
 _FIXED = {0x30: ("tinyint", "<B"), 0x34: ("smallint", "<h"), 0x38: ("int", "<i"), 0x7F: ("bigint", "<q"),
@@ -40,6 +39,13 @@ class Reader:
 
     def at_end(self) -> bool:
         return self.position >= len(self._data)
+
+    def at_next_call(self) -> bool:
+        """Whether a batch flag stands here: several calls share one request, [MS-TDS] 2.2.6.6."""
+        if self.at_end() or self._data[self.position] != _BATCH_FLAG:
+            return False
+        self.position += 1
+        return True
 
     def take(self, count: int) -> bytes:
         piece = self._data[self.position : self.position + count]

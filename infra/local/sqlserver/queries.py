@@ -4,8 +4,6 @@ Output columns are named c1, c2, ... inside DuckDB, so that unnamed, repeated or
 between queries go by alias lists.
 """
 
-# ruff: noqa: S608 - composing SQL is what this module does
-
 from __future__ import annotations
 
 import re

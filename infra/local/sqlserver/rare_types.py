@@ -4,8 +4,6 @@ text, ntext, image: a text pointer before the value, [MS-TDS] 2.2.5.5.4. sql_var
 value, [MS-TDS] 2.2.5.5.4. hierarchyid: the bit string of [MS-SSCLRT] 2.1.2.1, for node numbers 0 to 79.
 """
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
 import datetime as dt
 import decimal
 import struct

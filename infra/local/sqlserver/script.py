@@ -4,8 +4,6 @@ The result is a small tree: simple statements keep their text, IF, WHILE and BEG
 statement means is decided elsewhere; here only where it starts and ends.
 """
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
 from dataclasses import dataclass, field
 
 from sqlglot.tokens import Token, TokenType

@@ -20,7 +20,7 @@ import time
 import duckdb
 
 from . import bank
-from .catalog import create_catalog
+from .catalog import CatalogVersion, create_catalog
 from .connection import Connection
 from .errors import ClientGone
 from .login import Login
@@ -54,6 +54,7 @@ class Server:
         create_macros(self._connection)
         create_catalog(self._connection)
         self.created = self.now()
+        self.catalog_version = CatalogVersion()
         self.rowversions = Rowversions(self._connection)
         self._transaction_numbers = itertools.count(1001)
         self._spids = itertools.count(51)

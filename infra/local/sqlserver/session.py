@@ -39,7 +39,7 @@ class Session:
         self.server, self.login, self.spid = server, login, spid
         self.login_time = server.now()
         self.cursor = server.new_cursor()
-        self.catalog = Catalog(self.cursor, server.database)
+        self.catalog = Catalog(self.cursor, server.database, server.catalog_version)
         self.statements = Statements(self)
         self.database = server.database
         self._gate = threading.Lock()
@@ -144,7 +144,7 @@ class Session:
         if self.transaction is not None:
             self.end_transaction("ROLLBACK")
 
-    def end_transaction(self, word: str) -> None:
+    def end_transaction(self, word: str, is_own: bool = False) -> None:
         """Ends the DuckDB transaction, if it was opened, and forgets ours. After a failed COMMIT all is rolled back."""
         transaction, self.transaction = self.transaction, None
         try:
@@ -158,6 +158,8 @@ class Session:
                 raise
         finally:
             self.server.rowversions.release(transaction.number)
+            if not is_own or self.catalog.has_changed:
+                self.catalog.end_transaction()
 
     def open_in_duckdb(self) -> None:
         if not self.transaction.is_open_in_duckdb:

@@ -50,7 +50,7 @@ class Statements:
             self._run_simple(statement, sink)
 
     def _run_simple(self, statement: Simple, sink: Sink) -> None:
-        self._session.catalog.forget()
+        self._session.catalog.begin_statement()
         method = getattr(self, f"_do_{statement.keyword.lower()}", None)
         try:
             if method is not None:
@@ -76,7 +76,7 @@ class Statements:
         self._session.last_error = 0
 
     def _condition(self, text: str) -> bool:
-        self._session.catalog.forget()
+        self._session.catalog.begin_statement()
         tree = parse_one(f"SELECT 1 WHERE {text}")
         query = Compiler(self._session)
         compiled = query.query(tree, None)

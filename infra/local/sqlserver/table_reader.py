@@ -4,8 +4,6 @@ What has no effect here (file groups, clustering, fill factors) is skipped; what
 constraints, computed columns) is refused.
 """
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
 from dataclasses import replace
 
 from .dialect import is_symbol, is_word

@@ -11,8 +11,6 @@ Representation in DuckDB (exact, and comparable by DuckDB itself):
     hierarchyid             VARCHAR, the path; geography, geometry: BLOB, SQL Server's own serialisation
 """
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
 import re
 import struct
 from dataclasses import dataclass

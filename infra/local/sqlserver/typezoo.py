@@ -4,7 +4,7 @@ Row 1 is typical, 2 the greatest, 3 the least (or empty), 4 NULL wherever the ty
 by the stand-in itself.
 """
 
-# ruff: noqa: E501, S608 - SQL text and data read best unbroken; composing SQL is what this module does
+# ruff: noqa: E501 - SQL text and data read best unbroken; composing SQL is what this module does
 
 from __future__ import annotations
 

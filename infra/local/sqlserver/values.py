@@ -1,7 +1,5 @@
 """Typed values: a DuckDB expression with its SQL Server type, and the type that two values have in common."""
 
-# ruff: noqa: PLR0911 - one return per kind of type
-
 from dataclasses import dataclass
 
 from .types import CHARACTERS, CLOCK_TYPES, UNICODE, SqlType

@@ -1,7 +1,5 @@
 """How a system view is written: typed columns and the DuckDB text that gives them."""
 
-# ruff: noqa: S608 - composing SQL is what this module does
-
 from __future__ import annotations
 
 import datetime as dt

@@ -45,7 +45,7 @@ class Write:
                 session.open_for_write()
                 result = action()
                 if self._is_own:
-                    session.end_transaction("COMMIT")
+                    session.end_transaction("COMMIT", is_own=True)
                 return result
             except duckdb.Error as error:
                 if not _is_conflict(error):
@@ -69,7 +69,7 @@ class Write:
             if session.lock_timeout_ms >= 0:
                 raise SqlError(1222, "Lock request time out period exceeded.") from error
             raise deadlock() from error
-        session.catalog.forget()
+        session.catalog.begin_statement()
 
 
 def _is_conflict(error: Exception) -> bool:

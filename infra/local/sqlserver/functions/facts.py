@@ -1,7 +1,5 @@
 """Functions that tell facts about the server, the session and the database's objects."""
 
-# ruff: noqa: S608 - composing SQL is what this module does
-
 from ..conversion import convert
 from ..errors import not_supported
 from ..types import USER_TYPE_IDS, SqlType
