@@ -1,0 +1,95 @@
+"""FlowForge's own read path as one process: catalog, reader, Parquet, multipart upload and footer, as `ingest` runs it.
+
+The argument is the driver. What is missing against the function is the claim and the manifest in DynamoDB and the
+event afterwards: a few calls whatever the size of the table.
+
+FlowForge never reads without TLS. For comparison with peers that run without it, the connections are opened with
+encryption off, here and only here, unless BENCH_TLS is set.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from typing import Any
+
+from events.commands import IngestTable
+from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
+from flowforge.bronze.landing import land
+from flowforge.source.catalog import describe_table
+from flowforge.source.connection import connect
+from flowforge.source.credentials import Credentials
+from flowforge.source.reader import open_reader
+from flowforge.source.sql_text import select_statement
+from flowforge.state.batch import Batch, Interval, SourceColumn
+
+
+def without_encryption(driver: str) -> None:
+    """Turns TLS off in the driver that reads."""
+    if driver == "pymssql":
+        import pymssql
+
+        connect_encrypted = pymssql.connect
+        pymssql.connect = lambda **options: connect_encrypted(**options | {"encryption": "off"})
+        return
+    from flowforge.source import mssql_python_reader as reader
+
+    encrypted = reader._connection_string
+    reader._connection_string = lambda *whom: encrypted(*whom).replace("Encrypt={yes}", "Encrypt={no}")
+
+
+def command(driver: str) -> IngestTable:
+    """The command that `submit_job` would send."""
+    where = ConnectionReference(
+        host=os.environ["BENCH_HOST"],
+        port=int(os.environ["BENCH_PORT"]),
+        database=os.environ["BENCH_DATABASE"],
+        secret_id="benchmark",
+        trust_server_certificate=not os.environ.get("BENCH_TLS"),
+        driver=driver,
+    )
+    return IngestTable(
+        run_id="benchmark",
+        workflow_id="benchmark",
+        job_id="benchmark",
+        batch_id="benchmark",
+        connection=where,
+        source=SourceTable(table_name=f"dbo.{os.environ['BENCH_TABLE']}"),
+        bronze=BronzeTarget(table="benchmark"),
+        silver=SilverTarget(table="benchmark"),
+        gold=GoldTarget(table="benchmark"),
+    )
+
+
+def main() -> None:
+    """Reads and lands the table once."""
+    driver = sys.argv[1]
+    asked = command(driver)
+    credentials = Credentials(username=os.environ["BENCH_USER"], password=os.environ["BENCH_PASSWORD"])
+    if not os.environ.get("BENCH_TLS"):
+        without_encryption(driver)
+    with connect(asked.connection, credentials) as connection:
+        described = describe_table(connection, asked.source.table_name)
+    columns = [SourceColumn(**c.model_dump(include=set(SourceColumn.model_fields))) for c in described.columns]
+    interval = Interval()
+    statement = select_statement(described, columns, interval)
+    batch = Batch(
+        source_key="benchmark",
+        generation=1,
+        seq=1,
+        state="claimed",
+        token="benchmark",
+        lease_until=time.time() + 3600,
+        label=f"{os.environ['BENCH_PREFIX']}/table",
+        interval=interval,
+        command=asked,
+    )
+
+    def reader() -> Any:
+        return open_reader(asked.connection, credentials, statement, columns, driver)
+
+    asyncio.run(land(batch, columns, described.primary_key, described.qualified_name, reader))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The two servers that every contender talks to: the SQL Server stand-in and the embedded S3, processes of their own.
+
+Resource management: `serving` ends both when its block does.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.contenders import ROOT
+from benchmarks.shapes import SHAPES, TABLE
+from infra.local import ports
+
+BUCKET, REGION = "benchmark", "us-east-1"
+# What would bend a measurement, or reach out of this machine.
+_LEFT_OUT = ("AWS_", "BENCH_", "FLOWFORGE_", "MSSQL_", "PYTHONPATH", "ARROW_")
+
+
+@contextmanager
+def serving(shape: str, rows: int, folder: Path) -> Iterator[dict[str, str]]:
+    """Starts both servers with the shape's table; yields the environment of every contender."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+    aws = {
+        "AWS_ACCESS_KEY_ID": "benchmark",
+        "AWS_SECRET_ACCESS_KEY": "benchmark",  # the embedded S3 takes any
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with ExitStack() as stack:
+        aws["AWS_ENDPOINT_URL"] = stack.enter_context(_embedded_s3(clean | aws))
+        source = stack.enter_context(_standin(shape, rows, clean))
+        _create_bucket(clean | aws)
+        key, longest = SHAPES[shape].columns[0][0], 60_000 if shape == "max" else 4_000
+        yield (
+            clean
+            | aws
+            | {
+                "BENCH_HOST": source["host"],
+                "BENCH_PORT": str(source["port"]),
+                "BENCH_USER": source["user"],
+                "BENCH_PASSWORD": source["password"],
+                "BENCH_DATABASE": source["database"],
+                "BENCH_TABLE": TABLE,
+                "BENCH_KEY": key,
+                "BENCH_LONGEST_TEXT": str(longest),
+                "BENCH_BUCKET": BUCKET,
+                "BENCH_PREFIX": "landed",
+                "BENCH_FOLDER": str(folder),
+                "FLOWFORGE_BUCKET": BUCKET,
+                "FLOWFORGE_SOURCE_CA_FILE": source["ca_file"],
+                "RUNTIME__DLTHUB_TELEMETRY": "false",
+                "PYTHONDONTWRITEBYTECODE": "",
+            }
+        )
+
+
+@contextmanager
+def _embedded_s3(variables: dict[str, str]) -> Iterator[str]:
+    with ports.listen(0) as listener:
+        port, number = listener.getsockname()[1], listener.fileno()
+        command = [sys.executable, "-m", "infra.local.moto_server", str(number)]
+        process = subprocess.Popen(command, env=variables, cwd=ROOT, pass_fds=[number], stderr=subprocess.DEVNULL)
+    with _ended(process):
+        yield f"http://{ports.HOST}:{port}"
+
+
+@contextmanager
+def _standin(shape: str, rows: int, variables: dict[str, str]) -> Iterator[dict]:
+    command = [sys.executable, "-m", "benchmarks.standin", "--shape", shape, "--rows", str(rows)]
+    process = subprocess.Popen(command, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with _ended(process):
+        ready = process.stdout.readline()
+        if not ready:
+            sys.exit("the SQL Server stand-in did not start")
+        yield json.loads(ready)
+
+
+@contextmanager
+def _ended(process: subprocess.Popen) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _create_bucket(variables: dict[str, str]) -> None:
+    code = f"import boto3; boto3.client('s3').create_bucket(Bucket={BUCKET!r})"
+    subprocess.run([sys.executable, "-c", code], env=variables, check=True)
