@@ -150,3 +150,20 @@ def test_should_change_rows_in_every_way(sql, table):
     assert sql(
         f"SELECT id, v INTO {name}_copy FROM {name} WHERE id = 1; SELECT * FROM {name}_copy; DROP TABLE {name}_copy"
     ) == [(1, 77)]
+
+
+def test_should_rename_a_column_and_keep_rows_and_keys(sql, table):
+    name = table("id int PRIMARY KEY, old_name int")
+    sql(f"INSERT INTO {name} VALUES (1, 2)")
+    sql(f"EXEC sp_rename 'dbo.{name}.old_name', 'new name', 'COLUMN'")
+    sql(f"EXEC sp_rename '{name}.id', 'key', 'COLUMN'")
+    assert sql(f"SELECT [key], [new name] FROM {name}") == [(1, 2)]
+    with pytest.raises(pymssql.Error, match="PRIMARY KEY"):
+        sql(f"INSERT INTO {name} VALUES (1, 3)")
+
+
+def test_should_assign_by_operator(sql, table):
+    name = table("id int, v int, w int")
+    sql(f"INSERT INTO {name} VALUES (1, 10, 20); UPDATE {name} SET v += 2 * 3, w -= v WHERE id = 1")
+    assert sql(f"SELECT v, w FROM {name}") == [(16, 10)]
+    assert sql("DECLARE @x int = 2; SET @x *= 1 + 4; SELECT @x") == [(10,)]

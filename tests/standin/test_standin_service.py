@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 - SQL text and data read best unbroken
 
+import contextlib
 import json
 import os
 import signal
@@ -229,3 +230,26 @@ def test_should_survive_a_client_that_talks_nonsense(standin, sql):
             client.shutdown(socket.SHUT_WR)
             client.recv(1000)
     assert sql("SELECT 1") == [(1,)]
+
+
+def test_should_end_cleanly_while_clients_are_busy(tmp_path):
+    own = start(tmp_path, "--bank")
+    client = own.connect()
+    busy = threading.Thread(target=lambda: _ignore(client.cursor().execute, LONG))
+    busy.start()
+    with own.connect() as other:
+        cursor = other.cursor()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT COUNT(*) FROM sys.dm_exec_requests WHERE session_id <> @@SPID")
+            if cursor.fetchone() == (1,):
+                break
+            time.sleep(0.02)
+        assert stop(own) == 0
+    busy.join(30)
+    assert not busy.is_alive()
+
+
+def _ignore(run, text: str) -> None:
+    with contextlib.suppress(pymssql.Error):
+        run(text)

@@ -146,7 +146,8 @@ def _text_of(sql: str, source: SqlType, style: int | None) -> str:
     if base in MOMENTS:
         return moment_text(sql, source, style)
     if base == "sql_variant":
-        return f"({sql}).txt"
+        prefix = "'0x'" if style == 1 else "''"
+        return f"CASE WHEN ({sql}).base IN ('binary', 'varbinary') THEN {prefix} ELSE '' END || ({sql}).txt"
     if base in CLR:
         if base != "hierarchyid":
             raise not_supported(f"the conversion of {base} to text")
@@ -168,6 +169,8 @@ def _to_binary(value: Typed, target: SqlType, style, attempt: bool, storing: str
             sql = f"unhex(lpad(hex({sql}), {2 * target.length}, '0'))"
     elif source.base == "uniqueidentifier":
         sql = f"guid_bytes({sql})"
+    elif source.base == "sql_variant":
+        sql = f"variant_bytes({sql})"
     elif source.base not in BINARIES | CLR or source.base == "hierarchyid":
         raise not_supported(f"the conversion of {source} to {target}")
     if target.base == "binary":

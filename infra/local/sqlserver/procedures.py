@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .alterations import Alterations
+from .definitions import Definitions
 from .dialect import is_symbol
 from .errors import SqlError, not_supported
 from .script import parse_batch
 from .table_functions import description
 from .token_reader import TokenReader
 from .types import SqlType
+from .variables import split_name
+from .writing import Write
 
 if TYPE_CHECKING:
     from .script import Simple
@@ -34,6 +39,8 @@ def execute(session: Session, statement: Simple, sink: Sink) -> None:
         raise not_supported("EXEC sp_executesql in text; send it as a procedure call")
     if name == "sp_describe_first_result_set":
         describe(session, str(arguments[0]), str(arguments[1] or "") if len(arguments) > 1 else "", sink)
+    elif name == "sp_rename":
+        _rename(session, arguments, sink)
     elif name in ("sp_reset_connection", "sp_updatestats"):
         sink.done("EXEC", None)
     else:
@@ -48,6 +55,28 @@ def _arguments(session: Session, reader: TokenReader) -> list[object]:
         values.append(session.evaluate(named.group(1) if named else part, _TEXT))
         if not reader.accept_symbol(","):
             return values
+
+
+def _rename(session: Session, arguments: list[object], sink: Sink) -> None:
+    """sp_rename of a column, 'schema.table.column', 'new name', 'COLUMN'. Keys follow it; the rows stay."""
+    if len(arguments) != 3 or str(arguments[2]).upper() != "COLUMN":
+        raise not_supported("sp_rename of anything but a column")
+    *place, old = split_name(str(arguments[0]))
+    table = session.catalog.find(place[-2] if len(place) > 1 else "dbo", place[-1] if place else "")
+    column = table.column(old) if table is not None else None
+    if column is None:
+        raise SqlError(15248, "Either the parameter @objname is ambiguous or the claimed @objtype (COLUMN) is wrong.")
+    columns = tuple(
+        replace(item, name=str(arguments[1])) if item.name == column.name else item for item in table.columns
+    )
+    names = {column.name.lower(): str(arguments[1])}
+    keys = tuple(
+        replace(key, columns=tuple(names.get(item.lower(), item) for item in key.columns)) for key in table.keys
+    )
+    renamed = replace(table, columns=columns, keys=keys)
+    with Write(session) as write:
+        write.run(lambda: Alterations(Definitions(session), session).rebuild(table, renamed))
+    sink.done("EXEC", None)
 
 
 def run_text(session: Session, sql: str, variables: dict, sink: Sink) -> None:

@@ -60,6 +60,11 @@ def _variant(base: str, text: str) -> bytes:
         with decimal.localcontext(prec=60):
             digits = int(abs(number).scaleb(scale))
         return bytes([0x6C, 2, 38, scale, number >= 0]) + digits.to_bytes(16, "little")
+    if base in ("varbinary", "binary"):
+        return bytes([0xA5 if base == "varbinary" else 0xAD, 2]) + struct.pack("<H", 8000) + bytes.fromhex(text)
+    if base == "money":
+        value = int(decimal.Decimal(text).scaleb(4))
+        return bytes([0x3C, 0]) + struct.pack("<iI", value >> 32, value & 0xFFFFFFFF)
     if base == "uniqueidentifier":
         return bytes([0x24, 0]) + uuid.UUID(text).bytes_le
     return _variant_moment(base, text)

@@ -25,7 +25,7 @@ from .tables import Table
 from .transactions import Transaction
 from .types import SqlType
 from .values import INT, Typed, quote_text
-from .variables import declared_parameters, wire_value
+from .variables import declared_parameters, split_name, wire_value
 
 if TYPE_CHECKING:
     from .login import Login
@@ -236,7 +236,7 @@ class Session:
 
     def object_id(self, text: str, kind: str | None) -> int | None:
         """OBJECT_ID('schema.name', 'U')."""
-        parts = _split_name(text)
+        parts = split_name(text)
         schema = (parts[-2] if len(parts) > 1 else "") or "dbo"
         number = self.catalog.object_id(schema, parts[-1])
         if number is None or not kind:
@@ -246,7 +246,7 @@ class Session:
 
     def current_identity(self, text: str) -> int | None:
         """IDENT_CURRENT('table')."""
-        parts = _split_name(text)
+        parts = split_name(text)
         table = self.catalog.find(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
         return None if table is None or table.identity is None else self.current_identity_of(table)
 
@@ -285,11 +285,3 @@ class Session:
         finally:
             self.variables = saved
         return ()
-
-
-def _split_name(text: str) -> list[str]:
-    return [
-        part.replace("]]", "]").replace('""', '"')
-        for part in re.findall(r"\[((?:[^\]]|\]\])*)\]|\"((?:[^\"]|\"\")*)\"|([^.\[\]\"]+)|(?<=\.)(?=\.)", text)
-        for part in ["".join(part)]
-    ]

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from . import procedures
+from .assignments import written_out
 from .dialect import parse_one
 from .errors import ClientGone, SqlError, not_supported, translate_error
 from .execution import Execution
@@ -56,7 +57,8 @@ class Statements:
             if method is not None:
                 method(statement, sink)
             elif statement.keyword in ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "(", "VALUES"):
-                self._execution.query_or_change(statement.text, sink)
+                text = written_out(statement.text) if statement.keyword in ("UPDATE", "WITH") else statement.text
+                self._execution.query_or_change(text, sink)
             elif statement.keyword in ("CREATE", "ALTER", "DROP", "TRUNCATE"):
                 self._execution.define(statement, sink)
             elif statement.keyword in ("MERGE", "GRANT", "REVOKE", "DENY", "DBCC", "RETURN", "BREAK", "CONTINUE"):
@@ -140,7 +142,7 @@ class Statements:
     def _do_set(self, statement: Simple, sink: Sink) -> None:
         first = statement.word(1)
         if first.startswith("@") or first == "@":
-            self._set_variable(statement.text)
+            self._set_variable(written_out(statement.text))
         elif first == "TRANSACTION":
             self._session.isolation = (
                 re.sub(r"(?is)^set\s+transaction\s+isolation\s+level\s+", "", statement.text).strip().upper()

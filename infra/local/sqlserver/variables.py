@@ -23,3 +23,12 @@ def wire_value(kind: SqlType, value: object) -> object:
     if kind.base == "datetimeoffset":
         return value["ticks"], value["off"]
     return str(value) if kind.base == "uniqueidentifier" else value
+
+
+def split_name(text: str) -> list[str]:
+    """The parts of a dotted name given as text, without their brackets or quotes."""
+    return [
+        part.replace("]]", "]").replace('""', '"')
+        for part in re.findall(r"\[((?:[^\]]|\]\])*)\]|\"((?:[^\"]|\"\")*)\"|([^.\[\]\"]+)|(?<=\.)(?=\.)", text)
+        for part in ["".join(part)]
+    ]
