@@ -35,6 +35,7 @@ HOST = "127.0.0.1"
 VERSION = "16.0.4135.4"
 _TICKS_PER_DAY = 864_000_000_000
 _CANCEL_POLL_SECONDS = 0.1
+_STOP_SECONDS = 10.0
 
 
 class Server:
@@ -60,6 +61,7 @@ class Server:
         self._spids = itertools.count(51)
         self._lock = threading.Lock()
         self._connections: dict[int, Connection] = {}
+        self._threads: set[threading.Thread] = set()
         self._socket: socket.socket | None = None
 
     def __enter__(self) -> Server:
@@ -67,6 +69,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        self._wait_for_clients()
 
     # --- the clock
 
@@ -152,7 +155,10 @@ class Server:
                 client, _ = listening.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve_client, args=(client,), daemon=True).start()
+            thread = threading.Thread(target=self._serve_client, args=(client,), daemon=True)
+            with self._lock:
+                self._threads = {item for item in self._threads if item.is_alive()} | {thread}
+                thread.start()
 
     def _serve_client(self, client: socket.socket) -> None:
         channel = Channel(client)
@@ -195,6 +201,17 @@ class Server:
                 session, request_number = running[descriptor]
                 session.interrupt(request_number)
             time.sleep(_CANCEL_POLL_SECONDS)
+
+    def _wait_for_clients(self) -> None:
+        """Interrupts what still computes and waits: DuckDB must not work on while the interpreter goes away."""
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._threads and time.monotonic() < deadline:
+            for session in self.sessions():
+                session.interrupt(session.request_number)
+            with self._lock:
+                self._threads = {item for item in self._threads if item.is_alive()}
+            for thread in list(self._threads)[:1]:
+                thread.join(0.05)
 
     def close(self) -> None:
         """Stops listening and drops every connection."""
