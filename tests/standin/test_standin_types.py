@@ -132,3 +132,10 @@ def test_should_round_a_datetime_to_a_three_hundredth_of_a_second(sql, table):
         f"INSERT INTO {name} VALUES ('2024-01-01 00:00:00.001'), ('2024-01-01 00:00:00.002'), ('2024-01-01 00:00:00.005')"
     )
     assert [row[0].microsecond for row in sql(f"SELECT at FROM {name} ORDER BY at")] == [0, 3000, 7000]
+
+
+def test_should_convert_a_variant_that_holds_bytes(sql, table):
+    name = table("v sql_variant")
+    sql(f"INSERT INTO {name} VALUES (CAST(0x01FF AS varbinary(4)))")
+    text = f"SELECT CONVERT(nvarchar(20), v, 1), CONVERT(nvarchar(20), v, 2), CONVERT(varbinary(20), v) FROM {name}"
+    assert sql(text) == [("0x01FF", "01FF", b"\x01\xff")]

@@ -64,9 +64,7 @@ text_offset(x) AS CAST(CASE WHEN regexp_matches(trim(x), '[+-][0-9]{{2}}:[0-9]{{
 variant_bytes(v) AS CASE WHEN v IS NULL THEN NULL WHEN v.base IN ('binary', 'varbinary') THEN unhex(v.txt)
   ELSE error('#40517#The FlowForge stand-in converts only binary sql_variant values to binary.')::BLOB END
 divided(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.') ELSE a / b END
-int_variant_bytes(v) AS CASE WHEN v IS NULL THEN NULL WHEN v.base IN ('binary', 'varbinary') THEN unhex(v.txt)
-  ELSE error('#40517#The FlowForge stand-in converts only binary sql_variant values to binary.')::BLOB END
-divided(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.')::HUGEINT ELSE a // b END
+int_divided(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.')::HUGEINT ELSE a // b END
 remainder(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.')::HUGEINT ELSE a % b END
 unscaled(x, s) AS CAST(replace(CAST(x AS VARCHAR), '.', '') AS HUGEINT)
 scaled(n, s) AS CASE WHEN s = 0 THEN CAST(n AS VARCHAR) ELSE CASE WHEN n < 0 THEN '-' ELSE '' END
