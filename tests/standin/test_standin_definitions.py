@@ -167,3 +167,16 @@ def test_should_assign_by_operator(sql, table):
     sql(f"INSERT INTO {name} VALUES (1, 10, 20); UPDATE {name} SET v += 2 * 3, w -= v WHERE id = 1")
     assert sql(f"SELECT v, w FROM {name}") == [(16, 10)]
     assert sql("DECLARE @x int = 2; SET @x *= 1 + 4; SELECT @x") == [(10,)]
+
+
+def test_should_know_the_last_identity_also_after_output(sql, table):
+    name = table("id int IDENTITY(3,1) PRIMARY KEY, v int")
+    assert sql(f"INSERT INTO {name} (v) OUTPUT inserted.v VALUES (7), (8)") == [(7,), (8,)]
+    assert sql("SELECT SCOPE_IDENTITY()") == [(4,)]
+
+
+def test_should_keep_a_unique_index_when_the_table_changes(sql, table):
+    name = table("a int, b int")
+    sql(f"CREATE UNIQUE INDEX ux ON {name} (a); INSERT INTO {name} VALUES (1, 1); ALTER TABLE {name} ADD c int NULL")
+    with pytest.raises(pymssql.Error, match="Cannot insert duplicate key row"):
+        sql(f"INSERT INTO {name} (a, b) VALUES (1, 2)")

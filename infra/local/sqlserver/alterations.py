@@ -127,6 +127,8 @@ class Alterations:
     def rebuild(self, old: Table, new: Table) -> None:
         """Stores the rows of `old` anew in the shape of `new`; columns are matched by their ids."""
         compiler = Compiler(self._session)
+        if new.has_rowversion:
+            self._session.server.rowversions.hold(self._session.transaction.number)
         before = {column.column_id: column for column in old.columns}
         values = []
         for column in new.columns:

@@ -22,13 +22,18 @@ from .values import Typed
 
 @dataclass(frozen=True)
 class Change:
-    """A compiled change: DuckDB text, the table, the columns of OUTPUT, and what the statement was."""
+    """A compiled change: DuckDB text, the table, the statement's verb, and the columns of OUTPUT.
+
+    With `returns_identity` the result's last column is the identity of each row, beyond `outputs`. `written` names the
+    columns that an UPDATE sets, in lower case; None means all.
+    """
 
     sql: str
     table: Table
     verb: str
     outputs: tuple[Output, ...] = ()
     returns_identity: bool = False
+    written: frozenset[str] | None = None
 
 
 class _Bare(Source):
@@ -164,12 +169,14 @@ class Changes:
         tail = [self._fill(table, column) for column in filled]
         return f"SELECT {', '.join([*values, *tail])} FROM ({query.sql}) AS src({names})"
 
-    def _with_output(self, sql: str, node: exp.Expression, table: Table, verb: str, row: str) -> Change:
+    def _with_output(
+        self, sql: str, node: exp.Expression, table: Table, verb: str, row: str, written: frozenset[str] | None = None
+    ) -> Change:
         returning = node.args.get("returning")
         if returning is None:
             if verb == "INSERT" and table.identity is not None:
                 return Change(f"{sql} RETURNING {quote(table.identity.name)}", table, verb, (), True)
-            return Change(sql, table, verb)
+            return Change(sql, table, verb, written=written)
         if returning.args.get("into"):
             raise not_supported("OUTPUT INTO")
         outputs = tuple(Output(c.name, c.type, c.nullable) for c in table.columns)
@@ -177,7 +184,9 @@ class Changes:
         items = [item for projection in returning.expressions for item in self._compiler._projection(projection, scope)]
         text = ", ".join(f"{value.sql} AS c{i}" for i, (_, value) in enumerate(items, 1))
         shown = tuple(Output(name, value.type, value.nullable) for name, value in items)
-        return Change(f"{sql} RETURNING {text}", table, verb, shown)
+        if verb == "INSERT" and table.identity is not None:
+            return Change(f"{sql} RETURNING {text}, {quote(table.identity.name)}", table, verb, shown, True)
+        return Change(f"{sql} RETURNING {text}", table, verb, shown, written=written)
 
     # --- UPDATE and DELETE
 
@@ -188,7 +197,7 @@ class Changes:
             sets = self._assignments(node, table, scope)
             text = ", ".join(f"{quote(column.name)} = {value}" for column, value in sets)
             sql = f"UPDATE {table.storage} AS {quote(node.this.alias or node.this.name)} SET {text}{self._where(node, scope)}"
-            return self._with_output(sql, node, table, "UPDATE", "inserted")
+            return self._with_output(sql, node, table, "UPDATE", "inserted", _names_of(sets))
         table, scope, from_sql, alias = self._joined_target(node.this, from_.this)
         sets = self._assignments(node, table, scope)
         values = ", ".join(f"{value} AS v{i}" for i, (_, value) in enumerate(sets))
@@ -196,7 +205,7 @@ class Changes:
         text = ", ".join(f"{quote(column.name)} = u.v{i}" for i, (column, _) in enumerate(sets))
         one_each = f"SELECT * FROM ({inner}) QUALIFY row_number() OVER (PARTITION BY rid) = 1"
         sql = f"UPDATE {table.storage} AS target SET {text} FROM ({one_each}) AS u WHERE target.rowid = u.rid"
-        return self._with_output(sql, node, table, "UPDATE", "inserted")
+        return self._with_output(sql, node, table, "UPDATE", "inserted", _names_of(sets))
 
     def _assignments(self, node: exp.Update, table: Table, scope: Scope) -> list[tuple[Column, str]]:
         sets = []
@@ -257,6 +266,10 @@ class Changes:
     def _where(self, node: exp.Expression, scope: Scope) -> str:
         where = node.args.get("where")
         return f" WHERE {self._expressions.predicate(where.this, scope)}" if where else ""
+
+
+def _names_of(sets: list[tuple[Column, str]]) -> frozenset[str]:
+    return frozenset(column.name.lower() for column, _ in sets)
 
 
 def compile_change(compiler: Compiler, node: exp.Expression) -> Change:

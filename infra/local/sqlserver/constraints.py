@@ -14,12 +14,21 @@ from .tables import ForeignKey, Table, quote
 from .values import quote_text
 
 
-def violated_reference(cursor: duckdb.DuckDBPyConnection, catalog: Catalog, table: Table, verb: str) -> SqlError | None:
-    """Error 547 if the table's rows, or rows that refer to it, lack their parent after a change; else None."""
+def violated_reference(
+    cursor: duckdb.DuckDBPyConnection, catalog: Catalog, table: Table, verb: str, written: frozenset[str] | None
+) -> SqlError | None:
+    """Error 547 if the table's rows, or rows that refer to it, lack their parent after a change; else None.
+
+    An UPDATE is checked only where it wrote a key: `written` has its columns in lower case.
+    """
+
+    def is_touched(columns: tuple[str, ...]) -> bool:
+        return written is None or any(name.lower() in written for name in columns)
+
     if verb in ("INSERT", "UPDATE"):
         for foreign in table.foreign_keys:
             parent = catalog.find(foreign.referenced_schema, foreign.referenced_table)
-            if _has_orphan(cursor, table, foreign, parent):
+            if is_touched(foreign.columns) and _has_orphan(cursor, table, foreign, parent):
                 return _conflict(catalog, verb, "FOREIGN KEY", foreign, parent, foreign.referenced_columns[0])
     if verb in ("DELETE", "UPDATE"):
         for child in catalog.referencing_tables(table):
@@ -27,7 +36,11 @@ def violated_reference(cursor: duckdb.DuckDBPyConnection, catalog: Catalog, tabl
                 refers_here = (
                     catalog.find(foreign.referenced_schema, foreign.referenced_table).object_id == table.object_id
                 )
-                if refers_here and _has_orphan(cursor, child, foreign, table):
+                if (
+                    refers_here
+                    and is_touched(foreign.referenced_columns)
+                    and _has_orphan(cursor, child, foreign, table)
+                ):
                     return _conflict(catalog, verb, "REFERENCE", foreign, child, foreign.columns[0])
     return None
 

@@ -139,6 +139,14 @@ class Definitions:
                 names = ", ".join(quote(table.column(name).name) for name in key.columns)
                 columns.append(f"{'PRIMARY KEY' if key.is_primary else 'UNIQUE'} ({names})")
         self._cursor.execute(f"CREATE TABLE {table.storage} ({', '.join(columns)})")
+        for key in table.keys:
+            if key.is_unique and not key.is_constraint:
+                self._create_unique_index(table, key)
+
+    def _create_unique_index(self, table: Table, key: Key) -> None:
+        names = ", ".join(quote(column) for column in key.columns)
+        index = quote(f"{key.name}_{table.object_id}")
+        self._cursor.execute(f"CREATE UNIQUE INDEX {index} ON {table.storage} ({names})")
 
     def _create_schema(self, reader: TokenReader) -> None:
         name = reader.name()
@@ -177,12 +185,10 @@ class Definitions:
             reader.skip_parentheses()
         if reader.accept("WHERE"):
             raise not_supported("filtered indexes")
+        key = Key(name, columns, False, False, is_unique)
         if is_unique:
-            names = ", ".join(quote(column) for column in columns)
-            self._cursor.execute(
-                f"CREATE UNIQUE INDEX {quote(f'{name}_{table.object_id}')} ON {table.storage} ({names})"
-            )
-        self._catalog.add_key(table, Key(name, columns, False, False, is_unique), self._now())
+            self._create_unique_index(table, key)
+        self._catalog.add_key(table, key, self._now())
 
     # --- DROP and TRUNCATE
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from .changes import Change, compile_change
@@ -120,25 +121,32 @@ class Execution:
             self._session.server.rowversions.hold(self._session.transaction.number)
         try:
             result = self._session.cursor.execute(change.sql, compiler.used_binds(change.sql))
-            if change.outputs:
+            if not change.outputs and not change.returns_identity:
+                count, rows = result.fetchall()[0][0], None
+            else:
                 rows = result.to_arrow_table()
-                self._check_foreign_keys(change)
-                return change, rows, rows.num_rows
-            found = result.fetchall()
+                count = rows.num_rows
         except duckdb.ConstraintException as error:
             raise violated_key(error, change.table, self._session.server.database) from error
         self._check_foreign_keys(change)
-        if not change.returns_identity:
-            return change, None, found[0][0] if found else 0
-        if found:
-            self._session.last_identity = found[-1][0]
-            if self._session.identity_insert == change.table.object_id:
-                self._catch_up_identity(change.table, max(row[0] for row in found))
-        return change, None, len(found)
+        if change.returns_identity:
+            self._note_identity(change.table, rows.column(rows.num_columns - 1))
+            rows = rows.select(range(len(change.outputs)))
+        return change, rows, count
+
+    def _note_identity(self, table: Table, values: pa.ChunkedArray) -> None:
+        """Keeps the last identity value for SCOPE_IDENTITY(); explicit values move the counter on."""
+        if len(values) == 0:
+            return
+        self._session.last_identity = int(values[-1].as_py())
+        if self._session.identity_insert == table.object_id:
+            self._catch_up_identity(table, int(pc.max(values).as_py()))
 
     def _check_foreign_keys(self, change: Change) -> None:
         """Raises 547 when the change left a row without its parent; the transaction is then rolled back."""
-        violated = violated_reference(self._session.cursor, self._session.catalog, change.table, change.verb)
+        violated = violated_reference(
+            self._session.cursor, self._session.catalog, change.table, change.verb, change.written
+        )
         if violated is not None:
             self._session.transaction.is_doomed = True
             raise violated
