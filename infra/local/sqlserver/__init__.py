@@ -3,21 +3,23 @@
 Real drivers connect to it. It is not SQL Server: what it cannot do it refuses with error 40517 or SQL Server's own
 number, rather than answer something else. Start it with `python -m infra.local.sqlserver --bank --port 0`.
 
-    server, __main__                             listens; one thread per client
-    connection, login, certificate               how a client comes in and asks
-    packets, tokens, parameters, encode,         the wire
+    server, __main__                          listens; one thread per client
+    connection, reply, login, certificate     how a client comes in and asks
+    packets, tokens, parameters, encode,      the wire
     rare_types
-    session, statements, execution, writing,     what a request does
+    session, statements, execution, writing,  what a request does
     transactions, procedures, script, sink
-    dialect, queries, scopes, expressions,       T-SQL to DuckDB, with SQL Server's types
-    arithmetic, patterns, functions/, values,
-    conversion, moments, macros, changes,
+    dialect, queries, sources, scopes,        T-SQL to DuckDB, with SQL Server's types
+    expressions, arithmetic, patterns,
+    functions/, values, conversion, moments,
+    constants, macros, changes, assignments,
     table_functions, variables
-    definitions, alterations, table_reader,      tables and what is known about them
-    token_reader, tables, catalog, constraints,
-    system_views, live_views, view_text
-    bank, typezoo                                sample data
-    types, errors                                used everywhere
+    definitions, alterations, table_reader,   tables and what is known about them
+    token_reader, tables, catalog,
+    constraints, system_views, live_views,
+    view_text
+    bank, typezoo                             sample data
+    types, errors                             used everywhere
 
 What differs from SQL Server on purpose: `transactions.py` says how locking and isolation do.
 """

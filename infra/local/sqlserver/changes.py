@@ -181,7 +181,7 @@ class Changes:
             raise not_supported("OUTPUT INTO")
         outputs = tuple(Output(c.name, c.type, c.nullable) for c in table.columns)
         scope = Scope(sources=[_Bare(row, outputs)])
-        items = [item for projection in returning.expressions for item in self._compiler._projection(projection, scope)]
+        items = [item for projection in returning.expressions for item in self._compiler.projection(projection, scope)]
         text = ", ".join(f"{value.sql} AS c{i}" for i, (_, value) in enumerate(items, 1))
         shown = tuple(Output(name, value.type, value.nullable) for name, value in items)
         if verb == "INSERT" and table.identity is not None:
@@ -257,7 +257,7 @@ class Changes:
     def _joined_target(self, target: exp.Table, from_node: exp.Expression) -> tuple[Table, Scope, str, str]:
         """The changed table inside a FROM clause: found by its alias there, or by its name."""
         scope = Scope()
-        from_sql = self._compiler._joined(from_node, scope)
+        from_sql = self._compiler.sources.joined(from_node, scope)
         for item in from_node.find_all(exp.Table):
             if target.name.lower() in (item.alias.lower(), item.name.lower()):
                 return self._table(item), scope, from_sql, item.alias or item.name

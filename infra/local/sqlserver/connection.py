@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import logging
 import struct
-import time
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from . import login, procedures, tokens
-from .encode import encode_batches
 from .errors import ClientGone, SqlError, not_supported, translate_error
 from .packets import ATTENTION, RESET_CONNECTION, Channel, Disconnected
 from .parameters import Parameter, Reader
-from .scopes import Output
+from .reply import Cancelled, Reply
 from .session import Session
 from .types import SqlType
 from .variables import declared_parameters
@@ -28,88 +24,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _SQL_BATCH, _RPC, _TRANSACTION = 0x01, 0x03, 0x0E
-_COMMANDS = {"SELECT": 0xC1, "INSERT": 0xC3, "DELETE": 0xC4, "UPDATE": 0xC5, "CREATE": 0xC6, "DROP": 0xC7, "BEGIN": 0xD4,
-             "COMMIT": 0xD5, "ROLLBACK": 0xD2}  # fmt: skip
 _PROCEDURE_IDS = {10: "sp_executesql", 11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}
 _TM_BEGIN, _TM_COMMIT, _TM_ROLLBACK = 5, 7, 8
 _ISOLATIONS = {1: "READ UNCOMMITTED", 2: "READ COMMITTED", 3: "REPEATABLE READ", 4: "SERIALIZABLE", 5: "SNAPSHOT"}
-
-
-class Cancelled(ClientGone):
-    """The client sent an attention while its request ran."""
-
-
-class Reply:
-    """The sink of a session: writes tokens; holds each DONE back until it knows whether more follows."""
-
-    def __init__(self, channel: Channel, session: Session, in_procedure: bool):
-        self._channel, self._session = channel, session
-        self._token = tokens.DONE_IN_PROC if in_procedure else tokens.DONE
-        self._held: tuple[int, int, int] | None = None
-        self.more_calls = False
-
-    def _flush(self, more: bool) -> None:
-        if self._held is not None:
-            status, command, count = self._held
-            self._channel.put(tokens.done(self._token, status | (tokens.MORE if more else 0), command, count))
-            self._held = None
-
-    def columns(self, outputs: tuple[Output, ...]) -> None:
-        self._flush(True)
-        columns = [(output.name, output.type, output.nullable) for output in outputs]
-        self._channel.put(tokens.column_metadata(columns, self._session.server.database))
-
-    def rows(self, batch: pa.RecordBatch, types: list[SqlType]) -> None:
-        for data in encode_batches(batch, types):
-            self._channel.put(data)
-            if self._channel.attention_pending():
-                raise Cancelled
-
-    def done(self, verb: str, count: int | None) -> None:
-        self._flush(True)
-        shown = count is not None and (not self._session.no_count or verb == "SELECT")
-        self._held = (tokens.COUNT if shown else 0, _COMMANDS.get(verb, 0), count if shown else 0)
-
-    def message(self, number: int, text: str, severity: int, state: int) -> None:
-        self._flush(True)
-        self._channel.put(tokens.message(number, text, state, severity))
-
-    def failed(self, error: SqlError) -> None:
-        self._flush(True)
-        _log.debug("error %s: %s", error.number, error.text)
-        self._channel.put(tokens.message(error.number, error.text, error.state, max(11, error.severity)))
-        self._held = (tokens.ERROR, 0, 0)
-
-    def transaction_changed(self, kind: str, number: int) -> None:
-        self._flush(True)
-        descriptor = struct.pack("<Q", number)
-        change = {
-            "begin": (tokens.ENV_BEGIN, descriptor, b""),
-            "commit": (tokens.ENV_COMMIT, b"", descriptor),
-            "rollback": (tokens.ENV_ROLLBACK, b"", descriptor),
-        }[kind]
-        self._channel.put(tokens.environment_change(*change))
-
-    def wait(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            if self._channel.attention_pending():
-                raise Cancelled
-            time.sleep(min(0.02, left))
-
-    def finish(self) -> None:
-        """The last DONE of a batch."""
-        if self._held is None:
-            self._held = (0, 0, 0)
-        self._flush(False)
-
-    def finish_procedure(self, extra: bytes = b"", status: int = 0) -> None:
-        """The end of a procedure call: return status, output values, DONEPROC."""
-        failed = self._held is not None and bool(self._held[0] & tokens.ERROR)
-        self._flush(True)
-        self._channel.put(tokens.return_status(status) + extra)
-        bits = (tokens.ERROR if failed else 0) | (tokens.MORE | tokens.CALL_IN_BATCH if self.more_calls else 0)
-        self._channel.put(tokens.done(tokens.DONE_PROC, bits, 0xE0))
 
 
 class Connection:

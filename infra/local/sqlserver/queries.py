@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from . import table_functions
 from .conversion import convert
-from .errors import SqlError, invalid_object, not_supported, syntax_error
+from .errors import SqlError, not_supported, syntax_error
 from .expressions import Expressions, ordered
-from .scopes import Output, Query, Scope, Source
-from .system_views import find_view
+from .scopes import Output, Query, Scope
+from .sources import Sources, names_of, renamed
 from .tables import quote
 from .types import SqlType
 from .values import INT, Typed, common_type
@@ -37,6 +36,7 @@ class Compiler:
         self.session = session
         self.binds: dict[str, object] = {}
         self.expressions = Expressions(self)
+        self.sources = Sources(self)
         self.now_ticks = session.server.clock_ticks()
 
     # --- what expressions ask
@@ -87,7 +87,7 @@ class Compiler:
         if isinstance(node, exp.SetOperation):
             return self._set_operation(node, parent)
         if isinstance(node, exp.Values):
-            return self._values(node, Scope(parent))
+            return self.values(node, Scope(parent))
         if not isinstance(node, exp.Select):
             raise syntax_error(node.sql("tsql")[:30])
         return self._select(node, parent)
@@ -99,9 +99,9 @@ class Compiler:
         parts = []
         for cte in with_.expressions:
             query = self.query(cte.this, scope)
-            outputs = _renamed(query.outputs, [item.name for item in cte.args["alias"].columns], cte.alias)
+            outputs = renamed(query.outputs, [item.name for item in cte.args["alias"].columns], cte.alias)
             scope.ctes[cte.alias.lower()] = outputs
-            parts.append(f"{quote(cte.alias)}({_names(outputs)}) AS ({query.sql})")
+            parts.append(f"{quote(cte.alias)}({names_of(outputs)}) AS ({query.sql})")
         return f"WITH {', '.join(parts)} "
 
     def _select(self, node: exp.Select, parent: Scope | None) -> Query:
@@ -110,8 +110,8 @@ class Compiler:
                 raise not_supported(f"{name.strip('_').upper()} in a SELECT")
         scope = Scope(parent)
         prefix = self._with(node, scope)
-        from_sql = self._from(node, scope)
-        columns = [item for projection in node.expressions for item in self._projection(projection, scope)]
+        from_sql = self.sources.clause(node, scope)
+        columns = [item for projection in node.expressions for item in self.projection(projection, scope)]
         if not columns:
             raise syntax_error("SELECT")
         parts = [", ".join(f"{value.sql} AS c{i}" for i, (_, value) in enumerate(columns, 1))]
@@ -124,7 +124,7 @@ class Compiler:
         sql = f"{prefix}SELECT {' '.join(part for part in parts if part)}"
         return Query(sql, tuple(Output(name, value.type, value.nullable) for name, value in columns))
 
-    def _projection(self, node: exp.Expression, scope: Scope) -> list[tuple[str, Typed]]:
+    def projection(self, node: exp.Expression, scope: Scope) -> list[tuple[str, Typed]]:
         if isinstance(node, exp.Star):
             return [(output.name, value) for output, value in scope.star()]
         if isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
@@ -208,7 +208,7 @@ class Compiler:
         tail = [self._order(node, scope, columns, by_position=True), self._limit(node, scope)]
         return Query(prefix + " ".join(part for part in [sql, *tail] if part), outputs)
 
-    def _values(self, node: exp.Values, scope: Scope) -> Query:
+    def values(self, node: exp.Values, scope: Scope) -> Query:
         rows = [[self.expressions.value(item, scope) for item in row.expressions] for row in node.expressions]
         if len({len(row) for row in rows}) != 1:
             raise SqlError(10709, "The number of columns for each row in a table value constructor must be the same.")
@@ -217,112 +217,6 @@ class Compiler:
         names = ", ".join(f"c{i}" for i in range(1, len(columns) + 1))
         outputs = tuple(Output("", column[0].type, any(item.nullable for item in column)) for column in columns)
         return Query(f"SELECT {names} FROM (VALUES {text}) AS v({names})", outputs)
-
-    # --- FROM
-
-    def _from(self, node: exp.Expression, scope: Scope) -> str:
-        from_ = node.args.get("from_")
-        if from_ is None:
-            return ""
-        sql = "FROM " + self._joined(from_.this, scope)
-        for join in node.args.get("joins") or []:
-            sql += self._join(join, scope)
-        return sql
-
-    def _joined(self, node: exp.Expression, scope: Scope) -> str:
-        """A source with the joins that hang on it."""
-        joins = node.args.get("joins") or []
-        sql = self._source(node, scope)
-        for join in joins:
-            sql += self._join(join, scope)
-        return sql
-
-    def _join(self, join: exp.Join, scope: Scope) -> str:
-        side, kind = (join.side or "").upper(), (join.kind or "").upper()
-        if isinstance(join.this, exp.Lateral):
-            return self._apply(join.this, scope)
-        source = self._joined(join.this, scope)
-        condition = join.args.get("on")
-        if condition is None:
-            return f", {source}" if not kind and not side else f" CROSS JOIN {source}"
-        words = " ".join(word for word in (side, kind if kind != "OUTER" else "", "JOIN") if word)
-        return f" {words} {source} ON {self.expressions.predicate(condition, scope)}"
-
-    def _apply(self, lateral: exp.Lateral, scope: Scope) -> str:
-        query = self.query(lateral.this, scope)
-        alias = lateral.args["alias"]
-        outputs = _renamed(query.outputs, [item.name for item in alias.columns], alias.name)
-        scope.sources.append(Source(alias.name, outputs))
-        join = "CROSS JOIN" if lateral.args.get("cross_apply") else "LEFT JOIN"
-        tail = "" if lateral.args.get("cross_apply") else " ON true"
-        return f" {join} LATERAL ({query.sql}) AS {quote(alias.name)}({_names(outputs)}){tail}"
-
-    def _source(self, node: exp.Expression, scope: Scope) -> str:
-        if isinstance(node, (exp.Subquery, exp.Values)):
-            alias = node.args.get("alias")
-            if alias is None or not alias.name:
-                raise syntax_error(")")
-            query = (
-                self._values(node, scope)
-                if isinstance(node, exp.Values)
-                else self.query(node.this, Scope(scope.parent, ctes=scope.ctes))
-            )
-            outputs = _renamed(query.outputs, [item.name for item in alias.columns], alias.name)
-            scope.sources.append(Source(alias.name, outputs))
-            return f"({query.sql}) AS {quote(alias.name)}({_names(outputs)})"
-        if not isinstance(node, exp.Table):
-            raise not_supported(f"this source: {node.sql('tsql')[:80]}")
-        if isinstance(node.this, exp.Anonymous):
-            return self._function_source(node, scope)
-        return self._table(node, scope)
-
-    def _function_source(self, node: exp.Table, scope: Scope) -> str:
-        query = table_functions.call(node.this.name, node.this.expressions, self, scope)
-        alias = node.alias or node.this.name
-        names = [item.name for item in node.args["alias"].columns] if node.args.get("alias") else []
-        outputs = _renamed(query.outputs, names, alias)
-        scope.sources.append(Source(alias, outputs))
-        return f"({query.sql}) AS {quote(alias)}({_names(outputs)})"
-
-    def _table(self, node: exp.Table, scope: Scope) -> str:
-        schema, name, alias = node.text("db"), node.name, node.alias or node.name
-        self.session.check_database(node.text("catalog"), f"{schema or 'dbo'}.{name}")
-        if not schema and (outputs := scope.cte(name)) is not None:
-            scope.sources.append(Source(alias, outputs))
-            return f"{quote(name)} AS {quote(alias)}"
-        if (view := find_view(schema, name)) is not None:
-            outputs = tuple(Output(column, kind) for column, kind in view.columns)
-            scope.sources.append(Source(alias, outputs, schema))
-            return f"({view.sql(self.session)}) AS {quote(alias)}({_names(outputs)})"
-        table = self.session.catalog.find(schema or "dbo", name)
-        if table is None:
-            raise invalid_object(f"{schema}.{name}" if schema else name)
-        outputs = tuple(Output(c.name, c.type, c.nullable, c.seed is not None) for c in table.columns)
-        scope.sources.append(Source(alias, outputs, table.schema))
-        if table.definition is not None:
-            query = self.session.compile_view(self, table)
-            return f"({query.sql}) AS {quote(alias)}({_names(outputs)})"
-        return f"{table.storage} AS {quote(alias)}"
-
-
-def _names(outputs: tuple[Output, ...]) -> str:
-    return ", ".join(quote(output.name) for output in outputs)
-
-
-def _renamed(outputs: tuple[Output, ...], names: list[str], alias: str) -> tuple[Output, ...]:
-    """The outputs of a derived table, under the names its alias gives; every column must have one."""
-    if names and len(names) != len(outputs):
-        raise SqlError(
-            8158,
-            f"'{alias}' has {'more' if len(outputs) > len(names) else 'fewer'} columns than were specified in the column list.",
-        )
-    named = tuple(
-        Output(names[i] if names else output.name, output.type, output.nullable) for i, output in enumerate(outputs)
-    )
-    for position, output in enumerate(named, 1):
-        if not output.name:
-            raise SqlError(8155, f"No column name was specified for column {position} of '{alias}'.")
-    return named
 
 
 def _recast(query: Query, outputs: tuple[Output, ...]) -> str:

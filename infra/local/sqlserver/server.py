@@ -121,7 +121,7 @@ class Server:
         if connection is None:
             return False
         connection.channel.abort()
-        connection.session.cursor.interrupt()
+        connection.session.interrupt(connection.session.request_number)
         return True
 
     def fill(self, size: bank.Size | None, typezoo: bool) -> None:

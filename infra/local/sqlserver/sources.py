@@ -1,0 +1,127 @@
+"""FROM: tables, views, derived tables, functions and CTEs, and the joins between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from . import table_functions
+from .errors import SqlError, invalid_object, not_supported, syntax_error
+from .scopes import Output, Scope, Source
+from .system_views import find_view
+from .tables import quote
+
+if TYPE_CHECKING:
+    from .queries import Compiler
+
+
+class Sources:
+    """Compiles FROM clauses; every source found is added to the scope."""
+
+    def __init__(self, compiler: Compiler):
+        self._compiler = compiler
+
+    def clause(self, node: exp.Expression, scope: Scope) -> str:
+        from_ = node.args.get("from_")
+        if from_ is None:
+            return ""
+        sql = "FROM " + self.joined(from_.this, scope)
+        for join in node.args.get("joins") or []:
+            sql += self._join(join, scope)
+        return sql
+
+    def joined(self, node: exp.Expression, scope: Scope) -> str:
+        """A source with the joins that hang on it."""
+        joins = node.args.get("joins") or []
+        sql = self._source(node, scope)
+        for join in joins:
+            sql += self._join(join, scope)
+        return sql
+
+    def _join(self, join: exp.Join, scope: Scope) -> str:
+        side, kind = (join.side or "").upper(), (join.kind or "").upper()
+        if isinstance(join.this, exp.Lateral):
+            return self._apply(join.this, scope)
+        source = self.joined(join.this, scope)
+        condition = join.args.get("on")
+        if condition is None:
+            return f", {source}" if not kind and not side else f" CROSS JOIN {source}"
+        words = " ".join(word for word in (side, kind if kind != "OUTER" else "", "JOIN") if word)
+        return f" {words} {source} ON {self._compiler.expressions.predicate(condition, scope)}"
+
+    def _apply(self, lateral: exp.Lateral, scope: Scope) -> str:
+        query = self._compiler.query(lateral.this, scope)
+        alias = lateral.args["alias"]
+        outputs = renamed(query.outputs, [item.name for item in alias.columns], alias.name)
+        scope.sources.append(Source(alias.name, outputs))
+        join = "CROSS JOIN" if lateral.args.get("cross_apply") else "LEFT JOIN"
+        tail = "" if lateral.args.get("cross_apply") else " ON true"
+        return f" {join} LATERAL ({query.sql}) AS {quote(alias.name)}({names_of(outputs)}){tail}"
+
+    def _source(self, node: exp.Expression, scope: Scope) -> str:
+        if isinstance(node, (exp.Subquery, exp.Values)):
+            alias = node.args.get("alias")
+            if alias is None or not alias.name:
+                raise syntax_error(")")
+            query = (
+                self._compiler.values(node, scope)
+                if isinstance(node, exp.Values)
+                else self._compiler.query(node.this, Scope(scope.parent, ctes=scope.ctes))
+            )
+            outputs = renamed(query.outputs, [item.name for item in alias.columns], alias.name)
+            scope.sources.append(Source(alias.name, outputs))
+            return f"({query.sql}) AS {quote(alias.name)}({names_of(outputs)})"
+        if not isinstance(node, exp.Table):
+            raise not_supported(f"this source: {node.sql('tsql')[:80]}")
+        if isinstance(node.this, exp.Anonymous):
+            return self._function_source(node, scope)
+        return self._table(node, scope)
+
+    def _function_source(self, node: exp.Table, scope: Scope) -> str:
+        query = table_functions.call(node.this.name, node.this.expressions, self._compiler, scope)
+        alias = node.alias or node.this.name
+        names = [item.name for item in node.args["alias"].columns] if node.args.get("alias") else []
+        outputs = renamed(query.outputs, names, alias)
+        scope.sources.append(Source(alias, outputs))
+        return f"({query.sql}) AS {quote(alias)}({names_of(outputs)})"
+
+    def _table(self, node: exp.Table, scope: Scope) -> str:
+        schema, name, alias = node.text("db"), node.name, node.alias or node.name
+        self._compiler.session.check_database(node.text("catalog"), f"{schema or 'dbo'}.{name}")
+        if not schema and (outputs := scope.cte(name)) is not None:
+            scope.sources.append(Source(alias, outputs))
+            return f"{quote(name)} AS {quote(alias)}"
+        if (view := find_view(schema, name)) is not None:
+            outputs = tuple(Output(column, kind) for column, kind in view.columns)
+            scope.sources.append(Source(alias, outputs, schema))
+            return f"({view.sql(self._compiler.session)}) AS {quote(alias)}({names_of(outputs)})"
+        table = self._compiler.session.catalog.find(schema or "dbo", name)
+        if table is None:
+            raise invalid_object(f"{schema}.{name}" if schema else name)
+        outputs = tuple(Output(c.name, c.type, c.nullable, c.seed is not None) for c in table.columns)
+        scope.sources.append(Source(alias, outputs, table.schema))
+        if table.definition is not None:
+            query = self._compiler.session.compile_view(self._compiler, table)
+            return f"({query.sql}) AS {quote(alias)}({names_of(outputs)})"
+        return f"{table.storage} AS {quote(alias)}"
+
+
+def names_of(outputs: tuple[Output, ...]) -> str:
+    return ", ".join(quote(output.name) for output in outputs)
+
+
+def renamed(outputs: tuple[Output, ...], names: list[str], alias: str) -> tuple[Output, ...]:
+    """The outputs of a derived table, under the names its alias gives; every column must have one."""
+    if names and len(names) != len(outputs):
+        raise SqlError(
+            8158,
+            f"'{alias}' has {'more' if len(outputs) > len(names) else 'fewer'} columns than were specified in the column list.",
+        )
+    named = tuple(
+        Output(names[i] if names else output.name, output.type, output.nullable) for i, output in enumerate(outputs)
+    )
+    for position, output in enumerate(named, 1):
+        if not output.name:
+            raise SqlError(8155, f"No column name was specified for column {position} of '{alias}'.")
+    return named
