@@ -1,6 +1,6 @@
 """The contracts between users, functions and the bus. They depend on pydantic and nothing else."""
 
-from events.commands import IngestTable, SubmitJob
+from events.commands import IngestSlice, IngestTable, SubmitJob
 from events.facts import (
     BatchEvent,
     BronzeLanded,
@@ -18,6 +18,7 @@ __all__ = [
     "BatchEvent",
     "BronzeLanded",
     "GoldPublished",
+    "IngestSlice",
     "IngestTable",
     "IntervalEmpty",
     "InvalidRequest",

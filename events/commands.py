@@ -24,3 +24,14 @@ class IngestTable(Message):
     bronze: BronzeTarget
     silver: SilverTarget
     gold: GoldTarget
+
+
+class IngestSlice(Message):
+    """Asks ingest_slice to load one slice of a claimed batch; the plan is in the batch's record."""
+
+    run_id: str
+    bronze_table: str
+    source_key: str
+    generation: int
+    seq: int
+    index: int

@@ -20,6 +20,7 @@ MODELS = [
     JobRequest,
     commands.SubmitJob,
     commands.IngestTable,
+    commands.IngestSlice,
     facts.JobAccepted,
     facts.BronzeLanded,
     facts.IntervalEmpty,
@@ -109,6 +110,7 @@ def messages() -> list[Any]:
     return [
         commands.SubmitJob(request=FULL),
         ingest,
+        commands.IngestSlice(**BATCH, index=0),
         facts.JobAccepted(run_id=RUN, workflow_id="wf_001", job_id="job_customers", tables=[TABLE]),
         landed,
         facts.IntervalEmpty(**BATCH, source_table="dbo.customers", reason="no rows"),
@@ -144,6 +146,7 @@ def samples() -> Iterator[tuple[str, Any]]:
     yield "submit_job.s3", sqs(dropped, queue="flowforge-SubmitQueue")
     yield "submit_job.minio", minio("flowforge-data", "requests/customers.json")
     yield "ingest_table.sqs", sqs(bare["IngestTable"])
+    yield "ingest_slice.sqs", sqs(bare["IngestSlice"], queue="flowforge-SliceQueue")
     yield "watermark.sqs", sqs(landed, queue="flowforge-WatermarkQueue")
     yield "watermark.schedule", {"sweep": True}
     one, route = f"/api/watermarks/{TABLE}", "/api/watermarks/{table}"

@@ -24,6 +24,10 @@ class Settings(BaseModel):
     secret_prefix: str = "flowforge/"  # noqa: S105
     max_attempts: int = Field(3, ge=1, description="deliveries of one message before its step is given up")
     lease_seconds: float = Field(30, ge=2, description="a claim without a heartbeat for so long is taken over")
+    slice_rows: int = Field(
+        2_000_000, ge=1, description="rows above which a table is read in slices, and rows per slice"
+    )
+    slice_queue_url: str = ""
     source_ca_file: str | None = Field(None, description="PEM bundle that signs the SQL Server's certificate")
     driver: str = Field("auto", description="extraction driver: auto, mssql-python or pymssql")
     login_timeout_seconds: int = 10

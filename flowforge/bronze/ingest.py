@@ -5,37 +5,32 @@ is taken over and finished with its own interval and keys, a landed one is annou
 """
 
 import asyncio
-import threading
 import time
-from dataclasses import dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from events.commands import IngestTable
-from events.facts import BatchEvent, IntervalEmpty
-from flowforge.bronze.landing import land
+from events.facts import IntervalEmpty
+from flowforge.bronze.heartbeat import Heartbeat
+from flowforge.bronze.landing import land, manifest_of
+from flowforge.bronze.outcome import Outcome
+from flowforge.bronze.slice_queue import queue_slices
 from flowforge.errors import Fatal, SourceChanged, Wait
 from flowforge.settings import settings
 from flowforge.source.bounds import Plan, plan_interval
 from flowforge.source.catalog import TableDescription, describe_query, describe_table, server_identity
 from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
-from flowforge.source.reader import open_reader
-from flowforge.source.sql_text import select_statement
+from flowforge.source.reader import ArrowReader, open_reader
+from flowforge.source.slices import plan_slices
+from flowforge.source.sql_text import Statement, select_statement
 from flowforge.source.target import read_credentials
 from flowforge.state import batches, table
-from flowforge.state.announcements import about, landed_fact, source_table
-from flowforge.state.batch import Batch, SourceColumn
+from flowforge.state.announcements import landed_fact, no_rows_fact
+from flowforge.state.batch import Batch, Interval, SlicePlan, SourceColumn
 
 ANNOUNCE_AGAIN_SECONDS = 60  # a landed batch that nobody has committed for so long after its lease is told again
-
-
-@dataclass
-class Outcome:
-    """What a command led to: facts to announce, and seconds to wait when its own batch is still to come."""
-
-    facts: list[BatchEvent] = field(default_factory=list)
-    wait_seconds: int | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,30 +42,6 @@ class Source:
     primary_key: list[str]
     description: TableDescription | None
     identity: dict[str, Any]
-
-
-class Heartbeat:
-    """Keeps a claim's lease alive while the block runs; it ends by itself when the claim is taken away."""
-
-    def __init__(self, batch: Batch):
-        self._batch, self._stop = batch, threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        while not self._stop.wait(settings().lease_seconds / 4):
-            try:
-                if not batches.renew(self._batch):
-                    return
-            except Exception:  # noqa: S112  the next beat tries again; a lost lease is noticed when the batch lands
-                continue
 
 
 def ingest(command: IngestTable) -> Outcome:
@@ -92,8 +63,24 @@ def ingest(command: IngestTable) -> Outcome:
         if plan.empty:
             table.remember_samples(state, plan.interval.column or "", plan.samples)
             return Outcome([_nothing(command, source.name, state, plan)])
-        batch = batches.claim(state, command, source.name, plan.interval, source.identity, plan.samples)
+        slices = _slices(connection, command, source, plan.interval)
+        interval = _told(plan.interval, slices)
+        batch = batches.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
     return _load(batch, source, credentials)
+
+
+def _slices(connection: SourceConnection, command: IngestTable, source: Source, interval: Interval) -> SlicePlan | None:
+    if source.description is None or command.source.allow_empty_refresh:
+        return None
+    return plan_slices(connection, source.description, interval)
+
+
+def _told(interval: Interval, slices: SlicePlan | None) -> Interval:
+    """The interval with a promise that tells of its slices."""
+    if slices is None:
+        return interval
+    more = f"; read in {len(slices.ranges)} slices, each a statement that sees what is committed when it starts"
+    return interval.model_copy(update={"promise": interval.promise + more})
 
 
 def inspect(connection: SourceConnection, command: IngestTable) -> Source:
@@ -154,7 +141,7 @@ def _resume(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     if batch.state == "voided":
         raise Fatal(f"{batch.name} was voided by a watermark set or reset by hand", "Submit the request again.")
     if batch.state == "empty":
-        return Outcome([_no_rows(batch)])
+        return Outcome([no_rows_fact(batch)])
     return Outcome()
 
 
@@ -185,9 +172,12 @@ def _finish_expired(batch: Batch) -> Outcome:
 
 
 def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
-    """Reads a claimed interval, lands it and records its manifest; a claim that can never be landed is given up."""
+    """Reads a claimed interval, lands it and records its manifest; a claim that can never be landed is given up.
+
+    The slices of a large batch are queued instead: each is loaded by a message of its own.
+    """
     try:
-        return _land(batch, source, credentials)
+        return queue_slices(batch) if batch.slices else _land(batch, source, credentials)
     except Fatal:
         batches.abandon(batch)
         raise
@@ -195,39 +185,24 @@ def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
 
 def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     command, started = batch.command, time.monotonic()
-    described = source.description or command.source.query
-    statement = select_statement(described, source.columns, batch.interval)
-    refresh = command.bronze.load_strategy == "full_refresh"
-
-    def reader() -> Any:
-        driver = settings().driver if command.connection.driver == "auto" else command.connection.driver
-        return open_reader(command.connection, credentials, statement, source.columns, driver)
-
+    statement = select_statement(source.description or command.source.query, source.columns, batch.interval)
+    even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh
+    reader = partial(open_source, command, credentials, statement, source.columns)
     with Heartbeat(batch):
-        even_empty = refresh and command.source.allow_empty_refresh
-        manifest = asyncio.run(land(batch, source.columns, source.primary_key, source.name, reader, even_empty))
-        if manifest is None:
+        landed = asyncio.run(land(batch, source.columns, source.name, reader, even_empty))
+        if landed is None:
             batches.close_empty(batch)
-            return Outcome([_no_rows(batch)])
-        batch = batches.land(batch, manifest)
+            return Outcome([no_rows_fact(batch)])
+        batch = batches.land(batch, manifest_of(batch, source.columns, source.primary_key, [landed]))
     return Outcome([landed_fact(batch, time.monotonic() - started)])
 
 
-def _no_rows(batch: Batch) -> IntervalEmpty:
-    command = batch.command
-    refresh = command.bronze.load_strategy == "full_refresh"
-    kept = "; what silver holds is kept (allowEmptyRefresh true would empty it)" if refresh else ""
-    where = (
-        f"no rows from {batch.interval.low or 'the beginning'} up to {batch.interval.high}"
-        if batch.interval.column
-        else "no rows"
-    )
-    return IntervalEmpty(
-        **about(batch),
-        source_table=source_table(batch),
-        reason=where + kept,
-        watermark_value=batch.watermark_before,
-    )
+def open_source(
+    command: IngestTable, credentials: Credentials, statement: Statement, columns: list[SourceColumn]
+) -> ArrowReader:
+    """Opens the reader of a command's source with the driver that the connection, or else the deployment, names."""
+    driver = settings().driver if command.connection.driver == "auto" else command.connection.driver
+    return open_reader(command.connection, credentials, statement, columns, driver)
 
 
 def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Plan) -> IntervalEmpty:

@@ -9,9 +9,9 @@ has completed is adopted when its footer is this batch's, and refused otherwise.
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 import aioboto3
 import pyarrow as pa
@@ -22,44 +22,61 @@ from flowforge.bronze.upload import KeyTaken, ObjectWriter, upload
 from flowforge.cloud.clients import CONFIG, unavailable
 from flowforge.errors import ConflictingTarget
 from flowforge.settings import settings
+from flowforge.source.sql_types import cursor_kind
 from flowforge.state.batch import Batch, BronzeObject, Manifest, SourceColumn
 
 BATCHES_AHEAD = 2  # record batches read but not yet encoded
 FOOTER_BYTES = 4 * 2**20  # more than a footer takes
 
 
-def bronze_key(batch: Batch) -> str:
-    """The object key of a batch of one object."""
-    return f"bronze/{batch.command.bronze.table}/{batch.label}.parquet"
+class Landed(NamedTuple):
+    """An object in bronze, and the newest cursor value in it."""
+
+    object: BronzeObject
+    max_cursor: str | None
+
+
+def bronze_key(batch: Batch, index: int | None = None) -> str:
+    """The object key of a batch, or of one of its slices."""
+    stem = f"bronze/{batch.command.bronze.table}/{batch.label}"
+    if index is None or batch.slices is None:
+        return f"{stem}.parquet"
+    return f"{stem}/part-{index:05d}-of-{len(batch.slices.ranges):05d}.parquet"
 
 
 async def land(
     batch: Batch,
     columns: list[SourceColumn],
-    primary_key: list[str],
     source_file: str,
     open_reader: Callable[[], Any],
     even_empty: bool = False,
-) -> Manifest | None:
-    """Reads the batch and puts it into bronze; None when it has no rows, unless `even_empty` wants an object without rows.
+    index: int | None = None,
+) -> Landed | None:
+    """Reads a batch, or the slice `index` of it, and puts it into bronze.
 
-    `open_reader` opens the ArrowReader. Raises what the reader raises, StoreUnavailable, or ConflictingTarget.
+    Returns None when it has no rows, unless `even_empty` wants an object without rows. `open_reader` opens the ArrowReader.
+    Raises what the reader raises, StoreUnavailable, or ConflictingTarget.
     """
-    landing = _Landing(batch, columns, source_file, open_reader, even_empty)
+    landing = _Landing(batch, columns, source_file, open_reader, even_empty, index)
     async with aioboto3.Session().client("s3", config=CONFIG) as s3:
-        landed = await landing.run(s3)
-    if landed is None:
-        return None
-    found, max_cursor = landed
+        return await landing.run(s3)
+
+
+def manifest_of(
+    batch: Batch, columns: list[SourceColumn], primary_key: list[str], landed: Sequence[Landed]
+) -> Manifest:
+    """The manifest of a batch whose objects are all in bronze."""
+    newest = [one.max_cursor for one in landed if one.max_cursor is not None]
+    numbers = cursor_kind(batch.interval.sql_type) == "integer" if batch.interval.sql_type else False
     return Manifest(
         bucket=settings().bucket,
-        objects=[found],
-        rows=found.rows,
-        bytes=found.bytes,
+        objects=[one.object for one in landed],
+        rows=sum(one.object.rows for one in landed),
+        bytes=sum(one.object.bytes for one in landed),
         columns=columns,
         primary_key=primary_key,
         audit_columns=batch.command.bronze.audit_columns,
-        max_cursor_value=max_cursor,
+        max_cursor_value=max(newest, key=int if numbers else str, default=None),
     )
 
 
@@ -73,16 +90,16 @@ class _Landing:
         source_file: str,
         open_reader: Callable[[], Any],
         even_empty: bool,
+        index: int | None,
     ) -> None:
         self.batch, self.columns, self.source_file, self.open_reader = batch, columns, source_file, open_reader
-        self.even_empty = even_empty
+        self.even_empty, self.index, self.key = even_empty, index, bronze_key(batch, index)
         self.batches: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(BATCHES_AHEAD)
         self.writer = ObjectWriter()
         self.stop = threading.Event()
         self.encoder: Encoder | None = None
 
-    async def run(self, s3: Any) -> tuple[BronzeObject, str | None] | None:
-        bucket, key = settings().bucket, bronze_key(self.batch)
+    async def run(self, s3: Any) -> Landed | None:
         reading = asyncio.create_task(asyncio.to_thread(self._read))
         first = await asyncio.to_thread(self.batches.get)
         try:
@@ -91,14 +108,13 @@ class _Landing:
             if first is None:
                 return None
             encoding = asyncio.create_task(asyncio.to_thread(self._encode, first))
-            uploading = asyncio.create_task(upload(s3, bucket, key, self.writer))
+            uploading = asyncio.create_task(upload(s3, settings().bucket, self.key, self.writer))
             return await self._finish(s3, encoding, uploading)
         finally:
             self.stop.set()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def _finish(self, s3: Any, encoding: asyncio.Task, uploading: asyncio.Task) -> Any:
-        bucket, key = settings().bucket, bronze_key(self.batch)
+    async def _finish(self, s3: Any, encoding: asyncio.Task, uploading: asyncio.Task) -> Landed:
         try:
             await asyncio.wait({encoding, uploading}, return_when=asyncio.FIRST_EXCEPTION)
             if encoding.done() and encoding.exception():
@@ -109,13 +125,14 @@ class _Landing:
             await encoding
         except KeyTaken:
             await asyncio.gather(encoding, return_exceptions=True)
-            return await _adopt(s3, bucket, key, self.batch)
+            return await _adopt(s3, settings().bucket, self.key, self.batch, self.index)
         finally:
             self.writer.abandon()
             if not uploading.done():
                 uploading.cancel()
             await asyncio.gather(encoding, uploading, return_exceptions=True)
-        return BronzeObject(key=key, etag=etag, rows=self.encoder.rows, bytes=self.writer.bytes), self.encoder.newest
+        found = BronzeObject(key=self.key, etag=etag, rows=self.encoder.rows, bytes=self.writer.bytes)
+        return Landed(found, self.encoder.newest)
 
     def _read(self) -> None:
         try:
@@ -139,7 +156,7 @@ class _Landing:
         return False
 
     def _encode(self, first: pa.RecordBatch) -> None:
-        self.encoder = Encoder(self.writer, first.schema, self.batch, self.columns, self.source_file)
+        self.encoder = Encoder(self.writer, first.schema, self.batch, self.columns, self.source_file, self.index)
         for batch in self._rest(first):
             self.encoder.write(batch)
         self.encoder.close()
@@ -154,7 +171,7 @@ class _Landing:
             value = self.batches.get()
 
 
-async def _adopt(s3: Any, bucket: str, key: str, batch: Batch) -> tuple[BronzeObject, str | None]:
+async def _adopt(s3: Any, bucket: str, key: str, batch: Batch, index: int | None) -> Landed:
     """Takes the object that is already there, when it is this batch's own. Reads its tail only: the footer says it all."""
     try:
         answer = await s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{FOOTER_BYTES}")
@@ -163,11 +180,12 @@ async def _adopt(s3: Any, bucket: str, key: str, batch: Batch) -> tuple[BronzeOb
         raise unavailable("S3", error) from error
     size = int(answer["ContentRange"].rpartition("/")[2]) if "ContentRange" in answer else len(tail)
     found = await asyncio.to_thread(_footer_of, tail)
-    if not (found and same_batch(found, batch)):
+    if not (found and same_batch(found, batch, index)):
         raise ConflictingTarget(
             f"s3://{bucket}/{key} exists and is not {batch.name}", "Move that object away, or send another batch_id."
         )
-    return BronzeObject(key=key, etag=answer["ETag"], rows=found["rows"], bytes=size), found.get("max_cursor_value")
+    adopted = BronzeObject(key=key, etag=answer["ETag"], rows=found["rows"], bytes=size)
+    return Landed(adopted, found.get("max_cursor_value"))
 
 
 def _footer_of(body: bytes) -> dict[str, Any] | None:

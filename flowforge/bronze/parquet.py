@@ -39,8 +39,16 @@ class Encoder:
     Resource management: `close` completes the file; without it the bytes are not a Parquet file.
     """
 
-    def __init__(self, sink: Any, schema: pa.Schema, batch: Batch, columns: list[SourceColumn], source_file: str):
-        self.batch, self.columns = batch, columns
+    def __init__(
+        self,
+        sink: Any,
+        schema: pa.Schema,
+        batch: Batch,
+        columns: list[SourceColumn],
+        source_file: str,
+        index: int | None = None,
+    ):
+        self.batch, self.columns, self.index = batch, columns, index
         self.audited = batch.command.bronze.audit_columns
         self.schema = self._with_audit(schema)
         self.rows, self.max_cursor, self._pending, self._pending_bytes = 0, None, [], 0
@@ -116,12 +124,12 @@ class Encoder:
     def close(self) -> None:
         """Writes the last row group and the footer."""
         self._flush()
-        facts = footer(self.batch, self.columns, self.rows) | {"max_cursor_value": self.newest}
+        facts = footer(self.batch, self.columns, self.rows, self.index) | {"max_cursor_value": self.newest}
         self._writer.add_key_value_metadata({FOOTER: json.dumps(facts)})
         self._writer.close()
 
 
-def footer(batch: Batch, columns: list[SourceColumn], rows: int) -> dict[str, Any]:
+def footer(batch: Batch, columns: list[SourceColumn], rows: int, index: int | None = None) -> dict[str, Any]:
     """The facts that an object carries about itself."""
     command = batch.command
     return {
@@ -133,7 +141,8 @@ def footer(batch: Batch, columns: list[SourceColumn], rows: int) -> dict[str, An
         "source_key": batch.source_key,
         "generation": batch.generation,
         "seq": batch.seq,
-        "slice": 0,
+        "slice": index or 0,
+        "slices": len(batch.slices.ranges) if batch.slices else 1,
         "interval": batch.interval.model_dump(),
         "identity": batch.identity,
         "rows": rows,
@@ -141,10 +150,10 @@ def footer(batch: Batch, columns: list[SourceColumn], rows: int) -> dict[str, An
     }
 
 
-def same_batch(found: dict[str, Any], batch: Batch) -> bool:
+def same_batch(found: dict[str, Any], batch: Batch, index: int | None = None) -> bool:
     """Whether a footer is that of this very batch, interval and slice."""
-    mine = footer(batch, [], 0)
-    return all(found.get(k) == mine[k] for k in ("source_key", "generation", "seq", "slice", "interval"))
+    mine = footer(batch, [], 0, index)
+    return all(found.get(k) == mine[k] for k in ("source_key", "generation", "seq", "slice", "slices", "interval"))
 
 
 def read_footer(source: Any) -> dict[str, Any] | None:

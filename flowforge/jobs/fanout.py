@@ -1,4 +1,4 @@
-"""Sends one command per table to the ingest queue, many at a time.
+"""Sends commands to their queue, many at a time: one per table, one per slice.
 
 Guarantees: returns only when the queue has accepted every message; entries that it refuses are sent again, then raise.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import aioboto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from events.commands import IngestTable
+from events.model import Message
 from flowforge.cloud.clients import CONFIG, unavailable
 from flowforge.errors import StoreUnavailable
 
@@ -19,7 +19,7 @@ CALLS_AT_ONCE = 8
 ATTEMPTS = 3
 
 
-async def send_commands(queue_url: str, commands: Sequence[IngestTable]) -> None:
+async def send_commands(queue_url: str, commands: Sequence[Message]) -> None:
     """Queues the commands; raises StoreUnavailable when one is not accepted. Sending a command again does no harm."""
     slots = asyncio.Semaphore(CALLS_AT_ONCE)
 

@@ -98,29 +98,37 @@ def qualified(relation: Relation) -> str:
 
 
 def select_statement(
-    source: Source, columns: Sequence[Column], interval: Interval, top: int | None = None
+    source: Source,
+    columns: Sequence[Column],
+    interval: Interval,
+    top: int | None = None,
+    within: Statement | None = None,
 ) -> Statement:
     """The extraction query: the columns in order, each in its transport form, of the rows in the interval.
 
-    A query that needs no bound and no conversion is sent as it was written, so that it may use WITH and ORDER BY.
+    `within` is a further condition, such as a slice's. A query that needs no bound and no conversion is sent as it was
+    written, so that it may use WITH and ORDER BY.
     """
     expressions = [_selected(column) for column in columns]
     plain = all(e == quote_identifier(c.name) for e, c in zip(expressions, columns, strict=True))
     if isinstance(source, str) and plain and interval.column is None and top is None:
         return Statement((_bare(source),))
     limit = f"TOP ({int(top)}) " if top is not None else ""
-    return Statement((f"SELECT {limit}{', '.join(expressions)} FROM {_relation(source)}",)) + _where(interval)
+    selected = Statement((f"SELECT {limit}{', '.join(expressions)} FROM {_relation(source)}",))
+    return selected + where(interval_condition(interval), within)
 
 
 def count_statement(source: Source, interval: Interval) -> Statement:
     """Counts the rows of the interval; its one column is `source_rows`."""
-    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {_relation(source)}",)) + _where(interval)
+    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {_relation(source)}",)) + where(
+        interval_condition(interval)
+    )
 
 
 def max_cursor_statement(source: Source, interval: Interval) -> Statement:
     """Prints the newest cursor value within the interval; its one column is `literal`, NULL when there is no row."""
     newest = print_expression(f"MAX({quote_identifier(interval.column)})", interval.sql_type)
-    return Statement((f"SELECT {newest} AS literal FROM {_relation(source)}",)) + _where(interval)
+    return Statement((f"SELECT {newest} AS literal FROM {_relation(source)}",)) + where(interval_condition(interval))
 
 
 def newest_statement(source: Source, column: str, sql_type: str) -> Statement:
@@ -187,9 +195,10 @@ def _bound(literal: str, sql_type: str) -> Statement:
     return Statement((before, after), (literal,))
 
 
-def _where(interval: Interval) -> Statement:
+def interval_condition(interval: Interval) -> Statement | None:
+    """The condition of an interval; None when it lets every row through."""
     if interval.column is None:
-        return Statement(("",))
+        return None
     name = quote_identifier(interval.column)
     condition = Statement(("",))
     for operator, literal in ((">=", interval.low), ("<", interval.high)):
@@ -198,7 +207,16 @@ def _where(interval: Interval) -> Statement:
             condition += f"{joint}{name} {operator} "
             condition += _bound(literal, bound_type(interval.sql_type, literal))
     if not condition.parameters:
-        return Statement(("" if interval.nulls else f" WHERE {name} IS NOT NULL",))
-    if interval.nulls:
-        return Statement((" WHERE (",)) + condition + f") OR {name} IS NULL"
-    return Statement((" WHERE ",)) + condition
+        return None if interval.nulls else Statement((f"{name} IS NOT NULL",))
+    return Statement(("(",)) + condition + f") OR {name} IS NULL" if interval.nulls else condition
+
+
+def where(*conditions: Statement | None) -> Statement:
+    """The WHERE clause of all conditions that there are; empty without any."""
+    given = [condition for condition in conditions if condition is not None]
+    if len(given) < 2:
+        return Statement((" WHERE ",)) + given[0] if given else Statement(("",))
+    clause = Statement((" WHERE (",)) + given[0] + ")"
+    for condition in given[1:]:
+        clause += Statement((" AND (",)) + condition + ")"
+    return clause

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from events.facts import BatchEvent, BronzeLanded
+from events.facts import BatchEvent, BronzeLanded, IntervalEmpty
 from flowforge.errors import Retriable
 from flowforge.state.batch import Batch, Manifest
 from flowforge.state.batches import find_batch
@@ -57,3 +57,21 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
 def source_table(batch: Batch) -> str:
     """The source table's name, from the source key."""
     return batch.source_key.rpartition(">")[0].split("/", 2)[2]
+
+
+def no_rows_fact(batch: Batch) -> IntervalEmpty:
+    """The announcement of a batch that had no rows."""
+    command = batch.command
+    refresh = command.bronze.load_strategy == "full_refresh"
+    kept = "; what silver holds is kept (allowEmptyRefresh true would empty it)" if refresh else ""
+    where = (
+        f"no rows from {batch.interval.low or 'the beginning'} up to {batch.interval.high}"
+        if batch.interval.column
+        else "no rows"
+    )
+    return IntervalEmpty(
+        **about(batch),
+        source_table=source_table(batch),
+        reason=where + kept,
+        watermark_value=batch.watermark_before,
+    )

@@ -66,8 +66,30 @@ class Manifest(BaseModel):
     max_cursor_value: str | None = None
 
 
+class KeyRange(BaseModel):
+    """A slice: `low <= key < high` over the key's columns in order, as literals that the server printed; None is open."""
+
+    model_config = ConfigDict(frozen=True)
+
+    low: list[str] | None = None
+    high: list[str] | None = None
+
+
+class SlicePlan(BaseModel):
+    """How a large batch is read: by ranges of a table's key, each its own message and object; fixed with the claim."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_name: str
+    name: str
+    columns: list[SourceColumn]
+    key: list[SourceColumn]
+    primary_key: list[str]
+    ranges: list[KeyRange]
+
+
 class Batch(BaseModel):
-    """The record of one batch. `token` fences off earlier attempts; `lease_until` and `updated_at` are in epoch seconds."""
+    """The record of one batch. `token` fences off earlier attempts; times are in epoch seconds."""
 
     source_key: str
     generation: int
@@ -79,8 +101,10 @@ class Batch(BaseModel):
     interval: Interval
     command: IngestTable
     identity: dict[str, Any] = Field(default_factory=dict)
+    slices: SlicePlan | None = None
     manifest: Manifest | None = None
     watermark_before: str | None = None
+    claimed_at: float = 0.0
     updated_at: float = 0.0
     refined: bool = False
     published: bool = False

@@ -15,11 +15,11 @@ from events.commands import IngestTable
 from flowforge.cloud import items
 from flowforge.errors import ConflictingTarget, Wait
 from flowforge.settings import settings
-from flowforge.state.batch import Batch, Interval, Manifest
+from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SlicePlan
 from flowforge.state.table import TableState, Watermark, read_state, registry_action
 
 RETRY_SECONDS = 3
-_JSON = ("interval", "command", "identity", "manifest")
+_JSON = ("interval", "command", "identity", "slices", "manifest")
 
 
 def _key(batch: Batch) -> items.Item:
@@ -68,8 +68,9 @@ def claim(
     interval: Interval,
     identity: dict[str, Any],
     samples: list[dict[str, Any]],
+    slices: SlicePlan | None = None,
 ) -> Batch:
-    """Claims the next batch of a table for a run, before a row is read.
+    """Claims the next batch of a table for a run, before a row is read; the plan of its slices is part of the claim.
 
     Raises Wait when another writer was faster, ConflictingTarget when the silver or gold table belongs to another source.
     """
@@ -89,11 +90,13 @@ def claim(
         state="claimed",
         token=uuid.uuid4().hex,
         lease_until=time.time() + settings().lease_seconds,
+        claimed_at=time.time(),
         updated_at=time.time(),
         label=_free_label(state, command, seq),
         interval=interval,
         command=command,
         identity=identity,
+        slices=slices,
         watermark_before=before.value if before else None,
     )
     if items.transact(_claim_actions(following, batch)):
@@ -176,6 +179,31 @@ def land(batch: Batch, manifest: Manifest) -> Batch:
         if not (stored and stored.token == batch.token and stored.state == "landed"):
             raise Wait(f"{batch.name} was taken over by another worker before it landed", RETRY_SECONDS)
     return batch.model_copy(update={"manifest": manifest, "state": "landed"})
+
+
+def finish_slice(batch: Batch, index: int, found: BronzeObject | None, max_cursor: str | None) -> None:
+    """Records a slice as done, once; `found` None is a slice without rows.
+
+    Slices form a set, not a counter: a slice that is delivered twice counts once. Nothing is recorded in a batch that is no
+    longer claimed.
+    """
+    done = {"object": found.model_dump() if found else None, "max_cursor": max_cursor}
+    values = {":done": json.dumps(done), ":claimed": "claimed", ":now": time.time()}
+    condition = "#s = :claimed AND attribute_not_exists(#slice)"
+    names = {"s": "state", "slice": _slice_attribute(index)}
+    expression = "SET #slice = :done, updated_at = :now"
+    items.update(settings().watermarks_table, _key(batch), expression, values, condition, **names)
+
+
+def finished_slices(batch: Batch) -> dict[int, dict[str, Any]]:
+    """The slices that are done, by index: {"object": BronzeObject's fields or None, "max_cursor"}."""
+    item = items.get(settings().watermarks_table, _key(batch)) or {}
+    ranges = range(len(batch.slices.ranges) if batch.slices else 0)
+    return {n: json.loads(item[_slice_attribute(n)]) for n in ranges if _slice_attribute(n) in item}
+
+
+def _slice_attribute(index: int) -> str:
+    return f"slice_{index:05d}"
 
 
 def _write(batch: Batch, expression: str, values: items.Item, state: str) -> bool:

@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -147,16 +148,23 @@ class Stack:
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = Stack(tmp_path_factory.mktemp("stack"), "--parameter", "MaxAttempts=2")
+    with in_lake_of(running):
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@contextmanager
+def in_lake_of(running: Stack) -> Iterator[None]:
+    """Lets this process read a stack's lake, as a user does with credentials of their own."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", running.facts["s3"])
         environment.setenv("AWS_ACCESS_KEY_ID", running.facts["aws_access_key_id"])
         environment.setenv("AWS_SECRET_ACCESS_KEY", running.facts["aws_secret_access_key"])
         environment.setenv("AWS_DEFAULT_REGION", running.facts["region"])
         environment.setenv("AWS_REGION", running.facts["region"])
-        try:
-            yield running
-        finally:
-            running.stop()
+        yield
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chain.conftest import Stack, kill, wait_for
+from tests.chain.conftest import Stack, in_lake_of, kill, wait_for
 
 CHAIN = ("IngestTableFunction", "WatermarkFunction", "RefineSilverFunction", "PublishGoldFunction", "TrackRunFunction")
 
@@ -14,10 +14,7 @@ def quick_stack(stack, tmp_path_factory) -> Iterator[Stack]:
     """A stack whose claims expire soon, so that a dead worker's batch is taken over within the test."""
     options = ("--env", "FLOWFORGE_LEASE_SECONDS=2", "--parameter", "MaxAttempts=5")
     running = Stack(tmp_path_factory.mktemp("quick"), *options)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", running.facts["s3"])
-        environment.setenv("AWS_ACCESS_KEY_ID", running.facts["aws_access_key_id"])
-        environment.setenv("AWS_SECRET_ACCESS_KEY", running.facts["aws_secret_access_key"])
+    with in_lake_of(running):
         try:
             yield running
         finally:

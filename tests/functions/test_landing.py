@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flowforge.bronze.landing import bronze_key, land
+from flowforge.bronze.landing import bronze_key, land, manifest_of
 from flowforge.bronze.upload import PART_BYTES
 from flowforge.errors import ConflictingTarget, SourceUnavailable, StoreUnavailable
 from flowforge.state.batch import Batch, Interval, SourceColumn
@@ -66,7 +66,8 @@ def batch(aws, unique) -> Batch:
 
 
 async def landed(batch: Batch, reader: Reader, **options):
-    return await land(batch, COLUMNS, ["id"], "dbo.t", lambda: reader, **options)
+    found = await land(batch, COLUMNS, "dbo.t", lambda: reader, **options)
+    return found and manifest_of(batch, COLUMNS, ["id"], [found])
 
 
 async def test_should_land_small_batches_as_one_object(bucket, batch):

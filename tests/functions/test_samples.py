@@ -10,6 +10,7 @@ SAMPLES = sorted((Path(__file__).resolve().parents[2] / "events" / "samples").gl
 QUEUES = {
     "submit_job": "Submit",
     "ingest_table": "Ingest",
+    "ingest_slice": "Slice",
     "watermark": "Watermark",
     "refine_silver": "Refine",
     "publish_gold": "Publish",

@@ -1,0 +1,67 @@
+"""Loads one slice of a claimed batch, and lands the batch when it was the last.
+
+Slices are a set: each is recorded once, by whoever loaded it, and every delivery looks whether the set is whole. So a message may
+come twice, a worker may die before or after it has recorded its slice, and the batch is landed exactly once.
+"""
+
+import asyncio
+import time
+from functools import partial
+
+from events.commands import IngestSlice
+from flowforge.bronze.heartbeat import Heartbeat
+from flowforge.bronze.ingest import open_source
+from flowforge.bronze.landing import Landed, land, manifest_of
+from flowforge.bronze.outcome import Outcome
+from flowforge.errors import Fatal
+from flowforge.source.slices import range_condition
+from flowforge.source.sql_text import select_statement
+from flowforge.source.target import read_credentials
+from flowforge.state import batches
+from flowforge.state.announcements import landed_fact, no_rows_fact, source_table
+from flowforge.state.batch import Batch, BronzeObject
+
+
+def ingest_slice(command: IngestSlice) -> Outcome:
+    """Loads the command's slice, unless it is done; announces the batch when all are.
+
+    A batch that was voided or committed meanwhile needs nothing any more. Raises Fatal for what no retry can mend (the batch is
+    then given up), Retriable for the rest.
+    """
+    batch = batches.find_batch(command.source_key, command.generation, command.seq)
+    if batch is None or batch.slices is None:
+        raise Fatal(f"batch {command.seq} of {command.source_key} has no slices", "Submit the request again.")
+    if batch.state == "landed":
+        return Outcome([landed_fact(batch)])
+    if batch.state != "claimed":
+        return Outcome()
+    if command.index not in batches.finished_slices(batch):
+        try:
+            _load(batch, command.index)
+        except Fatal:
+            batches.abandon(batch)
+            raise
+    return _land_when_whole(command)
+
+
+def _load(batch: Batch, index: int) -> None:
+    plan, credentials = batch.slices, read_credentials(batch.command.connection)
+    within = range_condition(plan.key, plan.ranges[index])
+    statement = select_statement(plan, plan.columns, batch.interval, within=within)
+    reader = partial(open_source, batch.command, credentials, statement, plan.columns)
+    with Heartbeat(batch):
+        landed = asyncio.run(land(batch, plan.columns, source_table(batch), reader, index=index))
+    batches.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)
+
+
+def _land_when_whole(command: IngestSlice) -> Outcome:
+    batch = batches.find_batch(command.source_key, command.generation, command.seq)
+    done = batches.finished_slices(batch)
+    if batch.state == "claimed" and len(done) == len(batch.slices.ranges):
+        found = [done[n] for n in sorted(done) if done[n]["object"]]
+        landed = [Landed(BronzeObject(**one["object"]), one["max_cursor"]) for one in found]
+        if not landed:
+            batches.close_empty(batch)
+            return Outcome([no_rows_fact(batch)])
+        batch = batches.land(batch, manifest_of(batch, batch.slices.columns, batch.slices.primary_key, landed))
+    return Outcome([landed_fact(batch, time.time() - batch.claimed_at)]) if batch.state == "landed" else Outcome()

@@ -1,0 +1,14 @@
+"""What handling a command led to."""
+
+from dataclasses import dataclass, field
+
+from events.facts import BatchEvent
+
+
+@dataclass
+class Outcome:
+    """What a command led to: facts to announce, and seconds to wait when its own batch is still to come."""
+
+    facts: list[BatchEvent] = field(default_factory=list)
+    wait_seconds: int | None = None
+    reason: str = ""

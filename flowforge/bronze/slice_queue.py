@@ -1,0 +1,22 @@
+"""Slices of a batch as messages: queued with the claim, queued again when a claim's workers have gone."""
+
+import asyncio
+
+from events.commands import IngestSlice
+from flowforge.bronze.outcome import Outcome
+from flowforge.jobs.fanout import send_commands
+from flowforge.settings import settings
+from flowforge.state import batches
+from flowforge.state.announcements import about
+from flowforge.state.batch import Batch
+
+
+def queue_slices(batch: Batch) -> Outcome:
+    """Queues one message for each slice that is not done yet. A slice that is queued twice is loaded once."""
+    done = batches.finished_slices(batch)
+    wanted = [n for n in range(len(batch.slices.ranges)) if n not in done]
+    if not wanted:  # the worker that did the last one died before it could say so: any slice's message will tell
+        wanted = [0]
+    commands = [IngestSlice(**about(batch), index=n) for n in wanted]
+    asyncio.run(send_commands(settings().slice_queue_url, commands))
+    return Outcome()

@@ -1,0 +1,113 @@
+"""Slices: a large table is read as ranges of its primary key, so that no read is long and several can run at once.
+
+Guarantees: the ranges cover every key and do not overlap; the first is open below, the last above; each holds the same number
+of rows when it is planned, however skewed the keys are, since the boundaries are the keys of every n-th row. Boundaries are
+printed and compared by the server only, in the key's own type and collation. A heap, a view, a query and a key that cannot be
+printed without loss are one slice. Each slice is a statement of its own: it sees what is committed when it starts; rows that
+are changed meanwhile have a cursor above the interval and come with the next one.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from flowforge.settings import settings
+from flowforge.source.connection import SourceConnection
+from flowforge.source.description import TableDescription
+from flowforge.source.sql_text import (
+    Statement,
+    count_statement,
+    interval_condition,
+    qualified,
+    quote_identifier,
+    where,
+)
+from flowforge.source.sql_types import convert_expression, cursor_kind, parse_sql_type, print_expression
+from flowforge.state.batch import Interval, KeyRange, SlicePlan, SourceColumn
+
+MOST_SLICES = 256
+STRINGS = ("char", "varchar", "nchar", "nvarchar")
+
+
+def plan_slices(connection: SourceConnection, description: TableDescription, interval: Interval) -> SlicePlan | None:
+    """The ranges of a batch that is large; None when it is to be read at once.
+
+    A table below the threshold by the catalog's estimate is not looked at; above it the rows of the interval are counted.
+    """
+    threshold = settings().slice_rows
+    key = [c for name in description.primary_key for c in description.source_columns if c.name == name]
+    if not key or not all(map(_can_bound, key)) or (description.row_estimate or 0) <= threshold:
+        return None
+    rows = int(connection.scalar(count_statement(description, interval), about=description.qualified_name) or 0)
+    count = min(MOST_SLICES, -(-rows // threshold))
+    if count < 2:
+        return None
+    found = connection.rows(boundary_statement(description, key, interval, -(-rows // count)))
+    bounds: list[list[str] | None] = [None, *([str(row[f"k{n}"]) for n in range(len(key))] for row in found), None]
+    return SlicePlan(
+        schema_name=description.schema_name,
+        name=description.name,
+        columns=description.source_columns,
+        key=key,
+        primary_key=description.primary_key,
+        ranges=[KeyRange(low=low, high=high) for low, high in pairwise(bounds)],
+    )
+
+
+def boundary_statement(
+    description: TableDescription, key: Sequence[SourceColumn], interval: Interval, step: int
+) -> Statement:
+    """The keys at which slices begin: those of every `step`-th row in key order, printed as k0, k1, …."""
+    names = ", ".join(quote_identifier(column.name) for column in key)
+    printed = ", ".join(f"{_printed(column)} AS k{n}" for n, column in enumerate(key))
+    numbered = f"SELECT {names}, ROW_NUMBER() OVER (ORDER BY {names}) AS slice_row FROM {qualified(description)}"  # noqa: S608
+    rows = Statement((f"SELECT {printed} FROM ({numbered}",)) + where(interval_condition(interval))  # noqa: S608
+    return rows + f") AS ordered WHERE slice_row > 1 AND (slice_row - 1) % {int(step)} = 0 ORDER BY slice_row"
+
+
+def range_condition(key: Sequence[SourceColumn], wanted: KeyRange) -> Statement | None:
+    """`low <= key < high` for one or several columns; None when it is open on both sides."""
+    conditions = []
+    if wanted.low is not None:
+        conditions.append(_compared(key, wanted.low, ">", ">="))
+    if wanted.high is not None:
+        conditions.append(_compared(key, wanted.high, "<", "<"))
+    if not conditions:
+        return None
+    joined = conditions[0]
+    for condition in conditions[1:]:
+        joined = joined + " AND " + condition
+    return joined
+
+
+def _compared(key: Sequence[SourceColumn], bound: Sequence[str], strictly: str, at_last: str) -> Statement:
+    """Compares a key of several columns in order: (a > x OR (a = x AND b >= y)), as SQL Server has no row values."""
+    column, literal = key[0], bound[0]
+    name = quote_identifier(column.name)
+    if len(key) == 1:
+        return Statement((f"{name} {at_last} ",)) + _bound(column, literal)
+    rest = _compared(key[1:], bound[1:], strictly, at_last)
+    above = Statement((f"({name} {strictly} ",)) + _bound(column, literal)
+    return above + f" OR ({name} = " + _bound(column, literal) + " AND " + rest + "))"
+
+
+def _can_bound(column: SourceColumn) -> bool:
+    kind = parse_sql_type(column.sql_type)
+    plain = kind.base in ("decimal", "uniqueidentifier", *STRINGS)
+    return plain or cursor_kind(column.sql_type) in ("integer", "timestamp")
+
+
+def _printed(column: SourceColumn) -> str:
+    kind, name = parse_sql_type(column.sql_type), quote_identifier(column.name)
+    if kind.base in STRINGS:
+        return name
+    if kind.base in ("decimal", "uniqueidentifier"):
+        return f"CONVERT(varchar(48), {name})"
+    return print_expression(name, column.sql_type)
+
+
+def _bound(column: SourceColumn, literal: str) -> Statement:
+    kind = parse_sql_type(column.sql_type)
+    if kind.base in ("decimal", "uniqueidentifier", *STRINGS):
+        return Statement((f"CONVERT({kind.declaration}, ", ")"), (literal,))
+    before, after = convert_expression("\x00", column.sql_type).split("\x00")
+    return Statement((before, after), (literal,))

@@ -1,0 +1,16 @@
+"""ingest_slice: loads one slice of a large table's batch into bronze; the last one announces the batch."""
+
+from events.commands import IngestSlice
+from flowforge.bronze.ingest_slice import ingest_slice
+from flowforge.cloud.bus import announce
+from flowforge.message import process_messages
+
+
+def load(body: dict, context: object) -> None:
+    """Handles one IngestSlice command."""
+    announce(*ingest_slice(IngestSlice.model_validate(body)).facts)
+
+
+def handler(event: dict, context: object) -> dict:
+    """The function's entry point: messages of the slice queue."""
+    return process_messages(event, context, "ingest", load)
