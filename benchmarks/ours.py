@@ -88,7 +88,7 @@ def main() -> None:
     def reader() -> Any:
         return open_reader(asked.connection, credentials, statement, columns, driver)
 
-    asyncio.run(land(batch, columns, described.primary_key, described.qualified_name, reader))
+    asyncio.run(land(batch, columns, described.qualified_name, reader))
 
 
 if __name__ == "__main__":
