@@ -6,6 +6,7 @@ PART_BYTES times PARTS_AT_ONCE, whatever the object's size.
 """
 
 import asyncio
+import io
 import queue
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,31 +32,38 @@ class ObjectWriter:
     closed = False
 
     def __init__(self) -> None:
-        self.parts: queue.Queue[bytes | None] = queue.Queue(maxsize=2)
+        self.parts: queue.Queue[io.BytesIO | None] = queue.Queue(maxsize=1)
         self.bytes = 0
-        self._buffer = bytearray()
+        self._part = io.BytesIO()
         self._abandoned = False
 
     def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        self._buffer += view
-        self.bytes += len(view)
-        while len(self._buffer) >= PART_BYTES:
-            self._hand_over(bytes(self._buffer[:PART_BYTES]))
-            del self._buffer[:PART_BYTES]
-        return len(view)
+        rest = memoryview(data).cast("B")
+        self.bytes += len(rest)
+        written = len(rest)
+        while len(rest):
+            taken = self._part.write(rest[: PART_BYTES - self._part.tell()])
+            rest = rest[taken:]
+            if self._part.tell() == PART_BYTES:
+                self._hand_over_part()
+        return written
 
     def finish(self) -> None:
         """Hands over what is left."""
-        self._hand_over(bytes(self._buffer))
-        self._buffer.clear()
+        if self._part.tell() or not self.bytes:
+            self._hand_over_part()
         self._hand_over(None)
+
+    def _hand_over_part(self) -> None:
+        full, self._part = self._part, io.BytesIO()
+        full.seek(0)
+        self._hand_over(full)
 
     def abandon(self) -> None:
         """Lets a writer that waits for a free place fail instead."""
         self._abandoned = True
 
-    def _hand_over(self, part: bytes | None) -> None:
+    def _hand_over(self, part: io.BytesIO | None) -> None:
         while not self._abandoned:
             try:
                 self.parts.put(part, timeout=0.5)
@@ -64,7 +72,7 @@ class ObjectWriter:
                 continue
         raise StoreUnavailable("the upload ended before the object was written")
 
-    def take(self) -> bytes | None:
+    def take(self) -> io.BytesIO | None:
         """The next part, None at the end; raises StoreUnavailable when the writer was abandoned."""
         while True:
             try:
@@ -102,7 +110,7 @@ class _Upload:
     upload_id: str
     etags: dict[int, str] = field(default_factory=dict)
 
-    async def part(self, number: int, body: bytes) -> None:
+    async def part(self, number: int, body: io.BytesIO) -> None:
         where = {"Bucket": self.bucket, "Key": self.key, "UploadId": self.upload_id}
         answer = await self.s3.upload_part(**where, PartNumber=number, Body=body)
         self.etags[number] = answer["ETag"]
@@ -128,13 +136,14 @@ async def upload(s3: Any, bucket: str, key: str, writer: ObjectWriter) -> str:
     Raises KeyTaken when the key is taken, StoreUnavailable when S3 fails; nothing stays behind in either case.
     """
     try:
-        first = await asyncio.to_thread(writer.take)
-        second = await asyncio.to_thread(writer.take) if first is not None else None
-        if second is None:
-            answer = await s3.put_object(Bucket=bucket, Key=key, Body=first or b"", IfNoneMatch="*")
+        parts = [await asyncio.to_thread(writer.take)]
+        if parts[0] is not None:
+            parts.append(await asyncio.to_thread(writer.take))
+        if parts[-1] is None:
+            answer = await s3.put_object(Bucket=bucket, Key=key, Body=parts[0] or b"", IfNoneMatch="*")
             return answer["ETag"]
         started = await s3.create_multipart_upload(Bucket=bucket, Key=key)
-        return await _upload_parts(_Upload(s3, bucket, key, started["UploadId"]), [first, second], writer)
+        return await _upload_parts(_Upload(s3, bucket, key, started["UploadId"]), parts, writer)
     except (ClientError, BotoCoreError) as error:
         if isinstance(error, ClientError) and error_code(error) in TAKEN:
             raise KeyTaken(key) from error
@@ -143,10 +152,11 @@ async def upload(s3: Any, bucket: str, key: str, writer: ObjectWriter) -> str:
         writer.abandon()
 
 
-async def _upload_parts(target: _Upload, first: list[bytes], writer: ObjectWriter) -> str:
+async def _upload_parts(target: _Upload, parts: list[io.BytesIO | None], writer: ObjectWriter) -> str:
+    """Uploads `parts`, which it empties so that no part outlives its upload, and then what the writer hands over."""
     slots = asyncio.Semaphore(PARTS_AT_ONCE)
 
-    async def send(number: int, body: bytes) -> None:
+    async def send(number: int, body: io.BytesIO) -> None:
         try:
             await target.part(number, body)
         finally:
@@ -155,15 +165,14 @@ async def _upload_parts(target: _Upload, first: list[bytes], writer: ObjectWrite
     try:
         async with asyncio.TaskGroup() as group:
             number = 0
-            pending: list[bytes | None] = list(first)
             while True:
-                body = pending.pop(0) if pending else await asyncio.to_thread(writer.take)
+                body = parts.pop(0) if parts else await asyncio.to_thread(writer.take)
                 if body is None:
                     break
-                if body or not number:
-                    await slots.acquire()
-                    number += 1
-                    group.create_task(send(number, body))
+                await slots.acquire()
+                number += 1
+                group.create_task(send(number, body))
+                del body  # no part outlives its upload
         return await target.complete()
     except BaseException as error:
         await asyncio.shield(target.abort())

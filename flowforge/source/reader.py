@@ -22,7 +22,7 @@ from flowforge.source.sql_text import Statement
 from flowforge.source.sql_types import LARGE_OBJECT_BYTES, declared_bytes
 from flowforge.state.batch import SourceColumn
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 8_192  # several batches are under way at once; larger ones read no faster
 BATCH_BYTES = 64 * 2**20  # of declared width: what one batch may take where every cell is as wide as it may be
 LEAST_BATCH_ROWS = 256
 FIRST_LARGE_ROWS = 16  # of a table with large objects, whose size nothing declares
