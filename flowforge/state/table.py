@@ -75,6 +75,11 @@ def source_key(connection: ConnectionReference, source_table: str, bronze_table:
     return f"{connection.host.lower()}:{connection.port}/{connection.database}/{source_table}>{bronze_table}"
 
 
+def key_id(key: str) -> str:
+    """A short name of a source key, for addresses and command lines, where its slashes would be in the way."""
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
 def query_name(query: str) -> str:
     """How a query is named in a source key: by the hash of its text, white space folded."""
     return "query-" + hashlib.sha256(re.sub(r"\s+", " ", query.strip()).encode()).hexdigest()[:16]
@@ -108,22 +113,21 @@ def list_states() -> list[TableState]:
 
 
 def resolve(name: str) -> TableState:
-    """The state of the table that a person calls `name`: bronze table, source table (dbo. may be left out), or source key.
+    """The state of the table that a person calls `name`: bronze table, source table (dbo. may be left out), source key or its id.
 
     Raises NotFound, or ConflictingTarget when several fit.
     """
     listed = list(items.query(settings().watermarks_table, "pk = :pk", {":pk": TABLES}))
     wanted = name.lower()
     for fits in (
-        lambda item: item["sk"] == name,
+        lambda item: name in (item["sk"], key_id(item["sk"])),
         lambda item: item["bronze_table"] == name,
         lambda item: wanted in (item["source_table"].lower(), item["source_table"].lower().removeprefix("dbo.")),
     ):
         found = [item["sk"] for item in listed if fits(item)]
         if len(found) > 1:
-            raise ConflictingTarget(
-                f"{name!r} names {len(found)} watermarks: {', '.join(found)}", "Name one by its full key."
-            )
+            listing = ", ".join(f"{key_id(key)} ({key})" for key in found)
+            raise ConflictingTarget(f"{name!r} names {len(found)} watermarks: {listing}", "Name one by its id.")
         if found:
             return read_state(found[0])
     known = ", ".join(sorted({item["bronze_table"] for item in listed})[:20]) or "none yet"

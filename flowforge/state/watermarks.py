@@ -11,7 +11,7 @@ from flowforge.source.sql_types import cursor_kind
 from flowforge.state import batches, corrections
 from flowforge.state.announcements import about, landed_batch
 from flowforge.state.batch import Batch
-from flowforge.state.table import TableState, list_states, resolve
+from flowforge.state.table import TableState, key_id, list_states, resolve
 
 
 def commit_landed(landed: BronzeLanded) -> WatermarkCommitted | None:
@@ -98,6 +98,7 @@ def reset_by_hand(name: str, reason: str) -> dict[str, Any]:
 def _shown(state: TableState) -> dict[str, Any]:
     active = batches.find_batch(state.source_key, state.generation, state.active) if state.active else None
     return {
+        "id": key_id(state.source_key),
         "source_key": state.source_key,
         "bronze_table": state.bronze_table,
         "source_table": state.source_table,

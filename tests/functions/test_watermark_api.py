@@ -7,8 +7,10 @@ import pytest
 
 from events.envelopes import http
 from flowforge.state import batches
-from flowforge.state.batch import SourceColumn
+from flowforge.state.batch import Interval, SourceColumn
+from flowforge.state.table import key_id, read_state, source_key
 from functions.watermark.handler import handler
+from tests.functions.commands import command
 from tests.functions.test_batches import claim, manifest
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -91,3 +93,25 @@ def test_should_reset_with_an_audit_entry(context, loaded):
         "start over",
         "modified=2025-01-01 00:00:00.000",
     )
+
+
+def test_should_ask_which_table_is_meant_when_two_sources_have_one_of_that_name(context, unique):
+    name = unique("t")
+    first = claim(name, unique("run"))
+    other = command(name, unique("run"))
+    other = other.model_copy(
+        update={
+            "connection": other.connection.model_copy(update={"host": "elsewhere"}),
+            "bronze": other.bronze.model_copy(update={"table": f"bronze_{name}_2"}),
+            "silver": other.silver.model_copy(update={"table": f"{name}_2"}),
+            "gold": other.gold.model_copy(update={"table": f"{name}_2"}),
+        }
+    )
+    key = source_key(other.connection, f"dbo.{name}", other.bronze.table)
+    batches.claim(read_state(key), other, f"dbo.{name}", Interval(), {}, [])
+    status, answer = call(context, "GET", name)
+    assert (status, answer["error"]) == (409, "ConflictingTarget")
+    for wanted in (first.source_key, key):
+        assert wanted in answer["message"]
+        status, shown = call(context, "GET", key_id(wanted))
+        assert (status, shown["source_key"]) == (200, wanted)
