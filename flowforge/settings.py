@@ -20,7 +20,6 @@ class Settings(BaseModel):
     runs_table: str = ""
     connections_table: str = ""
     ingest_queue_url: str = ""
-    dead_letter_queue_url: str = ""
     secret_prefix: str = "flowforge/"  # noqa: S105
     max_attempts: int = Field(3, ge=1, description="deliveries of one message before its step is given up")
     lease_seconds: float = Field(30, ge=2, description="a claim without a heartbeat for so long is taken over")

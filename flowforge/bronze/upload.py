@@ -19,7 +19,6 @@ from flowforge.errors import StoreUnavailable
 PART_BYTES = 8 * 2**20  # S3 wants at least 5 MiB for all but the last, and at most 10,000 parts
 PARTS_AT_ONCE = 3
 TAKEN = ("PreconditionFailed", "412")
-CONFLICT = ("ConditionalRequestConflict", "409", "OperationAborted")
 
 
 class KeyTaken(Exception):
