@@ -110,6 +110,10 @@ _VIEWS: dict[str, SystemView] = {
         "object_id int;name sysname;column_id int;definition nvarchar(max);is_persisted bit",
         "SELECT 0, '', 0, '', false WHERE false",
     ),
+    "sys.extended_properties": view(  # nobody can add one here; SQLAlchemy asks for column comments
+        "class tinyint;class_desc nvarchar(60);major_id int;minor_id int;name sysname;value nvarchar(3750)",
+        "SELECT 0, '', 0, 0, '', '' WHERE false",
+    ),
     "sys.default_constraints": view(
         "name sysname;object_id int;parent_object_id int;parent_column_id int;definition nvarchar(max)",
         "SELECT default_name, 0, object_id, column_id, '(' || default_text || ')' FROM meta.columns WHERE default_text IS NOT NULL",
