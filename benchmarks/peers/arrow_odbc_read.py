@@ -1,4 +1,4 @@
-"""arrow-odbc: record batches from an ODBC driver, fetched in a thread of their own, then Parquet.
+"""arrow-odbc: record batches from an ODBC driver, fetched in a thread of their own (its default), then Parquet.
 
 The driver is Microsoft's, from the package mssql-python-odbc; the driver manager (libodbc.so.2) is the system's.
 """
@@ -37,7 +37,6 @@ def main() -> None:
         max_text_size=int(os.environ["BENCH_LONGEST_TEXT"]),
         max_binary_size=int(os.environ["BENCH_LONGEST_TEXT"]),
     )
-    reader.fetch_concurrently()
     with s3.writer(reader.schema) as parquet:
         for batch in reader:
             parquet.write_batch(batch)

@@ -1,4 +1,4 @@
-"""Sling: one stream into a Parquet object. Becomes the binary that its package carries."""
+"""Sling: one stream into a Parquet object, by its own writer. Becomes the binary that its package carries."""
 
 import json
 import os
@@ -25,6 +25,7 @@ def main() -> None:
     os.environ["TARGET"] = json.dumps(target)
     os.environ["SLING_HOME_DIR"] = os.environ["BENCH_FOLDER"]
     os.environ["SLING_DISABLE_TELEMETRY"] = "TRUE"
+    os.environ["SLING_DUCKDB_COMPUTE"] = "FALSE"  # its way through DuckDB would fetch a binary from elsewhere
     (binary,) = Path(sysconfig.get_path("purelib")).glob("sling_linux_*/bin/sling-linux-*")
     stream = ["--src-conn", "SOURCE", "--src-stream", f"dbo.{os.environ['BENCH_TABLE']}", "--tgt-conn", "TARGET"]
     target_object = f"s3://{os.environ['BENCH_BUCKET']}/{os.environ['BENCH_PREFIX']}/table.parquet"
