@@ -8,7 +8,7 @@ ARCH ?= x86_64
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test lint format validate clean
+.PHONY: help demo test lint format validate clean bench bench-quick
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -49,3 +49,10 @@ clean: ## remove environments, caches and the local stack's data
 # Called by `sam build` for each function, with ARTIFACTS_DIR; the template says what belongs in it.
 build-%: .venv/stamp
 	.venv/bin/python -m infra.aws.package $* "$(ARTIFACTS_DIR)" --arch $(ARCH)
+
+# Peers get environments of their own, .venv-bench-*, from benchmarks/*.txt when they first run.
+bench-quick: .venv/stamp ## fetchmany, ConnectorX and FlowForge on the bank table; one JSON line at the end
+	@.venv/bin/python -m benchmarks --quick
+
+bench: .venv/stamp ## every contender and shape into docs/benchmarks.md: hours; see python -m benchmarks --help
+	.venv/bin/python -m benchmarks --write

@@ -48,8 +48,7 @@ def measure(shape: str, rows: int, names: list[str], repeat: int, tls: bool = Fa
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
         with serving(shape, rows, folder) as variables:
-            variables |= {"BENCH_TLS": "1"} if tls else {}
-            contest = _Contest(rows, variables, folder)
+            contest = _Contest(rows, variables | ({"BENCH_TLS": "1"} if tls else {}), folder)
             for number in range(-1, repeat):
                 for contender in names:
                     contest.turn(CONTENDERS[contender], number)

@@ -72,7 +72,12 @@ CONTENDERS = {
         Contender(FETCHMANY, "fetchmany to lists to pa.array", _peer("fetchmany.py"), "fetchmany"),
         Contender(CONNECTORX, "one partition", _peer("connectorx_read.py", "1"), "connectorx"),
         Contender("ConnectorX, 4 partitions", "four connections", _peer("connectorx_read.py", "4"), "connectorx"),
-        Contender("arrow-odbc", "Microsoft's ODBC driver", _peer("arrow_odbc_read.py"), "arrow-odbc"),
+        Contender(
+            "arrow-odbc",
+            "Microsoft's ODBC driver, from PyPI; needs libodbc.so.2 and libltdl.so.7 on the system",
+            _peer("arrow_odbc_read.py"),
+            "arrow-odbc",
+        ),
         Contender("dlt, pyarrow", "SQLAlchemy over pymssql", _peer("dlt_read.py", "pyarrow"), "dlt"),
         Contender("dlt, ConnectorX", "backend connectorx", _peer("dlt_read.py", "connectorx"), "dlt"),
         Contender("Sling", "its binary from PyPI", _peer("sling_run.py"), "sling"),

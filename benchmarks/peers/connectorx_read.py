@@ -12,7 +12,7 @@ def main() -> None:
     partitions = int(sys.argv[1])
     values = {name: os.environ[f"BENCH_{name}"] for name in ("USER", "HOST", "PORT", "DATABASE", "KEY")}
     password = quote(os.environ["BENCH_PASSWORD"], safe="")
-    tls = "encrypt=true&trust_server_certificate=true" if os.environ.get("BENCH_TLS") else "encrypt=false&trust_server_certificate=true"
+    tls = f"encrypt={'true' if os.environ.get('BENCH_TLS') else 'false'}&trust_server_certificate=true"
     address = f"mssql://{values['USER']}:{password}@{values['HOST']}:{values['PORT']}/{values['DATABASE']}?{tls}"
     parts = {"partition_on": values["KEY"], "partition_num": partitions} if partitions > 1 else {}
     query = f"SELECT * FROM dbo.{os.environ['BENCH_TABLE']}"

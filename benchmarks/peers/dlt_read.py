@@ -27,7 +27,7 @@ def main() -> None:
     where = f"{os.environ['BENCH_USER']}:{password}@{host}:{port}/{os.environ['BENCH_DATABASE']}"
     options = {}
     if backend == "connectorx":
-        tls = "encrypt=true&trust_server_certificate=true" if os.environ.get("BENCH_TLS") else "encrypt=false&trust_server_certificate=true"
+        tls = f"encrypt={'true' if os.environ.get('BENCH_TLS') else 'false'}&trust_server_certificate=true"
         options = {"backend_kwargs": {"conn": f"mssql://{where}?{tls}", "return_type": "arrow"}}
     table = sql_table(
         credentials=f"mssql+pymssql://{where}",

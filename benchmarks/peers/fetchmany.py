@@ -43,8 +43,8 @@ def main() -> None:
         cursor.execute(f"SELECT * FROM dbo.{table}")
         with s3.writer(wanted) as parquet:
             while rows := cursor.fetchmany(ROWS):
-                columns = [list(values) for values in zip(*rows)]
-                arrays = [pa.array(values, field.type) for values, field in zip(columns, wanted)]
+                columns = [list(values) for values in zip(*rows, strict=True)]
+                arrays = [pa.array(values, field.type) for values, field in zip(columns, wanted, strict=True)]
                 parquet.write_table(pa.Table.from_arrays(arrays, schema=wanted))
 
 
