@@ -104,7 +104,7 @@ class Delivery:
             body = None
         if not isinstance(body, dict):
             return self.give_up({}, Fatal("the message is not a JSON object", SEND_WHAT_FITS))
-        logger.append_keys(step=self.step, run_id=body.get("run_id"), table=_table(body), attempt=self.attempts)
+        logger.append_keys(step=self.step, run_id=body.get("run_id"), table=table_of(body), attempt=self.attempts)
         if self.attempts > settings().max_attempts:
             died = Fatal(
                 f"the worker died or ran out of time {self.attempts - 1} times",
@@ -154,7 +154,7 @@ class Delivery:
             announce(
                 StepFailed(
                     run_id=str(body["run_id"]),
-                    bronze_table=_table(body) or "",
+                    bronze_table=table_of(body) or "",
                     step=self.step,
                     error=type(error).__name__,
                     cause=str(error) if _ours(error) else f"unexpected {type(error).__name__}; the log has its trace",
@@ -173,7 +173,8 @@ class Delivery:
             raise unavailable("SQS", error) from error
 
 
-def _table(body: dict[str, Any]) -> str | None:
+def table_of(body: dict[str, Any]) -> str | None:
+    """The bronze table that a message is about."""
     bronze = body.get("bronze")
     return body.get("bronze_table") or (bronze.get("table") if isinstance(bronze, dict) else None)
 

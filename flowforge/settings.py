@@ -27,6 +27,7 @@ class Settings(BaseModel):
         2_000_000, ge=1, description="rows above which a table is read in slices, and rows per slice"
     )
     slice_queue_url: str = ""
+    dead_letter_queues: str = Field("", description="step=URL pairs of the queues that the sweeper looks through")
     source_ca_file: str | None = Field(None, description="PEM bundle that signs the SQL Server's certificate")
     driver: str = Field("auto", description="extraction driver: auto, mssql-python or pymssql")
     login_timeout_seconds: int = 10

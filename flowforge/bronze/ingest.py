@@ -22,6 +22,7 @@ from flowforge.source.bounds import Plan, plan_interval
 from flowforge.source.catalog import TableDescription, describe_query, describe_table, server_identity
 from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
+from flowforge.source.description import find_column
 from flowforge.source.reader import ArrowReader, open_reader
 from flowforge.source.slices import plan_slices
 from flowforge.source.sql_text import Statement, select_statement
@@ -53,20 +54,18 @@ def ingest(command: IngestTable) -> Outcome:
     with connect(command.connection, credentials) as connection:
         source = inspect(connection, command)
         key = table.source_key(command.connection, source.name, command.bronze.table)
-        own = batches.batch_of_run(key, command.run_id)
-        if own:
-            return _resume(own, source, credentials)
-        state = table.read_state(key)
-        if state.active is not None:
-            return _finish_other(state)
-        plan = _plan(connection, credentials, command, source, state)
-        if plan.empty:
-            table.remember_samples(state, plan.interval.column or "", plan.samples)
-            return Outcome([_nothing(command, source.name, state, plan)])
-        slices = _slices(connection, command, source, plan.interval)
-        interval = _told(plan.interval, slices)
-        batch = batches.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
-    return _load(batch, source, credentials)
+        own, state = batches.batch_of_run(key, command.run_id), table.read_state(key)
+        if own is None and state.active is None:
+            plan = _plan(connection, command, source, state)
+            if plan.empty:
+                table.remember_samples(state, plan.interval.column or "", plan.samples)
+                return Outcome([_nothing(command, source.name, state, plan)])
+            slices = _slices(connection, command, source, plan.interval)
+            interval = _told(plan.interval, slices)
+            claimed = batches.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
+    if own:
+        return _resume(own, source, credentials)
+    return _finish_other(state) if state.active is not None else _load(claimed, source, credentials)
 
 
 def _slices(connection: SourceConnection, command: IngestTable, source: Source, interval: Interval) -> SlicePlan | None:
@@ -97,14 +96,10 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     return Source(description.qualified_name, columns, description.primary_key, description, identity)
 
 
-def _plan(
-    connection: SourceConnection,
-    credentials: Credentials,
-    command: IngestTable,
-    source: Source,
-    state: table.TableState,
-) -> Plan:
+def _plan(connection: SourceConnection, command: IngestTable, source: Source, state: table.TableState) -> Plan:
     wanted, column = command.source, command.source.delta_column
+    if column:  # watermarks are kept under the column's own spelling
+        column = find_column(source.columns, column, source.name).name
     mark = state.watermarks.get(column) if column else None
     if mark and mark.sql_type is None:  # set by hand: the source checks it like a seed
         wanted, mark = wanted.model_copy(update={"last_watermark": mark.value}), None
@@ -135,7 +130,7 @@ def _refuse_changed_source(source: Source, mark: table.Watermark) -> None:
 def _resume(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     """Goes on with the batch that this run has claimed before."""
     if batch.state == "claimed":
-        return _load(batches.take_over(batch), source, credentials)
+        return _load(_taken_over(batch), source, credentials)
     if batch.state == "landed":
         return Outcome([landed_fact(batch)])
     if batch.state == "voided":
@@ -145,13 +140,24 @@ def _resume(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     return Outcome()
 
 
+def _taken_over(batch: Batch) -> Batch:
+    try:
+        return batches.take_over(batch)
+    except Fatal:
+        batches.abandon(batch)
+        raise
+
+
 def _finish_other(state: table.TableState) -> Outcome:
     """Another run's batch is under way: wait for it, or finish it when its worker is gone."""
     other = batches.find_batch(state.source_key, state.generation, state.active or 0)
     if other is None:
         raise Wait(f"{state.source_key}: its claim is being written", batches.RETRY_SECONDS)
+    if other.state == "claimed" and other.failed:
+        batches.abandon(other)
+        return Outcome([], 1, f"{other.name} of {other.command.run_id} had failed and was abandoned")
     if other.state == "claimed":
-        return _finish_expired(batches.take_over(other))
+        return _finish_expired(other)
     if other.state == "landed" and other.lease_until + ANNOUNCE_AGAIN_SECONDS < time.time():
         return Outcome([landed_fact(other)], batches.RETRY_SECONDS, f"{other.name} was announced again")
     raise Wait(f"{other.name} is {other.state}", batches.RETRY_SECONDS)
@@ -161,6 +167,7 @@ def _finish_expired(batch: Batch) -> Outcome:
     """Finishes the batch of a worker that is gone, or voids it when it never can be; then it is this command's turn."""
     command = batch.command
     try:
+        batch = _taken_over(batch)
         credentials = read_credentials(command.connection)
         with connect(command.connection, credentials) as connection:
             source = inspect(connection, command)
@@ -178,8 +185,13 @@ def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     """
     try:
         return queue_slices(batch) if batch.slices else _land(batch, source, credentials)
+    except Wait:
+        raise
     except Fatal:
         batches.abandon(batch)
+        raise
+    except Exception:
+        batches.release(batch)
         raise
 
 

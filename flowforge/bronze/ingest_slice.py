@@ -7,6 +7,9 @@ come twice, a worker may die before or after it has recorded its slice, and the 
 import asyncio
 import time
 from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
 
 from events.commands import IngestSlice
 from flowforge.bronze.heartbeat import Heartbeat
@@ -65,3 +68,14 @@ def _land_when_whole(command: IngestSlice) -> Outcome:
             return Outcome([no_rows_fact(batch)])
         batch = batches.land(batch, manifest_of(batch, batch.slices.columns, batch.slices.primary_key, landed))
     return Outcome([landed_fact(batch, time.time() - batch.claimed_at)]) if batch.state == "landed" else Outcome()
+
+
+def give_up_slice(body: dict[str, Any]) -> None:
+    """Marks the batch of a slice whose message is given up; a message that fits no contract has none."""
+    try:
+        command = IngestSlice.model_validate(body)
+    except ValidationError:
+        return
+    batch = batches.find_batch(command.source_key, command.generation, command.seq)
+    if batch:
+        batches.fail(batch)

@@ -81,7 +81,7 @@ def _submit(document: Any, run_id: str, trigger: str) -> None:
 
 
 def _run_id(envelope: dict[str, Any]) -> str:
-    return run_id_of_delivery("bus", envelope["id"])
+    return run_id_of_delivery("bus", envelope.get("id") or json.dumps(envelope.get("detail"), sort_keys=True))
 
 
 def _request_of(envelope: dict[str, Any]) -> Any:

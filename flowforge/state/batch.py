@@ -89,7 +89,11 @@ class SlicePlan(BaseModel):
 
 
 class Batch(BaseModel):
-    """The record of one batch. `token` fences off earlier attempts; times are in epoch seconds."""
+    """The record of one batch.
+
+    `attempts` counts the workers that have held the claim; `token` fences off earlier ones; `failed` tells that a slice was given
+    up. Times are in epoch seconds.
+    """
 
     source_key: str
     generation: int
@@ -106,6 +110,8 @@ class Batch(BaseModel):
     watermark_before: str | None = None
     claimed_at: float = 0.0
     updated_at: float = 0.0
+    attempts: int = 1
+    failed: bool = False
     refined: bool = False
     published: bool = False
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from events.commands import IngestTable
 from flowforge.cloud import items
-from flowforge.errors import ConflictingTarget, Wait
+from flowforge.errors import ConflictingTarget, Fatal, Wait
 from flowforge.settings import settings
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SlicePlan
 from flowforge.state.table import TableState, Watermark, read_state, registry_action
@@ -157,13 +157,41 @@ def _free_label(state: TableState, command: IngestTable, seq: int) -> str:
 
 
 def take_over(batch: Batch) -> Batch:
-    """Gives an expired claim a new token, so that this attempt may finish it. Raises Wait while the claim is live."""
+    """Gives an expired claim a new token, so that this attempt may finish it.
+
+    Raises Wait while the claim is live, Fatal when it has cost too many workers already: it would cost the next one too. A batch
+    of slices is not counted: its slices are, each by its own message.
+    """
     if batch.lease_until > time.time():
         raise Wait(f"{batch.name} is being loaded", RETRY_SECONDS)
+    if batch.slices is None and batch.attempts >= settings().max_attempts:
+        raise Fatal(
+            f"{batch.name}: {batch.attempts} workers have died or failed while they loaded it",
+            "Look at the function's log for this run (memory, time limit), then replay the message or submit again.",
+        )
     token, lease_until = uuid.uuid4().hex, time.time() + settings().lease_seconds
-    if not _write(batch, "SET #t = :token, lease_until = :lease", {":token": token, ":lease": lease_until}, "claimed"):
+    values = {":token": token, ":lease": lease_until, ":attempts": batch.attempts + 1}
+    if not _write(batch, "SET #t = :token, lease_until = :lease, attempts = :attempts", values, "claimed"):
         raise Wait(f"{batch.name} was taken over by another worker", RETRY_SECONDS)
-    return batch.model_copy(update={"token": token, "lease_until": lease_until})
+    return batch.model_copy(update={"token": token, "lease_until": lease_until, "attempts": batch.attempts + 1})
+
+
+def count_attempt(batch: Batch) -> None:
+    """Counts a claim that is queued again, so that this does not go on for ever."""
+    _write(batch, "SET attempts = :more", {":more": batch.attempts + 1}, "claimed")
+
+
+def release(batch: Batch) -> None:
+    """Ends the lease of an attempt that failed, so that the next one need not wait for it to expire."""
+    _write(batch, "SET lease_until = :none", {":none": 0}, "claimed")
+
+
+def fail(batch: Batch) -> None:
+    """Marks a batch one of whose slices was given up: a replay may still finish it, but the next load of the table voids it."""
+    names = {"s": "state", "open": "open"}
+    values = {":yes": True, ":none": 0, ":claimed": "claimed", ":now": time.time()}
+    expression = "SET failed = :yes, lease_until = :none, updated_at = :now REMOVE #open"
+    items.update(settings().watermarks_table, _key(batch), expression, values, "#s = :claimed", **names)
 
 
 def renew(batch: Batch) -> bool:

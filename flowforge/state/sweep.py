@@ -14,18 +14,23 @@ from flowforge.settings import settings
 from flowforge.state import batches
 from flowforge.state.announcements import landed_fact
 from flowforge.state.batch import Batch
+from flowforge.state.dead_letters import explain_dead_letters
 
 IDLE_SECONDS = 120
 
 
 def sweep(idle_seconds: float = IDLE_SECONDS) -> dict[str, Any]:
     """Announces again what has not moved for a while; returns how many of each kind."""
-    told = {"landed": 0, "claimed": 0}
+    told = {"landed": 0, "claimed": 0, "dead_letters": explain_dead_letters()}
     for batch in batches.open_batches(idle_seconds):
         if batch.state in ("empty", "voided") or batch.published:
             batches.mark(batch, stuck=True)
             continue
+        if batch.state == "claimed" and batch.attempts >= settings().max_attempts:
+            batches.mark(batch, stuck=True)
+            continue
         if batch.state == "claimed":
+            batches.count_attempt(batch)
             _queue_again(batch)
             told["claimed"] += 1
         else:

@@ -108,7 +108,7 @@ def _shown(state: TableState) -> dict[str, Any]:
             column: mark.model_dump(include={"value", "sql_type", "committed_at", "seq"})
             for column, mark in state.watermarks.items()
         },
-        "active_batch": active and {"seq": active.seq, "state": active.state, "lease_until": active.lease_until},
+        "active_batch": active and active.model_dump(include={"seq", "state", "attempts", "lease_until"}),
     }
 
 

@@ -1,7 +1,7 @@
 """ingest_slice: loads one slice of a large table's batch into bronze; the last one announces the batch."""
 
 from events.commands import IngestSlice
-from flowforge.bronze.ingest_slice import ingest_slice
+from flowforge.bronze.ingest_slice import give_up_slice, ingest_slice
 from flowforge.cloud.bus import announce
 from flowforge.message import process_messages
 
@@ -13,4 +13,4 @@ def load(body: dict, context: object) -> None:
 
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: messages of the slice queue."""
-    return process_messages(event, context, "ingest", load)
+    return process_messages(event, context, "ingest", load, give_up_slice)

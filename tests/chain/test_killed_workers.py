@@ -12,7 +12,7 @@ CHAIN = ("IngestTableFunction", "WatermarkFunction", "RefineSilverFunction", "Pu
 @pytest.fixture(scope="module")
 def quick_stack(stack, tmp_path_factory) -> Iterator[Stack]:
     """A stack whose claims expire soon, so that a dead worker's batch is taken over within the test."""
-    options = ("--env", "FLOWFORGE_LEASE_SECONDS=2", "--parameter", "MaxAttempts=5")
+    options = ("--env", "FLOWFORGE_LEASE_SECONDS=2", "--parameter", "MaxAttempts=3")
     running = Stack(tmp_path_factory.mktemp("quick"), *options)
     with in_lake_of(running):
         try:
@@ -33,16 +33,18 @@ def large_table(stack: Stack, name: str, times: int) -> int:
     return 5_000 * times
 
 
+def claimed(stack: Stack, name: str) -> bool:
+    """Whether a load of the table is under way."""
+    answer = stack.http.get(f"/api/watermarks/{name}")
+    return answer.status_code == 200 and (answer.json()["active_batch"] or {}).get("state") == "claimed"
+
+
 def test_should_finish_the_batch_of_a_worker_that_was_killed_while_it_read(quick_stack, name):
     rows = large_table(quick_stack, name, 60)
     document = quick_stack.request({"tableName": name})
     run_id = quick_stack.post(document).json()["run_id"]
 
-    def claimed() -> bool:
-        answer = quick_stack.http.get(f"/api/watermarks/{name}")
-        return answer.status_code == 200 and (answer.json()["active_batch"] or {}).get("state") == "claimed"
-
-    wait_for(claimed, "the claim")
+    wait_for(lambda: claimed(quick_stack, name), "the claim")
     for pid in quick_stack.workers("IngestTableFunction"):
         kill(pid)
     (table,) = quick_stack.finished(run_id)["tables"]
@@ -53,6 +55,40 @@ def test_should_finish_the_batch_of_a_worker_that_was_killed_while_it_read(quick
     assert [entry["Key"] for entry in found["Contents"]] == [table["bronze_key"]]
     history = quick_stack.http.get(f"/api/watermarks/{name}").json()["history"]
     assert [(batch["seq"], batch["records"]) for batch in history] == [(1, rows)]
+
+
+def test_should_read_again_at_once_when_the_source_ends_the_connection(quick_stack, name):
+    rows = large_table(quick_stack, name, 60)
+    run_id = quick_stack.post(quick_stack.request({"tableName": name})).json()["run_id"]
+    wait_for(lambda: claimed(quick_stack, name), "the claim")
+    readers = quick_stack.ask("SELECT session_id FROM sys.dm_exec_sessions WHERE program_name = 'flowforge'")
+    for (session,) in readers:
+        quick_stack.execute(f"KILL {session}")
+    (table,) = quick_stack.finished(run_id)["tables"]
+    assert (table["status"], table["records"], table["silver_rows"]) == ("published", rows, rows)
+
+
+def test_should_give_up_a_load_that_kills_every_worker_and_let_the_next_one_through(quick_stack, name):
+    rows = large_table(quick_stack, name, 60)
+    run_id = quick_stack.post(quick_stack.request({"tableName": name})).json()["run_id"]
+
+    killed: set[int] = set()
+
+    def ended() -> bool:
+        batch = quick_stack.http.get(f"/api/watermarks/{name}").json().get("active_batch")
+        if batch and batch["state"] == "claimed" and batch["attempts"] not in killed:
+            killed.add(batch["attempts"])
+            for pid in quick_stack.workers("IngestTableFunction"):
+                kill(pid)
+        return quick_stack.http.get(f"/api/runs/{run_id}").json()["status"] in ("failed", "succeeded")
+
+    wait_for(ended, "the run to end")
+    assert killed == {1, 2, 3}
+    (table,) = quick_stack.finished(run_id)["tables"]
+    assert (table["status"], table["error"]["step"]) == ("failed", "ingest")
+    assert "died" in table["error"]["cause"]
+    after = quick_stack.load({"tableName": name})
+    assert (after["status"], after["records"]) == ("published", rows)
 
 
 def test_should_end_right_when_every_kind_of_worker_is_killed_on_the_way(quick_stack, name):

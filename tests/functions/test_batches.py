@@ -7,7 +7,7 @@ import pytest
 
 from events.targets import ConnectionReference
 from flowforge.cloud import items
-from flowforge.errors import ConflictingTarget, NotFound, Wait
+from flowforge.errors import ConflictingTarget, Fatal, NotFound, Wait
 from flowforge.settings import settings
 from flowforge.state import batches, corrections, table
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
@@ -189,3 +189,30 @@ def test_should_not_abandon_a_claim_that_another_worker_has_taken_over(unique):
     batches.abandon(batch)
     assert table.read_state(batch.source_key).active == batch.seq
     assert batches.land(taken, manifest(taken)).state == "landed"
+
+
+def test_should_let_the_next_attempt_begin_at_once_when_one_has_failed(unique):
+    batch = claim(unique("t"), "run_1")
+    batches.release(batch)
+    again = batches.take_over(batches.find_batch(batch.source_key, batch.generation, batch.seq))
+    assert again.attempts == 2
+
+
+def test_should_not_cost_more_workers_than_a_message_may(unique):
+    batch = claim(unique("t"), "run_1")
+    for attempts in (2, 3):
+        batch = batches.take_over(expire(batch))
+        assert batch.attempts == attempts
+    with pytest.raises(Fatal, match="3 workers have died or failed") as refused:
+        batches.take_over(expire(batch))
+    assert refused.value.remedy
+
+
+def test_should_keep_a_batch_with_a_failed_slice_for_a_replay_until_somebody_else_needs_the_table(unique):
+    batch = claim(unique("t"), "run_1")
+    batches.fail(batch)
+    kept = batches.find_batch(batch.source_key, batch.generation, batch.seq)
+    assert (kept.state, kept.failed, kept.lease_until) == ("claimed", True, 0)
+    assert [b for b in batches.open_batches(-60) if b.source_key == batch.source_key] == []
+    batches.abandon(kept)
+    assert table.read_state(batch.source_key).active is None

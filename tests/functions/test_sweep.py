@@ -5,11 +5,13 @@ import json
 import pytest
 
 from events.envelopes import eventbridge, sqs
+from flowforge.settings import settings
 from flowforge.state import batches, table
 from flowforge.state.announcements import landed_fact
 from flowforge.state.sweep import sweep
 from functions.refine_silver.handler import handler as refine
 from functions.watermark.handler import handler
+from tests.functions.commands import command
 from tests.functions.test_batches import claim, manifest
 
 
@@ -67,3 +69,39 @@ def test_should_not_sweep_a_batch_that_silver_has_given_up(aws, context, unique,
     assert [kind for kind, detail in aws.announced() if detail["run_id"] == batch.command.run_id] == ["StepFailed"]
     sweep(-60)
     assert told_of(aws, batch, "RefineQueue") == []
+
+
+def test_should_explain_what_sqs_has_moved_to_the_dead_letters_by_itself(aws, context, unique, monkeypatch):
+    pairs = f"ingest={aws.name('IngestDeadLetters')} silver={aws.name('RefineDeadLetters')}"
+    monkeypatch.setenv("FLOWFORGE_DEAD_LETTER_QUEUES", pairs)
+    settings.cache_clear()
+    for queue in ("IngestDeadLetters", "RefineDeadLetters"):
+        aws.messages(queue)
+    wanted = command(unique("t"), unique("run"))
+    sqs_client = aws.client("sqs")
+    for text in (wanted.model_dump_json(), "not json"):
+        sqs_client.send_message(QueueUrl=aws.name("IngestDeadLetters"), MessageBody=text)
+    said = {"step": {"DataType": "String", "StringValue": "silver"}}
+    sqs_client.send_message(QueueUrl=aws.name("RefineDeadLetters"), MessageBody="{}", MessageAttributes=said)
+    try:
+        assert handler({"sweep": True}, context)["dead_letters"] == 2
+        assert handler({"sweep": True}, context)["dead_letters"] == 0
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    told = [detail for kind, detail in aws.announced() if kind == "StepFailed"]
+    assert [(d["run_id"], d["step"], d["bronze_table"]) for d in told] == [
+        (wanted.run_id, "ingest", wanted.bronze.table)
+    ]
+    dead = aws.messages("IngestDeadLetters")
+    assert sorted(d["Body"] for d in dead) == sorted([wanted.model_dump_json(), "not json"])
+    assert all("reason" in d["MessageAttributes"] for d in dead)
+
+
+def test_should_not_queue_a_claim_for_ever(aws, context, unique):
+    batch = claim(unique("t"), unique("run"))
+    queued = 0
+    for _ in range(6):
+        sweep(-60)
+        queued += len([m for m in aws.messages("IngestQueue") if m["body"]["run_id"] == batch.command.run_id])
+    assert queued == 2
