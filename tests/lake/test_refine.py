@@ -133,7 +133,7 @@ def test_should_remove_rows_from_every_file_in_a_full_refresh(lake):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_should_end_the_same_whatever_the_order_of_delivery(lake, seed):
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     refreshes = {(1, 3), (2, 2)}
     batches, contents = [], {}
     source = lake.source(key=["id"])

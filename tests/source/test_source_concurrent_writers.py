@@ -37,7 +37,7 @@ class Load:
 
 def write(server, table: str, seed: int, committed: set[int]) -> None:
     """Transactions that stamp first and commit later, some of them never."""
-    chance = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+    chance = random.Random(seed)
     with connect(server.reference, server.credentials) as connection:
         for number in range(TRANSACTIONS):
             long_until = time.monotonic() + (LONG_SECONDS if number == TRANSACTIONS // 2 else 0)

@@ -42,7 +42,7 @@ def test_should_trust_only_samples_that_are_old_enough_where_nobody_can_look():
 def test_should_lose_no_number_in_random_schedules_of_late_committers():
     """Transactions draw numbers when they start and commit in any order; loads run in between. Seeded, so it repeats."""
     for seed in range(200):
-        chance = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+        chance = random.Random(seed)
         drawn, committed, running, samples, low, read = 0, set(), {}, [], 0, []
         for step in range(120):
             action = chance.random()
