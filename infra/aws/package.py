@@ -2,10 +2,10 @@
 
     python -m infra.aws.package LOGICAL_ID TARGET [--arch x86_64|arm64]
 
-Called by the Makefile's build-<LogicalId> targets, which `sam build` runs. Which code and which libraries a function needs is read
-from template.yaml: its handler, and the LibraryGroup in its metadata. Needs pip, not Python 3.13: only wheels are taken, for
-CPython 3.13 on Amazon Linux 2023 (glibc 2.34). The newest platform tag comes first, since with it pip takes the wheels that are
-linked to OpenSSL 3; the build fails if a library wants an OpenSSL 1.1 that is not in the package, or exceeds Lambda's limit.
+Called by the Makefile's build-<LogicalId> targets, which `sam build` runs. Which code and which libraries a function needs is
+read from template.yaml: its handler, and the LibraryGroup in its metadata. Needs pip, not Python 3.13: only wheels are taken,
+for CPython 3.13 on Amazon Linux 2023 (glibc 2.34). The newest platform tag comes first, since with it pip takes the wheels that
+are linked to OpenSSL 3; the build fails if a library wants an OpenSSL 1.1 that is not in the package, or exceeds Lambda's limit.
 """
 
 import argparse
