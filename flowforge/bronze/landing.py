@@ -25,7 +25,7 @@ from flowforge.settings import settings
 from flowforge.source.sql_types import cursor_kind
 from flowforge.state.batch import Batch, BronzeObject, Manifest, SourceColumn
 
-BATCHES_AHEAD = 2  # record batches read but not yet encoded
+BYTES_AHEAD = 24 * 2**20  # read but not yet encoded: reading goes on while a row group of 131,072 rows is encoded
 FOOTER_BYTES = 4 * 2**20  # more than a footer takes
 
 
@@ -80,6 +80,35 @@ def manifest_of(
     )
 
 
+class _BytesAhead(queue.Queue):
+    """A queue that is full when the batches in it hold `maxsize` bytes."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._bytes = 0
+
+    def _qsize(self) -> int:
+        return self._bytes
+
+    def _put(self, item: Any) -> None:
+        super()._put(item)
+        self._bytes += _size(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self._bytes -= _size(item)
+        return item
+
+
+def _size(item: Any) -> int:
+    return max(1, item.nbytes) if isinstance(item, pa.RecordBatch) else 1
+
+
+def _fitting(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A copy without what a driver's buffers have to spare: they can be twice as large as what is in them."""
+    return pa.RecordBatch.from_arrays([pa.concat_arrays([column]) for column in batch.columns], schema=batch.schema)
+
+
 class _Landing:
     """One object on its way from the source to the bucket."""
 
@@ -94,7 +123,7 @@ class _Landing:
     ) -> None:
         self.batch, self.columns, self.source_file, self.open_reader = batch, columns, source_file, open_reader
         self.even_empty, self.index, self.key = even_empty, index, bronze_key(batch, index)
-        self.batches: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(BATCHES_AHEAD)
+        self.batches: queue.Queue[pa.RecordBatch | BaseException | None] = _BytesAhead(BYTES_AHEAD)
         self.writer = ObjectWriter()
         self.stop = threading.Event()
         self.encoder: Encoder | None = None
@@ -140,7 +169,7 @@ class _Landing:
                 if self.even_empty:
                     self._put(pa.RecordBatch.from_pylist([], reader.schema))
                 for batch in reader:
-                    if batch.num_rows and not self._put(batch):
+                    if batch.num_rows and not self._put(_fitting(batch)):
                         return
             self._put(None)
         except BaseException as error:

@@ -86,9 +86,7 @@ class Encoder:
             return
         self._see_cursor(batch)
         self.rows += batch.num_rows
-        # A driver's buffers can be twice as large as what is in them: a row group waits in copies that fit.
-        columns = [pa.concat_arrays([column]) for column in batch.columns]
-        columns += self._audit(batch.num_rows)
+        columns = [*batch.columns, *self._audit(batch.num_rows)]
         self._pending.append(pa.RecordBatch.from_arrays(columns, schema=self.schema))
         self._pending_bytes += batch.nbytes
         if self._pending_bytes >= BYTES_PER_GROUP or sum(b.num_rows for b in self._pending) >= ROWS_PER_GROUP:
