@@ -24,7 +24,7 @@ AUDIT = (
 )
 FOOTER = "flowforge"
 ROWS_PER_GROUP = 131_072
-BYTES_PER_GROUP = 64 * 2**20  # uncompressed; what readers like, and what bounds the encoder's memory
+BYTES_PER_GROUP = 32 * 2**20  # uncompressed; what readers like, and what bounds the encoder's memory
 # A dictionary that grows past this holds values that hardly repeat: giving up early saves a third of the encoder's time and
 # an eighth of the file against Arrow's 1 MiB.
 DICTIONARY_BYTES = 32 * 2**10

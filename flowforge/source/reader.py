@@ -23,10 +23,10 @@ from flowforge.source.sql_types import LARGE_OBJECT_BYTES, declared_bytes
 from flowforge.state.batch import SourceColumn
 
 BATCH_ROWS = 8_192  # several batches are under way at once; larger ones read no faster
-BATCH_BYTES = 64 * 2**20  # of declared width: what one batch may take where every cell is as wide as it may be
+BATCH_BYTES = 16 * 2**20  # of declared width: what one batch may take where every cell is as wide as it may be
 LEAST_BATCH_ROWS = 256
 FIRST_LARGE_ROWS = 16  # of a table with large objects, whose size nothing declares
-LARGE_BATCH_BYTES = 16 * 2**20  # what such batches grow to; several are under way at once
+LARGE_BATCH_BYTES = 2 * 2**20  # what such batches grow to; several are under way at once
 COUNT_COLUMN = "flowforge_source_rows"
 COUNTED = f"\n;\nSELECT ROWCOUNT_BIG() AS {COUNT_COLUMN}"  # the server's own count of the statement before
 
