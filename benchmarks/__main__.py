@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,7 @@ class _Contest:
 
 def main() -> None:
     chosen = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     if chosen.quick:
         results = measure("bank", chosen.rows or 1_000_000, list(QUICK), chosen.repeat, chosen.tls)
         print(report.table(results))
