@@ -8,7 +8,8 @@ number, rather than answer something else. Start it with `python -m infra.local.
     packets, tokens, parameters, encode,      the wire
     rare_types
     session, statements, execution, writing,  what a request does
-    transactions, procedures, script, sink
+    transactions, procedures, script, sink,
+    clock
     dialect, queries, sources, scopes,        T-SQL to DuckDB, with SQL Server's types
     expressions, arithmetic, patterns,
     functions/, values, conversion, moments,

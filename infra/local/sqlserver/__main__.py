@@ -23,6 +23,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 (the default) picks a free port")
     parser.add_argument("--database", default="BFSI_Test")
     parser.add_argument("--username", default="sa")
+    parser.add_argument("--reader", metavar="NAME", help="a second login, same password, without VIEW SERVER STATE")
     parser.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
     parser.add_argument("--tls-directory", type=Path, help="where ca.pem and the server's certificate are kept")
     parser.add_argument("--bank", action="store_true", help="create the sample bank")
@@ -53,7 +54,8 @@ def main() -> None:
     logging.basicConfig(level=logging.DEBUG if chosen.verbose else logging.WARNING, stream=sys.stderr)
     directory = chosen.tls_directory or Path(tempfile.mkdtemp(prefix="flowforge-sqlserver-"))
     ca_file = ensure_certificate(directory.resolve())
-    with Server(chosen.database, chosen.username, _password(chosen.password_env), server_context(directory)) as server:
+    password = _password(chosen.password_env)
+    with Server(chosen.database, chosen.username, password, server_context(directory), chosen.reader) as server:
         try:
             port = server.listen(chosen.port)
         except OSError as error:

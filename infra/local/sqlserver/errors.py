@@ -91,6 +91,18 @@ def deadlock() -> SqlError:
     )
 
 
+def update_conflict(table: str, database: str) -> SqlError:
+    return SqlError(
+        3960,
+        f"Snapshot isolation transaction aborted due to update conflict. You cannot use snapshot isolation to access table"
+        f" '{table}' directly or indirectly in database '{database}' to update, delete, or insert the row that has been"
+        " modified or deleted by another transaction. Retry the transaction or change the isolation level for the"
+        " update/delete statement.",
+        16,
+        2,
+    )
+
+
 _TYPE_NAMES = {
     "INT8": "tinyint", "UINT8": "tinyint", "UTINYINT": "tinyint", "INT16": "smallint", "INT32": "int", "INT64": "bigint",
     "DOUBLE": "float", "FLOAT": "real", "INTEGER": "int", "BIGINT": "bigint", "SMALLINT": "smallint",

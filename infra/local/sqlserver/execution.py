@@ -105,7 +105,8 @@ class Execution:
         self._change(insert, sink)
 
     def _change(self, tree: exp.Expression, sink: Sink) -> None:
-        with self._write(sink) as write:
+        target = tree.find(exp.Table)
+        with self._write(sink, f"{target.text('db') or 'dbo'}.{target.name}") as write:
             change, rows, count = write.run(lambda: self._execute_change(tree))
         self._session.row_count = count
         if change.outputs:
@@ -162,10 +163,10 @@ class Execution:
             write.run(lambda: Definitions(self._session).run(statement))
         sink.done(statement.keyword, None)
 
-    def _write(self, sink: Sink | None = None) -> Write:
+    def _write(self, sink: Sink | None = None, table: str = "") -> Write:
         if self._session.implicit_transactions and sink is not None:
             self._session.begin_implicit(sink)
-        return Write(self._session)
+        return Write(self._session, table)
 
 
 def _assigned(item: exp.Expression) -> str | None:

@@ -7,8 +7,10 @@ Their rows are written into the query text when the view is asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .errors import SqlError
 from .tables import storage_name
 from .types import COLLATION_NAME
 from .view_text import SystemView, values, view
@@ -89,12 +91,29 @@ def _databases(session: Session) -> str:
     return values(rows, _DATABASE_COLUMNS)
 
 
+def _server_state(rows: Callable[[Session], str]) -> Callable[[Session], str]:
+    """A view that wants VIEW SERVER PERFORMANCE STATE, as SQL Server 2022 calls it."""
+
+    def checked(session: Session) -> str:
+        if not session.sees_server_state:
+            text = "VIEW SERVER PERFORMANCE STATE permission was denied on object 'server', database 'master'."
+            raise SqlError(300, text, 14)
+        return rows(session)
+
+    return checked
+
+
+def _visible_sessions(session: Session) -> list[Session]:
+    """A login without VIEW SERVER STATE sees its own session only, and is not told so."""
+    return session.server.sessions() if session.sees_server_state else [session]
+
+
 def _sessions(session: Session) -> str:
     rows = [
         (other.spid, other.login_time, other.login.host, other.login.application, other.login.user,
          "running" if other.is_running else "sleeping", True, other.transaction_count, DATABASE_ID, 2,
          other.login_time, other.login_time)
-        for other in session.server.sessions()
+        for other in _visible_sessions(session)
     ]  # fmt: skip
     return values(rows, _SESSION_COLUMNS)
 
@@ -130,7 +149,7 @@ def _database_transactions(session: Session) -> str:
 
 
 def _requests(session: Session) -> str:
-    rows = [(s.spid, "running", "SELECT", DATABASE_ID, 0) for s in session.server.sessions() if s.is_running]
+    rows = [(s.spid, "running", "SELECT", DATABASE_ID, 0) for s in _visible_sessions(session) if s.is_running]
     return values(rows, _REQUEST_COLUMNS)
 
 
@@ -165,9 +184,9 @@ LIVE_VIEWS: dict[str, SystemView] = {
     ),
     "sys.databases": view(_DATABASE_COLUMNS, _databases),
     "sys.dm_exec_sessions": view(_SESSION_COLUMNS, _sessions),
-    "sys.dm_exec_connections": view(_CONNECTION_COLUMNS, _connections),
+    "sys.dm_exec_connections": view(_CONNECTION_COLUMNS, _server_state(_connections)),
     "sys.dm_exec_requests": view(_REQUEST_COLUMNS, _requests),
-    "sys.dm_tran_active_transactions": view(_ACTIVE_COLUMNS, _active_transactions),
-    "sys.dm_tran_session_transactions": view(_SESSION_TRANSACTION_COLUMNS, _session_transactions),
-    "sys.dm_tran_database_transactions": view(_DATABASE_TRANSACTION_COLUMNS, _database_transactions),
+    "sys.dm_tran_active_transactions": view(_ACTIVE_COLUMNS, _server_state(_active_transactions)),
+    "sys.dm_tran_session_transactions": view(_SESSION_TRANSACTION_COLUMNS, _server_state(_session_transactions)),
+    "sys.dm_tran_database_transactions": view(_DATABASE_TRANSACTION_COLUMNS, _server_state(_database_transactions)),
 }

@@ -41,6 +41,9 @@ def execute(session: Session, statement: Simple, sink: Sink) -> None:
         describe(session, str(arguments[0]), str(arguments[1] or "") if len(arguments) > 1 else "", sink)
     elif name == "sp_rename":
         _rename(session, arguments, sink)
+    elif name == "flowforge_clock":
+        session.server.clock.set(arguments)
+        sink.done("EXEC", None)
     elif name in ("sp_reset_connection", "sp_updatestats"):
         sink.done("EXEC", None)
     else:

@@ -37,7 +37,7 @@ class Compiler:
         self.binds: dict[str, object] = {}
         self.expressions = Expressions(self)
         self.sources = Sources(self)
-        self.now_ticks = session.server.clock_ticks()
+        self.now_ticks = session.server.clock.utc_ticks()
 
     # --- what expressions ask
 

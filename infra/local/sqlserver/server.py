@@ -21,6 +21,7 @@ import duckdb
 
 from . import bank
 from .catalog import CatalogVersion, create_catalog
+from .clock import Clock
 from .connection import Connection
 from .errors import ClientGone
 from .login import Login
@@ -33,17 +34,18 @@ from .typezoo import create_typezoo
 _log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 VERSION = "16.0.4135.4"
-_TICKS_PER_DAY = 864_000_000_000
 _CANCEL_POLL_SECONDS = 0.1
 _STOP_SECONDS = 10.0
 
 
 class Server:
-    """A SQL Server stand-in with one database and one login."""
+    """A SQL Server stand-in with one database and one login, or two: `reader` lacks VIEW SERVER STATE."""
 
-    def __init__(self, database: str, username: str, password: str, tls_context: ssl.SSLContext):
+    def __init__(
+        self, database: str, username: str, password: str, tls_context: ssl.SSLContext, reader: str | None = None
+    ):
         self.database, self.name, self.tls_context = database, "FLOWFORGE", tls_context
-        self._username, self._password = username, password
+        self._username, self._password, self._reader = username, password, reader
         self.version = f"Microsoft SQL Server 2022 (FlowForge stand-in) - {VERSION} (X64)"
         self.properties = {
             "productversion": VERSION, "productmajorversion": "16", "edition": "FlowForge stand-in", "engineedition": 3,
@@ -54,6 +56,7 @@ class Server:
         self._connection.execute("SET TimeZone = 'UTC'")
         create_macros(self._connection)
         create_catalog(self._connection)
+        self.clock = Clock()
         self.created = self.now()
         self.catalog_version = CatalogVersion()
         self.rowversions = Rowversions(self._connection)
@@ -74,20 +77,18 @@ class Server:
     # --- the clock
 
     def now(self) -> dt.datetime:
-        """The server's clock as a datetime: UTC, rounded to 1/300 s as the type is."""
-        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-        third = (now.microsecond * 3 + 5_000) // 10_000
-        return now.replace(microsecond=0) + dt.timedelta(milliseconds=(third * 10 + 1) // 3)
-
-    def clock_ticks(self) -> int:
-        """The server's clock in units of 100 ns since 0001-01-01."""
-        return time.time_ns() // 100 + 719_162 * _TICKS_PER_DAY
+        """The server's local time as a datetime."""
+        return self.clock.local_datetime()
 
     # --- what sessions ask
 
     def is_password(self, user: str, password: str) -> bool:
         same = hmac.compare_digest(password.encode(), self._password.encode())
-        return user.lower() == self._username.lower() and same
+        return user.lower() in {name.lower() for name in (self._username, self._reader) if name} and same
+
+    def sees_server_state(self, user: str) -> bool:
+        """Whether a login has VIEW SERVER STATE."""
+        return user.lower() == self._username.lower()
 
     def new_cursor(self) -> duckdb.DuckDBPyConnection:
         return self._connection.cursor()

@@ -38,6 +38,7 @@ class Session:
     def __init__(self, server: Server, login: Login, spid: int):
         self.server, self.login, self.spid = server, login, spid
         self.login_time = server.now()
+        self.sees_server_state = server.sees_server_state(login.user)
         self.cursor = server.new_cursor()
         self.catalog = Catalog(self.cursor, server.database, server.catalog_version)
         self.statements = Statements(self)

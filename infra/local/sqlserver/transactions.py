@@ -4,7 +4,9 @@ DuckDB's transaction opens at the first write: until then every statement reads 
 READ COMMITTED does. SNAPSHOT, REPEATABLE READ and SERIALIZABLE open it at the first statement. After its first write a
 transaction sees the database as of that write, plus its own changes: that is closer to SNAPSHOT than SQL Server's default.
 Writers do not wait for one another's rows: a conflict is retried until the lock timeout when nothing is lost by that, and
-ends as error 1205 otherwise. A statement that fails inside DuckDB rolls the whole transaction back (as XACT_ABORT ON).
+ends as error 1205 otherwise, under SNAPSHOT as 3960. Readers never wait: READ_COMMITTED_SNAPSHOT is on, and hints such as
+NOLOCK are ignored: nobody sees what is not committed. Row versions and identity values are drawn when a row is written, whatever
+becomes of its transaction. A statement that fails inside DuckDB rolls the whole transaction back (as XACT_ABORT ON).
 """
 
 import datetime as dt

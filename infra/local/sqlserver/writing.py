@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from .errors import SqlError, deadlock
+from .errors import SqlError, deadlock, update_conflict
 
 if TYPE_CHECKING:
     from .session import Session
@@ -17,10 +17,10 @@ _CONFLICT_PATIENCE_SECONDS = 20.0
 
 
 class Write:
-    """Runs one changing statement in the session's transaction, or in one of its own."""
+    """Runs one changing statement in the session's transaction, or in one of its own; `table` is named in errors."""
 
-    def __init__(self, session: Session):
-        self._session = session
+    def __init__(self, session: Session, table: str = ""):
+        self._session, self._table = session, table
         self._is_own = session.transaction is None
 
     def __enter__(self) -> Write:
@@ -57,7 +57,8 @@ class Write:
     def _give_up_or_wait(self, first_write: bool, deadline: float, error: Exception) -> None:
         session = self._session
         if not first_write:
-            raise deadlock() from error
+            is_snapshot = session.isolation == "SNAPSHOT"
+            raise (update_conflict(self._table, session.server.database) if is_snapshot else deadlock()) from error
         if self._is_own:
             if session.transaction is not None:
                 session.end_transaction("ROLLBACK")

@@ -30,18 +30,24 @@ def _part(it: Call) -> str:
 
 @function("GETDATE", "GETUTCDATE", arguments=(0, 0))
 def _getdate(it: Call) -> Typed:
-    return Typed(f"ticks_datetime(CAST({it.now_ticks} AS BIGINT))", DATETIME, False)
+    return Typed(f"ticks_datetime(CAST({_now(it, 'GETDATE')} AS BIGINT))", DATETIME, False)
 
 
 @function("SYSDATETIME", "SYSUTCDATETIME", arguments=(0, 0))
 def _sysdatetime(it: Call) -> Typed:
-    return Typed(f"CAST({it.now_ticks} AS BIGINT)", _DATETIME2, False)
+    return Typed(f"CAST({_now(it, 'SYSDATETIME')} AS BIGINT)", _DATETIME2, False)
+
+
+def _now(it: Call, local: str) -> int:
+    return it.local_ticks if it.name == local else it.utc_ticks
 
 
 @function("SYSDATETIMEOFFSET", arguments=(0, 0))
 def _sysdatetimeoffset(it: Call) -> Typed:
     return Typed(
-        f"struct_pack(ticks := CAST({it.now_ticks} AS BIGINT), off := CAST(0 AS SMALLINT))", _DATETIMEOFFSET, False
+        f"struct_pack(ticks := CAST({it.utc_ticks} AS BIGINT), off := CAST({it.offset_minutes} AS SMALLINT))",
+        _DATETIMEOFFSET,
+        False,
     )
 
 

@@ -33,8 +33,17 @@ class Call:
         return self.expressions.compiler.session
 
     @property
-    def now_ticks(self) -> int:
+    def utc_ticks(self) -> int:
         return self.expressions.compiler.now_ticks
+
+    @property
+    def offset_minutes(self) -> int:
+        """The server's zone, as minutes that its local time is ahead of UTC."""
+        return self.session.server.clock.offset_minutes
+
+    @property
+    def local_ticks(self) -> int:
+        return self.utc_ticks + self.offset_minutes * 600_000_000
 
     def value(self, index: int) -> Typed:
         return self.expressions.value(self.nodes[index], self.scope)
