@@ -86,6 +86,7 @@ class Connection:
         self.channel.put(tokens.done(tokens.DONE, tokens.ERROR))
 
     def _run(self, sql: str, reply: Reply, variables: dict | None = None) -> bool:
+        reply.text = sql
         finished = self.session.run_batch(sql, reply, variables)
         if not finished and self.session.last_error == 3617 and self.channel.attention_pending():
             raise Cancelled

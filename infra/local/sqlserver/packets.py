@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import struct
+from typing import NoReturn
 
 import numpy as np
 
@@ -83,6 +84,12 @@ class Channel:
         """Breaks the connection from another thread."""
         with contextlib.suppress(OSError):  # it may be broken already
             self._sock.shutdown(socket.SHUT_RDWR)
+
+    def reset(self) -> NoReturn:
+        """Ends the connection as a failing network does: by RST. Raises Disconnected."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._sock.close()
+        raise Disconnected
 
     @property
     def is_encrypted(self) -> bool:
@@ -174,11 +181,20 @@ class Channel:
             packets[first:, HEADER_LENGTH:] = np.frombuffer(body, np.uint8).reshape(count - first, -1)
         return packets
 
+    def flush(self) -> None:
+        """Sends what is buffered, though the message goes on."""
+        if self._pending:
+            self._send_pending(0)
+
     def end(self) -> None:
         """Ends the message: sends what is buffered with the last-packet bit."""
+        self._send_pending(LAST_PACKET)
+        self._packet_id = 0
+
+    def _send_pending(self, status: int) -> None:
         self._packet_id = (self._packet_id + 1) & 255
-        header = struct.pack(">BBHHBB", REPLY, LAST_PACKET, len(self._pending) + HEADER_LENGTH, 0, self._packet_id, 0)
-        data, self._pending, self._packet_id = header + self._pending, b"", 0
+        header = struct.pack(">BBHHBB", REPLY, status, len(self._pending) + HEADER_LENGTH, 0, self._packet_id, 0)
+        data, self._pending = header + self._pending, b""
         self._send(data)
 
     # --- TLS

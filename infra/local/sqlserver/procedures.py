@@ -44,6 +44,9 @@ def execute(session: Session, statement: Simple, sink: Sink) -> None:
     elif name == "flowforge_clock":
         session.server.clock.set(arguments)
         sink.done("EXEC", None)
+    elif name == "flowforge_fault":
+        session.server.faults.set(arguments)
+        sink.done("EXEC", None)
     elif name in ("sp_reset_connection", "sp_updatestats"):
         sink.done("EXEC", None)
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import struct
 import time
 from typing import TYPE_CHECKING
@@ -11,7 +13,8 @@ import pyarrow as pa
 
 from . import tokens
 from .encode import encode_batches
-from .errors import ClientGone, SqlError
+from .errors import ClientGone, SqlError, deadlock
+from .faults import Fault
 from .packets import Channel
 from .scopes import Output
 from .types import SqlType
@@ -38,6 +41,8 @@ class Reply:
         self._token = tokens.DONE_IN_PROC if in_procedure else tokens.DONE
         self._held: tuple[int, int, int] | None = None
         self.more_calls = False
+        self.text = ""  # of the request, for faults that strike some requests only
+        self._sent = 0  # rows of the result set under way
 
     def _flush(self, more: bool) -> None:
         if self._held is not None:
@@ -47,12 +52,37 @@ class Reply:
 
     def columns(self, outputs: tuple[Output, ...]) -> None:
         self._flush(True)
+        self._sent = 0
         columns = [(output.name, output.type, output.nullable) for output in outputs]
         self._channel.put(tokens.column_metadata(columns, self._session.server.database))
 
     def rows(self, batch: pa.RecordBatch, types: list[SqlType]) -> None:
-        for data in encode_batches(batch, types):
+        while fault := self._session.server.faults.take_strike(self.text, self._sent, batch.num_rows):
+            before = fault.after_rows - self._sent
+            self._send(batch.slice(0, before), types)
+            batch = batch.slice(before)
+            self._strike(fault)
+        self._send(batch, types)
+
+    def _send(self, batch: pa.RecordBatch, types: list[SqlType]) -> None:
+        self._sent += batch.num_rows
+        for data in encode_batches(batch, types) if batch.num_rows else ():
             self._channel.put(data)
+            if self._channel.attention_pending():
+                raise Cancelled
+
+    def _strike(self, fault: Fault) -> None:
+        """Does what the fault says, after what was sent before it; only a stall comes back."""
+        if fault.kind == "deadlock":
+            if self._session.transaction is not None:
+                self._session.rollback(self)
+            raise deadlock()
+        self._channel.flush()
+        if fault.kind == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fault.kind == "reset":
+            self._channel.reset()
+        while not self._session.server.faults.cleared.wait(0.02):
             if self._channel.attention_pending():
                 raise Cancelled
 

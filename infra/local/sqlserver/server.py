@@ -24,6 +24,7 @@ from .catalog import CatalogVersion, create_catalog
 from .clock import Clock
 from .connection import Connection
 from .errors import ClientGone
+from .faults import Faults
 from .login import Login
 from .macros import create_macros
 from .packets import Channel
@@ -60,6 +61,7 @@ class Server:
         self.created = self.now()
         self.catalog_version = CatalogVersion()
         self.rowversions = Rowversions(self._connection)
+        self.faults = Faults()
         self._transaction_numbers = itertools.count(1001)
         self._spids = itertools.count(51)
         self._lock = threading.Lock()
@@ -165,6 +167,8 @@ class Server:
         channel = Channel(client)
         connection = Connection(self, channel)
         try:
+            if self.faults.take_refusal():
+                channel.reset()
             connection.serve()
         except (ClientGone, OSError):
             pass
