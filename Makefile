@@ -8,7 +8,7 @@ ARCH ?= x86_64
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test lint format validate clean bench bench-quick
+.PHONY: help demo test faults faults-quick lint format validate clean bench bench-quick
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -17,8 +17,14 @@ help: ## show this
 demo: .venv/stamp ## the whole chain on the sample bank: load, change, load again, check
 	@.venv/bin/python -m demo
 
-test: .venv/stamp ## all tests
-	.venv/bin/python -m pytest
+test: .venv/stamp ## all tests but those of faults
+	.venv/bin/python -m pytest --ignore tests/faults
+
+faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was tried and what was lost (ten minutes)
+	@.venv/bin/python -m tests.faults
+
+faults-quick: .venv/stamp ## a random selection of the same, of at most five minutes
+	@.venv/bin/python -m tests.faults --quick
 
 lint: .venv/stamp ## style and formatting
 	.venv/bin/ruff check
