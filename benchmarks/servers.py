@@ -34,7 +34,7 @@ def serving(shape: str, rows: int, folder: Path) -> Iterator[dict[str, str]]:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     with ExitStack() as stack:
-        aws["AWS_ENDPOINT_URL"] = stack.enter_context(_embedded_s3(clean | aws))
+        aws["AWS_ENDPOINT_URL"] = stack.enter_context(embedded_aws(clean | aws))
         source = stack.enter_context(_standin(shape, rows, clean))
         _create_bucket(clean | aws)
         key, longest = SHAPES[shape].columns[0][0], 60_000 if shape == "max" else 4_000
@@ -62,7 +62,8 @@ def serving(shape: str, rows: int, folder: Path) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _embedded_s3(variables: dict[str, str]) -> Iterator[str]:
+def embedded_aws(variables: dict[str, str]) -> Iterator[str]:
+    """Starts the embedded AWS for the block, in this environment; yields its address."""
     with ports.listen(0) as listener:
         port, number = listener.getsockname()[1], listener.fileno()
         command = [sys.executable, "-m", "infra.local.moto_server", str(number)]

@@ -26,6 +26,9 @@ class Settings(BaseModel):
     slice_rows: int = Field(
         2_000_000, ge=1, description="rows above which a table is read in slices, and rows per slice"
     )
+    slice_bytes: int = Field(
+        2**30, ge=1, description="bytes at the source above which a table is read in slices, and bytes per slice"
+    )
     slice_queue_url: str = ""
     dead_letter_queues: str = Field("", description="step=URL pairs of the queues that the sweeper looks through")
     source_ca_file: str | None = Field(None, description="PEM bundle that signs the SQL Server's certificate")

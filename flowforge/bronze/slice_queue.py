@@ -1,7 +1,5 @@
 """Slices of a batch as messages: queued with the claim, queued again when a claim's workers have gone."""
 
-import asyncio
-
 from events.commands import IngestSlice
 from flowforge.bronze.outcome import Outcome
 from flowforge.jobs.fanout import send_commands
@@ -18,5 +16,5 @@ def queue_slices(batch: Batch) -> Outcome:
     if not wanted:  # the worker that did the last one died before it could say so: any slice's message will tell
         wanted = [0]
     commands = [IngestSlice(**about(batch), index=n) for n in wanted]
-    asyncio.run(send_commands(settings().slice_queue_url, commands))
+    send_commands(settings().slice_queue_url, commands)
     return Outcome()

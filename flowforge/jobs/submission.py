@@ -4,7 +4,6 @@ A run's id follows from its delivery, so a redelivered request finds its run and
 recognises; nothing is loaded twice. The run exists before anybody is told of it.
 """
 
-import asyncio
 import hashlib
 import uuid
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
         raise
     tables = [(c.bronze.table, c.source.table_name or "query") for c in commands]
     runs.open_run(run_id, request.workflow_id, request.job_id, batch_id, trigger, tables)
-    asyncio.run(send_commands(settings().ingest_queue_url, commands))
+    send_commands(settings().ingest_queue_url, commands)
     names = [bronze for bronze, _ in tables]
     announce(JobAccepted(run_id=run_id, workflow_id=request.workflow_id, job_id=request.job_id, tables=names[:1000]))
     return Accepted(run_id, request, connection, batch_id, names)

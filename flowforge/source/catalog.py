@@ -66,7 +66,8 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
         columns=columns,
         primary_key=[k["name"] for k in keys if k["is_primary_key"]],
         indexed_columns=list(dict.fromkeys(k["name"] for k in keys if k["key_ordinal"] == 1)),
-        row_estimate=_whole(connection.scalar(catalog_sql.ESTIMATE, (object_id,), about=where)),
+        row_estimate=_whole(connection.scalar(catalog_sql.ROW_ESTIMATE, (object_id,), about=where)),
+        byte_estimate=_whole(connection.scalar(catalog_sql.BYTE_ESTIMATE, (object_id,), about=where)),
     )
 
 

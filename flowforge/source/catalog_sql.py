@@ -1,7 +1,7 @@
 """The questions to SQL Server's catalog views. `%s` stands for a bound value.
 
-Views and columns as documented: sys.objects, sys.columns, sys.types, sys.indexes, sys.partitions, sys.databases and
-sys.dm_exec_describe_first_result_set. They show what the login may see, nothing else.
+Views and columns as documented: sys.objects, sys.columns, sys.types, sys.indexes, sys.partitions, sys.allocation_units,
+sys.databases and sys.dm_exec_describe_first_result_set. They show what the login may see, nothing else.
 """
 
 OBJECTS = """SELECT o.object_id, s.name AS schema_name, o.name AS object_name, o.type AS object_type
@@ -27,7 +27,16 @@ JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_
 WHERE i.object_id = %s AND i.is_disabled = 0 AND i.has_filter = 0 AND ic.key_ordinal > 0
 ORDER BY i.index_id, ic.key_ordinal"""
 
-ESTIMATE = "SELECT SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.object_id = %s AND p.index_id IN (0, 1)"
+ROW_ESTIMATE = (
+    "SELECT SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.object_id = %s AND p.index_id IN (0, 1)"
+)
+
+# Not sys.dm_db_partition_stats: that needs VIEW DATABASE STATE, this what SELECT on the table gives. The rows' own pages, large
+# objects and overflow; container_id is a partition_id for large objects, else a hobt_id (the documented join).
+BYTE_ESTIMATE = """SELECT SUM(a.used_pages) * CONVERT(bigint, 8192) AS byte_estimate
+FROM sys.partitions AS p JOIN sys.allocation_units AS a
+ON a.container_id = CASE WHEN a.type = 2 THEN p.partition_id ELSE p.hobt_id END
+WHERE p.object_id = %s AND p.index_id IN (0, 1)"""
 
 DESCRIBE = """SELECT name, system_type_name, user_type_name, is_nullable, error_number, error_message
 FROM sys.dm_exec_describe_first_result_set(%s, NULL, 0)

@@ -28,7 +28,10 @@ class CatalogColumn(SourceColumn):
 
 
 class TableDescription(BaseModel):
-    """A table or view: `primary_key` in key order, `indexed_columns` lead an index that covers the whole table."""
+    """A table or view: `primary_key` in key order, `indexed_columns` lead an index that covers the whole table.
+
+    The estimates are the catalog's; `byte_estimate` counts the pages of the rows, compressed as they are. None for views.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,6 +43,7 @@ class TableDescription(BaseModel):
     primary_key: list[str] = Field(default_factory=list)
     indexed_columns: list[str] = Field(default_factory=list)
     row_estimate: int | None = None
+    byte_estimate: int | None = None
 
     @property
     def qualified_name(self) -> str:

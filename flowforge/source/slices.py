@@ -1,12 +1,14 @@
 """Slices: a large table is read as ranges of its primary key, so that no read is long and several can run at once.
 
-Guarantees: the ranges cover every key and do not overlap; the first is open below, the last above; each holds the same number
+A table is large by its rows or by its bytes: few rows of megabytes each are sliced too. Guarantees: the ranges cover every key
+and do not overlap; the first is open below, the last above; each holds the same number
 of rows when it is planned, however skewed the keys are, since the boundaries are the keys of every n-th row. Boundaries are
 printed and compared by the server only, in the key's own type and collation. A heap, a view, a query and a key that cannot be
 printed without loss are one slice. Each slice is a statement of its own: it sees what is committed when it starts; rows that
 are changed meanwhile have a cursor above the interval and come with the next one.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -29,16 +31,16 @@ STRINGS = ("char", "varchar", "nchar", "nvarchar")
 
 
 def plan_slices(connection: SourceConnection, description: TableDescription, interval: Interval) -> SlicePlan | None:
-    """The ranges of a batch that is large; None when it is to be read at once.
+    """The ranges of a batch that is large in rows or in bytes; None when it is to be read at once.
 
-    A table below the threshold by the catalog's estimate is not looked at; above it the rows of the interval are counted.
+    A table below both thresholds by the catalog's estimates is not looked at; above one the rows of the interval are counted,
+    and taken to be as large as the table's rows are on average.
     """
-    threshold = settings().slice_rows
     key = [c for name in description.primary_key for c in description.source_columns if c.name == name]
-    if not key or not all(map(_can_bound, key)) or (description.row_estimate or 0) <= threshold:
+    if not key or not all(map(_can_bound, key)) or _slices_of(description, description.row_estimate or 0) < 2:
         return None
     rows = int(connection.scalar(count_statement(description, interval), about=description.qualified_name) or 0)
-    count = min(MOST_SLICES, -(-rows // threshold))
+    count = _slices_of(description, rows)
     if count < 2:
         return None
     found = connection.rows(boundary_statement(description, key, interval, -(-rows // count)))
@@ -51,6 +53,14 @@ def plan_slices(connection: SourceConnection, description: TableDescription, int
         primary_key=description.primary_key,
         ranges=[KeyRange(low=low, high=high) for low, high in pairwise(bounds)],
     )
+
+
+def _slices_of(description: TableDescription, rows: int) -> int:
+    """How many slices so many rows of the table make: by rows or by bytes, whichever is more; at most one per row."""
+    by_rows = -(-rows // settings().slice_rows)
+    row_bytes = (description.byte_estimate or 0) / max(1, description.row_estimate or 0)
+    by_bytes = math.ceil(rows * row_bytes / settings().slice_bytes)
+    return min(MOST_SLICES, rows, max(by_rows, by_bytes))
 
 
 def boundary_statement(

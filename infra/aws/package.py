@@ -26,7 +26,7 @@ PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux2014")
 CONTROL = ("aws-lambda-powertools", "boto3", "botocore", "pydantic")
 GROUPS = {
     "control": CONTROL,
-    "source": (*CONTROL, "aioboto3", "aiobotocore", "pymssql", "sqlglot"),
+    "source": (*CONTROL, "pymssql", "sqlglot"),
     "extraction": (*CONTROL, "aioboto3", "aiobotocore", "pymssql", "mssql-python", "mssql-python-rs", "pyarrow"),
     "lake": (*CONTROL, "deltalake", "duckdb", "duckdb-extension-httpfs", "sqlglot"),
 }

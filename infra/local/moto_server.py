@@ -5,7 +5,8 @@ FD is a listening socket that the parent has bound, so that no other server can 
 Each replacement below names what goes wrong without it; `tests/local_stack` tells when a newer moto no longer needs it.
 
 SQS: deleting rebuilds the message list outside the lock that sending holds, so a message sent meanwhile vanishes;
-receiving changes shared sets while others iterate over them; and every call scans the queue with a slow clock.
+receiving changes shared sets while others iterate over them; every call scans the queue with a slow clock; and sending
+counts the messages of the queue three times, for attributes of which it reads one.
 DynamoDB: a transaction that fails puts back the copy of the table it made at its start, and with it undoes every
 write that others made in between. S3: between a conditional write's check and the write another may slip in.
 EventBridge: delivery through text templates changes values, drops `account`, ignores `Input`, and delivers for
@@ -32,6 +33,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
 from werkzeug.serving import make_server
+
+from infra.local.aws_calls import CountedCalls
 
 
 def milliseconds() -> float:
@@ -63,6 +66,27 @@ def receive_message_locked(
     """Receive under the queue's lock; its condition variable lets go of the lock for as long as it waits for messages."""
     with backend.get_queue(queue_name)._messages_lock:
         return _receive(backend, queue_name, *args, **kwargs)
+
+
+_sending = threading.local()
+
+
+def send_message_uncounted(
+    backend: sqs.SQSBackend, *args: Any, _send: Callable = sqs.SQSBackend.send_message, **kwargs: Any
+) -> sqs.Message:
+    """Send while `attributes_of` gives what sending looks at and nothing else."""
+    _sending.now = True
+    try:
+        return _send(backend, *args, **kwargs)
+    finally:
+        _sending.now = False
+
+
+def attributes_of(queue: sqs.Queue, _all: Callable = sqs.Queue.attributes.fget) -> dict[str, Any]:
+    """Return a queue's attributes; while a message is sent only those that do not need its messages counted."""
+    if getattr(_sending, "now", False):
+        return {"ContentBasedDeduplication": str(queue.content_based_deduplication).lower()}
+    return _all(queue)
 
 
 def change_visibility_locked(
@@ -134,6 +158,8 @@ def correct_moto() -> None:
     responses.method_names_from_class = functools.cache(responses.method_names_from_class)
     sqs.unix_time_millis = milliseconds
     sqs.Queue.delete_message = delete_message_in_place
+    sqs.Queue.attributes = property(attributes_of)
+    sqs.SQSBackend.send_message = send_message_uncounted
     sqs.SQSBackend.receive_message = receive_message_locked
     sqs.SQSBackend.change_message_visibility = change_visibility_locked
     sqs.SQSBackend.is_message_valid_based_on_retention_period = within_retention
@@ -154,7 +180,7 @@ def main() -> None:
         app = DomainDispatcherApplication(create_backend_app)
         app.debug = True
         make_server(
-            host, port, app, threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
+            host, port, CountedCalls(app), threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
         ).serve_forever()
 
 

@@ -18,7 +18,7 @@ def test_should_let_dependencies_point_one_way_only():
 @pytest.mark.parametrize(
     ("function", "forbidden"),
     [
-        ("submit_job", {"pyarrow", "deltalake", "duckdb", "mssql_python"}),
+        ("submit_job", {"pyarrow", "deltalake", "duckdb", "pymssql", "mssql_python", "aioboto3"}),
         ("track_run", {"pyarrow", "deltalake", "duckdb", "pymssql", "aioboto3"}),
         ("watermark", {"pyarrow", "deltalake", "duckdb", "pymssql", "aioboto3"}),
         ("connections", {"pyarrow", "deltalake", "duckdb", "pymssql", "aioboto3"}),

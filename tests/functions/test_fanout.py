@@ -4,15 +4,15 @@ from flowforge.jobs.fanout import send_commands
 from tests.functions.commands import command
 
 
-async def test_should_queue_every_command_once(aws, unique):
+def test_should_queue_every_command_once(aws, unique):
     aws.messages("IngestQueue")
     run_id = unique("run")
-    await send_commands(aws.name("IngestQueue"), [command(f"t{n}", run_id) for n in range(103)])
+    send_commands(aws.name("IngestQueue"), [command(f"t{n}", run_id) for n in range(103)])
     found = [m["body"]["bronze"]["table"] for m in aws.messages("IngestQueue") if m["body"]["run_id"] == run_id]
     assert sorted(found) == sorted(f"bronze_t{n}" for n in range(103))
 
 
-async def test_should_split_groups_that_are_too_large_for_one_call(aws, unique):
+def test_should_split_groups_that_are_too_large_for_one_call(aws, unique):
     aws.messages("IngestQueue")
     run_id = unique("run")
     large = [
@@ -21,9 +21,9 @@ async def test_should_split_groups_that_are_too_large_for_one_call(aws, unique):
         )
         for c in (command(f"t{n}", run_id) for n in range(12))
     ]
-    await send_commands(aws.name("IngestQueue"), large)
+    send_commands(aws.name("IngestQueue"), large)
     assert len([m for m in aws.messages("IngestQueue") if m["body"]["run_id"] == run_id]) == 12
 
 
-async def test_should_do_nothing_for_no_commands(aws):
-    await send_commands(aws.name("IngestQueue"), [])
+def test_should_do_nothing_for_no_commands(aws):
+    send_commands(aws.name("IngestQueue"), [])

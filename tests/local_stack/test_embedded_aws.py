@@ -9,9 +9,11 @@ import json
 import subprocess
 import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
+import httpx
 import moto.sqs.models as sqs_models
 import pytest
 from botocore.config import Config
@@ -290,3 +292,44 @@ def test_should_be_usable_from_an_event_loop(aws):
         return await waiting
 
     assert [message["Body"] for message in asyncio.run(receive_before_it_is_sent())["Messages"]] == ["late"]
+
+
+def test_should_deduplicate_by_content_where_a_queue_says_so_only(aws):
+    sqs = aws("sqs")
+    kept = {}
+    for name, attributes in (
+        ("once.fifo", {"FifoQueue": "true", "ContentBasedDeduplication": "true"}),
+        ("plain", {}),
+    ):
+        url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        group = {"MessageGroupId": "g"} if attributes else {}
+        for body in ("a", "a", "b"):
+            sqs.send_message(QueueUrl=url, MessageBody=body, **group)
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+        kept[name] = int(found["ApproximateNumberOfMessages"])
+    assert kept == {"once.fifo": 2, "plain": 3}
+
+
+def test_should_count_calls_by_service_and_operation(aws):
+    def counted() -> Counter:
+        return Counter(httpx.get(s3.meta.endpoint_url + "/_local/calls").json())
+
+    s3, events = aws("s3"), aws("events")
+    before = counted()
+    s3.create_bucket(Bucket="counted")
+    s3.put_object(Bucket="counted", Key="a", Body=b"1")
+    upload = s3.create_multipart_upload(Bucket="counted", Key="b")["UploadId"]
+    s3.upload_part(Bucket="counted", Key="b", UploadId=upload, PartNumber=1, Body=b"2")
+    s3.abort_multipart_upload(Bucket="counted", Key="b", UploadId=upload)
+    s3.list_objects_v2(Bucket="counted")
+    s3.head_object(Bucket="counted", Key="a")
+    events.put_events(Entries=[{"Source": "x", "DetailType": "y", "Detail": "{}"}])
+    assert counted() - before == {
+        "S3 PutObject": 2,  # a bucket is put too
+        "S3 CreateMultipartUpload": 1,
+        "S3 UploadPart": 1,
+        "S3 AbortMultipartUpload": 1,
+        "S3 ListObjectsV2": 1,
+        "S3 HeadObject": 1,
+        "EventBridge PutEvents": 1,
+    }

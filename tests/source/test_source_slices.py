@@ -47,6 +47,16 @@ KEYS = {
     "guid": ("k uniqueidentifier", "k", "NEWID()"),
     "text": ("k nvarchar(40)", "k", "N'it''s [क]%_ ' + CONVERT(nvarchar(10), n)"),
     "narrow text": ("k varchar(40)", "k", "'k''' + CONVERT(varchar(10), n)"),
+    "mixed case": (
+        "k varchar(40)",
+        "k",
+        "CASE n % 3 WHEN 0 THEN 'A' WHEN 1 THEN 'b' ELSE 'é' END + CONVERT(varchar(10), n)",
+    ),
+    "binary collation": (
+        "k varchar(40) COLLATE Latin1_General_100_BIN2",
+        "k",
+        "CASE n % 2 WHEN 0 THEN 'a' ELSE 'A' END + CONVERT(varchar(10), n / 2)",
+    ),
     "dates": ("k date", "k", "DATEADD(day, n, '2000-01-01')"),
     "stamps": (
         "k datetime2(7)",
@@ -71,6 +81,20 @@ def test_should_read_every_key_once_in_slices_of_equal_size(bank, scratch, kind)
     assert sorted(map(repr, (row for rows in found for row in rows))) == sorted(map(repr, everything))
     assert len(found) == -(-ROWS // PER_SLICE)
     assert max(map(len, found)) <= 1.5 * ROWS / len(found)
+
+
+def test_should_slice_few_huge_rows_by_their_bytes(bank, scratch, monkeypatch):
+    table_name = scratch("k int PRIMARY KEY, document nvarchar(max)")
+    bank.run(f"INSERT INTO {table_name} SELECT TOP (40) transaction_id, REPLICATE(N'x', 4000) FROM transactions")
+    assert plan_slices(bank, describe_table(bank, table_name), Interval()) is None
+    monkeypatch.setenv("FLOWFORGE_SLICE_BYTES", str(50 * 1024))
+    settings.cache_clear()
+    found = slices_of(bank, table_name)
+    monkeypatch.undo()
+    settings.cache_clear()
+    assert sum(map(len, found)) == 40
+    assert len(found) >= 4
+    assert max(map(len, found)) <= 1.5 * 40 / len(found)
 
 
 @pytest.mark.usefixtures("small_slices")

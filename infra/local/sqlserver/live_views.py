@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .errors import SqlError
-from .tables import storage_name
+from .tables import Column, quote, storage_name
 from .types import COLLATION_NAME
 from .view_text import SystemView, values, view
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 DATABASE_ID = 5
+_PARTITION_ID = "CAST(t.object_id AS BIGINT) * 65536 + coalesce(i.index_id, 0)"
 
 
 _DATABASE_COLUMNS = (
@@ -165,20 +166,55 @@ def _row_counts(session: Session, figures: str) -> str:
     )
 
 
+def _allocation_units(session: Session) -> str:
+    """Two units per table: its rows at their declared widths, and what variable columns hold, as large objects' pages."""
+    parts = []
+    for number, schema, name in session.catalog.tables():
+        columns = session.catalog.find(schema, name).columns
+        fixed = sum(max(1, column.type.max_length) for column in columns if not _varies(column)) + 9 * len(columns)
+        held = " + ".join(_bytes_held(column) for column in columns if _varies(column)) or "0"
+        parts.append(
+            f"SELECT {number} AS object_id, count(*) * {fixed} AS fixed, {held} AS held FROM {storage_name(schema, name)}"
+        )
+    tables = " UNION ALL ".join(parts) or "SELECT 0 AS object_id, 0 AS fixed, 0 AS held WHERE false"
+    units = (("1, 'IN_ROW_DATA'", "t.object_id", "fixed"), ("2, 'LOB_DATA'", _PARTITION_ID, "held"))
+    return " UNION ALL ".join(
+        f"SELECT {_PARTITION_ID} * 4 + {kind[0]}, {kind}, CAST({container} AS BIGINT), 1, {bytes_} // 8192 + 9,"
+        f" {bytes_} // 8192 + 2, {bytes_} // 8192 + 1 FROM ({tables}) t LEFT JOIN (SELECT DISTINCT object_id, index_id"
+        f" FROM meta.indexes) i ON i.object_id = t.object_id"
+        for kind, container, bytes_ in units
+    )
+
+
+def _varies(column: Column) -> bool:
+    return column.type.base in ("varchar", "nvarchar", "varbinary", "text", "ntext", "image", "xml")
+
+
+def _bytes_held(column: Column) -> str:
+    is_binary = column.type.base in ("varbinary", "image")
+    length = f"octet_length({quote(column.name)})" if is_binary else f"strlen(CAST({quote(column.name)} AS VARCHAR))"
+    return f"coalesce(sum({length}), 0)"
+
+
 LIVE_VIEWS: dict[str, SystemView] = {
     "sys.partitions": view(
         "partition_id bigint;object_id int;index_id int;partition_number int;hobt_id bigint;rows bigint",
         lambda session: _row_counts(
             session,
-            "CAST(t.object_id AS BIGINT) * 65536 + coalesce(i.index_id, 0), t.object_id, coalesce(i.index_id, 0), 1, t.object_id, t.row_count",
+            f"{_PARTITION_ID}, t.object_id, coalesce(i.index_id, 0), 1, t.object_id, t.row_count",
         ),
+    ),
+    "sys.allocation_units": view(
+        "allocation_unit_id bigint;type tinyint;type_desc nvarchar(60);container_id bigint;data_space_id int;"
+        "total_pages bigint;used_pages bigint;data_pages bigint",
+        _allocation_units,
     ),
     "sys.dm_db_partition_stats": view(
         "partition_id bigint;object_id int;index_id int;partition_number int;in_row_data_page_count bigint;used_page_count bigint;"
         "reserved_page_count bigint;row_count bigint",
         lambda session: _row_counts(
             session,
-            "CAST(t.object_id AS BIGINT) * 65536 + coalesce(i.index_id, 0), t.object_id, coalesce(i.index_id, 0), 1, t.row_count // 64 + 1,"
+            f"{_PARTITION_ID}, t.object_id, coalesce(i.index_id, 0), 1, t.row_count // 64 + 1,"
             " t.row_count // 64 + 2, t.row_count // 64 + 9, t.row_count",
         ),
     ),
