@@ -13,7 +13,7 @@ class SubmitJob(Message):
 
 
 class IngestTable(Message):
-    """Asks ingest_table to load one table once, for one run."""
+    """Asks ingest_table to load one table once, for one run; `replayed` tells that a person put the message back."""
 
     run_id: str
     workflow_id: str
@@ -24,6 +24,7 @@ class IngestTable(Message):
     bronze: BronzeTarget
     silver: SilverTarget
     gold: GoldTarget
+    replayed: bool = False
 
 
 class IngestSlice(Message):

@@ -162,6 +162,8 @@ def samples() -> Iterator[tuple[str, Any]]:
     yield "list_tables.http", http("POST", "/api/database/tables", body={"connection": LOCAL})
     question = {"connection": LOCAL, "table": "customers", "preview": 5}
     yield "describe_table.http", http("POST", "/api/database/schema", body=question)
+    yield "replay.http_list", http("GET", "/api/dead-letters")
+    yield "replay.http_put_back", http("POST", "/api/dead-letters/replay", body={"run_id": RUN})
     yield "connections.http_save", http("POST", "/api/connections", body={"id": "bank", **LOCAL})
     yield "connections.http_list", http("GET", "/api/connections")
     yield "connections.http_remove", http("DELETE", "/api/connections/bank", "/api/connections/{id}")

@@ -31,6 +31,7 @@ class Settings(BaseModel):
     )
     slice_queue_url: str = ""
     dead_letter_queues: str = Field("", description="step=URL pairs of the queues that the sweeper looks through")
+    replay_queues: str = Field("", description="name=DEAD_LETTERS>QUEUE for each queue that a person may replay")
     source_ca_file: str | None = Field(None, description="PEM bundle that signs the SQL Server's certificate")
     driver: str = Field("auto", description="extraction driver: auto, mssql-python or pymssql")
     login_timeout_seconds: int = 10

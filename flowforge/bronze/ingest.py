@@ -50,6 +50,7 @@ def ingest(command: IngestTable) -> Outcome:
 
     Raises Wait while another attempt holds the table, Fatal for what no retry can mend, Retriable for the rest.
     """
+    replayed, command = command.replayed, command.model_copy(update={"replayed": False})
     credentials = read_credentials(command.connection)
     with connect(command.connection, credentials) as connection:
         source = inspect(connection, command)
@@ -64,7 +65,7 @@ def ingest(command: IngestTable) -> Outcome:
             interval = _told(plan.interval, slices)
             claimed = batches.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
     if own:
-        return _resume(own, source, credentials)
+        return _resume(own, source, credentials, replayed)
     return _finish_other(state) if state.active is not None else _load(claimed, source, credentials)
 
 
@@ -127,10 +128,10 @@ def _refuse_changed_source(source: Source, mark: table.Watermark) -> None:
             )
 
 
-def _resume(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
+def _resume(batch: Batch, source: Source, credentials: Credentials, replayed: bool) -> Outcome:
     """Goes on with the batch that this run has claimed before."""
     if batch.state == "claimed":
-        return _load(_taken_over(batch), source, credentials)
+        return _load(_taken_over(batch, replayed), source, credentials)
     if batch.state == "landed":
         return Outcome([landed_fact(batch)])
     if batch.state == "voided":
@@ -140,9 +141,9 @@ def _resume(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     return Outcome()
 
 
-def _taken_over(batch: Batch) -> Batch:
+def _taken_over(batch: Batch, replayed: bool = False) -> Batch:
     try:
-        return batches.take_over(batch)
+        return batches.take_over(batch, replayed)
     except Fatal:
         batches.abandon(batch)
         raise

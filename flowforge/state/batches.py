@@ -156,24 +156,26 @@ def _free_label(state: TableState, command: IngestTable, seq: int) -> str:
     return f"{label}~{state.generation}"
 
 
-def take_over(batch: Batch) -> Batch:
+def take_over(batch: Batch, replayed: bool = False) -> Batch:
     """Gives an expired claim a new token, so that this attempt may finish it.
 
-    Raises Wait while the claim is live, Fatal when it has cost too many workers already: it would cost the next one too. A batch
-    of slices is not counted: its slices are, each by its own message.
+    Raises Wait while the claim is live, Fatal when it has cost too many workers already: it would cost the next one too; the
+    count starts anew when a person has `replayed` its message. A batch of slices is not counted: its slices are, each by its
+    own message.
     """
     if batch.lease_until > time.time():
         raise Wait(f"{batch.name} is being loaded", RETRY_SECONDS)
-    if batch.slices is None and batch.attempts >= settings().max_attempts:
+    counted = 0 if replayed else batch.attempts
+    if batch.slices is None and counted >= settings().max_attempts:
         raise Fatal(
             f"{batch.name}: {batch.attempts} workers have died or failed while they loaded it",
             "Look at the function's log for this run (memory, time limit), then replay the message or submit again.",
         )
     token, lease_until = uuid.uuid4().hex, time.time() + settings().lease_seconds
-    values = {":token": token, ":lease": lease_until, ":attempts": batch.attempts + 1}
+    values = {":token": token, ":lease": lease_until, ":attempts": counted + 1}
     if not _write(batch, "SET #t = :token, lease_until = :lease, attempts = :attempts", values, "claimed"):
         raise Wait(f"{batch.name} was taken over by another worker", RETRY_SECONDS)
-    return batch.model_copy(update={"token": token, "lease_until": lease_until, "attempts": batch.attempts + 1})
+    return batch.model_copy(update={"token": token, "lease_until": lease_until, "attempts": counted + 1})
 
 
 def count_attempt(batch: Batch) -> None:

@@ -32,7 +32,7 @@ def open_run(
         part = {"pk": run_id, "sk": f"NAMES#{start:08d}", "names": names}
         items.put(settings().runs_table, part, "attribute_not_exists(pk)")
     run = {"workflow_id": workflow_id, "job_id": job_id, "batch_id": batch_id, "trigger": trigger, "status": "accepted"}
-    _put_run(run_id, run)
+    _put_run(run_id, run, "attribute_not_exists(pk) OR attribute_exists(mistakes)")  # a replay of what was rejected
 
 
 def reject(run_id: str, trigger: str, mistakes: list[dict[str, str]]) -> None:
@@ -42,9 +42,9 @@ def reject(run_id: str, trigger: str, mistakes: list[dict[str, str]]) -> None:
     )
 
 
-def _put_run(run_id: str, fields: dict[str, Any]) -> None:
+def _put_run(run_id: str, fields: dict[str, Any], condition: str = "attribute_not_exists(pk)") -> None:
     item = {"pk": run_id, "sk": "RUN", "kind": "run", "accepted_at": _now(), **fields}
-    items.put(settings().runs_table, item, "attribute_not_exists(pk)")
+    items.put(settings().runs_table, item, condition)
 
 
 def record(fact: facts.TableEvent) -> None:

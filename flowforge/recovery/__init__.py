@@ -1,0 +1,1 @@
+"""What a person does after something went wrong: puts messages back, compares with the source, rebuilds what was lost."""

@@ -1,0 +1,132 @@
+"""The dead-letter queues as a person sees them, and what goes back to work."""
+
+import json
+
+import pytest
+
+from events.envelopes import eventbridge, http
+from events.export import FULL
+from events.facts import SilverRefined
+from flowforge.settings import settings
+from flowforge.state import runs
+from functions.replay.handler import handler
+from functions.submit_job.handler import handler as submit
+from tests.functions.commands import command
+
+QUEUES = ("Submit", "Ingest", "Slice", "Watermark", "Refine", "Publish", "Track")
+
+
+@pytest.fixture(autouse=True)
+def queues(aws, monkeypatch):
+    pairs = " ".join(f"{q.lower()}={aws.name(f'{q}DeadLetters')}>{aws.name(f'{q}Queue')}" for q in QUEUES)
+    monkeypatch.setenv("FLOWFORGE_REPLAY_QUEUES", pairs)
+    settings.cache_clear()
+    for name in QUEUES:
+        aws.messages(f"{name}DeadLetters")
+        aws.messages(f"{name}Queue")
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def bury(aws, queue: str, body: dict, reason: str | None = None) -> str:
+    """Puts a message into a dead-letter queue; returns its id."""
+    said = {"reason": {"DataType": "String", "StringValue": reason}, "step": {"DataType": "String", "StringValue": "x"}}
+    options = {"MessageAttributes": said} if reason else {}
+    url = aws.name(f"{queue}DeadLetters")
+    return aws.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(body), **options)["MessageId"]
+
+
+def wanted(unique) -> dict:
+    return json.loads(command(unique("t"), unique("run")).model_dump_json())
+
+
+def refined(unique) -> dict:
+    fact = SilverRefined(
+        run_id=unique("run"),
+        bronze_table=unique("t"),
+        source_key="k",
+        generation=1,
+        seq=1,
+        silver_table="s",
+        version=1,
+        inserted=1,
+        updated=0,
+        silver_rows=1,
+    )
+    return eventbridge("SilverRefined", json.loads(fact.model_dump_json()))
+
+
+def ask(context) -> dict:
+    return json.loads(handler(http("GET", "/api/dead-letters"), context)["body"])
+
+
+def put_back(context, body: dict) -> dict:
+    answer = handler(http("POST", "/api/dead-letters/replay", body=body), context)
+    assert answer["statusCode"] == 200, answer["body"]
+    return json.loads(answer["body"])
+
+
+def test_should_tell_of_each_message_but_not_what_it_holds(aws, context, unique):
+    ingest, gold = wanted(unique), refined(unique)
+    bury(aws, "Ingest", ingest, "SourceUnavailable: no answer from db")
+    bury(aws, "Publish", gold)
+    bury(aws, "Submit", eventbridge("JobRequested", FULL, source="cron"))
+    answer = ask(context)
+    assert answer["more"] is False
+    by_queue = {one["queue"]: one for one in answer["messages"]}
+    assert by_queue["ingest"]["reason"] == "SourceUnavailable: no answer from db"
+    assert by_queue["ingest"]["table"] == ingest["bronze"]["table"]
+    assert by_queue["ingest"]["run_id"] == ingest["run_id"]
+    assert by_queue["publish"]["run_id"] == gold["detail"]["run_id"]
+    assert by_queue["publish"]["reason"].startswith("SQS moved it here")
+    assert by_queue["submit"]["table"] is None
+    assert FULL["source_config"]["connection"]["password"] not in json.dumps(answer)
+    assert len(ask(context)["messages"]) == 3  # looking takes nothing away
+
+
+@pytest.mark.parametrize("choose", ["run_id", "table", "ids"])
+def test_should_put_back_what_is_selected_and_leave_the_rest(aws, context, unique, choose):
+    one, other = wanted(unique), wanted(unique)
+    message_id = bury(aws, "Ingest", one, "why")
+    bury(aws, "Ingest", other, "why")
+    chosen = {"run_id": one["run_id"], "table": one["bronze"]["table"], "ids": [message_id]}[choose]
+    assert [found["id"] for found in put_back(context, {choose: chosen})["messages"]] == [message_id]
+    assert [message["body"] for message in aws.messages("IngestQueue")] == [one | {"replayed": True}]
+    assert [left["run_id"] for left in ask(context)["messages"]] == [other["run_id"]]
+
+
+def test_should_put_back_everything_to_the_queue_it_came_from(aws, context, unique):
+    bodies = {queue: (wanted(unique) if queue == "Ingest" else refined(unique)) for queue in QUEUES}
+    for queue, body in bodies.items():
+        for _ in range(12):
+            bury(aws, queue, body)
+    assert len(put_back(context, {"all": True})["messages"]) == 12 * len(QUEUES)
+    for queue, body in bodies.items():
+        sent = [message["body"] for message in aws.messages(f"{queue}Queue")]
+        assert sent == [body | {"replayed": True} if queue == "Ingest" else body] * 12
+    assert ask(context)["messages"] == []
+    assert put_back(context, {"all": True})["messages"] == []
+
+
+@pytest.mark.parametrize("body", [{}, {"all": False}, {"all": True, "table": "t"}, {"ids": []}, {"tables": "t"}])
+def test_should_not_guess_what_is_meant(context, body):
+    answer = handler(http("POST", "/api/dead-letters/replay", body=body), context)
+    assert answer["statusCode"] == 400
+    assert json.loads(answer["body"])["mistakes"]
+
+
+def test_should_let_a_run_in_that_was_rejected_only_because_its_message_died(aws, context, unique, monkeypatch):
+    aws.use("SubmitQueue", "SubmitDeadLetters", monkeypatch)
+    envelope = eventbridge("JobRequested", FULL, source="cron") | {"id": unique("event")}
+    record = {"eventSource": "aws:sqs", "messageId": "m", "receiptHandle": "r", "body": json.dumps(envelope)}
+    died = {"Records": [record | {"attributes": {"ApproximateReceiveCount": "9"}}]}
+    assert submit(died, context) == {"batchItemFailures": []}
+    before = [run for run in runs.recent_runs(50) if run["status"] == "rejected"]
+    assert len(before) >= 1
+    assert len(put_back(context, {"all": True})["messages"]) == 1
+    (again,) = aws.messages("SubmitQueue")
+    first = {"Records": [record | {"body": again["Body"], "attributes": {"ApproximateReceiveCount": "1"}}]}
+    assert submit(first, context) == {"batchItemFailures": []}
+    run = runs.read_run(before[0]["run_id"])
+    assert (run["status"], run["mistakes"], len(run["tables"])) == ("accepted", [], 1)
