@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-import aioboto3
 import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.bronze.parquet import Encoder, read_footer, same_batch
 from flowforge.bronze.upload import KeyTaken, ObjectWriter, upload
-from flowforge.cloud.clients import CONFIG, unavailable
+from flowforge.cloud.async_clients import async_client
+from flowforge.cloud.clients import unavailable
 from flowforge.errors import ConflictingTarget
 from flowforge.settings import settings
 from flowforge.source.sql_types import cursor_kind
@@ -58,7 +58,7 @@ async def land(
     Raises what the reader raises, StoreUnavailable, or ConflictingTarget.
     """
     landing = _Landing(batch, columns, source_file, open_reader, even_empty, index)
-    async with aioboto3.Session().client("s3", config=CONFIG) as s3:
+    async with async_client("s3") as s3:
         return await landing.run(s3)
 
 
