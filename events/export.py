@@ -152,6 +152,10 @@ def samples() -> Iterator[tuple[str, Any]]:
     one, route = f"/api/watermarks/{TABLE}", "/api/watermarks/{table}"
     yield "watermark.http_get", http("GET", one, route)
     yield "watermark.http_set", http("PUT", one, route, {"column": "modified_date", "value": "2024-01-01"})
+    yield (
+        "watermark.http_accept",
+        http("POST", f"{one}/accept", "/api/watermarks/{table}/accept", {"reason": "failover"}),
+    )
     yield "watermark.http_reset", http("DELETE", one, route, query={"reason": "reload"})
     yield "refine_silver.sqs", sqs(landed, queue="flowforge-RefineQueue")
     yield "publish_gold.sqs", sqs(refined, queue="flowforge-PublishQueue")

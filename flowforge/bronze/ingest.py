@@ -23,6 +23,7 @@ from flowforge.source.catalog import TableDescription, describe_query, describe_
 from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.description import find_column
+from flowforge.source.identity import known_rows, refuse_changed_source
 from flowforge.source.reader import ArrowReader, open_reader
 from flowforge.source.slices import plan_slices
 from flowforge.source.sql_text import Statement, select_statement
@@ -105,7 +106,7 @@ def _plan(connection: SourceConnection, command: IngestTable, source: Source, st
     if mark and mark.sql_type is None:  # set by hand: the source checks it like a seed
         wanted, mark = wanted.model_copy(update={"last_watermark": mark.value}), None
     if mark:
-        _refuse_changed_source(source, mark)
+        refuse_changed_source(source.name, source.identity, mark)
     low, samples = mark.value if mark else None, state.samples.get(column or "")
     described = source.description or source
     keyed = bool(command.silver.primary_key or source.primary_key)
@@ -115,17 +116,8 @@ def _plan(connection: SourceConnection, command: IngestTable, source: Source, st
             f"{source.name}.{column} is {plan.interval.sql_type} now; its watermark was taken as {mark.sql_type}",
             "Look at what changed, then set or reset the watermark.",
         )
+    source.identity.update(known_rows(connection, source.description, plan.interval, mark))
     return plan
-
-
-def _refuse_changed_source(source: Source, mark: table.Watermark) -> None:
-    for fact in ("database_created", "object_id"):
-        was, now = mark.identity.get(fact), source.identity.get(fact)
-        if was is not None and now is not None and was != now:
-            raise SourceChanged(
-                f"{source.name}: {fact} was {was} when the watermark was taken and is {now}: restored or recreated?",
-                "If the data is the same, set the watermark by hand; if not, reset it: flowforge watermark reset TABLE.",
-            )
 
 
 def _resume(batch: Batch, source: Source, credentials: Credentials, replayed: bool) -> Outcome:

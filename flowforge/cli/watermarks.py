@@ -1,4 +1,4 @@
-"""`flowforge watermark`: read, set and reset how far a table has been loaded.
+"""`flowforge watermark`: read, set, reset, and keep for a changed source, how far a table has been loaded.
 
 TABLE is the bronze table's name or the source's. Setting and resetting void whatever batch is under way for the table, so
 the next run starts where the person said.
@@ -57,6 +57,16 @@ def put(
     body = {"column": column, "value": value, **({"reason": reason} if reason else {})}
     with session.open() as api:
         answer = api.put("watermarks", name, body=body)
+    session.out.answer(answer, *_shown(answer))
+    return GOOD
+
+
+@app.command("accept")
+@api_command
+def accept(name: TableName, session: Session, reason: Reason = None) -> int:
+    """Keep a table's watermark although its source has changed: a failover, a move, the same data restored."""
+    with session.open() as api:
+        answer = api.post("watermarks", name, "accept", body={"reason": reason} if reason else {})
     session.out.answer(answer, *_shown(answer))
     return GOOD
 

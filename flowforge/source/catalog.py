@@ -127,14 +127,20 @@ def preview(
 
 
 def server_identity(connection: SourceConnection, description: TableDescription | None = None) -> dict[str, Any]:
-    """What tells this database from a restored or recreated one: server and database name, create date, object_id."""
+    """What tells this database from a restored or recreated one: server and database name, create date, object_id, and
+    the last number that the table's identity column gave out."""
     row = connection.rows(catalog_sql.IDENTITY)[0]
-    return {
+    facts = {
         "server_name": row["server_name"],
         "database": row["database_name"],
         "database_created": row["database_created"],
         "object_id": description.object_id if description else None,
     }
+    if description and any(column.identity for column in description.columns):
+        counter = connection.rows(catalog_sql.COUNTER, (qualified(description),) * 2)[0]
+        if counter["step"] is not None and int(counter["step"]) > 0:
+            facts["identity_current"] = counter["current_value"]
+    return facts
 
 
 def connection_facts(connection: SourceConnection) -> dict[str, Any]:

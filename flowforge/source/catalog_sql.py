@@ -42,6 +42,8 @@ DESCRIBE = """SELECT name, system_type_name, user_type_name, is_nullable, error_
 FROM sys.dm_exec_describe_first_result_set(%s, NULL, 0)
 WHERE is_hidden = 0 OR is_hidden IS NULL ORDER BY column_ordinal"""
 
+COUNTER = "SELECT CONVERT(varchar(40), IDENT_CURRENT(%s)) AS current_value, IDENT_INCR(%s) AS step"
+
 IDENTITY = """SELECT CONVERT(nvarchar(256), SERVERPROPERTY('ServerName')) AS server_name, DB_NAME() AS database_name,
 CONVERT(varchar(23), d.create_date, 121) AS database_created, d.snapshot_isolation_state, d.is_read_committed_snapshot_on
 FROM sys.databases AS d WHERE d.database_id = DB_ID()"""

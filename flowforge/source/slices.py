@@ -15,6 +15,7 @@ from itertools import pairwise
 from flowforge.settings import settings
 from flowforge.source.connection import SourceConnection
 from flowforge.source.description import TableDescription
+from flowforge.source.keys import is_printable, key_value, printed_key
 from flowforge.source.sql_text import (
     Statement,
     count_statement,
@@ -23,11 +24,9 @@ from flowforge.source.sql_text import (
     quote_identifier,
     where,
 )
-from flowforge.source.sql_types import convert_expression, cursor_kind, parse_sql_type, print_expression
 from flowforge.state.batch import Interval, KeyRange, SlicePlan, SourceColumn
 
 MOST_SLICES = 256
-STRINGS = ("char", "varchar", "nchar", "nvarchar")
 
 
 def plan_slices(connection: SourceConnection, description: TableDescription, interval: Interval) -> SlicePlan | None:
@@ -37,7 +36,7 @@ def plan_slices(connection: SourceConnection, description: TableDescription, int
     and taken to be as large as the table's rows are on average.
     """
     key = [c for name in description.primary_key for c in description.source_columns if c.name == name]
-    if not key or not all(map(_can_bound, key)) or _slices_of(description, description.row_estimate or 0) < 2:
+    if not key or not all(map(is_printable, key)) or _slices_of(description, description.row_estimate or 0) < 2:
         return None
     rows = int(connection.scalar(count_statement(description, interval), about=description.qualified_name) or 0)
     count = _slices_of(description, rows)
@@ -68,7 +67,7 @@ def boundary_statement(
 ) -> Statement:
     """The keys at which slices begin: those of every `step`-th row in key order, printed as k0, k1, …."""
     names = ", ".join(quote_identifier(column.name) for column in key)
-    printed = ", ".join(f"{_printed(column)} AS k{n}" for n, column in enumerate(key))
+    printed = ", ".join(f"{printed_key(column)} AS k{n}" for n, column in enumerate(key))
     numbered = f"SELECT {names}, ROW_NUMBER() OVER (ORDER BY {names}) AS slice_row FROM {qualified(description)}"  # noqa: S608
     rows = Statement((f"SELECT {printed} FROM ({numbered}",)) + where(interval_condition(interval))  # noqa: S608
     return rows + f") AS ordered WHERE slice_row > 1 AND (slice_row - 1) % {int(step)} = 0 ORDER BY slice_row"
@@ -94,30 +93,7 @@ def _compared(key: Sequence[SourceColumn], bound: Sequence[str], strictly: str, 
     column, literal = key[0], bound[0]
     name = quote_identifier(column.name)
     if len(key) == 1:
-        return Statement((f"{name} {at_last} ",)) + _bound(column, literal)
+        return Statement((f"{name} {at_last} ",)) + key_value(column, literal)
     rest = _compared(key[1:], bound[1:], strictly, at_last)
-    above = Statement((f"({name} {strictly} ",)) + _bound(column, literal)
-    return above + f" OR ({name} = " + _bound(column, literal) + " AND " + rest + "))"
-
-
-def _can_bound(column: SourceColumn) -> bool:
-    kind = parse_sql_type(column.sql_type)
-    plain = kind.base in ("decimal", "uniqueidentifier", *STRINGS)
-    return plain or cursor_kind(column.sql_type) in ("integer", "timestamp")
-
-
-def _printed(column: SourceColumn) -> str:
-    kind, name = parse_sql_type(column.sql_type), quote_identifier(column.name)
-    if kind.base in STRINGS:
-        return name
-    if kind.base in ("decimal", "uniqueidentifier"):
-        return f"CONVERT(varchar(48), {name})"
-    return print_expression(name, column.sql_type)
-
-
-def _bound(column: SourceColumn, literal: str) -> Statement:
-    kind = parse_sql_type(column.sql_type)
-    if kind.base in ("decimal", "uniqueidentifier", *STRINGS):
-        return Statement((f"CONVERT({kind.declaration}, ", ")"), (literal,))
-    before, after = convert_expression("\x00", column.sql_type).split("\x00")
-    return Statement((before, after), (literal,))
+    above = Statement((f"({name} {strictly} ",)) + key_value(column, literal)
+    return above + f" OR ({name} = " + key_value(column, literal) + " AND " + rest + "))"

@@ -1,4 +1,7 @@
-"""Watermarks set or reset by hand: a new generation begins, the claim under way is voided, an audit entry stays."""
+"""Watermarks set, reset or kept for a changed source by hand.
+
+Guarantees: a new generation begins, the claim under way is voided and an audit entry stays, in one write.
+"""
 
 import time
 import uuid
@@ -24,6 +27,13 @@ def reset_watermarks(state: TableState, reason: str) -> TableState:
     """Forgets the watermarks of all cursor columns: the next load starts from the beginning, or from its lastWatermark."""
     before = ", ".join(f"{column}={mark.value}" for column, mark in state.watermarks.items())
     return _correct(state, {}, {"action": "reset", "column": None, "before": before or None, "after": None}, reason)
+
+
+def accept_source(state: TableState, reason: str) -> TableState:
+    """Keeps the watermarks and forgets what the source was known by: the next load takes its new identity and canaries."""
+    kept = {column: mark.model_copy(update={"identity": {}}) for column, mark in state.watermarks.items()}
+    marks = ", ".join(f"{column}={mark.value}" for column, mark in state.watermarks.items()) or None
+    return _correct(state, kept, {"action": "accept", "column": None, "before": marks, "after": marks}, reason)
 
 
 def audit(source_key: str) -> list[dict[str, Any]]:

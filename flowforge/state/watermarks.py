@@ -90,6 +90,14 @@ LITERAL: dict[str | None, Callable[[str], bool]] = {
 }
 
 
+def accept_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Takes a changed source for the one that the watermarks belong to; the body is {"reason"?}."""
+    mistakes = [{"field": field, "problem": "unknown field"} for field in sorted(set(body) - {"reason"})]
+    if mistakes:
+        raise InvalidRequest(mistakes)
+    return _shown(corrections.accept_source(resolve(name), str(body.get("reason") or "")))
+
+
 def reset_by_hand(name: str, reason: str) -> dict[str, Any]:
     """Forgets a table's watermarks; its next load starts anew."""
     return _shown(corrections.reset_watermarks(resolve(name), reason))

@@ -30,6 +30,12 @@ def put(table: str) -> dict:
     return watermarks.set_by_hand(unquote(table), json_body(app))
 
 
+@app.post("/api/watermarks/<table>/accept")
+def accept(table: str) -> dict:
+    """Keeps a table's watermarks for a source that has changed."""
+    return watermarks.accept_by_hand(unquote(table), json_body(app))
+
+
 @app.delete("/api/watermarks/<table>")
 def delete(table: str) -> dict:
     """Forgets a table's watermarks."""

@@ -251,6 +251,12 @@ class Session:
         table = self.catalog.find(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
         return None if table is None or table.identity is None else self.current_identity_of(table)
 
+    def identity_increment(self, text: str) -> int | None:
+        """IDENT_INCR('table')."""
+        parts = split_name(text)
+        table = self.catalog.find(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
+        return None if table is None or table.identity is None else table.identity.increment
+
     def current_identity_of(self, table: Table) -> int:
         """The last identity value that the table gave out; its seed when there was none yet."""
         start, last = self.identity_state(table)

@@ -156,6 +156,12 @@ def _ident_current(it: Call) -> Typed:
     return Typed(f"CAST({'NULL' if number is None else number} AS DECIMAL(38,0))", SqlType("decimal", 0, 38, 0))
 
 
+@function("IDENT_INCR", arguments=(1, 1))
+def _ident_increment(it: Call) -> Typed:
+    number = it.session.identity_increment(it.constant(0) or "")
+    return Typed(f"CAST({'NULL' if number is None else number} AS DECIMAL(38,0))", SqlType("decimal", 0, 38, 0))
+
+
 @function("MIN_ACTIVE_ROWVERSION", arguments=(0, 0))
 def _min_active_rowversion(it: Call) -> Typed:
     return Typed(f"rowversion_of({it.session.server.rowversions.lowest_active()})", SqlType("binary", 8), False)

@@ -1,0 +1,51 @@
+"""Whether a source is still the one that a watermark was taken from.
+
+Guarantees: another server, another database, a recreated table, a counter that went back and a canary that went back each stop
+the table with SourceChanged, before anything is claimed, until a person decides. A fact that was not known then, or is not
+now, is no reason to stop.
+"""
+
+from typing import Any
+
+from flowforge.errors import SourceChanged
+from flowforge.source.canaries import check_canaries, is_before, remember, take_canaries, went_back
+from flowforge.source.connection import SourceConnection
+from flowforge.source.description import TableDescription
+from flowforge.source.sql_types import cursor_kind
+from flowforge.state.batch import Interval
+from flowforge.state.table import Watermark
+
+FACTS = ("server_name", "database_created", "object_id")
+
+
+def refuse_changed_source(name: str, identity: dict[str, Any], mark: Watermark) -> None:
+    """Compares what the source says of itself with what it said when the watermark was taken."""
+    for fact in FACTS:
+        was, now = mark.identity.get(fact), identity.get(fact)
+        if was is not None and now is not None and was != now:
+            raise SourceChanged(
+                f"{name}: {fact} was {was} when the watermark was taken and is {now}: restored, failed over or recreated?",
+                "If the data is the same: flowforge watermark accept TABLE; if not: flowforge watermark reset TABLE.",
+            )
+    was, now = mark.identity.get("identity_current"), identity.get("identity_current")
+    if was is not None and now is not None and int(now) < int(was):
+        raise went_back(f"{name}: its identity column had given out {was} and is at {now} now")
+
+
+def known_rows(
+    connection: SourceConnection, description: TableDescription | None, interval: Interval, mark: Watermark | None
+) -> dict[str, Any]:
+    """The canaries to keep with a batch, after those of the watermark were looked up, as {"canaries": …}.
+
+    Raises SourceChanged for one that went back, and for row versions below the watermark.
+    """
+    column, sql_type, high = interval.column, interval.sql_type, interval.high
+    if column is None:
+        return {}
+    if mark and high and cursor_kind(sql_type) == "rowversion" and is_before(high, mark.value, sql_type):
+        raise went_back(f"{column}: the database's row versions stand at {high}, below the watermark {mark.value}")
+    if description is None:
+        return {}
+    kept = mark.identity.get("canaries", []) if mark and mark.sql_type == sql_type else []
+    kept = check_canaries(connection, description, column, sql_type, kept)
+    return {"canaries": remember(kept, take_canaries(connection, description, interval) if high else [])}
