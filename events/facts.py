@@ -66,12 +66,13 @@ class WatermarkCommitted(BatchEvent):
 
 
 class SilverRefined(BatchEvent):
-    """The batch is in silver; `version` is the Delta version that holds it."""
+    """The batch is in silver; `version` is the Delta version that holds it, counts are rows (soft deletes count as deleted)."""
 
     silver_table: str
     version: int
     inserted: int
     updated: int
+    deleted: int = 0
     quarantined: int = 0
     silver_rows: int
     already_applied: bool = False

@@ -23,7 +23,8 @@ from events.names import DESTINATION, LABEL, split_table_name, strip_layer
 
 Compression = Literal["snappy", "gzip", "zstd", "none"]
 LoadStrategy = Literal["append", "full_refresh", "incremental"]
-MergeStrategy = Literal["merge", "append", "replace"]
+MergeStrategy = Literal["merge", "append", "replace", "scd2"]
+Deletes = Literal["hard", "soft", "ignore"]
 Driver = Literal["auto", "mssql-python", "pymssql"]
 
 
@@ -101,8 +102,24 @@ class SilverConfig(Request):
     tableName: str | None = None
     primaryKey: str | list[str] | None = None
     mergeStrategy: MergeStrategy = "merge"
+    deletes: Deletes | None = Field(
+        None, description="rows that a full_refresh does not have: hard (default of merge), soft (of scd2), ignore"
+    )
 
     _names = field_validator("tableName")(_destination)
+
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """What happens to deleted rows fits the strategy."""
+        strategy, deletes = given.get("mergeStrategy", "merge"), given.get("deletes")
+        if strategy == "scd2" and deletes == "hard":
+            yield "deletes", "scd2 keeps history: soft closes the version of a deleted row, ignore leaves it open"
+        if strategy in ("append", "replace") and deletes is not None:
+            yield (
+                "deletes",
+                f"{strategy} has no deletes to choose: it "
+                + ("only adds" if strategy == "append" else "holds the newest batch only"),
+            )
 
     @field_validator("primaryKey")
     @classmethod

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from events.model import Message
-from events.request import Compression, Driver, LoadStrategy, MergeStrategy
+from events.request import Compression, Deletes, Driver, LoadStrategy, MergeStrategy
 
 
 class ConnectionReference(Message):
@@ -48,6 +48,7 @@ class SilverTarget(Message):
     table: str
     primary_key: list[str] = Field(default_factory=list)
     strategy: MergeStrategy = "merge"
+    deletes: Deletes = "hard"
 
 
 class GoldModelTarget(Message):

@@ -123,7 +123,7 @@ def _name(table: dict[str, Any]) -> Text:
 
 
 def _silver(table: dict[str, Any]) -> Text:
-    changes = {"+": table.get("inserted"), "~": table.get("updated")}
+    changes = {"+": table.get("inserted"), "~": table.get("updated"), "-": table.get("deleted")}
     told = "".join(f" {sign}{count:,}" for sign, count in changes.items() if count)
     return Text.assemble(output.number(table.get("silver_rows")), (told, "dim"))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from events.commands import IngestTable
 from events.names import destination_stem, split_table_name
-from events.request import DestinationConfig, InvalidRequest, JobRequest, TableConfig
+from events.request import Deletes, DestinationConfig, InvalidRequest, JobRequest, SilverConfig, TableConfig
 from events.targets import (
     BronzeTarget,
     ConnectionReference,
@@ -102,9 +102,17 @@ def _command(
             table=silver_table,
             primary_key=[key] if isinstance(key, str) else key or [],
             strategy=silver.mergeStrategy if silver else "merge",
+            deletes=_deletes(silver),
         ),
         gold=GoldTarget(table=None if gold and gold.sql else gold_table, models=models),
     )
+
+
+def _deletes(silver: SilverConfig | None) -> Deletes:
+    """Hard unless the request says otherwise; history closes a version instead."""
+    if silver is None:
+        return "hard"
+    return silver.deletes or ("soft" if silver.mergeStrategy == "scd2" else "hard")
 
 
 def _refuse_models(models: list[GoldModelTarget]) -> None:

@@ -5,16 +5,25 @@ case of its name, another key, or another source is refused before anything is w
 """
 
 import duckdb
-from deltalake import DeltaTable
+from arro3.core import RecordBatchReader
+from deltalake import DeltaTable, Schema
 
 from flowforge.errors import ConflictingTarget, RefineRefused
-from flowforge.lake.tables import allow_naive_timestamps, relation
-from flowforge.silver.plan import AUDIT, RefinePlan
+from flowforge.lake.sql import identifier
+from flowforge.lake.tables import allow_naive_timestamps, once, relation
+from flowforge.silver.plan import ADDED, AUDIT, RefinePlan
 from flowforge.state.batch import Batch
 
 
-def admit(connection: duckdb.DuckDBPyConnection, table: DeltaTable, batch: Batch, plan: RefinePlan) -> dict[str, str]:
-    """Checks the batch against the table; returns the audit columns (name -> type) that only the table has.
+def admit(
+    connection: duckdb.DuckDBPyConnection,
+    table: DeltaTable,
+    batch: Batch,
+    plan: RefinePlan,
+    rows: duckdb.DuckDBPyRelation,
+) -> duckdb.DuckDBPyRelation:
+    """Checks the batch against the table and adds the columns that the table lacks, in a commit of its own; returns the batch's
+    rows with NULL in the columns that only the table has.
 
     Raises ConflictingTarget and RefineRefused.
     """
@@ -27,7 +36,7 @@ def admit(connection: duckdb.DuckDBPyConnection, table: DeltaTable, batch: Batch
         for name, kind in ours.items()
         if name in theirs and kind != theirs[name]
     ]
-    problems += [f"column {name} is gone" for name in theirs if name not in ours and name not in AUDIT]
+    problems += [f"column {name} is gone" for name in theirs if name not in ours and name not in (*AUDIT, *ADDED)]
     folded = {name.lower(): name for name in theirs}
     problems += [
         f"column {folded[name.lower()]} is called {name} now"
@@ -39,9 +48,13 @@ def admit(connection: duckdb.DuckDBPyConnection, table: DeltaTable, batch: Batch
             f"{where}: the source's columns changed: {'; '.join(problems)}",
             "load the table into a new silver table (silverConfig.tableName), or undo the change in the source",
         )
-    added = [kind for name, kind in ours.items() if name not in theirs]
-    allow_naive_timestamps(table, added)
-    return {name: kind for name, kind in theirs.items() if name not in ours}
+    added = {name: kind for name, kind in ours.items() if name not in theirs}
+    if added:
+        allow_naive_timestamps(table, list(added.values()))
+        empty = RecordBatchReader.from_arrow(rows.project(", ".join(map(identifier, added))).limit(0))
+        table.alter.add_columns(Schema.from_arrow(empty.schema).fields, commit_properties=once())
+    nulls = [f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in theirs.items() if name not in ours]
+    return rows.project(", ".join(["*", *nulls]))
 
 
 def _same_owner(table: DeltaTable, batch: Batch, plan: RefinePlan, where: str) -> None:

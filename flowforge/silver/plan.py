@@ -3,16 +3,18 @@
 Guarantees: pure. The plan names the identity of a row, the order within the batch and what happens to rows that the batch does
 not have, for every combination of load strategy, merge strategy, key and cursor:
 
-    strategy      with a key          without a key              rows not in the batch
-    merge         a row per key       a row per content          stay (removed by loadStrategy full_refresh)
-    replace       a row per key       a row per content          removed
-    append        (key, cursor)       a row per content          stay; without a cursor every batch is simply added
+    strategy      with a key             without a key              rows that a full refresh does not have (`deletes`)
+    merge         a row per key          a row per content          hard: removed; soft: _is_deleted; ignore: stay
+    replace       a row per key          a row per content          removed, by every batch
+    append        (key, cursor)          a row per content          stay; without a cursor every batch is simply added
+    scd2          (key, _valid_from)     refused                    soft: their version is closed; ignore: stays open
 
-"A row per content" is identity by (hash of the source columns, occurrence within the batch). Removed are only rows of an earlier
-batch than this one.
+"A row per content" is identity by (hash of the source columns, occurrence within the batch). Removed, marked or closed are only
+rows of an earlier batch than this one.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from flowforge.errors import RefineRefused
 from flowforge.lake.types import stored_type
@@ -21,14 +23,21 @@ from flowforge.state.batch import Batch
 GENERATION, SEQ = "_generation", "_seq"
 ROW_HASH, OCCURRENCE = "_row_hash", "_occurrence"
 APPLIES = "_flowforge_applies"  # of the staged rows only: false where the key is in the batch, but which row is unclear
+SURROGATE = "_sk_id"
+DELETED = "_is_deleted"
+VALID_FROM, VALID_TO, CURRENT = "_valid_from", "_valid_to", "_is_current"
 INTERNAL = (GENERATION, SEQ, ROW_HASH, OCCURRENCE)
+ADDED = (SURROGATE, DELETED, VALID_FROM, VALID_TO, CURRENT)  # what silver adds for its readers
 AUDIT = ("_batch_id", "_ingestion_time", "_source_system", "_source_file", "_file_modified_time")
-SEQ_BITS = 40  # generation and seq in one comparable integer, for the refresh mark
+SEQ_BITS = 40  # generation and seq in one comparable integer, for the marks in the table
+MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class RefinePlan:
-    """How one batch is refined. `source` and `audit` are bronze columns (name -> DuckDB type) in their order."""
+    """How one batch is refined. `source` and `audit` are bronze columns (name -> DuckDB type) in their order; `loaded_at` is the
+    batch's own time in microseconds since 1970 (UTC)."""
 
     source: dict[str, str]
     audit: dict[str, str]
@@ -36,8 +45,11 @@ class RefinePlan:
     cursor: str | None
     strategy: str
     refreshes: bool
+    deletes: str
+    source_key: str
     generation: int
     seq: int
+    loaded_at: int
 
     @property
     def keyless(self) -> bool:
@@ -50,10 +62,35 @@ class RefinePlan:
         return self.strategy == "append" and self.cursor is None
 
     @property
+    def keeps_history(self) -> bool:
+        """Every state of a key is a row."""
+        return self.strategy == "scd2"
+
+    @property
+    def moment(self) -> str | None:
+        """The cursor column where it is a time: it tells since when a state holds. Other batches tell it by their own time."""
+        kind = stored_type(self.source[self.cursor]) if self.cursor else None
+        return self.cursor if kind in MOMENTS else None
+
+    @property
+    def loaded_at_text(self) -> str:
+        """`loaded_at` as a timestamp without zone."""
+        return (EPOCH + timedelta(microseconds=self.loaded_at)).replace(tzinfo=None).isoformat(sep=" ")
+
+    @property
+    def distinct(self) -> list[str]:
+        """The columns that tell rows of one batch apart."""
+        if self.keeps_history:
+            return [*self.key, self.moment] if self.moment and self.moment not in self.key else self.key
+        return self.identity
+
+    @property
     def identity(self) -> list[str]:
         """The silver columns that tell rows apart; empty where rows are only added."""
         if self.adds_only:
             return []
+        if self.keeps_history:
+            return [*self.key, VALID_FROM]
         if self.keyless:
             return [ROW_HASH, OCCURRENCE]
         return [*self.key, self.cursor] if self.strategy == "append" and self.cursor not in self.key else self.key
@@ -69,12 +106,23 @@ class RefinePlan:
         return self.generation << SEQ_BITS | self.seq
 
     @property
+    def marks_deleted(self) -> bool:
+        """Rows that are gone from the source stay, marked."""
+        return self.strategy == "merge" and self.deletes == "soft"
+
+    @property
     def columns(self) -> dict[str, str]:
         """Silver's columns with their DuckDB types."""
         stored = {name: stored_type(kind) for name, kind in {**self.source, **self.audit}.items()}
         stored |= {GENERATION: "INTEGER", SEQ: "BIGINT"}
         if self.keyless and not self.adds_only:
             stored |= {ROW_HASH: "VARCHAR", OCCURRENCE: "INTEGER"}
+        if not self.adds_only:
+            stored |= {SURROGATE: "VARCHAR"}
+        if self.marks_deleted:
+            stored |= {DELETED: "BOOLEAN"}
+        if self.keeps_history:
+            stored |= {VALID_FROM: "TIMESTAMP", VALID_TO: "TIMESTAMP", CURRENT: "BOOLEAN"}
         return stored
 
 
@@ -84,28 +132,34 @@ def plan_refine(batch: Batch, bronze: dict[str, str]) -> RefinePlan:
     DuckDB numbers names that differ only by case (`ID`, `id_1`), and Delta cannot have both: silver takes the numbered names.
     Raises RefineRefused when bronze lacks a column or the key is not among them.
     """
-    manifest = batch.manifest
-    where = f"silver.{batch.command.silver.table}"
+    manifest, silver = batch.manifest, batch.command.silver
+    where = f"silver.{silver.table}"
     names, declared = list(bronze), [column.name for column in manifest.columns]
     renamed = dict(zip(declared, names, strict=False))
     if len(names) < len(declared) or any(not _same(a, b) for a, b in renamed.items()):
         raise RefineRefused(f"{where}: the bronze objects of {batch.name} do not have the columns of its manifest")
-    taken = [name for name in declared if name.lower() in {*INTERNAL, APPLIES}]
+    taken = [name for name in declared if name.lower() in {*INTERNAL, *ADDED, APPLIES}]
     if taken:
         raise RefineRefused(f"{where}: source columns {', '.join(taken)} have names that silver needs itself")
-    source = {name: bronze[name] for name in names[: len(declared)]}
-    strategy = batch.command.silver.strategy
-    refreshes = strategy == "replace" or (strategy == "merge" and batch.command.bronze.load_strategy == "full_refresh")
-    cursor = batch.interval.column
+    key = _key(batch, renamed, where)
+    if silver.strategy == "scd2" and not key:
+        raise RefineRefused(
+            f"{where}: {batch.command.bronze.table} has no primary key, and history is kept by key",
+            "name the key in silverConfig.primaryKey, or choose another mergeStrategy",
+        )
+    full = batch.command.bronze.load_strategy == "full_refresh" and silver.deletes != "ignore"
     return RefinePlan(
-        source=source,
+        source={name: bronze[name] for name in names[: len(declared)]},
         audit={name: bronze[name] for name in names[len(declared) :]},
-        key=_key(batch, renamed, where),
-        cursor=_find(cursor, renamed) if cursor else None,
-        strategy=strategy,
-        refreshes=refreshes,
+        key=key,
+        cursor=_find(batch.interval.column, renamed) if batch.interval.column else None,
+        strategy=silver.strategy,
+        refreshes=silver.strategy == "replace" or (silver.strategy in ("merge", "scd2") and full),
+        deletes=silver.deletes,
+        source_key=batch.source_key,
         generation=batch.generation,
         seq=batch.seq,
+        loaded_at=round(batch.claimed_at * 1_000_000),
     )
 
 

@@ -1,21 +1,20 @@
-# ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
 """Applies one landed batch to its silver table, once.
 
 Guarantees: reads exactly the objects of the batch's manifest, whose ETags it checks. The batch is recorded in the Delta
 commit that applies it, and looked for there first, on the same handle: the same batch twice changes nothing. A row is
 replaced only by one of a later (generation, seq), so batches may arrive in any order; one that is older than the last refresh
-is recorded and not applied. Rows that cannot be applied are in the quarantine table before the batch is; none is dropped
-silently.
+is recorded and not applied (a history takes it in at its place). Rows that cannot be applied are in the quarantine table before
+the batch is; none is dropped silently.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import duckdb
-from botocore.exceptions import BotoCoreError, ClientError
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-from flowforge.cloud.clients import client, unavailable
+from flowforge.cloud.clients import client
 from flowforge.errors import RefineRefused
 from flowforge.lake.sql import identifier, read_parquet
 from flowforge.lake.storage import duckdb_connection
@@ -29,13 +28,17 @@ from flowforge.lake.tables import (
     table_uri,
 )
 from flowforge.silver.columns import admit
-from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
+from flowforge.silver.marks import Marks
+from flowforge.silver.objects import check_objects
+from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
 from flowforge.silver.staging import irregularities, quarantined_rows, reduced_rows, stored_rows
+from flowforge.silver.writing import Change, write_history, write_rows
 from flowforge.state.batch import Batch
 
 HISTORY = 200  # commits that are searched for the figures of a batch that was applied before
 BATCH = "flowforge.batch"  # in the commit's metadata: which batch it applies
 QUARANTINED = "flowforge.quarantined"
+CHANGE = "flowforge.change"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class RefineResult:
     version: int
     inserted: int
     updated: int
+    deleted: int
     quarantined: int
     silver_rows: int
     already_applied: bool
@@ -84,30 +88,12 @@ def refine(batch: Batch, bucket: str, s3: Any = None) -> RefineResult:
         )
 
 
-def check_objects(batch: Batch, s3: Any) -> None:
-    """Compares every object of the manifest with what is in the bucket."""
-    manifest = batch.manifest
-    if not manifest.objects:
-        raise RefineRefused(f"{batch.name} has no objects in its manifest")
-    for item in manifest.objects:
-        try:
-            found = s3.head_object(Bucket=manifest.bucket, Key=item.key)["ETag"]
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                raise RefineRefused(f"{item.key} of {batch.name} is gone from {manifest.bucket}") from error
-            raise unavailable("s3", error) from error
-        except BotoCoreError as error:
-            raise unavailable("s3", error) from error
-        if found.strip('"') != item.etag.strip('"'):
-            raise RefineRefused(f"{item.key} is not the object that {batch.name} landed: its ETag differs")
-
-
 def _stage(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str) -> Staged:
     objects = read_parquet([f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects])
-    bronze = connection.sql(f"SELECT * FROM {objects}")
+    bronze = connection.sql(f"SELECT * FROM {objects}")  # noqa: S608 - names of the manifest, quoted
     plan = plan_refine(batch, dict(zip(bronze.columns, map(str, bronze.types), strict=True)))
     if plan.keyless or plan.adds_only or connection.sql(irregularities(plan, objects)).fetchone() == (0, 0):
-        return Staged(plan, connection.sql(f"SELECT *, true AS {APPLIES} FROM ({stored_rows(plan, objects)})"), 0)
+        return Staged(plan, connection.sql(stored_rows(plan, objects)).project(f"*, true AS {APPLIES}"), 0)
     rows = connection.sql(quarantined_rows(plan, objects))
     count = rows.count("*").fetchone()[0]
     if count:
@@ -143,65 +129,24 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     plan = staged.plan
     if _holds(table, batch):
         return _applied_before(table, batch)
-    missing = admit(connection, table, batch, plan)
-    last_refresh = table.transaction_version(_refresh_mark(batch)) or 0
-    marks = {batch.application_id: 1}
-    if plan.refreshes:
-        marks[_refresh_mark(batch)] = max(last_refresh, plan.order)
-    properties = once(marks, {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined)})
-    before, inserted, updated = table.version(), 0, 0
-    if plan.strategy == "append" or last_refresh < plan.order:
-        fill = "".join(f", CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in missing.items())
-        inserted, updated = _write(table, plan, staged.rows.project("*" + fill), properties)
+    rows = admit(connection, table, batch, plan, staged.rows)
+    marks = Marks(table, plan)
+    transactions = {batch.application_id: 1, **marks.following()}
+
+    def properties(change: Change) -> CommitProperties:
+        known = {figure: count for figure, count in asdict(change).items() if count is not None}
+        metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined), CHANGE: json.dumps(known)}
+        return once(transactions, metadata)
+
+    before, change = table.version(), Change(0, 0, 0)
+    if plan.keeps_history:
+        change = write_history(connection, table, plan, rows, marks.load_after(), properties)
+    elif plan.strategy == "append" or not marks.overtaken:
+        change = write_rows(connection, table, plan, rows, properties)
     if table.version() == before:
         # An older batch, or nothing to change: delta-rs then commits nothing of its own accord.
-        table.create_write_transaction([], "append", table.schema(), commit_properties=properties)
-    return _result(table, batch, before + 1, inserted, updated, staged.quarantined)
-
-
-def _write(
-    table: DeltaTable, plan: RefinePlan, rows: duckdb.DuckDBPyRelation, properties: CommitProperties
-) -> tuple[int, int]:
-    """Rows inserted and updated."""
-    count = table.count()
-    if count and not plan.adds_only:
-        figures = _merge(table, plan, rows, properties)
-        return figures["num_target_rows_inserted"], figures["num_target_rows_updated"]
-    kept = rows.filter(APPLIES).project(f"* EXCLUDE ({APPLIES})")
-    write_deltalake(table, kept, mode="append", schema_mode="merge", commit_properties=properties)
-    return table.count() - count, 0
-
-
-def _merge(
-    table: DeltaTable, plan: RefinePlan, rows: duckdb.DuckDBPyRelation, properties: CommitProperties
-) -> dict[str, Any]:
-    """`streamed_exec=False`: delta-rs then reads only files whose key range the batch touches."""
-    same = " AND ".join(_same(name, name == plan.cursor) for name in plan.identity)
-    older = f"(t.{GENERATION} < {plan.generation} OR (t.{GENERATION} = {plan.generation} AND t.{SEQ} < {plan.seq}))"
-    values = {identifier(name, "t"): identifier(name, "s") for name in rows.columns if name != APPLIES}
-    merger = table.merge(
-        rows,
-        same,
-        source_alias="s",
-        target_alias="t",
-        merge_schema=True,
-        streamed_exec=False,
-        commit_properties=properties,
-    ).when_not_matched_insert(values, predicate=f"s.{APPLIES}")
-    if plan.strategy != "append":
-        merger = merger.when_matched_update(values, predicate=f"s.{APPLIES} AND {older}")
-    if plan.refreshes:
-        merger = merger.when_not_matched_by_source_delete(predicate=older)
-    return merger.execute()
-
-
-def _same(name: str, may_be_null: bool) -> str:
-    ours, theirs = identifier(name, "s"), identifier(name, "t")
-    return f"({theirs} = {ours} OR ({theirs} IS NULL AND {ours} IS NULL))" if may_be_null else f"{theirs} = {ours}"
-
-
-def _refresh_mark(batch: Batch) -> str:
-    return f"flowforge/{batch.source_key}/refresh"
+        table.create_write_transaction([], "append", table.schema(), commit_properties=properties(change))
+    return _result(table, batch, before + 1, change, staged.quarantined)
 
 
 def _holds(table: DeltaTable, batch: Batch) -> bool:
@@ -212,28 +157,33 @@ def _applied_before(table: DeltaTable, batch: Batch) -> RefineResult:
     """The figures of the commit that applied the batch, where it is still in the recent history."""
     for entry in table.history(HISTORY):
         if entry.get(BATCH) == batch.application_id:
-            figures = entry.get("operationMetrics") or {}
-            inserted = int(figures.get("num_target_rows_inserted", figures.get("num_added_rows", 0)))
-            updated = int(figures.get("num_target_rows_updated", 0))
+            change = _change_of(entry)
             quarantined = int(entry.get(QUARANTINED, 0))
-            return _result(table, batch, entry["version"], inserted, updated, quarantined, already_applied=True)
-    return _result(table, batch, table.version(), 0, 0, 0, already_applied=True)
+            return _result(table, batch, entry["version"], change, quarantined, already_applied=True)
+    return _result(table, batch, table.version(), Change(0, 0, 0), 0, already_applied=True)
+
+
+def _change_of(entry: dict[str, Any]) -> Change:
+    """What a commit changed: as it was counted before, else by delta-rs' own metrics."""
+    metrics, known = entry.get("operationMetrics") or {}, json.loads(entry.get(CHANGE, "{}"))
+    marked = known.get("deleted", 0) if set(known) == {"deleted"} else 0
+    told = {
+        "inserted": int(metrics.get("num_target_rows_inserted", metrics.get("num_added_rows", 0))),
+        "updated": int(metrics.get("num_target_rows_updated", 0)) - marked,
+        "deleted": int(metrics.get("num_target_rows_deleted", 0)),
+    }
+    return Change(**told | known)
 
 
 def _result(
-    table: DeltaTable,
-    batch: Batch,
-    version: int,
-    inserted: int,
-    updated: int,
-    quarantined: int,
-    already_applied: bool = False,
+    table: DeltaTable, batch: Batch, version: int, change: Change, quarantined: int, already_applied: bool = False
 ) -> RefineResult:
     return RefineResult(
         silver_table=batch.command.silver.table,
         version=version,
-        inserted=inserted,
-        updated=updated,
+        inserted=change.inserted or 0,
+        updated=change.updated or 0,
+        deleted=change.deleted or 0,
         quarantined=quarantined,
         silver_rows=table.count(),
         already_applied=already_applied,

@@ -23,6 +23,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         version=result.version,
         inserted=result.inserted,
         updated=result.updated,
+        deleted=result.deleted,
         quarantined=result.quarantined,
         silver_rows=result.silver_rows,
         already_applied=result.already_applied,

@@ -126,7 +126,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
         "watermark_before": committed.get("watermark_before") or empty.get("watermark_value"),
         "watermark_after": committed.get("watermark_after") or empty.get("watermark_value"),
         "watermark_committed": bool(committed),
-        **{k: refined.get(k) for k in ("silver_table", "silver_rows", "inserted", "updated", "quarantined")},
+        **{k: refined.get(k) for k in ("silver_table", "silver_rows", "inserted", "updated", "deleted", "quarantined")},
         "gold_tables": published.get("gold_tables"),
         "deferred": published.get("deferred", []),
         "reason": empty.get("reason"),

@@ -77,6 +77,8 @@ def changed(path: str, value: object) -> dict:
         ("source_config.databaseConfig.tables", [], "at least 1"),
         ("destination_config.bronzeConfig.storageFormat", "csv", "parquet"),
         ("destination_config.bronzeConfig.compression", "lzo", "snappy"),
+        ("destination_config.silverConfig", {"mergeStrategy": "scd2", "deletes": "hard"}, "keeps history"),
+        ("destination_config.silverConfig", {"mergeStrategy": "append", "deletes": "soft"}, "no deletes to choose"),
         ("destination_config.bronzeConfig.loadStrategy", "incremental", "isIncremental"),
         ("destination_config.silverConfig.primaryKey", ["id", "id"], "different"),
         ("destination_config.silverConfig.mergeStrategy", "magic", "merge"),

@@ -97,6 +97,7 @@ class Source:
             token="t",
             lease_until=0,
             label=f"b{seq}",
+            claimed_at=given.get("claimed_at", 1_700_000_000 + 3600 * seq),
             interval=Interval(column=given.get("cursor")),
             command=self._command(given),
             manifest=Manifest(
@@ -118,6 +119,7 @@ class Source:
 
     def _command(self, given: dict[str, Any]) -> IngestTable:
         silver = {"table": given.get("silver_table", self.table), "strategy": given.get("strategy", "merge")}
+        silver["deletes"] = given.get("deletes", "hard")
         return IngestTable.model_validate(
             {
                 "run_id": "r1",
@@ -141,7 +143,8 @@ class Lake:
         s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
 
     def source(self, table: str = "customers", **settings: Any) -> Source:
-        """A source table; settings: key, cursor, strategy, load, gold, source_key, silver_table, requested_key, audit."""
+        """A source table; settings: key, cursor, strategy, load, gold, source_key, silver_table, requested_key,
+        audit, deletes, claimed_at."""
         return Source(self.s3, self.bucket, table, **settings)
 
     def read(self, layer: str, table: str) -> pa.Table:

@@ -86,3 +86,19 @@ def test_should_lose_nothing_when_different_batches_are_applied_at_once(lake):
     }  # fmt: skip
     gold = lake.read("gold", "customers")
     assert gold.num_rows == 6
+
+
+def test_should_keep_one_history_when_its_batches_are_applied_at_once(lake):
+    def states(*rows: tuple[int, str, int]) -> pa.Table:
+        ids, values, moments = zip(*rows, strict=True)
+        return pa.table({"id": ids, "value": values, "at": pa.array(moments, pa.timestamp("ms"))})
+
+    source = lake.source(key=["id"], cursor="at", strategy="scd2")
+    refine(source.batch(1, states((1, "one", 1), (2, "one", 1))), lake.bucket)
+    third, second = source.batch(3, states((1, "three", 3))), source.batch(2, states((1, "two", 2)))
+    results = run_at_once(lake.bucket, [third, second, third])
+    assert all("error" not in result for result in results), results
+    rows = sorted(lake.read("silver", "customers").to_pylist(), key=lambda row: (row["id"], row["_valid_from"]))
+    assert [row["value"] for row in rows] == ["one", "two", "three", "one"]
+    assert [row["_valid_to"] for row in rows[:2]] == [row["_valid_from"] for row in rows[1:3]]
+    assert [row["_is_current"] for row in rows] == [False, False, True, True]

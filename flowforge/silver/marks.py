@@ -1,0 +1,79 @@
+"""What a silver table remembers of the batches of its source, as Delta application transactions.
+
+Guarantees: read on the handle that the next commit is made on, and written by that commit: never ahead of the rows nor behind.
+`refresh` is the order of the newest refresh. The full loads form a list by order, each with its time, since the history of a
+batch that comes late depends on the load that followed it. No mark ever expires.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from deltalake import DeltaTable
+
+from flowforge.silver.plan import EPOCH, RefinePlan
+
+
+@dataclass(frozen=True)
+class Load:
+    """A full load: `at` in microseconds since 1970 (UTC), and whether it ends what it did not find."""
+
+    at: int
+    refreshes: bool
+
+    @property
+    def at_text(self) -> str:
+        """`at` as a timestamp without zone."""
+        return (EPOCH + timedelta(microseconds=self.at)).replace(tzinfo=None).isoformat(sep=" ")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of one table on one handle."""
+
+    table: DeltaTable
+    plan: RefinePlan
+
+    @property
+    def last_refresh(self) -> int:
+        """Order of the newest refresh; 0 when there was none."""
+        return self._read("refresh")
+
+    @property
+    def overtaken(self) -> bool:
+        """A refresh of a later batch has told already what this batch could tell."""
+        return self.last_refresh >= self.plan.order
+
+    def load_after(self) -> Load | None:
+        """The first full load that is later than this batch; None when this batch is later than all of them."""
+        order = self._around()[1]
+        return Load(self._read(f"load/{order}/at"), bool(self._read(f"load/{order}/refreshes"))) if order else None
+
+    def following(self) -> dict[str, int]:
+        """The marks as they are when this batch is applied."""
+        plan, marks = self.plan, {}
+        if plan.refreshes:
+            marks["refresh"] = max(self.last_refresh, plan.order)
+        if plan.keeps_history and plan.cursor is None:
+            before, after = self._around()
+            marks[f"load/{plan.order}/at"] = plan.loaded_at
+            marks[f"load/{plan.order}/refreshes"] = int(plan.refreshes)
+            marks[f"load/{plan.order}/next"] = after
+            marks[f"load/{before}/next"] = plan.order
+            marks["load/last"] = max(self._read("load/last"), plan.order)
+        return {self._name(mark): version for mark, version in marks.items()}
+
+    def _around(self) -> tuple[int, int]:
+        """Orders of the full loads before and after this batch; 0 where there is none."""
+        order, last = self.plan.order, self._read("load/last")
+        if last < order:
+            return last, 0
+        before, after = 0, self._read("load/0/next")
+        while after and after < order:
+            before, after = after, self._read(f"load/{after}/next")
+        return before, after
+
+    def _name(self, mark: str) -> str:
+        return f"flowforge/{self.plan.source_key}/{mark}"
+
+    def _read(self, mark: str) -> int:
+        return self.table.transaction_version(self._name(mark)) or 0

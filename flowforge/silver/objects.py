@@ -1,0 +1,27 @@
+"""The bronze objects of a batch, as its manifest names them: compared before they are read."""
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from flowforge.cloud.clients import unavailable
+from flowforge.errors import RefineRefused
+from flowforge.state.batch import Batch
+
+
+def check_objects(batch: Batch, s3: Any) -> None:
+    """Compares every object of the manifest with what is in the bucket; raises RefineRefused where one is not the landed one."""
+    manifest = batch.manifest
+    if not manifest.objects:
+        raise RefineRefused(f"{batch.name} has no objects in its manifest")
+    for item in manifest.objects:
+        try:
+            found = s3.head_object(Bucket=manifest.bucket, Key=item.key)["ETag"]
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise RefineRefused(f"{item.key} of {batch.name} is gone from {manifest.bucket}") from error
+            raise unavailable("s3", error) from error
+        except BotoCoreError as error:
+            raise unavailable("s3", error) from error
+        if found.strip('"') != item.etag.strip('"'):
+            raise RefineRefused(f"{item.key} is not the object that {batch.name} landed: its ETag differs")
