@@ -7,7 +7,6 @@ FlowForge never reads without TLS. For comparison with peers that run without it
 encryption off, here and only here, unless BENCH_TLS is set.
 """
 
-import asyncio
 import os
 import sys
 import time
@@ -88,7 +87,7 @@ def main() -> None:
     def reader() -> Any:
         return open_reader(asked.connection, credentials, statement, columns, driver)
 
-    asyncio.run(land(batch, columns, described.qualified_name, reader))
+    land(batch, columns, described.qualified_name, reader)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Whatever state an earlier attempt has left, the same command comes to the same b
 is taken over and finished with its own interval and keys, a landed one is announced again from its manifest and never read again.
 """
 
-import asyncio
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -194,7 +193,7 @@ def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh
     reader = partial(open_source, command, credentials, statement, source.columns)
     with Heartbeat(batch):
-        landed = asyncio.run(land(batch, source.columns, source.name, reader, even_empty))
+        landed = land(batch, source.columns, source.name, reader, even_empty)
         if landed is None:
             batches.close_empty(batch)
             return Outcome([no_rows_fact(batch)])

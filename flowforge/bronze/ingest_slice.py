@@ -4,7 +4,6 @@ Slices are a set: each is recorded once, by whoever loaded it, and every deliver
 come twice, a worker may die before or after it has recorded its slice, and the batch is landed exactly once.
 """
 
-import asyncio
 import time
 from functools import partial
 from typing import Any
@@ -53,7 +52,7 @@ def _load(batch: Batch, index: int) -> None:
     statement = select_statement(plan, plan.columns, batch.interval, within=within)
     reader = partial(open_source, batch.command, credentials, statement, plan.columns)
     with Heartbeat(batch):
-        landed = asyncio.run(land(batch, plan.columns, source_table(batch), reader, index=index))
+        landed = land(batch, plan.columns, source_table(batch), reader, index=index)
     batches.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)
 
 

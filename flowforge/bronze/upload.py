@@ -1,15 +1,18 @@
 """Puts one object into the bucket, in parts while it is still being written.
 
 Guarantees: the object appears whole or not at all, and only if no object of that key was there (If-None-Match); an upload that
-fails is aborted; a small object takes one call. Bytes come from another thread through a bounded queue, so memory is bounded by
-PART_BYTES times PARTS_AT_ONCE, whatever the object's size.
+fails is aborted; a small object takes one call. Full parts go up in threads of their own while the next is written, and memory is
+bounded by PART_BYTES times (PARTS_AT_ONCE + 1), whatever the object's size.
+
+boto3 in threads, not an async client: botocore's import is paid by every ingest anyway for the key-value table, an async
+client's would add a fifth of a second to each cold start, and the process's own client keeps its connections while it is warm.
 """
 
-import asyncio
 import io
-import queue
-from dataclasses import dataclass, field
-from typing import Any
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,7 +21,8 @@ from flowforge.errors import StoreUnavailable
 
 PART_BYTES = 8 * 2**20  # S3 wants at least 5 MiB for all but the last, and at most 10,000 parts
 PARTS_AT_ONCE = 3
-TAKEN = ("PreconditionFailed", "412")
+# An object of that key is there; or our own completion succeeded, its reply was lost, and the upload is gone by now.
+TAKEN = ("PreconditionFailed", "412", "NoSuchUpload")
 
 
 class KeyTaken(Exception):
@@ -26,59 +30,81 @@ class KeyTaken(Exception):
 
 
 class ObjectWriter:
-    """A file-like object for the encoder's thread: collects bytes and hands over full parts."""
+    """A file-like object whose bytes become the object `key` when `finish` is called.
+
+    Every method raises StoreUnavailable when S3 fails, KeyTaken when the key is taken. Resource management: leaving the block
+    without `finish` aborts; nothing stays behind.
+    """
 
     closed = False
 
-    def __init__(self) -> None:
-        self.parts: queue.Queue[io.BytesIO | None] = queue.Queue(maxsize=1)
+    def __init__(self, s3: Any, bucket: str, key: str) -> None:
+        self._s3, self._where = s3, {"Bucket": bucket, "Key": key}
         self.bytes = 0
         self._part = io.BytesIO()
-        self._abandoned = False
+        self._upload: dict[str, str] | None = None
+        self._sent: list[Future[str]] = []
+        self._free = threading.Semaphore(PARTS_AT_ONCE)
+        self._pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="upload")
+        self._complete = self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._ended = True
+        if self._upload and not self._complete:
+            # What made it end is the news; when S3 refuses even this, the bucket's lifecycle rule removes the parts.
+            with suppress(StoreUnavailable, KeyTaken):
+                _call(self._s3.abort_multipart_upload, **self._upload)
 
     def write(self, data: Any) -> int:
         rest = memoryview(data).cast("B")
-        self.bytes += len(rest)
         written = len(rest)
+        if self._ended:  # a Parquet writer that is given up writes its footer when it is collected
+            return written
         while len(rest):
+            if self._part.tell() == PART_BYTES:
+                self._send()
             taken = self._part.write(rest[: PART_BYTES - self._part.tell()])
             rest = rest[taken:]
-            if self._part.tell() == PART_BYTES:
-                self._hand_over_part()
+        self.bytes += written
         return written
 
-    def finish(self) -> None:
-        """Hands over what is left."""
-        if self._part.tell() or not self.bytes:
-            self._hand_over_part()
-        self._hand_over(None)
+    def finish(self) -> str:
+        """Completes the object and returns its ETag."""
+        if self._upload is None:
+            self._part.seek(0)
+            answer = _call(self._s3.put_object, **self._where, Body=self._part, IfNoneMatch="*")
+        else:
+            self._send()
+            parts = [{"PartNumber": n, "ETag": sent.result()} for n, sent in enumerate(self._sent, 1)]
+            whole = {"MultipartUpload": {"Parts": parts}, "IfNoneMatch": "*"}
+            answer = _call(self._s3.complete_multipart_upload, **self._upload, **whole)
+        self._complete = True
+        return answer["ETag"]
 
-    def _hand_over_part(self) -> None:
+    def _send(self) -> None:
+        """Starts to upload the part that is full; waits for a free place, and raises what an earlier part met."""
+        if self._upload is None:
+            started = _call(self._s3.create_multipart_upload, **self._where)
+            self._upload = self._where | {"UploadId": started["UploadId"]}
+        self._free.acquire()
+        for sent in self._sent:
+            if sent.done():
+                sent.result()
         full, self._part = self._part, io.BytesIO()
-        full.seek(0)
-        self._hand_over(full)
+        self._sent.append(self._pool.submit(self._send_part, len(self._sent) + 1, [full]))
 
-    def abandon(self) -> None:
-        """Lets a writer that waits for a free place fail instead."""
-        self._abandoned = True
-
-    def _hand_over(self, part: io.BytesIO | None) -> None:
-        while not self._abandoned:
-            try:
-                self.parts.put(part, timeout=0.5)
-                return
-            except queue.Full:
-                continue
-        raise StoreUnavailable("the upload ended before the object was written")
-
-    def take(self) -> io.BytesIO | None:
-        """The next part, None at the end; raises StoreUnavailable when the writer was abandoned."""
-        while True:
-            try:
-                return self.parts.get(timeout=0.5)
-            except queue.Empty:
-                if self._abandoned:
-                    raise StoreUnavailable("the object was not written to its end") from None
+    def _send_part(self, number: int, holder: list[io.BytesIO]) -> str:
+        """Uploads the part in `holder`, which it empties: the pool keeps its arguments, and no part may outlive its upload."""
+        try:
+            body = holder.pop()
+            body.seek(0)
+            return _call(self._s3.upload_part, **self._upload, PartNumber=number, Body=body)["ETag"]
+        finally:
+            self._free.release()
 
     def tell(self) -> int:
         return self.bytes
@@ -99,82 +125,10 @@ class ObjectWriter:
         return False
 
 
-@dataclass
-class _Upload:
-    """A multipart upload under way."""
-
-    s3: Any
-    bucket: str
-    key: str
-    upload_id: str
-    etags: dict[int, str] = field(default_factory=dict)
-
-    async def part(self, number: int, body: io.BytesIO) -> None:
-        where = {"Bucket": self.bucket, "Key": self.key, "UploadId": self.upload_id}
-        answer = await self.s3.upload_part(**where, PartNumber=number, Body=body)
-        self.etags[number] = answer["ETag"]
-
-    async def complete(self) -> str:
-        parts = [{"PartNumber": n, "ETag": self.etags[n]} for n in sorted(self.etags)]
-        answer = await self.s3.complete_multipart_upload(
-            Bucket=self.bucket,
-            Key=self.key,
-            UploadId=self.upload_id,
-            MultipartUpload={"Parts": parts},
-            IfNoneMatch="*",
-        )
-        return answer["ETag"]
-
-    async def abort(self) -> None:
-        await self.s3.abort_multipart_upload(Bucket=self.bucket, Key=self.key, UploadId=self.upload_id)
-
-
-async def upload(s3: Any, bucket: str, key: str, writer: ObjectWriter) -> str:
-    """Uploads what the writer hands over; returns the object's ETag.
-
-    Raises KeyTaken when the key is taken, StoreUnavailable when S3 fails; nothing stays behind in either case.
-    """
+def _call(operation: Any, **arguments: Any) -> dict[str, Any]:
     try:
-        parts = [await asyncio.to_thread(writer.take)]
-        if parts[0] is not None:
-            parts.append(await asyncio.to_thread(writer.take))
-        if parts[-1] is None:
-            answer = await s3.put_object(Bucket=bucket, Key=key, Body=parts[0] or b"", IfNoneMatch="*")
-            return answer["ETag"]
-        started = await s3.create_multipart_upload(Bucket=bucket, Key=key)
-        return await _upload_parts(_Upload(s3, bucket, key, started["UploadId"]), parts, writer)
+        return operation(**arguments)
     except (ClientError, BotoCoreError) as error:
         if isinstance(error, ClientError) and error_code(error) in TAKEN:
-            raise KeyTaken(key) from error
+            raise KeyTaken(arguments["Key"]) from error
         raise unavailable("S3", error) from error
-    finally:
-        writer.abandon()
-
-
-async def _upload_parts(target: _Upload, parts: list[io.BytesIO | None], writer: ObjectWriter) -> str:
-    """Uploads `parts`, which it empties so that no part outlives its upload, and then what the writer hands over."""
-    slots = asyncio.Semaphore(PARTS_AT_ONCE)
-
-    async def send(number: int, body: io.BytesIO) -> None:
-        try:
-            await target.part(number, body)
-        finally:
-            slots.release()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            number = 0
-            while True:
-                body = parts.pop(0) if parts else await asyncio.to_thread(writer.take)
-                if body is None:
-                    break
-                await slots.acquire()
-                number += 1
-                group.create_task(send(number, body))
-                del body  # no part outlives its upload
-        return await target.complete()
-    except BaseException as error:
-        await asyncio.shield(target.abort())
-        if isinstance(error, BaseExceptionGroup):
-            raise error.exceptions[0] from error
-        raise

@@ -65,14 +65,14 @@ def batch(aws, unique) -> Batch:
     return claim(unique("t"), unique("run"), Interval(column="id", sql_type="bigint", high="1000000"))
 
 
-async def landed(batch: Batch, reader: Reader, **options):
-    found = await land(batch, COLUMNS, "dbo.t", lambda: reader, **options)
+def landed(batch: Batch, reader: Reader, **options):
+    found = land(batch, COLUMNS, "dbo.t", lambda: reader, **options)
     return found and manifest_of(batch, COLUMNS, ["id"], [found])
 
 
-async def test_should_land_small_batches_as_one_object(bucket, batch):
+def test_should_land_small_batches_as_one_object(bucket, batch):
     reader = Reader(3, 0, 2)
-    manifest = await landed(batch, reader)
+    manifest = landed(batch, reader)
     (found,) = manifest.objects
     assert (found.rows, manifest.rows, manifest.max_cursor_value) == (5, 5, "4")
     file = bucket.read(found.key)
@@ -82,50 +82,50 @@ async def test_should_land_small_batches_as_one_object(bucket, batch):
     assert reader.closed == 1
 
 
-async def test_should_land_large_batches_in_parts(bucket, batch):
-    manifest = await landed(batch, Reader(*[500] * 8, width=16_000))
+def test_should_land_large_batches_in_parts(bucket, batch):
+    manifest = landed(batch, Reader(*[500] * 8, width=16_000))
     (found,) = manifest.objects
     assert found.bytes > 2 * PART_BYTES
     assert "-" in found.etag
     assert bucket.read(found.key).read(["id"]).column("id").to_pylist() == list(range(4_000))
 
 
-async def test_should_land_nothing_for_no_rows(bucket, batch):
-    assert await landed(batch, Reader()) is None
+def test_should_land_nothing_for_no_rows(bucket, batch):
+    assert landed(batch, Reader()) is None
     assert bucket.keys(batch) == []
 
 
-async def test_should_land_an_object_without_rows_when_asked(bucket, batch):
-    manifest = await landed(batch, Reader(), even_empty=True)
+def test_should_land_an_object_without_rows_when_asked(bucket, batch):
+    manifest = landed(batch, Reader(), even_empty=True)
     assert (manifest.rows, bucket.read(manifest.objects[0].key).schema_arrow.names[:2]) == (0, ["id", "v"])
 
 
 @pytest.mark.parametrize("sizes", [(), (10,), (500,) * 6], ids=["at once", "early", "while parts go up"])
-async def test_should_leave_nothing_behind_when_the_source_breaks(bucket, batch, sizes):
+def test_should_leave_nothing_behind_when_the_source_breaks(bucket, batch, sizes):
     reader = Reader(*sizes, width=16_000, error=SourceUnavailable("connection lost"))
     with pytest.raises(SourceUnavailable, match="connection lost"):
-        await landed(batch, reader)
+        landed(batch, reader)
     assert (bucket.keys(batch), bucket.uploads(batch), reader.closed) == ([], [], 1)
 
 
 @pytest.mark.parametrize("width", [16, 16_000], ids=["one call", "parts"])
-async def test_should_adopt_its_own_object_when_an_attempt_before_has_completed_it(bucket, batch, width):
+def test_should_adopt_its_own_object_when_an_attempt_before_has_completed_it(bucket, batch, width):
     sizes = [500] * 4
-    first = await landed(batch, Reader(*sizes, width=width))
-    again = await landed(batch, Reader(*sizes, width=width))
+    first = landed(batch, Reader(*sizes, width=width))
+    again = landed(batch, Reader(*sizes, width=width))
     assert again.objects == first.objects
     assert again.max_cursor_value == first.max_cursor_value
     assert bucket.uploads(batch) == []
 
 
-async def test_should_refuse_an_object_of_somebody_else(bucket, batch):
+def test_should_refuse_an_object_of_somebody_else(bucket, batch):
     bucket.s3.put_object(Bucket=bucket.name, Key=bronze_key(batch), Body=b"not mine")
     with pytest.raises(ConflictingTarget, match="exists"):
-        await landed(batch, Reader(3))
+        landed(batch, Reader(3))
     assert bucket.s3.get_object(Bucket=bucket.name, Key=bronze_key(batch))["Body"].read() == b"not mine"
 
 
-async def test_should_raise_and_stop_reading_when_the_store_fails(aws, batch, monkeypatch):
+def test_should_raise_and_stop_reading_when_the_store_fails(aws, batch, monkeypatch):
     monkeypatch.setenv("FLOWFORGE_BUCKET", "no-such-bucket")
     from flowforge.settings import settings
 
@@ -133,7 +133,7 @@ async def test_should_raise_and_stop_reading_when_the_store_fails(aws, batch, mo
     try:
         reader = Reader(*[500] * 40, width=16_000)
         with pytest.raises(StoreUnavailable, match="NoSuchBucket"):
-            await landed(batch, reader)
+            landed(batch, reader)
         assert reader.closed == 1
     finally:
         monkeypatch.undo()
