@@ -43,13 +43,13 @@ clean: ## remove environments, caches and the local stack's data
 # A stamp tells a finished installation from one that was interrupted.
 .venv/stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --constraint constraints.txt --editable '.[local,dev]'
+	.venv/bin/pip install -qq --constraint constraints.txt --editable '.[local,dev]'
 	@touch $@
 
 # sam-cli pins what FlowForge pins otherwise, so it lives apart.
 .venv-sam/stamp:
 	$(PYTHON) -m venv .venv-sam
-	.venv-sam/bin/pip install --quiet aws-sam-cli==$(SAM_VERSION)
+	.venv-sam/bin/pip install -qq aws-sam-cli==$(SAM_VERSION)
 	@touch $@
 
 # Called by `sam build` for each function, with ARTIFACTS_DIR; the template says what belongs in it.
