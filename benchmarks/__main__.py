@@ -10,7 +10,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import measurement, report
+from benchmarks import measurement, parts, report
 from benchmarks.contenders import CONNECTORX, CONTENDERS, FETCHMANY, OURS, ROOT, Contender, Unavailable
 from benchmarks.document import Section, write
 from benchmarks.measurement import Result, Run
@@ -36,6 +36,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--contender", action="append", choices=CONTENDERS, help="may be given several times")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each contender that count; default 3")
     parser.add_argument("--tls", action="store_true", help="with TLS, where the contender offers it")
+    parser.add_argument("--parts", action="store_true", help="where FlowForge's own CPU time goes, on the bank table")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     return parser.parse_args(argv)
 
@@ -54,6 +55,16 @@ def measure(shape: str, rows: int, names: list[str], repeat: int, tls: bool = Fa
                 for contender in names:
                     contest.turn(CONTENDERS[contender], number)
             return contest.results(names)
+
+
+def measure_parts(rows: int, repeat: int) -> Section:
+    """Where the CPU time of FlowForge's read path goes."""
+    started = datetime.now(UTC)
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name, serving("bank", rows, Path(name)) as variables:
+        parts.measured(variables, 1)  # warms up
+        table = parts.body(parts.measured(variables, repeat))
+    said = f"{started:%Y-%m-%d %H:%M} UTC, {report.machine()}. Medians of {repeat}. TLS off."
+    return Section(f"Where the time goes: bank, {rows:,} rows", f"{said}\n\n{table}")
 
 
 class _Contest:
@@ -108,6 +119,12 @@ def main() -> None:
         results = measure("bank", chosen.rows or 1_000_000, list(QUICK), chosen.repeat, chosen.tls)
         print(report.table(results))
         print(json.dumps(report.quick_line(results)))
+        return
+    if chosen.parts:
+        section = measure_parts(chosen.rows or 1_000_000, chosen.repeat)
+        print(section.text, flush=True)
+        if chosen.write:
+            write(section)
         return
     shapes = [(name, chosen.rows) for name in chosen.shape] if chosen.shape else LONG_SHAPES
     for name, rows in shapes:

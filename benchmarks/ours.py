@@ -10,7 +10,9 @@ encryption off, here and only here, unless BENCH_TLS is set.
 import os
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 from events.commands import IngestTable
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
@@ -18,7 +20,7 @@ from flowforge.bronze.landing import land
 from flowforge.source.catalog import describe_table
 from flowforge.source.connection import connect
 from flowforge.source.credentials import Credentials
-from flowforge.source.reader import open_reader
+from flowforge.source.reader import ArrowReader, open_reader
 from flowforge.source.sql_text import select_statement
 from flowforge.state.batch import Batch, Interval, SourceColumn
 
@@ -60,34 +62,46 @@ def command(driver: str) -> IngestTable:
     )
 
 
+class Task(NamedTuple):
+    """What is read and how, after a look at the catalog."""
+
+    batch: Batch
+    columns: list[SourceColumn]
+    name: str
+    open: Callable[[], ArrowReader]
+
+    @classmethod
+    def of(cls, driver: str) -> "Task":
+        """Asks the source for the table."""
+        asked = command(driver)
+        credentials = Credentials(username=os.environ["BENCH_USER"], password=os.environ["BENCH_PASSWORD"])
+        with connect(asked.connection, credentials) as connection:
+            described = describe_table(connection, asked.source.table_name)
+        columns = [SourceColumn(**c.model_dump(include=set(SourceColumn.model_fields))) for c in described.columns]
+        interval = Interval()
+        statement = select_statement(described, columns, interval)
+        batch = Batch(
+            source_key="benchmark",
+            generation=1,
+            seq=1,
+            state="claimed",
+            token="benchmark",
+            lease_until=time.time() + 3600,
+            label=f"{os.environ['BENCH_PREFIX']}/table",
+            interval=interval,
+            command=asked,
+        )
+        reader = partial(open_reader, asked.connection, credentials, statement, columns, driver)
+        return cls(batch, columns, described.qualified_name, reader)
+
+
 def main() -> None:
     """Reads and lands the table once."""
     driver = sys.argv[1]
-    asked = command(driver)
-    credentials = Credentials(username=os.environ["BENCH_USER"], password=os.environ["BENCH_PASSWORD"])
     if not os.environ.get("BENCH_TLS"):
         without_encryption(driver)
-    with connect(asked.connection, credentials) as connection:
-        described = describe_table(connection, asked.source.table_name)
-    columns = [SourceColumn(**c.model_dump(include=set(SourceColumn.model_fields))) for c in described.columns]
-    interval = Interval()
-    statement = select_statement(described, columns, interval)
-    batch = Batch(
-        source_key="benchmark",
-        generation=1,
-        seq=1,
-        state="claimed",
-        token="benchmark",
-        lease_until=time.time() + 3600,
-        label=f"{os.environ['BENCH_PREFIX']}/table",
-        interval=interval,
-        command=asked,
-    )
-
-    def reader() -> Any:
-        return open_reader(asked.connection, credentials, statement, columns, driver)
-
-    land(batch, columns, described.qualified_name, reader)
+    task = Task.of(driver)
+    land(task.batch, task.columns, task.name, task.open)
 
 
 if __name__ == "__main__":
