@@ -58,12 +58,19 @@ class Connection(Request):
     secretId: str | None = Field(None, description='Secrets Manager id of {"username", "password"}')
     trustServerCertificate: bool = Field(False, description="true turns certificate checks off; TLS stays on")
     driver: Driver = Field("auto", description="extraction driver")
+    maxConcurrentReads: int | None = Field(
+        None, ge=1, le=1000, description="reads of this server and database at the same time; default: the deployment's"
+    )
 
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """A connection is an id alone, or an address with a login."""
         if given.get("connectionId"):
-            extra = [f for f in ("host", "database", "username", "password", "secretId") if given.get(f) is not None]
+            extra = [
+                f
+                for f in ("host", "database", "username", "password", "secretId", "maxConcurrentReads")
+                if given.get(f) is not None
+            ]
             if extra:
                 yield f"connectionId stands alone: remove {', '.join(extra)}"
             return

@@ -18,6 +18,7 @@ class ConnectionReference(Message):
     secret_version: str | None = None
     trust_server_certificate: bool = False
     driver: Driver = "auto"
+    max_concurrent_reads: int | None = None
 
 
 class SourceTable(Message):

@@ -23,6 +23,7 @@ class Settings(BaseModel):
     secret_prefix: str = "flowforge/"  # noqa: S105
     max_attempts: int = Field(3, ge=1, description="deliveries of one message before its step is given up")
     lease_seconds: float = Field(30, ge=2, description="a claim without a heartbeat for so long is taken over")
+    reads_per_source: int = Field(8, ge=1, description="reads of one server and database at the same time")
     slice_rows: int = Field(
         2_000_000, ge=1, description="rows above which a table is read in slices, and rows per slice"
     )

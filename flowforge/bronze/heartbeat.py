@@ -1,18 +1,22 @@
-"""The heartbeat of a claim: as long as a worker lives, its batch is not taken over."""
+"""The heartbeat of what a worker holds, a claim or a place at the source: as long as the worker lives, nobody takes it over."""
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Self
 
+from events.targets import ConnectionReference
+from flowforge.errors import StoreUnavailable
 from flowforge.settings import settings
-from flowforge.state import batches
-from flowforge.state.batch import Batch
+from flowforge.state.read_permits import give_back, renew_permit, take_permit
 
 
 class Heartbeat:
-    """Keeps a claim's lease alive while the block runs; it ends by itself when the claim is taken away."""
+    """Calls `renew` again and again while the block runs; ends by itself when that tells that the lease is lost."""
 
-    def __init__(self, batch: Batch):
-        self._batch, self._stop = batch, threading.Event()
+    def __init__(self, renew: Callable[[], bool]):
+        self._renew, self._stop = renew, threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Self:
@@ -26,7 +30,19 @@ class Heartbeat:
     def _beat(self) -> None:
         while not self._stop.wait(settings().lease_seconds / 4):
             try:
-                if not batches.renew(self._batch):
+                if not self._renew():
                     return
             except Exception:  # noqa: S112  the next beat tries again; a lost lease is noticed when the batch lands
                 continue
+
+
+@contextmanager
+def reading_permitted(connection: ConnectionReference) -> Iterator[None]:
+    """Holds one of the reads that the connection's source allows, for the block; raises Wait when all are taken."""
+    permit = take_permit(connection)
+    try:
+        with Heartbeat(partial(renew_permit, permit)):
+            yield
+    finally:
+        with suppress(StoreUnavailable):  # its lease frees it
+            give_back(permit)

@@ -11,7 +11,7 @@ from typing import Any
 
 from events.commands import IngestTable
 from events.facts import IntervalEmpty
-from flowforge.bronze.heartbeat import Heartbeat
+from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.slice_queue import queue_slices
@@ -48,8 +48,14 @@ class Source:
 def ingest(command: IngestTable) -> Outcome:
     """Loads the command's table.
 
-    Raises Wait while another attempt holds the table, Fatal for what no retry can mend, Retriable for the rest.
+    Raises Wait while another attempt holds the table or the source is read by as many as it allows, Fatal for what no retry can
+    mend, Retriable for the rest.
     """
+    with reading_permitted(command.connection):
+        return _ingest(command)
+
+
+def _ingest(command: IngestTable) -> Outcome:
     replayed, command = command.replayed, command.model_copy(update={"replayed": False})
     credentials = read_credentials(command.connection)
     with connect(command.connection, credentials) as connection:
@@ -192,7 +198,7 @@ def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     statement = select_statement(source.description or command.source.query, source.columns, batch.interval)
     even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh
     reader = partial(open_source, command, credentials, statement, source.columns)
-    with Heartbeat(batch):
+    with Heartbeat(partial(batches.renew, batch)):
         landed = land(batch, source.columns, source.name, reader, even_empty)
         if landed is None:
             batches.close_empty(batch)

@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from events.commands import IngestSlice
-from flowforge.bronze.heartbeat import Heartbeat
+from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.ingest import open_source
 from flowforge.bronze.landing import Landed, land, manifest_of
 from flowforge.bronze.outcome import Outcome
-from flowforge.errors import Fatal
+from flowforge.errors import Fatal, Wait
 from flowforge.source.slices import range_condition
 from flowforge.source.sql_text import select_statement
 from flowforge.source.target import read_credentials
@@ -28,7 +28,7 @@ def ingest_slice(command: IngestSlice) -> Outcome:
     """Loads the command's slice, unless it is done; announces the batch when all are.
 
     A batch that was voided or committed meanwhile needs nothing any more. Raises Fatal for what no retry can mend (the batch is
-    then given up), Retriable for the rest.
+    then given up), Wait while the source is read by as many as it allows, Retriable for the rest.
     """
     batch = batches.find_batch(command.source_key, command.generation, command.seq)
     if batch is None or batch.slices is None:
@@ -39,7 +39,11 @@ def ingest_slice(command: IngestSlice) -> Outcome:
         return Outcome()
     if command.index not in batches.finished_slices(batch):
         try:
-            _load(batch, command.index)
+            with reading_permitted(batch.command.connection):
+                _load(batch, command.index)
+        except Wait:
+            batches.renew(batch)  # its slices are under way, though none may be read now
+            raise
         except Fatal:
             batches.abandon(batch)
             raise
@@ -51,7 +55,7 @@ def _load(batch: Batch, index: int) -> None:
     within = range_condition(plan.key, plan.ranges[index])
     statement = select_statement(plan, plan.columns, batch.interval, within=within)
     reader = partial(open_source, batch.command, credentials, statement, plan.columns)
-    with Heartbeat(batch):
+    with Heartbeat(partial(batches.renew, batch)):
         landed = land(batch, plan.columns, source_table(batch), reader, index=index)
     batches.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)
 

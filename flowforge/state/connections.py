@@ -25,6 +25,7 @@ class SavedConnection(Request):
     password: str = Field(min_length=1, repr=False)
     trustServerCertificate: bool = False
     driver: Driver = "auto"
+    maxConcurrentReads: int | None = Field(None, ge=1, le=1000)
 
     @field_validator("id")
     @classmethod
@@ -75,6 +76,7 @@ def saved_reference(connection_id: str) -> ConnectionReference:
         secret_id=item["secret_id"],
         trust_server_certificate=item["trustServerCertificate"],
         driver=item["driver"],
+        max_concurrent_reads=item.get("maxConcurrentReads"),
     )
 
 
@@ -94,6 +96,7 @@ def to_reference(connection: Connection) -> ConnectionReference:
         secret_version=version,
         trust_server_certificate=connection.trustServerCertificate,
         driver=connection.driver,
+        max_concurrent_reads=connection.maxConcurrentReads,
     )
 
 
@@ -111,5 +114,14 @@ def _read(connection_id: str) -> items.Item:
 
 
 def _shown(item: items.Item) -> dict[str, Any]:
-    fields = ("host", "port", "database", "username", "trustServerCertificate", "driver", "created_at")
+    fields = (
+        "host",
+        "port",
+        "database",
+        "username",
+        "trustServerCertificate",
+        "driver",
+        "maxConcurrentReads",
+        "created_at",
+    )
     return {"id": item["pk"], **{field: item.get(field) for field in fields}}

@@ -71,6 +71,40 @@ def test_should_finish_a_batch_whose_slice_workers_are_killed(sliced_stack, name
     assert len(objects(sliced_stack, name)) == 15
 
 
+def one_at_a_time(stack: Stack, *names: str) -> dict:
+    """A request for tables of a source that allows one read at a time."""
+    document = stack.request({"tables": [{"tableName": name} for name in names]})
+    document["source_config"]["connection"]["maxConcurrentReads"] = 1
+    return document
+
+
+def test_should_read_no_more_at_once_than_the_source_allows(sliced_stack, name):
+    names = [f"{name}_{n}" for n in range(3)]
+    rows = [large_table(sliced_stack, table, times) for table, times in zip(names, (5, 2, 2), strict=True)]
+    run_id = sliced_stack.post(one_at_a_time(sliced_stack, *names)).json()["run_id"]
+    running = "SELECT COUNT(*) FROM sys.dm_exec_sessions WHERE status = 'running' AND session_id <> @@SPID"
+    seen = set()
+
+    def ended() -> bool:
+        seen.update(sliced_stack.ask(running)[0])
+        return sliced_stack.http.get(f"/api/runs/{run_id}").json()["status"] in ("failed", "succeeded")
+
+    wait_for(ended, "the run to end")
+    assert seen <= {0, 1}
+    tables = {t["table"]: (t["status"], t["records"]) for t in sliced_stack.finished(run_id)["tables"]}
+    assert sorted(tables.values()) == sorted(("published", count) for count in rows)
+
+
+def test_should_read_on_when_the_only_reader_that_is_allowed_is_killed(sliced_stack, name):
+    rows = large_table(sliced_stack, name, 8)
+    run_id = sliced_stack.post(one_at_a_time(sliced_stack, name)).json()["run_id"]
+    wait_for(lambda: objects(sliced_stack, name), "the first slice")
+    for pid in sliced_stack.workers("IngestSliceFunction"):
+        kill(pid)
+    (table,) = sliced_stack.finished(run_id)["tables"]
+    assert (table["status"], table["records"], table["silver_rows"]) == ("published", rows, rows)
+
+
 def test_should_change_nothing_when_slices_are_delivered_again(sliced_stack, name):
     rows = large_table(sliced_stack, name, 5)
     run = sliced_stack.run(sliced_stack.request({"tableName": name}))

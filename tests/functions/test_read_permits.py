@@ -1,0 +1,110 @@
+"""Reads of one source at the same time: never more than it allows, and none is lost with its worker."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from events.targets import ConnectionReference
+from flowforge.bronze.heartbeat import reading_permitted
+from flowforge.errors import Wait
+from flowforge.settings import settings
+from flowforge.state.read_permits import give_back, renew_permit, take_permit
+
+
+@pytest.fixture
+def short_lease(monkeypatch):
+    monkeypatch.setenv("FLOWFORGE_LEASE_SECONDS", "2")
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def source(name: str, allowed: int | None) -> ConnectionReference:
+    return ConnectionReference(host=name, database="Bank", secret_id="flowforge/x", max_concurrent_reads=allowed)
+
+
+def test_should_never_let_more_read_than_the_source_allows(aws, unique):
+    where, lock, now, most, done = source(unique("host"), 3), threading.Lock(), 0, 0, 0
+
+    def work(_: int) -> None:
+        nonlocal now, most, done
+        while True:
+            try:
+                with reading_permitted(where):
+                    with lock:
+                        now += 1
+                        most = max(most, now)
+                    full.wait(5)  # until as many read as may
+                    with lock:
+                        now -= 1
+                        done += 1
+                return
+            except Wait:
+                full.set()
+                continue
+
+    full = threading.Event()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(24)))
+    assert (most, done) == (3, 24)
+
+
+def test_should_take_the_deployments_number_where_a_connection_names_none(aws, unique):
+    where = source(unique("host"), None)
+    places = [take_permit(where).place for _ in range(settings().reads_per_source)]
+    assert sorted(places) == list(range(8))
+    with pytest.raises(Wait, match="8 reads are under way"):
+        take_permit(where)
+
+
+def test_should_count_each_database_and_each_server_alone(aws, unique):
+    one = source(unique("host"), 1)
+    take_permit(one)
+    take_permit(one.model_copy(update={"database": "Other"}))
+    take_permit(source(unique("host"), 1))
+    with pytest.raises(Wait):
+        take_permit(one.model_copy(update={"host": one.host.upper()}))
+
+
+def test_should_let_fewer_read_where_a_load_allows_fewer(aws, unique):
+    host = unique("host")
+    take_permit(source(host, 1))
+    with pytest.raises(Wait):
+        take_permit(source(host, 1))
+    assert take_permit(source(host, 2)).place == 1
+
+
+def test_should_free_the_place_of_a_reader_that_ends_at_once(aws, unique):
+    where = source(unique("host"), 1)
+    with pytest.raises(ZeroDivisionError), reading_permitted(where):
+        raise ZeroDivisionError
+    with reading_permitted(where):
+        pass
+
+
+@pytest.mark.usefixtures("short_lease")
+def test_should_free_the_place_of_a_worker_that_died_and_not_of_one_that_lives(aws, unique):
+    dead, living = source(unique("host"), 1), source(unique("host"), 1)
+    lost = take_permit(dead)  # nobody renews it
+    with reading_permitted(living):
+        taken = _when_free(dead)
+        with pytest.raises(Wait):
+            take_permit(living)
+    assert not renew_permit(lost)
+    give_back(lost)  # a worker that was only slow must not free what is another's by now
+    with pytest.raises(Wait):
+        take_permit(dead)
+    assert renew_permit(taken)
+
+
+def _when_free(where: ConnectionReference):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            return take_permit(where)
+        except Wait:
+            time.sleep(0.1)
+    pytest.fail("the dead worker's place was not freed")
