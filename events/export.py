@@ -158,6 +158,9 @@ def samples() -> Iterator[tuple[str, Any]]:
     )
     yield "watermark.http_reset", http("DELETE", one, route, query={"reason": "reload"})
     yield "refine_silver.sqs", sqs(landed, queue="flowforge-RefineQueue")
+    columns, route = "/api/silver/customers/schema", "/api/silver/{table}/schema"
+    yield "refine_silver.http_schema", http("GET", columns, route)
+    yield "refine_silver.http_decide", http("PUT", columns, route, {"types": {"zip_code": "VARCHAR"}})
     yield "publish_gold.sqs", sqs(refined, queue="flowforge-PublishQueue")
     yield "track_run.sqs", sqs(landed, refined, queue="flowforge-TrackQueue")
     yield "track_run.http_list", http("GET", "/api/runs", query={"limit": "5"})

@@ -76,6 +76,7 @@ class SilverRefined(BatchEvent):
     quarantined: int = 0
     silver_rows: int
     already_applied: bool = False
+    schema_changes: list[str] = Field(default_factory=list, description="what the batch changed in the table's columns")
     seconds: float = 0.0
 
 

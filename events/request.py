@@ -25,6 +25,7 @@ Compression = Literal["snappy", "gzip", "zstd", "none"]
 LoadStrategy = Literal["append", "full_refresh", "incremental"]
 MergeStrategy = Literal["merge", "append", "replace", "scd2"]
 Deletes = Literal["hard", "soft", "ignore"]
+SchemaMode = Literal["evolve", "contract"]
 Driver = Literal["auto", "mssql-python", "pymssql"]
 
 
@@ -111,6 +112,9 @@ class SilverConfig(Request):
     mergeStrategy: MergeStrategy = "merge"
     deletes: Deletes | None = Field(
         None, description="rows that a full_refresh does not have: hard (default of merge), soft (of scd2), ignore"
+    )
+    schemaMode: SchemaMode = Field(
+        "evolve", description="contract: every change of the source's columns stops the table until it is accepted"
     )
 
     _names = field_validator("tableName")(_destination)

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from events.model import Message
-from events.request import Compression, Deletes, Driver, LoadStrategy, MergeStrategy
+from events.request import Compression, Deletes, Driver, LoadStrategy, MergeStrategy, SchemaMode
 
 
 class ConnectionReference(Message):
@@ -50,6 +50,7 @@ class SilverTarget(Message):
     primary_key: list[str] = Field(default_factory=list)
     strategy: MergeStrategy = "merge"
     deletes: Deletes = "hard"
+    schema_mode: SchemaMode = "evolve"
 
 
 class GoldModelTarget(Message):

@@ -175,6 +175,7 @@ def _details(table: dict[str, Any]) -> list[RenderableType]:
         )
     if table.get("reason"):
         lines.append(Text.assemble((f"{name}  ", "dim"), output.cell(table["reason"])))
+    lines += [Text.assemble((f"{name}  ", "dim"), output.cell(told)) for told in table.get("schema_changes") or []]
     if table.get("quarantined"):
         lines.append(Text(f"{name}  {table['quarantined']:,} rows quarantined", style="yellow"))
     if error := table.get("error"):

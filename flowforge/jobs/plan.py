@@ -103,6 +103,7 @@ def _command(
             primary_key=[key] if isinstance(key, str) else key or [],
             strategy=silver.mergeStrategy if silver else "merge",
             deletes=_deletes(silver),
+            schema_mode=silver.schemaMode if silver else "evolve",
         ),
         gold=GoldTarget(table=None if gold and gold.sql else gold_table, models=models),
     )

@@ -1,8 +1,12 @@
-"""Which columns a batch may bring to a silver table that exists.
+"""Brings a silver table and a batch to the same columns before the batch is applied.
 
-Guarantees: a column that the table lacks is added (its older rows have NULL). A column that is gone, has another type or another
-case of its name, another key, or another source is refused before anything is written, and the error tells which and what to do.
+Guarantees: what `drift` allows, and a person's decisions, are made in commits of their own that change no value: columns are
+added in one, types are changed by one that rewrites the table with casts and carries a mark of the batch that asked for it. Each
+can be repeated, and a batch that fails after them finds them done. Anything else is refused before a row is written, with what
+changed and what to do; so is every change under a contract.
 """
+
+import json
 
 import duckdb
 from arro3.core import RecordBatchReader
@@ -11,7 +15,11 @@ from deltalake import DeltaTable, Schema
 from flowforge.errors import ConflictingTarget, RefineRefused
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import allow_naive_timestamps, once, relation
-from flowforge.silver.plan import ADDED, AUDIT, RefinePlan
+from flowforge.silver.casting import fitted, retype
+from flowforge.silver.decisions import DROPPED, IDENTITY, SOURCE_KEY, decisions_of
+from flowforge.silver.drift import Drift, compare
+from flowforge.silver.marks import Marks
+from flowforge.silver.plan import ADDED, AUDIT, INTERNAL, RefinePlan
 from flowforge.state.batch import Batch
 
 
@@ -21,52 +29,83 @@ def admit(
     batch: Batch,
     plan: RefinePlan,
     rows: duckdb.DuckDBPyRelation,
-) -> duckdb.DuckDBPyRelation:
-    """Checks the batch against the table and adds the columns that the table lacks, in a commit of its own; returns the batch's
-    rows with NULL in the columns that only the table has.
+) -> tuple[duckdb.DuckDBPyRelation, list[str]]:
+    """The batch's rows in the table's columns and types, and what was changed in the table for them, in sentences.
 
     Raises ConflictingTarget and RefineRefused.
     """
     where = f"silver.{batch.command.silver.table}"
     _same_owner(table, batch, plan, where)
     present = relation(connection, table)
-    ours, theirs = plan.columns, dict(zip(present.columns, map(str, present.types), strict=True))
-    problems = [
-        f"column {name} was {theirs[name]} and is {kind} now"
-        for name, kind in ours.items()
-        if name in theirs and kind != theirs[name]
-    ]
-    problems += [f"column {name} is gone" for name in theirs if name not in ours and name not in (*AUDIT, *ADDED)]
-    folded = {name.lower(): name for name in theirs}
-    problems += [
-        f"column {folded[name.lower()]} is called {name} now"
-        for name in ours
-        if name not in theirs and name.lower() in folded
-    ]
-    if problems:
+    theirs = dict(zip(present.columns, map(str, present.types), strict=True))
+    decisions, late = decisions_of(table), Marks(table, plan).newest > plan.order
+    drift = compare(plan.columns, theirs, decisions.types, late)
+    _refuse(drift, theirs, where)
+    if batch.command.silver.schema_mode == "contract" and plan.order > decisions.accepted:
+        _refuse_any(drift, theirs, {*decisions.types, *dropped_before(table)}, where)
+    if drift.retyped:
+        retype(table, present, drift.retyped, plan, where)
+    if drift.added:
+        allow_naive_timestamps(table, list(drift.added.values()))
+        empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in drift.added.items())
+        schema = RecordBatchReader.from_arrow(connection.sql(f"SELECT {empty} LIMIT 0")).schema
+        table.alter.add_columns(Schema.from_arrow(schema).fields, commit_properties=once())
+    return fitted(rows, plan, drift.types, where), drift.changes(theirs) + _note_dropped(table, drift, late)
+
+
+def _refuse(drift: Drift, theirs: dict[str, str], where: str) -> None:
+    if drift.refused:
         raise RefineRefused(
-            f"{where}: the source's columns changed: {'; '.join(problems)}",
-            "load the table into a new silver table (silverConfig.tableName), or undo the change in the source",
+            f"{where}: the source's columns changed: {'; '.join(drift.refused)}",
+            "decide on a type that holds both (flowforge schema TABLE --type COLUMN=TYPE) and replay the batch (flowforge "
+            "replay); or load into a new silver table (silverConfig.tableName)",
         )
-    added = {name: kind for name, kind in ours.items() if name not in theirs}
-    if added:
-        allow_naive_timestamps(table, list(added.values()))
-        empty = RecordBatchReader.from_arrow(rows.project(", ".join(map(identifier, added))).limit(0))
-        table.alter.add_columns(Schema.from_arrow(empty.schema).fields, commit_properties=once())
-    nulls = [f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in theirs.items() if name not in ours]
-    return rows.project(", ".join(["*", *nulls]))
+
+
+def _refuse_any(drift: Drift, theirs: dict[str, str], settled: set[str], where: str) -> None:
+    known = {*AUDIT, *ADDED, *INTERNAL, *settled}
+    changes = [f"column {name} is gone" for name in drift.dropped if name not in known]
+    changes += [f"column {name} is new ({kind})" for name, kind in drift.added.items() if name not in known]
+    changes += [
+        f"column {name} was {theirs[name]} and is {kind} now"
+        for name, kind in drift.retyped.items()
+        if name not in known
+    ]
+    if changes:
+        raise RefineRefused(
+            f"{where} has a contract, and the source's columns changed: {'; '.join(changes)}",
+            "accept the changes so far (flowforge schema TABLE --accept) and replay the batch (flowforge replay)",
+        )
+
+
+def _note_dropped(table: DeltaTable, drift: Drift, late: bool) -> list[str]:
+    """Keeps the columns that the source no longer has in the table's properties; returns what is new about them."""
+    known = dropped_before(table)
+    if late or drift.dropped == known:
+        return []
+    properties = {DROPPED: json.dumps(drift.dropped)}
+    table.alter.set_table_properties(properties, raise_if_not_exists=False, commit_properties=once())
+    return [f"column {name} is gone from the source" for name in drift.dropped if name not in known] + [
+        f"column {name} is back" for name in known if name not in drift.dropped
+    ]
+
+
+def dropped_before(table: DeltaTable) -> list[str]:
+    """The columns that the source has stopped to send, as far as the table knows."""
+    return json.loads(table.metadata().configuration.get(DROPPED, "[]"))
 
 
 def _same_owner(table: DeltaTable, batch: Batch, plan: RefinePlan, where: str) -> None:
-    owner = table.metadata().configuration.get("flowforge.sourceKey", batch.source_key)
+    owner = table.metadata().configuration.get(SOURCE_KEY, batch.source_key)
     if owner != batch.source_key:
         raise ConflictingTarget(
             f"{where} belongs to {owner}, this batch is of {batch.source_key}",
             "name another silver table in silverConfig.tableName",
         )
-    kept = table.metadata().configuration.get("flowforge.identity", plan.identity_text)
+    kept = table.metadata().configuration.get(IDENTITY, plan.identity_text)
     if kept != plan.identity_text:
         raise RefineRefused(
             f"{where} tells rows apart by {kept}, this batch by {plan.identity_text}",
-            "keep primaryKey and mergeStrategy, or load into a new silver table",
+            "keep the table's key (flowforge schema TABLE --keep-key) and replay the batch, or load into a new silver table: "
+            "another key or mergeStrategy needs one",
         )

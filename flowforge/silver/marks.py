@@ -1,8 +1,8 @@
 """What a silver table remembers of the batches of its source, as Delta application transactions.
 
 Guarantees: read on the handle that the next commit is made on, and written by that commit: never ahead of the rows nor behind.
-`refresh` is the order of the newest refresh. The full loads form a list by order, each with its time, since the history of a
-batch that comes late depends on the load that followed it. No mark ever expires.
+`newest` and `refresh` are the orders of the newest batch and refresh. The full loads form a list by order, each with its time,
+since the history of a batch that comes late depends on the load that followed it. No mark ever expires.
 """
 
 from dataclasses import dataclass
@@ -39,6 +39,11 @@ class Marks:
         return self._read("refresh")
 
     @property
+    def newest(self) -> int:
+        """Order of the newest batch that was applied; 0 when there was none."""
+        return self._read("newest")
+
+    @property
     def overtaken(self) -> bool:
         """A refresh of a later batch has told already what this batch could tell."""
         return self.last_refresh >= self.plan.order
@@ -50,7 +55,8 @@ class Marks:
 
     def following(self) -> dict[str, int]:
         """The marks as they are when this batch is applied."""
-        plan, marks = self.plan, {}
+        plan = self.plan
+        marks = {"newest": max(self.newest, plan.order)}
         if plan.refreshes:
             marks["refresh"] = max(self.last_refresh, plan.order)
         if plan.keeps_history and plan.cursor is None:

@@ -126,8 +126,9 @@ class RefinePlan:
         return stored
 
 
-def plan_refine(batch: Batch, bronze: dict[str, str]) -> RefinePlan:
-    """Plans a batch whose bronze objects have the columns `bronze` (name -> DuckDB type, in order).
+def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None = None) -> RefinePlan:
+    """Plans a batch whose bronze objects have the columns `bronze` (name -> DuckDB type, in order); `kept_key` is the key that
+    a person has decided to keep, whatever the source says.
 
     DuckDB numbers names that differ only by case (`ID`, `id_1`), and Delta cannot have both: silver takes the numbered names.
     Raises RefineRefused when bronze lacks a column or the key is not among them.
@@ -141,7 +142,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str]) -> RefinePlan:
     taken = [name for name in declared if name.lower() in {*INTERNAL, *ADDED, APPLIES}]
     if taken:
         raise RefineRefused(f"{where}: source columns {', '.join(taken)} have names that silver needs itself")
-    key = _key(batch, renamed, where)
+    key = _key(kept_key or silver.primary_key or manifest.primary_key, renamed, where)
     if silver.strategy == "scd2" and not key:
         raise RefineRefused(
             f"{where}: {batch.command.bronze.table} has no primary key, and history is kept by key",
@@ -163,13 +164,12 @@ def plan_refine(batch: Batch, bronze: dict[str, str]) -> RefinePlan:
     )
 
 
-def _key(batch: Batch, renamed: dict[str, str], where: str) -> list[str]:
-    wanted = batch.command.silver.primary_key or batch.manifest.primary_key
+def _key(wanted: list[str], renamed: dict[str, str], where: str) -> list[str]:
     found = {name: _find(name, renamed) for name in wanted}
     missing = [name for name, column in found.items() if column is None]
     if missing:
         raise RefineRefused(
-            f"{where}: key column {', '.join(missing)} is not among the columns of {batch.command.bronze.table}",
+            f"{where}: key column {', '.join(missing)} is not among the source's columns",
             f"name key columns that exist: {', '.join(renamed)}",
         )
     return list(dict.fromkeys(found.values()))

@@ -8,7 +8,7 @@ the batch is; none is dropped silently.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import duckdb
@@ -28,6 +28,7 @@ from flowforge.lake.tables import (
     table_uri,
 )
 from flowforge.silver.columns import admit
+from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_of
 from flowforge.silver.marks import Marks
 from flowforge.silver.objects import check_objects
 from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
@@ -53,15 +54,18 @@ class RefineResult:
     quarantined: int
     silver_rows: int
     already_applied: bool
+    schema_changes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A batch's rows, ready to be applied: as relations that are read anew by every attempt."""
+    """A batch's rows, ready to be applied: as relations that are read anew by every attempt. `schema_changes` grows with what
+    attempts have changed in the table's columns."""
 
     plan: RefinePlan
     rows: duckdb.DuckDBPyRelation
     quarantined: int
+    schema_changes: list[str] = field(default_factory=list)
 
 
 def refine(batch: Batch, bucket: str, s3: Any = None) -> RefineResult:
@@ -81,17 +85,17 @@ def refine(batch: Batch, bucket: str, s3: Any = None) -> RefineResult:
     check_objects(batch, s3 or client("s3"))
     with duckdb_connection() as connection:
         with store_errors(name):
-            staged = _stage(connection, batch, bucket)
+            staged = _stage(connection, batch, bucket, decisions_of(table).key)
         looked_at = iter([table] if table is not None else [])
         return commit(
             name, lambda: _apply(connection, batch, staged, next(looked_at, None) or _table(batch, staged, uri))
         )
 
 
-def _stage(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str) -> Staged:
+def _stage(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, kept_key: list[str] | None) -> Staged:
     objects = read_parquet([f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects])
     bronze = connection.sql(f"SELECT * FROM {objects}")  # noqa: S608 - names of the manifest, quoted
-    plan = plan_refine(batch, dict(zip(bronze.columns, map(str, bronze.types), strict=True)))
+    plan = plan_refine(batch, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), kept_key)
     if plan.keyless or plan.adds_only or connection.sql(irregularities(plan, objects)).fetchone() == (0, 0):
         return Staged(plan, connection.sql(stored_rows(plan, objects)).project(f"*, true AS {APPLIES}"), 0)
     rows = connection.sql(quarantined_rows(plan, objects))
@@ -106,7 +110,7 @@ def _quarantine(batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> Non
     uri = table_uri(bucket, "quarantine", name)
 
     def attempt() -> None:
-        table = open_or_create(uri, rows, {"flowforge.sourceKey": batch.source_key})
+        table = open_or_create(uri, rows, {SOURCE_KEY: batch.source_key})
         if not _holds(table, batch):
             allow_naive_timestamps(table, [str(kind) for kind in rows.types])
             write_deltalake(
@@ -119,9 +123,8 @@ def _quarantine(batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> Non
 def _table(batch: Batch, staged: Staged, uri: str) -> DeltaTable:
     plan = staged.plan
     columns = staged.rows.project(", ".join(identifier(name) for name in plan.columns))
-    return open_or_create(
-        uri, columns, {"flowforge.sourceKey": batch.source_key, "flowforge.identity": plan.identity_text}
-    )
+    properties = {SOURCE_KEY: batch.source_key, IDENTITY: plan.identity_text, KEY: json.dumps(plan.key)}
+    return open_or_create(uri, columns, properties)
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, table: DeltaTable) -> RefineResult:
@@ -129,7 +132,8 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     plan = staged.plan
     if _holds(table, batch):
         return _applied_before(table, batch)
-    rows = admit(connection, table, batch, plan, staged.rows)
+    rows, changes = admit(connection, table, batch, plan, staged.rows)
+    staged.schema_changes.extend(changes)
     marks = Marks(table, plan)
     transactions = {batch.application_id: 1, **marks.following()}
 
@@ -146,7 +150,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     if table.version() == before:
         # An older batch, or nothing to change: delta-rs then commits nothing of its own accord.
         table.create_write_transaction([], "append", table.schema(), commit_properties=properties(change))
-    return _result(table, batch, before + 1, change, staged.quarantined)
+    return replace(_result(table, batch, before + 1, change, staged.quarantined), schema_changes=staged.schema_changes)
 
 
 def _holds(table: DeltaTable, batch: Batch) -> bool:

@@ -27,5 +27,6 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         quarantined=result.quarantined,
         silver_rows=result.silver_rows,
         already_applied=result.already_applied,
+        schema_changes=result.schema_changes,
         seconds=round(time.monotonic() - started, 3),
     )

@@ -1,10 +1,31 @@
-"""refine_silver: applies a landed batch to its silver table, once."""
+"""refine_silver: applies a landed batch to its silver table, once; shows silver tables and takes decisions about them."""
+
+from urllib.parse import unquote
 
 from events.facts import BronzeLanded
 from flowforge.cloud.bus import announce
-from flowforge.message import process_messages
+from flowforge.http import json_body, resolver
+from flowforge.message import is_http, process_messages
 from flowforge.silver.step import refine_landed
 from flowforge.state.sweep import stop_sweeping
+
+app = resolver()
+
+
+@app.get("/api/silver/<table>/schema")
+def show_schema(table: str) -> dict:
+    """A silver table's columns and the decisions about them."""
+    from flowforge.silver import inquiry
+
+    return inquiry.show_schema(unquote(table))
+
+
+@app.put("/api/silver/<table>/schema")
+def decide(table: str) -> dict:
+    """Takes a decision about a silver table's columns."""
+    from flowforge.silver import inquiry
+
+    return inquiry.decide_by_hand(unquote(table), json_body(app))
 
 
 def refine(body: dict, context: object) -> None:
@@ -15,5 +36,7 @@ def refine(body: dict, context: object) -> None:
 
 
 def handler(event: dict, context: object) -> dict:
-    """The function's entry point: messages of the refine queue."""
+    """The function's entry point: HTTP calls, and messages of the refine queue."""
+    if is_http(event):
+        return app.resolve(event, context)
     return process_messages(event, context, "silver", refine, stop_sweeping)

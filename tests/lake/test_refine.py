@@ -255,16 +255,6 @@ def test_should_add_a_new_column_and_keep_older_rows(lake):
     assert sorted((r["id"], r["changed"] is None) for r in found.to_pylist()) == [(1, True), (2, False), (3, False)]
 
 
-def test_should_refuse_a_retyped_or_dropped_column_and_say_which(lake):
-    source = lake.source(key=["id"])
-    refine(source.batch(1, people((1, "a", 1))), lake.bucket)
-    changed = pa.table({"id": pa.array([1], pa.int64()), "name": ["a"]})
-    with pytest.raises(RefineRefused) as refusal:
-        refine(source.batch(2, changed), lake.bucket)
-    assert "column id was INTEGER and is BIGINT now" in str(refusal.value)
-    assert "column changed is gone" in str(refusal.value)
-
-
 def test_should_refuse_another_key_for_a_table_that_exists(lake):
     refine(lake.source(key=["id"]).batch(1, people((1, "a", 1))), lake.bucket)
     with pytest.raises(RefineRefused, match="tells rows apart by id, this batch by name"):

@@ -1,0 +1,47 @@
+"""Silver tables over HTTP: what a caller may ask and decide, checked before anything is touched."""
+
+from typing import Any
+
+from events.names import DESTINATION, strip_layer
+from events.request import InvalidRequest
+from flowforge.settings import settings
+from flowforge.silver.decisions import decide, schema_of
+from flowforge.silver.plan import SEQ_BITS
+from flowforge.state.table import read_state
+
+
+def table_name(name: str) -> str:
+    """The silver table that an address means, with or without its layer; raises InvalidRequest."""
+    plain = strip_layer(name, "silver")
+    if not DESTINATION.fullmatch(plain):
+        raise InvalidRequest([{"field": "(table)", "problem": "expected the name of a silver table"}])
+    return plain
+
+
+def show_schema(name: str) -> dict[str, Any]:
+    """A table's columns and the decisions about them; raises NotFound."""
+    return schema_of(settings().bucket, table_name(name))
+
+
+def decide_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Records decisions; the body is {"types"?: {column: type}, "accept"?: bool, "keep_key"?: bool}."""
+    table, known = table_name(name), {"types", "accept", "keep_key"}
+    mistakes = [{"field": field, "problem": "unknown field"} for field in sorted(set(body) - known)]
+    types = body.get("types", {})
+    if not isinstance(types, dict) or not all(isinstance(part, str) for pair in types.items() for part in pair):
+        mistakes.append({"field": "types", "problem": "expected an object of column names and types"})
+    for field in ("accept", "keep_key"):
+        if not isinstance(body.get(field, False), bool):
+            mistakes.append({"field": field, "problem": "expected true or false"})
+    if not mistakes and not (types or body.get("accept") or body.get("keep_key")):
+        mistakes.append({"field": "(body)", "problem": "nothing is decided: give types, accept or keep_key"})
+    if mistakes:
+        raise InvalidRequest(mistakes)
+    accepted = _newest(table) if body.get("accept") else None
+    return decide(settings().bucket, table, types, accepted, bool(body.get("keep_key")))
+
+
+def _newest(table: str) -> int:
+    """Order of the newest batch that the table's source has claimed."""
+    state = read_state(schema_of(settings().bucket, table)["source_key"])
+    return state.generation << SEQ_BITS | state.seq
