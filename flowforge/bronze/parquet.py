@@ -131,7 +131,7 @@ def footer(batch: Batch, columns: list[SourceColumn], rows: int, index: int | No
     """The facts that an object carries about itself."""
     command = batch.command
     return {
-        "version": 1,
+        "version": 2,  # since 2: label, command, watermark_before, and primary_key in identity: all that a rebuild needs
         "run_id": command.run_id,
         "workflow_id": command.workflow_id,
         "job_id": command.job_id,
@@ -143,6 +143,9 @@ def footer(batch: Batch, columns: list[SourceColumn], rows: int, index: int | No
         "slices": len(batch.slices.ranges) if batch.slices else 1,
         "interval": batch.interval.model_dump(),
         "identity": batch.identity,
+        "label": batch.label,
+        "command": json.loads(command.model_dump_json()),
+        "watermark_before": batch.watermark_before,
         "rows": rows,
         "columns": [column.model_dump() for column in columns],
     }

@@ -12,8 +12,11 @@ import typer
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
 from flowforge.cli.options import Session, api_command
 from flowforge.cli.output import cell, facts, moment, table
+from flowforge.cli.rebuild import rebuild
 
 app = typer.Typer(help="Read, set or reset how far a table has been loaded.", no_args_is_help=True)
+
+app.command("rebuild")(rebuild)
 
 TableName = Annotated[str, typer.Argument(metavar="TABLE", help="The bronze table's name or the source's.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept in the watermark's audit trail.")]

@@ -135,6 +135,7 @@ def server_identity(connection: SourceConnection, description: TableDescription 
         "database": row["database_name"],
         "database_created": row["database_created"],
         "object_id": description.object_id if description else None,
+        "primary_key": description.primary_key if description else [],
     }
     if description and any(column.identity for column in description.columns):
         counter = connection.rows(catalog_sql.COUNTER, (qualified(description),) * 2)[0]

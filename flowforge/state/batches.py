@@ -109,9 +109,7 @@ def claim(
 
 
 def _claim_actions(following: TableState, batch: Batch) -> list[dict[str, Any]]:
-    table, command = settings().watermarks_table, batch.command
-    run = {"pk": batch.source_key, "sk": f"RUN#{command.run_id}", "generation": batch.generation, "seq": batch.seq}
-    label = {"pk": f"LABEL#{command.bronze.table}", "sk": batch.label, "batch": batch.name}
+    table, (run, label) = settings().watermarks_table, _names(batch)
     new = "attribute_not_exists(pk)"
     actions = [
         following.put_action(),
@@ -125,6 +123,26 @@ def _claim_actions(following: TableState, batch: Batch) -> list[dict[str, Any]]:
         action["Put"]["ExpressionAttributeValues"] = items.encode({":me": batch.source_key})
         actions.append(action)
     return actions
+
+
+def records_of(batch: Batch) -> list[items.Item]:
+    """All that a batch leaves in the table beside the table's state, for a rebuild; the sweeper sees it until gold has it."""
+    run, label = _names(batch)
+    item = _item(batch)
+    if batch.published or batch.state == "voided":
+        del item["open"]
+    return [item, run, label, *_owned(batch)]
+
+
+def _names(batch: Batch) -> tuple[items.Item, items.Item]:
+    """What finds a batch by its run, and what keeps its object name from being used again."""
+    run = {
+        "pk": batch.source_key,
+        "sk": f"RUN#{batch.command.run_id}",
+        "generation": batch.generation,
+        "seq": batch.seq,
+    }
+    return run, {"pk": f"LABEL#{batch.command.bronze.table}", "sk": batch.label, "batch": batch.name}
 
 
 def _owned(batch: Batch) -> list[items.Item]:

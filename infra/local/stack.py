@@ -165,6 +165,9 @@ class LocalStack:
             "api": api_url,
             "s3": self.settings.s3_endpoint or aws_url,
             "bucket": resources.buckets[0] if resources.buckets else None,
+            "watermarks_table": resources.make("Watermarks")[0]
+            if "Watermarks" in resources.template.resources
+            else None,
             "region": REGION,
             "aws_access_key_id": self._credentials[0],
             "aws_secret_access_key": self._credentials[1],

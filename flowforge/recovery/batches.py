@@ -1,0 +1,141 @@
+"""From footers to batches: what was landed for each source, and how far that reaches. Pure.
+
+Guarantees: a watermark never passes a row that is not in bronze. A batch counts when all its objects are there, and when the next
+one of its cursor started where it ended: what was given up and read again does not. Of a batch in slices that lacks one, nobody
+can tell whether that slice was empty: it counts only if the next batch started where it ended.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from events.commands import IngestTable
+from flowforge.recovery.footers import FoundObject
+from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.state.table import TableState, Watermark
+
+
+@dataclass
+class Rebuilt:
+    """The state of one source as bronze tells it; `incomplete` are batches that do not count, `dated` objects of a footer
+    that is too old to hold its command."""
+
+    state: TableState
+    batches: list[Batch] = field(default_factory=list)
+    incomplete: list[int] = field(default_factory=list)
+    dated: int = 0
+
+
+def rebuild_states(objects: Iterable[FoundObject], bucket: str) -> list[Rebuilt]:
+    """One Rebuilt for each source key, in their order. A new generation begins: corrections by hand are not in bronze."""
+    sources: dict[str, dict[tuple[int, int], list[FoundObject]]] = {}
+    for found in objects:
+        if found.footer and "source_key" in found.footer:
+            identity = (found.footer["generation"], found.footer["seq"])
+            sources.setdefault(found.footer["source_key"], {}).setdefault(identity, []).append(found)
+    return [_rebuilt(key, sources[key], bucket) for key in sorted(sources)]
+
+
+def _rebuilt(source_key: str, landed: dict[tuple[int, int], list[FoundObject]], bucket: str) -> Rebuilt:
+    order = sorted(landed)
+    generation = order[-1][0]
+    committed = _committed({identity: landed[identity] for identity in order if identity[0] == generation})
+    newest = landed[order[-1]][0].footer
+    command = newest.get("command") or {}
+    state = TableState(
+        source_key=source_key,
+        generation=generation + 1,
+        seq=max(seq for _, seq in order),
+        bronze_table=source_key.rpartition(">")[2],
+        source_table=source_key.rpartition(">")[0].split("/", 2)[2],
+        silver_table=(command.get("silver") or {}).get("table", ""),
+        watermarks=_watermarks([landed[identity] for identity in order if identity in committed]),
+    )
+    rebuilt = Rebuilt(state)
+    for identity in order:
+        objects = landed[identity]
+        if not _is_whole(objects):
+            rebuilt.incomplete.append(identity[1])
+        if "command" not in objects[0].footer:
+            rebuilt.dated += len(objects)
+        else:
+            known = identity in committed or identity[0] < generation
+            rebuilt.batches.append(_batch(objects, bucket, "committed" if known else "voided"))
+    return rebuilt
+
+
+def _committed(landed: dict[tuple[int, int], list[FoundObject]]) -> set[tuple[int, int]]:
+    """The batches of one generation whose rows count, by cursor column from the newest back."""
+    chosen: set[tuple[int, int]] = set()
+    following: dict[str | None, dict[str, Any]] = {}
+    runs: set[str] = set()
+    for identity in sorted(landed, reverse=True):
+        footer = landed[identity][0].footer
+        column, after = footer["interval"]["column"], following.get(footer["interval"]["column"])
+        continued = column is not None and after is not None and _starts_at(after, footer["interval"]["high"])
+        replaced = footer["run_id"] in runs or (column is not None and after is not None and not continued)
+        if (continued or _is_whole(landed[identity])) and not replaced:
+            chosen.add(identity)
+            following[column] = footer
+            runs.add(footer["run_id"])
+    return chosen
+
+
+def _starts_at(footer: dict[str, Any], high: str | None) -> bool:
+    """Whether a batch started at this bound; footers before version 2 do not say where theirs did."""
+    return footer["watermark_before"] == high if "watermark_before" in footer else True
+
+
+def _is_whole(objects: list[FoundObject]) -> bool:
+    return len(objects) == objects[0].footer["slices"]
+
+
+def _watermarks(committed: list[list[FoundObject]]) -> dict[str, Watermark]:
+    marks = {}
+    for objects in committed:
+        footer = objects[0].footer
+        interval = footer["interval"]
+        if interval["column"] is not None and interval["high"] is not None:
+            marks[interval["column"]] = Watermark(
+                value=interval["high"],
+                sql_type=interval["sql_type"],
+                seq=footer["seq"],
+                committed_at="",
+                identity=footer["identity"],
+            )
+    return marks
+
+
+def _batch(objects: list[FoundObject], bucket: str, state: str) -> Batch:
+    footer = objects[0].footer
+    command = IngestTable.model_validate(footer["command"])
+    newest = [found.footer.get("max_cursor_value") for found in objects if found.footer.get("max_cursor_value")]
+    manifest = Manifest(
+        bucket=bucket,
+        objects=[
+            BronzeObject(key=one.key, etag=one.etag, rows=one.footer["rows"], bytes=one.bytes)
+            for one in sorted(objects, key=lambda one: one.key)
+        ],
+        rows=sum(one.footer["rows"] for one in objects),
+        bytes=sum(one.bytes for one in objects),
+        columns=[SourceColumn(**column) for column in footer["columns"]],
+        primary_key=footer["identity"].get("primary_key", []),
+        audit_columns=command.bronze.audit_columns,
+        max_cursor_value=max(newest, key=lambda text: (len(text), text), default=None),
+    )
+    return Batch(
+        source_key=footer["source_key"],
+        generation=footer["generation"],
+        seq=footer["seq"],
+        state=state,
+        token="rebuilt",  # noqa: S106  nobody holds it
+        lease_until=0,
+        label=footer["label"],
+        interval=Interval(**footer["interval"]),
+        command=command,
+        identity=footer["identity"],
+        manifest=manifest,
+        watermark_before=footer["watermark_before"],
+        updated_at=time.time(),
+    )
