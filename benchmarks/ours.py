@@ -21,7 +21,7 @@ from flowforge.source.catalog import describe_table
 from flowforge.source.connection import connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.reader import ArrowReader, open_reader
-from flowforge.source.sql_text import select_statement
+from flowforge.source.selection import Selection
 from flowforge.state.batch import Batch, Interval, SourceColumn
 
 
@@ -79,7 +79,6 @@ class Task(NamedTuple):
             described = describe_table(connection, asked.source.table_name)
         columns = [SourceColumn(**c.model_dump(include=set(SourceColumn.model_fields))) for c in described.columns]
         interval = Interval()
-        statement = select_statement(described, columns, interval)
         batch = Batch(
             source_key="benchmark",
             generation=1,
@@ -91,7 +90,7 @@ class Task(NamedTuple):
             interval=interval,
             command=asked,
         )
-        reader = partial(open_reader, asked.connection, credentials, statement, columns, driver)
+        reader = partial(open_reader, asked.connection, credentials, Selection(described, columns, interval), driver)
         return cls(batch, columns, described.qualified_name, reader)
 
 

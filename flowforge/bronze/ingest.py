@@ -24,12 +24,13 @@ from flowforge.source.credentials import Credentials
 from flowforge.source.description import find_column
 from flowforge.source.identity import known_rows, refuse_changed_source
 from flowforge.source.reader import ArrowReader, open_reader
+from flowforge.source.selection import Selection
 from flowforge.source.slices import plan_slices
-from flowforge.source.sql_text import Statement, select_statement
 from flowforge.source.target import read_credentials
 from flowforge.state import batches, table
 from flowforge.state.announcements import landed_fact, no_rows_fact
 from flowforge.state.batch import Batch, Interval, SlicePlan, SourceColumn
+from flowforge.time_limit import deadline
 
 ANNOUNCE_AGAIN_SECONDS = 60  # a landed batch that nobody has committed for so long after its lease is told again
 
@@ -195,9 +196,9 @@ def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
 
 def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     command, started = batch.command, time.monotonic()
-    statement = select_statement(source.description or command.source.query, source.columns, batch.interval)
+    selection = Selection(source.description or command.source.query, source.columns, batch.interval)
     even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh
-    reader = partial(open_source, command, credentials, statement, source.columns)
+    reader = partial(open_source, command, credentials, selection, deadline())
     with Heartbeat(partial(batches.renew, batch)):
         landed = land(batch, source.columns, source.name, reader, even_empty)
         if landed is None:
@@ -208,11 +209,11 @@ def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
 
 
 def open_source(
-    command: IngestTable, credentials: Credentials, statement: Statement, columns: list[SourceColumn]
+    command: IngestTable, credentials: Credentials, selection: Selection, deadline: float | None
 ) -> ArrowReader:
     """Opens the reader of a command's source with the driver that the connection, or else the deployment, names."""
     driver = settings().driver if command.connection.driver == "auto" else command.connection.driver
-    return open_reader(command.connection, credentials, statement, columns, driver)
+    return open_reader(command.connection, credentials, selection, driver, deadline=deadline)
 
 
 def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Plan) -> IntervalEmpty:

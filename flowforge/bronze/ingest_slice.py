@@ -16,12 +16,13 @@ from flowforge.bronze.ingest import open_source
 from flowforge.bronze.landing import Landed, land, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.errors import Fatal, Wait
+from flowforge.source.selection import Selection
 from flowforge.source.slices import range_condition
-from flowforge.source.sql_text import select_statement
 from flowforge.source.target import read_credentials
 from flowforge.state import batches
 from flowforge.state.announcements import landed_fact, no_rows_fact, source_table
 from flowforge.state.batch import Batch, BronzeObject
+from flowforge.time_limit import deadline
 
 
 def ingest_slice(command: IngestSlice) -> Outcome:
@@ -53,8 +54,8 @@ def ingest_slice(command: IngestSlice) -> Outcome:
 def _load(batch: Batch, index: int) -> None:
     plan, credentials = batch.slices, read_credentials(batch.command.connection)
     within = range_condition(plan.key, plan.ranges[index])
-    statement = select_statement(plan, plan.columns, batch.interval, within=within)
-    reader = partial(open_source, batch.command, credentials, statement, plan.columns)
+    selection = Selection(plan, plan.columns, batch.interval, within)
+    reader = partial(open_source, batch.command, credentials, selection, deadline())
     with Heartbeat(partial(batches.renew, batch)):
         landed = land(batch, plan.columns, source_table(batch), reader, index=index)
     batches.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)

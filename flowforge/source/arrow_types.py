@@ -60,17 +60,17 @@ def canonical_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
     Raises SourceChanged for other columns than were described, or values that the described type cannot hold.
     """
-    check_columns(batch.schema.names, schema)
-    arrays = [_canonical(batch.column(n), field) for n, field in enumerate(schema)]
+    check_columns(batch.schema.names, schema.names)
+    arrays = [canonical_array(batch.column(n), field) for n, field in enumerate(schema)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def check_columns(returned: Sequence[str], schema: pa.Schema) -> None:
+def check_columns(returned: Sequence[str], asked: Sequence[str]) -> None:
     """Raises SourceChanged unless the result set has the columns that were described, in their order."""
-    if list(returned) != schema.names:
-        differing = [n for n in returned if n not in schema.names] + [n for n in schema.names if n not in returned]
+    if list(returned) != list(asked):
+        differing = [n for n in returned if n not in asked] + [n for n in asked if n not in returned]
         raise SourceChanged(
-            f"the source returned {len(returned)} columns, {len(schema.names)} were described"
+            f"the source returned {len(returned)} columns, {len(asked)} were described"
             f" (differing: {', '.join(differing[:5]) or 'their order'})",
             "the table or query changed while it was read: run the job again",
         )
@@ -82,7 +82,8 @@ def times_from_text(texts: pa.Array) -> pa.Array:
     return pc.cast(stamps, pa.timestamp("ns")).cast(pa.time64("ns"))
 
 
-def _canonical(array: pa.Array, field: pa.Field) -> pa.Array:
+def canonical_array(array: pa.Array, field: pa.Field) -> pa.Array:
+    """A driver's column in the canonical type of its field. Raises SourceChanged for what that cannot hold."""
     if array.type == field.type:
         return array
     kind = parse_sql_type(field.metadata[b"sql_type"].decode())

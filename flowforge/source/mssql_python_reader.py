@@ -7,105 +7,69 @@ its own.
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any, Self
+from typing import Any
 
 import mssql_python
 import pyarrow as pa
 
 from events.targets import ConnectionReference
 from flowforge.settings import settings
-from flowforge.source.arrow_types import arrow_schema, canonical_batch
+from flowforge.source.arrow_types import canonical_batch
 from flowforge.source.certificates import openssl_trust
+from flowforge.source.completeness import COUNTED
 from flowforge.source.credentials import Credentials
-from flowforge.source.failures import describe_reference, translate
-from flowforge.source.reader import COUNTED, BatchRows, check_complete, counted_rows
-from flowforge.source.sql_text import Statement
-from flowforge.state.batch import SourceColumn
+from flowforge.source.driver_reader import DriverReader
+from flowforge.source.lifeline import connected_sockets
+from flowforge.source.selection import Selection
 
 PACKET_BYTES = 32_767  # the largest that TDS allows; fewer packets, less work a row
-_FAILURES = (mssql_python.Error, mssql_python.Warning, RuntimeError, UnicodeError, pa.ArrowException)
+_connecting = threading.Lock()  # the driver does not tell its socket: it is the one that is new
 
 
 class DriverNotLoadable(ImportError):
     """The package is there, but its native library or what that needs is not; `reader` turns to the other driver."""
 
 
-class MssqlPythonReader:
-    """An ArrowReader over mssql-python; see `reader.open_reader`."""
+class MssqlPythonReader(DriverReader):
+    """A DriverReader over mssql-python."""
 
-    def __init__(
-        self,
-        reference: ConnectionReference,
-        credentials: Credentials,
-        statement: Statement,
-        columns: Sequence[SourceColumn],
-        batch_rows: BatchRows,
-    ):
-        self.schema = arrow_schema(columns)
-        self._batch_rows = batch_rows
-        self._where = describe_reference(reference)
-        self._secret = credentials.password.get_secret_value()
-        self._connection = self._opened(reference, credentials)
-        try:
-            self._cursor = self._connection.cursor()
-            self._cursor.execute((statement + COUNTED).text, *([statement.parameters] if statement.parameters else []))
-        except _FAILURES as error:
-            self.close()
-            raise translate(error, self._where, self._secret) from error
+    failures = (mssql_python.Error, mssql_python.Warning, RuntimeError, UnicodeError, pa.ArrowException)
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        arrived = 0
-        while (batch := self._fetched()).num_rows:
-            arrived += batch.num_rows
-            self._batch_rows.learn(batch)
-            yield canonical_batch(batch, self.schema)
-        check_complete(arrived, self._server_count(), self._where)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection; rows not read are given up."""
-        with suppress(*_FAILURES):
-            self._connection.close()
-
-    def _opened(self, reference: ConnectionReference, credentials: Credentials) -> Any:
+    def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:
         _prepare_driver()
         try:
-            with openssl_trust(reference):
-                return mssql_python.connect(
+            with _connecting, openssl_trust(reference):
+                before = connected_sockets(reference.port)
+                connection = mssql_python.connect(
                     _connection_string(reference, credentials),
                     autocommit=True,
                     timeout=settings().login_timeout_seconds,
                 )
-        except _FAILURES as error:
+                self._lifeline.hold(connected_sockets(reference.port) - before)
+                return connection
+        except self.failures as error:
             if "Failed to load the driver" in str(error):
                 raise DriverNotLoadable(
                     f"mssql-python's native driver {mssql_python.native_provider} does not load; "
                     "mssql-odbc needs libssl 3, msodbcsql18 needs libltdl and Kerberos"
                 ) from error
-            raise translate(error, self._where, self._secret) from error
+            raise
 
-    def _fetched(self) -> pa.RecordBatch:
-        try:
-            return self._cursor.arrow_batch(self._batch_rows.rows)
-        except _FAILURES as error:
-            raise translate(error, self._where, self._secret) from error
+    def _execute(self, selection: Selection) -> None:
+        statement = selection.statement() + COUNTED
+        self._cursor = self._connection.cursor()
+        self._cursor.execute(statement.text, *([statement.parameters] if statement.parameters else []))
 
-    def _server_count(self) -> int | None:
-        try:
-            found = self._cursor.nextset()
-            name = self._cursor.description[0][0] if found and self._cursor.description else None
-            row = self._cursor.fetchone() if found else None
-        except _FAILURES as error:
-            raise translate(error, self._where, self._secret) from error
-        return counted_rows(name, row, self._where)
+    def _fetch(self, most: int) -> pa.RecordBatch:
+        return canonical_batch(self._cursor.arrow_batch(most), self.schema)
+
+    def _next_result(self) -> tuple[str | None, Sequence[Any] | None]:
+        found = self._cursor.nextset()
+        name = self._cursor.description[0][0] if found and self._cursor.description else None
+        return name, self._cursor.fetchone() if found else None
 
 
 def _prepare_driver() -> None:

@@ -10,6 +10,7 @@ mssql-python, quoted literals for pymssql, whose own substitution trips over a p
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from flowforge.source.packing import Cell, cells_of, line_expression
 from flowforge.source.sql_types import (
     bound_type,
     convert_expression,
@@ -57,6 +58,7 @@ class Column(Protocol):
     sql_type: str
 
 
+LINE = "flowforge_line"  # what a cell with several columns is called
 Source = Relation | str  # a table, or the text of a query
 
 
@@ -109,13 +111,23 @@ def select_statement(
     `within` is a further condition, such as a slice's. A query that needs no bound and no conversion is sent as it was
     written, so that it may use WITH and ORDER BY.
     """
-    expressions = [_selected(column) for column in columns]
-    plain = all(e == quote_identifier(c.name) for e, c in zip(expressions, columns, strict=True))
-    if isinstance(source, str) and plain and interval.column is None and top is None:
+    if top is None and _goes_as_written(source, columns, interval):
         return Statement((_bare(source),))
     limit = f"TOP ({int(top)}) " if top is not None else ""
-    selected = Statement((f"SELECT {limit}{', '.join(expressions)} FROM {_relation(source)}",))
+    selected = Statement((f"SELECT {limit}{', '.join(map(_selected, columns))} FROM {_relation(source)}",))
     return selected + where(interval_condition(interval), within)
+
+
+def packed_statement(
+    source: Source, columns: Sequence[Column], interval: Interval, within: Statement | None = None
+) -> tuple[Statement, list[Cell]]:
+    """The extraction query for a driver to which every cell is dear, and what is in its cells; see `packing`."""
+    if _goes_as_written(source, columns, interval):
+        return Statement((_bare(source),)), [(position,) for position in range(len(columns))]
+    cells = cells_of(columns)
+    expressions = [_packed([columns[position] for position in cell]) for cell in cells]
+    selected = Statement((f"SELECT {', '.join(expressions)} FROM {_relation(source)}",))
+    return selected + where(interval_condition(interval), within), cells
 
 
 def count_statement(source: Source, interval: Interval) -> Statement:
@@ -123,12 +135,6 @@ def count_statement(source: Source, interval: Interval) -> Statement:
     return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {_relation(source)}",)) + where(
         interval_condition(interval)
     )
-
-
-def max_cursor_statement(source: Source, interval: Interval) -> Statement:
-    """Prints the newest cursor value within the interval; its one column is `literal`, NULL when there is no row."""
-    newest = print_expression(f"MAX({quote_identifier(interval.column)})", interval.sql_type)
-    return Statement((f"SELECT {newest} AS literal FROM {_relation(source)}",)) + where(interval_condition(interval))
 
 
 def newest_statement(source: Source, column: str, sql_type: str) -> Statement:
@@ -179,6 +185,17 @@ def _selected(column: Column) -> str:
     name = quote_identifier(column.name)
     expression = select_expression(name, column.sql_type)
     return name if expression == name else f"{expression} AS {name}"
+
+
+def _packed(columns: Sequence[Column]) -> str:
+    if len(columns) == 1:
+        return _selected(columns[0])
+    return f"{line_expression([(quote_identifier(c.name), c.sql_type) for c in columns])} AS {LINE}"
+
+
+def _goes_as_written(source: Source, columns: Sequence[Column], interval: Interval) -> bool:
+    converted = any(_selected(column) != quote_identifier(column.name) for column in columns)
+    return isinstance(source, str) and not converted and interval.column is None
 
 
 def _bare(query: str) -> str:

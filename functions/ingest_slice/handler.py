@@ -4,11 +4,14 @@ from events.commands import IngestSlice
 from flowforge.bronze.ingest_slice import give_up_slice, ingest_slice
 from flowforge.cloud.bus import announce
 from flowforge.message import process_messages
+from flowforge.time_limit import time_limit
 
 
 def load(body: dict, context: object) -> None:
     """Handles one IngestSlice command."""
-    announce(*ingest_slice(IngestSlice.model_validate(body)).facts)
+    with time_limit(context):
+        facts = ingest_slice(IngestSlice.model_validate(body)).facts
+    announce(*facts)
 
 
 def handler(event: dict, context: object) -> dict:

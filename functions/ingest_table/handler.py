@@ -5,11 +5,13 @@ from flowforge.bronze.ingest import ingest
 from flowforge.cloud.bus import announce
 from flowforge.errors import Wait
 from flowforge.message import process_messages
+from flowforge.time_limit import time_limit
 
 
 def load(body: dict, context: object) -> None:
     """Handles one IngestTable command."""
-    outcome = ingest(IngestTable.model_validate(body))
+    with time_limit(context):
+        outcome = ingest(IngestTable.model_validate(body))
     announce(*outcome.facts)
     if outcome.wait_seconds is not None:
         raise Wait(outcome.reason, outcome.wait_seconds)

@@ -10,7 +10,7 @@ import pytest
 from flowforge.source.arrow_types import arrow_schema
 from flowforge.source.catalog import describe_table
 from flowforge.source.reader import open_reader
-from flowforge.source.sql_text import select_statement
+from flowforge.source.selection import Selection
 from flowforge.state.batch import Interval
 
 DRIVERS = ("pymssql", "mssql-python")
@@ -90,8 +90,8 @@ VALUES = {
 
 def read(server, description, driver, batch_rows=65_536):
     columns = description.source_columns
-    statement = select_statement(description, columns, Interval())
-    with open_reader(server.reference, server.credentials, statement, columns, driver, batch_rows) as reader:
+    selection = Selection(description, columns)
+    with open_reader(server.reference, server.credentials, selection, driver, batch_rows) as reader:
         assert reader.schema == arrow_schema(columns)
         batches = list(reader)
     assert all(b.schema.equals(reader.schema, check_metadata=True) for b in batches)
@@ -217,6 +217,6 @@ def test_should_read_tables_and_columns_of_any_name_with_bounds(bank, server, sc
     bank.run(f"INSERT INTO {table} VALUES (1), (2), (3)")
     description = describe_table(bank, table)
     interval = Interval(column=name, sql_type="int", low="2", high="3", nulls=False)
-    statement = select_statement(description, description.source_columns, interval)
-    with open_reader(server.reference, server.credentials, statement, description.source_columns, driver) as reader:
+    selection = Selection(description, description.source_columns, interval)
+    with open_reader(server.reference, server.credentials, selection, driver) as reader:
         assert [row for batch in reader for row in batch.to_pylist()] == [{name: 2}]

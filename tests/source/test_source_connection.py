@@ -20,11 +20,11 @@ from flowforge.source.catalog import connection_facts, describe_table, server_id
 from flowforge.source.connection import connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.reader import open_reader
-from flowforge.source.sql_text import Statement
+from flowforge.source.selection import Selection
 from flowforge.state.batch import SourceColumn
 
 DRIVERS = ("pymssql", "mssql-python")
-ONE = (Statement(("SELECT 1 AS a",)), [SourceColumn(name="a", sql_type="int")])
+ONE = Selection("SELECT 1 AS a", [SourceColumn(name="a", sql_type="int")])
 
 
 @pytest.fixture
@@ -71,13 +71,13 @@ from events.targets import ConnectionReference
 from flowforge.errors import SourceUnavailable
 from flowforge.source.credentials import Credentials
 from flowforge.source.reader import open_reader
-from flowforge.source.sql_text import Statement
+from flowforge.source.selection import Selection
 from flowforge.state.batch import SourceColumn
 reference, columns = ConnectionReference(**{reference!r}), [SourceColumn(name="a", sql_type="int")]
 def attempt(trust):
     target = reference.model_copy(update=dict(trust_server_certificate=trust))
     login = Credentials(username="sa", password={password!r})
-    with open_reader(target, login, Statement(("SELECT 1 AS a",)), columns, "mssql-python") as r:
+    with open_reader(target, login, Selection("SELECT 1 AS a", columns), "mssql-python") as r:
         return [b.num_rows for b in r]
 if {trusting_first}:
     assert attempt(True) == [1]
@@ -95,7 +95,7 @@ def test_should_skip_the_check_but_keep_tls_when_told_to_trust(server, foreign_c
     trusting = server.reference.model_copy(update={"trust_server_certificate": True})
     with connect(trusting, server.credentials) as connection:
         assert connection_facts(connection)["encrypted"] is True
-    with open_reader(trusting, server.credentials, *ONE, "mssql-python") as reader:
+    with open_reader(trusting, server.credentials, ONE, "mssql-python") as reader:
         assert [b.num_rows for b in reader] == [1]
 
 
@@ -112,7 +112,7 @@ def test_should_refuse_to_connect_unverified_when_the_ca_file_is_missing(server,
 
 def test_should_leave_the_environments_own_certificate_bundle_alone(server, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/else.pem")
-    with open_reader(server.reference, server.credentials, *ONE, "mssql-python") as reader:
+    with open_reader(server.reference, server.credentials, ONE, "mssql-python") as reader:
         assert [b.num_rows for b in reader] == [1]
     assert os.environ["SSL_CERT_FILE"] == "/somewhere/else.pem"
 
@@ -180,5 +180,5 @@ def _open(driver, reference, credentials):
         with connect(reference, credentials):
             pass
     else:
-        with open_reader(reference, credentials, *ONE, driver):
+        with open_reader(reference, credentials, ONE, driver):
             pass

@@ -17,10 +17,12 @@ from flowforge.errors import (
 )
 from flowforge.source.bounds import plan_interval
 from flowforge.source.catalog import describe_query, describe_table
+from flowforge.source.completeness import check_complete
 from flowforge.source.connection import connect
-from flowforge.source.reader import check_complete, open_reader
-from flowforge.source.sql_text import Statement, count_statement, select_statement
-from flowforge.state.batch import Interval, SourceColumn
+from flowforge.source.reader import open_reader
+from flowforge.source.selection import Selection
+from flowforge.source.sql_text import count_statement
+from flowforge.state.batch import SourceColumn
 
 from events.targets import SourceTable  # isort: skip
 from tests.source.conftest import start_server, stop_server  # isort: skip
@@ -40,8 +42,8 @@ def test_should_read_the_interval_that_was_planned_and_no_other_row(bank, server
         table_name="customers", is_incremental=True, delta_column="modified_date", last_watermark="2024-06-01"
     )
     interval = plan_interval(bank, description, source, None, None).interval
-    statement = select_statement(description, description.source_columns, interval)
-    with open_reader(server.reference, server.credentials, statement, description.source_columns, driver) as reader:
+    selection = Selection(description, description.source_columns, interval)
+    with open_reader(server.reference, server.credentials, selection, driver) as reader:
         stamps = [str(row["modified_date"]) for row in rows_of(reader)]
     assert len(stamps) == bank.scalar(count_statement(description, interval))
     assert 0 < len(stamps) < 500 and min(stamps) >= "2024-06-01"
@@ -51,8 +53,7 @@ def test_should_read_the_interval_that_was_planned_and_no_other_row(bank, server
 def test_should_read_a_query_with_its_own_order_and_common_table_expression(bank, server, driver):
     query = "WITH few AS (SELECT customer_id AS id FROM dbo.customers WHERE customer_id <= 3) SELECT id FROM few ORDER BY id DESC"
     columns = describe_query(bank, query)
-    statement = select_statement(query, columns, Interval())
-    with open_reader(server.reference, server.credentials, statement, columns, driver) as reader:
+    with open_reader(server.reference, server.credentials, Selection(query, columns), driver) as reader:
         assert rows_of(reader) == [{"id": 3}, {"id": 2}, {"id": 1}]
 
 
@@ -78,8 +79,8 @@ def test_should_raise_when_the_session_is_killed_amid_the_rows(tmp_path, server,
     try:
         trusting = mine.reference.model_copy(update={"trust_server_certificate": True})
         columns = _transactions(trusting, mine.credentials)
-        statement = select_statement("SELECT * FROM dbo.transactions", columns, Interval())
-        with open_reader(trusting, mine.credentials, statement, columns, driver, 1000) as reader:
+        selection = Selection("SELECT * FROM dbo.transactions", columns)
+        with open_reader(trusting, mine.credentials, selection, driver, 1000) as reader:
             batches = iter(reader)
             arrived = next(batches).num_rows
             mine.process.kill()
@@ -96,8 +97,7 @@ def test_should_free_the_server_when_a_read_is_given_up(bank, server, driver):
     with open_reader(
         server.reference,
         server.credentials,
-        Statement(("SELECT transaction_id AS id FROM dbo.transactions",)),
-        ID,
+        Selection("SELECT transaction_id AS id FROM dbo.transactions", ID),
         driver,
         10,
     ) as reader:
@@ -109,8 +109,8 @@ def test_should_free_the_server_when_a_read_is_given_up(bank, server, driver):
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_should_read_in_another_thread_than_the_one_that_opened(server, driver):
     found = []
-    statement = Statement(("SELECT customer_id AS id FROM dbo.customers",))
-    with open_reader(server.reference, server.credentials, statement, ID, driver) as reader:
+    selection = Selection("SELECT customer_id AS id FROM dbo.customers", ID)
+    with open_reader(server.reference, server.credentials, selection, driver) as reader:
         thread = threading.Thread(target=lambda: found.extend(rows_of(reader)))
         thread.start()
         thread.join(60)
@@ -138,11 +138,11 @@ def test_should_read_with_whatever_driver_loads_when_none_is_named(server, provi
 from events.targets import ConnectionReference
 from flowforge.source.credentials import Credentials
 from flowforge.source.reader import open_reader
-from flowforge.source.sql_text import Statement
+from flowforge.source.selection import Selection
 from flowforge.state.batch import SourceColumn
 reference = ConnectionReference(**{reference.model_dump()!r})
 credentials = Credentials(username="sa", password={password!r})
-with open_reader(reference, credentials, Statement(("SELECT 1 AS id",)), [SourceColumn(name="id", sql_type="int")]) as r:
+with open_reader(reference, credentials, Selection("SELECT 1 AS id", [SourceColumn(name="id", sql_type="int")])) as r:
     print([b.to_pylist() for b in r])
 """
     environment = {**os.environ, "MSSQL_PYTHON_NATIVE_PROVIDER": provider}
@@ -162,13 +162,13 @@ from events.targets import ConnectionReference
 from flowforge.errors import UnsupportedSource
 from flowforge.source.credentials import Credentials
 from flowforge.source.reader import open_reader
-from flowforge.source.sql_text import Statement
+from flowforge.source.selection import Selection
 from flowforge.state.batch import SourceColumn
 def attempt(driver):
     reference = ConnectionReference(**{reference.model_dump()!r})
     credentials = Credentials(username="sa", password={password!r})
     columns = [SourceColumn(name="id", sql_type="int")]
-    with open_reader(reference, credentials, Statement(("SELECT 1 AS id",)), columns, driver) as r:
+    with open_reader(reference, credentials, Selection("SELECT 1 AS id", columns), driver) as r:
         return [b.to_pylist() for b in r]
 try:
     attempt("mssql-python")
@@ -184,11 +184,11 @@ print(attempt("auto"))
 
 def test_should_refuse_a_driver_that_is_not_there_by_name(server):
     with pytest.raises(UnsupportedSource, match="'odbc'"):
-        open_reader(server.reference, server.credentials, Statement(("SELECT 1 AS id",)), ID, "odbc")
+        open_reader(server.reference, server.credentials, Selection("SELECT 1 AS id", ID), "odbc")
 
 
 def test_should_choose_the_fast_driver_where_it_loads(server):
-    with open_reader(server.reference, server.credentials, Statement(("SELECT 1 AS id",)), ID) as reader:
+    with open_reader(server.reference, server.credentials, Selection("SELECT 1 AS id", ID)) as reader:
         assert type(reader).__name__ == "MssqlPythonReader"
         assert rows_of(reader) == [{"id": 1}]
 
@@ -200,7 +200,7 @@ def test_should_never_take_a_read_for_complete_that_the_server_counts_otherwise(
 
 
 def open_and_read(server, sql, driver, batch_rows=1000):
-    with open_reader(server.reference, server.credentials, Statement((sql,)), ID, driver, batch_rows) as reader:
+    with open_reader(server.reference, server.credentials, Selection(sql, ID), driver, batch_rows) as reader:
         return rows_of(reader)
 
 

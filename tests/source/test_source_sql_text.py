@@ -10,7 +10,6 @@ from flowforge.source.description import CatalogColumn, TableDescription
 from flowforge.source.sql_text import (
     count_statement,
     is_empty_statement,
-    max_cursor_statement,
     newest_statement,
     normalise_statement,
     parametrised,
@@ -162,9 +161,9 @@ def test_should_refuse_text_whose_markers_and_parameters_differ_in_number():
 
 
 def test_should_print_the_newest_cursor_at_the_columns_own_scale():
-    interval = Interval(column="at", sql_type="datetime2(7)", low="2024-01-01 00:00:00.0000000", nulls=False)
-    text = max_cursor_statement(table(("at", "datetime2(7)")), interval).text
-    assert text.startswith("SELECT CONVERT(varchar(27), MAX([at]), 121) AS literal FROM [dbo].[customers] WHERE ")
+    assert newest_statement(table(("at", "datetime2(7)")), "at", "datetime2(7)").text == (
+        "SELECT CONVERT(varchar(27), MAX([at]), 121) AS literal FROM [dbo].[customers]"
+    )
     assert newest_statement(table(("v", "rowversion")), "v", "rowversion").text == (
         "SELECT CONVERT(varchar(18), CONVERT(binary(8), MAX([v])), 1) AS literal FROM [dbo].[customers]"
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flowforge.errors import SourceChanged, UnsupportedSource
 from flowforge.source.arrow_types import arrow_schema, arrow_type, canonical_batch, times_from_text
-from flowforge.source.reader import BATCH_BYTES, FIRST_LARGE_ROWS, LARGE_BATCH_BYTES, LEAST_BATCH_ROWS, BatchRows
+from flowforge.source.batch_rows import BATCH_BYTES, FIRST_LARGE_ROWS, LARGE_BATCH_BYTES, LEAST_BATCH_ROWS, BatchRows
 from flowforge.source.sql_types import cursor_kind, declared_bytes, floor_literal, lowest_literal, parse_sql_type
 from flowforge.state.batch import SourceColumn
 

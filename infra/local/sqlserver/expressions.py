@@ -17,7 +17,7 @@ from .dialect import sql_type_of
 from .errors import SqlError, not_supported
 from .patterns import like_expression
 from .types import CHARACTERS, INTEGERS, SqlType
-from .values import INT, Typed, common_type, decimal_of, quote_text
+from .values import BINARY, INT, NOCASE, Typed, collation_of, common_type, decimal_of, quote_text
 
 if TYPE_CHECKING:
     from .queries import Compiler
@@ -171,7 +171,7 @@ class Expressions:
     def _value_collate(self, node: exp.Collate, scope: Scope) -> Typed:
         inner = self.value(node.this, scope)
         binary = "BIN" in node.expression.name.upper() or "_CS" in node.expression.name.upper()
-        return Typed(f"({inner.sql} COLLATE {'BINARY' if binary else 'NOCASE'})", inner.type, inner.nullable)
+        return Typed(f"({inner.sql}{BINARY if binary else NOCASE}", inner.type, inner.nullable)
 
     def _value_anonymous(self, node: exp.Anonymous, scope: Scope) -> Typed:
         return functions.call(node.name, node.expressions, self, scope)
@@ -328,7 +328,9 @@ class Expressions:
                 )
         first, second = self.unite([left, right])
         ordered = operator not in (exp.EQ, exp.NEQ)
-        return f"({_comparable(first, ordered)} {_COMPARISONS[operator]} {_comparable(second, ordered)})"
+        collation = collation_of(first) or collation_of(second)  # an explicit one counts for both
+        shown = [_comparable(item, ordered, collation) for item in (first, second)]
+        return f"({shown[0]} {_COMPARISONS[operator]} {shown[1]})"
 
     def order_item(self, node: exp.Expression, descending: bool, scope: Scope) -> str:
         """One item of ORDER BY inside a window or an aggregate; NULLs are the smallest values."""
@@ -351,14 +353,14 @@ def ordered(value: Typed, descending: bool) -> str:
     return f"{text} {'DESC NULLS LAST' if descending else 'ASC NULLS FIRST'}"
 
 
-def _comparable(value: Typed, ordered: bool = False) -> str:
+def _comparable(value: Typed, ordered: bool = False, collation: str = "") -> str:
     """What DuckDB compares for a value of this type."""
     base = value.type.base
     if base in CHARACTERS:
-        if value.sql.endswith((" COLLATE BINARY)", " COLLATE NOCASE)")):
+        if collation_of(value):
             return value.sql
         text = f"rtrim({value.sql})" if value.constant is None or str(value.constant).endswith(" ") else value.sql
-        return f"{text} COLLATE NOCASE"
+        return f"({text}{collation or NOCASE}"
     if base == "datetimeoffset":
         return f"({value.sql}).ticks"
     if base == "uniqueidentifier" and ordered:

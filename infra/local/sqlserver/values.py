@@ -17,6 +17,9 @@ _PRECEDENCE = [
 ]  # fmt: skip
 
 
+BINARY, NOCASE = " COLLATE C)", " COLLATE NOCASE)"  # how the expression of a value with an explicit collation ends
+
+
 _RANK = {base: rank for rank, base in enumerate(_PRECEDENCE)}
 
 
@@ -66,6 +69,11 @@ def common_type(first: SqlType | None, second: SqlType | None) -> SqlType | None
     if high.base in ("datetime2", "datetimeoffset") and low.base == "datetime":
         return SqlType(high.base, 0, 0, 7)
     return high
+
+
+def collation_of(value: Typed) -> str:
+    """BINARY or NOCASE where COLLATE stands at the value itself, else empty."""
+    return next((ending for ending in (BINARY, NOCASE) if value.sql.endswith(ending)), "")
 
 
 def quote_text(text: str) -> str:

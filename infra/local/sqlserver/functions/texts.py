@@ -3,7 +3,7 @@
 from ..conversion import convert
 from ..errors import not_supported
 from ..types import BINARIES, CHARACTERS, UNICODE, SqlType
-from ..values import INT, Typed, quote_text
+from ..values import BINARY, INT, Typed, collation_of, quote_text
 from .registry import Call, function
 
 
@@ -71,10 +71,14 @@ def _replace(it: Call) -> Typed:
     value, old, new = it.text(0), it.text(1), it.text(2)
     if old.constant is None:
         raise not_supported("REPLACE with a pattern that is not a constant")
+    kind = SqlType(_varying(value.type).base, -1 if value.type.length == -1 else 4000)
+    letters = str(old.constant).upper() != str(old.constant).lower()
+    if collation_of(value) == BINARY or not letters:
+        return Typed(f"replace({value.sql}, {old.sql}, {new.sql})", kind, value.nullable)
     pattern = "".join(c if c.isalnum() or ord(c) > 127 else "\\" + c for c in str(old.constant))
     return Typed(
         f"regexp_replace({value.sql}, {quote_text(pattern)}, replace({new.sql}, '\\', '\\\\'), 'gi')",
-        SqlType(_varying(value.type).base, -1 if value.type.length == -1 else 4000),
+        kind,
         value.nullable,
     )
 

@@ -1,0 +1,114 @@
+"""What the readers of both drivers have in common: how a read goes, ends, fails and is given up.
+
+Guarantees: a driver's errors come out as ours, with the password masked; a read that was ended from outside says so; `close`
+may be called from any thread at any time, and a read under way in another one then raises.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import pyarrow as pa
+
+from events.targets import ConnectionReference
+from flowforge.source.arrow_types import arrow_schema
+from flowforge.source.batch_rows import BatchRows
+from flowforge.source.completeness import check_complete, counted_rows
+from flowforge.source.credentials import Credentials
+from flowforge.source.failures import describe_reference, translate
+from flowforge.source.lifeline import Lifeline
+from flowforge.source.selection import Selection
+
+
+class DriverReader(ABC):
+    """An ArrowReader over one connection of its own; see `reader.open_reader`."""
+
+    failures: tuple[type[BaseException], ...]  # what the driver raises
+
+    def __init__(
+        self,
+        reference: ConnectionReference,
+        credentials: Credentials,
+        selection: Selection,
+        batch_rows: BatchRows,
+        deadline: float | None = None,
+    ):
+        self.schema = arrow_schema(selection.columns)
+        self._batch_rows = batch_rows
+        self._where = describe_reference(reference)
+        self._secret = credentials.password.get_secret_value()
+        self._lifeline = Lifeline(deadline)
+        self._using = threading.Lock()  # drivers take one caller at a time
+        self._connection: Any = None
+        try:
+            with self._asking():
+                self._connection = self._connect(reference, credentials)
+                self._execute(selection)
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        arrived = 0
+        while (batch := self._next()).num_rows:
+            arrived += batch.num_rows
+            self._batch_rows.learn(batch)
+            yield batch
+        with self._asking():
+            name, row = self._next_result()
+        check_complete(arrived, counted_rows(name, row, self._where), self._where)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection; rows not read are given up, and a read under way in another thread raises."""
+        if not self._using.acquire(blocking=False):
+            self._lifeline.cut()
+            self._using.acquire()
+        try:
+            if self._connection is not None:
+                self._disconnect()
+        except self.failures:
+            pass  # it was broken
+        finally:
+            self._lifeline.release()
+            self._using.release()
+
+    def _next(self) -> pa.RecordBatch:
+        with self._asking():
+            batch = self._fetch(self._batch_rows.rows)
+        self._lifeline.check(self._where)
+        return batch
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        with self._using:
+            try:
+                yield
+            except self.failures as error:
+                raise self._lifeline.failure(self._where) or translate(error, self._where, self._secret) from error
+
+    @abstractmethod
+    def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:
+        """Opens the driver's connection and tells `_lifeline` its sockets."""
+
+    @abstractmethod
+    def _execute(self, selection: Selection) -> None:
+        """Sends the selection's statement and, in the same batch, the question for the count."""
+
+    @abstractmethod
+    def _fetch(self, most: int) -> pa.RecordBatch:
+        """The next rows in the canonical schema, at most so many; an empty batch when there are no more."""
+
+    @abstractmethod
+    def _next_result(self) -> tuple[str | None, Sequence[Any] | None]:
+        """The first column's name and the first row of the next result set; (None, None) without one."""
+
+    def _disconnect(self) -> None:
+        self._connection.close()

@@ -1,0 +1,25 @@
+"""What a reader is to read: columns of a table or query, in an interval. Each driver puts it to the server in its own form."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flowforge.source.packing import Cell
+from flowforge.source.sql_text import Source, Statement, packed_statement, select_statement
+from flowforge.state.batch import Interval, SourceColumn
+
+
+class Selection(NamedTuple):
+    """The columns of the rows of `source` (a table, or a query's text) in `interval`; `within` is a slice's condition."""
+
+    source: Source
+    columns: Sequence[SourceColumn]
+    interval: Interval = Interval()
+    within: Statement | None = None
+
+    def statement(self) -> Statement:
+        """Each column in a cell of its own."""
+        return select_statement(*self[:3], within=self.within)
+
+    def packed(self) -> tuple[Statement, list[Cell]]:
+        """Several columns in a cell, and which are in each; see `packing`."""
+        return packed_statement(*self)
