@@ -27,7 +27,8 @@ class LineReader:
 
     def arrays(self, lines: Sequence[str]) -> list[pa.Array]:
         """One array a column. Raises SourceChanged for lines that are not what was asked for."""
-        text = "\n".join(lines).encode()
+        # The last line ends too: Arrow would take an empty field before the end of the text for a quoted one.
+        text = ("\n".join(lines) + "\n").encode()
         whole = csv.ReadOptions(use_threads=False, column_names=self._names, block_size=len(text) + 1)
         try:
             table = csv.read_csv(pa.py_buffer(text), whole, _PARSE, self._conversion)
