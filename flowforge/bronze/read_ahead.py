@@ -25,7 +25,7 @@ class ReadAhead:
     def __init__(self, open_reader: Callable[[], Any], even_empty: bool = False):
         self._open_reader, self._even_empty = open_reader, even_empty
         self._batches: queue.Queue[pa.RecordBatch | BaseException | None] = _BytesAhead(BYTES_AHEAD)
-        self._stop = threading.Event()
+        self._stop, self._reader = threading.Event(), None
         self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
 
     def __enter__(self) -> Self:
@@ -34,6 +34,8 @@ class ReadAhead:
 
     def __exit__(self, *exception: object) -> None:
         self._stop.set()
+        if exception[0] is not None and self._reader is not None:
+            self._reader.close()  # it may be waiting for a server that sends nothing
         self._thread.join()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -45,6 +47,7 @@ class ReadAhead:
     def _read(self) -> None:
         try:
             with closing(self._open_reader()) as reader:
+                self._reader = reader
                 if self._even_empty:
                     self._put(pa.RecordBatch.from_pylist([], reader.schema))
                 for batch in reader:

@@ -89,15 +89,19 @@ def _meaning(number: int, text: str, error: BaseException) -> tuple[type[FlowFor
 def translate_login(error: BaseException, where: str, username: str, secret: str) -> FlowForgeError:
     """Our error for a pymssql connection that did not come about. Raise it `from error`.
 
-    The error's number is of use only when the server's text is there: pymssql 2.4.6 never clears the number of a
-    process' first failed login, and drops the text of later ones. What FreeTDS says itself tells the cases apart: its
-    20018 stands for a message of the server, 20009 for no connection, 20002 alone for a failed TLS handshake.
+    pymssql 2.4.6 keeps number and severity of the severest login failure of a process for ever, and drops the text of each
+    later one that is not severer. What FreeTDS says itself tells the cases apart: its 20018 stands for a message of the
+    server, 20009 for no connection, 20002 alone for a failed TLS handshake. A message without its text is a refused login
+    (severity 14) unless the kept number is of a failure that passes: then it may be that again, and is tried again.
     """
     number, raw = _number_and_raw(error)
     raw = raw.replace("Unknown error", "")  # what pymssql puts for nothing
     server, remarks = raw.partition("DB-Lib error message ")[0].strip(), set(re.findall(r"error message (\d+)", raw))
-    if server and number in TRANSIENT_NUMBERS:
-        return SourceUnavailable(_masked(f"{where}: {server}", secret), _reach(number, server))
+    if number in TRANSIENT_NUMBERS and (server or "20018" in remarks):
+        said = (
+            server or f"the server refused the login of {username!r} and the driver lost why; earlier it was {number}"
+        )
+        return SourceUnavailable(_masked(f"{where}: {said}", secret), _reach(number, server))
     if server or "20018" in remarks:
         said = server or "the server refused it"
         return LoginRefused(_masked(f"{where}, login of {username!r}: {said}", secret), LOGIN_REMEDY)

@@ -102,3 +102,12 @@ def test_should_call_a_login_refused_when_the_driver_has_dropped_the_servers_wor
     ours = translate_login(pymssql.OperationalError((18456, lost)), "bank on db:1433", "sa", "")
     assert type(ours) is LoginRefused
     assert "'sa'" in str(ours)
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"), [(18456, LoginRefused), (40613, SourceUnavailable), (40501, SourceUnavailable)]
+)
+def test_should_try_a_login_again_whose_words_are_lost_where_a_passing_failure_came_before(kept, expected):
+    """pymssql 2.4.6 keeps the number of the severest failure so far; a later one of that severity has no words."""
+    lost = (REMARK + "DB-Lib error message 20002, severity 9:\nTDS server connection failed\n").encode()
+    assert type(translate_login(pymssql.OperationalError((kept, lost)), "bank on db:1433", "sa", "")) is expected

@@ -12,6 +12,7 @@ from flowforge.source.sql_text import (
     is_empty_statement,
     newest_statement,
     normalise_statement,
+    packed_statement,
     parametrised,
     quote_identifier,
     quote_literal,
@@ -192,3 +193,33 @@ def test_should_understand_a_seed_in_iso_8601_and_bring_offsets_to_utc():
         "SELECT CONVERT(varchar(26), v.converted, 121) AS literal FROM "
         "(SELECT SWITCHOFFSET(TRY_CONVERT(datetimeoffset(0), ?, 121), '+00:00') AS converted) AS v"
     )
+
+
+def test_should_pack_what_prints_exactly_into_lines_and_leave_the_rest_in_cells_of_its_own():
+    description = table(
+        ("id", "int"), ("rate", "float"), ("name", "nvarchar(50)"), ("doc", "nvarchar(max)"), ("fee", "money"),
+        ("at", "datetimeoffset(7)"),
+    )  # fmt: skip
+    statement, cells = packed_statement(description, description.columns, Interval())
+    assert cells == [(0, 2, 4, 5), (1,), (3,)]
+    assert statement.text == (
+        "SELECT CONCAT(CONVERT(varchar(11), [id]), N',', "
+        "N'\"' + REPLACE(CONVERT(nvarchar(50), [name]) COLLATE Latin1_General_BIN2, N'\"', N'\"\"') + N'\"', N',', "
+        "CONVERT(varchar(21), [fee], 2), N',', "
+        "CONVERT(varchar(26), SWITCHOFFSET([at], '+00:00'), 121)) AS flowforge_line, [rate], [doc] FROM [dbo].[customers]"
+    )
+
+
+def test_should_begin_a_line_where_one_could_grow_too_long():
+    wide = table(*((f"c{n}", "nvarchar(900)") for n in range(5)))
+    _, cells = packed_statement(wide, wide.columns, Interval())
+    assert cells == [(0, 1), (2, 3), (4,)]
+    many = table(*((f"c{n}", "bit") for n in range(250)))
+    _, cells = packed_statement(many, many.columns, Interval())
+    assert [len(cell) for cell in cells] == [120, 120, 10]
+
+
+def test_should_send_a_query_as_it_was_written_to_either_driver():
+    query = "WITH t AS (SELECT 1 AS a) SELECT a FROM t ORDER BY a"
+    statement, cells = packed_statement(query, [SourceColumn(name="a", sql_type="int")], Interval())
+    assert (statement.text, cells) == (query, [(0,)])
