@@ -34,8 +34,9 @@ class ReadAhead:
 
     def __exit__(self, *exception: object) -> None:
         self._stop.set()
-        if exception[0] is not None and self._reader is not None:
-            self._reader.close()  # it may be waiting for a server that sends nothing
+        reader = self._reader
+        if exception[0] is not None and reader is not None:
+            reader.close()  # it may be waiting for a server that sends nothing
         self._thread.join()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -55,6 +56,7 @@ class ReadAhead:
                         return
             self._put(None)
         except BaseException as error:
+            self._reader = None  # closed
             self._put(error)
 
     def _put(self, value: Any) -> bool:

@@ -42,6 +42,7 @@ class DriverReader(ABC):
         self._lifeline = Lifeline(deadline)
         self._using = threading.Lock()  # drivers take one caller at a time
         self._connection: Any = None
+        self._closed = False
         try:
             with self._asking():
                 self._connection = self._connect(reference, credentials)
@@ -77,6 +78,7 @@ class DriverReader(ABC):
         except self.failures:
             pass  # it was broken
         finally:
+            self._connection, self._closed = None, True
             self._lifeline.release()
             self._using.release()
 
@@ -89,6 +91,8 @@ class DriverReader(ABC):
     @contextmanager
     def _asking(self) -> Iterator[None]:
         with self._using:
+            if self._closed:
+                raise self._lifeline.given_up(self._where)
             try:
                 yield
             except self.failures as error:

@@ -1,8 +1,8 @@
 """Ends a read from outside, by its deadline or by whoever gives it up, whatever its thread is waiting for.
 
 Drivers wait for the server in native code, and their own time limits do not bound a stream: pymssql's starts anew with every
-packet and holds for the whole process, mssql-python's ends with the first row. What ends both at once is to shut down the
-connection's socket: the read under way then fails as if the server had gone.
+packet and holds for the whole process, mssql-python's did not fire in a stalled stream. What ends both at once is to shut
+down the connection's socket: the read under way then fails as if the server had gone.
 
 Resource management: `release` gives back the descriptors and ends the timer; a timer never keeps the process alive.
 """
@@ -61,7 +61,11 @@ class Lifeline:
                 f"{where}: the read was not finished by its deadline",
                 "it starts again; if it never ends in time, allow the function more time or read in smaller slices",
             )
-        return SourceUnavailable(f"{where}: the read was given up", "it starts again") if self._cut else None
+        return self.given_up(where) if self._cut else None
+
+    def given_up(self, where: str) -> SourceUnavailable:
+        """What a read fails for that was closed before its end."""
+        return SourceUnavailable(f"{where}: the read was given up", "it starts again")
 
     def check(self, where: str) -> None:
         """Raises when the read was ended, even though the driver has noticed nothing."""

@@ -134,7 +134,7 @@ def test_should_raise_and_stop_reading_when_the_store_fails(aws, batch, monkeypa
         reader = Reader(*[500] * 40, width=16_000)
         with pytest.raises(StoreUnavailable, match="NoSuchBucket"):
             landed(batch, reader)
-        assert reader.closed == 1
+        assert reader.closed
     finally:
         monkeypatch.undo()
         settings.cache_clear()
