@@ -46,6 +46,7 @@ class BronzeLanded(BatchEvent):
     watermark_value: str | None = None
     max_cursor_value: str | None = None
     promise: str = ""
+    consistency: str = Field("", description="the view that its reads had of the source")
     seconds: float = 0.0
 
 

@@ -186,6 +186,7 @@ class TableConfig(Request):
     nullCursor: Literal["include", "exclude", "fail"] = "include"
     cursorClock: Literal["unknown", "utc", "local"] = Field("unknown", description="clock that stamps the delta column")
     allowEmptyRefresh: bool = Field(False, description="a full_refresh that reads no rows may empty the table")
+    snapshotIsolation: bool = Field(True, description="read under SNAPSHOT isolation where the database allows it")
     destination_config: DestinationConfig | None = None
 
     @field_validator("tableName")

@@ -32,6 +32,7 @@ class SourceTable(Message):
     null_cursor: Literal["include", "exclude", "fail"] = "include"
     cursor_clock: Literal["unknown", "utc", "local"] = "unknown"
     allow_empty_refresh: bool = False
+    snapshot_isolation: bool = True
 
 
 class BronzeTarget(Message):

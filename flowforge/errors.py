@@ -3,6 +3,7 @@
     FlowForgeError
     ├── Retriable            the same message may succeed later: it goes back to its queue
     │   ├── SourceUnavailable    host unreachable, connection lost, deadlock victim, timeout
+    │   │   └── SnapshotRefused      the database does not allow SNAPSHOT isolation (now)
     │   ├── StoreUnavailable     an AWS call failed or was throttled
     │   └── TruncatedRead        the source sent fewer rows than it said
     ├── Fatal                the same message can never succeed: dead-letter queue, StepFailed
@@ -36,6 +37,10 @@ class Retriable(FlowForgeError):
 
 class SourceUnavailable(Retriable):
     """The SQL Server cannot be reached or dropped the connection."""
+
+
+class SnapshotRefused(SourceUnavailable):
+    """The database does not allow SNAPSHOT isolation, or not yet (3952, 3956, 41332)."""
 
 
 class StoreUnavailable(Retriable):

@@ -14,23 +14,21 @@ from events.facts import IntervalEmpty
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.outcome import Outcome
+from flowforge.bronze.reading import Reading
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.errors import Fatal, SourceChanged, Wait
-from flowforge.settings import settings
 from flowforge.source.bounds import Plan, plan_interval
-from flowforge.source.catalog import TableDescription, describe_query, describe_table, server_identity
+from flowforge.source.catalog import TableDescription, consistencies, describe_query, describe_table, server_identity
 from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.description import find_column
 from flowforge.source.identity import known_rows, refuse_changed_source
-from flowforge.source.reader import ArrowReader, open_reader
 from flowforge.source.selection import Selection
 from flowforge.source.slices import plan_slices
 from flowforge.source.target import read_credentials
 from flowforge.state import batches, table
 from flowforge.state.announcements import landed_fact, no_rows_fact
 from flowforge.state.batch import Batch, Interval, SlicePlan, SourceColumn
-from flowforge.time_limit import deadline
 
 ANNOUNCE_AGAIN_SECONDS = 60  # a landed batch that nobody has committed for so long after its lease is told again
 
@@ -44,6 +42,7 @@ class Source:
     primary_key: list[str]
     description: TableDescription | None
     identity: dict[str, Any]
+    offered: list[str]  # consistencies, the strongest first
 
 
 def ingest(command: IngestTable) -> Outcome:
@@ -79,7 +78,7 @@ def _ingest(command: IngestTable) -> Outcome:
 def _slices(connection: SourceConnection, command: IngestTable, source: Source, interval: Interval) -> SlicePlan | None:
     if source.description is None or command.source.allow_empty_refresh:
         return None
-    return plan_slices(connection, source.description, interval)
+    return plan_slices(connection, source.description, interval, source.offered)
 
 
 def _told(interval: Interval, slices: SlicePlan | None) -> Interval:
@@ -92,16 +91,16 @@ def _told(interval: Interval, slices: SlicePlan | None) -> Interval:
 
 def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     """What the source says of the command's table or query; raises UnknownTable, QueryRefused."""
-    query = command.source.query
+    query, offered = command.source.query, consistencies(connection, command.source.snapshot_isolation)
     if query:
         columns = describe_query(connection, query)
-        return Source(table.query_name(query), columns, [], None, server_identity(connection))
+        return Source(table.query_name(query), columns, [], None, server_identity(connection), offered)
     description = describe_table(connection, command.source.table_name or "")
     columns = [
         SourceColumn(**column.model_dump(include=set(SourceColumn.model_fields))) for column in description.columns
     ]
     identity = server_identity(connection, description)
-    return Source(description.qualified_name, columns, description.primary_key, description, identity)
+    return Source(description.qualified_name, columns, description.primary_key, description, identity, offered)
 
 
 def _plan(connection: SourceConnection, command: IngestTable, source: Source, state: table.TableState) -> Plan:
@@ -198,22 +197,14 @@ def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     command, started = batch.command, time.monotonic()
     selection = Selection(source.description or command.source.query, source.columns, batch.interval)
     even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh
-    reader = partial(open_source, command, credentials, selection, deadline())
+    reading = Reading(command.connection, credentials, selection, source.offered)
     with Heartbeat(partial(batches.renew, batch)):
-        landed = land(batch, source.columns, source.name, reader, even_empty)
+        landed = land(batch, source.columns, source.name, reading.open, even_empty, consistency=lambda: reading.held)
         if landed is None:
             batches.close_empty(batch)
             return Outcome([no_rows_fact(batch)])
         batch = batches.land(batch, manifest_of(batch, source.columns, source.primary_key, [landed]))
     return Outcome([landed_fact(batch, time.monotonic() - started)])
-
-
-def open_source(
-    command: IngestTable, credentials: Credentials, selection: Selection, deadline: float | None
-) -> ArrowReader:
-    """Opens the reader of a command's source with the driver that the connection, or else the deployment, names."""
-    driver = settings().driver if command.connection.driver == "auto" else command.connection.driver
-    return open_reader(command.connection, credentials, selection, driver, deadline=deadline)
 
 
 def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Plan) -> IntervalEmpty:

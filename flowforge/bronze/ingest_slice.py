@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from events.commands import IngestSlice
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
-from flowforge.bronze.ingest import open_source
 from flowforge.bronze.landing import Landed, land, manifest_of
 from flowforge.bronze.outcome import Outcome
+from flowforge.bronze.reading import Reading
 from flowforge.errors import Fatal, Wait
 from flowforge.source.selection import Selection
 from flowforge.source.slices import range_condition
@@ -22,7 +22,6 @@ from flowforge.source.target import read_credentials
 from flowforge.state import batches
 from flowforge.state.announcements import landed_fact, no_rows_fact, source_table
 from flowforge.state.batch import Batch, BronzeObject
-from flowforge.time_limit import deadline
 
 
 def ingest_slice(command: IngestSlice) -> Outcome:
@@ -55,9 +54,11 @@ def _load(batch: Batch, index: int) -> None:
     plan, credentials = batch.slices, read_credentials(batch.command.connection)
     within = range_condition(plan.key, plan.ranges[index])
     selection = Selection(plan, plan.columns, batch.interval, within)
-    reader = partial(open_source, batch.command, credentials, selection, deadline())
+    reading = Reading(batch.command.connection, credentials, selection, plan.offered)
     with Heartbeat(partial(batches.renew, batch)):
-        landed = land(batch, plan.columns, source_table(batch), reader, index=index)
+        landed = land(
+            batch, plan.columns, source_table(batch), reading.open, index=index, consistency=lambda: reading.held
+        )
     batches.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)
 
 

@@ -47,11 +47,13 @@ def land(
     open_reader: Callable[[], Any],
     even_empty: bool = False,
     index: int | None = None,
+    consistency: Callable[[], str] = str,
 ) -> Landed | None:
     """Reads a batch, or the slice `index` of it, and puts it into bronze.
 
-    Returns None when it has no rows, unless `even_empty` wants an object without rows. `open_reader` opens the ArrowReader.
-    Raises what the reader raises, StoreUnavailable, or ConflictingTarget.
+    Returns None when it has no rows, unless `even_empty` wants an object without rows. `open_reader` opens the ArrowReader;
+    `consistency` tells, once it is open, what view of the source it has. Raises what the reader raises, StoreUnavailable, or
+    ConflictingTarget.
     """
     bucket, key = settings().bucket, bronze_key(batch, index)
     with ReadAhead(open_reader, even_empty) as read_ahead:
@@ -65,11 +67,12 @@ def land(
                 encoder = Encoder(writer, first.schema, batch, columns, source_file, index)
                 for rows in chain([first], batches):
                     encoder.write(rows)
-                encoder.close()
+                encoder.close(consistency())
                 etag = writer.finish()
         except KeyTaken:
             return _adopt(s3, bucket, key, batch, index)
-    return Landed(BronzeObject(key=key, etag=etag, rows=encoder.rows, bytes=writer.bytes), encoder.newest)
+    landed = BronzeObject(key=key, etag=etag, rows=encoder.rows, bytes=writer.bytes, consistency=consistency())
+    return Landed(landed, encoder.newest)
 
 
 def manifest_of(
@@ -103,7 +106,8 @@ def _adopt(s3: Any, bucket: str, key: str, batch: Batch, index: int | None) -> L
         raise ConflictingTarget(
             f"s3://{bucket}/{key} exists and is not {batch.name}", "Move that object away, or send another batch_id."
         )
-    adopted = BronzeObject(key=key, etag=answer["ETag"], rows=found["rows"], bytes=size)
+    held = found.get("consistency", "")
+    adopted = BronzeObject(key=key, etag=answer["ETag"], rows=found["rows"], bytes=size, consistency=held)
     return Landed(adopted, found.get("max_cursor_value"))
 
 

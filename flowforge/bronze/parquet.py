@@ -119,10 +119,11 @@ class Encoder:
         """The newest cursor value so far, as SQL Server prints it."""
         return cursor_literal(self.max_cursor, self.batch.interval.sql_type)
 
-    def close(self) -> None:
-        """Writes the last row group and the footer."""
+    def close(self, consistency: str = "") -> None:
+        """Writes the last row group and the footer, with the consistency that the read had."""
         self._flush()
-        facts = footer(self.batch, self.columns, self.rows, self.index) | {"max_cursor_value": self.newest}
+        facts = footer(self.batch, self.columns, self.rows, self.index)
+        facts |= {"max_cursor_value": self.newest, "consistency": consistency}
         self._writer.add_key_value_metadata({FOOTER: json.dumps(facts)})
         self._writer.close()
 

@@ -91,6 +91,7 @@ def _command(
             null_cursor=entry.nullCursor,
             cursor_clock=entry.cursorClock,
             allow_empty_refresh=entry.allowEmptyRefresh,
+            snapshot_isolation=entry.snapshotIsolation,
         ),
         bronze=BronzeTarget(
             table=bronze.tableName or f"bronze_{stem}",

@@ -15,6 +15,7 @@ from events.names import split_table_name
 from flowforge.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
 from flowforge.source import catalog_sql
 from flowforge.source.connection import SourceConnection
+from flowforge.source.consistency import offered
 from flowforge.source.description import CatalogColumn, TableDescription, TableSummary
 from flowforge.source.sql_text import qualified, select_statement
 from flowforge.source.sql_types import MAX, SIZED, TIMES, parse_sql_type
@@ -124,6 +125,12 @@ def preview(
     statement = select_statement(description, description.columns, Interval(), top=max(0, rows))
     found = connection.rows(statement, about=description.qualified_name)
     return names, [[_json_value(row[name]) for name in names] for row in found]
+
+
+def consistencies(connection: SourceConnection, snapshot_wanted: bool = True) -> list[str]:
+    """The consistencies that a read of this database asks for, the strongest first; see `consistency`."""
+    row = connection.rows(catalog_sql.IDENTITY)[0]
+    return offered(row["snapshot_isolation_state"], row["is_read_committed_snapshot_on"], snapshot_wanted)
 
 
 def server_identity(connection: SourceConnection, description: TableDescription | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from flowforge.errors import (
     FlowForgeError,
     LoginRefused,
     QueryRefused,
+    SnapshotRefused,
     SourceUnavailable,
     UnknownColumn,
     UnknownTable,
@@ -39,6 +40,9 @@ TRANSIENT_NUMBERS = {
     40613,
     -2,
 }
+# Of SNAPSHOT isolation: changed metadata, no version left, no room for versions.
+TRANSIENT_NUMBERS |= {3957, 3958, 3961, 3966, 3967}
+SNAPSHOT_NUMBERS = {3952, 3956, 41332}  # not allowed, not allowed yet, not for memory-optimized tables
 TRANSIENT_NUMBERS |= {10053, 10054, 10060, 10928, 10929, 49918, 49919, 49920}
 TRANSIENT_NUMBERS |= {20002, 20003, 20004, 20006, 20009, 20047}
 PERMISSION_NUMBERS = {229, 230, 297, 300, 371}
@@ -74,8 +78,11 @@ def _masked(text: str, secret: str) -> str:
 def _meaning(number: int, text: str, error: BaseException) -> tuple[type[FlowForgeError], str]:
     refused = number in LOGIN_NUMBERS or "Login failed for user" in text or "Cannot open database" in text
     denied = number in PERMISSION_NUMBERS or "permission was denied" in text
-    lost = number in TRANSIENT_NUMBERS or _is_transport(error, number)
+    no_snapshot = number in SNAPSHOT_NUMBERS or _refuses_snapshot(text)
+    broken_snapshot = "Snapshot isolation transaction" in text
+    lost = number in TRANSIENT_NUMBERS or broken_snapshot or _is_transport(error, number)
     cases = (
+        (no_snapshot, SnapshotRefused, "allow SNAPSHOT isolation in the database, or send snapshotIsolation false"),
         (refused, LoginRefused, LOGIN_REMEDY),
         (denied, UnknownTable, _grant(text)),
         (number == 208, UnknownTable, "check the table's name and schema; `tables` lists what this login can see"),
@@ -146,6 +153,14 @@ def _is_transport(error: BaseException, number: int) -> bool:
     if 0 < number < 20000 or number >= 21000:
         return False  # the server answered; FreeTDS' own numbers lie between
     return isinstance(error, OSError) or type(error).__name__ in ("OperationalError", "InterfaceError")
+
+
+def _refuses_snapshot(text: str) -> bool:
+    """By the text, where a driver gives no number."""
+    started = "Snapshot isolation transaction failed" in text
+    return (started and ("not allowed in this database" in text or "has not finished yet" in text)) or (
+        "TRANSACTION ISOLATION LEVEL is set to SNAPSHOT" in text
+    )
 
 
 def _grant(text: str) -> str:

@@ -3,23 +3,29 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from flowforge.source.consistency import under
 from flowforge.source.packing import Cell
 from flowforge.source.sql_text import Source, Statement, packed_statement, select_statement
 from flowforge.state.batch import Interval, SourceColumn
 
 
 class Selection(NamedTuple):
-    """The columns of the rows of `source` (a table, or a query's text) in `interval`; `within` is a slice's condition."""
+    """The columns of the rows of `source` (a table, or a query's text) in `interval`; `within` is a slice's condition.
+
+    `consistency` is what the read asks for; empty is the server's default.
+    """
 
     source: Source
     columns: Sequence[SourceColumn]
     interval: Interval = Interval()
     within: Statement | None = None
+    consistency: str = ""
 
     def statement(self) -> Statement:
         """Each column in a cell of its own."""
-        return select_statement(*self[:3], within=self.within)
+        return under(self.consistency, select_statement(*self[:3], within=self.within))
 
     def packed(self) -> tuple[Statement, list[Cell]]:
         """Several columns in a cell, and which are in each; see `packing`."""
-        return packed_statement(*self)
+        statement, cells = packed_statement(*self[:4])
+        return under(self.consistency, statement), cells

@@ -29,7 +29,9 @@ from flowforge.state.batch import Interval, KeyRange, SlicePlan, SourceColumn
 MOST_SLICES = 256
 
 
-def plan_slices(connection: SourceConnection, description: TableDescription, interval: Interval) -> SlicePlan | None:
+def plan_slices(
+    connection: SourceConnection, description: TableDescription, interval: Interval, offered: Sequence[str] = ()
+) -> SlicePlan | None:
     """The ranges of a batch that is large in rows or in bytes; None when it is to be read at once.
 
     A table below both thresholds by the catalog's estimates is not looked at; above one the rows of the interval are counted,
@@ -51,6 +53,7 @@ def plan_slices(connection: SourceConnection, description: TableDescription, int
         key=key,
         primary_key=description.primary_key,
         ranges=[KeyRange(low=low, high=high) for low, high in pairwise(bounds)],
+        offered=list(offered),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from events.facts import BatchEvent, BronzeLanded, IntervalEmpty
 from flowforge.errors import Retriable
+from flowforge.source.consistency import weakest
 from flowforge.state.batch import Batch, Manifest
 from flowforge.state.batches import find_batch
 
@@ -50,8 +51,14 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         watermark_value=batch.interval.high,
         max_cursor_value=manifest.max_cursor_value,
         promise=batch.interval.promise,
+        consistency=_consistency(manifest),
         seconds=round(seconds, 3),
     )
+
+
+def _consistency(manifest: Manifest) -> str:
+    held = weakest([one.consistency for one in manifest.objects])
+    return f"{held} per slice" if held and len(manifest.objects) > 1 else held
 
 
 def source_table(batch: Batch) -> str:

@@ -31,7 +31,7 @@ class Interval(BaseModel):
 
 
 class BronzeObject(BaseModel):
-    """One landed object; silver reads it with If-Match on the ETag."""
+    """One landed object; silver reads it with If-Match on the ETag. `consistency` is the view its read had of the source."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,6 +39,7 @@ class BronzeObject(BaseModel):
     etag: str
     rows: int
     bytes: int
+    consistency: str = ""
 
 
 class SourceColumn(BaseModel):
@@ -76,7 +77,10 @@ class KeyRange(BaseModel):
 
 
 class SlicePlan(BaseModel):
-    """How a large batch is read: by ranges of a table's key, each its own message and object; fixed with the claim."""
+    """How a large batch is read: by ranges of a table's key, each its own message and object; fixed with the claim.
+
+    `offered` are the consistencies that each slice asks for, the strongest first.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -86,6 +90,7 @@ class SlicePlan(BaseModel):
     key: list[SourceColumn]
     primary_key: list[str]
     ranges: list[KeyRange]
+    offered: list[str] = Field(default_factory=list)
 
 
 class Batch(BaseModel):

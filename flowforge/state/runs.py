@@ -121,7 +121,15 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
         "records": landed.get("records", 0 if empty else None),
         **{
             k: landed.get(k)
-            for k in ("columns", "bronze_key", "bronze_file_path", "file_size_bytes", "cursor_column", "promise")
+            for k in (
+                "columns",
+                "bronze_key",
+                "bronze_file_path",
+                "file_size_bytes",
+                "cursor_column",
+                "promise",
+                "consistency",
+            )
         },
         "watermark_before": committed.get("watermark_before") or empty.get("watermark_value"),
         "watermark_after": committed.get("watermark_after") or empty.get("watermark_value"),

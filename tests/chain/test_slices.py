@@ -43,13 +43,14 @@ def test_should_land_a_large_table_as_one_batch_of_many_objects(sliced_stack, na
     (table,) = sliced_stack.run(document)["tables"]
     assert (table["status"], table["records"], table["silver_rows"]) == ("published", rows, rows)
     assert "6 slices" in table["promise"]
+    assert table["consistency"] == "snapshot per slice"
     label = document["batch_id"]
     assert objects(sliced_stack, name) == [f"{label}/part-{n:05d}-of-00006.parquet" for n in range(6)]
     sizes = [sliced_stack.bronze(f"bronze/bronze_{name}/{key}").num_rows for key in objects(sliced_stack, name)]
     assert (sum(sizes), max(sizes) <= 1.5 * rows / 6) == (rows, True)
     file = sliced_stack.bronze_file(f"bronze/bronze_{name}/{label}/part-00002-of-00006.parquet")
     facts = json.loads(file.metadata.metadata[b"flowforge"])
-    assert (facts["slice"], facts["slices"], facts["seq"]) == (2, 6, 1)
+    assert (facts["slice"], facts["slices"], facts["seq"], facts["consistency"]) == (2, 6, 1, "snapshot")
     source = sliced_stack.ask(f"SELECT COUNT(*), SUM(amount), MIN(id), MAX(id) FROM {name}")
     assert sliced_stack.lake(f"SELECT COUNT(*), SUM(amount), MIN(id), MAX(id) FROM gold.{name}") == source
     watermark = sliced_stack.http.get(f"/api/watermarks/{name}").json()
@@ -69,6 +70,21 @@ def test_should_finish_a_batch_whose_slice_workers_are_killed(sliced_stack, name
     (table,) = sliced_stack.finished(run_id)["tables"]
     assert (table["status"], table["records"], table["silver_rows"]) == ("published", rows, rows)
     assert len(objects(sliced_stack, name)) == 15
+
+
+def test_should_say_which_view_of_the_source_a_read_had(sliced_stack, name):
+    large_table(sliced_stack, name, 1)
+    assert sliced_stack.load({"tableName": name})["consistency"] == "snapshot"
+    held = sliced_stack.load({"tableName": name, "snapshotIsolation": False})["consistency"]
+    assert held == "read committed snapshot"
+    sliced_stack.execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION OFF")
+    sliced_stack.execute("ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT OFF")
+    try:
+        after = sliced_stack.load({"tableName": name})
+    finally:
+        sliced_stack.execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON")
+        sliced_stack.execute("ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON")
+    assert (after["status"], after["consistency"]) == ("published", "read committed")
 
 
 def one_at_a_time(stack: Stack, *names: str) -> dict:

@@ -91,6 +91,14 @@ def deadlock() -> SqlError:
     )
 
 
+def snapshot_not_allowed(database: str) -> SqlError:
+    return SqlError(
+        3952,
+        f"Snapshot isolation transaction failed accessing database '{database}' because snapshot isolation is not allowed in"
+        " this database. Use ALTER DATABASE to allow snapshot isolation.",
+    )
+
+
 def update_conflict(table: str, database: str) -> SqlError:
     return SqlError(
         3960,

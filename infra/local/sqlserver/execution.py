@@ -13,7 +13,7 @@ from .changes import Change, compile_change
 from .constraints import violated_key, violated_reference
 from .definitions import Definitions
 from .dialect import parse_one
-from .errors import SqlError, not_supported
+from .errors import SqlError, not_supported, snapshot_not_allowed
 from .queries import Compiler
 from .tables import Column, Table
 from .variables import wire_value
@@ -48,6 +48,8 @@ class Execution:
     def _select(self, tree: exp.Expression, sink: Sink) -> None:
         if self._session.implicit_transactions and tree.args.get("from_"):
             self._session.begin_implicit(sink)
+        if self._session.isolation == "SNAPSHOT" and not self._session.server.allows_snapshot and tree.find(exp.Table):
+            raise snapshot_not_allowed(self._session.server.database)
         if self._session.transaction is not None and self._session.isolation in _SNAPSHOT_LEVELS:
             self._session.open_in_duckdb()
         compiler = Compiler(self._session)

@@ -59,6 +59,7 @@ class Server:
         create_catalog(self._connection)
         self.clock = Clock()
         self.created = self.now()
+        self.allows_snapshot, self.reads_versions = True, True
         self.catalog_version = CatalogVersion()
         self.rowversions = Rowversions(self._connection)
         self.faults = Faults()

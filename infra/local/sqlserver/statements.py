@@ -59,6 +59,8 @@ class Statements:
             elif statement.keyword in ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "(", "VALUES"):
                 text = written_out(statement.text) if statement.keyword in ("UPDATE", "WITH") else statement.text
                 self._execution.query_or_change(text, sink)
+            elif statement.keyword == "ALTER" and statement.word(1) == "DATABASE":
+                self._alter_database(statement, sink)
             elif statement.keyword in ("CREATE", "ALTER", "DROP", "TRUNCATE"):
                 self._execution.define(statement, sink)
             elif statement.keyword in ("MERGE", "GRANT", "REVOKE", "DENY", "DBCC", "RETURN", "BREAK", "CONTINUE"):
@@ -83,6 +85,17 @@ class Statements:
         query = Compiler(self._session)
         compiled = query.query(tree, None)
         return bool(self._session.cursor.execute(compiled.sql, query.used_binds(compiled.sql)).fetchall())
+
+    def _alter_database(self, statement: Simple, sink: Sink) -> None:
+        """The two options that decide what a reader sees."""
+        server, option = self._session.server, statement.word(4)
+        if statement.word(3) != "SET" or option not in ("ALLOW_SNAPSHOT_ISOLATION", "READ_COMMITTED_SNAPSHOT"):
+            raise not_supported(f"this form of ALTER DATABASE: {statement.text[:60]}")
+        if option == "ALLOW_SNAPSHOT_ISOLATION":
+            server.allows_snapshot = statement.word(5) == "ON"
+        else:
+            server.reads_versions = statement.word(5) == "ON"
+        sink.done("ALTER DATABASE", None)
 
     def _do_begin(self, statement: Simple, sink: Sink) -> None:
         self._session.begin(sink)

@@ -1,0 +1,40 @@
+"""The reader of a batch or slice, under the strongest consistency that the source gives now."""
+
+from events.targets import ConnectionReference
+from flowforge.errors import SnapshotRefused
+from flowforge.settings import settings
+from flowforge.source.credentials import Credentials
+from flowforge.source.reader import ArrowReader, open_reader
+from flowforge.source.selection import Selection
+from flowforge.time_limit import deadline
+
+
+class Reading:
+    """Opens the reader; `held` tells afterwards which of the offered consistencies it has."""
+
+    def __init__(
+        self, connection: ConnectionReference, credentials: Credentials, selection: Selection, offered: list[str]
+    ):
+        self._connection, self._credentials = connection, credentials
+        self._selection, self._offered, self._deadline = selection, offered, deadline()
+        self.held = ""
+
+    def open(self) -> ArrowReader:
+        """Opens the reader with the driver that the connection, or else the deployment, names.
+
+        A database that has stopped to allow SNAPSHOT since it was asked is read under READ COMMITTED.
+        """
+        *stronger, last = self._offered or [""]
+        for consistency in stronger:
+            try:
+                return self._opened(consistency)
+            except SnapshotRefused:
+                continue
+        return self._opened(last)
+
+    def _opened(self, consistency: str) -> ArrowReader:
+        driver = settings().driver if self._connection.driver == "auto" else self._connection.driver
+        selection = self._selection._replace(consistency=consistency)
+        reader = open_reader(self._connection, self._credentials, selection, driver, deadline=self._deadline)
+        self.held = consistency
+        return reader

@@ -1,0 +1,51 @@
+"""The benchmark of many small tables: it counts what happens, and says per table what it counted."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from benchmarks import chain, cold_starts, fanout, many_tables
+from benchmarks.chain import Chain, Function
+from benchmarks.cold_starts import ColdStart
+
+
+def test_should_count_messages_and_calls_of_a_fan_out() -> None:
+    found = fanout.queue_tables(23)
+    assert (found.tables, found.messages) == (23, 23)
+    assert found.calls["SQS SendMessageBatch"] == 3
+    assert found.calls["EventBridge PutEvents"] == 1
+    assert found.cpu_seconds > 0
+    assert "23 messages" in many_tables.fanout_text(found)
+
+
+def test_should_load_every_table_and_count_what_each_function_took() -> None:
+    found = chain.load_tables(2)
+    invoked = {function.name: function.invocations for function in found.functions}
+    assert (invoked["IngestTable"], invoked["RefineSilver"], invoked["PublishGold"]) == (2, 2, 2)
+    assert found.calls["S3 PutObject"] >= 2
+    assert all(function.cpu_seconds > 0 and function.peak_rss_mb > 10 for function in found.functions)
+
+
+def test_should_tell_which_large_libraries_a_cold_start_brings() -> None:
+    start = cold_starts.measure("track_run", 1)
+    assert (start.function, start.libraries) == ("track_run", [])
+    assert start.cpu_seconds > 0 and start.peak_rss_mb > 10
+    assert set(cold_starts.functions()) >= {"submit_job", "ingest_table", "refine_silver"}
+
+
+def test_should_say_per_table_what_was_counted() -> None:
+    functions = [Function("IngestTable", 4, 1.0, 200.4), Function("TrackRun", 8, 0.2, 60.0)]
+    calls = Counter({"S3 GetObject": 40, "SQS ReceiveMessage": 8, "SQS DeleteMessageBatch": 4, "DynamoDB GetItem": 6})
+    text = many_tables.chain_text(Chain(4, 10.0, functions, calls))
+    assert "| IngestTable | 1.00 | 250.0 | 200 |" in text
+    assert "| all | | 300.0 | 200 |" in text
+    assert "| S3 GetObject | 10.00 |" in text
+    assert "| all | 11.50 |" in text  # without the pollers' calls
+    assert "Lambda's pollers add 3.0 calls" in text
+
+
+def test_should_say_when_and_where_it_was_measured() -> None:
+    table = many_tables.imports_text([ColdStart("watermark", 0.314, 47.7, []), ColdStart("x", 1, 9, ["pyarrow"])])
+    assert "| watermark | 0.31 | 48 | none |" in table
+    assert "| x | 1.00 | 9 | pyarrow |" in table
+    found = many_tables.section("imports", table, datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+    assert "## imports\n\n2026-01-02 03:04 UTC, " in found.text

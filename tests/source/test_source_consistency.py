@@ -1,0 +1,80 @@
+"""What view of the data a read has: SNAPSHOT where the database allows it, and something else is told as it is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowforge.bronze.reading import Reading
+from flowforge.errors import SnapshotRefused
+from flowforge.source.catalog import consistencies, describe_table
+from flowforge.source.consistency import LOCKED, SNAPSHOT, STRONGEST_FIRST, VERSIONED, weakest
+from flowforge.source.reader import open_reader
+from flowforge.source.selection import Selection
+from flowforge.state.batch import Interval
+
+DRIVERS = ("mssql-python", "pymssql")
+
+
+@pytest.fixture
+def database(bank):
+    """Sets the database's two options; both are on again afterwards."""
+
+    def allow(snapshot: str = "ON", versions: str = "ON") -> None:
+        bank.run(f"ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION {snapshot}")
+        bank.run(f"ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT {versions}")
+
+    yield allow
+    allow()
+
+
+def test_should_ask_for_what_the_database_offers(bank, database):
+    assert consistencies(bank) == [SNAPSHOT, VERSIONED]
+    database(versions="OFF")
+    assert consistencies(bank) == [SNAPSHOT, LOCKED]
+    assert consistencies(bank, snapshot_wanted=False) == [LOCKED]
+    database(snapshot="OFF", versions="ON")
+    assert consistencies(bank) == [VERSIONED]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("low", [None, "600"], ids=["whole table", "with a bound value"])
+def test_should_read_under_snapshot_with_both_drivers(bank, server, driver, low):
+    table = describe_table(bank, "customers")
+    interval = Interval(column="customer_id", sql_type="int", low="1", high=low) if low else Interval()
+    selection = Selection(table, table.source_columns, interval, consistency=SNAPSHOT)
+    with open_reader(server.reference, server.credentials, selection, driver) as reader:
+        assert sum(batch.num_rows for batch in reader) == 500
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_name_a_database_that_does_not_allow_snapshot(bank, database, server, driver):
+    database(snapshot="OFF")
+    table = describe_table(bank, "customers")
+    selection = Selection(table, table.source_columns, consistency=SNAPSHOT)
+    with pytest.raises(SnapshotRefused, match="not allowed in this database") as refused:
+        open_reader(server.reference, server.credentials, selection, driver).close()
+    assert "snapshotIsolation false" in refused.value.remedy
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_under_read_committed_where_snapshot_is_taken_away_after_it_was_planned(
+    bank, database, server, driver
+):
+    planned = consistencies(bank)
+    database(snapshot="OFF")
+    table = describe_table(bank, "customers")
+    reference = server.reference.model_copy(update={"driver": driver})
+    reading = Reading(reference, server.credentials, Selection(table, table.source_columns), planned)
+    with reading.open() as reader:
+        assert sum(batch.num_rows for batch in reader) == 500
+    assert (planned, reading.held) == ([SNAPSHOT, VERSIONED], VERSIONED)
+
+
+@given(st.lists(st.sampled_from(STRONGEST_FIRST), min_size=1))
+def test_should_say_no_more_of_all_parts_than_holds_for_each(held):
+    assert weakest(held) in held
+    assert all(STRONGEST_FIRST.index(weakest(held)) >= STRONGEST_FIRST.index(one) for one in held)
+
+
+def test_should_say_nothing_where_a_part_is_not_known():
+    assert weakest([SNAPSHOT, ""]) == weakest([]) == ""
