@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
+from flowforge.bronze.keys import bronze_key
 from flowforge.bronze.parquet import Encoder, read_footer, same_batch
 from flowforge.bronze.read_ahead import ReadAhead
 from flowforge.bronze.upload import KeyTaken, ObjectWriter
@@ -30,14 +31,6 @@ class Landed(NamedTuple):
 
     object: BronzeObject
     max_cursor: str | None
-
-
-def bronze_key(batch: Batch, index: int | None = None) -> str:
-    """The object key of a batch, or of one of its slices."""
-    stem = f"bronze/{batch.command.bronze.table}/{batch.label}"
-    if index is None or batch.slices is None:
-        return f"{stem}.parquet"
-    return f"{stem}/part-{index:05d}-of-{len(batch.slices.ranges):05d}.parquet"
 
 
 def land(

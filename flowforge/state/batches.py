@@ -280,15 +280,17 @@ def close_empty(batch: Batch) -> None:
 def abandon(batch: Batch) -> None:
     """Voids a claim that can never be landed, so that it does not stand in the way of later loads.
 
-    The run forgets its batch: if its message is replayed after the cause is gone, it claims anew, under another object name.
-    Nothing happens to a claim that is no longer this attempt's.
+    The sweeper removes what it had landed. The run forgets its batch: if its message is replayed after the cause is gone, it
+    claims anew, under another object name. Nothing happens to a claim that is no longer this attempt's.
     """
     state = read_state(batch.source_key)
     if state.generation != batch.generation or state.active != batch.seq:
         return
     run = {"pk": batch.source_key, "sk": f"RUN#{batch.command.run_id}"}
     forget = items.delete_action(settings().watermarks_table, run)
-    items.transact([_released(state, {}).put_action(), _transition(batch, "claimed", "voided", close=True), forget])
+    items.transact(
+        [_released(state, {}).put_action(), _transition(batch, "claimed", "voided", open_again=True), forget]
+    )
 
 
 def commit(batch: Batch) -> tuple[str | None, str | None]:
@@ -319,10 +321,13 @@ def _released(state: TableState, marks: dict[str, Watermark]) -> TableState:
     return state.model_copy(update={"active": None, "watermarks": state.watermarks | marks})
 
 
-def _transition(batch: Batch, before: str, after: str, close: bool = False) -> dict[str, Any]:
-    expression = "SET #s = :after, updated_at = :now" + (" REMOVE #open" if close else "")
-    names = {"s": "state", "t": "token"} | ({"open": "open"} if close else {})
+def _transition(batch: Batch, before: str, after: str, close: bool = False, open_again: bool = False) -> dict[str, Any]:
+    """A change of state; `close` takes the batch out of the sweeper's sight, `open_again` puts it there."""
+    expression = "SET #s = :after, updated_at = :now" + (", #open = :open" if open_again else "")
+    expression += " REMOVE #open" if close else ""
+    names = {"s": "state", "t": "token"} | ({"open": "open"} if close or open_again else {})
     values = {":after": after, ":before": before, ":mine": batch.token, ":now": time.time()}
+    values |= {":open": "open"} if open_again else {}
     condition = "#s = :before AND #t = :mine"
     return items.update_action(settings().watermarks_table, _key(batch), expression, values, condition, **names)
 

@@ -55,8 +55,12 @@ def _correct(state: TableState, watermarks: dict[str, Watermark], entry: dict[st
     if batch and batch.state in ("claimed", "landed"):
         key = {"pk": batch.source_key, "sk": f"BATCH#{batch.generation:06d}#{batch.seq:010d}"}
         values = {":voided": "voided", ":state": batch.state, ":now": time.time()}
-        expression = "SET #s = :voided, updated_at = :now REMOVE #open"
-        actions.append(items.update_action(table, key, expression, values, "#s = :state", s="state", open="open"))
+        # What a claim had landed is the sweeper's to remove; a landed batch keeps its objects.
+        expression = "SET #s = :voided, updated_at = :now"
+        names = {"s": "state"}
+        if batch.state == "landed":
+            expression, names = f"{expression} REMOVE #open", {**names, "open": "open"}
+        actions.append(items.update_action(table, key, expression, values, "#s = :state", **names))
     if not items.transact(actions):
         raise Wait(f"{state.source_key} changed meanwhile", 1)
     return following.model_copy(update={"version": state.version + 1})

@@ -1,4 +1,4 @@
-"""The sweeper: finds batches that landed but were not followed up, and tells of them again.
+"""The sweeper: finds batches that landed but were not followed up, and tells of them again; removes what given up ones left.
 
 An announcement can be lost only where a worker died between two writes; telling again is harmless, since every step looks first
 whether it has been done. A batch whose message lies in a dead-letter queue is left alone until that is replayed.
@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from flowforge.bronze.leftovers import WORKER_SECONDS, remove_leftovers
 from flowforge.cloud.bus import announce
 from flowforge.cloud.clients import client, unavailable
 from flowforge.settings import settings
@@ -19,11 +20,17 @@ from flowforge.state.dead_letters import explain_dead_letters
 IDLE_SECONDS = 120
 
 
-def sweep(idle_seconds: float = IDLE_SECONDS) -> dict[str, Any]:
-    """Announces again what has not moved for a while; returns how many of each kind."""
-    told = {"landed": 0, "claimed": 0, "dead_letters": explain_dead_letters()}
+def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SECONDS) -> dict[str, Any]:
+    """Announces again what has not moved for a while, and removes the objects of batches that were given up more than
+    `worker_seconds` ago; returns how many of each kind."""
+    told = {"landed": 0, "claimed": 0, "removed": 0, "dead_letters": explain_dead_letters()}
     for batch in batches.open_batches(idle_seconds):
-        if batch.state in ("empty", "voided") or batch.published:
+        if batch.state == "voided":
+            if remove_leftovers(batch, worker_seconds):
+                batches.mark(batch, stuck=True)
+                told["removed"] += 1
+            continue
+        if batch.state == "empty" or batch.published:
             batches.mark(batch, stuck=True)
             continue
         if batch.state == "claimed" and batch.attempts >= settings().max_attempts:

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flowforge.bronze.landing import bronze_key, land, manifest_of
+from flowforge.bronze.keys import bronze_key
+from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.upload import PART_BYTES
 from flowforge.errors import ConflictingTarget, SourceUnavailable, StoreUnavailable
 from flowforge.state.batch import Batch, Interval, SourceColumn

@@ -1,18 +1,24 @@
 """The sweeper: what landed and was not followed up is told again."""
 
+import io
 import json
+from itertools import pairwise
 
+import pyarrow as pa
 import pytest
 
 from events.envelopes import eventbridge, sqs
+from flowforge.bronze.keys import bronze_keys
+from flowforge.bronze.parquet import Encoder
 from flowforge.settings import settings
-from flowforge.state import batches, table
+from flowforge.state import batches, corrections, table
 from flowforge.state.announcements import landed_fact
+from flowforge.state.batch import KeyRange, SlicePlan, SourceColumn
 from flowforge.state.sweep import sweep
 from functions.refine_silver.handler import handler as refine
 from functions.watermark.handler import handler
 from tests.functions.commands import command
-from tests.functions.test_batches import claim, manifest
+from tests.functions.test_batches import INTERVAL, claim, manifest
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +111,59 @@ def test_should_not_queue_a_claim_for_ever(aws, context, unique):
         sweep(-60)
         queued += len([m for m in aws.messages("IngestQueue") if m["body"]["run_id"] == batch.command.run_id])
     assert queued == 2
+
+
+def put_objects(aws, batch) -> None:
+    """Puts the batch's objects into the bucket, without rows but with their footers."""
+    for n, key in enumerate(bronze_keys(batch)):
+        file = io.BytesIO()
+        columns = [SourceColumn(name="id", sql_type="int")]
+        Encoder(file, pa.schema([("id", pa.int32())]), batch, columns, "dbo.t", n).close()
+        aws.client("s3").put_object(Bucket=aws.name("Lake"), Key=key, Body=file.getvalue())
+
+
+def keys_of(aws, batch) -> list[str]:
+    prefix = f"bronze/{batch.command.bronze.table}/"
+    found = aws.client("s3").list_objects_v2(Bucket=aws.name("Lake"), Prefix=prefix)
+    return [entry["Key"] for entry in found.get("Contents", [])]
+
+
+def sliced_claim(name: str, run_id: str):
+    """A claim of three slices."""
+    wanted = command(name, run_id)
+    key = table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table)
+    columns = [SourceColumn(name="id", sql_type="int")]
+    bounds = [None, ["1"], ["2"], None]
+    ranges = [KeyRange(low=low, high=high) for low, high in pairwise(bounds)]
+    plan = SlicePlan(schema_name="dbo", name=name, columns=columns, key=columns, primary_key=["id"], ranges=ranges)
+    return batches.claim(table.read_state(key), wanted, f"dbo.{name}", INTERVAL, {}, [], plan)
+
+
+def test_should_remove_the_objects_of_a_batch_that_was_given_up_and_no_others(aws, unique):
+    name = unique("t")
+    given_up = sliced_claim(name, unique("run"))
+    put_objects(aws, given_up)
+    batches.fail(given_up)
+    batches.abandon(given_up)
+    landed = claim(name, unique("run"), batch_id="other")
+    put_objects(aws, landed)
+    landed = batches.land(landed, manifest(landed))
+    foreign = bronze_keys(given_up)[1]
+    aws.client("s3").put_object(Bucket=aws.name("Lake"), Key=foreign, Body=b"somebody else's")
+    assert sweep(-60)["removed"] == 0  # a worker may still be at it
+    assert keys_of(aws, given_up) == sorted(bronze_keys(given_up) + bronze_keys(landed))
+    assert sweep(-60, -60)["removed"] == 1
+    assert keys_of(aws, given_up) == sorted([foreign, *bronze_keys(landed)])
+    assert sweep(-60, -60)["removed"] == 0
+
+
+@pytest.mark.parametrize("has_landed", [False, True])
+def test_should_keep_what_is_in_a_manifest_when_a_batch_is_voided_by_hand(aws, unique, has_landed):
+    batch = sliced_claim(unique("t"), unique("run"))
+    put_objects(aws, batch)
+    if has_landed:
+        batch = batches.land(batch, manifest(batch))
+    corrections.reset_watermarks(table.read_state(batch.source_key), "wrong")
+    assert batches.find_batch(batch.source_key, batch.generation, batch.seq).state == "voided"
+    sweep(-60, -60)
+    assert keys_of(aws, batch) == (bronze_keys(batch) if has_landed else [])

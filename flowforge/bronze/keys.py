@@ -1,0 +1,16 @@
+"""Names of bronze objects: they follow from the batch alone, so that every attempt writes the same ones."""
+
+from flowforge.state.batch import Batch
+
+
+def bronze_key(batch: Batch, index: int | None = None) -> str:
+    """The object key of a batch, or of one of its slices."""
+    stem = f"bronze/{batch.command.bronze.table}/{batch.label}"
+    if index is None or batch.slices is None:
+        return f"{stem}.parquet"
+    return f"{stem}/part-{index:05d}-of-{len(batch.slices.ranges):05d}.parquet"
+
+
+def bronze_keys(batch: Batch) -> list[str]:
+    """The keys of all objects that a batch can ever have."""
+    return [bronze_key(batch, n) for n in range(len(batch.slices.ranges))] if batch.slices else [bronze_key(batch)]

@@ -1,0 +1,50 @@
+"""Objects of batches that were given up: some slices may have landed, though the batch never will.
+
+Guarantees: deleted are only objects that a voided batch without a manifest has written itself, as their footers say, and only
+when no worker of it can still be alive. What somebody else has put under such a key stays.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from flowforge.bronze.keys import bronze_keys
+from flowforge.cloud.clients import client, unavailable
+from flowforge.settings import settings
+from flowforge.state.batch import Batch
+
+WORKER_SECONDS = (
+    1_000  # a worker that had begun before the batch was voided has ended: a function runs for at most 900 s
+)
+TAIL_BYTES = 2**20  # where Parquet keeps what the footer says; plain text, so that nothing need be decoded
+
+
+def remove_leftovers(batch: Batch, idle_seconds: float = WORKER_SECONDS) -> bool:
+    """Deletes what a voided batch has landed; False while it was voided less than `idle_seconds` ago.
+
+    Raises StoreUnavailable when S3 fails; deleting again does no harm.
+    """
+    if batch.manifest is not None:
+        return True
+    if batch.updated_at > time.time() - idle_seconds:
+        return False
+    try:
+        for key in _written_by(batch):
+            client("s3").delete_object(Bucket=settings().bucket, Key=key)
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("S3", error) from error
+    return True
+
+
+def _written_by(batch: Batch) -> Iterator[str]:
+    s3, bucket, keys = client("s3"), settings().bucket, bronze_keys(batch)
+    prefix = keys[0].rpartition("/")[0] + "/" if batch.slices else keys[0]
+    identity = f'"source_key": {json.dumps(batch.source_key)}, "generation": {batch.generation}, "seq": {batch.seq},'
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for key in (found["Key"] for found in page.get("Contents", [])):
+            if key in keys:
+                tail = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{TAIL_BYTES}")["Body"].read()
+                if identity.encode() in tail:
+                    yield key
