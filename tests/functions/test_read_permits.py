@@ -37,19 +37,18 @@ def test_should_never_let_more_read_than_the_source_allows(aws, unique):
                     with lock:
                         now += 1
                         most = max(most, now)
-                    full.wait(5)  # until as many read as may
+                    together.wait(30)  # as many read at once as may, or nobody goes on
                     with lock:
                         now -= 1
                         done += 1
                 return
             except Wait:
-                full.set()
                 continue
 
-    full = threading.Event()
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(work, range(24)))
-    assert (most, done) == (3, 24)
+    together = threading.Barrier(3)
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(work, range(12)))
+    assert (most, done) == (3, 12)
 
 
 def test_should_take_the_deployments_number_where_a_connection_names_none(aws, unique):

@@ -132,3 +132,17 @@ def test_should_show_whole_views_and_describe_them(sql, view):
     width = len(sql(DESCRIBE.format(f"SELECT * FROM {view}")))
     assert all(len(row) == width for row in rows)
     assert rows or view in ("sys.views", "sys.computed_columns")
+
+
+def test_should_count_the_rows_of_one_table_as_among_all(sql):
+    counted = dict(sql("SELECT object_id, rows FROM sys.partitions WHERE index_id IN (0, 1)"))
+    assert len(counted) > 1
+    for number, rows in counted.items():
+        asked = f"SELECT SUM(p.rows) FROM sys.partitions AS p WHERE p.object_id = {number} AND p.index_id IN (0, 1)"
+        assert sql(asked) == [(rows,)]
+    one, other = list(counted)[:2]
+    ((both,),) = sql(
+        f"SELECT COUNT(DISTINCT object_id) FROM sys.partitions WHERE object_id = {one} OR object_id = {other}"
+    )
+    ((others,),) = sql(f"SELECT COUNT(DISTINCT object_id) FROM sys.partitions WHERE NOT object_id = {one}")
+    assert (both, others) == (2, len(counted) - 1)

@@ -45,6 +45,7 @@ class Session:
         self.database = server.database
         self._gate = threading.Lock()
         self.is_running = False
+        self.statement = ""
         self.request_number = 0
         self.is_encrypted = False
         self.transaction: Transaction | None = None

@@ -52,6 +52,7 @@ class Statements:
 
     def _run_simple(self, statement: Simple, sink: Sink) -> None:
         self._session.catalog.begin_statement()
+        self._session.statement = statement.text
         method = getattr(self, f"_do_{statement.keyword.lower()}", None)
         try:
             if method is not None:
