@@ -24,7 +24,7 @@ from tests.functions.test_batches import INTERVAL, claim, manifest
 @pytest.fixture(autouse=True)
 def queues(aws, monkeypatch):
     aws.use("WatermarkQueue", "WatermarkDeadLetters", monkeypatch)
-    sweep(-60)
+    sweep(-60, -60)
     for queue in ("WatermarkQueue", "RefineQueue", "TrackQueue", "IngestQueue"):
         aws.messages(queue)
 
