@@ -4,7 +4,7 @@ import json
 
 import typer
 
-from flowforge.cli import connections, lake, replay, runs, silver, source, up, watermarks
+from flowforge.cli import connections, lake, reconcile, replay, runs, silver, source, up, watermarks
 from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, INTERRUPTED, Failure
 from flowforge.cli.output import Output
 
@@ -24,6 +24,7 @@ app.command("test-connection")(source.try_connection)
 app.command("tables")(source.tables)
 app.command("describe")(source.describe)
 app.command("sql")(lake.sql)
+app.command("reconcile")(reconcile.reconcile)
 app.command("replay")(replay.replay)
 app.command("schema")(silver.schema)
 app.add_typer(watermarks.app, name="watermark")

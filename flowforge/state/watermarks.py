@@ -110,6 +110,7 @@ def _shown(state: TableState) -> dict[str, Any]:
         "source_key": state.source_key,
         "bronze_table": state.bronze_table,
         "source_table": state.source_table,
+        "silver_table": state.silver_table,
         "generation": state.generation,
         "seq": state.seq,
         "watermarks": {

@@ -1,0 +1,127 @@
+"""`flowforge reconcile`: compares a silver table with its source and names the key ranges that differ.
+
+What is compared comes from the API (the table's source and watermark); the rows are read here, from the source with the login
+that is named and from the lake with the caller's own S3 credentials, since a comparison takes as long as the table is large.
+"""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from flowforge.cli.connection import SourceChoice
+from flowforge.cli.failure import FAILED, GOOD, BadRequest, Failure
+from flowforge.cli.lake import use_stack
+from flowforge.cli.options import Session, source_command
+from flowforge.cli.output import facts, table
+from flowforge.cli.target import local_stack
+
+UNSETTLED = ("claimed", "landed", "committed")
+_COLUMNS = (
+    "keys",
+    "source rows",
+    "silver rows",
+    "missing",
+    "changed",
+    "source checksum",
+    "silver checksum",
+    "for example",
+)
+
+
+@source_command
+def reconcile(
+    name: Annotated[str, typer.Argument(metavar="TABLE", help="The bronze table's name or the source's.")],
+    choice: SourceChoice,
+    session: Session,
+    rows: Annotated[int, typer.Option("--range-rows", min=1, help="Rows in one range of keys.")] = 100_000,
+    bucket: Annotated[str | None, typer.Option("--bucket", help="The lake's bucket; else the local stack's.")] = None,
+) -> int:
+    """Compare counts and checksums of a table's key ranges between source and silver; exits 1 when they differ."""
+    with session.open() as api:
+        mark = api.get("watermarks", name)
+    _refuse_unsettled(mark)
+    stack = local_stack(session.api)
+    chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket")
+    if chosen is None:
+        raise BadRequest("which lake?", "name its bucket with --bucket, or start the local stack with `flowforge up`")
+    connection = choice.resolve(session.api)
+    if stack is not None:
+        use_stack(stack)
+        _use_tables(stack)
+    answer = _compared(mark, connection, chosen, rows, session)
+    session.out.answer({"table": mark["bronze_table"], **answer.document()}, *_shown(mark, answer))
+    return FAILED if answer.differs else GOOD
+
+
+def _use_tables(stack: dict[str, Any]) -> None:
+    """What a comparison needs of the stack beside AWS: its certificate and its saved connections."""
+    for variable, fact in (("SOURCE_CA_FILE", "ca_file"), ("CONNECTIONS_TABLE", "connections_table")):
+        if stack.get(fact):
+            os.environ.setdefault(f"FLOWFORGE_{variable}", stack[fact])
+
+
+def _refuse_unsettled(mark: dict[str, Any]) -> None:
+    newest = next((one for one in mark["history"] if one["state"] not in ("empty", "voided")), None)
+    if newest is None:
+        raise Failure(f"{mark['bronze_table']} has no batch yet", "load it first", error="NothingLoaded")
+    if newest["state"] in UNSETTLED or mark.get("active_batch"):
+        raise Failure(
+            f"batch {newest['seq']} of {mark['bronze_table']} is {newest['state']}, not yet in silver",
+            "try again once its run has ended",
+            error="UnderWay",
+            transient=True,
+        )
+
+
+def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, rows: int, session: Session) -> Any:
+    from flowforge.errors import FlowForgeError
+    from flowforge.recovery.reconcile import Question, reconcile
+    from flowforge.source.target import target_in
+
+    column, found = next(iter(mark["watermarks"].items()), (None, {}))
+    question = Question(
+        source_table=mark["source_table"],
+        silver_table=mark["silver_table"],
+        column=column,
+        sql_type=found.get("sql_type"),
+        bound=found.get("value") if found.get("sql_type") else None,
+        rows_per_range=rows,
+    )
+    try:
+        target = target_in({"connection": connection})
+        with session.out.messages.status("reading …") as status:
+            return reconcile(
+                question, target.reference, target.credentials, bucket, lambda n: status.update(f"{n:,} rows read …")
+            )
+    except FlowForgeError as error:
+        raise Failure(str(error), error.remedy, error=type(error).__name__) from error
+
+
+def _shown(mark: dict[str, Any], answer: Any) -> list[Any]:
+    heading = [
+        ("source", mark["source_table"]),
+        ("silver table", mark["silver_table"]),
+        ("source rows", answer.source_rows),
+        ("silver rows", answer.silver_rows),
+        ("newer at the source", answer.newer_rows),
+        ("only in silver", _with_examples(answer.only_in_silver, answer.only_in_silver_examples)),
+        ("columns not compared", ", ".join(answer.not_compared) or None),
+        ("compared by", "key and content" if answer.by_key else "count: the source has no primary key"),
+        ("result", "different" if answer.differs else "the same"),
+    ]
+    shown: list[Any] = [facts(heading)]
+    differing = [one for one in answer.ranges if one.differs]
+    if differing:
+        shown.append(table(_COLUMNS, map(_row, differing)))
+    return shown
+
+
+def _row(one: Any) -> list[Any]:
+    keys = f"{', '.join(map(str, one.first))} … {', '.join(map(str, one.last))}"
+    sums = [one.source_checksum[:12], one.silver_checksum[:12]]
+    return [keys, one.source_rows, one.silver_rows, one.missing, one.changed, *sums, "; ".join(one.examples)]
+
+
+def _with_examples(count: int, examples: list[str]) -> str:
+    return f"{count:,} ({'; '.join(examples)}{' …' if count > len(examples) else ''})" if count else "0"

@@ -1,0 +1,88 @@
+"""`flowforge reconcile` finds what differs between source and silver, and nothing else."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chain.conftest import Stack, in_lake_of
+from tests.chain.test_replay import flowforge
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory) -> Iterator[Stack]:
+    """A stack of its own, in a folder where the command line finds it."""
+    running = Stack(tmp_path_factory.mktemp("compared") / ".flowforge")
+    with in_lake_of(running):
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+def reconciled(stack: Stack, name: str, *options: str) -> dict:
+    ended = flowforge(stack, "reconcile", name, "--json", *options)
+    assert ended.returncode in (0, 1), ended.stdout + ended.stderr
+    answer = json.loads(ended.stdout)
+    assert "differs" in answer, answer
+    assert answer["differs"] == (ended.returncode == 1)
+    return answer
+
+
+def test_should_find_the_rows_that_differ_and_name_their_ranges(compared, name):
+    values = ", ".join(f"({n}, {n}, '2024-01-01')" for n in range(1, 101))
+    compared.execute(
+        f"CREATE TABLE {name} (id int PRIMARY KEY, v int, modified datetime2(7))", f"INSERT INTO {name} VALUES {values}"
+    )
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "modified"}
+    assert compared.load(config)["records"] == 100
+    same = reconciled(compared, name, "--range-rows", "10")
+    assert (same["differs"], same["source_rows"], same["silver_rows"], len(same["ranges"])) == (False, 100, 100, 10)
+    assert all(one["source_checksum"] == one["silver_checksum"] for one in same["ranges"])
+
+    compared.execute(
+        f"UPDATE {name} SET v = -1 WHERE id = 15",  # without a stamp: no incremental load can see it
+        f"DELETE FROM {name} WHERE id = 99",
+        f"INSERT INTO {name} VALUES (1000, 1, '2023-01-01')",  # stamped in the past
+        f"UPDATE {name} SET v = 7, modified = SYSDATETIME() WHERE id = 30",  # comes with the next load
+        f"INSERT INTO {name} VALUES (2000, 1, SYSDATETIME())",
+    )
+    found = reconciled(compared, name, "--range-rows", "10")
+    wrong = [one for one in found["ranges"] if one["missing"] or one["changed"]]
+    assert [(one["first"], one["last"], one["changed"], one["missing"], one["examples"]) for one in wrong] == [
+        (["11"], ["20"], 1, 0, ["15"]),
+        (["92"], ["1000"], 0, 1, ["1000"]),
+    ]
+    assert (found["newer_rows"], found["only_in_silver"], found["only_in_silver_examples"]) == (2, 1, ["99"])
+    shown = flowforge(compared, "reconcile", name)
+    assert shown.returncode == 1
+    assert "different" in shown.stdout
+
+    assert compared.http.delete(f"/api/watermarks/{name}").status_code == 200
+    compared.settle()
+    compared.load({"tableName": name}, bronzeConfig={"tableName": f"bronze_{name}", "loadStrategy": "full_refresh"})
+    assert reconciled(compared, name)["differs"] is False
+
+
+def test_should_find_every_type_the_same(compared, name):
+    config = {"tableName": "customers", "isIncremental": True, "deltaColumn": "modified_date"}
+    assert compared.load(config)["status"] == "published"
+    assert reconciled(compared, "customers")["differs"] is False
+    columns = (
+        "c1 bit, c2 tinyint, c3 smallint, c4 bigint, c5 real, c6 float, c7 decimal(38,10), c8 money, c9 date, c10 time(7), "
+        "c11 smalldatetime, c12 datetime, c13 datetime2(7), c14 datetimeoffset(7), c15 uniqueidentifier, c16 nvarchar(20), "
+        "c17 varbinary(10), c18 rowversion"
+    )
+    compared.execute(
+        f"CREATE TABLE {name} (k uniqueidentifier, s nvarchar(20), {columns}, PRIMARY KEY (k, s))",
+        f"INSERT INTO {name} (k, s, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17) VALUES "
+        "(NEWID(), N'a', 1, 255, -5, 1, 0.1, 0.1, 12345.0000000001, 1.2345, '2024-02-29', '12:34:56.1234567', "
+        "'2024-01-01 10:00', '2024-01-01 10:00:00.997', '2024-01-01 10:00:00.1234567', '2024-01-01 10:00 +02:00', NEWID(), "
+        "N'äöü''', 0x00FF), (NEWID(), N'B', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "
+        "NULL, NULL, NULL, NULL)",
+    )
+    assert compared.load({"tableName": name, "isIncremental": True, "deltaColumn": "c18"})["records"] == 2
+    answer = reconciled(compared, name)
+    assert (answer["differs"], answer["source_rows"], answer["not_compared"]) == (False, 2, [])
+    compared.execute(f"UPDATE {name} SET c16 = NULL WHERE s = N'B'")  # the row version moves: it is newer
+    assert reconciled(compared, name)["newer_rows"] == 1
