@@ -153,6 +153,25 @@ def test_should_read_variants_as_text_that_keeps_all_of_each_value(bank, server,
     assert float(tenth) == 0.1
 
 
+LONG_VARIANTS = {
+    **{f"CONVERT(varbinary(8000), REPLICATE('x', {n}))": "0x" + "78" * n for n in (1_999, 2_000, 8_000)},
+    "CONVERT(binary(8000), 0x01)": "0x01" + "00" * 7_999,
+    **{f"REPLICATE('v', {n})": "v" * n for n in (4_000, 4_001, 8_000)},
+    "CONVERT(char(8000), 'c')": "c" + " " * 7_999,
+    "REPLICATE(N'न', 4000)": "न" * 4_000,
+}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_the_longest_values_of_a_variant_whole(bank, server, scratch, driver):
+    table = scratch("id int NOT NULL PRIMARY KEY, v sql_variant, n int")
+    for n, value in enumerate(LONG_VARIANTS):
+        bank.run(f"INSERT INTO {table} VALUES ({n}, CAST({value} AS sql_variant), {n})")
+    found = read(server, describe_table(bank, table), driver).sort_by("id")
+    assert found.column("v").to_pylist() == list(LONG_VARIANTS.values())
+    assert found.column("n").to_pylist() == list(range(len(LONG_VARIANTS)))
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_should_read_row_versions_as_eight_bytes_that_grow(bank, server, scratch, driver):
     table = scratch("id int NOT NULL PRIMARY KEY, v rowversion")

@@ -139,3 +139,11 @@ def test_should_convert_a_variant_that_holds_bytes(sql, table):
     sql(f"INSERT INTO {name} VALUES (CAST(0x01FF AS varbinary(4)))")
     text = f"SELECT CONVERT(nvarchar(20), v, 1), CONVERT(nvarchar(20), v, 2), CONVERT(varbinary(20), v) FROM {name}"
     assert sql(text) == [("0x01FF", "01FF", b"\x01\xff")]
+
+
+def test_should_tell_the_length_of_text_and_bytes_in_a_variant(sql, table):
+    name = table("id int, v sql_variant")
+    values = ("CAST(0x01FF AS varbinary(4))", "CAST('abc' AS varchar(5))", "CAST(N'abc' AS nvarchar(5))", "NULL")
+    for n, value in enumerate(values):
+        sql(f"INSERT INTO {name} VALUES ({n}, {value})")
+    assert sql(f"SELECT DATALENGTH(v) FROM {name} ORDER BY id") == [(2,), (3,), (6,), (None,)]

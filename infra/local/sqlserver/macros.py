@@ -63,6 +63,9 @@ text_offset(x) AS CAST(CASE WHEN regexp_matches(trim(x), '[+-][0-9]{{2}}:[0-9]{{
   THEN (CASE WHEN right(trim(x), 6)[1] = '-' THEN -1 ELSE 1 END) * (CAST(substr(right(trim(x), 6), 2, 2) AS INTEGER) * 60 + CAST(right(trim(x), 2) AS INTEGER)) ELSE 0 END AS SMALLINT)
 variant_bytes(v) AS CASE WHEN v IS NULL THEN NULL WHEN v.base IN ('binary', 'varbinary') THEN unhex(v.txt)
   ELSE error('#40517#The FlowForge stand-in converts only binary sql_variant values to binary.')::BLOB END
+variant_length(v) AS CASE WHEN v.base IS NULL THEN NULL WHEN v.base IN ('char', 'varchar') THEN length(v.txt)
+  WHEN v.base IN ('nchar', 'nvarchar') THEN 2 * length(v.txt) WHEN v.base IN ('binary', 'varbinary') THEN length(v.txt) // 2
+  ELSE error('#40517#The FlowForge stand-in knows the length of text and bytes in a sql_variant only.')::BIGINT END
 divided(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.') ELSE a / b END
 int_divided(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.')::HUGEINT ELSE a // b END
 remainder(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.')::HUGEINT ELSE a % b END

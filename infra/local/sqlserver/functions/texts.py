@@ -25,6 +25,8 @@ def _datalength(it: Call) -> Typed:
         text = f"2 * length({value.sql})"
     elif kind.base in CHARACTERS:
         text = f"length({value.sql})"
+    elif kind.base == "sql_variant":
+        text = f"variant_length({value.sql})"
     else:
         text = f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE {kind.payload_width} END"
     return Typed(f"CAST({text} AS INTEGER)", INT, value.nullable)
