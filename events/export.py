@@ -161,6 +161,8 @@ def samples() -> Iterator[tuple[str, Any]]:
     columns, route = "/api/silver/customers/schema", "/api/silver/{table}/schema"
     yield "refine_silver.http_schema", http("GET", columns, route)
     yield "refine_silver.http_decide", http("PUT", columns, route, {"types": {"zip_code": "VARCHAR"}})
+    quality = "/api/silver/customers/quality"
+    yield "refine_silver.http_quality", http("GET", quality, "/api/silver/{table}/quality")
     yield "publish_gold.sqs", sqs(refined, queue="flowforge-PublishQueue")
     yield "track_run.sqs", sqs(landed, refined, queue="flowforge-TrackQueue")
     yield "track_run.http_list", http("GET", "/api/runs", query={"limit": "5"})

@@ -4,6 +4,7 @@
 from pydantic import Field
 
 from events.model import Message
+from events.quality import QualityFigure
 
 
 class JobAccepted(Message):
@@ -78,6 +79,7 @@ class SilverRefined(BatchEvent):
     silver_rows: int
     already_applied: bool = False
     schema_changes: list[str] = Field(default_factory=list, description="what the batch changed in the table's columns")
+    quality: list[QualityFigure] = Field(default_factory=list, description="what each quality rule found")
     seconds: float = 0.0
 
 

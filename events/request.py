@@ -20,6 +20,7 @@ from pydantic import (
 
 from events.model import Request
 from events.names import DESTINATION, LABEL, split_table_name, strip_layer
+from events.quality import QualityRule, Rule
 
 Compression = Literal["snappy", "gzip", "zstd", "none"]
 LoadStrategy = Literal["append", "full_refresh", "incremental"]
@@ -117,7 +118,18 @@ class SilverConfig(Request):
         "evolve", description="contract: every change of the source's columns stops the table until it is accepted"
     )
 
+    qualityRules: list[QualityRule] = Field(default_factory=list)
+
     _names = field_validator("tableName")(_destination)
+
+    @field_validator("qualityRules")
+    @classmethod
+    def _rules(cls, value: list[Rule]) -> list[Rule]:
+        titles = [rule.title for rule in value]
+        repeated = sorted({title for title in titles if titles.count(title) > 1})
+        if repeated:
+            raise ValueError(f"two rules are called {', '.join(repeated)}: give each a name of its own")
+        return value
 
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from events.model import Message
+from events.quality import QualityRule
 from events.request import Compression, Deletes, Driver, LoadStrategy, MergeStrategy, SchemaMode
 
 
@@ -52,6 +53,7 @@ class SilverTarget(Message):
     strategy: MergeStrategy = "merge"
     deletes: Deletes = "hard"
     schema_mode: SchemaMode = "evolve"
+    quality_rules: list[QualityRule] = Field(default_factory=list)
 
 
 class GoldModelTarget(Message):

@@ -27,6 +27,7 @@ app.command("sql")(lake.sql)
 app.command("reconcile")(reconcile.reconcile)
 app.command("replay")(replay.replay)
 app.command("schema")(silver.schema)
+app.command("quality")(silver.quality)
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(connections.app, name="connections")
 

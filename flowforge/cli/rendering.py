@@ -176,6 +176,7 @@ def _details(table: dict[str, Any]) -> list[RenderableType]:
     if table.get("reason"):
         lines.append(Text.assemble((f"{name}  ", "dim"), output.cell(table["reason"])))
     lines += [Text.assemble((f"{name}  ", "dim"), output.cell(told)) for told in table.get("schema_changes") or []]
+    lines += [_broken(name, figure) for figure in table.get("quality") or [] if figure.get("failed")]
     if table.get("quarantined"):
         lines.append(Text(f"{name}  {table['quarantined']:,} rows quarantined", style="yellow"))
     if error := table.get("error"):
@@ -183,6 +184,11 @@ def _details(table: dict[str, Any]) -> list[RenderableType]:
         if error.get("remedy"):
             lines.append(Text.assemble((f"{name}  ", "dim"), "what to do: ", output.cell(error["remedy"])))
     return lines
+
+
+def _broken(name: str, figure: dict[str, Any]) -> Text:
+    counted = f"{figure['failed']:,} of {figure['checked']:,} failed ({figure['severity']})"
+    return Text.assemble((f"{name}  ", "dim"), output.cell(figure["rule"]), f": {counted}", style="yellow")
 
 
 def _told(error: dict[str, Any]) -> str:

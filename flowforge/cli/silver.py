@@ -1,4 +1,5 @@
-"""`flowforge schema`: a silver table's columns, and what a person decides when the source's have changed."""
+"""`flowforge schema`: a silver table's columns, and what a person decides when the source's have changed. `flowforge quality`:
+what its quality rules found, and what is in quarantine."""
 
 from typing import Annotated, Any
 
@@ -32,6 +33,23 @@ def schema(
         path = ("silver", name, "schema")
         answer = api.put(*path, body=body) if body else api.get(*path)
     session.out.answer(answer, *_shown(answer))
+    return GOOD
+
+
+@api_command
+def quality(name: TableName, session: Session) -> int:
+    """Show what the quality rules found in a silver table's newest batch, and what is in quarantine."""
+    with session.open() as api:
+        answer = api.get("silver", name, "quality")
+    batch = answer["batch"] and f"{answer['batch']['seq']} of generation {answer['batch']['generation']}"
+    shown: list[Any] = [facts([("table", f"silver.{answer['table']}"), ("newest batch with rules", batch)])]
+    if answer["rules"]:
+        columns = ("rule", "severity", "checked", "failed")
+        shown.append(table(columns, ([rule[column] for column in columns] for rule in answer["rules"])))
+    if answer["quarantine"]:
+        columns = ("reason", "generation", "seq", "rows")
+        shown.append(table(columns, ([kept[column] for column in columns] for kept in answer["quarantine"])))
+    session.out.answer(answer, *shown, *([] if answer["quarantine"] else ["Nothing is in quarantine."]))
     return GOOD
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from events.commands import IngestTable
 from events.names import destination_stem, split_table_name
+from events.quality import Expression, Rule
 from events.request import Deletes, DestinationConfig, InvalidRequest, JobRequest, SilverConfig, TableConfig
 from events.targets import (
     BronzeTarget,
@@ -76,6 +77,7 @@ def _command(
     if gold and gold.sql:
         models.insert(0, GoldModelTarget(table=gold_table, sql=gold.sql))
     _refuse_models(models)
+    _refuse_expressions(silver.qualityRules if silver else [])
     return IngestTable(
         run_id=run_id,
         workflow_id=request.workflow_id,
@@ -104,6 +106,7 @@ def _command(
             primary_key=[key] if isinstance(key, str) else key or [],
             strategy=silver.mergeStrategy if silver else "merge",
             deletes=_deletes(silver),
+            quality_rules=silver.qualityRules if silver else [],
             schema_mode=silver.schemaMode if silver else "evolve",
         ),
         gold=GoldTarget(table=None if gold and gold.sql else gold_table, models=models),
@@ -129,6 +132,25 @@ def _refuse_models(models: list[GoldModelTarget]) -> None:
             tables_read(model.sql, ("silver", "gold"))
         except NotAllowed as error:
             field = f"destination_config.goldConfig model {model.table}"
+            mistakes.append({"field": field, "problem": str(error)})
+    if mistakes:
+        raise InvalidRequest(mistakes)
+
+
+def _refuse_expressions(rules: list[Rule]) -> None:
+    """Refuses SQL that a quality rule must not contain, before anything is loaded."""
+    expressions = [rule for rule in rules if isinstance(rule, Expression)]
+    if not expressions:
+        return
+    from flowforge.lake.statements import NotAllowed
+    from flowforge.quality.expressions import check_expression
+
+    mistakes = []
+    for rule in expressions:
+        try:
+            check_expression(rule.sql)
+        except NotAllowed as error:
+            field = f"destination_config.silverConfig.qualityRules {rule.title}"
             mistakes.append({"field": field, "problem": str(error)})
     if mistakes:
         raise InvalidRequest(mistakes)

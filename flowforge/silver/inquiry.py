@@ -7,6 +7,7 @@ from events.request import InvalidRequest
 from flowforge.settings import settings
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.plan import SEQ_BITS
+from flowforge.silver.report import quality_of_table
 from flowforge.state.table import read_state
 
 
@@ -21,6 +22,11 @@ def table_name(name: str) -> str:
 def show_schema(name: str) -> dict[str, Any]:
     """A table's columns and the decisions about them; raises NotFound."""
     return schema_of(settings().bucket, table_name(name))
+
+
+def show_quality(name: str) -> dict[str, Any]:
+    """What the rules found in a table's newest batch, and what is in quarantine; raises NotFound."""
+    return quality_of_table(settings().bucket, table_name(name))
 
 
 def decide_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:

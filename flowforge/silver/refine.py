@@ -8,18 +8,19 @@ the batch is; none is dropped silently.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import duckdb
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable
 
+from events.quality import QualityFigure, Rule
 from flowforge.cloud.clients import client
 from flowforge.errors import RefineRefused
-from flowforge.lake.sql import identifier, read_parquet
+from flowforge.lake.sql import identifier
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import (
-    allow_naive_timestamps,
     commit,
     once,
     open_or_create,
@@ -31,8 +32,7 @@ from flowforge.silver.columns import admit
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_of
 from flowforge.silver.marks import Marks
 from flowforge.silver.objects import check_objects
-from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
-from flowforge.silver.staging import irregularities, quarantined_rows, reduced_rows, stored_rows
+from flowforge.silver.reading import Staged, stage
 from flowforge.silver.writing import Change, write_history, write_rows
 from flowforge.state.batch import Batch
 
@@ -40,6 +40,7 @@ HISTORY = 200  # commits that are searched for the figures of a batch that was a
 BATCH = "flowforge.batch"  # in the commit's metadata: which batch it applies
 QUARANTINED = "flowforge.quarantined"
 CHANGE = "flowforge.change"
+QUALITY = "flowforge.quality"
 
 
 @dataclass(frozen=True)
@@ -55,24 +56,16 @@ class RefineResult:
     silver_rows: int
     already_applied: bool
     schema_changes: list[str] = field(default_factory=list)
+    quality: list[QualityFigure] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Staged:
-    """A batch's rows, ready to be applied: as relations that are read anew by every attempt. `schema_changes` grows with what
-    attempts have changed in the table's columns."""
-
-    plan: RefinePlan
-    rows: duckdb.DuckDBPyRelation
-    quarantined: int
-    schema_changes: list[str] = field(default_factory=list)
-
-
-def refine(batch: Batch, bucket: str, s3: Any = None) -> RefineResult:
+def refine(batch: Batch, bucket: str, s3: Any = None, rules: Sequence[Rule] | None = None) -> RefineResult:
     """Applies `batch` to silver in `bucket`; `s3` is a boto3 client, else the process's own.
 
-    Raises RefineRefused when the batch does not fit (its objects, key or columns), ConflictingTarget when the silver table
-    belongs to another source, StoreUnavailable when S3 fails or the table is too busy.
+    `rules` are the quality rules in force, the batch's own where None.
+
+    Raises RefineRefused when the batch does not fit (its objects, key, columns or quality), ConflictingTarget when the silver
+    table belongs to another source, StoreUnavailable when S3 fails or the table is too busy.
     """
     if batch.manifest is None:
         raise RefineRefused(f"{batch.name} has no manifest: it has not landed")
@@ -85,39 +78,12 @@ def refine(batch: Batch, bucket: str, s3: Any = None) -> RefineResult:
     check_objects(batch, s3 or client("s3"))
     with duckdb_connection() as connection:
         with store_errors(name):
-            staged = _stage(connection, batch, bucket, decisions_of(table).key)
+            in_force = batch.command.silver.quality_rules if rules is None else rules
+            staged = stage(connection, batch, bucket, decisions_of(table).key, in_force)
         looked_at = iter([table] if table is not None else [])
         return commit(
             name, lambda: _apply(connection, batch, staged, next(looked_at, None) or _table(batch, staged, uri))
         )
-
-
-def _stage(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, kept_key: list[str] | None) -> Staged:
-    objects = read_parquet([f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects])
-    bronze = connection.sql(f"SELECT * FROM {objects}")  # noqa: S608 - names of the manifest, quoted
-    plan = plan_refine(batch, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), kept_key)
-    if plan.keyless or plan.adds_only or connection.sql(irregularities(plan, objects)).fetchone() == (0, 0):
-        return Staged(plan, connection.sql(stored_rows(plan, objects)).project(f"*, true AS {APPLIES}"), 0)
-    rows = connection.sql(quarantined_rows(plan, objects))
-    count = rows.count("*").fetchone()[0]
-    if count:
-        _quarantine(batch, bucket, rows)
-    return Staged(plan, connection.sql(reduced_rows(plan, objects)), count)
-
-
-def _quarantine(batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> None:
-    name = batch.command.silver.table
-    uri = table_uri(bucket, "quarantine", name)
-
-    def attempt() -> None:
-        table = open_or_create(uri, rows, {SOURCE_KEY: batch.source_key})
-        if not _holds(table, batch):
-            allow_naive_timestamps(table, [str(kind) for kind in rows.types])
-            write_deltalake(
-                table, rows, mode="append", schema_mode="merge", commit_properties=once({batch.application_id: 1})
-            )
-
-    commit(f"silver/_quarantine/{name}", attempt)
 
 
 def _table(batch: Batch, staged: Staged, uri: str) -> DeltaTable:
@@ -139,7 +105,9 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
 
     def properties(change: Change) -> CommitProperties:
         known = {figure: count for figure, count in asdict(change).items() if count is not None}
+        told = json.dumps([figure.model_dump() for figure in staged.quality])
         metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined), CHANGE: json.dumps(known)}
+        metadata[QUALITY] = told
         return once(transactions, metadata)
 
     before, change = table.version(), Change(0, 0, 0)
@@ -150,7 +118,8 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     if table.version() == before:
         # An older batch, or nothing to change: delta-rs then commits nothing of its own accord.
         table.create_write_transaction([], "append", table.schema(), commit_properties=properties(change))
-    return replace(_result(table, batch, before + 1, change, staged.quarantined), schema_changes=staged.schema_changes)
+    result = _result(table, batch, before + 1, change, staged.quarantined)
+    return replace(result, schema_changes=staged.schema_changes, quality=staged.quality)
 
 
 def _holds(table: DeltaTable, batch: Batch) -> bool:
@@ -163,8 +132,14 @@ def _applied_before(table: DeltaTable, batch: Batch) -> RefineResult:
         if entry.get(BATCH) == batch.application_id:
             change = _change_of(entry)
             quarantined = int(entry.get(QUARANTINED, 0))
-            return _result(table, batch, entry["version"], change, quarantined, already_applied=True)
+            result = _result(table, batch, entry["version"], change, quarantined, already_applied=True)
+            return replace(result, quality=quality_of(entry))
     return _result(table, batch, table.version(), Change(0, 0, 0), 0, already_applied=True)
+
+
+def quality_of(entry: dict[str, Any]) -> list[QualityFigure]:
+    """The figures of the rules, as a commit's metadata has them."""
+    return [QualityFigure.model_validate(figure) for figure in json.loads(entry.get(QUALITY, "[]"))]
 
 
 def _change_of(entry: dict[str, Any]) -> Change:

@@ -97,13 +97,35 @@ def reduced_rows(plan: RefinePlan, objects: str) -> str:
     )
 
 
-def quarantined_rows(plan: RefinePlan, objects: str) -> str:
-    """What the table cannot take, with the reason."""
+def unfit_rows(plan: RefinePlan, objects: str) -> str:
+    """What the table cannot take because of its key, with the reason."""
     columns = ", ".join(identifier(name) for name in plan.columns)
     null = _any_null([identifier(name) for name in plan.key])
     return (
         f"SELECT {literal(NULL_KEY)} AS _reason, {columns} FROM ({stored_rows(plan, objects)}) WHERE {null} UNION ALL "
         f"SELECT {literal(AMBIGUOUS)} AS _reason, {columns} FROM ({_ranked(plan, objects)}) WHERE _ambiguous AND _rank = 1"
+    )
+
+
+def quarantined_rows(plan: RefinePlan, staged: str, unfit: str | None, failed: str | None) -> str:
+    """All rows that are kept out: the `unfit` ones, and the `staged` ones whose content is in the relation `failed`."""
+    columns = ", ".join(identifier(name) for name in plan.columns)
+    own = f"{content_hash(plan)} AS _content_hash"
+    parts = [f"SELECT _reason, {columns}, CAST(NULL AS VARCHAR) AS _rules, {own} FROM ({unfit})"] if unfit else []
+    if failed:
+        hashed = f"SELECT *, {content_hash(plan)} AS content FROM ({staged}) WHERE {APPLIES}"
+        parts.append(
+            f"SELECT 'breaks ' || rules AS _reason, {columns}, rules AS _rules, {own} "
+            f"FROM ({hashed}) JOIN {failed} USING (content)"
+        )
+    return " UNION ALL ".join(parts)
+
+
+def without_failed(plan: RefinePlan, staged: str, failed: str) -> str:
+    """The staged rows, with APPLIES false where the content is in the relation `failed`: their keys are in the batch still."""
+    return (
+        f"SELECT * REPLACE ({APPLIES} AND {content_hash(plan)} NOT IN (SELECT content FROM {failed}) AS {APPLIES}) "
+        f"FROM ({staged})"
     )
 
 

@@ -15,7 +15,8 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     if batch is None:
         return None
     started = time.monotonic()
-    result = refine(batch, batch.manifest.bucket)
+    (newest,) = batches.history(batch.source_key, 1)  # its request's rules are in force, also for what is replayed
+    result = refine(batch, batch.manifest.bucket, rules=newest.command.silver.quality_rules)
     batches.mark(batch, refined=True)
     return SilverRefined(
         **about(batch),
@@ -28,5 +29,6 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         silver_rows=result.silver_rows,
         already_applied=result.already_applied,
         schema_changes=result.schema_changes,
+        quality=result.quality,
         seconds=round(time.monotonic() - started, 3),
     )

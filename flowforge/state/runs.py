@@ -135,6 +135,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
         "watermark_after": committed.get("watermark_after") or empty.get("watermark_value"),
         "watermark_committed": bool(committed),
         **{k: refined.get(k) for k in ("silver_table", "silver_rows", "inserted", "updated", "deleted", "quarantined")},
+        "quality": refined.get("quality", []),
         "schema_changes": refined.get("schema_changes", []),
         "gold_tables": published.get("gold_tables"),
         "deferred": published.get("deferred", []),

@@ -28,6 +28,14 @@ def decide(table: str) -> dict:
     return inquiry.decide_by_hand(unquote(table), json_body(app))
 
 
+@app.get("/api/silver/<table>/quality")
+def show_quality(table: str) -> dict:
+    """What the quality rules found in a silver table's newest batch, and what is in quarantine."""
+    from flowforge.silver import inquiry
+
+    return inquiry.show_quality(unquote(table))
+
+
 def refine(body: dict, context: object) -> None:
     """Handles one BronzeLanded event."""
     fact = refine_landed(BronzeLanded.model_validate(body))

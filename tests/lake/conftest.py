@@ -120,6 +120,7 @@ class Source:
     def _command(self, given: dict[str, Any]) -> IngestTable:
         silver = {"table": given.get("silver_table", self.table), "strategy": given.get("strategy", "merge")}
         silver |= {"deletes": given.get("deletes", "hard"), "schema_mode": given.get("schema_mode", "evolve")}
+        silver["quality_rules"] = given.get("rules", [])
         return IngestTable.model_validate(
             {
                 "run_id": "r1",
@@ -144,7 +145,7 @@ class Lake:
 
     def source(self, table: str = "customers", **settings: Any) -> Source:
         """A source table; settings: key, cursor, strategy, load, gold, source_key, silver_table, requested_key,
-        audit, deletes, schema_mode, claimed_at."""
+        audit, deletes, schema_mode, claimed_at, rules."""
         return Source(self.s3, self.bucket, table, **settings)
 
     def read(self, layer: str, table: str) -> pa.Table:

@@ -1,0 +1,92 @@
+# ruff: noqa: S608 - SQL text of quoted names and quoted values; expressions were checked
+"""Rules as SQL. Pure text.
+
+A rule of rows becomes a condition over `r`, a row of the batch, that is false where the row fails; NULL passes. A rule of a batch
+becomes one over all its rows. `BATCH` is the relation of the batch's rows, `PRESENT` the table's, both with the key columns.
+"""
+
+from events.quality import (
+    AllowedValues,
+    Expression,
+    Freshness,
+    NotNull,
+    Pattern,
+    Range,
+    Reference,
+    RowCount,
+    Rule,
+    Unique,
+)
+from flowforge.lake.sql import identifier, literal
+from flowforge.quality.expressions import check_expression
+
+BATCH, PRESENT = "batch", "present"
+
+
+def row_condition(rule: Rule, key: list[str], present: list[str]) -> str:
+    """The condition of a rule of rows. `key` tells the table's rows apart, `present` are its columns (empty: no row counts)."""
+    match rule:
+        case NotNull():
+            return f"{_column(rule.column)} IS NOT NULL"
+        case Range():
+            return " AND ".join(
+                f"{_column(rule.column)} {sign} {_value(end)}"
+                for sign, end in ((">=", rule.min), ("<=", rule.max))
+                if end is not None
+            )
+        case AllowedValues():
+            return f"{_column(rule.column)} IN ({', '.join(map(_value, rule.values))})"
+        case Pattern():
+            return f"regexp_full_match(CAST({_column(rule.column)} AS VARCHAR), {literal(rule.pattern)})"
+        case Reference():
+            pairs = zip(rule.columns, rule.references or rule.columns, strict=True)
+            same = " AND ".join(f"{identifier(theirs, 't')} = {_column(ours)}" for ours, theirs in pairs)
+            return f"{_any_null(rule.columns)} OR EXISTS (SELECT 1 FROM {referenced(rule.table)} t WHERE {same})"
+        case Unique():
+            return f"{_any_null(rule.columns)} OR ({_alone_in_batch(rule)}{_alone_in_table(rule, key, present)})"
+        case Expression():
+            return check_expression(rule.sql)
+    raise TypeError(f"{type(rule).__name__} is no rule of rows")
+
+
+def batch_condition(rule: Rule, batch_time: str) -> str:
+    """The condition of a rule of a batch, over all rows of `BATCH`; `batch_time` is a timestamp without zone, in UTC."""
+    match rule:
+        case RowCount():
+            ends = ((">=", rule.min), ("<=", rule.max))
+            return " AND ".join(f"count(*) {sign} {end}" for sign, end in ends if end is not None)
+        case Freshness():
+            oldest = f"TIMESTAMP {literal(batch_time)} - to_microseconds({round(rule.maxAgeHours * 3_600_000_000)})"
+            return f"max(CAST({_column(rule.column)} AS TIMESTAMP)) >= {oldest}"
+    raise TypeError(f"{type(rule).__name__} is no rule of a batch")
+
+
+def referenced(table: str) -> str:
+    """The name under which a referenced silver table can be read."""
+    return f"silver.{identifier(table)}"
+
+
+def _alone_in_batch(rule: Unique) -> str:
+    return f"count(*) OVER (PARTITION BY {', '.join(map(_column, rule.columns))}) = 1"
+
+
+def _alone_in_table(rule: Unique, key: list[str], present: list[str]) -> str:
+    """Rows that the batch replaces do not count: two rows may swap their values."""
+    if not key or not {*rule.columns, *key} <= set(present):
+        return ""
+    same = " AND ".join(f"{identifier(name, 'p')} = {_column(name)}" for name in rule.columns)
+    replaced = " AND ".join(f"{identifier(name, 'b')} = {identifier(name, 'p')}" for name in key)
+    others = f"SELECT p.* FROM {PRESENT} p ANTI JOIN {BATCH} b ON {replaced}"
+    return f" AND NOT EXISTS (SELECT 1 FROM ({others}) p WHERE {same})"
+
+
+def _any_null(columns: list[str]) -> str:
+    return " OR ".join(f"{_column(name)} IS NULL" for name in columns)
+
+
+def _column(name: str) -> str:
+    return identifier(name, "r")
+
+
+def _value(value: object) -> str:
+    return literal(value) if isinstance(value, str) else repr(value)

@@ -1,0 +1,79 @@
+"""The quarantine table of a silver table: rows that were kept out, each with the reason and the batch.
+
+Guarantees: what is kept out of a batch is written once, before the batch is applied, and what was written first counts: an
+attempt that finds its batch here keeps out the same rows, whatever its rules say by then. Columns follow the source as silver's
+do; where types do not go together the column becomes text.
+"""
+
+import duckdb
+from arro3.core import RecordBatchReader, Table
+from deltalake import DeltaTable, write_deltalake
+
+from flowforge.lake.sql import identifier
+from flowforge.lake.tables import allow_naive_timestamps, commit, once, open_or_create, open_table, relation, table_uri
+from flowforge.silver.decisions import SOURCE_KEY
+from flowforge.silver.drift import widens
+from flowforge.silver.plan import GENERATION, SEQ
+from flowforge.state.batch import Batch
+
+REASON, RULES, CONTENT = "_reason", "_rules", "_content_hash"
+
+
+def keep_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> None:
+    """Writes rows (with their reasons) to quarantine, unless the batch has written some before."""
+    name = batch.command.silver.table
+    uri = table_uri(bucket, "quarantine", name)
+
+    def attempt() -> None:
+        table = open_or_create(uri, rows, {SOURCE_KEY: batch.source_key})
+        if table.transaction_version(batch.application_id) is None:
+            fitting = _aligned(connection, table, rows)
+            allow_naive_timestamps(table, [str(kind) for kind in fitting.types])
+            properties = once({batch.application_id: 1})
+            write_deltalake(table, fitting, mode="append", schema_mode="merge", commit_properties=properties)
+
+    commit(f"silver/_quarantine/{name}", attempt)
+
+
+def kept_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str) -> Table | None:
+    """What rules have kept out of the batch before: `content` (hash) and `rules`; None where there was no attempt before."""
+    table = open_table(table_uri(bucket, "quarantine", batch.command.silver.table))
+    if table is None or table.transaction_version(batch.application_id) is None:
+        return None
+    rows = relation(connection, table)
+    if RULES not in rows.columns:
+        return None
+    found = rows.filter(f"{of_batch(batch)} AND {RULES} IS NOT NULL")
+    distinct = found.aggregate(f"{CONTENT} AS content, any_value({RULES}) AS rules", CONTENT)
+    return RecordBatchReader.from_arrow(distinct).read_all()
+
+
+def of_batch(batch: Batch) -> str:
+    """The condition for a batch's rows."""
+    return f"{GENERATION} = {batch.generation} AND {SEQ} = {batch.seq}"
+
+
+def _aligned(
+    connection: duckdb.DuckDBPyConnection, table: DeltaTable, rows: duckdb.DuckDBPyRelation
+) -> duckdb.DuckDBPyRelation:
+    """The rows in the table's types; the table is rewritten first where its own are too narrow for them."""
+    present = relation(connection, table)
+    theirs = dict(zip(present.columns, map(str, present.types), strict=True))
+    ours = dict(zip(rows.columns, map(str, rows.types), strict=True))
+    wanted = {name: _common(ours.get(name, kind), kind) for name, kind in theirs.items()}
+    if wanted != theirs:
+        rewritten = present.project(", ".join(_cast(name, theirs[name], wanted[name]) for name in theirs))
+        mark = {"flowforge/quarantine/columns": table.version()}
+        write_deltalake(table, rewritten, mode="overwrite", schema_mode="overwrite", commit_properties=once(mark))
+    return rows.project(", ".join(_cast(name, kind, wanted.get(name, kind)) for name, kind in ours.items()))
+
+
+def _common(ours: str, theirs: str) -> str:
+    if ours == theirs or widens(ours, theirs):
+        return theirs
+    return ours if widens(theirs, ours) else "VARCHAR"
+
+
+def _cast(name: str, kind: str, wanted: str) -> str:
+    column = identifier(name)
+    return column if kind == wanted else f"CAST({column} AS {wanted}) AS {column}"

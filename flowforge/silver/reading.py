@@ -1,0 +1,112 @@
+# ruff: noqa: S608 - SQL text of quoted names; no cell or request text is pasted in
+"""A batch's rows from where they are, judged and ready to be applied.
+
+Guarantees: rows that cannot or must not be applied are in the quarantine table before the batch is; none is dropped silently. A
+batch without rules, and without repeated or NULL keys, is streamed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+from arro3.core import Table
+
+from events.quality import QualityFigure, Rule
+from flowforge.lake.sql import read_parquet
+from flowforge.quality.judge import Subject, judge
+from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
+from flowforge.silver.quarantine import keep_out, kept_out
+from flowforge.silver.staging import (
+    content_hash,
+    irregularities,
+    quarantined_rows,
+    reduced_rows,
+    stored_rows,
+    unfit_rows,
+    without_failed,
+)
+from flowforge.state.batch import Batch
+
+FAILED = "failed_rules"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A batch's rows, ready to be applied: as a relation that is read anew by every attempt. `quarantined` counts the rows that
+    were kept out; `schema_changes` grows with what attempts have changed in the table's columns."""
+
+    plan: RefinePlan
+    rows: duckdb.DuckDBPyRelation
+    quarantined: int
+    quality: list[QualityFigure]
+    schema_changes: list[str] = field(default_factory=list)
+
+
+def stage(
+    connection: duckdb.DuckDBPyConnection,
+    batch: Batch,
+    bucket: str,
+    kept_key: list[str] | None,
+    rules: Sequence[Rule],
+) -> Staged:
+    """Reads the batch's bronze objects, judges its rows and keeps out what must not be applied.
+
+    Raises RefineRefused when the batch does not fit, or breaks a rule of severity `fail`.
+    """
+    uris = [f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects]
+    objects = read_parquet(uris)
+    bronze = connection.sql(f"SELECT * FROM {objects}")
+    plan = plan_refine(batch, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), kept_key)
+    staged, unfit = staged_rows(connection, plan, objects)
+    verdict = judge(subject(batch, bucket, plan, staged, uris), rules)
+    before = kept_out(connection, batch, bucket)
+    failed = verdict.failed if before is None else before
+    if unfit or (failed is not None and failed.num_rows):
+        rows = quarantined(connection, plan, staged, unfit, failed)
+        count = rows.count("*").fetchone()[0]
+        if count:
+            keep_out(connection, batch, bucket, rows)
+            failed = kept_out(connection, batch, bucket)
+    else:
+        count = 0
+    return Staged(plan, _remaining(connection, plan, staged, failed), count, verdict.figures)
+
+
+def staged_rows(connection: duckdb.DuckDBPyConnection, plan: RefinePlan, objects: str) -> tuple[str, str | None]:
+    """Queries: the rows with one for each identity, and those that are unfit because of their keys (None: there are none)."""
+    if plan.keyless or plan.adds_only or connection.sql(irregularities(plan, objects)).fetchone() == (0, 0):
+        return f"SELECT *, true AS {APPLIES} FROM ({stored_rows(plan, objects)})", None
+    return reduced_rows(plan, objects), unfit_rows(plan, objects)
+
+
+def subject(batch: Batch, bucket: str, plan: RefinePlan, staged: str, uris: list[str]) -> Subject:
+    """What the rules look at."""
+    return Subject(
+        rows=staged,
+        objects=uris,
+        content=content_hash(plan),
+        bucket=bucket,
+        table=batch.command.silver.table,
+        key=plan.key,
+        batch_time=plan.loaded_at_text,
+        replaces=plan.refreshes,
+    )
+
+
+def quarantined(
+    connection: duckdb.DuckDBPyConnection, plan: RefinePlan, staged: str, unfit: str | None, failed: Table | None
+) -> duckdb.DuckDBPyRelation:
+    """The rows that are kept out, in the quarantine table's columns."""
+    has_failed = failed is not None and bool(failed.num_rows)
+    if has_failed:
+        connection.from_arrow(failed).create_view(FAILED, replace=True)
+    return connection.sql(quarantined_rows(plan, staged, unfit, FAILED if has_failed else None))
+
+
+def _remaining(
+    connection: duckdb.DuckDBPyConnection, plan: RefinePlan, staged: str, failed: Table | None
+) -> duckdb.DuckDBPyRelation:
+    if failed is None or not failed.num_rows:
+        return connection.sql(staged)
+    connection.from_arrow(failed).create_view(FAILED, replace=True)
+    return connection.sql(without_failed(plan, staged, FAILED))

@@ -1,0 +1,40 @@
+"""What the quality rules of a silver table have found: from the commits of the table itself, and from its quarantine."""
+
+from typing import Any
+
+from flowforge.errors import NotFound
+from flowforge.lake.storage import duckdb_connection
+from flowforge.lake.tables import open_table, relation, store_errors, table_uri
+from flowforge.silver.refine import BATCH, HISTORY, quality_of
+
+MOST_REASONS = 1000
+
+
+def quality_of_table(bucket: str, name: str) -> dict[str, Any]:
+    """The figures of the newest batch that rules have looked at, and quarantine's rows by reason and batch; raises NotFound."""
+    with store_errors(f"silver.{name}"):
+        table = open_table(table_uri(bucket, "silver", name))
+        if table is None:
+            raise NotFound(f"there is no table silver.{name} in {bucket}", "flowforge status shows what was refined.")
+        judged = next((entry for entry in table.history(HISTORY) if quality_of(entry)), None)
+        return {
+            "table": name,
+            "batch": _batch(judged[BATCH]) if judged else None,
+            "rules": [figure.model_dump(exclude={"schema_version"}) for figure in quality_of(judged or {})],
+            "quarantine": _quarantine(bucket, name),
+        }
+
+
+def _batch(application_id: str) -> dict[str, int]:
+    generation, seq = application_id.rsplit("/", 2)[1:]
+    return {"generation": int(generation), "seq": int(seq)}
+
+
+def _quarantine(bucket: str, name: str) -> list[dict[str, Any]]:
+    table = open_table(table_uri(bucket, "quarantine", name))
+    if table is None:
+        return []
+    with duckdb_connection() as connection:
+        counted = relation(connection, table).aggregate("_reason, _generation, _seq, count(*)")
+        rows = counted.order("_generation DESC, _seq DESC, _reason").limit(MOST_REASONS).fetchall()
+    return [dict(zip(("reason", "generation", "seq", "rows"), row, strict=True)) for row in rows]
