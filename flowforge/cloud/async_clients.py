@@ -1,4 +1,6 @@
-"""Asynchronous AWS clients, for uploads and fan-out. A client belongs to the running event loop: open it with `async with`.
+"""Asynchronous AWS clients, for very many small calls at once; not in functions, where their import costs more than they save.
+
+A client belongs to the running event loop: open it with `async with`.
 
 The session behind them is the process's: it keeps the service models, which take a quarter of a second to read.
 """

@@ -27,7 +27,7 @@ CONTROL = ("aws-lambda-powertools", "boto3", "botocore", "pydantic")
 GROUPS = {
     "control": CONTROL,
     "source": (*CONTROL, "pymssql", "sqlglot"),
-    "extraction": (*CONTROL, "aioboto3", "aiobotocore", "pymssql", "mssql-python", "mssql-python-rs", "pyarrow"),
+    "extraction": (*CONTROL, "pymssql", "mssql-python", "mssql-python-rs", "pyarrow"),
     "lake": (*CONTROL, "deltalake", "duckdb", "duckdb-extension-httpfs", "sqlglot"),
 }
 SERVICES = {"dynamodb", "events", "s3", "secretsmanager", "sqs", "sso", "sso-oidc", "sts"}
