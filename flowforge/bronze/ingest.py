@@ -68,7 +68,7 @@ def _ingest(command: IngestTable) -> Outcome:
                 table.remember_samples(state, plan.interval.column or "", plan.samples)
                 return Outcome([_nothing(command, source.name, state, plan)])
             slices = _slices(connection, command, source, plan.interval)
-            interval = _told(plan.interval, slices)
+            interval = _told(plan, slices)
             claimed = batches.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
     if own:
         return _resume(own, source, credentials, replayed)
@@ -81,12 +81,17 @@ def _slices(connection: SourceConnection, command: IngestTable, source: Source, 
     return plan_slices(connection, source.description, interval, source.offered)
 
 
-def _told(interval: Interval, slices: SlicePlan | None) -> Interval:
-    """The interval with a promise that tells of its slices."""
-    if slices is None:
-        return interval
-    more = f"; read in {len(slices.ranges)} slices, each a statement that sees what is committed when it starts"
-    return interval.model_copy(update={"promise": interval.promise + more})
+def _told(plan: Plan, slices: SlicePlan | None) -> Interval:
+    """The interval with a promise that tells of its slices, and of rows that wait for the clock."""
+    more = ""
+    if slices is not None:
+        more = f"; read in {len(slices.ranges)} slices, each a statement that sees what is committed when it starts"
+    return plan.interval.model_copy(update={"promise": plan.interval.promise + more + _waiting(plan)})
+
+
+def _waiting(plan: Plan) -> str:
+    """Rows with a stamp beyond the server's clock, in words for the run."""
+    return f"; rows stamped a day or more in the future wait for it: {plan.future_rows}" if plan.future_rows else ""
 
 
 def inspect(connection: SourceConnection, command: IngestTable) -> Source:
@@ -217,6 +222,8 @@ def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Pla
         generation=state.generation,
         seq=state.seq,
         source_table=name,
-        reason=(plan.reason or f"nothing is safe to read above {plan.interval.low or 'the beginning'} yet") + blocker,
+        reason=(plan.reason or f"nothing is safe to read above {plan.interval.low or 'the beginning'} yet")
+        + blocker
+        + _waiting(plan),
         watermark_value=mark.value if mark else None,
     )

@@ -203,3 +203,15 @@ def test_should_not_let_a_load_that_can_never_land_block_the_next_one(stack, nam
     assert "auditColumns" in error["remedy"]
     table = stack.load({"tableName": name}, bronzeConfig={"auditColumns": False})
     assert (table["status"], table["columns"]) == ("published", 2)
+
+
+def test_should_count_rows_that_are_stamped_in_the_future_and_leave_them_to_their_time(stack, name):
+    stack.execute(
+        f"CREATE TABLE {name} (id int PRIMARY KEY, modified datetime)",
+        f"CREATE INDEX i_{name} ON {name} (modified)",
+        f"INSERT INTO {name} VALUES (1, '2024-01-01'), (2, '2190-01-01'), (3, '2190-01-02')",
+    )
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "modified"}
+    table = stack.load(config)
+    assert (table["status"], table["records"]) == ("published", 1)
+    assert "in the future wait for it: 2" in table["promise"]

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     ROOT / "README.md",
+    ROOT / "docs" / "guarantees.md",
     ROOT / "docs" / "operations.md",
     ROOT / "docs" / "events.md",
     ROOT / "docs" / "decisions.md",
