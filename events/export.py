@@ -104,7 +104,7 @@ def messages() -> list[Any]:
         file_size_bytes=48_211,
         watermark_value="2025-11-08 06:12:06.997",
         max_cursor_value="2025-10-31 23:14:02.123",
-        promise="exact for stamps set by this server's clock inside the transaction",
+        promise="exact for stamps that the writing statement takes from this server's clock",
         seconds=0.4,
     )
     return [

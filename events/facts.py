@@ -48,6 +48,7 @@ class BronzeLanded(BatchEvent):
     max_cursor_value: str | None = None
     promise: str = ""
     consistency: str = Field("", description="the view that its reads had of the source")
+    notes: list[str] = Field(default_factory=list, description="what a person should know of this load")
     seconds: float = 0.0
 
 
@@ -56,6 +57,7 @@ class IntervalEmpty(BatchEvent):
 
     source_table: str
     reason: str
+    notes: list[str] = Field(default_factory=list)
     watermark_value: str | None = None
 
 

@@ -193,7 +193,9 @@ class TableConfig(Request):
     tableName: str | None = None
     query: str | None = Field(None, min_length=1, description="a SELECT in place of a table; needs a destination name")
     isIncremental: bool = False
-    deltaColumn: str | None = None
+    deltaColumn: str | list[str] | None = Field(
+        None, description="the column that grows with every change; of a list the first, the others only break its ties"
+    )
     lastWatermark: str | int | None = Field(None, description="inclusive seed of the first run only")
     nullCursor: Literal["include", "exclude", "fail"] = "include"
     cursorClock: Literal["unknown", "utc", "local"] = Field("unknown", description="clock that stamps the delta column")
@@ -206,6 +208,14 @@ class TableConfig(Request):
     def _table(cls, value: str | None) -> str | None:
         if value is not None:
             split_table_name(value)
+        return value
+
+    @field_validator("deltaColumn")
+    @classmethod
+    def _cursor(cls, value: str | list[str] | None) -> str | list[str] | None:
+        names = [value] if isinstance(value, str) else value
+        if names is not None and (not names or not all(names) or len(set(names)) != len(names)):
+            raise ValueError("expected one column name or a list of different column names")
         return value
 
     @classmethod

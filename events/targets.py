@@ -29,6 +29,9 @@ class SourceTable(Message):
     query: str | None = None
     is_incremental: bool = False
     delta_column: str | None = None
+    tie_columns: list[str] = Field(
+        default_factory=list, description="named beside the delta column; only checked to exist"
+    )
     last_watermark: str | None = None
     null_cursor: Literal["include", "exclude", "fail"] = "include"
     cursor_clock: Literal["unknown", "utc", "local"] = "unknown"

@@ -66,6 +66,8 @@ def _ingest(command: IngestTable) -> Outcome:
             plan = _plan(connection, command, source, state)
             if plan.empty:
                 table.remember_samples(state, plan.interval.column or "", plan.samples)
+                if plan.wait_seconds:
+                    return Outcome([], plan.wait_seconds, plan.reason)
                 return Outcome([_nothing(command, source.name, state, plan)])
             slices = _slices(connection, command, source, plan.interval)
             interval = _told(plan, slices)
@@ -225,5 +227,6 @@ def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Pla
         reason=(plan.reason or f"nothing is safe to read above {plan.interval.low or 'the beginning'} yet")
         + blocker
         + _waiting(plan),
+        notes=[note for note in plan.interval.notes if note != plan.blocker],  # the reason names it
         watermark_value=mark.value if mark else None,
     )

@@ -175,7 +175,8 @@ def _details(table: dict[str, Any]) -> list[RenderableType]:
         )
     if table.get("reason"):
         lines.append(Text.assemble((f"{name}  ", "dim"), output.cell(table["reason"])))
-    lines += [Text.assemble((f"{name}  ", "dim"), output.cell(told)) for told in table.get("schema_changes") or []]
+    told = [*(table.get("notes") or []), *(table.get("schema_changes") or [])]
+    lines += [Text.assemble((f"{name}  ", "dim"), output.cell(one)) for one in told]
     lines += [_broken(name, figure) for figure in table.get("quality") or [] if figure.get("failed")]
     if table.get("quarantined"):
         lines.append(Text(f"{name}  {table['quarantined']:,} rows quarantined", style="yellow"))

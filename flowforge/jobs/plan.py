@@ -78,6 +78,7 @@ def _command(
         models.insert(0, GoldModelTarget(table=gold_table, sql=gold.sql))
     _refuse_models(models)
     _refuse_expressions(silver.qualityRules if silver else [])
+    cursor = [entry.deltaColumn] if isinstance(entry.deltaColumn, str) else entry.deltaColumn or []
     return IngestTable(
         run_id=run_id,
         workflow_id=request.workflow_id,
@@ -88,7 +89,8 @@ def _command(
             table_name=entry.tableName,
             query=entry.query,
             is_incremental=entry.isIncremental,
-            delta_column=entry.deltaColumn if entry.isIncremental else None,
+            delta_column=cursor[0] if entry.isIncremental else None,
+            tie_columns=cursor[1:] if entry.isIncremental else [],
             last_watermark=None if entry.lastWatermark is None else str(entry.lastWatermark),
             null_cursor=entry.nullCursor,
             cursor_clock=entry.cursorClock,

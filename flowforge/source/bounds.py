@@ -15,8 +15,14 @@ from flowforge.errors import QueryRefused, UnsupportedSource
 from flowforge.settings import settings
 from flowforge.source.ceiling import Ceiling, Cursor, shifted, take_ceiling
 from flowforge.source.connection import SourceConnection
-from flowforge.source.description import find_column
-from flowforge.source.sql_text import is_empty_statement, normalise_statement, null_count_statement
+from flowforge.source.description import TableDescription, find_column
+from flowforge.source.sql_text import (
+    is_empty_statement,
+    normalise_statement,
+    null_count_statement,
+    qualified,
+    quote_identifier,
+)
 from flowforge.source.sql_types import CURSOR_TYPES, bound_type, cursor_kind, parse_sql_type
 from flowforge.state.batch import Interval, SourceColumn
 
@@ -37,7 +43,8 @@ class Plan(BaseModel):
 
     `samples` go back into the next plan of the same table. `blocker` names a transaction that holds the bound back,
     where one does so for long or nothing could be read. `future_rows` counts rows stamped a day or more beyond the
-    server's clock, where the cursor is indexed: they are read when their time comes.
+    server's clock, where the cursor is indexed: they are read when their time comes. `wait_seconds` is set where the
+    first load only has to wait that long. What a person should know of it is in the interval's `notes`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +55,7 @@ class Plan(BaseModel):
     empty: bool = False
     reason: str = ""
     future_rows: int = 0
+    wait_seconds: int | None = None
 
 
 def plan_interval(
@@ -84,7 +92,8 @@ def plan_interval(
 
 def _cursor(description: Described, source: SourceTable) -> Cursor:
     where = "the query" if source.query else description.qualified_name
-    column = find_column(description.columns, source.delta_column, where)
+    # Further columns of a composite cursor decide nothing: rows that tie on the first are read together, low <= c < high.
+    column, *_ = [find_column(description.columns, name, where) for name in (source.delta_column, *source.tie_columns)]
     if cursor_kind(column.sql_type) is None:
         raise UnsupportedSource(
             f"{where}: column {column.name!r} of type {column.sql_type} cannot be a delta column: its values do not grow exactly",
@@ -133,6 +142,7 @@ def _plan(
     connection: SourceConnection, cursor: Cursor, ceiling: Ceiling, low: str | None, nulls: bool, overlap_ms: int
 ) -> Plan:
     kept = {"samples": list(ceiling.samples), "blocker": ceiling.blocker, "future_rows": ceiling.future_rows}
+    kept["wait_seconds"] = ceiling.wait_seconds
     interval = Interval(
         column=cursor.name,
         sql_type=cursor.sql_type,
@@ -140,6 +150,7 @@ def _plan(
         high=ceiling.high,
         nulls=nulls,
         promise=ceiling.promise,
+        notes=_notes(cursor, ceiling),
     )
     if ceiling.high is None:
         return Plan(
@@ -150,6 +161,16 @@ def _plan(
     if overlap_ms:
         interval = interval.model_copy(update={"low": _overlapped(connection, cursor, low, overlap_ms)})
     return Plan(interval=interval, **kept)
+
+
+def _notes(cursor: Cursor, ceiling: Ceiling) -> list[str]:
+    notes = []
+    if not cursor.indexed and isinstance(cursor.relation, TableDescription) and cursor.relation.type == "table":
+        where = f"{qualified(cursor.relation)} ({quote_identifier(cursor.name)})"
+        notes.append(f"{cursor.name} leads no index: every load reads the whole table; CREATE INDEX ... ON {where}")
+    if ceiling.blocker:
+        notes.append(ceiling.blocker)
+    return notes
 
 
 def _overlapped(connection: SourceConnection, cursor: Cursor, low: str, overlap_ms: int) -> str:

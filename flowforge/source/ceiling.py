@@ -25,19 +25,23 @@ CONVERT(varchar(27), SYSUTCDATETIME(), 121) AS utc_now"""
 _ROWVERSION = "SELECT CONVERT(varchar(18), MIN_ACTIVE_ROWVERSION(), 1) AS literal"
 
 EXACT_ROWVERSION = "exact: every change committed below row version {high}; deletes are not seen"
-EXACT_TIMESTAMP = "exact for stamps set by this server's clock inside the transaction that commits them"
+EXACT_TIMESTAMP = (
+    "exact for stamps that the writing statement takes from this server's clock (a DEFAULT, GETDATE() in it, a trigger)"
+)
 EXACT_INTEGER = (
     "exact for numbers that only grow and are drawn inside the transaction that commits them, as IDENTITY's are"
 )
 BLIND = "(this login cannot see open transactions; GRANT VIEW SERVER STATE makes it exact)"
 LAGGING = "{lag} s behind the clock, with as much overlap: may miss a transaction that stays open for longer " + BLIND
-SAMPLED = "may miss numbers drawn by a transaction open for more than {lag} s, or during the first load " + BLIND
+SAMPLED = "{lag} s behind: may miss numbers drawn by a transaction that stays open for longer " + BLIND
+LONGEST_WAIT_SECONDS = 900  # a message cannot be delayed for longer
 
 
 class Ceiling(NamedTuple):
     """`high` None: no bound could be proved yet. `overlap_ms` is how far below the watermark reading starts again.
 
     `future_rows` are stamped at least a day beyond the clock: no zone explains that, and they wait until it is true.
+    `wait_seconds` tells when asking again will give a first bound, where only time can.
     """
 
     high: str | None
@@ -46,6 +50,7 @@ class Ceiling(NamedTuple):
     future_rows: int = 0
     samples: tuple[Sample, ...] = ()
     blocker: str | None = None
+    wait_seconds: int | None = None
 
 
 class Cursor(NamedTuple):
@@ -121,10 +126,13 @@ def _integer(
     else:
         lag = settings().cursor_lag_seconds
         old_enough = connection.scalar(shift_statement(now, -lag * 1000))
-        settled, promise = sample if first else newest_before(kept, old_enough), SAMPLED.format(lag=lag)
+        settled, promise = newest_before(kept, old_enough), SAMPLED.format(lag=lag)
         blocker = None if settled else f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
     high = bound_above(settled, lowest_literal(cursor.sql_type)) if settled else None
-    return Ceiling(high, promise, samples=tuple(kept), blocker=blocker)
+    wait = (
+        min(settings().cursor_lag_seconds + 1, LONGEST_WAIT_SECONDS) if first and not visible and not settled else None
+    )
+    return Ceiling(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait)
 
 
 def _future_rows(connection: SourceConnection, cursor: Cursor, now: str) -> int:

@@ -52,6 +52,7 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         max_cursor_value=manifest.max_cursor_value,
         promise=batch.interval.promise,
         consistency=_consistency(manifest),
+        notes=batch.interval.notes,
         seconds=round(seconds, 3),
     )
 
@@ -80,5 +81,6 @@ def no_rows_fact(batch: Batch) -> IntervalEmpty:
         **about(batch),
         source_table=source_table(batch),
         reason=where + kept,
+        notes=batch.interval.notes,
         watermark_value=batch.watermark_before,
     )

@@ -17,7 +17,7 @@ class Interval(BaseModel):
     """`low <= cursor < high`, as literals exactly as the server prints them at the column's own scale; None is open.
 
     `column` None is a full load. `nulls` tells whether rows with a NULL cursor are read too. `promise` says, in a sentence
-    for the run, what the interval guarantees.
+    for the run, what the interval guarantees; `notes` are what a person should know of it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +28,7 @@ class Interval(BaseModel):
     high: str | None = None
     nulls: bool = True
     promise: str = ""
+    notes: list[str] = Field(default_factory=list)
 
 
 class BronzeObject(BaseModel):

@@ -140,6 +140,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
         "gold_tables": published.get("gold_tables"),
         "deferred": published.get("deferred", []),
         "reason": empty.get("reason"),
+        "notes": landed.get("notes") or empty.get("notes", []),
         "seconds": {
             "ingest": landed.get("seconds"),
             "silver": refined.get("seconds"),

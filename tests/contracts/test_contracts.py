@@ -73,6 +73,8 @@ def changed(path: str, value: object) -> dict:
         ("source_config.databaseConfig.tableName", "[open", "bracket"),
         ("source_config.databaseConfig.tableName", "", "schema.table"),
         ("source_config.databaseConfig.isIncremental", True, "deltaColumn"),
+        ("source_config.databaseConfig.deltaColumn", ["at", "at"], "different"),
+        ("source_config.databaseConfig.deltaColumn", [], "one column name"),
         ("source_config.databaseConfig.query", "SELECT 1", "not both"),
         ("source_config.databaseConfig.tables", [], "at least 1"),
         ("destination_config.bronzeConfig.storageFormat", "csv", "parquet"),

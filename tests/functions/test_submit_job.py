@@ -49,6 +49,15 @@ def test_should_take_both_documents_as_they_stand(aws, context, document):
     assert [kind for kind, _ in aws.announced()] == ["JobAccepted"]
 
 
+def test_should_take_the_first_of_a_composite_cursor_as_its_cursor(aws, context):
+    composite = request(isIncremental=True, deltaColumn=["modified_date", "customer_id"])
+    status, _ = post(composite, context)
+    assert status == 202
+    (message,) = aws.messages("IngestQueue")
+    source = message["body"]["source"]
+    assert (source["delta_column"], source["tie_columns"]) == ("modified_date", ["customer_id"])
+
+
 def test_should_pass_a_reference_on_in_place_of_the_password(aws, context):
     _, answer = post(FULL, context)
     messages = aws.messages("IngestQueue") + aws.messages("TrackQueue")
