@@ -80,7 +80,8 @@ like_pattern(x) AS CASE WHEN contains(x, '[') THEN error('#40517#The FlowForge s
 hex_bytes(x, fail) AS CASE WHEN x IS NULL THEN NULL WHEN regexp_full_match(x, '([0-9A-Fa-f]{{2}})*') THEN unhex(x) ELSE raised(fail, x)::BLOB END
 ticks_in_range(t, fail, x) AS CASE WHEN t < 552877920000000000 THEN raised(fail, x)::BIGINT ELSE t END
 rowversion_of(n) AS unhex(lpad(hex(n), 16, '0'))
-point_wkb(x) AS CASE WHEN x IS NULL THEN NULL WHEN octet_length(x) = 22 THEN unhex('0101000000' || right(hex(x), 16) || substr(hex(x), 13, 16))
+point_wkb(x, plane) AS CASE WHEN x IS NULL THEN NULL
+  WHEN octet_length(x) = 22 THEN unhex('0101000000' || CASE WHEN plane THEN right(hex(x), 32) ELSE right(hex(x), 16) || substr(hex(x), 13, 16) END)
   ELSE error('#40517#The FlowForge stand-in converts points only to WKB.')::BLOB END
 point_srid(x) AS CAST('0x' || substr(hex(x), 7, 2) || substr(hex(x), 5, 2) || substr(hex(x), 3, 2) || substr(hex(x), 1, 2) AS INTEGER)
 """

@@ -28,7 +28,8 @@ def method(node: exp.Dot, expressions: Expressions, scope: Scope) -> Typed:
     if base == "hierarchyid" and name == "tostring":
         return Typed(value.sql, SqlType("nvarchar", 4000))
     if base in ("geography", "geometry") and name == "stasbinary":
-        return Typed(f"point_wkb({value.sql})", SqlType("varbinary", -1))
+        # A geography holds latitude before longitude; WKB has x first.
+        return Typed(f"point_wkb({value.sql}, {base == 'geometry'})", SqlType("varbinary", -1))
     if base in ("geography", "geometry") and name == "stsrid":
         return Typed(f"point_srid({value.sql})", INT)
     raise SqlError(6506, f"Could not find method '{call_node.name}' for type '{value.type}'.")
