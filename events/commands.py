@@ -27,6 +27,16 @@ class IngestTable(Message):
     replayed: bool = False
 
 
+class ReleaseQuarantine(Message):
+    """Asks refine_silver to judge anew what rules keep in quarantine, and to apply what passes. The run and the bronze table are
+    those of the table's newest batch, where a failure is told."""
+
+    silver_table: str
+    source_key: str
+    run_id: str
+    bronze_table: str
+
+
 class IngestSlice(Message):
     """Asks ingest_slice to load one slice of a claimed batch; the plan is in the batch's record."""
 

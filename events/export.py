@@ -21,6 +21,7 @@ MODELS = [
     commands.SubmitJob,
     commands.IngestTable,
     commands.IngestSlice,
+    commands.ReleaseQuarantine,
     facts.JobAccepted,
     facts.BronzeLanded,
     facts.IntervalEmpty,
@@ -111,6 +112,9 @@ def messages() -> list[Any]:
         commands.SubmitJob(request=FULL),
         ingest,
         commands.IngestSlice(**BATCH, index=0),
+        commands.ReleaseQuarantine(
+            silver_table="customers", source_key=BATCH["source_key"], run_id=RUN, bronze_table=TABLE
+        ),
         facts.JobAccepted(run_id=RUN, workflow_id="wf_001", job_id="job_customers", tables=[TABLE]),
         landed,
         facts.IntervalEmpty(**BATCH, source_table="dbo.customers", reason="no rows"),
@@ -163,6 +167,9 @@ def samples() -> Iterator[tuple[str, Any]]:
     yield "refine_silver.http_decide", http("PUT", columns, route, {"types": {"zip_code": "VARCHAR"}})
     quality = "/api/silver/customers/quality"
     yield "refine_silver.http_quality", http("GET", quality, "/api/silver/{table}/quality")
+    released = "/api/silver/customers/release"
+    yield "refine_silver.http_release", http("POST", released, "/api/silver/{table}/release")
+    yield "refine_silver.sqs_release", sqs(bare["ReleaseQuarantine"], queue="flowforge-RefineQueue")
     yield "publish_gold.sqs", sqs(refined, queue="flowforge-PublishQueue")
     yield "track_run.sqs", sqs(landed, refined, queue="flowforge-TrackQueue")
     yield "track_run.http_list", http("GET", "/api/runs", query={"limit": "5"})

@@ -37,9 +37,20 @@ def schema(
 
 
 @api_command
-def quality(name: TableName, session: Session) -> int:
-    """Show what the quality rules found in a silver table's newest batch, and what is in quarantine."""
+def quality(
+    name: TableName,
+    session: Session,
+    release: Annotated[
+        bool, typer.Option("--release", help="Judge quarantine anew, by the newest rules; what passes goes to silver.")
+    ] = False,
+) -> int:
+    """Show what the quality rules found in a silver table's newest batch, and what is in quarantine; or release it."""
     with session.open() as api:
+        if release:
+            answer = api.post("silver", name, "release", body={})
+            told = f"{answer['rows']:,} rows of silver.{answer['table']} are judged anew; this shows what stays: "
+            session.out.answer(answer, f"{told}flowforge quality {answer['table']}")
+            return GOOD
         answer = api.get("silver", name, "quality")
     batch = answer["batch"] and f"{answer['batch']['seq']} of generation {answer['batch']['generation']}"
     shown: list[Any] = [facts([("table", f"silver.{answer['table']}"), ("newest batch with rules", batch)])]

@@ -1,13 +1,20 @@
 """Silver tables over HTTP: what a caller may ask and decide, checked before anything is touched."""
 
+import os
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from events.commands import ReleaseQuarantine
 from events.names import DESTINATION, strip_layer
 from events.request import InvalidRequest
+from flowforge.cloud.clients import client, unavailable
 from flowforge.settings import settings
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.plan import SEQ_BITS
+from flowforge.silver.release import waiting
 from flowforge.silver.report import quality_of_table
+from flowforge.state import batches
 from flowforge.state.table import read_state
 
 
@@ -45,6 +52,21 @@ def decide_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
         raise InvalidRequest(mistakes)
     accepted = _newest(table) if body.get("accept") else None
     return decide(settings().bucket, table, types, accepted, bool(body.get("keep_key")))
+
+
+def order_release(name: str) -> dict[str, Any]:
+    """Queues the order to judge what rules keep in a table's quarantine; answers how many rows that are. Raises NotFound."""
+    bucket, table = settings().bucket, table_name(name)
+    source_key = schema_of(bucket, table)["source_key"]
+    rows = sum(waiting(bucket, table).values())
+    (newest,) = batches.history(source_key, 1)
+    run = {"run_id": newest.command.run_id, "bronze_table": newest.command.bronze.table}
+    command = ReleaseQuarantine(silver_table=table, source_key=source_key, **run)
+    try:
+        client("sqs").send_message(QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"], MessageBody=command.model_dump_json())
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("SQS", error) from error
+    return {"table": table, "rows": rows}
 
 
 def _newest(table: str) -> int:

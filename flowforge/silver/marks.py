@@ -46,7 +46,7 @@ class Marks:
     @property
     def overtaken(self) -> bool:
         """A refresh of a later batch has told already what this batch could tell."""
-        return self.last_refresh >= self.plan.order
+        return self.last_refresh > self.plan.order
 
     def load_after(self) -> Load | None:
         """The first full load that is later than this batch; None when this batch is later than all of them."""
@@ -71,10 +71,10 @@ class Marks:
     def _around(self) -> tuple[int, int]:
         """Orders of the full loads before and after this batch; 0 where there is none."""
         order, last = self.plan.order, self._read("load/last")
-        if last < order:
+        if last <= order:
             return last, 0
         before, after = 0, self._read("load/0/next")
-        while after and after < order:
+        while after and after <= order:
             before, after = after, self._read(f"load/{after}/next")
         return before, after
 

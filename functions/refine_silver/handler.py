@@ -1,12 +1,16 @@
-"""refine_silver: applies a landed batch to its silver table, once; shows silver tables and takes decisions about them."""
+"""refine_silver: applies a landed batch to its silver table, once; shows silver tables, takes decisions about them,
+and lets rows out of quarantine."""
 
 from urllib.parse import unquote
 
+from aws_lambda_powertools.event_handler import Response
+
+from events.commands import ReleaseQuarantine
 from events.facts import BronzeLanded
 from flowforge.cloud.bus import announce
-from flowforge.http import json_body, resolver
+from flowforge.http import answer, json_body, resolver
 from flowforge.message import is_http, process_messages
-from flowforge.silver.step import refine_landed
+from flowforge.silver.step import refine_landed, release_quarantine
 from flowforge.state.sweep import stop_sweeping
 
 app = resolver()
@@ -36,9 +40,20 @@ def show_quality(table: str) -> dict:
     return inquiry.show_quality(unquote(table))
 
 
+@app.post("/api/silver/<table>/release")
+def release(table: str) -> Response:
+    """Sends the order to judge a table's quarantine anew."""
+    from flowforge.silver import inquiry
+
+    return answer(202, inquiry.order_release(unquote(table)))
+
+
 def refine(body: dict, context: object) -> None:
-    """Handles one BronzeLanded event."""
-    fact = refine_landed(BronzeLanded.model_validate(body))
+    """Handles one BronzeLanded event, or one order to release what is in quarantine."""
+    if "bronze_key" in body:
+        fact = refine_landed(BronzeLanded.model_validate(body))
+    else:
+        fact = release_quarantine(ReleaseQuarantine.model_validate(body))
     if fact:
         announce(fact)
 

@@ -1,0 +1,141 @@
+# ruff: noqa: S608 - SQL text of quoted names and checked conditions
+"""Lets rows out of quarantine that break no rule any more: their batch is judged again, by the rules in force now.
+
+Guarantees: rows are read from bronze and applied at their own batch's place in the order, as if they had never been kept out: one
+of a key that a later batch has brought, or a later refresh has not found, changes nothing. They leave quarantine after silver has
+them; a worker that dies in between leaves rows that the next release applies to no effect and takes out. Rows without a key and
+rows that contradict each other stay: no rule has kept them out.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import duckdb
+from deltalake import CommitProperties
+
+from events.quality import Rule
+from flowforge.cloud.clients import client
+from flowforge.errors import RefineRefused
+from flowforge.lake.sql import read_parquet
+from flowforge.lake.storage import duckdb_connection
+from flowforge.lake.tables import Moved, commit, once, open_table, relation, store_errors, table_uri
+from flowforge.quality.judge import judge
+from flowforge.silver.columns import admit
+from flowforge.silver.decisions import decisions_of
+from flowforge.silver.marks import Marks
+from flowforge.silver.objects import check_objects
+from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
+from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch
+from flowforge.silver.reading import FAILED, staged_rows, subject
+from flowforge.silver.staging import content_hash
+from flowforge.silver.writing import Change, write_history, write_rows
+from flowforge.state.batch import Batch
+
+FREE = "free"  # contents that no rule keeps out any more
+
+
+@dataclass(frozen=True)
+class Released:
+    """Rows that left quarantine and rows that stay there; `change` is what the first did to silver."""
+
+    released: int
+    kept: int
+    change: Change
+
+
+def waiting(bucket: str, name: str) -> dict[tuple[int, int], int]:
+    """Rows that rules keep in quarantine: (generation, seq) -> rows, oldest batch first."""
+    table = open_table(table_uri(bucket, "quarantine", name))
+    if table is None:
+        return {}
+    with duckdb_connection() as connection, store_errors(f"silver/_quarantine/{name}"):
+        rows = relation(connection, table)
+        if RULES not in rows.columns:
+            return {}
+        counted = rows.filter(f"{RULES} IS NOT NULL").aggregate(f"{GENERATION}, {SEQ}, count(*)").fetchall()
+    return {(generation, seq): count for generation, seq, count in sorted(counted)}
+
+
+def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) -> Released:
+    """Judges the batch's rows in quarantine anew and applies those that pass.
+
+    Raises RefineRefused when a rule of severity `fail` is broken, or the table's rows have no identity.
+    """
+    name = f"silver.{batch.command.silver.table}"
+    table = open_table(table_uri(bucket, "silver", batch.command.silver.table))
+    check_objects(batch, s3 or client("s3"))
+    uris = [f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects]
+    objects = read_parquet(uris)
+    with duckdb_connection() as connection, store_errors(name):
+        held = kept_out(connection, batch, bucket)
+        if held is None or not held.num_rows:
+            return Released(0, 0, Change(0, 0, 0))
+        bronze = connection.sql(f"SELECT * FROM {objects}")
+        kinds = dict(zip(bronze.columns, map(str, bronze.types), strict=True))
+        plan = plan_refine(batch, kinds, decisions_of(table).key)
+        if plan.adds_only:
+            raise RefineRefused(
+                f"{name} only adds rows, so a row that was released twice would be there twice",
+                "load the rows again once the rule or the rows are mended",
+            )
+        staged, _ = staged_rows(connection, plan, objects)
+        failed = judge(subject(batch, bucket, plan, staged, uris), rules).failed
+        connection.from_arrow(held).create_view("held_out", replace=True)
+        still = ""
+        if failed is not None:
+            connection.from_arrow(failed).create_view(FAILED, replace=True)
+            still = f"WHERE content NOT IN (SELECT content FROM {FAILED})"
+        connection.execute(f"CREATE TEMP TABLE {FREE} AS SELECT content FROM held_out {still}")
+        free = connection.table(FREE).count("*").fetchone()[0]
+        change = Change(0, 0, 0)
+        if free:
+            passing = f"{APPLIES} AND {content_hash(plan)} IN (SELECT content FROM {FREE})"
+            rows = connection.sql(f"SELECT * FROM ({staged}) WHERE {passing}")
+            change = commit(name, lambda: _apply(connection, batch, replace(plan, refreshes=False), rows, bucket))
+        released = _take_out(connection, batch, bucket) if free else 0
+    return Released(released, waiting(bucket, batch.command.silver.table).get((batch.generation, batch.seq), 0), change)
+
+
+def _apply(
+    connection: duckdb.DuckDBPyConnection, batch: Batch, plan: RefinePlan, rows: duckdb.DuckDBPyRelation, bucket: str
+) -> Change:
+    table = open_table(table_uri(bucket, "silver", batch.command.silver.table))
+    if table is None or table.transaction_version(batch.application_id) is None:
+        raise RefineRefused(
+            f"silver.{batch.command.silver.table} does not hold {batch.name} yet", "replay the batch first"
+        )
+    fitting, _ = admit(connection, table, batch, plan, rows)
+    marks = Marks(table, plan)
+
+    def properties(change: Change) -> CommitProperties:
+        return once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1})
+
+    if plan.keeps_history:
+        return write_history(connection, table, plan, fitting, marks.load_after(), properties)
+    if marks.overtaken:
+        return Change(0, 0, 0)
+    return write_rows(connection, table, plan, fitting, properties)
+
+
+def _take_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str) -> int:
+    """Removes what was released from quarantine; returns how many rows."""
+    name = batch.command.silver.table
+
+    def attempt() -> int:
+        table = open_table(table_uri(bucket, "quarantine", name))
+        if table is None:
+            raise Moved
+        conditions = of_batch(batch).replace(GENERATION, f"t.{GENERATION}").replace(SEQ, f"t.{SEQ}")
+        merger = table.merge(
+            connection.table(FREE),
+            f"t.{CONTENT} = s.content AND {conditions}",
+            source_alias="s",
+            target_alias="t",
+            streamed_exec=False,
+            commit_properties=once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1}),
+        )
+        return merger.when_matched_delete(predicate=f"t.{RULES} IS NOT NULL").execute()["num_target_rows_deleted"]
+
+    return commit(f"silver/_quarantine/{name}", attempt)
