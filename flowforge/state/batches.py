@@ -191,9 +191,13 @@ def take_over(batch: Batch, replayed: bool = False) -> Batch:
         )
     token, lease_until = uuid.uuid4().hex, time.time() + settings().lease_seconds
     values = {":token": token, ":lease": lease_until, ":attempts": counted + 1}
-    if not _write(batch, "SET #t = :token, lease_until = :lease, attempts = :attempts", values, "claimed"):
+    mine = batch.model_copy(update={"token": token, "lease_until": lease_until, "attempts": counted + 1})
+    if not (
+        _write(batch, "SET #t = :token, lease_until = :lease, attempts = :attempts", values, "claimed")
+        or _is_written(mine, "claimed")
+    ):
         raise Wait(f"{batch.name} was taken over by another worker", RETRY_SECONDS)
-    return batch.model_copy(update={"token": token, "lease_until": lease_until, "attempts": counted + 1})
+    return mine
 
 
 def count_attempt(batch: Batch) -> None:
@@ -222,11 +226,15 @@ def renew(batch: Batch) -> bool:
 def land(batch: Batch, manifest: Manifest) -> Batch:
     """Stores the manifest: the batch is landed. Raises Wait when another attempt has taken the claim meanwhile."""
     values = {":manifest": manifest.model_dump_json(), ":landed": "landed"}
-    if not _write(batch, "SET manifest = :manifest, #s = :landed", values, "claimed"):
-        stored = find_batch(batch.source_key, batch.generation, batch.seq)
-        if not (stored and stored.token == batch.token and stored.state == "landed"):
-            raise Wait(f"{batch.name} was taken over by another worker before it landed", RETRY_SECONDS)
+    if not (_write(batch, "SET manifest = :manifest, #s = :landed", values, "claimed") or _is_written(batch, "landed")):
+        raise Wait(f"{batch.name} was taken over by another worker before it landed", RETRY_SECONDS)
     return batch.model_copy(update={"manifest": manifest, "state": "landed"})
+
+
+def _is_written(batch: Batch, state: str) -> bool:
+    """Whether a write that was refused is this attempt's own, whose answer was lost: an SDK sends a call again by itself."""
+    stored = find_batch(batch.source_key, batch.generation, batch.seq)
+    return stored is not None and (stored.token, stored.state) == (batch.token, state)
 
 
 def finish_slice(batch: Batch, index: int, found: BronzeObject | None, max_cursor: str | None) -> None:
@@ -273,7 +281,8 @@ def close_empty(batch: Batch) -> None:
     state = read_state(batch.source_key)
     if state.generation != batch.generation or state.active != batch.seq:
         return
-    if not items.transact([_released(state, {}).put_action(), _transition(batch, "claimed", "empty", close=True)]):
+    actions = [_released(state, {}).put_action(), _transition(batch, "claimed", "empty", close=True)]
+    if not (items.transact(actions) or _is_written(batch, "empty")):
         raise Wait(f"{batch.name} changed while it was being closed", RETRY_SECONDS)
 
 
@@ -312,7 +321,8 @@ def commit(batch: Batch) -> tuple[str | None, str | None]:
             identity=batch.identity,
         )
     owns = state.generation == batch.generation and state.active == batch.seq
-    if not (owns and items.transact([_released(state, marks).put_action(), _transition(batch, "landed", "committed")])):
+    actions = [_released(state, marks).put_action(), _transition(batch, "landed", "committed")]
+    if not ((owns and items.transact(actions)) or _is_written(batch, "committed")):
         raise Wait(f"{batch.name} changed while it was being committed", RETRY_SECONDS)
     return batch.watermark_before, after
 

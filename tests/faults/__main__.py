@@ -41,7 +41,7 @@ def main() -> int:
         os.environ["FAULTS_QUICK"] = "1"
     selection = ["-m", "not long"] if chosen.quick else []
     collected = Collected()
-    status = pytest.main([str(Path(__file__).parent), "--ignore-glob=*soak*", *selection, *more], plugins=[collected])
+    status = pytest.main([str(Path(__file__).parent), *selection, *more], plugins=[collected])
     total = collected.tally.total()
     print("", *collected.tally.table(), "", json.dumps(asdict(total)), sep="\n", flush=True)
     return int(status) or int(bool(total.lost or total.doubled))

@@ -6,10 +6,15 @@ A test draws from a generator of its own, made of the seed and its name: so one 
 
 import os
 import random
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from tests.faults.servers import open_world
 from tests.faults.tally import Tally
+from tests.faults.world import World
 
 TALLY = pytest.StashKey[Tally]()
 SEED = pytest.StashKey[int]()
@@ -47,3 +52,16 @@ def tally(pytestconfig: pytest.Config) -> Tally:
 def quick() -> bool:
     """Whether this is the selection: tests then try a random part of what they enumerate."""
     return bool(os.environ.get("FAULTS_QUICK"))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The chain that most tests share; each has tables of its own."""
+    with ExitStack() as stack:
+        yield open_world(stack, tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def name() -> str:
+    """A table name of the test's own."""
+    return f"t_{uuid.uuid4().hex[:8]}"

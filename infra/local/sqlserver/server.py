@@ -65,7 +65,7 @@ class Server:
         self.faults = Faults()
         self._transaction_numbers = itertools.count(1001)
         self._spids = itertools.count(51)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal ends the server from within the main thread, wherever that is
         self._connections: dict[int, Connection] = {}
         self._threads: set[threading.Thread] = set()
         self._socket: socket.socket | None = None

@@ -1,0 +1,158 @@
+"""A proxy in front of the AWS endpoint that does what networks and services do: it fails before, after or instead of a call.
+
+Who calls is told by the access key, which every client signs with: a worker's key is its delivery's name. What happens to a call
+is decided by `rule`, which tests set; without one every call passes.
+"""
+
+import asyncio
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: whose, its place among the caller's calls from 1 on, what it is (DynamoDB.PutItem, S3.PUT, …), and its path."""
+
+    worker: str
+    number: int
+    operation: str
+    path: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a call.
+
+    before    `act` is called and the connection ends; the call never arrives
+    after     the call is made, then `act` is called and the connection ends without a reply
+    instead   an error answer, or the `answer` given, without the call being made
+    """
+
+    when: Literal["before", "after", "instead"]
+    act: Callable[[], None] = lambda: None
+    status: int = 500
+    code: str = "InternalError"
+    answer: str = ""
+
+
+Rule = Callable[[Call], Fault | None]
+
+
+class AwsProxy:
+    """A context manager: listens on loopback in a thread of its own. `calls` is what each worker has called, in order."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._target = urlsplit(endpoint)
+        self.rule: Rule = lambda call: None
+        self.calls: dict[str, list[Call]] = {}
+        self.struck: Counter[str] = Counter()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._serving: set[asyncio.Task] = set()  # asyncio itself holds its tasks weakly
+        self.url = ""
+
+    def __enter__(self) -> "AwsProxy":
+        self._thread.start()
+        opening = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 26)
+        self._server = asyncio.run_coroutine_threadsafe(opening, self._loop).result(10)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _close(self) -> None:
+        self._server.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._serving.add(task)
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b"expect: 100-continue" in head.lower():
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = await _body(reader, head)
+            reply = await self._answer(head, body)
+            writer.write(reply)
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the caller has been killed, or is to see a connection that ends
+        finally:
+            self._serving.discard(task)
+            writer.close()
+
+    async def _answer(self, head: bytes, body: bytes) -> bytes:
+        call = self._call(head, body)
+        fault = self.rule(call)
+        if fault is None:
+            return await self._forward(head, body)
+        self.struck[call.operation] += 1
+        if fault.when == "instead":
+            return _error(call, fault)
+        if fault.when == "after":
+            await self._forward(head, body)
+        fault.act()
+        return b""
+
+    def _call(self, head: bytes, body: bytes) -> Call:
+        text = head.decode("latin-1")
+        method, path, _ = text.split("\r\n", 1)[0].split(" ", 2)
+        target = re.search(r"(?im)^x-amz-target: *(\w+?)(?:_\d+)?\.(\w+)", text)
+        operation = f"{target.group(1)}.{target.group(2)}" if target else f"S3.{method}"
+        key = re.search(r"Credential=([^/\s]+)/", text)
+        mine = self.calls.setdefault(key.group(1) if key else "", [])
+        mine.append(Call(key.group(1) if key else "", len(mine) + 1, operation, path, body[: 1 << 20]))
+        return mine[-1]
+
+    async def _forward(self, head: bytes, body: bytes) -> bytes:
+        lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+        dropped = ("expect:", "connection:", "transfer-encoding:", "content-length:")
+        kept = [line for line in lines if not line.lower().startswith(dropped)]
+        sent = "\r\n".join([*kept, "Connection: close", f"Content-Length: {len(body)}", "", ""]).encode("latin-1")
+        reader, writer = await asyncio.open_connection(self._target.hostname, self._target.port, limit=1 << 26)
+        try:
+            writer.write(sent + body)
+            await writer.drain()
+            return await reader.read(-1)
+        finally:
+            writer.close()
+
+
+async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    length = re.search(rb"(?im)^content-length: *(\d+)", head)
+    if length:
+        return await reader.readexactly(int(length.group(1)))
+    if b"transfer-encoding: chunked" not in head.lower():
+        return b""
+    parts = []
+    while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
+        parts.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readuntil(b"\r\n")
+    return b"".join(parts)
+
+
+def _error(call: Call, fault: Fault) -> bytes:
+    if fault.answer:
+        text, kind = fault.answer, "application/x-amz-json-1.1"
+    elif call.operation.startswith("S3."):
+        text, kind = f"<Error><Code>{fault.code}</Code><Message>made up</Message></Error>", "application/xml"
+    else:
+        text, kind = f'{{"__type": "{fault.code}", "message": "made up"}}', "application/x-amz-json-1.0"
+    if call.operation == "S3.HEAD":
+        text = ""
+    head = f"HTTP/1.1 {fault.status} Made Up\r\nContent-Type: {kind}\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+    return (head + text).encode()

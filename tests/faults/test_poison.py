@@ -1,0 +1,96 @@
+"""Messages that can never succeed: they end in their dead-letter queue with the reason, and nobody else waits for them."""
+
+import json
+
+import pytest
+
+from tests.faults.aws_proxy import Call, Fault
+from tests.faults.lanes import Lane
+
+pytestmark = pytest.mark.timeout(600)
+
+WORK = ("Submit", "Ingest", "Slice", "Watermark", "Refine", "Publish", "Track")
+
+
+@pytest.fixture
+def siblings(world, rng, name) -> list[Lane]:
+    """Two tables that load well."""
+    lanes = [Lane(world, "full load", f"{name}_{n}", rng) for n in range(2)]
+    for lane in lanes:
+        lane.create()
+    return lanes
+
+
+def by_table(run: dict) -> dict[str, dict]:
+    return {table["table"]: table for table in run["tables"]}
+
+
+def reason(letter: dict) -> tuple[str, str]:
+    attributes = letter["MessageAttributes"]
+    return attributes["step"]["StringValue"], attributes["reason"]["StringValue"]
+
+
+def test_should_let_the_siblings_of_a_table_that_does_not_exist_finish(world, siblings, tally, name):
+    names = [siblings[0].name, f"{name}_gone", siblings[1].name]
+    (run,) = world.finish(world.submit({"tables": [{"tableName": n} for n in names]}))
+    world.run_idle()
+    tables = by_table(run)
+    assert run["status"] == "failed"
+    assert [tables[lane.bronze]["status"] for lane in siblings] == ["published", "published"]
+    gone = tables[f"bronze_{name}_gone"]
+    assert (gone["status"], gone["error"]["error"], gone["error"]["step"]) == ("failed", "UnknownTable", "ingest")
+    (letter,) = world.letters("IngestDeadLetters")
+    step, why = reason(letter)
+    assert step == "ingest" and "UnknownTable" in why and f"{name}_gone" in why
+    assert json.loads(letter["Body"])["source"]["table_name"] == f"{name}_gone"
+    for lane in siblings:
+        checked, lost, doubled = world.compare(lane.name, lane.name, "id, amount, note")
+        tally.add("poison messages", rows_checked=checked, lost=lost, doubled=doubled)
+    tally.add("poison messages", faults=1)
+
+
+def test_should_give_up_a_message_that_kills_every_worker_and_let_the_siblings_finish(world, siblings, tally, name):
+    deadly, killed = siblings[0], []
+
+    def kill(call: Call) -> Fault | None:
+        delivery = world.deliveries.get(call.worker)
+        if delivery and (delivery.function, delivery.table) == ("RefineSilver", deadly.bronze) and call.number == 5:
+            killed.append(delivery)
+            return Fault("before", delivery.work.kill)
+        return None
+
+    world.aws.rule = kill
+    (run,) = world.finish(world.submit({"tables": [{"tableName": lane.name} for lane in siblings]}))
+    world.run_idle()
+    world.aws.rule = lambda call: None
+    tables = by_table(run)
+    assert len(killed) == 3 and tables[siblings[1].bronze]["status"] == "published"
+    failed = tables[deadly.bronze]
+    assert (failed["status"], failed["error"]["step"]) == ("failed", "silver")
+    assert "died" in failed["error"]["cause"]
+    (letter,) = world.letters("RefineDeadLetters")
+    assert reason(letter)[0] == "silver" and "died" in reason(letter)[1]
+    world.sqs.send_message(QueueUrl=world.resources.make("RefineQueue")[0], MessageBody=letter["Body"])
+    world.run_idle()
+    deadly.run_ids.append(run["run_id"])
+    assert by_table(world.ended_run(run["run_id"]))[deadly.bronze]["status"] == "published"
+    checked, lost, doubled = world.compare(deadly.name, deadly.name, "id, amount, note")
+    tally.add("poison messages", kills=len(killed), redeliveries=1, rows_checked=checked, lost=lost, doubled=doubled)
+    assert (lost, doubled) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "not json", "[]", '"text"', "{}", '{"run_id": 7}', '{"detail-type": 1, "detail": []}']
+)
+def test_should_keep_what_is_no_message_with_its_reason(world, tally, text):
+    texts = text or " "
+    urls = {queue: world.resources.make(f"{queue}Queue")[0] for queue in WORK}
+    for url in urls.values():
+        world.sqs.send_message(QueueUrl=url, MessageBody=texts)
+    world.run_idle()
+    for queue in WORK:
+        letters = world.letters(f"{queue}DeadLetters")
+        ignored = queue in ("Track", "Submit") and text.startswith("{")  # an event that is not theirs
+        assert [letter["Body"] for letter in letters] == ([] if ignored else [texts]), queue
+        assert all(reason(letter)[1] for letter in letters)
+    tally.add("poison messages", faults=len(WORK))

@@ -1,0 +1,119 @@
+"""Functions' processes, cheap enough to be killed by the hundred: `python -m tests.faults.workers LOG` forks one for each event.
+
+The parent has imported what handlers import and nothing more: no client, no thread, no connection. Each fork takes its
+environment, runs the real handler on one event and ends; whatever happens to it happens to nobody else. Lines of JSON go in (id,
+handler, event, env) and out (id, pid; later id, exit status, answer).
+"""
+
+import importlib
+import json
+import os
+import selectors
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+IMPORTED = (
+    "functions.submit_job.handler",
+    "functions.ingest_table.handler",
+    "functions.ingest_slice.handler",
+    "functions.watermark.handler",
+    "functions.refine_silver.handler",
+    "functions.publish_gold.handler",
+    "functions.track_run.handler",
+    "flowforge.bronze.ingest",
+    "flowforge.source.mssql_python_reader",
+    "flowforge.source.pymssql_reader",
+    "flowforge.lake.types",
+)  # not duckdb and deltalake: importing them starts threads, which forks would lack
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the runtime gives a handler beside the event."""
+
+    function_name: str
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:faults"
+    aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+def run(order: dict[str, Any], answer_to: int) -> None:
+    """In the fork: runs the handler and writes its answer."""
+    os.environ.update(order["env"])
+    try:
+        module, _, name = order["handler"].rpartition(".")
+        answer = getattr(importlib.import_module(module), name)(order["event"], Context(order["handler"]))
+        os.write(answer_to, json.dumps(answer).encode())
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def threads() -> list[str]:
+    """The names of this process' threads. jemalloc's own does not count: it starts anew in a fork."""
+    names = [Path(f"/proc/self/task/{task}/comm").read_text().strip() for task in os.listdir("/proc/self/task")]
+    return [name for name in names if name != "jemalloc_bg_thd"]
+
+
+def read_service_models() -> None:
+    """Has boto3 read its descriptions of the services, which its session keeps; with nothing of the environment in them."""
+    for service in ("dynamodb", "events", "s3", "secretsmanager", "sqs"):
+        boto3.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none").close()
+
+
+def main() -> None:
+    """Forks until stdin ends."""
+    tell = os.fdopen(os.dup(1), "w", buffering=1)
+    log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    for module in IMPORTED:
+        importlib.import_module(module)
+    read_service_models()
+    print(json.dumps({"threads": threads()}), file=tell)
+    waiting = selectors.DefaultSelector()
+    waiting.register(0, selectors.EVENT_READ, None)
+    unread = b""
+    while True:
+        for ready, _ in waiting.select():
+            if ready.data is not None:
+                answer = os.read(ready.fd, 1 << 20)
+                ready.data["answer"] += answer
+                if not answer:
+                    waiting.unregister(ready.fd)
+                    os.close(ready.fd)
+                    _, status = os.waitpid(ready.data["pid"], 0)
+                    text = ready.data["answer"].decode()
+                    told = {"id": ready.data["id"], "exit": os.waitstatus_to_exitcode(status), "answer": text}
+                    print(json.dumps(told), file=tell)
+                continue
+            received = os.read(0, 1 << 20)
+            if not received:
+                return
+            *lines, unread = (unread + received).split(b"\n")
+            for line in lines:
+                order = json.loads(line)
+                reading, writing = os.pipe()
+                pid = os.fork()
+                if pid == 0:
+                    os.close(reading)
+                    run(order, writing)
+                os.close(writing)
+                waiting.register(reading, selectors.EVENT_READ, {"id": order["id"], "pid": pid, "answer": b""})
+                print(json.dumps({"id": order["id"], "pid": pid}), file=tell)
+
+
+if __name__ == "__main__":
+    main()
