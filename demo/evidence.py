@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from demo.bank import Bank, BankTable, Changed
 from demo.lake import Lake
+from demo.models import COLUMNS, Books, in_order
 from flowforge.cli.api import Api
 from flowforge.cli.failure import Failure
 from flowforge.errors import FlowForgeError
@@ -115,6 +116,16 @@ def check_values(evidence: Evidence, table: BankTable, changed: Changed, bank: B
     for layer in LAYERS:
         values = [_plain(row[1:]) for row in found if row[0] == layer]
         evidence.expect(f"{layer}.{table.name}: values of the changed rows", expected, values)
+
+
+def check_models(evidence: Evidence, books: Books, lake: Lake) -> None:
+    """Every row of the bank's gold models has the figures that follow from the source's own rows."""
+    for name, expected in books.expected().items():
+        with evidence.about(f"gold.{name}"):
+            found = in_order(lake.rows(f"SELECT {COLUMNS[name]} FROM gold.{name}"))
+            evidence.expect(f"gold.{name}: rows", len(expected), len(found))
+            differing = [pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]]
+            evidence.expect(f"gold.{name}: rows that differ (expected, found)", [], differing[:3])
 
 
 _COLUMNS = "SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = '{table}' ORDER BY ORDINAL_POSITION"

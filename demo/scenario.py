@@ -6,13 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from demo.bank import TABLES, Bank, Changed, open_bank
-from demo.evidence import Evidence, check_change, check_load, check_rows, check_values, check_watermark
+from demo.evidence import (
+    Evidence,
+    check_change,
+    check_load,
+    check_models,
+    check_rows,
+    check_values,
+    check_watermark,
+)
 from demo.lake import Lake
+from demo.models import FOLDER, Books
 from demo.story import INDENT, Story
 from flowforge.cli import progress
 from flowforge.cli.api import Api
 from flowforge.cli.document import read_document, redirected, workflow_of
+from flowforge.cli.failure import Failure
 from flowforge.cli.lake import use_stack
+from flowforge.gold.graph import check_files, model_states
+from flowforge.gold.model_files import write_models
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 RUN_SECONDS = 120.0
@@ -30,6 +42,9 @@ def play(stack: dict[str, Any], story: Story, evidence: Evidence) -> None:
     use_stack(stack)
     lake = Lake(stack["bucket"])
     with open_bank(stack["sqlserver"]) as bank, Api(stack["api"]) as api:
+        story.chapter("Put the bank's gold models into the bucket")
+        _put_models(stack["bucket"], story)
+
         story.chapter("Load customers, accounts and transactions: one request, three tables")
         everything = {table.name: bank.count(table) for table in TABLES}
         first = _load("bank.json", stack, api, story)
@@ -44,12 +59,22 @@ def play(stack: dict[str, Any], story: Story, evidence: Evidence) -> None:
         second = _load("bank-incremental.json", stack, api, story)
         _check(evidence, second, {name: len(done.keys) for name, done in changed.items()}, bank, lake, api)
         _check_changes(evidence, first, second, changed, bank, lake)
+        story.models(model_states(stack["bucket"])[0])
 
         story.chapter("What happened")
         story.happened({"First load, in rows": first, "Incremental load, in rows": second})
 
         story.chapter("Ask the lake")
         _ask(evidence, bank, lake, story)
+
+
+def _put_models(bucket: str, story: Story) -> None:
+    texts = {f"models/{path.name}": path.read_text() for path in sorted(FOLDER.glob("*.sql"))}
+    problems = check_files(texts, bucket, ahead=True)
+    if problems:
+        raise Failure("the bank's models are not right", "\n".join(problems))
+    write_models(texts, bucket)
+    story.tell(f"flowforge models put --ahead {' '.join(f'examples/{key}' for key in texts)}", "cyan")
 
 
 def _load(name: str, stack: dict[str, Any], api: Api, story: Story) -> Told:
@@ -78,6 +103,8 @@ def _check(evidence: Evidence, told: Told, rows: dict[str, int], bank: Bank, lak
             check_watermark(evidence, table, told[table.name], bank, api)
     with evidence.about("silver and gold"):
         check_rows(evidence, TABLES, bank, lake)
+    with evidence.about("the bank's gold models"):
+        check_models(evidence, Books(bank), lake)
 
 
 def _check_changes(

@@ -10,6 +10,7 @@ from demo.bank import Changed
 from demo.evidence import Evidence
 from flowforge.cli import output, rendering
 from flowforge.cli.failure import Failure
+from flowforge.gold.graph import ModelState
 from flowforge.lake.query import QueryResult
 
 INDENT = 3
@@ -60,6 +61,11 @@ class Story:
             self._indented(output.Rows(_NAMES, [_row(name, told) for name, told in tables.items()]))
             for told in tables.values():
                 self.tell(f"{told.get('bronze_key')}  {rendering.size(told.get('file_size_bytes'))}", "dim")
+
+    def models(self, states: list[ModelState]) -> None:
+        """The gold tables after a load."""
+        rows = [[f"gold.{s.table}", s.state, s.strategy, ", ".join(s.reads), output.number(s.rows)] for s in states]
+        self._indented(output.table(["table", "state", "build", "reads", "rows"], rows))
 
     def answer(self, sql: str, answer: QueryResult) -> None:
         """A query with its answer."""

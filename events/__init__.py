@@ -1,6 +1,6 @@
 """The contracts between users, functions and the bus. They depend on pydantic and nothing else."""
 
-from events.commands import IngestSlice, IngestTable, ReleaseQuarantine, SubmitJob
+from events.commands import IngestSlice, IngestTable, MaintainTable, ReleaseQuarantine, SubmitJob
 from events.facts import (
     BatchEvent,
     BronzeLanded,
@@ -24,6 +24,7 @@ __all__ = [
     "InvalidRequest",
     "JobAccepted",
     "JobRequest",
+    "MaintainTable",
     "ReleaseQuarantine",
     "SilverRefined",
     "StepFailed",

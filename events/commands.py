@@ -1,6 +1,6 @@
 """Commands: imperative, one handler each."""
 
-from typing import Any
+from typing import Any, Literal
 
 from events.model import Message
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
@@ -35,6 +35,13 @@ class ReleaseQuarantine(Message):
     source_key: str
     run_id: str
     bronze_table: str
+
+
+class MaintainTable(Message):
+    """Asks maintain_lake to keep one Delta table in order."""
+
+    layer: Literal["silver", "gold", "quarantine"]
+    table: str
 
 
 class IngestSlice(Message):

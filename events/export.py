@@ -22,6 +22,7 @@ MODELS = [
     commands.IngestTable,
     commands.IngestSlice,
     commands.ReleaseQuarantine,
+    commands.MaintainTable,
     facts.JobAccepted,
     facts.BronzeLanded,
     facts.IntervalEmpty,
@@ -115,6 +116,7 @@ def messages() -> list[Any]:
         commands.ReleaseQuarantine(
             silver_table="customers", source_key=BATCH["source_key"], run_id=RUN, bronze_table=TABLE
         ),
+        commands.MaintainTable(layer="silver", table="customers"),
         facts.JobAccepted(run_id=RUN, workflow_id="wf_001", job_id="job_customers", tables=[TABLE]),
         landed,
         facts.IntervalEmpty(**BATCH, source_table="dbo.customers", reason="no rows"),
@@ -171,6 +173,10 @@ def samples() -> Iterator[tuple[str, Any]]:
     yield "refine_silver.http_release", http("POST", released, "/api/silver/{table}/release")
     yield "refine_silver.sqs_release", sqs(bare["ReleaseQuarantine"], queue="flowforge-RefineQueue")
     yield "publish_gold.sqs", sqs(refined, queue="flowforge-PublishQueue")
+    new_model = s3_object_created("flowforge-data", "models/customer_360.sql")
+    yield "publish_gold.s3", sqs(new_model, queue="flowforge-PublishQueue")
+    yield "maintain_lake.sqs", sqs(bare["MaintainTable"], queue="flowforge-UpkeepQueue")
+    yield "maintain_lake.schedule", {"maintain": True}
     yield "track_run.sqs", sqs(landed, refined, queue="flowforge-TrackQueue")
     yield "track_run.http_list", http("GET", "/api/runs", query={"limit": "5"})
     yield "track_run.http_get", http("GET", f"/api/runs/{RUN}", "/api/runs/{id}")

@@ -27,6 +27,7 @@ LoadStrategy = Literal["append", "full_refresh", "incremental"]
 MergeStrategy = Literal["merge", "append", "replace", "scd2"]
 Deletes = Literal["hard", "soft", "ignore"]
 SchemaMode = Literal["evolve", "contract"]
+BuildStrategy = Literal["full", "incremental"]
 Driver = Literal["auto", "mssql-python", "pymssql"]
 
 
@@ -46,6 +47,13 @@ def _destination(value: str | None, info: ValidationInfo) -> str | None:
     if not DESTINATION.fullmatch(name):
         raise ValueError("expected letters, digits, _ and - only (at most 128), not a path")
     return name
+
+
+def _different_columns(value: str | list[str] | None) -> str | list[str] | None:
+    keys = [value] if isinstance(value, str) else value or []
+    if value is not None and (not keys or not all(keys) or len(set(keys)) != len(keys)):
+        raise ValueError("expected one column name or a list of different column names")
+    return value
 
 
 class Connection(Request):
@@ -122,6 +130,8 @@ class SilverConfig(Request):
 
     _names = field_validator("tableName")(_destination)
 
+    _keys = field_validator("primaryKey")(_different_columns)
+
     @field_validator("qualityRules")
     @classmethod
     def _rules(cls, value: list[Rule]) -> list[Rule]:
@@ -144,14 +154,6 @@ class SilverConfig(Request):
                 + ("only adds" if strategy == "append" else "holds the newest batch only"),
             )
 
-    @field_validator("primaryKey")
-    @classmethod
-    def _keys(cls, value: str | list[str] | None) -> str | list[str] | None:
-        keys = [value] if isinstance(value, str) else value or []
-        if value is not None and (not keys or not all(keys) or len(set(keys)) != len(keys)):
-            raise ValueError("expected one column name or a list of different column names")
-        return value
-
 
 class GoldModel(Request):
     """One gold table as a SELECT over silver and gold tables (DuckDB's SQL)."""
@@ -160,8 +162,17 @@ class GoldModel(Request):
 
     tableName: str
     sql: str = Field(min_length=1)
+    buildStrategy: BuildStrategy = Field("full", description="incremental rebuilds only the keys that changed")
+    primaryKey: str | list[str] | None = Field(None, description="columns that tell the model's rows apart")
 
     _names = field_validator("tableName")(_destination)
+    _keys = field_validator("primaryKey")(_different_columns)
+
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """An incremental model has a key."""
+        if given.get("buildStrategy") == "incremental" and given.get("sql") and not given.get("primaryKey"):
+            yield "buildStrategy incremental needs primaryKey: the columns that tell the model's rows apart"
 
 
 class GoldConfig(Request):
@@ -170,13 +181,20 @@ class GoldConfig(Request):
     model_config = ConfigDict(title="GoldConfig")
 
     tableName: str | None = None
-    buildStrategy: Literal["full"] = "full"
+    buildStrategy: BuildStrategy = Field("full", description="of tableName; a copy's key is silver's by default")
+    primaryKey: str | list[str] | None = Field(None, description="columns that tell the rows of tableName apart")
     sql: str | None = Field(None, min_length=1, description="a SELECT that makes tableName, in place of the copy")
     models: list[GoldModel] = Field(
         default_factory=list, description="further gold tables, built when an input changes"
     )
 
     _names = field_validator("tableName")(_destination)
+    _keys = field_validator("primaryKey")(_different_columns)
+
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """The same as of a model: `sql` makes tableName one."""
+        yield from GoldModel.contradictions(given)
 
 
 class DestinationConfig(Request):

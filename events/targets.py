@@ -6,7 +6,7 @@ from pydantic import Field
 
 from events.model import Message
 from events.quality import QualityRule
-from events.request import Compression, Deletes, Driver, LoadStrategy, MergeStrategy, SchemaMode
+from events.request import BuildStrategy, Compression, Deletes, Driver, LoadStrategy, MergeStrategy, SchemaMode
 
 
 class ConnectionReference(Message):
@@ -64,10 +64,14 @@ class GoldModelTarget(Message):
 
     table: str
     sql: str
+    build_strategy: BuildStrategy = "full"
+    primary_key: list[str] = Field(default_factory=list)
 
 
 class GoldTarget(Message):
-    """The gold table that is a copy of silver (None when a model takes its place) and the models to rebuild."""
+    """The gold table that is a copy of silver (None when a model takes its place), how it is built, and the models to rebuild."""
 
     table: str | None = None
+    build_strategy: BuildStrategy = "full"
+    primary_key: list[str] = Field(default_factory=list)
     models: list[GoldModelTarget] = Field(default_factory=list)

@@ -33,6 +33,7 @@ class Settings(BaseModel):
     slice_queue_url: str = ""
     dead_letter_queues: str = Field("", description="step=URL pairs of the queues that the sweeper looks through")
     replay_queues: str = Field("", description="name=DEAD_LETTERS>QUEUE for each queue that a person may replay")
+    vacuum_retention_hours: int = Field(168, ge=24, description="files of versions younger than this are kept")
     source_ca_file: str | None = Field(None, description="PEM bundle that signs the SQL Server's certificate")
     driver: str = Field("auto", description="extraction driver: auto, mssql-python or pymssql")
     login_timeout_seconds: int = 10

@@ -4,7 +4,7 @@ import json
 
 import typer
 
-from flowforge.cli import connections, lake, reconcile, replay, runs, silver, source, up, watermarks
+from flowforge.cli import connections, lake, models, reconcile, replay, runs, silver, source, up, upkeep, watermarks
 from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, INTERRUPTED, Failure
 from flowforge.cli.output import Output
 
@@ -25,9 +25,11 @@ app.command("tables")(source.tables)
 app.command("describe")(source.describe)
 app.command("sql")(lake.sql)
 app.command("reconcile")(reconcile.reconcile)
+app.command("maintain")(upkeep.maintain)
 app.command("replay")(replay.replay)
 app.command("schema")(silver.schema)
 app.command("quality")(silver.quality)
+app.add_typer(models.app, name="models")
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(connections.app, name="connections")
 

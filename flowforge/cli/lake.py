@@ -4,6 +4,9 @@ For the local stack these are the ones that it wrote down; for a deployed lake w
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,26 +17,50 @@ from flowforge.cli.failure import GOOD, BadRequest, Failure
 from flowforge.cli.output import Output, Rows
 from flowforge.cli.target import local_stack
 
+Bucket = Annotated[str | None, typer.Option("--bucket", help="The lake's bucket; else the local stack's.")]
+
 
 def sql(
     text: Annotated[str, typer.Argument(metavar="SELECT", help='"SELECT … FROM gold.x JOIN silver.y USING (id)"')],
-    bucket: Annotated[str | None, typer.Option("--bucket", help="The lake's bucket; else the local stack's.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of", metavar="WHEN", help="As it was: a version (of one table) or a time, UTC unless it says."
+        ),
+    ] = None,
+    bucket: Bucket = None,
     api: options.ApiUrl = None,
     as_json: options.Json = False,
 ) -> int:
     """Ask the lake itself: its tables are silver.NAME, gold.NAME, quarantine.NAME and bronze.NAME."""
     out = Output(as_json)
+    answer = ask(text, open_lake(bucket, api), parse_moment(as_of))
+    rows = answer["rows"]
+    counted = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}, {answer['seconds']:.2f} s"
+    out.answer(answer, Rows(answer["columns"], rows), Text(counted, style="dim"))
+    return GOOD
+
+
+def open_lake(bucket: str | None, api: str | None) -> str:
+    """The bucket that a command means, with this process's AWS variables set for it; BadRequest when none is known."""
     stack = local_stack(api)
     chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket")
     if chosen is None:
         raise BadRequest("which lake?", "name its bucket with --bucket, or start the local stack with `flowforge up`")
     if stack is not None:
         use_stack(stack)
-    answer = ask(text, chosen)
-    rows = answer["rows"]
-    counted = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}, {answer['seconds']:.2f} s"
-    out.answer(answer, Rows(answer["columns"], rows), Text(counted, style="dim"))
-    return GOOD
+    return chosen
+
+
+@contextmanager
+def lake_failures() -> Iterator[None]:
+    """Turns the errors of the lake's use cases into failures of the command."""
+    from flowforge.errors import FlowForgeError
+
+    try:
+        yield
+    except FlowForgeError as error:
+        raise Failure(str(error), error.remedy, error=type(error).__name__) from error
 
 
 def use_stack(stack: dict[str, Any]) -> None:
@@ -49,14 +76,26 @@ def use_stack(stack: dict[str, Any]) -> None:
     }
 
 
-def ask(text: str, bucket: str) -> dict[str, Any]:
+def parse_moment(text: str | None) -> int | datetime | None:
+    """A version number or a time; BadRequest for anything else."""
+    if text is None:
+        return None
+    if text.isdecimal():
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadRequest(
+            f"--as-of {text} is neither a version nor a time", "write 12, 2026-01-05 or 2026-01-05T09:30:00Z"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def ask(text: str, bucket: str, as_of: int | datetime | None = None) -> dict[str, Any]:
     """The answer of one SELECT as {"columns", "rows", "seconds"} that fits JSON; Failure when there is none."""
-    from flowforge.errors import FlowForgeError
     from flowforge.lake.query import json_value, query
 
-    try:
-        answer = query(text, bucket)
-    except FlowForgeError as error:
-        raise Failure(str(error), error.remedy, error=type(error).__name__) from error
+    with lake_failures():
+        answer = query(text, bucket, as_of)
     rows = [[json_value(value) for value in row] for row in answer.rows]
     return {"columns": answer.columns, "rows": rows, "seconds": round(answer.seconds, 3)}

@@ -1,41 +1,27 @@
-"""Publishes the gold tables that follow from a batch: each is replaced as a whole, in one Delta commit.
+"""Publishes the gold tables that follow from a batch or from a new model, each after those that it reads.
 
-Guarantees: a gold table's commit carries the version of every input and the query's fingerprint. It is skipped when none of
-them changed, and never goes back to older inputs than it has. A model whose input does not exist yet is deferred; one that
-fails leaves the old version in place and its siblings unharmed.
+Which follow from a batch: the published copy and the models of its own job, and of the models kept in the bucket those that read
+the batch's silver table or one of these gold tables, directly or through others.
+
+Guarantees: a table of which no input changed is left alone. A model whose input does not exist yet is deferred; one that fails
+leaves the version before in place and its siblings unharmed, and is told with its file, its line and the engine's reason. What
+became of each table is kept beside it (`flowforge.gold.records`).
 """
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import duckdb
-from deltalake import DeltaTable, write_deltalake
-
-from flowforge.errors import RefineRefused
-from flowforge.gold.models import Model, copy_of_silver, order_models
-from flowforge.lake.sql import identifier
-from flowforge.lake.storage import confine, duckdb_connection
-from flowforge.lake.tables import (
-    Moved,
-    commit,
-    create_view,
-    once,
-    open_or_create,
-    open_table,
-    relation,
-    rows_query,
-    table_uri,
-)
-from flowforge.lake.types import stored_column
-from flowforge.silver.plan import INTERNAL
+from events.targets import GoldTarget
+from flowforge.errors import NotFound, RefineRefused
+from flowforge.gold.build import Built, Missing, build
+from flowforge.gold.model_files import ModelFiles, read_models
+from flowforge.gold.models import Model, copy_of_silver, following, order_models, read_model
+from flowforge.gold.records import Record, write_record
+from flowforge.lake.names import TableName
+from flowforge.silver.plan import VALID_FROM
 from flowforge.state.batch import Batch
 
-DEFINITION = "flowforge/definition"  # application id whose version is the query's fingerprint
-SQL_ERRORS = (
-    duckdb.ParserException,
-    duckdb.BinderException,
-    duckdb.CatalogException,
-)  # about the text, not about a row
+REMEDY = "correct the model's SQL; the version before stays published"
 
 
 @dataclass(frozen=True)
@@ -47,88 +33,80 @@ class PublishResult:
 
 
 def publish(batch: Batch, bucket: str) -> PublishResult:
-    """Brings the gold tables of `batch`'s request up to date with silver in `bucket`.
+    """Brings the gold tables that follow from `batch` up to date with silver in `bucket`.
 
-    Raises RefineRefused, after all models had their turn, with each model that failed and DuckDB's reason; StoreUnavailable when
+    Raises RefineRefused, after all models had their turn, with each model that failed and the reason; StoreUnavailable when
     S3 fails or a table is too busy.
     """
-    gold, result = batch.command.gold, PublishResult()
-    models, failures = order_models(gold)
-    copy = [copy_of_silver(gold.table, batch.command.silver.table)] if gold.table else []
-    for model in copy + models:
+    ours, problems = job_models(batch)
+    kept = read_models(bucket).models
+    changed = {TableName("silver", batch.command.silver.table), *(model.name for model in ours)}
+    wanted = following(kept, changed)
+    return _publish(
+        [*ours, *(model for model in kept if model.name in wanted or model.name in changed)], bucket, problems
+    )
+
+
+def publish_model(key: str, bucket: str) -> PublishResult:
+    """Builds the model in the file `key` of the bucket, and those that read it; raises as `publish` does, and NotFound when the
+    file is gone."""
+    files = read_models(bucket)
+    if key in files.problems:
+        raise RefineRefused(files.problems[key], REMEDY)
+    return _publish(_with_followers(key, files), bucket, [])
+
+
+def job_models(batch: Batch) -> tuple[list[Model], list[str]]:
+    """The gold tables that the batch's own job asks for, and what is wrong with those that cannot be built."""
+    gold: GoldTarget = batch.command.gold
+    key = batch.command.silver.primary_key or batch.manifest.primary_key
+    if key and batch.command.silver.strategy == "scd2":
+        key = [*key, VALID_FROM]
+    models, problems = [], []
+    if gold.table:
+        if gold.build_strategy == "incremental" and not (gold.primary_key or key):
+            problems.append(f"gold.{gold.table}: buildStrategy incremental needs primaryKey: the source has no key")
+        else:
+            wanted = gold.primary_key or key if gold.build_strategy == "incremental" else ()
+            models.append(copy_of_silver(gold.table, batch.command.silver.table, gold.build_strategy, wanted))
+    for given in gold.models:
         try:
-            built = _build(model, bucket)
+            models.append(read_model(given.table, given.sql, given.build_strategy, given.primary_key))
+        except RefineRefused as error:
+            problems.append(str(error))
+    return models, problems
+
+
+def _with_followers(key: str, files: ModelFiles) -> list[Model]:
+    for model in files.models:
+        if model.origin == key:
+            wanted = following(files.models, {model.name}) | {model.name}
+            return [other for other in files.models if other.name in wanted]
+    raise NotFound(f"there is no model {key}")
+
+
+def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> PublishResult:
+    ordered, more = order_models(models)
+    failures, result, opened = [*problems, *more], PublishResult(), {}
+    for model in ordered:
+        try:
+            built = build(model, bucket, opened)
         except RefineRefused as error:
             failures.append(str(error))
+            write_record(bucket, Record.failed(model, str(error)))
             continue
-        if isinstance(built, str):
-            result.deferred.append(f"gold.{model.table} waits for {built}")
+        if isinstance(built, Missing):
+            result.deferred.append(f"gold.{model.table} waits for {built.input}")
         else:
-            result.gold_tables[model.table] = built
+            result.gold_tables[model.table] = built.rows
+        _note(model, built, bucket)
     if failures:
-        raise RefineRefused("; ".join(failures), "correct the model's SQL; the version before stays published")
+        raise RefineRefused("; ".join(failures), REMEDY)
     return result
 
 
-def _build(model: Model, bucket: str) -> int | str:
-    """Rows of the gold table, or the name of the input that is missing."""
-    uri = table_uri(bucket, "gold", model.table)
-
-    def attempt() -> int | str:
-        inputs = {str(name): open_table(table_uri(bucket, name.layer, name.table)) for name in model.inputs}
-        for name, table in inputs.items():
-            if table is None:
-                return name
-        marks = {f"flowforge/input/{name}/{table.metadata().id}": table.version() for name, table in inputs.items()}
-        target = open_table(uri)
-        if target is not None and _is_current(target, marks, model.definition):
-            return target.count()
-        with duckdb_connection() as connection:
-            rows = _rows(connection, model, inputs)
-            if target is None:
-                target = open_or_create(uri, rows, {})
-            _refuse_older(target, marks)
-            properties = once({**marks, DEFINITION: model.definition})
-            write_deltalake(target, rows, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
-        return target.count()
-
-    return commit(f"gold.{model.table}", attempt)
-
-
-def _is_current(target: DeltaTable, marks: dict[str, int], definition: int) -> bool:
-    _refuse_older(target, marks)
-    stored = {mark: target.transaction_version(mark) for mark in marks}
-    return stored == marks and target.transaction_version(DEFINITION) == definition
-
-
-def _refuse_older(target: DeltaTable, marks: dict[str, int]) -> None:
-    """A stored input newer than ours: somebody published since we looked, so look again."""
-    if any((target.transaction_version(mark) or 0) > version for mark, version in marks.items()):
-        raise Moved
-
-
-def _rows(
-    connection: duckdb.DuckDBPyConnection, model: Model, inputs: dict[str, DeltaTable | None]
-) -> duckdb.DuckDBPyRelation:
-    if model.sql is None:
-        rows = relation(connection, *inputs.values())
-        return rows.project(", ".join(identifier(name) for name in rows.columns if name not in INTERNAL))
-    for name, table in zip(model.inputs, inputs.values(), strict=True):
-        create_view(connection, name.layer, name.table, rows_query(connection, table))
-    confine(connection, [uri for table in inputs.values() for uri in table.file_uris()])
-    try:
-        connection.execute(f"CREATE TABLE main.result AS\n{model.sql.strip().rstrip(';')}")
-    except (duckdb.IOException, duckdb.OutOfMemoryException):
-        raise
-    except duckdb.Error as error:
-        raise RefineRefused(f"gold.{model.table}: {_reason(error)}") from error
-    made = connection.table("main.result")
-    return made.project(", ".join(stored_column(n, str(t)) for n, t in zip(made.columns, made.types, strict=True)))
-
-
-def _reason(error: duckdb.Error) -> str:
-    """DuckDB's message; without the values that one about a row repeats."""
-    text = str(error).strip()
-    if isinstance(error, SQL_ERRORS):
-        return text[:1000]
-    return re.sub(r"'[^']*'|\"[^\"]*\"|\d[\d.,:\-]*", "…", text.splitlines()[0])[:500]
+def _note(model: Model, built: Built | Missing, bucket: str) -> None:
+    if isinstance(built, Missing):
+        write_record(bucket, Record.waiting(model, built))
+    elif built.how != "unchanged":
+        write_record(bucket, Record.built(model, built))

@@ -1,4 +1,4 @@
-"""The gold step: from a SilverRefined to a GoldPublished."""
+"""The gold step: from a SilverRefined to a GoldPublished, and from a model file to its table."""
 
 import time
 
@@ -23,3 +23,17 @@ def publish_refined(refined: SilverRefined) -> GoldPublished | None:
         deferred=result.deferred,
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def publish_dropped(bucket: str, key: str) -> None:
+    """Builds the model that was dropped in the bucket, and those that read it; a file that is no model is left alone."""
+    from flowforge.errors import NotFound
+    from flowforge.gold.model_files import is_model
+    from flowforge.gold.publish import publish_model
+
+    if not is_model(key):
+        return
+    try:
+        publish_model(key, bucket)
+    except NotFound:  # gone again, or left out since a newer file is in its place
+        return

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable
 from events.commands import IngestTable
 from events.names import destination_stem, split_table_name
 from events.quality import Expression, Rule
-from events.request import Deletes, DestinationConfig, InvalidRequest, JobRequest, SilverConfig, TableConfig
+from events.request import (
+    Deletes,
+    DestinationConfig,
+    GoldConfig,
+    GoldModel,
+    InvalidRequest,
+    JobRequest,
+    SilverConfig,
+    TableConfig,
+)
 from events.targets import (
     BronzeTarget,
     ConnectionReference,
@@ -17,6 +26,8 @@ from events.targets import (
     SilverTarget,
     SourceTable,
 )
+from flowforge.errors import RefineRefused
+from flowforge.gold.models import order_models, read_model
 
 PATTERN = "*"
 
@@ -70,13 +81,10 @@ def _command(
 ) -> IngestTable:
     bronze, silver, gold = destination.bronzeConfig, destination.silverConfig, destination.goldConfig
     stem = _stem(entry, destination)
-    key = silver.primaryKey if silver else None
     silver_table = (silver.tableName if silver else None) or stem
     gold_table = (gold.tableName if gold else None) or silver_table
-    models = [GoldModelTarget(table=m.tableName, sql=m.sql) for m in gold.models] if gold else []
-    if gold and gold.sql:
-        models.insert(0, GoldModelTarget(table=gold_table, sql=gold.sql))
-    _refuse_models(models)
+    gold_target = _gold(gold, gold_table)
+    _refuse_models(gold_target.models)
     _refuse_expressions(silver.qualityRules if silver else [])
     cursor = [entry.deltaColumn] if isinstance(entry.deltaColumn, str) else entry.deltaColumn or []
     return IngestTable(
@@ -105,13 +113,13 @@ def _command(
         ),
         silver=SilverTarget(
             table=silver_table,
-            primary_key=[key] if isinstance(key, str) else key or [],
+            primary_key=_columns(silver.primaryKey) if silver else [],
             strategy=silver.mergeStrategy if silver else "merge",
             deletes=_deletes(silver),
             quality_rules=silver.qualityRules if silver else [],
             schema_mode=silver.schemaMode if silver else "evolve",
         ),
-        gold=GoldTarget(table=None if gold and gold.sql else gold_table, models=models),
+        gold=gold_target,
     )
 
 
@@ -122,19 +130,36 @@ def _deletes(silver: SilverConfig | None) -> Deletes:
     return silver.deletes or ("soft" if silver.mergeStrategy == "scd2" else "hard")
 
 
-def _refuse_models(models: list[GoldModelTarget]) -> None:
-    """Refuses SQL that a gold model must not contain, before anything is loaded."""
-    if not models:
-        return
-    from flowforge.lake.statements import NotAllowed, tables_read
+def _gold(config: GoldConfig | None, table: str) -> GoldTarget:
+    if config is None:
+        return GoldTarget(table=table)
+    models = [_model(model.tableName, model) for model in config.models]
+    if config.sql:
+        return GoldTarget(models=[_model(table, config), *models])
+    key = _columns(config.primaryKey)
+    return GoldTarget(table=table, build_strategy=config.buildStrategy, primary_key=key, models=models)
 
-    mistakes = []
+
+def _model(table: str, given: GoldModel | GoldConfig) -> GoldModelTarget:
+    key = _columns(given.primaryKey)
+    return GoldModelTarget(table=table, sql=given.sql, build_strategy=given.buildStrategy, primary_key=key)
+
+
+def _columns(given: str | list[str] | None) -> list[str]:
+    return [given] if isinstance(given, str) else given or []
+
+
+def _refuse_models(models: list[GoldModelTarget]) -> None:
+    """Refuses what a gold model must not contain, and models in a circle, before anything is loaded."""
+    mistakes, read = [], []
     for model in models:
         try:
-            tables_read(model.sql, ("silver", "gold"))
-        except NotAllowed as error:
+            read.append(read_model(model.table, model.sql, model.build_strategy, model.primary_key))
+        except RefineRefused as error:
             field = f"destination_config.goldConfig model {model.table}"
             mistakes.append({"field": field, "problem": str(error)})
+    _, problems = order_models(read)
+    mistakes += [{"field": "destination_config.goldConfig.models", "problem": problem} for problem in problems]
     if mistakes:
         raise InvalidRequest(mistakes)
 

@@ -8,14 +8,18 @@ bronze/z/. Rows are Python values; `json_value` makes them fit JSON without losi
 import base64
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from flowforge.cloud.clients import client, unavailable
 from flowforge.errors import NotFound, QueryRefused
@@ -25,6 +29,7 @@ from flowforge.lake.statements import NotAllowed, tables_read
 from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import PREFIXES, create_view, open_table, rows_query, store_errors, table_uri
 
+NOT_TABLES = ("_quarantine", "_models")  # folders beside the tables: quarantine tables, records of gold models
 LAYERS = ("bronze", "silver", "gold", "quarantine")
 WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
 
@@ -38,10 +43,12 @@ class QueryResult:
     seconds: float
 
 
-def query(sql: str, bucket: str) -> QueryResult:
-    """Runs one SELECT (DuckDB's SQL) over the lake in `bucket`.
+def query(sql: str, bucket: str, as_of: int | datetime | None = None) -> QueryResult:
+    """Runs one SELECT (DuckDB's SQL) over the lake in `bucket`, as it is or as it was: `as_of` is a version, for a query of one
+    Delta table, or a moment with its time zone, for all tables.
 
-    Raises QueryRefused when it is not a plain query or DuckDB refuses it, NotFound when a table does not exist.
+    Raises QueryRefused when it is not a plain query or DuckDB refuses it, NotFound when a table does not exist or did not then,
+    or when files of that time have been vacuumed.
     """
     started = time.perf_counter()
     try:
@@ -50,8 +57,9 @@ def query(sql: str, bucket: str) -> QueryResult:
         raise QueryRefused(
             str(error), "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
         ) from error
-    with duckdb_connection() as connection, store_errors("query"):
-        paths = [uri for name in names for uri in _create_view(connection, name, bucket)]
+    _refuse_travel(names, as_of)
+    with duckdb_connection() as connection, store_errors("query"), _vacuumed(as_of):
+        paths = [uri for name in names for uri in _create_view(connection, name, bucket, as_of)]
         confine(connection, paths)
         try:
             columns, rows = _answer(connection, sql)
@@ -76,7 +84,7 @@ def tables_present(bucket: str) -> list[TableName]:
         except (ClientError, BotoCoreError) as error:
             raise unavailable("s3", error) from error
         tables = [folder.removeprefix(f"{prefix}/").rstrip("/") for folder in folders]
-        found += [TableName(layer, table) for table in tables if table != "_quarantine"]
+        found += [TableName(layer, table) for table in tables if table not in NOT_TABLES]
     return sorted(found)
 
 
@@ -101,14 +109,69 @@ def _json_scalar(value: Any) -> Any:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, name: TableName, bucket: str) -> list[str]:
+def _refuse_travel(names: list[TableName], as_of: int | datetime | None) -> None:
+    if as_of is None:
+        return
+    bronze = [str(name) for name in names if name.layer == "bronze"]
+    if bronze:
+        raise QueryRefused(f"{', '.join(bronze)} has no versions", "ask for an earlier time of silver and gold only")
+    if isinstance(as_of, int) and len(names) > 1:
+        tables = ", ".join(map(str, names))
+        raise QueryRefused(f"a version is one table's own, and the query reads {tables}", "give a time instead")
+
+
+@contextmanager
+def _vacuumed(as_of: int | datetime | None) -> Iterator[None]:
+    """Tells a file that is gone from a store that is."""
+    try:
+        yield
+    except duckdb.HTTPException as error:
+        if as_of is None or error.status_code != 404:
+            raise
+        remedy = "ask for a later time; the upkeep's retention tells how far"
+        raise NotFound(f"files of {as_of} have been vacuumed", remedy) from error
+
+
+def _open_as_of(name: TableName, bucket: str, as_of: int | datetime | None) -> DeltaTable | None:
+    table = open_table(table_uri(bucket, name.layer, name.table))  # type: ignore[arg-type]
+    if table is None or as_of is None:
+        return table
+    version = as_of if isinstance(as_of, int) else _version_at(table, name, as_of)
+    if version > table.version():
+        raise NotFound(
+            f"{name} has no version {version}: its newest one is {table.version()}", "ask for an earlier one"
+        )
+    try:
+        table.load_as_version(version)
+    except DeltaError as error:
+        raise NotFound(f"{name} has no version {version} any more: {error}", "ask for a later one") from error
+    return table
+
+
+def _version_at(table: DeltaTable, name: TableName, moment: datetime) -> int:
+    """The version of a moment by the times that writers put into their commits: objects' own times are in whole seconds."""
+    entries, latest = table.history(), open_table(table.table_uri)
+    while latest.version() != table.version():  # history counts back from the handle's version: it must be the newest
+        table, entries = latest, latest.history()
+        latest = open_table(table.table_uri)
+    commits = [(entry["timestamp"] / 1000, entry["version"]) for entry in entries]
+    versions = [version for made_at, version in commits if made_at <= moment.timestamp()]
+    if not versions:
+        began = datetime.fromtimestamp(min(commits)[0], UTC).isoformat(timespec="milliseconds")
+        raise NotFound(f"{name} begins at {began}", "ask for a later time")
+    return max(versions)
+
+
+def _create_view(
+    connection: duckdb.DuckDBPyConnection, name: TableName, bucket: str, as_of: int | datetime | None
+) -> list[str]:
     """Makes the table readable under its name; returns the objects behind it."""
     if name.layer == "bronze":
         pattern = f"s3://{bucket}/bronze/{name.table}/**/*.parquet"
         uris = [row[0] for row in connection.execute(f"SELECT file FROM glob({literal(pattern)})").fetchall()]
         rows = f"SELECT * FROM {read_parquet(uris)}" if uris else None
     else:
-        table = open_table(table_uri(bucket, name.layer, name.table))  # type: ignore[arg-type]
+        table = _open_as_of(name, bucket, as_of)
         uris = table.file_uris() if table is not None else []
         rows = rows_query(connection, table) if table is not None else None
     if rows is None:

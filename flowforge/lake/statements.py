@@ -22,29 +22,46 @@ REVEALING = re.compile(
 
 
 class NotAllowed(ValueError):
-    """The text is not one query over the lake's tables; the message says what is in the way."""
+    """The text is not one query over the lake's tables; the message says what is in the way, `line` where it is known."""
+
+    def __init__(self, message: str, line: int | None = None):
+        super().__init__(message)
+        self.line = line
 
 
 def tables_read(sql: str, layers: tuple[str, ...]) -> list[TableName]:
-    """The tables that a query reads, each once, in alphabetical order.
+    """The tables that a query reads, each once, in alphabetical order; raises as `table_lines` does."""
+    return sorted(table_lines(sql, layers))
+
+
+def table_lines(sql: str, layers: tuple[str, ...]) -> dict[TableName, int | None]:
+    """The tables that a query reads, each with the line (from 1) that names it first.
 
     Raises NotAllowed when it is not one query, reads anything but tables of `layers`, or calls a function that reaches out.
     """
-    query = _one_query(sql)
+    query = one_query(sql)
     for function in query.find_all(exp.Func):
         name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
         if REVEALING.fullmatch(name):
-            raise NotAllowed(f"the function {name.lower()} is not allowed: a query reads tables only")
+            raise NotAllowed(
+                f"the function {name.lower()} is not allowed: a query reads tables only", line_of(function)
+            )
     common = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
-    found = {_table(table, common, layers) for table in query.find_all(exp.Table)}
-    return sorted(name for name in found if name is not None)
+    found: dict[TableName, int | None] = {}
+    for table in query.find_all(exp.Table, bfs=False):
+        name = table_name(table, common, layers)
+        if name is not None:
+            found[name] = min(filter(None, (found.get(name), line_of(table))), default=None)
+    return found
 
 
-def _one_query(sql: str) -> exp.Query:
+def one_query(sql: str) -> exp.Query:
+    """The syntax tree of a text that is one SELECT, WITH or UNION; raises NotAllowed for any other."""
     try:
         statements = [statement for statement in sqlglot.parse(sql, dialect="duckdb") if statement is not None]
     except SqlglotError as error:
-        raise NotAllowed(f"it cannot be read as SQL: {str(error).splitlines()[0]}") from error
+        line = error.errors[0].get("line") if getattr(error, "errors", None) else None
+        raise NotAllowed(f"it cannot be read as SQL: {str(error).splitlines()[0]}", line) from error
     if len(statements) != 1:
         raise NotAllowed(f"expected one query, found {len(statements)} statements")
     if not isinstance(statements[0], exp.Query):
@@ -53,16 +70,23 @@ def _one_query(sql: str) -> exp.Query:
     return statements[0]
 
 
-def _table(table: exp.Table, common: set[str], layers: tuple[str, ...]) -> TableName | None:
+def line_of(expression: exp.Expr) -> int | None:
+    """The first line (from 1) on which something of an expression stands, where the parser noted it."""
+    lines = (node.meta.get("line") for node in expression.walk())
+    return min((line for line in lines if line is not None), default=None)
+
+
+def table_name(table: exp.Table, common: set[str], layers: tuple[str, ...]) -> TableName | None:
+    """The lake's table that a FROM names; None for a common table expression and for sources that hold their own rows."""
     if isinstance(table.this, HARMLESS_SOURCES):
         return None
     if not isinstance(table.this, exp.Identifier):
         name = table.this.name if isinstance(table.this, exp.Anonymous) else table.this.sql_name()
-        raise NotAllowed(f"the table function {name.lower()} is not allowed: a query reads tables only")
+        raise NotAllowed(f"the table function {name.lower()} is not allowed: a query reads tables only", line_of(table))
     if not table.db and table.name.lower() in common:
         return None
     if table.catalog or table.db.lower() not in layers:
         written = ".".join(part for part in (table.catalog, table.db, table.name) if part)
         choices = " or ".join(f"{layer}.<table>" for layer in layers)
-        raise NotAllowed(f"the table {written!r} is not known here: write {choices}")
+        raise NotAllowed(f"the table {written!r} is not known here: write {choices}", line_of(table))
     return TableName(table.db.lower(), table.name)

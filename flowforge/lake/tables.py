@@ -6,6 +6,7 @@ rebase: `once` allows no retry inside delta-rs), so what an attempt read on its 
 that create a table at once end up with one table.
 """
 
+import json
 import random
 import re
 import time
@@ -15,15 +16,20 @@ from typing import Any, Literal, TypeVar
 
 import duckdb
 from arro3.core import RecordBatchReader
+from botocore.exceptions import BotoCoreError, ClientError
 from deltalake import CommitProperties, DeltaTable, TableFeatures, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
+from flowforge.cloud.clients import client, error_code, unavailable
 from flowforge.errors import RefineRefused, StoreUnavailable
 from flowforge.lake.sql import identifier, read_parquet
 from flowforge.lake.storage import storage_options
 
 Layer = Literal["silver", "gold", "quarantine"]
 PREFIXES: dict[str, str] = {"silver": "silver", "gold": "gold", "quarantine": "silver/_quarantine"}
+UPKEEP = "flowforge.upkeep"  # in the metadata of a commit that changes no row
+UPKEEP_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
+UPKEEP_COMMITS = 50  # that are looked through, at most, for the last commit that changed rows
 ATTEMPTS = 12
 LONGEST_PAUSE_SECONDS = 2.0
 
@@ -39,10 +45,10 @@ def table_uri(bucket: str, layer: Layer, table: str) -> str:
     return f"s3://{bucket}/{PREFIXES[layer]}/{table}"
 
 
-def open_table(uri: str) -> DeltaTable | None:
-    """The table at its latest version, or None where there is none."""
+def open_table(uri: str, version: int | None = None) -> DeltaTable | None:
+    """The table at its latest version or an earlier one, or None where there is none."""
     try:
-        return DeltaTable(uri, storage_options=storage_options())
+        return DeltaTable(uri, version=version, storage_options=storage_options())
     except TableNotFoundError:
         return None
 
@@ -72,6 +78,35 @@ def open_or_create(uri: str, rows: duckdb.DuckDBPyRelation, configuration: Mappi
         raise
 
 
+def data_version(table: DeltaTable) -> int:
+    """The handle's newest version that changed rows: compaction and vacuum make versions, too, and nothing follows from them.
+
+    Reads the log itself: `DeltaTable.history` misnumbers its entries when somebody has committed since the handle was opened.
+    """
+    version = table.version()
+    for earlier in range(version, max(-1, version - UPKEEP_COMMITS), -1):
+        info = _commit_info(table.table_uri, earlier)
+        if info is None:  # cleaned up behind a checkpoint
+            return version
+        if UPKEEP not in info and info.get("operation") not in UPKEEP_OPERATIONS:
+            return earlier
+    return version
+
+
+def _commit_info(uri: str, version: int) -> dict[str, Any] | None:
+    bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
+    try:
+        body = client("s3").get_object(Bucket=bucket, Key=f"{prefix}/_delta_log/{version:020}.json")["Body"].read()
+    except ClientError as error:
+        if error_code(error) in ("NoSuchKey", "404"):
+            return None
+        raise unavailable("s3", error) from error
+    except BotoCoreError as error:
+        raise unavailable("s3", error) from error
+    entries = (json.loads(line) for line in body.splitlines() if b'"commitInfo"' in line)
+    return next((entry["commitInfo"] for entry in entries if "commitInfo" in entry), {})
+
+
 def allow_naive_timestamps(table: DeltaTable, types: list[str]) -> None:
     """Adds the table feature timestampNtz where `types` need it: delta-rs adds such a column without it, and the table
     could never be opened again."""
@@ -90,14 +125,26 @@ def create_view(connection: duckdb.DuckDBPyConnection, layer: str, table: str, q
     connection.execute(f"CREATE VIEW {identifier(layer)}.{identifier(table)} AS {query}")
 
 
-def rows_query(connection: duckdb.DuckDBPyConnection, table: DeltaTable) -> str:
-    """The query over the table's files of this version, with the table's columns also where no file has them (yet)."""
+def relation_of_files(
+    connection: duckdb.DuckDBPyConnection, table: DeltaTable, files: list[str]
+) -> duckdb.DuckDBPyRelation:
+    """The rows of some of the table's files, with all of the table's columns in their order."""
+    columns = ", ".join(identifier(name) for name in column_types(connection, table))
+    return connection.sql(f"SELECT {columns} FROM ({rows_query(connection, table, files)})")
+
+
+def column_types(connection: duckdb.DuckDBPyConnection, table: DeltaTable) -> dict[str, str]:
+    """The table's columns in order, with their DuckDB types."""
     empty = connection.from_arrow(RecordBatchReader.from_batches(table.schema().to_arrow(), []))
-    items = [
-        f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in zip(empty.columns, empty.types, strict=True)
-    ]
+    return dict(zip(empty.columns, map(str, empty.types), strict=True))
+
+
+def rows_query(connection: duckdb.DuckDBPyConnection, table: DeltaTable, files: list[str] | None = None) -> str:
+    """The query over the table's files of this version, or over `files` of any of its versions, with the table's columns also
+    where no file has them (yet)."""
+    items = [f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in column_types(connection, table).items()]
     query = f"SELECT {', '.join(items)} WHERE false"
-    if uris := table.file_uris():
+    if uris := table.file_uris() if files is None else files:
         query += f" UNION ALL BY NAME SELECT * FROM {read_parquet(uris)}"
     return query
 
@@ -109,6 +156,11 @@ def once(transactions: Mapping[str, int] | None = None, metadata: dict[str, Any]
         custom_metadata=metadata,
         max_commit_retries=0,
     )
+
+
+def commit_marks(table: DeltaTable, properties: CommitProperties) -> None:
+    """A commit that changes no row and carries `properties` only."""
+    table.create_write_transaction([], "append", table.schema(), commit_properties=properties)
 
 
 def commit(name: str, attempt: Callable[[], T]) -> T:

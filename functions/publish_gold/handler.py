@@ -1,14 +1,17 @@
-"""publish_gold: publishes the gold tables that follow from a refined batch."""
+"""publish_gold: publishes the gold tables that follow from a refined batch, or from a model dropped in the bucket."""
 
 from events.facts import SilverRefined
 from flowforge.cloud.bus import announce
-from flowforge.gold.step import publish_refined
+from flowforge.gold.step import publish_dropped, publish_refined
 from flowforge.message import process_messages
 from flowforge.state.sweep import stop_sweeping
 
 
 def publish(body: dict, context: object) -> None:
-    """Handles one SilverRefined event."""
+    """Handles one SilverRefined event, or S3's notice of a model file."""
+    if "object" in body:
+        publish_dropped(body["bucket"]["name"], body["object"]["key"])
+        return
     fact = publish_refined(SilverRefined.model_validate(body))
     if fact:
         announce(fact)

@@ -28,6 +28,7 @@ def test_should_let_dependencies_point_one_way_only():
         ("ingest_table", {"deltalake", "duckdb"}),
         ("ingest_slice", {"deltalake", "duckdb"}),
         ("refine_silver", {"pyarrow", "pymssql", "mssql_python", "aioboto3"}),
+        ("maintain_lake", {"pyarrow", "pymssql", "mssql_python", "aioboto3"}),
         ("publish_gold", {"pyarrow", "pymssql", "mssql_python", "aioboto3"}),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def _copy_examples(folder: Path, port: int) -> None:
     """The examples, for a stand-in that may have found its usual port taken."""
-    (folder / "examples").mkdir()
+    shutil.copytree(ROOT / "examples" / "models", folder / "examples" / "models")
     for path in (ROOT / "examples").glob("*.json"):
         text = path.read_text().replace('"port": 1433', f'"port": {port}')
         (folder / "examples" / path.name).write_text(text)

@@ -14,6 +14,7 @@ QUEUES = {
     "watermark": "Watermark",
     "refine_silver": "Refine",
     "publish_gold": "Publish",
+    "maintain_lake": "Upkeep",
     "track_run": "Track",
 }
 
@@ -30,7 +31,7 @@ def test_should_be_understood_by_its_function(aws, context, monkeypatch, path):
         assert answer["statusCode"] in (200, 201, 202, 204, 404, 502), body
         assert body.get("error") in (None, "NotFound", "SourceUnavailable"), body
     else:
-        known = {"batchItemFailures", "status", "landed"}
+        known = {"batchItemFailures", "status", "landed", "queued"}
         assert known & set(answer), answer
 
 

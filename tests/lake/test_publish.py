@@ -4,9 +4,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from events.targets import GoldTarget
 from flowforge.errors import RefineRefused
-from flowforge.gold.models import order_models
+from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
 from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import open_table, table_uri
@@ -109,8 +108,8 @@ def test_should_keep_the_old_version_and_the_siblings_when_a_model_fails(lake):
     refine(second, lake.bucket)
     with pytest.raises(RefineRefused) as refusal:
         publish(second, lake.bucket)
-    assert 'gold.broken: Binder Error: Referenced column "nmae" not found' in str(refusal.value)
-    assert "gold.failing: Conversion Error" in str(refusal.value)
+    assert 'gold.broken (line 1): Binder Error: Referenced column "nmae" not found' in str(refusal.value)
+    assert "gold.failing (line 1): Conversion Error" in str(refusal.value)
     assert "secret words" not in str(refusal.value)
     assert gold(lake, "good") == [{"name": "secret words"}]
     assert open_table(table_uri(lake.bucket, "gold", "broken")) is None
@@ -138,10 +137,10 @@ def test_should_keep_the_old_version_and_the_siblings_when_a_model_fails(lake):
     ],
 )
 def test_should_find_sql_that_is_more_than_a_query(sql, reason):
-    models, (problem,) = order_models(GoldTarget.model_validate(model("forbidden", sql)))
-    assert models == []
-    assert problem.startswith("gold.forbidden")
-    assert reason in problem
+    with pytest.raises(RefineRefused) as refusal:
+        read_model("forbidden", sql)
+    assert str(refusal.value).startswith("gold.forbidden")
+    assert reason in str(refusal.value)
 
 
 def test_should_refuse_forbidden_sql_and_publish_nothing_of_it(lake):

@@ -12,9 +12,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from flowforge.gold.build import build
+from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
+from flowforge.lake.names import TableName
 from flowforge.lake.storage import duckdb_connection, storage_options
 from flowforge.lake.tables import open_table, relation, table_uri
+from flowforge.lake.upkeep import maintain
 from flowforge.silver.refine import refine
 
 UTC = datetime.UTC
@@ -87,6 +91,24 @@ def test_should_keep_types_and_values_through_a_merge(lake):
     for rows in read_everywhere(table_uri(lake.bucket, "silver", "types")):
         for name, (_, values, _, stored_values) in CANONICAL.items():
             assert [row[name] for row in rows[:2]] == (stored_values or values), name
+
+
+def test_should_read_models_and_tables_after_their_upkeep_everywhere(lake):
+    """An incremental gold model of every type, built in two steps, and both tables after compaction."""
+    source = lake.source("types", key=["id"])
+    model = read_model("copied", "SELECT id, * EXCLUDE (id) FROM silver.types", "incremental", ["id"])
+    for seq, ids in ((1, [1, 9]), (2, [1, 2])):
+        columns = {name: pa.array(values, kind) for name, (kind, values, _, _) in CANONICAL.items()}
+        refine(source.batch(seq, pa.table({"id": ids, **columns})), lake.bucket)
+        how = build(model, lake.bucket).how
+    assert how == "incremental"
+    for layer, table in (("silver", "types"), ("gold", "copied")):
+        assert maintain(TableName(layer, table), lake.bucket, 168).after.files == 1
+        for rows in read_everywhere(table_uri(lake.bucket, layer, table)):
+            assert [row["id"] for row in rows] == [1, 2, 9]
+            for name, (_, values, _, stored_values) in CANONICAL.items():
+                first, second = stored_values or values
+                assert [row[name] for row in rows] == [first, second, second], name
 
 
 def test_should_merge_by_a_key_of_every_type_at_once(lake):

@@ -1,0 +1,80 @@
+"""`flowforge maintain`: upkeep of silver and gold tables by hand, with their files before and after.
+
+Like `flowforge sql` it works on the lake itself, with the caller's own S3 credentials; what runs on the schedule does the same.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowforge.cli import options
+from flowforge.cli.failure import GOOD, BadRequest
+from flowforge.cli.lake import Bucket, lake_failures, open_lake
+from flowforge.cli.output import Output, number, table
+from flowforge.cli.rendering import size
+
+if TYPE_CHECKING:
+    from flowforge.lake.names import TableName
+    from flowforge.lake.upkeep import Upkeep
+
+Tables = Annotated[
+    list[str] | None, typer.Argument(metavar="[TABLE]...", help="silver.NAME, gold.NAME, quarantine.NAME.")
+]
+Retain = Annotated[
+    int, typer.Option("--retain", min=24, metavar="HOURS", help="Keep files of versions younger than this.")
+]
+_COLUMNS = (
+    "table",
+    "files",
+    "small",
+    "bytes",
+    "objects",
+    "files after",
+    "objects after",
+    "merged",
+    "deleted",
+    "seconds",
+)
+
+
+def maintain(
+    tables: Tables = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every table of silver and gold.")] = False,
+    retain: Retain = 168,
+    bucket: Bucket = None,
+    api: options.ApiUrl = None,
+    as_json: options.Json = False,
+) -> int:
+    """Merge small files, delete files that no version needs any more, write log checkpoints. No row changes."""
+    if bool(tables) == everything:
+        raise BadRequest("which tables?", "name them, or give --all")
+    chosen = open_lake(bucket, api)
+    from flowforge.lake.upkeep import maintain as maintain_table
+    from flowforge.lake.upkeep import maintained_tables
+
+    out, done = Output(as_json), []
+    with lake_failures():
+        for name in maintained_tables(chosen) if everything else [_named(text) for text in tables or []]:
+            done.append(maintain_table(name, chosen, retain))
+    out.answer({"tables": [asdict(one) for one in done]}, table(_COLUMNS, (_row(one) for one in done)))
+    return GOOD
+
+
+def _named(text: str) -> "TableName":
+    from flowforge.lake.names import TableName
+    from flowforge.lake.upkeep import LAYERS
+
+    layer, _, name = text.partition(".")
+    if layer not in LAYERS or not name or "/" in name:
+        raise BadRequest(
+            f"{text} is not a table that has upkeep", f"write {', '.join(f'{one}.NAME' for one in LAYERS)}"
+        )
+    return TableName(layer, name)
+
+
+def _row(one: "Upkeep") -> list[object]:
+    before, after = one.before, one.after
+    counts = [number(count) for count in (before.files, before.small)]
+    rest = [number(count) for count in (before.objects, after.files, after.objects, one.compacted, one.deleted)]
+    return [one.table, *counts, size(before.bytes), *rest, one.seconds]

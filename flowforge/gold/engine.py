@@ -1,0 +1,172 @@
+# ruff: noqa: S608 - SQL text of quoted names; a model's own text runs as it is, on a confined connection
+"""The engine behind gold models: DuckDB evaluates a model's SQL over Delta tables, whole or for changed keys only.
+
+Guarantees: the only module of gold that knows the engine. A model sees its inputs under their names, reads their files and
+nothing else. An error about the text keeps DuckDB's words and gets the line; one about a row keeps no value of it.
+
+Resource management: `Engine` is a context manager; results are tables of its connection and go with it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import duckdb
+from deltalake import DeltaTable
+
+from flowforge.errors import RefineRefused
+from flowforge.gold.models import Model
+from flowforge.lake.names import TableName
+from flowforge.lake.sql import identifier
+from flowforge.lake.storage import confine, duckdb_connection
+from flowforge.lake.tables import column_types, create_view, rows_query
+from flowforge.lake.types import stored_column
+from flowforge.silver.plan import INTERNAL
+
+GONE = "_flowforge_gone"  # of changed rows only: true for a key that has no row any more
+ABOUT_TEXT = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+NO_KEY_TYPES = re.compile(r"FLOAT|DOUBLE|REAL|.*(\[\d*\]|\))", re.DOTALL)  # not comparable exactly, or nested
+DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
+
+
+class Engine:
+    """One evaluation of one model."""
+
+    def __init__(self, model: Model, inputs: Mapping[TableName, DeltaTable]):
+        self.model, self.inputs = model, inputs
+
+    def __enter__(self) -> "Engine":
+        self._opened = duckdb_connection()
+        self.connection = self._opened.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.__exit__(*error)  # type: ignore[arg-type]
+
+    def rows(self) -> duckdb.DuckDBPyRelation:
+        """All rows of the model. Raises RefineRefused when DuckDB does not take its SQL."""
+        for name, table in self.inputs.items():
+            create_view(self.connection, name.layer, name.table, rows_query(self.connection, table))
+        self._confine([uri for table in self.inputs.values() for uri in table.file_uris()])
+        return self._evaluate()
+
+    def changed_rows(
+        self, driving: TableName, key: Mapping[str, str], columns: frozenset[str] | None, before: DeltaTable
+    ) -> duckdb.DuckDBPyRelation:
+        """The rows of all keys of which a row changed in `driving` since its version `before`, and a row with GONE for each
+        key that the model has no row of any more; `key` maps the model's columns to the table's."""
+        now = self.inputs[driving]
+        types = column_types(self.connection, now)
+        key = {name: _find(source, types, self.model) for name, source in key.items()}
+        for name, source in key.items():
+            if NO_KEY_TYPES.fullmatch(types[source]) and not DECIMAL.fullmatch(types[source]):
+                raise RefineRefused(
+                    f"{self.model.place()}: key column {name} is a {types[source]}", "use buildStrategy full"
+                )
+        self._note_affected_keys(now, before, list(key.values()), columns, types)
+        for name, table in self.inputs.items():
+            query = rows_query(self.connection, table)
+            if name == driving:
+                same = " AND ".join(
+                    f"{identifier(c, 't')} IS NOT DISTINCT FROM {identifier(c, 'a')}" for c in key.values()
+                )
+                query = f"SELECT t.* FROM ({query}) AS t SEMI JOIN main.affected AS a ON {same}"
+            create_view(self.connection, name.layer, name.table, query)
+        self._confine([uri for table in self.inputs.values() for uri in table.file_uris()])
+        return self._with_gone(self._evaluate(), key)
+
+    def text_of_copy(self) -> str:
+        """The SELECT that a published copy of its only input stands for: all columns but silver's own."""
+        ((name, table),) = self.inputs.items()
+        columns = [column for column in column_types(self.connection, table) if column not in INTERNAL]
+        items = ", ".join(identifier(column) for column in columns)
+        return f"SELECT {items} FROM {identifier(name.layer)}.{identifier(name.table)}"
+
+    def repeated_key(self, rows: duckdb.DuckDBPyRelation, key: tuple[str, ...]) -> bool:
+        """Whether two rows have the same key."""
+        names = ", ".join(identifier(name) for name in key)
+        return bool(rows.aggregate(f"{names}, count(*) AS n", names).filter("n > 1").limit(1).fetchall())
+
+    def _note_affected_keys(
+        self, now: DeltaTable, before: DeltaTable, key: list[str], columns: frozenset[str] | None, types: dict[str, str]
+    ) -> None:
+        """The keys of all rows in which the two versions differ, read from the files in which they differ."""
+        new, old = set(now.file_uris()), set(before.file_uris())
+        kept = [name for name in types if columns is None or name.lower() in columns or name in key]
+        items = ", ".join(identifier(name) for name in kept)
+        added, removed = (
+            f"SELECT {items} FROM ({rows_query(self.connection, now, sorted(files))})"
+            for files in (new - old, old - new)
+        )
+        keys = ", ".join(identifier(name) for name in key)
+        self.connection.execute(
+            f"CREATE TABLE main.affected AS SELECT DISTINCT {keys} FROM (({added} EXCEPT ALL {removed}) UNION ALL "
+            f"({removed} EXCEPT ALL {added}))"
+        )
+
+    def _with_gone(self, rows: duckdb.DuckDBPyRelation, key: Mapping[str, str]) -> duckdb.DuckDBPyRelation:
+        same = " AND ".join(
+            f"{identifier(name, 'r')} IS NOT DISTINCT FROM {identifier(source, 'a')}" for name, source in key.items()
+        )
+        gone = ", ".join(f"{identifier(source, 'a')} AS {identifier(name)}" for name, source in key.items())
+        return self.connection.sql(
+            f"SELECT *, false AS {GONE} FROM ({rows.sql_query()}) UNION ALL BY NAME "
+            f"SELECT {gone}, true AS {GONE} FROM main.affected AS a ANTI JOIN ({rows.sql_query()}) AS r ON {same}"
+        )
+
+    def _evaluate(self) -> duckdb.DuckDBPyRelation:
+        text = self.model.sql if self.model.sql is not None else self.text_of_copy()
+        try:
+            self.connection.execute(f"CREATE TABLE main.result AS {text.strip().rstrip(';')}")
+        except (duckdb.IOException, duckdb.OutOfMemoryException):
+            raise
+        except duckdb.Error as error:
+            raise refusal(self.model, error) from error
+        made = self.connection.table("main.result")
+        return made.project(", ".join(stored_column(n, str(t)) for n, t in zip(made.columns, made.types, strict=True)))
+
+    def _confine(self, paths: list[str]) -> None:
+        confine(self.connection, paths)
+
+
+def refusal(model: Model, error: duckdb.Error) -> RefineRefused:
+    """What a user is told of DuckDB's refusal of a model: its place and line, and the reason without a row's values."""
+    text = str(error).strip()
+    found = re.search(r"^LINE (\d+):", text, re.MULTILINE)
+    leading = len(model.sql or "") - len((model.sql or "").lstrip())
+    line = int(found[1]) + (model.sql or "")[:leading].count("\n") if found else None
+    if isinstance(error, ABOUT_TEXT):
+        return RefineRefused(f"{model.place(line)}: {text.partition('LINE ')[0].strip()[:1000]}")
+    plain = re.sub(r"'[^']*'|\"[^\"]*\"|\d[\d.,:\-]*", "…", text.splitlines()[0])[:500]
+    return RefineRefused(f"{model.place(line)}: {plain}")
+
+
+def _find(column: str, types: Mapping[str, str], model: Model) -> str:
+    for name in types:
+        if name.lower() == column.lower():
+            return name
+    raise RefineRefused(f"{model.place()}: key column {column} is not among the columns of its driving table")
+
+
+def bind_models(models: Sequence[Model], tables: Mapping[TableName, DeltaTable]) -> dict[TableName, str]:
+    """What DuckDB finds wrong with models, from the columns alone: no row is read.
+
+    `models` are in the order in which they are built; `tables` are those of the lake. A model that reads a refused one is
+    bound to the columns that this one's table has now; where it has none, and where an input is missing, nothing can be said.
+    """
+    problems: dict[TableName, str] = {}
+    bound: set[TableName] = set()
+    with duckdb_connection() as connection:
+        connection.execute("SET enable_external_access = false")
+        for model in models:
+            for name in model.inputs:
+                if name not in bound and name in tables:
+                    create_view(connection, name.layer, name.table, rows_query(connection, tables[name], []))
+                    bound.add(name)
+            if model.sql is None or not bound.issuperset(model.inputs):
+                continue
+            try:
+                create_view(connection, "gold", model.table, model.sql.strip().rstrip(";"))
+                bound.add(model.name)
+            except duckdb.Error as error:
+                problems[model.name] = str(refusal(model, error))
+    return problems

@@ -1,0 +1,149 @@
+"""The gold tables of a lake as a graph: what each is made from, whether it is up to date, and if not, why.
+
+Guarantees: reads only. Whether a table is up to date is told by the Delta versions that its commit names, not by a note of the
+last run. A model that cannot work (a circle, an unknown column) is told with its file and line, without being built.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from deltalake import DeltaTable
+
+from flowforge.gold.build import DEFINITION, is_current, mark_of, marks_of
+from flowforge.gold.engine import bind_models
+from flowforge.gold.model_files import ModelFiles, parse_models, read_models
+from flowforge.gold.models import FROM_JOB, Model, Strategy, order_models
+from flowforge.gold.records import Record, read_records
+from flowforge.lake.names import TableName
+from flowforge.lake.tables import data_version, open_table, store_errors, table_uri
+
+State = Literal["current", "stale", "waits", "failed", "refused"]
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """One gold table. `reason` says why it is not current; `rows`, `version` and `built_at` are of what is published."""
+
+    table: str
+    origin: str
+    strategy: Strategy
+    key: list[str]
+    reads: list[str]
+    state: State
+    reason: str | None = None
+    rows: int | None = None
+    version: int | None = None
+    built_at: datetime | None = None
+
+
+def model_states(bucket: str) -> tuple[list[ModelState], list[str]]:
+    """The state of every gold table, each after those that it reads, and what is wrong with models that have no place in the
+    graph. Raises StoreUnavailable."""
+    files, records = read_models(bucket), read_records(bucket)
+    ordered, problems = order_models(_all_models(files, records))
+    tables = open_tables(bucket, ordered)
+    refused = bind_models(ordered, tables)
+    states: dict[TableName, ModelState] = {}
+    for model in ordered:
+        states[model.name] = _state(model, tables, records.get(model.table), refused.get(model.name), states)
+    return list(states.values()), [*files.problems.values(), *problems]
+
+
+def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:
+    """What is wrong with model files (key -> text) that are to be put beside those of the bucket; `ahead` lets them read tables
+    that do not exist yet."""
+    new, present = parse_models(texts.items()), read_models(bucket)
+    others = ModelFiles([model for model in present.models if model.origin not in texts], {})
+    ordered, problems = order_models([*_all_models(others, read_records(bucket)), *new.models])
+    problems = [problem for problem in problems if any(key in problem for key in texts)]
+    tables, ours = open_tables(bucket, ordered), [model for model in ordered if model.origin in texts]
+    known = {model.name for model in ordered} | set(tables)
+    if not ahead:
+        problems += [
+            f"{model.place(line)}: there is no table {name}"
+            for model in ours
+            for name, line in model.inputs.items()
+            if name not in known
+        ]
+    refused = bind_models(ordered, tables)
+    return [*new.problems.values(), *problems, *(refused[model.name] for model in ours if model.name in refused)]
+
+
+def open_tables(bucket: str, models: Iterable[Model]) -> dict[TableName, DeltaTable]:
+    """The tables that models make and read, as far as they exist."""
+    names = {name for model in models for name in (model.name, *model.inputs)}
+    with store_errors("gold models"):
+        opened = {name: open_table(table_uri(bucket, name.layer, name.table)) for name in sorted(names)}
+    return {name: table for name, table in opened.items() if table is not None}
+
+
+def _all_models(files: ModelFiles, records: dict[str, Record]) -> list[Model]:
+    """The models of files, and those that came with jobs as they were when it was last their turn."""
+    jobs = [record for record in records.values() if record.origin == FROM_JOB]
+    return [*files.models, *(_of_record(record) for record in jobs)]
+
+
+def _of_record(record: Record) -> Model:
+    reads = {TableName(*name.split(".", 1)): None for name in record.reads}
+    return Model(record.table, record.sql, reads, record.strategy, tuple(record.key), FROM_JOB)
+
+
+def _state(
+    model: Model,
+    tables: dict[TableName, DeltaTable],
+    record: Record | None,
+    refused: str | None,
+    states: dict[TableName, ModelState],
+) -> ModelState:
+    target = tables.get(model.name)
+    state, reason = _judge(model, tables, record, refused, states)
+    return ModelState(
+        table=model.table,
+        origin=model.origin,
+        strategy=model.strategy,
+        key=list(model.key),
+        reads=[str(name) for name in model.inputs],
+        state=state,
+        reason=reason,
+        rows=target.count() if target is not None else None,
+        version=target.version() if target is not None else None,
+        built_at=record.at if record is not None and record.outcome == "built" else None,
+    )
+
+
+def _judge(
+    model: Model,
+    tables: dict[TableName, DeltaTable],
+    record: Record | None,
+    refused: str | None,
+    states: dict[TableName, ModelState],
+) -> tuple[State, str | None]:
+    if refused is not None:
+        return "refused", refused
+    missing = [name for name in model.inputs if name not in tables]
+    if missing:
+        return "waits", "; ".join(
+            f"{model.place(model.inputs[name])}: there is no table {name} yet" for name in missing
+        )
+    target, inputs = tables.get(model.name), {name: tables[name] for name in model.inputs}
+    upstream = [str(name) for name in model.inputs if name in states and states[name].state != "current"]
+    if target is not None and is_current(target, marks_of(inputs), model.definition):
+        return ("stale", f"{', '.join(upstream)} is not current") if upstream else ("current", None)
+    if record is not None and record.outcome == "failed" and record.definition == model.definition:
+        return "failed", record.reason
+    if target is None:
+        return "stale", "it was never built"
+    if target.transaction_version(DEFINITION) != model.definition:
+        return "stale", "its query changed"
+    return "stale", "; ".join(_newer(target, inputs))
+
+
+def _newer(target: DeltaTable, inputs: dict[TableName, DeltaTable]) -> Iterable[str]:
+    for name, table in inputs.items():
+        built = target.transaction_version(mark_of(name, table))
+        if built is None:
+            yield f"{name} is another table than it was built from"
+        elif built != (now := data_version(table)):
+            yield f"{name} is at version {now}, it was built from {built}"

@@ -1,0 +1,98 @@
+"""Gold models kept as files in the lake's bucket: `models/<gold table>.sql`, one SELECT each.
+
+A file may begin with settings, each a comment of its own line; everything else is SQL:
+
+    -- @buildStrategy incremental
+    -- @primaryKey merchant_category, month
+
+Guarantees: a file that cannot be a model is told with its name and line, and is no reason not to read the others.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from events.names import DESTINATION
+from flowforge.cloud.clients import client, unavailable
+from flowforge.errors import RefineRefused
+from flowforge.gold.models import Model, place_of, read_model
+
+PREFIX, SUFFIX = "models/", ".sql"
+SETTING = re.compile(r"--\s*@(\w+)\s*(.*?)\s*")
+STRATEGIES = ("full", "incremental")
+LONGEST_BYTES = 256 * 1024
+SHOWN = f"-- @buildStrategy {' or '.join(STRATEGIES)}, -- @primaryKey column, column"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The models of a folder, and what is wrong with the files that are none: key -> problem."""
+
+    models: list[Model]
+    problems: dict[str, str]
+
+
+def parse_model(key: str, text: str) -> Model:
+    """The model in the file `key` (models/<table>.sql). Raises RefineRefused with the file and the line."""
+    table = key.rpartition("/")[2].removesuffix(SUFFIX)
+    if not key.endswith(SUFFIX) or not DESTINATION.fullmatch(table):
+        raise RefineRefused(f"{key} names no gold table", "call it models/<table>.sql: letters, digits, _ and -")
+    strategy, primary_key = "full", ""
+    for number, line in enumerate(text.splitlines(), 1):
+        found = SETTING.fullmatch(line.strip())
+        if found is None:
+            continue
+        name, value = found.groups()
+        if name == "buildStrategy" and value in STRATEGIES:
+            strategy = value
+        elif name == "primaryKey" and value:
+            primary_key = value
+        else:
+            raise RefineRefused(f"{place_of(table, key, number)}: unknown setting @{name} {value}".rstrip(), SHOWN)
+    names = tuple(name.strip() for name in primary_key.split(",")) if primary_key else ()
+    if not all(names):
+        raise RefineRefused(f"{place_of(table, key)}: @primaryKey has an empty name", SHOWN)
+    return read_model(table, text, strategy, names, key)  # type: ignore[arg-type]
+
+
+def parse_models(files: Iterable[tuple[str, str]]) -> ModelFiles:
+    """The models in files given as (key, text)."""
+    found = ModelFiles([], {})
+    for key, text in files:
+        try:
+            found.models.append(parse_model(key, text))
+        except RefineRefused as error:
+            found.problems[key] = str(error)
+    return found
+
+
+def read_models(bucket: str) -> ModelFiles:
+    """The models kept in the bucket."""
+    return parse_models(_texts(bucket))
+
+
+def write_models(texts: Mapping[str, str], bucket: str) -> None:
+    """Keeps model files (key -> text) in the bucket; raises StoreUnavailable."""
+    try:
+        for key, text in texts.items():
+            client("s3").put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/sql")
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("s3", error) from error
+
+
+def is_model(key: str) -> bool:
+    """Whether an object is in the place of a model."""
+    return key.startswith(PREFIX) and key.endswith(SUFFIX) and "/" not in key.removeprefix(PREFIX)
+
+
+def _texts(bucket: str) -> list[tuple[str, str]]:
+    s3 = client("s3")
+    try:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
+        found = [(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", [])]
+        kept = [key for key, size in found if is_model(key) and size <= LONGEST_BYTES]
+        return [(key, s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8", "replace")) for key in kept]
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("s3", error) from error

@@ -1,0 +1,92 @@
+"""What became of each gold table when it was last its turn: `gold/_models/<table>.json` beside the tables.
+
+Guarantees: informs, decides nothing; whether a table is up to date is told by the Delta commits alone. It is what lets a person
+see the query of a model that came with a job, and the reason of the last failure.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field
+
+from flowforge.cloud.clients import client, unavailable
+from flowforge.gold.build import Built, Missing
+from flowforge.gold.models import Model, Strategy
+
+PREFIX = "gold/_models/"
+
+
+class Record(BaseModel):
+    """The last outcome of one model. `inputs` are the Delta versions that it was built from; times are UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    table: str
+    sql: str | None
+    reads: list[str]
+    strategy: Strategy = "full"
+    key: list[str] = Field(default_factory=list)
+    origin: str
+    definition: int
+    outcome: Literal["built", "failed", "waits"]
+    how: str | None = None
+    reason: str | None = None
+    rows: int | None = None
+    version: int | None = None
+    inputs: dict[str, int] = Field(default_factory=dict)
+    at: datetime
+
+    @classmethod
+    def built(cls, model: Model, built: Built) -> "Record":
+        """A model that was built."""
+        facts = {"how": built.how, "rows": built.rows, "version": built.version, "inputs": built.inputs}
+        return cls(**_about(model), outcome="built", **facts)
+
+    @classmethod
+    def failed(cls, model: Model, reason: str) -> "Record":
+        """A model that failed."""
+        return cls(**_about(model), outcome="failed", reason=reason)
+
+    @classmethod
+    def waiting(cls, model: Model, missing: Missing) -> "Record":
+        """A model that waits for an input."""
+        line = model.inputs[missing.input]
+        return cls(**_about(model), outcome="waits", reason=f"{model.place(line)} waits for {missing.input}")
+
+
+def write_record(bucket: str, record: Record) -> None:
+    """Keeps a record in the place of the one before; raises StoreUnavailable."""
+    body = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False).encode()
+    try:
+        client("s3").put_object(
+            Bucket=bucket, Key=f"{PREFIX}{record.table}.json", Body=body, ContentType="application/json"
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("s3", error) from error
+
+
+def read_records(bucket: str) -> dict[str, Record]:
+    """All records, by gold table; raises StoreUnavailable."""
+    s3 = client("s3")
+    try:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".json")]
+        texts = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("s3", error) from error
+    return {record.table: record for record in map(Record.model_validate_json, texts)}
+
+
+def _about(model: Model) -> dict[str, object]:
+    return {
+        "table": model.table,
+        "sql": model.sql,
+        "reads": [str(name) for name in model.inputs],
+        "strategy": model.strategy,
+        "key": list(model.key),
+        "origin": model.origin,
+        "definition": model.definition,
+        "at": datetime.now(UTC),
+    }

@@ -1,0 +1,15 @@
+"""maintain_lake: upkeep of the Delta tables; its schedule makes one message of every table, each of which is handled alone."""
+
+from events.commands import MaintainTable
+from flowforge.lake.upkeep_step import maintain_one, queue_all
+from flowforge.message import process_messages
+
+
+def maintain(body: dict, context: object) -> None:
+    """Handles one MaintainTable command."""
+    maintain_one(MaintainTable.model_validate(body))
+
+
+def handler(event: dict, context: object) -> dict:
+    """The function's entry point: the schedule, and the messages that it makes."""
+    return queue_all() if event.get("maintain") else process_messages(event, context, "upkeep", maintain)

@@ -1,0 +1,93 @@
+"""`flowforge models`: the graph of gold tables, and files that are put only when they are right."""
+
+import boto3
+import duckdb
+import pytest
+from deltalake import write_deltalake
+from moto.server import ThreadedMotoServer
+
+KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A server with one silver table."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS).create_bucket(Bucket="lake-of-models")
+    options = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+    }
+    with duckdb.connect() as connection:
+        rows = connection.sql("SELECT 1 AS id, 12.50::DECIMAL(15, 2) AS amount")
+        write_deltalake("s3://lake-of-models/silver/payments", rows, storage_options=options)
+    yield url
+    server.stop()
+
+
+def write(alone, **texts: str) -> list[str]:
+    for name, text in texts.items():
+        (alone.folder / f"{name}.sql").write_text(text)
+    return [f"{name}.sql" for name in texts]
+
+
+def test_should_put_models_and_show_their_graph(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-models")
+    files = write(
+        alone,
+        totals="SELECT sum(amount) AS total\nFROM silver.payments",
+        twice="SELECT total * 2 AS t FROM gold.totals",
+    )
+    assert alone("models").out.strip() == "No gold tables."
+    assert alone("models", "put", *files, "--json").document == {"put": ["models/totals.sql", "models/twice.sql"]}
+
+    shown = alone("models", "--json")
+    assert shown.code == 0
+    first, second = shown.document["models"]
+    assert (first["table"], first["reads"], first["state"]) == ("totals", ["silver.payments"], "stale")
+    assert (first["reason"], first["origin"]) == ("it was never built", "models/totals.sql")
+    assert second["state"] == "waits"
+    assert "gold.totals" in alone("models").out
+    assert [line.strip("│├└─ ") for line in alone("models", "--tree").out.splitlines()] == [
+        "silver.payments",
+        "gold.totals  stale",
+        "gold.twice  waits",
+    ]
+
+
+def test_should_put_nothing_when_one_of_the_models_is_wrong(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-models")
+    files = write(alone, fine="SELECT id FROM silver.payments", wrong="SELECT id,\n  amuont\nFROM silver.payments")
+    ended = alone("models", "put", *files, "--json")
+    assert ended.code == 2
+    (mistake,) = ended.document["mistakes"]
+    assert mistake["field"] == "gold.wrong (models/wrong.sql, line 2)"
+    assert 'Referenced column "amuont" not found' in mistake["problem"]
+    kept = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **KEYS).list_objects_v2(
+        Bucket="lake-of-models", Prefix="models/"
+    )
+    assert not {"models/fine.sql", "models/wrong.sql"} & {item["Key"] for item in kept.get("Contents", [])}
+
+
+def test_should_exit_with_1_when_a_model_cannot_work(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-models")
+    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **KEYS)
+    client.put_object(Bucket="lake-of-models", Key="models/drops.sql", Body=b"DROP TABLE silver.payments")
+    ended = alone("models", "--json")
+    client.delete_object(Bucket="lake-of-models", Key="models/drops.sql")
+    assert ended.code == 1
+    assert ended.document["problems"] == [
+        "gold.drops (models/drops.sql): DROP is not allowed: expected one SELECT or WITH query"
+    ]
+
+
+def test_should_refuse_files_that_cannot_be_read(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-models")
+    assert alone("models", "put", "missing.sql").code == 2
+    (alone.folder / "latin.sql").write_bytes(b"SELECT '\xe9' AS a")
+    assert "not in UTF-8" in alone("models", "put", "latin.sql").err
