@@ -8,7 +8,7 @@ ARCH ?= x86_64
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test faults faults-quick lint format validate clean bench bench-quick
+.PHONY: help demo test faults faults-quick lint format validate clean bench bench-quick bench-lake bench-lake-full
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -62,3 +62,9 @@ bench-quick: .venv/stamp ## fetchmany, ConnectorX and FlowForge on the bank tabl
 
 bench: .venv/stamp ## every contender and shape into docs/benchmarks.md: hours; see python -m benchmarks --help
 	.venv/bin/python -m benchmarks --write
+
+bench-lake: .venv/stamp ## merges, histories, gold and compaction against deltalake, pyiceberg, dlt; one JSON line at the end
+	@.venv/bin/python -m benchmarks.lake
+
+bench-lake-full: .venv/stamp ## the same with merges into a table of 20,000,000 rows: an hour
+	@.venv/bin/python -m benchmarks.lake --rows 20000000 --batch 1000000

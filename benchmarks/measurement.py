@@ -58,16 +58,16 @@ class Result:
         return self.rows / self.wall_seconds
 
 
-def run(command: Sequence[str], variables: dict[str, str], folder: Path) -> Run:
+def run(command: Sequence[str], variables: dict[str, str], folder: Path, seconds: float = RUN_SECONDS) -> Run:
     """Runs the command to its end. Raises Unavailable when it fails or takes too long."""
     output = folder / "output"
     with output.open("w+") as written:
         started = time.perf_counter()
         process = subprocess.Popen(command, env=variables, stdout=written, stderr=written, stdin=subprocess.DEVNULL)
-        status, usage = _reap(process, started + RUN_SECONDS)
+        status, usage = _reap(process, started + seconds)
         wall = time.perf_counter() - started
     if status is None:
-        raise Unavailable(f"not finished within {RUN_SECONDS} s")
+        raise Unavailable(f"did not finish within {seconds} s")
     if status:
         raise Unavailable(f"exit status {status}: {last_line(output.read_text(errors='replace'))}")
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

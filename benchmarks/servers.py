@@ -18,25 +18,34 @@ from infra.local import ports
 BUCKET, REGION = "benchmark", "us-east-1"
 # What would bend a measurement, or reach out of this machine.
 _LEFT_OUT = ("AWS_", "BENCH_", "FLOWFORGE_", "MSSQL_", "PYTHONPATH", "ARROW_")
+_AWS = {
+    "AWS_ACCESS_KEY_ID": "benchmark",
+    "AWS_SECRET_ACCESS_KEY": "benchmark",  # the embedded S3 takes any
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+
+
+def lake_variables() -> dict[str, str]:
+    """The environment of a contender that needs S3 alone; its address is for the caller to add."""
+    return _inherited() | _AWS | {"BENCH_BUCKET": BUCKET, "RUNTIME__DLTHUB_TELEMETRY": "false"}
 
 
 @contextmanager
 def serving(shape: str, rows: int, folder: Path) -> Iterator[dict[str, str]]:
     """Starts both servers with the shape's table; yields the environment of every contender."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
-    aws = {
-        "AWS_ACCESS_KEY_ID": "benchmark",
-        "AWS_SECRET_ACCESS_KEY": "benchmark",  # the embedded S3 takes any
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    clean, aws = _inherited(), dict(_AWS)
     with ExitStack() as stack:
         aws["AWS_ENDPOINT_URL"] = stack.enter_context(embedded_aws(clean | aws))
         source = stack.enter_context(_standin(shape, rows, clean))
-        _create_bucket(clean | aws)
+        create_bucket(clean | aws)
         key, longest = SHAPES[shape].columns[0][0], 60_000 if shape == "max" else 4_000
         yield (
             clean
@@ -96,6 +105,7 @@ def _ended(process: subprocess.Popen) -> Iterator[None]:
             process.wait()
 
 
-def _create_bucket(variables: dict[str, str]) -> None:
+def create_bucket(variables: dict[str, str]) -> None:
+    """Creates the benchmark's bucket."""
     code = f"import boto3; boto3.client('s3').create_bucket(Bucket={BUCKET!r})"
     subprocess.run([sys.executable, "-c", code], env=variables, check=True)

@@ -1,0 +1,87 @@
+"""Plain deltalake, as a straightforward script: base, merge, scd2, gold or compact on one table."""
+
+import json
+import os
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable, QueryBuilder, write_deltalake
+from pyarrow import fs
+
+KEY, CURSOR = "transaction_id", "modified_at"
+BUCKET = os.environ["BENCH_BUCKET"]
+OPTIONS = {"AWS_ALLOW_HTTP": "true"}
+
+
+def uri(table: str) -> str:
+    return f"s3://{BUCKET}/plain/{table}"
+
+
+def objects() -> list[str]:
+    return [f"{BUCKET}/{item['key']}" for item in json.loads(os.environ["BENCH_OBJECTS"])]
+
+
+def filesystem() -> fs.S3FileSystem:
+    return fs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"], region=os.environ["AWS_REGION"])
+
+
+def base(table: str) -> None:
+    """The table with its first rows; with the columns of a history where its name says so."""
+    files, name = filesystem(), uri(table)
+    for path in objects():
+        rows = pq.read_table(path, filesystem=files)
+        if table == "base_scd2":
+            rows = rows.append_column("_valid_from", rows[CURSOR])
+            rows = rows.append_column("_valid_to", pa.nulls(rows.num_rows, pa.timestamp("us")))
+            rows = rows.append_column("_is_current", pa.array([True] * rows.num_rows))
+        write_deltalake(name, rows, mode="append", storage_options=OPTIONS)
+
+
+def batch() -> pa.Table:
+    return pq.read_table(objects(), filesystem=filesystem())
+
+
+def merge(table: str) -> None:
+    """The current row per key."""
+    target = DeltaTable(uri(table), storage_options=OPTIONS)
+    merger = target.merge(batch(), f"t.{KEY} = s.{KEY}", source_alias="s", target_alias="t")
+    merger.when_matched_update_all().when_not_matched_insert_all().execute()
+
+
+def scd2(table: str) -> None:
+    """The usual single merge: every state once with its key, to close the current version, and once without, to be inserted."""
+    rows = batch()
+    closing = rows.append_column("_key", rows[KEY])
+    opening = rows.append_column("_key", pa.nulls(rows.num_rows, rows[KEY].type))
+    values = {name: f"s.{name}" for name in rows.schema.names}
+    opened = {"_valid_from": f"s.{CURSOR}", "_valid_to": "NULL", "_is_current": "true"}
+    target = DeltaTable(uri(table), storage_options=OPTIONS)
+    existing = QueryBuilder().register("t", target).execute(f"SELECT {KEY} FROM t WHERE _is_current").read_all()
+    known = pa.table({KEY: pa.array(existing.column(KEY))})
+    first = closing.join(known, keys=KEY, join_type="left semi")  # only these have a version to close
+    states = pa.concat_tables([first.select(closing.schema.names), opening])
+    merger = target.merge(states, f"t.{KEY} = s._key AND t._is_current", source_alias="s", target_alias="t")
+    merger = merger.when_matched_update({"_valid_to": f"s.{CURSOR}", "_is_current": "false"})
+    merger.when_not_matched_insert(values | opened).execute()
+
+
+def gold(table: str) -> None:
+    """The model as one query of deltalake's own engine, written over the table."""
+    source = DeltaTable(uri("base_merge"), storage_options=OPTIONS)
+    query = os.environ["BENCH_GOLD"].format(table="bookings")
+    rows = QueryBuilder().register("bookings", source).execute(query).read_all()
+    write_deltalake(uri(table), rows, mode="overwrite", storage_options=OPTIONS)
+
+
+def compact(table: str) -> None:
+    DeltaTable(uri(table), storage_options=OPTIONS).optimize.compact()
+
+
+def main() -> None:
+    kind, table = sys.argv[1:]
+    {"base": base, "merge": merge, "scd2": scd2, "gold": gold, "compact": compact}[kind](table)
+
+
+if __name__ == "__main__":
+    main()
