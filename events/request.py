@@ -29,6 +29,7 @@ Deletes = Literal["hard", "soft", "ignore"]
 SchemaMode = Literal["evolve", "contract"]
 BuildStrategy = Literal["full", "incremental"]
 Driver = Literal["auto", "mssql-python", "pymssql"]
+Companion = Literal["offset", "baseType", "srid"]
 
 
 class InvalidRequest(ValueError):
@@ -219,6 +220,11 @@ class TableConfig(Request):
     cursorClock: Literal["unknown", "utc", "local"] = Field("unknown", description="clock that stamps the delta column")
     allowEmptyRefresh: bool = Field(False, description="a full_refresh that reads no rows may empty the table")
     snapshotIsolation: bool = Field(True, description="read under SNAPSHOT isolation where the database allows it")
+    companionColumns: list[Companion] = Field(
+        default_factory=list,
+        description="columns beside those whose type cannot hold all: offset (of datetimeoffset, <name>_offset_minutes),"
+        " baseType (of sql_variant, <name>_base_type), srid (of geometry and geography, <name>_srid)",
+    )
     destination_config: DestinationConfig | None = None
 
     @field_validator("tableName")

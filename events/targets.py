@@ -6,7 +6,16 @@ from pydantic import Field
 
 from events.model import Message
 from events.quality import QualityRule
-from events.request import BuildStrategy, Compression, Deletes, Driver, LoadStrategy, MergeStrategy, SchemaMode
+from events.request import (
+    BuildStrategy,
+    Companion,
+    Compression,
+    Deletes,
+    Driver,
+    LoadStrategy,
+    MergeStrategy,
+    SchemaMode,
+)
 
 
 class ConnectionReference(Message):
@@ -37,6 +46,7 @@ class SourceTable(Message):
     cursor_clock: Literal["unknown", "utc", "local"] = "unknown"
     allow_empty_refresh: bool = False
     snapshot_isolation: bool = True
+    companion_columns: list[Companion] = Field(default_factory=list)
 
 
 class BronzeTarget(Message):

@@ -5,7 +5,7 @@ is taken over and finished with its own interval and keys, a landed one is annou
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from flowforge.bronze.slice_queue import queue_slices
 from flowforge.errors import Fatal, SourceChanged, Wait
 from flowforge.source.bounds import Plan, plan_interval
 from flowforge.source.catalog import TableDescription, consistencies, describe_query, describe_table, server_identity
+from flowforge.source.companions import with_companions
 from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.description import find_column
@@ -43,6 +44,11 @@ class Source:
     description: TableDescription | None
     identity: dict[str, Any]
     offered: list[str]  # consistencies, the strongest first
+
+    @property
+    def own(self) -> list[SourceColumn]:
+        """The columns without their companions: what the server knows by name."""
+        return [column for column in self.columns if not column.companion]
 
 
 def ingest(command: IngestTable) -> Outcome:
@@ -80,7 +86,8 @@ def _ingest(command: IngestTable) -> Outcome:
 def _slices(connection: SourceConnection, command: IngestTable, source: Source, interval: Interval) -> SlicePlan | None:
     if source.description is None or command.source.allow_empty_refresh:
         return None
-    return plan_slices(connection, source.description, interval, source.offered)
+    found = plan_slices(connection, source.description, interval, source.offered)
+    return found and found.model_copy(update={"columns": source.columns})
 
 
 def _told(plan: Plan, slices: SlicePlan | None) -> Interval:
@@ -100,12 +107,13 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     """What the source says of the command's table or query; raises UnknownTable, QueryRefused."""
     query, offered = command.source.query, consistencies(connection, command.source.snapshot_isolation)
     if query:
-        columns = describe_query(connection, query)
+        columns = with_companions(describe_query(connection, query), command.source.companion_columns, "the query")
         return Source(table.query_name(query), columns, [], None, server_identity(connection), offered)
     description = describe_table(connection, command.source.table_name or "")
     columns = [
         SourceColumn(**column.model_dump(include=set(SourceColumn.model_fields))) for column in description.columns
     ]
+    columns = with_companions(columns, command.source.companion_columns, description.qualified_name)
     identity = server_identity(connection, description)
     return Source(description.qualified_name, columns, description.primary_key, description, identity, offered)
 
@@ -113,14 +121,14 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
 def _plan(connection: SourceConnection, command: IngestTable, source: Source, state: table.TableState) -> Plan:
     wanted, column = command.source, command.source.delta_column
     if column:  # watermarks are kept under the column's own spelling
-        column = find_column(source.columns, column, source.name).name
+        column = find_column(source.own, column, source.name).name
     mark = state.watermarks.get(column) if column else None
     if mark and mark.sql_type is None:  # set by hand: the source checks it like a seed
         wanted, mark = wanted.model_copy(update={"last_watermark": mark.value}), None
     if mark:
         refuse_changed_source(source.name, source.identity, mark)
     low, samples = mark.value if mark else None, state.samples.get(column or "")
-    described = source.description or source
+    described = source.description or replace(source, columns=source.own)
     keyed = bool(command.silver.primary_key or source.primary_key)
     plan = plan_interval(connection, described, wanted, low, samples, keyed)
     if mark and plan.interval.sql_type != mark.sql_type:

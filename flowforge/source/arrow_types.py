@@ -49,10 +49,12 @@ def arrow_type(sql_type: str) -> pa.DataType:
 
 
 def arrow_schema(columns: Sequence[SourceColumn]) -> pa.Schema:
-    """The canonical schema; each field keeps its declaration as metadata `sql_type`."""
-    return pa.schema(
-        [pa.field(c.name, arrow_type(c.sql_type), c.nullable, metadata={"sql_type": c.sql_type}) for c in columns]
-    )
+    """The canonical schema; each field keeps its declaration as metadata `sql_type`, a companion `companion_of` too."""
+    return pa.schema([pa.field(c.name, arrow_type(c.sql_type), c.nullable, metadata=_notes(c)) for c in columns])
+
+
+def _notes(column: SourceColumn) -> dict[str, str]:
+    return {"sql_type": column.sql_type} | ({"companion_of": column.of} if column.of else {})
 
 
 def canonical_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

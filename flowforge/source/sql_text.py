@@ -10,6 +10,7 @@ mssql-python, quoted literals for pymssql, whose own substitution trips over a p
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from flowforge.source.companions import companion_expression
 from flowforge.source.packing import Cell, cells_of, line_expression
 from flowforge.source.sql_types import (
     bound_type,
@@ -18,7 +19,7 @@ from flowforge.source.sql_types import (
     print_expression,
     select_expression,
 )
-from flowforge.state.batch import Interval
+from flowforge.state.batch import Interval, SourceColumn
 
 
 class Statement(NamedTuple):
@@ -49,13 +50,6 @@ class Relation(Protocol):
 
     schema_name: str
     name: str
-
-
-class Column(Protocol):
-    """A column's name and declaration."""
-
-    name: str
-    sql_type: str
 
 
 LINE = "flowforge_line"  # what a cell with several columns is called
@@ -101,7 +95,7 @@ def qualified(relation: Relation) -> str:
 
 def select_statement(
     source: Source,
-    columns: Sequence[Column],
+    columns: Sequence[SourceColumn],
     interval: Interval,
     top: int | None = None,
     within: Statement | None = None,
@@ -119,7 +113,7 @@ def select_statement(
 
 
 def packed_statement(
-    source: Source, columns: Sequence[Column], interval: Interval, within: Statement | None = None
+    source: Source, columns: Sequence[SourceColumn], interval: Interval, within: Statement | None = None
 ) -> tuple[Statement, list[Cell]]:
     """The extraction query for a driver to which every cell is dear, and what is in its cells; see `packing`."""
     if _goes_as_written(source, columns, interval):
@@ -181,19 +175,25 @@ def shift_statement(server_time: str, milliseconds: int) -> Statement:
     return Statement((f"SELECT CONVERT(varchar(27), {moved}", ", 121))), 121) AS literal"), (server_time,))
 
 
-def _selected(column: Column) -> str:
+def _value(column: SourceColumn) -> str:
+    if column.companion and column.of:
+        return companion_expression(column.companion, quote_identifier(column.of))
+    return quote_identifier(column.name)
+
+
+def _selected(column: SourceColumn) -> str:
     name = quote_identifier(column.name)
-    expression = select_expression(name, column.sql_type)
+    expression = select_expression(_value(column), column.sql_type)
     return name if expression == name else f"{expression} AS {name}"
 
 
-def _packed(columns: Sequence[Column]) -> str:
+def _packed(columns: Sequence[SourceColumn]) -> str:
     if len(columns) == 1:
         return _selected(columns[0])
-    return f"{line_expression([(quote_identifier(c.name), c.sql_type) for c in columns])} AS {LINE}"
+    return f"{line_expression([(_value(c), c.sql_type) for c in columns])} AS {LINE}"
 
 
-def _goes_as_written(source: Source, columns: Sequence[Column], interval: Interval) -> bool:
+def _goes_as_written(source: Source, columns: Sequence[SourceColumn], interval: Interval) -> bool:
     converted = any(_selected(column) != quote_identifier(column.name) for column in columns)
     return isinstance(source, str) and not converted and interval.column is None
 

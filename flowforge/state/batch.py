@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.commands import IngestTable
+from events.request import Companion
 
 State = Literal["claimed", "landed", "committed", "refined", "empty", "voided"]
 
@@ -44,13 +45,18 @@ class BronzeObject(BaseModel):
 
 
 class SourceColumn(BaseModel):
-    """A source column as the catalog describes it: `sql_type` is the full declaration, e.g. decimal(15,2), nvarchar(50)."""
+    """A source column as the catalog describes it: `sql_type` is the full declaration, e.g. decimal(15,2), nvarchar(50).
+
+    With `companion` it is none of the catalog's, but made in the SELECT from the column `of`: see `source.companions`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     sql_type: str
     nullable: bool = True
+    companion: Companion | None = None
+    of: str | None = None
 
 
 class Manifest(BaseModel):

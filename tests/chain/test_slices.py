@@ -151,3 +151,17 @@ def test_should_give_up_a_batch_whose_source_is_gone_and_let_the_next_load_throu
     rows = large_table(sliced_stack, name, 1)
     after = sliced_stack.load({"tableName": name})
     assert (after["status"], after["records"]) == ("published", rows)
+
+
+def test_should_read_companion_columns_in_every_slice(sliced_stack, name):
+    sliced_stack.execute(
+        f"CREATE TABLE {name} (id bigint PRIMARY KEY, at datetimeoffset(3))",
+        *(
+            f"INSERT INTO {name} SELECT transaction_id + {n * 100_000}, '2024-02-29 12:00:00 +0{n}:30' FROM transactions"
+            for n in range(3)
+        ),
+    )
+    table = sliced_stack.load({"tableName": name, "companionColumns": ["offset"]})
+    assert "2 slices" in table["promise"]
+    found = sliced_stack.lake(f"SELECT at_offset_minutes, COUNT(*) FROM silver.{name} GROUP BY ALL ORDER BY 1")
+    assert found == [(30, 5_000), (90, 5_000), (150, 5_000)]

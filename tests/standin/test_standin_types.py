@@ -82,7 +82,7 @@ def test_should_show_what_a_variant_holds(sql):
 
 def test_should_call_the_methods_of_spatial_and_hierarchy_columns(sql):
     text = "SELECT c_hierarchyid.ToString(), c_geography.STAsBinary(), c_geography.STSrid FROM typezoo WHERE id = 1"
-    ((path, point, srid),) = sql(text.replace("c_geography.STSrid", "4326"))
+    ((path, point, srid),) = sql(text)
     assert (path, srid) == ("/1/", 4326)
     assert point.hex() == "0101000000" + "48e17a14ae375240" + "52b81e85eb113340"
 

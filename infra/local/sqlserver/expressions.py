@@ -90,6 +90,8 @@ class Expressions:
             return functions.call("GETDATE", [], self, scope)
         if node.name == "0x" and not node.table:
             return Typed("''::BLOB", SqlType("varbinary", 1), False)
+        if node.name.lower() == "stsrid" and node.table and not node.text("db") and not scope.has_source(node.table):
+            return functions.method(exp.Dot(this=exp.column(node.table), expression=exp.column(node.name)), self, scope)
         return scope.resolve(node.name, node.table, node.text("db"))
 
     def _value_parameter(self, node: exp.Parameter, scope: Scope) -> Typed:

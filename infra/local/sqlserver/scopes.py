@@ -72,6 +72,13 @@ class Scope:
             raise SqlError(4104, f'The multi-part identifier "{qualifier}.{name}" could not be bound.')
         raise invalid_column(name)
 
+    def has_source(self, qualifier: str) -> bool:
+        """Whether a table or alias in sight has this name."""
+        scope: Scope | None = self
+        while scope is not None and not any(_matches(item, qualifier, "") for item in scope.sources):
+            scope = scope.parent
+        return scope is not None
+
     def star(self, qualifier: str = "") -> list[tuple[Output, Typed]]:
         """Every column of the sources, or of one of them."""
         sources = [item for item in self.sources if _matches(item, qualifier, "")]
