@@ -78,6 +78,7 @@ def workers(aws, tmp_path_factory) -> Iterator[Callable[[list[Schedule]], list[t
             stop(server)
 
 
+@pytest.mark.timeout(600)  # a failure is shrunk, which plays it again many times
 @pytest.mark.parametrize("sighted", [True, False], ids=["sighted", "blind"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_should_lose_and_double_no_row(workers, seed, tally, quick, kind, sighted):
