@@ -28,7 +28,7 @@ from flowforge.source.connection import connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.description import TableDescription
 from flowforge.source.reader import open_reader
-from flowforge.source.sql_text import Statement, quote_identifier, select_statement
+from flowforge.source.selection import Selection
 from flowforge.state.batch import Interval, SourceColumn
 
 ROWS_PER_RANGE = 100_000
@@ -122,11 +122,8 @@ def reconcile(
         )
 
         def read(columns: list[SourceColumn], newer: bool) -> Iterator[pa.RecordBatch]:
-            statement = select_statement(description, columns, question.interval(newer))
-            if comparison.key:
-                order = ", ".join(quote_identifier(name) for name in comparison.key)
-                statement += Statement((f" ORDER BY {order}",))
-            with open_reader(reference, credentials, statement, columns, reference.driver) as reader:
+            selection = Selection(description, columns, question.interval(newer), order=comparison.key)
+            with open_reader(reference, credentials, selection, reference.driver) as reader:
                 yield from reader
 
         # What is newer is read last: a row that is changed meanwhile is then in neither or in both, and excluded.
