@@ -23,6 +23,7 @@ def compared(tmp_path_factory) -> Iterator[Stack]:
 def reconciled(stack: Stack, name: str, *options: str) -> dict:
     ended = flowforge(stack, "reconcile", name, "--json", *options)
     assert ended.returncode in (0, 1), ended.stdout + ended.stderr
+    assert ended.stdout, ended.stderr
     answer = json.loads(ended.stdout)
     assert "differs" in answer, answer
     assert answer["differs"] == (ended.returncode == 1)
