@@ -55,8 +55,11 @@ def _changed(plan: RefinePlan, confirmed: Load | None) -> str:
     """The states that the batch brings, numbered; without those that are a key's current version already."""
     rows = f"SELECT *, {content_hash(plan)} AS _content FROM {STAGED} WHERE {APPLIES}"
     if confirmed is None:
-        known = f"SELECT {_keys(plan)}, {VALID_FROM}, {content_hash(plan)} AS _content FROM {TARGET} WHERE {CURRENT}"
-        not_before = f" AND t.{VALID_FROM} <= s.{VALID_FROM}" if plan.moment else ""
+        known = f"SELECT {_keys(plan)}, {VALID_FROM}, {ORDER} AS _order, {content_hash(plan)} AS _content "
+        known += f"FROM {TARGET} WHERE {CURRENT}"
+        # Said again of the same moment it is kept: the version then counts as this batch's, against one that comes late.
+        confirms = f"t.{VALID_FROM} = s.{VALID_FROM} AND t._order < {plan.order}"
+        not_before = f" AND t.{VALID_FROM} <= s.{VALID_FROM} AND NOT ({confirms})" if plan.moment else ""
         rows = (
             f"SELECT s.* FROM ({rows}) s ANTI JOIN ({known}) t ON {_same(plan)} AND s._content = t._content{not_before}"
         )

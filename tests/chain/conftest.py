@@ -21,6 +21,7 @@ import pymssql
 import pytest
 
 from events.export import FULL
+from flowforge.cloud.clients import client
 from flowforge.lake.query import query
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,7 +165,9 @@ def in_lake_of(running: Stack) -> Iterator[None]:
         environment.setenv("AWS_SECRET_ACCESS_KEY", running.facts["aws_secret_access_key"])
         environment.setenv("AWS_DEFAULT_REGION", running.facts["region"])
         environment.setenv("AWS_REGION", running.facts["region"])
+        client.cache_clear()
         yield
+    client.cache_clear()
 
 
 @pytest.fixture

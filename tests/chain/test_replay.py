@@ -1,5 +1,6 @@
 """A failed run turns green when its messages are put back after the cause is gone."""
 
+import json
 import os
 import subprocess
 import sys
@@ -27,9 +28,9 @@ def test_should_turn_a_failed_run_green_once_the_cause_is_gone(stack, name):
         "failed",
         {f"bronze_{name}_sibling": "published", f"bronze_{name}": "failed"},
     )
-    listed = flowforge(stack, "replay")
+    listed = flowforge(stack, "replay", "--json")
     assert listed.returncode == 0, listed.stderr
-    assert name in listed.stdout
+    assert f"bronze_{name}" in {message["table"] for message in json.loads(listed.stdout)["messages"]}
     assert "UnknownTable" in listed.stdout
     assert "FlowForge2024!" not in listed.stdout
 
