@@ -18,7 +18,7 @@ demo: .venv/stamp ## the whole chain on the sample bank: load, change, load agai
 	@.venv/bin/python -m demo
 
 test: .venv/stamp ## all tests but those of faults
-	.venv/bin/python -m pytest --ignore tests/faults --numprocesses 3 --dist loadgroup
+	.venv/bin/python -m pytest --ignore tests/faults --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was tried and what was lost (ten minutes)
 	@.venv/bin/python -m tests.faults

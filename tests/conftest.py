@@ -1,12 +1,15 @@
-"""Tests run in several processes; those of a folder, which share servers, in one."""
-
-from pathlib import Path
+"""Tests run in several processes; those of a folder, which share servers and an environment, in one."""
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts each test into the group of its folder."""
-    for item in items:
-        folder = Path(item.path).relative_to(config.rootpath).parts[1]
-        item.add_marker(pytest.mark.xdist_group(folder))
+class _ByFolder(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("/")[1]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Sends the tests of a folder to one process."""
+    return _ByFolder(config, log)
