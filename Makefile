@@ -20,10 +20,10 @@ demo: .venv/stamp ## the whole chain on the sample bank: load, change, load agai
 test: .venv/stamp ## all tests but those of faults
 	.venv/bin/python -m pytest --ignore tests/faults --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
-faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was tried and what was lost (ten minutes)
+faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was tried and what was lost
 	@.venv/bin/python -m tests.faults
 
-faults-quick: .venv/stamp ## a random selection of the same, of at most five minutes
+faults-quick: .venv/stamp ## a random selection of the same
 	@.venv/bin/python -m tests.faults --quick
 
 lint: .venv/stamp ## style and formatting
