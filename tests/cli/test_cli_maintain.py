@@ -1,33 +1,15 @@
 """`flowforge maintain`, and `flowforge sql --as-of`: on a real S3 server, with the credentials of the running stack."""
 
-import boto3
-import duckdb
 import pytest
-from deltalake import write_deltalake
-from moto.server import ThreadedMotoServer
+
+from tests.cli.lake_server import serving_table
 
 
 @pytest.fixture(scope="module")
 def s3():
     """A server with one table of three small files."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(Bucket="lake-of-upkeep")
-    options = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    with duckdb.connect() as connection:
-        for n in range(3):
-            rows = connection.sql(f"SELECT {n} AS id")
-            write_deltalake("s3://lake-of-upkeep/silver/payments", rows, mode="append", storage_options=options)
-    yield url
-    server.stop()
+    with serving_table("lake-of-upkeep", "silver/payments", *(f"SELECT {n} AS id" for n in range(3))) as url:
+        yield url
 
 
 def test_should_travel_in_time_and_say_what_cannot_be_asked(alone, stack_file, s3):

@@ -1,33 +1,16 @@
 """`flowforge models`: the graph of gold tables, and files that are put only when they are right."""
 
 import boto3
-import duckdb
 import pytest
-from deltalake import write_deltalake
-from moto.server import ThreadedMotoServer
 
-KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+from tests.cli.lake_server import KEYS, serving_table
 
 
 @pytest.fixture(scope="module")
 def s3():
     """A server with one silver table."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS).create_bucket(Bucket="lake-of-models")
-    options = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    with duckdb.connect() as connection:
-        rows = connection.sql("SELECT 1 AS id, 12.50::DECIMAL(15, 2) AS amount")
-        write_deltalake("s3://lake-of-models/silver/payments", rows, storage_options=options)
-    yield url
-    server.stop()
+    with serving_table("lake-of-models", "silver/payments", "SELECT 1 AS id, 12.50::DECIMAL(15, 2) AS amount") as url:
+        yield url
 
 
 def write(alone, **texts: str) -> list[str]:

@@ -1,32 +1,16 @@
 """`flowforge sql`: reads the lake itself, on a real S3 server, with the credentials of the running stack."""
 
-import boto3
-import duckdb
 import pytest
-from deltalake import write_deltalake
-from moto.server import ThreadedMotoServer
+
+from tests.cli.lake_server import serving_table
 
 
 @pytest.fixture(scope="module")
 def s3():
     """A server with one gold table."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(Bucket="lake-of-cli")
-    options = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    with duckdb.connect() as connection:
-        rows = connection.sql("SELECT 1 AS id, 12.50::DECIMAL(15, 2) AS amount UNION ALL SELECT 2, NULL ORDER BY 1")
-        write_deltalake("s3://lake-of-cli/gold/payments", rows, storage_options=options)
-    yield url
-    server.stop()
+    rows = "SELECT 1 AS id, 12.50::DECIMAL(15, 2) AS amount UNION ALL SELECT 2, NULL ORDER BY 1"
+    with serving_table("lake-of-cli", "gold/payments", rows) as url:
+        yield url
 
 
 def test_should_answer_a_query_with_exact_values(alone, stack_file, s3):
