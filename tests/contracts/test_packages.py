@@ -27,7 +27,8 @@ arrays = LineReader(list(schema)).arrays(['1,12.3456,2024-02-29 12:34:56.789,"a,
 table = pa.table(arrays, schema=schema)
 for compression in typing.get_args(Compression):
     pq.write_table(table, sink := io.BytesIO(), compression=compression)
-    assert pq.read_table(sink).equals(table), compression
+    # In this thread: with threads, Arrow may abort at the interpreter's end over a buffer of Python's (apache/arrow#50482).
+    assert pq.ParquetFile(sink).read(use_threads=False).equals(table), compression
 print(pa.__file__)
 """
 

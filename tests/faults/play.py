@@ -164,7 +164,7 @@ class Loader:
         batch = batches.find_batch(fact.source_key, fact.generation, fact.seq)
         for found in batch.manifest.objects:
             body = self.s3.get_object(Bucket=batch.manifest.bucket, Key=found.key, IfMatch=found.etag)["Body"].read()
-            rows = pq.read_table(BytesIO(body), columns=["id", "v"]).to_pylist()
+            rows = pq.ParquetFile(BytesIO(body)).read(columns=["id", "v"], use_threads=False).to_pylist()
             self.bronze.update((row["id"], row["v"]) for row in rows)
 
     def refine(self, chance: random.Random) -> list[tuple]:
