@@ -7,6 +7,7 @@ FlowForge never reads without TLS. For comparison with peers that run without it
 encryption off, here and only here, unless BENCH_TLS is set.
 """
 
+import gc
 import os
 import sys
 import time
@@ -100,6 +101,7 @@ def main() -> None:
     if not os.environ.get("BENCH_TLS"):
         without_encryption(driver)
     task = Task.of(driver)
+    gc.freeze()  # as the function's handler does
     land(task.batch, task.columns, task.name, task.open)
 
 

@@ -1,5 +1,7 @@
 """ingest_slice: loads one slice of a large table's batch into bronze; the last one announces the batch."""
 
+import gc
+
 from events.commands import IngestSlice
 from flowforge.bronze.ingest_slice import give_up_slice, ingest_slice
 from flowforge.cloud.bus import announce
@@ -17,3 +19,6 @@ def load(body: dict, context: object) -> None:
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: messages of the slice queue."""
     return process_messages(event, context, "ingest", load, give_up_slice)
+
+
+gc.freeze()  # what the imports made stays: no collection, nor the interpreter's end, walks it again (0.2 s)

@@ -1,5 +1,7 @@
 """ingest_table: loads one table once into bronze and announces the batch."""
 
+import gc
+
 from events.commands import IngestTable
 from flowforge.bronze.ingest import ingest
 from flowforge.cloud.bus import announce
@@ -20,3 +22,6 @@ def load(body: dict, context: object) -> None:
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: messages of the ingest queue."""
     return process_messages(event, context, "ingest", load)
+
+
+gc.freeze()  # what the imports made stays: no collection, nor the interpreter's end, walks it again (0.2 s)
