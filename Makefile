@@ -8,7 +8,7 @@ ARCH ?= x86_64
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test faults faults-quick lint format validate clean bench bench-quick bench-lake bench-lake-full
+.PHONY: help demo test faults faults-quick soak lint format validate clean bench bench-quick bench-lake bench-lake-full
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -25,6 +25,10 @@ faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was t
 
 faults-quick: .venv/stamp ## a random selection of the same
 	@.venv/bin/python -m tests.faults --quick
+
+MINUTES ?= 10
+soak: .venv/stamp ## loads under random writes and kills for MINUTES, and no drift: make soak MINUTES=60
+	@.venv/bin/python -m tests.faults.soak --minutes $(MINUTES)
 
 lint: .venv/stamp ## style and formatting
 	.venv/bin/ruff check

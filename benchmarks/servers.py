@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.contenders import ROOT
 from benchmarks.shapes import SHAPES, TABLE
 from infra.local import ports
+from infra.local.processes import start_mortal
 
 BUCKET, REGION = "benchmark", "us-east-1"
 # What would bend a measurement, or reach out of this machine.
@@ -76,7 +77,7 @@ def embedded_aws(variables: dict[str, str]) -> Iterator[str]:
     with ports.listen(0) as listener:
         port, number = listener.getsockname()[1], listener.fileno()
         command = [sys.executable, "-m", "infra.local.moto_server", str(number)]
-        process = subprocess.Popen(command, env=variables, cwd=ROOT, pass_fds=[number], stderr=subprocess.DEVNULL)
+        process = start_mortal(command, env=variables, cwd=ROOT, pass_fds=[number], stderr=subprocess.DEVNULL)
     with _ended(process):
         yield f"http://{ports.HOST}:{port}"
 
@@ -84,7 +85,7 @@ def embedded_aws(variables: dict[str, str]) -> Iterator[str]:
 @contextmanager
 def _standin(shape: str, rows: int, variables: dict[str, str]) -> Iterator[dict]:
     command = [sys.executable, "-m", "benchmarks.standin", "--shape", shape, "--rows", str(rows)]
-    process = subprocess.Popen(command, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = start_mortal(command, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     with _ended(process):
         ready = process.stdout.readline()
         if not ready:

@@ -11,10 +11,12 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from infra.local import warden
 
@@ -24,9 +26,15 @@ MARK_VARIABLE = "FLOWFORGE_LOCAL_STACK"
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """In a child, before its program runs: has the kernel kill it when the thread that started it ends. Linux only."""
     if _prctl is not None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start_mortal(command: Sequence[str], **settings: Any) -> subprocess.Popen:
+    """Starts a process that, on Linux, is killed when the calling thread ends: for callers without an event loop or a warden."""
+    return subprocess.Popen(command, preexec_fn=die_with_parent, **settings)  # noqa: PLW1509 - one system call, looked up before
 
 
 class Child:
@@ -83,7 +91,7 @@ class Children:
             process = await asyncio.create_subprocess_exec(
                 *command, cwd=cwd, env={**env, MARK_VARIABLE: self.mark}, pass_fds=tuple(pass_fds),
                 stdin=asyncio.subprocess.DEVNULL, stdout=writing, stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True, preexec_fn=_die_with_parent,
+                start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
         except BaseException:
             transport.close()

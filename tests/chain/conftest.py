@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,8 +22,8 @@ import pytest
 from events.export import FULL
 from flowforge.cloud.clients import client
 from flowforge.lake.query import query
+from tests.servers import start
 
-ROOT = Path(__file__).resolve().parents[2]
 TERMINAL = ("succeeded", "failed", "rejected")
 RUN_SECONDS = 90
 
@@ -44,9 +43,20 @@ class Stack:
 
     def __init__(self, state: Path, *options: str):
         self.state = state
-        command = [sys.executable, "-m", "infra.local", "--state-dir", str(state), "--port", "0", "--aws-port", "0"]
-        command += ["--sqlserver-port", "0", "--quiet", *options]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wanted = [
+            "--state-dir",
+            str(state),
+            "--port",
+            "0",
+            "--aws-port",
+            "0",
+            "--sqlserver-port",
+            "0",
+            "--quiet",
+            *options,
+        ]
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        self.process = start("infra.local", *wanted, **output)
         file = state / "stack.json"
         wait_for(lambda: file.exists() or self.process.poll() is not None, "stack.json")
         assert self.process.poll() is None, self.process.stdout.read()

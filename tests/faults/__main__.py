@@ -26,9 +26,12 @@ class Collected:
         self.tally = config.stash[conftest.TALLY]
 
 
+PROCESSES = 2  # a core each
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a random selection of three minutes")
+    parser.add_argument("--quick", action="store_true", help="a random selection of a few minutes")
     parser.add_argument("--seed", type=int, help="repeats the run that printed this seed")
     chosen, more = parser.parse_known_args()
     seed = os.environ["FAULTS_SEED"] = str(
@@ -36,15 +39,26 @@ def main() -> int:
         if chosen.seed is not None
         else os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**9)
     )
-    print(f"seed {seed}: --seed {seed}, or FAULTS_SEED={seed}, repeats this run", flush=True)
+    again = f"seed {seed}: --seed {seed}, or FAULTS_SEED={seed}, repeats this run"
+    print(again, flush=True)
     if chosen.quick:
         os.environ["FAULTS_QUICK"] = "1"
     selection = ["-m", "not long"] if chosen.quick else []
+    options = ["--numprocesses", str(PROCESSES), "--dist", "loadscope", *selection]
     collected = Collected()
-    status = pytest.main([str(Path(__file__).parent), *selection, *more], plugins=[collected])
+    status = pytest.main([str(Path(__file__).parent), *options, *more], plugins=[collected])
     total = collected.tally.total()
-    print("", *collected.tally.table(), "", json.dumps(asdict(total)), sep="\n", flush=True)
-    return int(status) or int(bool(total.lost or total.doubled))
+    failed = int(status) or int(bool(total.lost or total.doubled))
+    print(
+        "",
+        *collected.tally.table(),
+        *(["", again] if failed else []),
+        "",
+        json.dumps(asdict(total)),
+        sep="\n",
+        flush=True,
+    )
+    return failed
 
 
 if __name__ == "__main__":

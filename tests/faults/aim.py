@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tests.faults.aws_proxy import Call, Fault
-from tests.faults.world import Delivery, World
+from tests.faults.deliveries import Delivery
+from tests.faults.world import World
 
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "DeleteItem", "PutEvents", "SendMessage", "SendMessageBatch")
 
@@ -42,7 +43,7 @@ class Aim:
         self._done = {done for done in self._done if done[0] != table}
 
     def __call__(self, call: Call) -> Fault | None:
-        delivery = self.world.deliveries.get(call.worker)
+        delivery = self.world.chain.deliveries.get(call.worker)
         if delivery is None:
             return None
         self.calls[delivery.function] = max(self.calls[delivery.function], call.number)

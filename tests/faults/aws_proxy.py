@@ -1,16 +1,17 @@
 """A proxy in front of the AWS endpoint that does what networks and services do: it fails before, after or instead of a call.
 
 Who calls is told by the access key, which every client signs with: a worker's key is its delivery's name. What happens to a call
-is decided by `rule`, which tests set; without one every call passes.
+is decided by a rule, which tests set; without one every call passes.
 """
 
 import asyncio
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 
@@ -32,16 +33,19 @@ class Fault:
     before    `act` is called and the connection ends; the call never arrives
     after     the call is made, then `act` is called and the connection ends without a reply
     instead   an error answer, or the `answer` given, without the call being made
+    heard     none: the call is made, and `hear` gets the reply as the caller does
     """
 
-    when: Literal["before", "after", "instead"]
+    when: Literal["before", "after", "instead", "heard"]
     act: Callable[[], None] = lambda: None
     status: int = 500
     code: str = "InternalError"
     answer: str = ""
+    hear: Callable[[bytes], None] = lambda reply: None
 
 
 Rule = Callable[[Call], Fault | None]
+RuleT = TypeVar("RuleT", bound=Rule)
 
 
 class AwsProxy:
@@ -56,6 +60,15 @@ class AwsProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._serving: set[asyncio.Task] = set()  # asyncio itself holds its tasks weakly
         self.url = ""
+
+    @contextmanager
+    def ruled_by(self, rule: RuleT) -> Iterator[RuleT]:
+        """Has `rule` decide for the block."""
+        self.rule = rule
+        try:
+            yield rule
+        finally:
+            self.rule = lambda call: None
 
     def __enter__(self) -> "AwsProxy":
         self._thread.start()
@@ -99,6 +112,10 @@ class AwsProxy:
         fault = self.rule(call)
         if fault is None:
             return await self._forward(head, body)
+        if fault.when == "heard":
+            reply = await self._forward(head, body)
+            fault.hear(reply)
+            return reply
         self.struck[call.operation] += 1
         if fault.when == "instead":
             return _error(call, fault)

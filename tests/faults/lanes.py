@@ -6,7 +6,7 @@ from typing import Any
 
 from flowforge.state import batches, table
 from tests.faults.tally import Tally
-from tests.faults.world import World
+from tests.faults.world import MANY, World
 
 COLUMNS = "id, amount, note"
 KINDS: dict[str, dict[str, Any]] = {
@@ -60,18 +60,42 @@ class Lane:
         self.run_ids.append(self.world.submit({"tableName": self.name, **KINDS[self.kind]}, **destination))
         return self.run_ids[-1]
 
+    def load(self, tally: Tally, what: str, **destination: Any) -> dict[str, Any]:
+        """One load, to its end and checked; returns its run."""
+        (run,) = load_all(self.world, [self], tally, what, **destination)
+        return run
+
     def check(self, tally: Tally, what: str, run: dict[str, Any], in_step: bool = True) -> None:
         """The run is green, bronze holds the batches' objects and no other, and the layers hold the source's rows, once each."""
         (found,) = run["tables"]
         assert (run["status"], found["status"], found["error"]) == ("succeeded", found["status"], None), (
-            self.world.trail()
+            self.world.chain.trail()
         )
         assert found["status"] in ("published", "empty")
         assert self.world.bronze_keys(self.bronze) == self.world.landed_keys(self.bronze)
-        past = batches.history(table.resolve(self.bronze).source_key, 1_000)
+        past = batches.history(table.resolve(self.bronze).source_key, MANY)
         assert {batch.state for batch in past} <= {"committed", "empty"}
         assert len({batch.command.run_id for batch in past}) == len(past), "a run has one batch"
         if in_step:
             checked, lost, doubled = self.world.compare(self.name, self.name, COLUMNS)
             tally.add(what, rows_checked=checked, lost=lost, doubled=doubled)
             assert (lost, doubled) == (0, 0), f"{self.kind} {self.name}"
+
+
+def create_lanes(world: World, name: str, rng: random.Random) -> list[Lane]:
+    """A table of each kind."""
+    lanes = [Lane(world, kind, f"{name}_{n}", rng) for n, kind in enumerate(KINDS)]
+    for lane in lanes:
+        lane.create()
+    return lanes
+
+
+def load_all(world: World, lanes: list[Lane], tally: Tally, what: str, **destination: Any) -> list[dict[str, Any]]:
+    """A load of each at the same time, to their ends and checked; returns their runs."""
+    if any(lane.kind == "timestamp" for lane in lanes):
+        world.settle()
+    ended = world.chain.finish(*(lane.submit(**destination) for lane in lanes))
+    world.chain.run_idle()
+    for lane, run in zip(lanes, ended, strict=True):
+        lane.check(tally, what, run)
+    return ended

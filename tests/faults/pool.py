@@ -6,14 +6,13 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.servers import start
 
 
 @dataclass
@@ -42,11 +41,10 @@ class Pool:
         self._names = (f"w{number}" for number in itertools.count(1))
 
     def __enter__(self) -> "Pool":
-        command = [sys.executable, "-m", "tests.faults.workers", str(self.log)]
         # Libraries that start a thread when they are imported; the forks would lack it.
         env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen(command, cwd=ROOT, text=True, env=env, **pipes)
+        self._process = start("tests.faults.workers", str(self.log), text=True, env=env, **pipes)
         ready = json.loads(self._process.stdout.readline() or "null")
         assert ready, self.log.read_text()
         assert len(ready["threads"]) == 1, ready

@@ -1,9 +1,5 @@
 """The servers of a world: an embedded AWS with what the template declares, a stand-in with the bank, the proxies, the pool."""
 
-import json
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,13 +10,17 @@ import pytest
 
 from flowforge.cloud.clients import client
 from flowforge.settings import settings
+from infra.local.function import read_functions
 from infra.local.resources import Resources
 from infra.local.servers import aws_environment
 from infra.local.template import expand
 from tests.faults.aws_proxy import AwsProxy
-from tests.faults.pool import ROOT, Pool
+from tests.faults.chain import Chain
+from tests.faults.deliveries import read_sources
+from tests.faults.pool import Pool
 from tests.faults.tds_proxy import TdsProxy
 from tests.faults.world import World
+from tests.servers import ROOT, embedded_aws, start_standin, stop
 
 LEASE_SECONDS = 2
 LOGIN = {"username": "sa", "password": "FlowForge2024!"}
@@ -29,8 +29,8 @@ LOGIN = {"username": "sa", "password": "FlowForge2024!"}
 def open_world(stack: ExitStack, folder: Path) -> World:
     """A world of its own; it ends with the stack."""
     environment = stack.enter_context(pytest.MonkeyPatch.context())
-    aws_url = stack.enter_context(_embedded_aws(folder))
-    source = stack.enter_context(stand_in(folder))
+    aws_url = stack.enter_context(embedded_aws(folder / "aws.log"))
+    source = stack.enter_context(stand_in(folder, "--bank"))
     common = aws_environment("driver", "driver") | {"AWS_ENDPOINT_URL": aws_url, "AWS_ALLOW_HTTP": "true"}
     common |= {"FLOWFORGE_SOURCE_CA_FILE": source["ca_file"], "FLOWFORGE_LEASE_SECONDS": str(LEASE_SECONDS)}
     resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", aws_url, None, ("driver", "driver"))
@@ -43,40 +43,26 @@ def open_world(stack: ExitStack, folder: Path) -> World:
     stack.callback(client.cache_clear)
     stack.callback(settings.cache_clear)
     tds = stack.enter_context(TdsProxy("127.0.0.1", source["port"]))
+    functions = read_functions(resources, common)
+    aws, pool = stack.enter_context(AwsProxy(aws_url)), stack.enter_context(Pool(folder / "workers.log"))
     return World(
-        aws_url=aws_url,
-        aws=stack.enter_context(AwsProxy(aws_url)),
+        aws=aws,
         tds=tds,
-        pool=stack.enter_context(Pool(folder / "workers.log")),
+        chain=Chain(list(read_sources(resources, functions)), functions, aws.url, pool),
         resources=resources,
         login={"host": "localhost", "port": tds.port, "database": source["database"], **LOGIN},
         connect=lambda: connect(source),
-        environment=common,
     )
 
 
 @contextmanager
-def _embedded_aws(folder: Path) -> Iterator[str]:
-    with (folder / "aws.log").open("w") as log, socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        command = [sys.executable, "-m", "infra.local.moto_server", str(listener.fileno())]
-        process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=log, stderr=log, cwd=ROOT)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-@contextmanager
-def stand_in(folder: Path) -> Iterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "infra.local.sqlserver", "--bank", "--tls-directory", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+def stand_in(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
+    """Runs a stand-in for the block; yields its ready line."""
+    process, ready = start_standin(folder, *options)
     try:
-        yield json.loads(process.stdout.readline())
+        yield ready
     finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+        stop(process)
 
 
 def connect(source: dict[str, Any]) -> pymssql.Connection:

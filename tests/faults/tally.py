@@ -33,6 +33,10 @@ class Tally:
         """Adds to what was tried under the name `what`, a few words for a reader."""
         self.tried.setdefault(what, Figures()).add(**more)
 
+    def figures(self) -> dict[str, dict[str, int]]:
+        """All that was added, as plain data: another tally may add it again."""
+        return {what: asdict(figures) for what, figures in self.tried.items()}
+
     def total(self) -> Figures:
         total = Figures()
         for figures in self.tried.values():

@@ -7,8 +7,8 @@ end of the connection.
 import os
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CHUNK = 4_096
@@ -24,6 +24,15 @@ class TdsProxy:
         self.rule: Rule = lambda client, sent, more: None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
+
+    @contextmanager
+    def ruled_by(self, rule: Rule) -> Iterator[None]:
+        """Has `rule` see the chunks for the block."""
+        self.rule = rule
+        try:
+            yield
+        finally:
+            self.rule = lambda client, sent, more: None
 
     def __enter__(self) -> "TdsProxy":
         threading.Thread(target=self._accept, daemon=True).start()

@@ -2,21 +2,22 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from flowforge.state.batches import history
 from flowforge.state.table import resolve
-from tests.faults.aim import Aim, Point
+from tests.faults.aim import Point
 from tests.faults.aws_proxy import Call, Fault
-from tests.faults.lanes import KINDS, Lane
-from tests.faults.world import Delivery, World
+from tests.faults.deliveries import Delivery
+from tests.faults.lanes import Lane, create_lanes, load_all
 
 pytestmark = pytest.mark.timeout(600)
 
-LAKE = ("IngestTable", "RefineSilver", "PublishGold")
-BROKEN = ("connection lost", "500", "503")
+REPLY_LOST = "AWS: reply of a successful write lost"
+FUNCTIONS = ("Watermark", "IngestTable", "RefineSilver", "PublishGold")
+BROKEN = ("reply lost", "connection lost", "500", "503")
 LOST = {"connection lost": lambda call: Fault("before"), "reply lost": lambda call: Fault("after")}
 ERROR = {"500": lambda call: Fault("instead", status=500, code="InternalServerError")}
 BY_SERVICE: dict[str, dict[str, Callable[[Call], Fault]]] = {
@@ -70,58 +71,43 @@ def menu(call: Call) -> dict[str, Callable[[Call], Fault]]:
     return found
 
 
-@pytest.fixture
-def aim(world: World) -> Iterator[Aim]:
-    world.aws.rule = aim = Aim(world)
-    yield aim
-    world.aws.rule = lambda call: None
-
-
 def test_should_lose_nothing_whatever_aws_answers(world, aim, rng: random.Random, tally, quick, name):
     seen: list[str] = []
 
     def strike(call: Call, delivery: Delivery) -> Fault:
-        what, make = rng.choice(sorted(menu(call).items()))
-        seen.append(f"{delivery.function} {call.operation} {what}")
+        fault, make = rng.choice(sorted(menu(call).items()))
+        seen.append(f"{delivery.function} {call.operation} {fault}")
         return make(call)
 
-    lanes = [Lane(world, kind, f"{name}_{n}", rng) for n, kind in enumerate(KINDS)]
-    for lane in lanes:
-        lane.create()
+    what, lanes = "AWS: throttled, failing, replies lost", create_lanes(world, name, rng)
     for _ in range(3 if quick else 14):
         for lane in lanes:
             lane.write()
-            what = rng.choice(("call", "write", "write"))
-            aim.at(lane.bronze, Point(what, rng.randint(1, 5 if what == "write" else 30)), strike)
-        world.settle()
-        ended = world.finish(*(lane.submit() for lane in lanes))
-        world.run_idle()
-        for lane, run in zip(lanes, ended, strict=True):
-            lane.check(tally, "AWS: throttled, failing, replies lost", run)
+            kind = rng.choice(("call", "write", "write"))
+            aim.at(lane.bronze, Point(kind, rng.randint(1, 5 if kind == "write" else 30)), strike)
+        load_all(world, lanes, tally, what)
     print("\n".join(sorted(set(seen))))
-    tally.add("AWS: throttled, failing, replies lost", faults=len(seen))
+    tally.add(what, faults=len(seen))
     assert len(set(seen)) > 8
 
 
-@pytest.mark.parametrize("function", ["Watermark", *(pytest.param(f, marks=pytest.mark.long) for f in LAKE)])
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_should_know_its_own_write_when_the_reply_is_lost(world, aim, rng, tally, name, function):
     """An SDK sends the call again and is refused: by its own write. That is no other worker, and nothing to wait for."""
     lane = Lane(world, "rowversion", name, rng)
     lane.create()
     struck = -1
     while struck < aim.struck.total():  # until a load makes no more writes
-        struck, before = aim.struck.total(), len(world.history)
+        struck, before = aim.struck.total(), len(world.chain.history)
         aim.at(
             lane.bronze, Point("write", struck + 1), lambda call, d: Fault("after") if d.function == function else None
         )
         lane.write()
-        world.settle()
-        (run,) = world.finish(lane.submit())
-        world.run_idle()
-        lane.check(tally, "AWS: reply of a successful write lost", run)
-        (delivery,) = [d for d in world.history[before:] if d.table == lane.bronze and d.function == function]
-        assert delivery.work.answer == {"batchItemFailures": []}, world.trail()
-    tally.add("AWS: reply of a successful write lost", faults=struck)
+        lane.load(tally, REPLY_LOST)
+        (delivery,) = [d for d in world.chain.history[before:] if d.table == lane.bronze and d.function == function]
+        assert delivery.work.answer == {"batchItemFailures": []}, world.chain.trail()
+    tally.add(REPLY_LOST, faults=struck)
     assert struck >= 2
 
 
@@ -131,7 +117,7 @@ def test_should_know_its_own_claim_when_the_reply_to_taking_it_over_is_lost(worl
     killed, lost = [], []
 
     def rule(call: Call) -> Fault | None:
-        delivery = world.deliveries.get(call.worker)
+        delivery = world.chain.deliveries.get(call.worker)
         if delivery and delivery.function == "IngestTable":
             if call.operation.endswith("TransactWriteItems") and not killed:
                 killed.append(call)
@@ -141,39 +127,34 @@ def test_should_know_its_own_claim_when_the_reply_to_taking_it_over_is_lost(worl
                 return Fault("after")
         return None
 
-    world.aws.rule = rule
-    (run,) = world.finish(lane.submit())
-    world.run_idle()
-    world.aws.rule = lambda call: None
-    lane.check(tally, "AWS: reply of a successful write lost", run)
-    tally.add("AWS: reply of a successful write lost", kills=1, faults=1)
+    with world.aws.ruled_by(rule):
+        lane.load(tally, REPLY_LOST)
+    tally.add(REPLY_LOST, kills=1, faults=1)
     assert killed and lost
     assert [batch.attempts for batch in history(resolve(lane.bronze).source_key)] == [2]
 
 
-@pytest.mark.long
 def test_should_commit_when_the_state_store_comes_back(world, rng, tally, name):
     lane = Lane(world, "rowversion", name, rng)
     lane.create()
     down: list[Call] = []
 
     def no_store(call: Call) -> Fault | None:
-        delivery = world.deliveries.get(call.worker)
+        delivery = world.chain.deliveries.get(call.worker)
         if delivery and delivery.function == "Watermark" and "DynamoDB" in call.operation and len(down) < 7:
             down.append(call)
             return Fault("before")
         return None
 
-    world.aws.rule = no_store
-    (run,) = world.finish(lane.submit())
-    world.run_idle()
-    world.aws.rule = lambda call: None
-    lane.check(tally, "AWS: state store down at commit", run)
-    tally.add("AWS: state store down at commit", faults=len(down))
+    what = "AWS: state store down at commit"
+    with world.aws.ruled_by(no_store):
+        run = lane.load(tally, what)
+    tally.add(what, faults=len(down))
     assert run["tables"][0]["watermark_committed"] and len(down) == 7
 
 
-@pytest.mark.parametrize("kind", ["reply lost", *(pytest.param(k, marks=pytest.mark.long) for k in BROKEN)])
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("kind", BROKEN)
 def test_should_complete_an_upload_whose_parts_fail(world, rng, tally, name, kind):
     from tests.faults.test_kills import LARGE, large_lane
 
@@ -187,10 +168,8 @@ def test_should_complete_an_upload_whose_parts_fail(world, rng, tally, name, kin
         failed.append((call.operation, call.path))
         return faults[kind](call)
 
-    world.aws.rule = fail
-    (run,) = world.finish(lane.submit(**LARGE))
-    world.run_idle()
-    world.aws.rule = lambda call: None
-    lane.check(tally, "AWS: parts of an upload fail", run)
-    tally.add("AWS: parts of an upload fail", faults=len(failed))
+    what = "AWS: parts of an upload fail"
+    with world.aws.ruled_by(fail):
+        lane.load(tally, what, **LARGE)
+    tally.add(what, faults=len(failed))
     assert len(failed) >= 3  # two parts and the completion

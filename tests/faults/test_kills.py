@@ -4,15 +4,15 @@ It dies when its n-th call is about to be made, or when the m-th of its writes h
 """
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.aim import Aim, Point
+from tests.faults.aim import Point
 from tests.faults.aws_proxy import Call, Fault
-from tests.faults.lanes import KINDS, Lane
+from tests.faults.deliveries import Delivery
+from tests.faults.lanes import Lane, create_lanes, load_all
 from tests.faults.tds_proxy import owner_of
-from tests.faults.world import Delivery, World
+from tests.faults.world import World
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -20,13 +20,6 @@ FUNCTIONS = {"SubmitJob", "IngestTable", "Watermark", "RefineSilver", "PublishGo
 WRITES_OF_A_WORKER = 8  # no function makes more in a load of a small table
 LARGE_ROWS = 2_500
 LARGE = {"bronzeConfig": {"compression": "none"}}
-
-
-@pytest.fixture
-def aim(world: World) -> Iterator[Aim]:
-    world.aws.rule = aim = Aim(world)
-    yield aim
-    world.aws.rule = lambda call: None
 
 
 def die_before(call: Call, delivery: Delivery) -> Fault:
@@ -42,10 +35,8 @@ def strike(point: Point):
 
 
 def test_should_lose_nothing_wherever_a_worker_is_killed(world, aim, rng: random.Random, tally, quick, name):
-    lanes = [Lane(world, kind, f"{name}_{n}", rng) for n, kind in enumerate(KINDS)]
-    for lane in lanes:
-        lane.create()
-    world.finish(*(lane.submit() for lane in lanes))  # nobody is killed: how many calls a load makes is seen
+    what, lanes = "kill -9 at every call", create_lanes(world, name, rng)
+    load_all(world, lanes, tally, what)  # nobody is killed: how many calls a load makes is seen
     points = [Point("write", n + 1) for n in range(WRITES_OF_A_WORKER)]
     points += [Point("call", n + 1) for n in range(max(aim.calls.values()))]
     rng.shuffle(points)
@@ -56,13 +47,9 @@ def test_should_lose_nothing_wherever_a_worker_is_killed(world, aim, rng: random
             if waiting:
                 point = waiting.pop()
                 aim.at(lane.bronze, point, strike(point))
-        world.settle()
-        ended = world.finish(*(lane.submit() for lane in lanes))
-        world.run_idle()
-        for lane, run in zip(lanes, ended, strict=True):
-            lane.check(tally, "kill -9 at every call", run)
-    tally.add("kill -9 at every call", kills=aim.struck.total())
-    assert world.ends["killed"] >= aim.struck.total()
+        load_all(world, lanes, tally, what)
+    tally.add(what, kills=aim.struck.total())
+    assert world.chain.ends["killed"] >= aim.struck.total()
     assert set(aim.struck) == FUNCTIONS or quick
 
 
@@ -78,8 +65,8 @@ def large_lane(world: World, rng: random.Random, name: str) -> Lane:
 
 
 def test_should_lose_nothing_when_a_worker_is_killed_in_the_middle_of_an_upload(world, aim, rng, tally, quick, name):
-    lane = large_lane(world, rng, name)
-    world.finish(lane.submit(**LARGE))
+    what, lane = "kill -9 in an upload", large_lane(world, rng, name)
+    lane.load(tally, what, **LARGE)
     uploads = [c.operation for calls in world.aws.calls.values() for c in calls if lane.bronze in c.path]
     assert uploads.count("S3.POST") == 2 and uploads.count("S3.PUT") > 1, "an upload in parts"
     points = [Point("call", n + 1) for n in range(5, aim.calls["IngestTable"])]
@@ -87,15 +74,13 @@ def test_should_lose_nothing_when_a_worker_is_killed_in_the_middle_of_an_upload(
     for point in rng.sample(points, 2 if quick else 8):
         only = strike(point)
         aim.at(lane.bronze, point, lambda call, d, only=only: only(call, d) if d.function == "IngestTable" else None)
-        (run,) = world.finish(lane.submit(**LARGE))
-        world.run_idle()
-        lane.check(tally, "kill -9 in an upload", run)
-    tally.add("kill -9 in an upload", kills=aim.struck.total())
+        lane.load(tally, what, **LARGE)
+    tally.add(what, kills=aim.struck.total())
     assert aim.struck["IngestTable"]
 
 
 def test_should_lose_nothing_when_a_worker_is_killed_while_it_reads(world, rng, tally, quick, name):
-    lane = large_lane(world, rng, name)
+    what, lane = "kill -9 while rows stream", large_lane(world, rng, name)
     killed = []
     for driver in ("mssql-python", "pymssql"):
         for _ in range(1 if quick else 3):
@@ -104,17 +89,30 @@ def test_should_lose_nothing_when_a_worker_is_killed_while_it_reads(world, rng, 
 
             def kill(port: int, sent: int, more: int, after: int = after, aimed: list = aimed) -> None:
                 if not aimed and sent <= after < sent + more:
-                    pid = owner_of(port, [d.work.pid for d in world.running.values() if d.work.pid])
-                    aimed.extend(d for d in world.running.values() if pid and d.work.pid == pid)
+                    pid = owner_of(port, [d.work.pid for d in world.chain.running.values() if d.work.pid])
+                    aimed.extend(d for d in world.chain.running.values() if pid and d.work.pid == pid)
                     for delivery in aimed:
                         delivery.work.kill()
 
-            world.tds.rule = kill
-            world.extra = {"FLOWFORGE_DRIVER": driver}
-            (run,) = world.finish(lane.submit())
-            world.run_idle()
-            lane.check(tally, "kill -9 while rows stream", run)
+            with world.tds.ruled_by(kill), world.chain.with_variables(FLOWFORGE_DRIVER=driver):
+                lane.load(tally, what)
             killed += aimed
-    world.tds.rule, world.extra = (lambda client, sent, more: None), {}
-    tally.add("kill -9 while rows stream", kills=len(killed))
+    tally.add(what, kills=len(killed))
     assert {d.work.exit for d in killed} == {-9}
+
+
+def test_should_land_a_batch_of_slices_once_wherever_their_workers_are_killed(world, aim, rng, tally, quick, name):
+    what, lane = "kill -9 of slices", Lane(world, "full load", name, rng)
+    lane.create(300)
+    with world.chain.with_variables(FLOWFORGE_SLICE_ROWS="120"):
+        lane.load(tally, what)
+        points = [Point("call", n + 1) for n in range(max(aim.calls["IngestSlice"], aim.calls["IngestTable"]))]
+        points += [Point("write", n + 1) for n in range(5)]
+        for point in rng.sample(points, 2 if quick else 12):
+            lane.write()
+            only = strike(point)
+            aim.at(lane.bronze, point, lambda call, d, only=only: only(call, d) if "Ingest" in d.function else None)
+            lane.load(tally, what)
+    tally.add(what, kills=aim.struck.total())
+    assert "part-00000-of-" in world.bronze_keys(lane.bronze)[0]
+    assert aim.struck["IngestSlice"] + aim.struck["IngestTable"]

@@ -32,8 +32,8 @@ def reason(letter: dict) -> tuple[str, str]:
 
 def test_should_let_the_siblings_of_a_table_that_does_not_exist_finish(world, siblings, tally, name):
     names = [siblings[0].name, f"{name}_gone", siblings[1].name]
-    (run,) = world.finish(world.submit({"tables": [{"tableName": n} for n in names]}))
-    world.run_idle()
+    (run,) = world.chain.finish(world.submit({"tables": [{"tableName": n} for n in names]}))
+    world.chain.run_idle()
     tables = by_table(run)
     assert run["status"] == "failed"
     assert [tables[lane.bronze]["status"] for lane in siblings] == ["published", "published"]
@@ -53,16 +53,15 @@ def test_should_give_up_a_message_that_kills_every_worker_and_let_the_siblings_f
     deadly, killed = siblings[0], []
 
     def kill(call: Call) -> Fault | None:
-        delivery = world.deliveries.get(call.worker)
+        delivery = world.chain.deliveries.get(call.worker)
         if delivery and (delivery.function, delivery.table) == ("RefineSilver", deadly.bronze) and call.number == 5:
             killed.append(delivery)
             return Fault("before", delivery.work.kill)
         return None
 
-    world.aws.rule = kill
-    (run,) = world.finish(world.submit({"tables": [{"tableName": lane.name} for lane in siblings]}))
-    world.run_idle()
-    world.aws.rule = lambda call: None
+    with world.aws.ruled_by(kill):
+        (run,) = world.chain.finish(world.submit({"tables": [{"tableName": lane.name} for lane in siblings]}))
+        world.chain.run_idle()
     tables = by_table(run)
     assert len(killed) == 3 and tables[siblings[1].bronze]["status"] == "published"
     failed = tables[deadly.bronze]
@@ -71,9 +70,9 @@ def test_should_give_up_a_message_that_kills_every_worker_and_let_the_siblings_f
     (letter,) = world.letters("RefineDeadLetters")
     assert reason(letter)[0] == "silver" and "died" in reason(letter)[1]
     world.sqs.send_message(QueueUrl=world.resources.make("RefineQueue")[0], MessageBody=letter["Body"])
-    world.run_idle()
+    world.chain.run_idle()
     deadly.run_ids.append(run["run_id"])
-    assert by_table(world.ended_run(run["run_id"]))[deadly.bronze]["status"] == "published"
+    assert by_table(world.chain.ended_run(run["run_id"]))[deadly.bronze]["status"] == "published"
     checked, lost, doubled = world.compare(deadly.name, deadly.name, "id, amount, note")
     tally.add("poison messages", kills=len(killed), redeliveries=1, rows_checked=checked, lost=lost, doubled=doubled)
     assert (lost, doubled) == (0, 0)
@@ -87,7 +86,7 @@ def test_should_keep_what_is_no_message_with_its_reason(world, tally, text):
     urls = {queue: world.resources.make(f"{queue}Queue")[0] for queue in WORK}
     for url in urls.values():
         world.sqs.send_message(QueueUrl=url, MessageBody=texts)
-    world.run_idle()
+    world.chain.run_idle()
     for queue in WORK:
         letters = world.letters(f"{queue}DeadLetters")
         ignored = queue in ("Track", "Submit") and text.startswith("{")  # an event that is not theirs

@@ -17,6 +17,8 @@ from typing import Any
 
 import boto3
 
+from infra.local.processes import die_with_parent
+
 IMPORTED = (
     "functions.submit_job.handler",
     "functions.ingest_table.handler",
@@ -25,6 +27,7 @@ IMPORTED = (
     "functions.refine_silver.handler",
     "functions.publish_gold.handler",
     "functions.track_run.handler",
+    "functions.replay.handler",
     "flowforge.bronze.ingest",
     "flowforge.source.mssql_python_reader",
     "flowforge.source.pymssql_reader",
@@ -47,6 +50,7 @@ class Context:
 
 def run(order: dict[str, Any], answer_to: int) -> None:
     """In the fork: runs the handler and writes its answer."""
+    die_with_parent()
     os.environ.update(order["env"])
     try:
         module, _, name = order["handler"].rpartition(".")

@@ -1,13 +1,9 @@
 """An embedded AWS with what the template declares, for tests that send a function its event in this process."""
 
 import json
-import socket
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,8 +13,7 @@ from flowforge.cloud.clients import client
 from flowforge.settings import settings
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.servers import ROOT, embedded_aws
 
 
 @dataclass(frozen=True)
@@ -72,32 +67,19 @@ class Aws:
 
 @pytest.fixture(scope="package")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    with pytest.MonkeyPatch.context() as environment, socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        listener.set_inheritable(True)
-        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    log = tmp_path_factory.mktemp("aws") / "log"
+    with pytest.MonkeyPatch.context() as environment, embedded_aws(log) as endpoint:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "testing")
         environment.setenv("AWS_DEFAULT_REGION", REGION)
         environment.setenv("AWS_ENDPOINT_URL", endpoint)
-        log = (tmp_path_factory.mktemp("aws") / "log").open("w")
-        command = [sys.executable, "-m", "infra.local.moto_server", str(listener.fileno())]
-        process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=log, stderr=log, cwd=ROOT)
-        try:
-            resources = Resources(
-                expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, ("testing", "testing")
-            )
-            resources.create_all()
-            for name, value in _environment(resources).items():
-                environment.setenv(name, value)
-            _forget()
-            yield Aws(endpoint, resources)
-        finally:
-            process.terminate()
-            process.wait(10)
-            log.close()
-            _forget()
+        resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, ("testing", "testing"))
+        resources.create_all()
+        for name, value in _environment(resources).items():
+            environment.setenv(name, value)
+        _forget()
+        yield Aws(endpoint, resources)
+    _forget()
 
 
 def _parsed(text: str) -> Any:

@@ -1,11 +1,5 @@
 """S3 for the lake's tests: the local stack's embedded AWS in a process of its own, and bronze batches written with pyarrow."""
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from io import BytesIO
@@ -20,39 +14,14 @@ from flowforge.cloud.clients import client
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import open_table, relation, table_uri
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
-
-READY_WITHIN_SECONDS = 60
+from tests.servers import embedded_aws
 
 
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a running S3, whose conditional writes are atomic: Delta's commits rest on them."""
-    log = tmp_path_factory.mktemp("moto") / "log"
-    with log.open("w") as output, socket.create_server(("127.0.0.1", 0)) as listener:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local.moto_server", str(listener.fileno())],
-            pass_fds=[listener.fileno()],
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            _wait_until_ready(url, process)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + READY_WITHIN_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/moto-api/", timeout=5):  # noqa: S310
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.05)
-    raise RuntimeError("the embedded S3 did not start")
+    with embedded_aws(tmp_path_factory.mktemp("moto") / "log") as url:
+        yield url
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,8 @@ import boto3
 import httpx
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.servers import start
+
 TEMPLATE = Path(__file__).parent / "project" / "template.yaml"
 
 
@@ -33,15 +33,15 @@ class RunningStack:
 
     def __init__(self, state: Path, *options: str, warm: bool = False) -> None:
         self.state, self.file = state, state / "stack.json"
-        command = [sys.executable, "-m", "infra.local", "--template", str(TEMPLATE), "--state-dir", str(state),
-                   "--quiet", *options]  # fmt: skip
+        command = ["--template", str(TEMPLATE), "--state-dir", str(state), "--quiet", *options]
         if not warm:
             command += ["--no-warm"]
         if "--sqlserver-port" not in options:
             command += ["--no-sqlserver"]
         if "--port" not in options:
             command += ["--port", "0", "--aws-port", "0"]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        self.process = start("infra.local", *command, **output)
         self._clients: list[Any] = []
 
     def wait_until_ready(self) -> "RunningStack":

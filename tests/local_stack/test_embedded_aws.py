@@ -6,8 +6,6 @@ correction in infra/local/moto_server.py is no longer needed.
 
 import asyncio
 import json
-import subprocess
-import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -20,24 +18,15 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.dynamodb.models import DynamoDBBackend
 
-from infra.local import ports
 from infra.local.moto_server import delete_message_in_place
-from tests.local_stack.conftest import ROOT
+from tests.servers import embedded_aws
 
 MESSAGES, PRODUCERS, CONSUMERS = 1500, 3, 3
 
 
 @pytest.fixture(scope="module")
-def aws():
+def aws(tmp_path_factory):
     """A function that opens clients of an embedded AWS as the stack runs it."""
-    with ports.listen(0) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.set_inheritable(True)
-        server = subprocess.Popen(
-            [sys.executable, "-m", "infra.local.moto_server", str(listener.fileno())],
-            pass_fds=[listener.fileno()],
-            cwd=ROOT,
-        )
     clients = []
 
     def open_client(service):
@@ -48,11 +37,10 @@ def aws():
         )  # fmt: skip
         return clients[-1]
 
-    yield open_client
-    for client in clients:
-        client.close()
-    server.kill()
-    server.wait()
+    with embedded_aws(tmp_path_factory.mktemp("aws") / "log") as url:
+        yield open_client
+        for client in clients:
+            client.close()
 
 
 def test_should_deliver_every_message_while_others_are_sent_received_and_deleted(aws):

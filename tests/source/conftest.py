@@ -1,10 +1,8 @@
 """A SQL Server stand-in of its own for these tests, as a process, with the sample bank."""
 
 import itertools
-import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from flowforge.settings import settings
 from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.sql_text import quote_identifier
+from tests.servers import start_standin, stop
 
 PASSWORD = "FlowForge2024!"
 
@@ -32,31 +31,14 @@ class Server:
 
 def start_server(tls_directory: Path, *options: str) -> Server:
     """Starts a stand-in on a free port and waits for its ready line."""
-    command = [
-        sys.executable,
-        "-m",
-        "infra.local.sqlserver",
-        "--port",
-        "0",
-        "--tls-directory",
-        str(tls_directory),
-        *options,
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    line = process.stdout.readline()
-    if not line:
-        process.stdout.close()
-        raise AssertionError(f"the stand-in ended with {process.wait(20)} before it was ready")
-    ready = json.loads(line)
+    process, ready = start_standin(tls_directory, *options)
     reference = ConnectionReference(host="localhost", port=ready["port"], database=ready["database"], secret_id="none")
     return Server(reference, Credentials(username="sa", password=PASSWORD), process, ready["ca_file"])
 
 
 def stop_server(server: Server) -> None:
     """Ends a stand-in that `start_server` started."""
-    server.process.terminate()
-    server.process.wait(20)
-    server.process.stdout.close()
+    stop(server.process)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """A stand-in as a real process, and real drivers to talk to it."""
 
 import itertools
-import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,9 @@ from pathlib import Path
 import mssql_python
 import pymssql
 import pytest
+
+from tests.servers import start_standin
+from tests.servers import stop as stop_server
 
 PASSWORD = "FlowForge2024!"
 
@@ -45,28 +46,13 @@ class StandIn:
 
 def start(directory: Path, *options: str, **settings) -> StandIn:
     """Starts a stand-in on a free port and waits until it says that it is ready."""
-    command = [
-        sys.executable,
-        "-m",
-        "infra.local.sqlserver",
-        "--port",
-        "0",
-        "--tls-directory",
-        str(directory),
-        *options,
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **settings)
-    ready = json.loads(process.stdout.readline() or "null")
-    assert ready, "the stand-in did not start"
+    process, ready = start_standin(directory, *options, **settings)
     return StandIn(process, ready["port"], ready["database"], Path(ready["ca_file"]))
 
 
 def stop(standin: StandIn) -> int:
     """Ends a stand-in; returns its exit code."""
-    standin.process.terminate()
-    code = standin.process.wait(30)
-    standin.process.stdout.close()
-    return code
+    return stop_server(standin.process)
 
 
 @pytest.fixture(scope="session")

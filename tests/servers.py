@@ -1,0 +1,56 @@
+"""The servers that tests start, each a process of its own: the embedded AWS and the SQL Server stand-in.
+
+Resource management: a server ends when its block does or it is told to, and, on Linux, with the process that has started it,
+whatever ends that one.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infra.local import ports
+from infra.local.processes import start_mortal
+
+ROOT = Path(__file__).resolve().parents[1]
+STOP_SECONDS = 30
+
+
+@contextmanager
+def embedded_aws(log: Path) -> Iterator[str]:
+    """Runs the embedded AWS for the block; yields its address, which takes requests at once."""
+    with ports.listen(0) as listener, log.open("w") as output:
+        port, number = listener.getsockname()[1], listener.fileno()
+        process = start("infra.local.moto_server", str(number), pass_fds=[number], stdout=output, stderr=output)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(process)
+
+
+def start_standin(tls_directory: Path, *options: str, **settings: Any) -> tuple[subprocess.Popen, dict[str, Any]]:
+    """Starts a stand-in on a free port; returns its process and its ready line: port, database, ca_file and more."""
+    wanted = ["--port", "0", "--tls-directory", str(tls_directory), *options]
+    process = start("infra.local.sqlserver", *wanted, stdout=subprocess.PIPE, text=True, **settings)
+    line = process.stdout.readline()
+    if not line:
+        raise AssertionError(f"the stand-in ended with {stop(process)} before it was ready")
+    return process, json.loads(line)
+
+
+def start(module: str, *arguments: str, **settings: Any) -> subprocess.Popen:
+    """Starts a module as a process that ends with this one."""
+    return start_mortal([sys.executable, "-m", module, *arguments], cwd=ROOT, **settings)
+
+
+def stop(process: subprocess.Popen) -> int:
+    """Ends a server; returns its exit code."""
+    process.terminate()
+    code = process.wait(STOP_SECONDS)
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()
+    return code
