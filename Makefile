@@ -23,7 +23,7 @@ test: .venv/stamp ## all tests but those of faults
 faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was tried and what was lost
 	@.venv/bin/python -m tests.faults
 
-faults-quick: .venv/stamp ## a random selection of the same
+faults-quick: .venv/stamp ## a random selection of the same; CI runs it
 	@.venv/bin/python -m tests.faults --quick
 
 MINUTES ?= 10

@@ -22,7 +22,7 @@ DOCUMENTS = [
     ROOT / "docs" / "decisions.md",
 ]
 MARKED = re.compile(r"#\s*(needs [\w' ]+|long)\s*$")
-RUN_BY_CI = ("make demo", "make test", ".venv/bin/flowforge up")
+RUN_BY_CI = ("make demo", "make test", "make faults-quick", ".venv/bin/flowforge up")
 
 
 def commands(document: Path) -> list[str]:
