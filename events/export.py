@@ -29,6 +29,7 @@ MODELS = [
     facts.WatermarkCommitted,
     facts.SilverRefined,
     facts.GoldPublished,
+    facts.ModelsPublished,
     facts.StepFailed,
 ]
 RUN, TABLE = "run_20251108T061208_6f1d2c3b4a", "bronze_customers"
@@ -109,6 +110,9 @@ def messages() -> list[Any]:
         promise="exact for stamps that the writing statement takes from this server's clock",
         seconds=0.4,
     )
+    published = facts.PublishedModel(
+        table="customers", how="full", rows=500, version=1, inputs={"silver.customers": 1}, definition=2**61
+    )
     return [
         commands.SubmitJob(request=FULL),
         ingest,
@@ -122,9 +126,17 @@ def messages() -> list[Any]:
         facts.IntervalEmpty(**BATCH, source_table="dbo.customers", reason="no rows"),
         facts.WatermarkCommitted(**BATCH, **bound, watermark_after="2025-11-08 06:12:06.997"),
         facts.SilverRefined(
-            **BATCH, silver_table="customers", version=0, inserted=500, updated=0, silver_rows=500, seconds=0.6
+            **BATCH,
+            silver_table="customers",
+            version=1,
+            inserted=500,
+            updated=0,
+            silver_rows=500,
+            column_types={"customer_id": "integer", "email": "string", "_generation": "integer", "_seq": "long"},
+            seconds=0.6,
         ),
-        facts.GoldPublished(**BATCH, gold_tables={"customers": 500}, seconds=0.3),
+        facts.GoldPublished(**BATCH, gold_tables={"customers": 500}, models=[published], seconds=0.3),
+        facts.ModelsPublished(model_key="models/customers.sql", models=[published], seconds=0.3),
         facts.StepFailed(
             run_id=RUN,
             bronze_table=TABLE,
@@ -178,6 +190,7 @@ def samples() -> Iterator[tuple[str, Any]]:
     yield "maintain_lake.sqs", sqs(bare["MaintainTable"], queue="flowforge-UpkeepQueue")
     yield "maintain_lake.schedule", {"maintain": True}
     yield "track_run.sqs", sqs(landed, refined, queue="flowforge-TrackQueue")
+    yield "record_lineage.sqs", sqs(landed, refined, queue="flowforge-LineageQueue")
     yield "track_run.http_list", http("GET", "/api/runs", query={"limit": "5"})
     yield "track_run.http_get", http("GET", f"/api/runs/{RUN}", "/api/runs/{id}")
     yield "test_connection.http", http("POST", "/api/test-connection/database", body={"connection": LOCAL})

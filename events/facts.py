@@ -1,6 +1,8 @@
 """Events: facts in the past tense. Each names the run and the bronze table it is about; the ones about a batch also its identity
 (source key, generation, seq), by which every later step finds the batch's manifest in the watermark table."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from events.model import Message
@@ -82,22 +84,52 @@ class SilverRefined(BatchEvent):
     already_applied: bool = False
     schema_changes: list[str] = Field(default_factory=list, description="what the batch changed in the table's columns")
     quality: list[QualityFigure] = Field(default_factory=list, description="what each quality rule found")
+    column_types: dict[str, str] = Field(default_factory=dict, description="silver's columns -> their types in Delta")
     seconds: float = 0.0
+
+
+class PublishedModel(Message):
+    """One gold table as it is published: the Delta version, the versions of what it was built from (silver.x, gold.y), the
+    fingerprint of its query; `unchanged` where it was up to date already."""
+
+    table: str
+    how: Literal["full", "incremental", "unchanged"]
+    rows: int
+    version: int
+    inputs: dict[str, int] = Field(default_factory=dict)
+    definition: int
 
 
 class GoldPublished(BatchEvent):
     """Gold tables that follow from the batch are published; `deferred` names models that wait for an input."""
 
     gold_tables: dict[str, int] = Field(default_factory=dict, description="gold table -> its rows")
+    models: list[PublishedModel] = Field(
+        default_factory=list, description="the same tables, and what they are made from"
+    )
+    deferred: list[str] = Field(default_factory=list)
+    seconds: float = 0.0
+
+
+class ModelsPublished(Message):
+    """Gold tables that follow from a model file that was dropped in the bucket are published; there is no run."""
+
+    model_key: str
+    models: list[PublishedModel] = Field(default_factory=list)
     deferred: list[str] = Field(default_factory=list)
     seconds: float = 0.0
 
 
 class StepFailed(TableEvent):
-    """A step gave up on a message, which is now in the dead-letter queue."""
+    """A step gave up on a message, which is now in the dead-letter queue. The batch is named as far as the message tells it;
+    `gold_tables` are the models that failed."""
 
     step: str
     error: str
     cause: str
     remedy: str = ""
     attempts: int = 1
+    source_key: str | None = None
+    generation: int | None = None
+    seq: int | None = None
+    gold_tables: list[str] = Field(default_factory=list)

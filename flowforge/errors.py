@@ -5,6 +5,7 @@
     │   ├── SourceUnavailable    host unreachable, connection lost, deadlock victim, timeout
     │   │   └── SnapshotRefused      the database does not allow SNAPSHOT isolation (now)
     │   ├── StoreUnavailable     an AWS call failed or was throttled
+    │   ├── EndpointUnavailable  the receiver of lineage events cannot be reached, or cannot take them now
     │   └── TruncatedRead        the source sent fewer rows than it said
     ├── Fatal                the same message can never succeed: dead-letter queue, StepFailed
     │   ├── LoginRefused         wrong user, password or database
@@ -15,12 +16,15 @@
     │   ├── ConflictingTarget    two sources for one silver table, two batches for one object
     │   ├── SourceChanged        the source is not the one that the watermark belongs to
     │   ├── RefineRefused        a batch that silver or gold cannot take
+    │   ├── EndpointRefused      the receiver of lineage events does not take them, or is not one to send them to
     │   └── NotFound             no such run, watermark, connection or secret
     └── Wait                 somebody else holds the table: ask again after `.seconds`
 
 Every message names the table or host, the column where there is one, and `.remedy` says what to do. The server's own words
 survive in it; a password never does.
 """
+
+from collections.abc import Sequence
 
 
 class FlowForgeError(Exception):
@@ -45,6 +49,10 @@ class SnapshotRefused(SourceUnavailable):
 
 class StoreUnavailable(Retriable):
     """An AWS service did not do what was asked; asking again may help."""
+
+
+class EndpointUnavailable(Retriable):
+    """The receiver of lineage events cannot be reached, or cannot take them now."""
 
 
 class TruncatedRead(Retriable):
@@ -84,7 +92,15 @@ class SourceChanged(Fatal):
 
 
 class RefineRefused(Fatal):
-    """A batch that silver or gold cannot take as it is."""
+    """A batch that silver or gold cannot take as it is; `gold_tables` are the models that failed, where these are known."""
+
+    def __init__(self, message: str, remedy: str = "", gold_tables: Sequence[str] = ()):
+        super().__init__(message, remedy)
+        self.gold_tables = tuple(gold_tables)
+
+
+class EndpointRefused(Fatal):
+    """The receiver of lineage events does not take them, or its address or key is not one to use."""
 
 
 class NotFound(Fatal):

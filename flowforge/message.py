@@ -160,6 +160,8 @@ class Delivery:
                     cause=str(error) if _ours(error) else f"unexpected {type(error).__name__}; the log has its trace",
                     remedy=getattr(error, "remedy", "") or "Replay the message once the cause is gone.",
                     attempts=self.attempts,
+                    gold_tables=list(getattr(error, "gold_tables", ())),
+                    **batch_identity(body),
                 )
             )
         reason = {"DataType": "String", "StringValue": f"{type(error).__name__}: {error}"[:900]}
@@ -177,6 +179,13 @@ def table_of(body: dict[str, Any]) -> str | None:
     """The bronze table that a message is about."""
     bronze = body.get("bronze")
     return body.get("bronze_table") or (bronze.get("table") if isinstance(bronze, dict) else None)
+
+
+def batch_identity(body: dict[str, Any]) -> dict[str, Any]:
+    """The fields by which a message names its batch; empty where it names none."""
+    kinds = {"source_key": str, "generation": int, "seq": int}
+    named = all(isinstance(body.get(field), kind) for field, kind in kinds.items())
+    return {field: body[field] for field in kinds} if named else {}
 
 
 def _ours(error: Exception) -> bool:

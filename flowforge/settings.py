@@ -34,6 +34,9 @@ class Settings(BaseModel):
     dead_letter_queues: str = Field("", description="step=URL pairs of the queues that the sweeper looks through")
     replay_queues: str = Field("", description="name=DEAD_LETTERS>QUEUE for each queue that a person may replay")
     vacuum_retention_hours: int = Field(168, ge=24, description="files of versions younger than this are kept")
+    lineage_endpoint: str = Field("", description="OpenLineage receiver; empty keeps events in the lake only")
+    lineage_secret: str = Field("", description="id of the secret with the receiver's API key")
+    lineage_ca_file: str | None = Field(None, description="PEM bundle that signs the receiver's certificate")
     source_ca_file: str | None = Field(None, description="PEM bundle that signs the SQL Server's certificate")
     driver: str = Field("auto", description="extraction driver: auto, mssql-python or pymssql")
     login_timeout_seconds: int = 10

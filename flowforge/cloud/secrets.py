@@ -81,6 +81,22 @@ def read_login(secret_id: str, version: str | None = None) -> tuple[str, str]:
         ) from None
 
 
+def read_api_key(secret_id: str) -> str:
+    """The API key of a secret that is `{"apiKey"}`. Raises NotFound when there is no such secret, or it is not of that form."""
+    form = f'Create it under {settings().secret_prefix}lineage/ as {{"apiKey": "…"}}.'
+    try:
+        found = client("secretsmanager").get_secret_value(SecretId=secret_id)
+        return str(json.loads(found["SecretString"])["apiKey"])
+    except ClientError as error:
+        if error_code(error) in ("ResourceNotFoundException", "InvalidRequestException", "AccessDeniedException"):
+            raise NotFound(f"secret {secret_id!r} cannot be read ({error_code(error)})", form) from error
+        raise unavailable("Secrets Manager", error) from error
+    except BotoCoreError as error:
+        raise unavailable("Secrets Manager", error) from error
+    except (KeyError, ValueError, TypeError):
+        raise NotFound(f'secret {secret_id!r} is not a JSON object with "apiKey"', form) from None
+
+
 def delete_login(secret_id: str) -> None:
     """Deletes a secret; one that is gone already is fine. It can be restored for seven days."""
     try:

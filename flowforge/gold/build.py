@@ -26,6 +26,7 @@ from flowforge.lake.tables import (
     commit,
     commit_marks,
     data_version,
+    delta_types,
     once,
     open_or_create,
     open_table,
@@ -37,12 +38,15 @@ DEFINITION = "flowforge/definition"  # application id whose version is the query
 
 @dataclass(frozen=True)
 class Built:
-    """What became of a model: the gold table's rows and version, and how it got there."""
+    """What became of a model: the gold table's rows, version and columns, how it got there, and the versions and columns of
+    what it was made from."""
 
     how: Literal["full", "incremental", "unchanged"]
     rows: int
     version: int
     inputs: dict[str, int]
+    column_types: dict[str, str]
+    input_columns: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,10 @@ def _build(model: Model, inputs: dict[TableName, DeltaTable], uri: str) -> Built
     if target is not None:
         _refuse_older(target, marks)
         if is_current(target, marks, model.definition):
-            return Built("unchanged", target.count(), target.version(), versions)
+            return _built("unchanged", target, inputs, versions)
     properties = once({**marks, DEFINITION: model.definition})
     if target is not None and model.strategy == "incremental" and _build_changes(model, inputs, target, properties):
-        return Built("incremental", target.count(), target.version(), versions)
+        return _built("incremental", target, inputs, versions)
     with Engine(model, inputs) as engine:
         rows = engine.rows()
         _check_key(engine, model, rows)
@@ -114,7 +118,17 @@ def _build(model: Model, inputs: dict[TableName, DeltaTable], uri: str) -> Built
             target = open_or_create(uri, rows, {})
             _refuse_older(target, marks)
         write_deltalake(target, rows, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
-    return Built("full", target.count(), target.version(), versions)
+    return _built("full", target, inputs, versions)
+
+
+def _built(
+    how: Literal["full", "incremental", "unchanged"],
+    target: DeltaTable,
+    inputs: Mapping[TableName, DeltaTable],
+    versions: dict[str, int],
+) -> Built:
+    read = {str(name): list(delta_types(table)) for name, table in inputs.items()}
+    return Built(how, target.count(), target.version(), versions, delta_types(target), read)
 
 
 def _build_changes(

@@ -11,6 +11,7 @@ became of each table is kept beside it (`flowforge.gold.records`).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from events.facts import PublishedModel
 from events.targets import GoldTarget
 from flowforge.errors import NotFound, RefineRefused
 from flowforge.gold.build import Built, Missing, build
@@ -26,9 +27,10 @@ REMEDY = "correct the model's SQL; the version before stays published"
 
 @dataclass(frozen=True)
 class PublishResult:
-    """Gold table -> its rows, and the models that wait: "gold.x waits for silver.y"."""
+    """Gold table -> its rows, what became of each model, and the models that wait: "gold.x waits for silver.y"."""
 
     gold_tables: dict[str, int] = field(default_factory=dict)
+    models: list[PublishedModel] = field(default_factory=list)
     deferred: list[str] = field(default_factory=list)
 
 
@@ -87,22 +89,35 @@ def _with_followers(key: str, files: ModelFiles) -> list[Model]:
 
 def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> PublishResult:
     ordered, more = order_models(models)
-    failures, result, opened = [*problems, *more], PublishResult(), {}
+    failures, failed, result, opened = [*problems, *more], [], PublishResult(), {}
     for model in ordered:
         try:
             built = build(model, bucket, opened)
         except RefineRefused as error:
             failures.append(str(error))
+            failed.append(model.table)
             write_record(bucket, Record.failed(model, str(error)))
             continue
         if isinstance(built, Missing):
             result.deferred.append(f"gold.{model.table} waits for {built.input}")
         else:
             result.gold_tables[model.table] = built.rows
+            result.models.append(_published(model, built))
         _note(model, built, bucket)
     if failures:
-        raise RefineRefused("; ".join(failures), REMEDY)
+        raise RefineRefused("; ".join(failures), REMEDY, failed)
     return result
+
+
+def _published(model: Model, built: Built) -> PublishedModel:
+    return PublishedModel(
+        table=model.table,
+        how=built.how,
+        rows=built.rows,
+        version=built.version,
+        inputs=built.inputs,
+        definition=model.definition,
+    )
 
 
 def _note(model: Model, built: Built | Missing, bucket: str) -> None:

@@ -6,14 +6,16 @@ see the query of a model that came with a job, and the reason of the last failur
 
 import json
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
-from flowforge.cloud.clients import client, unavailable
-from flowforge.gold.build import Built, Missing
+from flowforge.cloud.clients import client, error_code, unavailable
 from flowforge.gold.models import Model, Strategy
+
+if TYPE_CHECKING:  # with the engine behind them; lineage reads records without it
+    from flowforge.gold.build import Built, Missing
 
 PREFIX = "gold/_models/"
 
@@ -36,13 +38,14 @@ class Record(BaseModel):
     rows: int | None = None
     version: int | None = None
     inputs: dict[str, int] = Field(default_factory=dict)
+    column_types: dict[str, str] = Field(default_factory=dict)
+    input_columns: dict[str, list[str]] = Field(default_factory=dict)
     at: datetime
 
     @classmethod
-    def built(cls, model: Model, built: Built) -> "Record":
+    def built(cls, model: Model, built: "Built") -> "Record":
         """A model that was built."""
-        facts = {"how": built.how, "rows": built.rows, "version": built.version, "inputs": built.inputs}
-        return cls(**_about(model), outcome="built", **facts)
+        return cls(**_about(model), outcome="built", **vars(built))
 
     @classmethod
     def failed(cls, model: Model, reason: str) -> "Record":
@@ -50,7 +53,7 @@ class Record(BaseModel):
         return cls(**_about(model), outcome="failed", reason=reason)
 
     @classmethod
-    def waiting(cls, model: Model, missing: Missing) -> "Record":
+    def waiting(cls, model: Model, missing: "Missing") -> "Record":
         """A model that waits for an input."""
         line = model.inputs[missing.input]
         return cls(**_about(model), outcome="waits", reason=f"{model.place(line)} waits for {missing.input}")
@@ -65,6 +68,19 @@ def write_record(bucket: str, record: Record) -> None:
         )
     except (ClientError, BotoCoreError) as error:
         raise unavailable("s3", error) from error
+
+
+def read_record(bucket: str, table: str) -> Record | None:
+    """One table's record, or None where there is none; raises StoreUnavailable."""
+    try:
+        body = client("s3").get_object(Bucket=bucket, Key=f"{PREFIX}{table}.json")["Body"].read()
+    except ClientError as error:
+        if error_code(error) in ("NoSuchKey", "404"):
+            return None
+        raise unavailable("s3", error) from error
+    except BotoCoreError as error:
+        raise unavailable("s3", error) from error
+    return Record.model_validate_json(body)
 
 
 def read_records(bucket: str) -> dict[str, Record]:

@@ -1,8 +1,8 @@
-"""The gold step: from a SilverRefined to a GoldPublished, and from a model file to its table."""
+"""The gold step: from a SilverRefined to a GoldPublished, and from a model file to a ModelsPublished."""
 
 import time
 
-from events.facts import GoldPublished, SilverRefined
+from events.facts import GoldPublished, ModelsPublished, SilverRefined
 from flowforge.state import batches
 from flowforge.state.announcements import about, landed_batch
 
@@ -20,20 +20,24 @@ def publish_refined(refined: SilverRefined) -> GoldPublished | None:
     return GoldPublished(
         **about(batch),
         gold_tables=result.gold_tables,
+        models=result.models,
         deferred=result.deferred,
         seconds=round(time.monotonic() - started, 3),
     )
 
 
-def publish_dropped(bucket: str, key: str) -> None:
-    """Builds the model that was dropped in the bucket, and those that read it; a file that is no model is left alone."""
+def publish_dropped(bucket: str, key: str) -> ModelsPublished | None:
+    """Builds the model that was dropped in the bucket, and those that read it; None for a file that is no model."""
     from flowforge.errors import NotFound
     from flowforge.gold.model_files import is_model
     from flowforge.gold.publish import publish_model
 
     if not is_model(key):
-        return
+        return None
+    started = time.monotonic()
     try:
-        publish_model(key, bucket)
+        result = publish_model(key, bucket)
     except NotFound:  # gone again, or left out since a newer file is in its place
-        return
+        return None
+    seconds = round(time.monotonic() - started, 3)
+    return ModelsPublished(model_key=key, models=result.models, deferred=result.deferred, seconds=seconds)

@@ -139,6 +139,11 @@ def column_types(connection: duckdb.DuckDBPyConnection, table: DeltaTable) -> di
     return dict(zip(empty.columns, map(str, empty.types), strict=True))
 
 
+def delta_types(table: DeltaTable) -> dict[str, str]:
+    """The table's columns in order, with their types in Delta's own words (of a nested one its kind)."""
+    return {field.name: field.type.type for field in table.schema().fields}
+
+
 def rows_query(connection: duckdb.DuckDBPyConnection, table: DeltaTable, files: list[str] | None = None) -> str:
     """The query over the table's files of this version, or over `files` of any of its versions, with the table's columns also
     where no file has them (yet)."""

@@ -22,6 +22,7 @@ from flowforge.lake.sql import identifier
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import (
     commit,
+    delta_types,
     once,
     open_or_create,
     open_table,
@@ -57,6 +58,7 @@ class RefineResult:
     already_applied: bool
     schema_changes: list[str] = field(default_factory=list)
     quality: list[QualityFigure] = field(default_factory=list)
+    column_types: dict[str, str] = field(default_factory=dict)
 
 
 def refine(batch: Batch, bucket: str, s3: Any = None, rules: Sequence[Rule] | None = None) -> RefineResult:
@@ -166,4 +168,5 @@ def _result(
         quarantined=quarantined,
         silver_rows=table.count(),
         already_applied=already_applied,
+        column_types=delta_types(table),
     )

@@ -33,13 +33,14 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         already_applied=result.already_applied,
         schema_changes=result.schema_changes,
         quality=result.quality,
+        column_types=result.column_types,
         seconds=round(time.monotonic() - started, 3),
     )
 
 
 def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
     """Releases what breaks no rule any more, batch by batch; the fact sets gold off. None when nothing was released."""
-    from flowforge.lake.tables import open_table, table_uri
+    from flowforge.lake.tables import delta_types, open_table, table_uri
     from flowforge.silver.release import release, waiting
 
     started, bucket, inserted, updated = time.monotonic(), settings().bucket, 0, 0
@@ -63,5 +64,6 @@ def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
         inserted=inserted,
         updated=updated,
         silver_rows=table.count(),
+        column_types=delta_types(table),
         seconds=round(time.monotonic() - started, 3),
     )

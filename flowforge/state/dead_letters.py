@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from events.facts import StepFailed
 from flowforge.cloud.bus import announce
 from flowforge.cloud.clients import client, unavailable
-from flowforge.message import body_of, table_of
+from flowforge.message import batch_identity, body_of, table_of
 from flowforge.settings import settings
 
 CAUSE = "the function could not handle the message, not even to say why"
@@ -51,7 +51,8 @@ def _tell(step: str, text: str) -> None:
         return
     if isinstance(body, dict) and body.get("run_id"):
         run_id, table = str(body["run_id"]), table_of(body) or ""
-        announce(StepFailed(run_id=run_id, bronze_table=table, step=step, error="Dead", cause=CAUSE, remedy=REMEDY))
+        told = {"error": "Dead", "cause": CAUSE, "remedy": REMEDY, **batch_identity(body)}
+        announce(StepFailed(run_id=run_id, bronze_table=table, step=step, **told))
 
 
 def _text(value: str) -> dict[str, Any]:

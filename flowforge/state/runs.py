@@ -17,6 +17,7 @@ from flowforge.settings import settings
 NAMES_PER_ITEM = 1_000  # an item holds at most 400 KB
 TERMINAL = ("published", "empty", "failed")
 STEPS = ("ingest", "watermark", "silver", "gold")
+OF_LINEAGE = {"column_types", "models"}  # of events: large, and shown by nobody here
 
 
 def _now() -> str:
@@ -60,7 +61,8 @@ def record(fact: facts.TableEvent) -> None:
         detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": _now()}
         step, text = f"failed_{fact.step}", json.dumps(detail)
     else:
-        text = json.dumps(json.loads(fact.model_dump_json()) | {"at": _now()})
+        told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE))
+        text = json.dumps(told | {"at": _now()})
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
     items.update(settings().runs_table, key, "SET #step = :text", {":text": text}, condition, step=step)
@@ -80,6 +82,12 @@ def read_run(run_id: str) -> dict[str, Any]:
     if status in ("succeeded", "failed"):
         shown["finished_at"] = max((t["finished_at"] for t in tables if t["finished_at"]), default=None)
     return {"run_id": run_id, **shown, "status": status, "mistakes": mistakes, "tables": tables}
+
+
+def job_of(run_id: str) -> str | None:
+    """The run's job as `workflow.job`; None for a run that is not known or was rejected."""
+    found = items.get(settings().runs_table, {"pk": run_id, "sk": "RUN"})
+    return f"{found['workflow_id']}.{found['job_id']}" if found and "workflow_id" in found else None
 
 
 def recent_runs(limit: int, workflow_id: str | None = None) -> list[dict[str, Any]]:

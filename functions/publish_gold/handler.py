@@ -10,9 +10,9 @@ from flowforge.state.sweep import stop_sweeping
 def publish(body: dict, context: object) -> None:
     """Handles one SilverRefined event, or S3's notice of a model file."""
     if "object" in body:
-        publish_dropped(body["bucket"]["name"], body["object"]["key"])
-        return
-    fact = publish_refined(SilverRefined.model_validate(body))
+        fact = publish_dropped(body["bucket"]["name"], body["object"]["key"])
+    else:
+        fact = publish_refined(SilverRefined.model_validate(body))
     if fact:
         announce(fact)
 

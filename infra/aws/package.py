@@ -28,6 +28,7 @@ GROUPS = {
     "control": CONTROL,
     "source": (*CONTROL, "pymssql", "sqlglot"),
     "extraction": (*CONTROL, "pymssql", "mssql-python", "mssql-python-rs", "pyarrow"),
+    "lineage": (*CONTROL, "openlineage-python", "sqlglot"),
     "lake": (*CONTROL, "deltalake", "duckdb", "duckdb-extension-httpfs", "sqlglot"),
 }
 SERVICES = {"dynamodb", "events", "s3", "secretsmanager", "sqs", "sso", "sso-oidc", "sts"}

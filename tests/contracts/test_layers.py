@@ -23,6 +23,7 @@ def test_should_let_dependencies_point_one_way_only():
         ("watermark", {"pyarrow", "deltalake", "duckdb", "pymssql", "aioboto3"}),
         ("connections", {"pyarrow", "deltalake", "duckdb", "pymssql", "aioboto3"}),
         ("replay", {"pyarrow", "deltalake", "duckdb", "pymssql", "aioboto3"}),
+        ("record_lineage", {"pyarrow", "deltalake", "duckdb", "pymssql", "aioboto3"}),
         ("test_connection", {"pyarrow", "deltalake", "duckdb", "mssql_python", "aioboto3"}),
         ("list_tables", {"pyarrow", "deltalake", "duckdb", "mssql_python", "aioboto3"}),
         ("ingest_table", {"deltalake", "duckdb"}),

@@ -16,6 +16,7 @@ QUEUES = {
     "publish_gold": "Publish",
     "maintain_lake": "Upkeep",
     "track_run": "Track",
+    "record_lineage": "Lineage",
 }
 
 

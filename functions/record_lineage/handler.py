@@ -1,0 +1,14 @@
+"""record_lineage: keeps what the bus tells as OpenLineage run events in the lake, and sends them to a receiver if one is set."""
+
+from flowforge.lineage.step import record_told
+from flowforge.message import process_envelopes
+
+
+def record(envelope: dict, context: object) -> None:
+    """Handles one event of the bus."""
+    record_told(envelope)
+
+
+def handler(event: dict, context: object) -> dict:
+    """The function's entry point: messages of the lineage queue."""
+    return process_envelopes(event, context, "lineage", record)

@@ -1,0 +1,203 @@
+"""Lineage of a whole chain: run events in the lake, and at a receiver that is a real HTTP server."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.chain.conftest import ROOT, Stack, in_lake_of, wait_for
+from tests.chain.test_gold_and_upkeep import own, put
+
+KEY = "lineage-key-of-the-test"
+
+
+class Receiver:
+    """A receiver of OpenLineage events: keeps what it is sent, and refuses the first `refusals` of them."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.refused: list[dict[str, Any]] = []
+        self.keys: set[str] = set()
+        self.paths: set[str] = set()
+        self.refusals = 0
+        self.url = ""
+
+    def take(self, path: str, key: str, event: dict[str, Any]) -> int:
+        self.paths.add(path)
+        self.keys.add(key)
+        if len(self.refused) < self.refusals:
+            self.refused.append(event)
+            return 503
+        self.events.append(event)
+        return 201
+
+    def of(self, job: str, kind: str = "COMPLETE") -> list[dict[str, Any]]:
+        return [e for e in list(self.events) if e["job"]["name"] == job and e["eventType"] == kind]
+
+
+@contextmanager
+def serving() -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            status = receiver.take(self.path, self.headers.get("authorization", ""), json.loads(body))
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Keeps the test's output quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    receiver.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with serving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Stack]:
+    """A stack that sends lineage to the receiver."""
+    options = ["--parameter", f"LineageEndpoint={receiver.url}", "--parameter", "LineageSecret=flowforge/lineage/key"]
+    running = Stack(tmp_path_factory.mktemp("lineage"), "--parameter", "MaxAttempts=1", *options)
+    text = json.dumps({"apiKey": KEY})
+    running.client("secretsmanager").create_secret(Name="flowforge/lineage/key", SecretString=text)
+    with in_lake_of(running):
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+def kept(stack: Stack, prefix: str) -> dict[str, dict[str, Any]]:
+    """The lake's events below a prefix, by run id."""
+    s3, bucket = stack.client("s3"), stack.facts["bucket"]
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"lineage/events/{prefix}/").get("Contents", [])
+    events = [json.loads(s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()) for item in found]
+    return {event["run"]["runId"]: event for event in events}
+
+
+def origins(event: dict[str, Any], column: str) -> list[tuple[str, str, str, str]]:
+    """A column's origins: dataset, column, type and subtype."""
+    (output,) = event["outputs"]
+    return [
+        (one["name"], one["field"], role["type"], role["subtype"])
+        for one in output["facets"]["columnLineage"]["fields"][column]["inputFields"]
+        for role in one["transformations"]
+    ]
+
+
+def flowforge(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flowforge.cli", *arguments, "--api", stack.facts["api"]]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_should_tell_each_step_of_a_load_with_its_columns(told, receiver, name):
+    told.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, v decimal(9,2))", f"INSERT INTO {name} VALUES (1, 10)")
+    put(told, f"{name}_sum", f"SELECT sum(v) AS total\nFROM gold.{name}\nWHERE id > 0")
+    run = told.run(told.request({"tableName": name}, **own(name)))
+    assert run["status"] == "succeeded"
+    wait_for(lambda: receiver.of(f"gold.{name}_sum"), "the last event")
+
+    (landed,), (refined,) = receiver.of(f"bronze.b_{name}"), receiver.of(f"silver.{name}")
+    (copied,), (summed,) = receiver.of(f"gold.{name}"), receiver.of(f"gold.{name}_sum")
+    server = told.facts["sqlserver"]
+    assert landed["inputs"][0]["namespace"] == f"mssql://{server['host']}:{server['port']}"
+    assert landed["inputs"][0]["name"] == f"{server['database']}.dbo.{name}"
+    assert landed["outputs"][0]["namespace"] == f"s3://{told.facts['bucket']}"
+    assert landed["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 1
+    assert origins(landed, "v") == [(f"{server['database']}.dbo.{name}", "v", "DIRECT", "IDENTITY")]
+    assert origins(refined, "v") == [(f"bronze/b_{name}", "v", "DIRECT", "IDENTITY")]
+    assert origins(refined, "_sk_id") == [(f"bronze/b_{name}", "id", "DIRECT", "TRANSFORMATION")]
+    assert origins(copied, "v") == [(f"silver/{name}", "v", "DIRECT", "IDENTITY")]
+    assert origins(summed, "total") == [(f"gold/{name}", "v", "DIRECT", "AGGREGATION")]
+    (filtered,) = summed["outputs"][0]["facets"]["columnLineage"]["dataset"]
+    assert (filtered["field"], filtered["transformations"][0]["subtype"]) == ("id", "FILTER")
+    assert summed["job"]["facets"]["sql"]["query"].startswith("SELECT sum(v)")
+    types = {field["name"]: field["type"] for field in refined["outputs"][0]["facets"]["schema"]["fields"]}
+    assert (types["id"], types["v"]) == ("integer", "decimal(9,2)")
+
+    events = [landed, refined, copied, summed]
+    assert len({event["run"]["facets"]["parent"]["run"]["runId"] for event in events}) == 1
+    for event in events:
+        (begun,) = [e for e in receiver.of(event["job"]["name"], "START") if e["run"]["runId"] == event["run"]["runId"]]
+        assert begun["eventTime"] <= event["eventTime"]
+        output = event["outputs"][0]["name"]
+        assert kept(told, output)[event["run"]["runId"]] == event
+    assert (receiver.keys, receiver.paths) == ({f"Bearer {KEY}"}, {"/api/v1/lineage"})
+    assert told.connection["password"] not in json.dumps(receiver.events)
+
+
+def test_should_keep_one_event_however_often_it_is_told(told, receiver, name):
+    told.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", f"INSERT INTO {name} VALUES (1)")
+    told.load({"tableName": name}, **own(name))
+    wait_for(lambda: receiver.of(f"gold.{name}"), "the first telling")
+    tell_again(told, f"lineage/latest/silver/{name}.json")
+    before = kept(told, f"silver/{name}")
+    wait_for(lambda: len(receiver.of(f"silver.{name}")) == 2, "the second telling")
+    first, second = receiver.of(f"silver.{name}")
+    assert first == second
+    assert kept(told, f"silver/{name}") == before == {first["run"]["runId"]: first}
+
+
+def tell_again(stack: Stack, key: str) -> None:
+    """Announces the batch of an event once more, as the sweeper does."""
+    body = stack.client("s3").get_object(Bucket=stack.facts["bucket"], Key=key)["Body"].read()
+    tags = {tag["key"]: tag["value"] for tag in json.loads(body)["run"]["facets"]["tags"]["tags"]}
+    (table,) = stack.http.get(f"/api/runs/{tags['run']}").json()["tables"]
+    source = f"{stack.facts['sqlserver']['host']}:{stack.facts['sqlserver']['port']}"
+    key = f"{source}/{stack.facts['sqlserver']['database']}/{table['source_table']}>{table['table']}"
+    landed = {
+        "run_id": tags["run"], "bronze_table": table["table"], "source_key": key, "generation": 1, "seq": 1,
+        "source_table": table["source_table"], "batch_id": "b", "bronze_file_path": "", "records": 1, "columns": 1,
+        "bronze_key": table["bronze_key"], "file_size_bytes": 1,
+    }  # fmt: skip
+    bus = next(b for b in stack.client("events").list_event_buses()["EventBuses"] if b["Name"].endswith("-events"))
+    entry = {"Source": "flowforge", "DetailType": "BronzeLanded", "Detail": json.dumps(landed)}
+    stack.client("events").put_events(Entries=[entry | {"EventBusName": bus["Name"]}])
+
+
+def test_should_not_hold_up_a_load_while_the_receiver_is_down_and_tell_it_later(told, receiver, name):
+    told.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", f"INSERT INTO {name} VALUES (1)")
+    receiver.refused.clear()
+    receiver.refusals = 3
+    assert told.load({"tableName": name}, **own(name))["status"] == "published"
+    wait_for(lambda: receiver.of(f"gold.{name}") and receiver.of(f"silver.{name}"), "the events")
+    wait_for(lambda: receiver.of(f"bronze.b_{name}"), "the first event")
+    assert len(receiver.refused) == 3
+    assert set(kept(told, f"gold/{name}")) == {event["run"]["runId"] for event in receiver.of(f"gold.{name}")}
+
+
+def test_should_tell_a_step_that_failed_with_its_cause(told, receiver, name):
+    told.run(told.request({"tableName": f"{name}_missing"}, **own(name)))
+    (failed,) = wait_for(lambda: receiver.of(f"bronze.b_{name}", "FAIL"), "the failure")
+    assert "does not exist" in failed["run"]["facets"]["errorMessage"]["message"]
+    assert failed["outputs"][0]["name"] == f"bronze/b_{name}"
+
+
+def test_should_tell_which_model_failed(told, receiver, name):
+    told.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", f"INSERT INTO {name} VALUES (1)")
+    put(told, f"{name}_wrong", f"SELECT nmae FROM silver.{name}")
+    assert told.load({"tableName": name}, **own(name))["status"] == "failed"
+    (failed,) = wait_for(lambda: receiver.of(f"gold.{name}_wrong", "FAIL"), "the failure")
+    assert "nmae" in failed["run"]["facets"]["errorMessage"]["message"]
+    told.client("s3").delete_object(Bucket=told.facts["bucket"], Key=f"models/{name}_wrong.sql")
