@@ -4,7 +4,20 @@ import json
 
 import typer
 
-from flowforge.cli import connections, lake, models, reconcile, replay, runs, silver, source, up, upkeep, watermarks
+from flowforge.cli import (
+    connections,
+    lake,
+    lineage,
+    models,
+    reconcile,
+    replay,
+    runs,
+    silver,
+    source,
+    up,
+    upkeep,
+    watermarks,
+)
 from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, INTERRUPTED, Failure
 from flowforge.cli.output import Output
 
@@ -24,6 +37,7 @@ app.command("test-connection")(source.try_connection)
 app.command("tables")(source.tables)
 app.command("describe")(source.describe)
 app.command("sql")(lake.sql)
+app.command("lineage")(lineage.lineage)
 app.command("reconcile")(reconcile.reconcile)
 app.command("maintain")(upkeep.maintain)
 app.command("replay")(replay.replay)

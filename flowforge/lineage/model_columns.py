@@ -86,6 +86,8 @@ class _Trace:
                 yield from self.expression(child, scope, inner.within(role))
 
     def _column(self, column: exp.Column, scope: Scope) -> set[Origin]:
+        if not column.table and column.name.lower() in map(str.lower, _outputs(scope)):
+            return self.output(scope, column.name)  # ORDER BY the name of a column of the result
         source, here = None, scope
         while here is not None and (source := here.sources.get(column.table)) is None:
             here = here.parent

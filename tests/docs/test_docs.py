@@ -18,6 +18,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "docs" / "guarantees.md",
     ROOT / "docs" / "operations.md",
+    ROOT / "docs" / "lineage.md",
     ROOT / "docs" / "events.md",
     ROOT / "docs" / "decisions.md",
 ]

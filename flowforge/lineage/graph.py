@@ -1,0 +1,138 @@
+"""The lake's lineage as a graph of tables and columns, from the newest event of each table.
+
+Guarantees: reads only. A table is known by its dataset, so two databases with a table of the same name stay apart. What an event
+names as an input and nobody has made yet is a table, too. Circles, which only a changed model can leave behind, end every walk.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowforge.errors import NotFound
+from flowforge.lineage.archive import Event, latest_keys, read_event
+from flowforge.lineage.datasets import DatasetId
+
+READERS = 16
+LAYERS = ("silver", "gold", "bronze")  # which of several tables of one name is meant
+
+
+@dataclass
+class Table:
+    """One dataset: `alias` is its name for people; version, time and columns are of the newest event that made it."""
+
+    id: DatasetId
+    alias: str
+    version: str | None = None
+    at: str | None = None
+    types: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def layer(self) -> str:
+        """source, bronze, silver or gold."""
+        return self.id.name.partition("/")[0] if self.id.namespace.startswith("s3://") else "source"
+
+
+@dataclass(frozen=True, order=True)
+class ColumnEdge:
+    """One column that another one comes from, and how; `to_column` None: it decides about the rows."""
+
+    from_table: DatasetId
+    from_column: str
+    to_table: DatasetId
+    to_column: str | None
+    kind: str
+    how: str
+
+
+@dataclass
+class Graph:
+    """Tables, which is made from which, and the same for their columns."""
+
+    tables: dict[DatasetId, Table] = field(default_factory=dict)
+    edges: set[tuple[DatasetId, DatasetId]] = field(default_factory=set)
+    columns: set[ColumnEdge] = field(default_factory=set)
+
+    def above(self, table: DatasetId) -> list[DatasetId]:
+        """What a table is made from, in order of name."""
+        return sorted((a for a, b in self.edges if b == table), key=self._name)
+
+    def below(self, table: DatasetId) -> list[DatasetId]:
+        """What is made from a table, in order of name."""
+        return sorted((b for a, b in self.edges if a == table), key=self._name)
+
+    def around(self, table: DatasetId) -> "Graph":
+        """The part of the graph that a table is made from or goes into, directly or through others."""
+        kept = _reached(table, self.above) | _reached(table, self.below)
+        return Graph(
+            {key: node for key, node in self.tables.items() if key in kept},
+            {(a, b) for a, b in self.edges if a in kept and b in kept},
+            {edge for edge in self.columns if edge.from_table in kept and edge.to_table in kept},
+        )
+
+    def find(self, name: str) -> Table:
+        """The table that a person means by layer.table, database.schema.table, or the end of one. Raises NotFound."""
+        wanted = name.lower()
+        exact = [table for table in self.tables.values() if table.alias.lower() == wanted]
+        alike = exact or [table for table in self.tables.values() if table.alias.lower().endswith(f".{wanted}")]
+        if alike:
+            return min(alike, key=lambda t: (LAYERS.index(t.layer) if t.layer in LAYERS else len(LAYERS), t.id))
+        known = ", ".join(sorted(table.alias for table in self.tables.values())[:20])
+        remedy = f"Known are: {known}" if known else "Lineage begins with the next load of a table."
+        raise NotFound(f"there is no lineage of {name!r}", remedy)
+
+    def _name(self, table: DatasetId) -> str:
+        return self.tables[table].alias
+
+
+def read_graph(bucket: str) -> Graph:
+    """The graph of a lake. Raises StoreUnavailable."""
+    with ThreadPoolExecutor(READERS) as readers:
+        events = readers.map(lambda key: read_event(bucket, key), latest_keys(bucket))
+        return graph_of(event for event in events if event is not None)
+
+
+def graph_of(events: Iterable[Event]) -> Graph:
+    """The graph that events tell."""
+    graph = Graph()
+    for event in sorted(events, key=lambda one: one["eventTime"]):
+        output = _note(graph, event["outputs"][0])
+        made = graph.tables[output]
+        made.version, made.at = _facet(event["outputs"][0], "version").get("datasetVersion"), event["eventTime"]
+        graph.edges |= {(_note(graph, given), output) for given in event["inputs"]}
+        graph.columns |= set(_column_edges(event["outputs"][0], output))
+    return graph
+
+
+def _reached(table: DatasetId, following: Callable[[DatasetId], list[DatasetId]]) -> set[DatasetId]:
+    found, left = {table}, deque([table])
+    while left:
+        new = [one for one in following(left.popleft()) if one not in found]
+        found.update(new)
+        left.extend(new)
+    return found
+
+
+def _note(graph: Graph, dataset: dict[str, Any]) -> DatasetId:
+    key = DatasetId(dataset["namespace"], dataset["name"])
+    named = _facet(dataset, "symlinks").get("identifiers", [])
+    table = graph.tables.setdefault(key, Table(key, named[0]["name"] if named else key.name))
+    fields = _facet(dataset, "schema").get("fields", [])
+    if fields:
+        table.types = {one["name"]: one.get("type") for one in fields}
+    return key
+
+
+def _facet(dataset: dict[str, Any], name: str) -> dict[str, Any]:
+    return (dataset.get("facets") or {}).get(name, {})
+
+
+def _column_edges(dataset: dict[str, Any], table: DatasetId) -> Iterable[ColumnEdge]:
+    lineage = _facet(dataset, "columnLineage")
+    told: list[tuple[str | None, dict[str, Any]]] = [(None, given) for given in lineage.get("dataset", [])]
+    told += [(name, given) for name, one in lineage.get("fields", {}).items() for given in one["inputFields"]]
+    for column, given in told:
+        source = DatasetId(given["namespace"], given["name"])
+        for role in given["transformations"]:
+            yield ColumnEdge(source, given["field"], table, column, role["type"], role["subtype"])
