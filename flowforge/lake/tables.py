@@ -125,14 +125,6 @@ def create_view(connection: duckdb.DuckDBPyConnection, layer: str, table: str, q
     connection.execute(f"CREATE VIEW {identifier(layer)}.{identifier(table)} AS {query}")
 
 
-def relation_of_files(
-    connection: duckdb.DuckDBPyConnection, table: DeltaTable, files: list[str]
-) -> duckdb.DuckDBPyRelation:
-    """The rows of some of the table's files, with all of the table's columns in their order."""
-    columns = ", ".join(identifier(name) for name in column_types(connection, table))
-    return connection.sql(f"SELECT {columns} FROM ({rows_query(connection, table, files)})")
-
-
 def column_types(connection: duckdb.DuckDBPyConnection, table: DeltaTable) -> dict[str, str]:
     """The table's columns in order, with their DuckDB types."""
     empty = connection.from_arrow(RecordBatchReader.from_batches(table.schema().to_arrow(), []))

@@ -34,7 +34,7 @@ from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_of
 from flowforge.silver.marks import Marks
 from flowforge.silver.objects import check_objects
 from flowforge.silver.reading import Staged, stage
-from flowforge.silver.writing import Change, write_history, write_rows
+from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
 from flowforge.state.batch import Batch
 
 HISTORY = 200  # commits that are searched for the figures of a batch that was applied before
@@ -106,21 +106,17 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     transactions = {batch.application_id: 1, **marks.following()}
 
     def properties(change: Change) -> CommitProperties:
-        known = {figure: count for figure, count in asdict(change).items() if count is not None}
         told = json.dumps([figure.model_dump() for figure in staged.quality])
-        metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined), CHANGE: json.dumps(known)}
-        metadata[QUALITY] = told
-        return once(transactions, metadata)
+        metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined)}
+        return once(transactions, metadata | {CHANGE: json.dumps(asdict(change)), QUALITY: told})
 
-    before, change = table.version(), Change(0, 0, 0)
     if plan.keeps_history:
-        change = write_history(connection, table, plan, rows, marks.load_after(), properties)
+        written = write_history(connection, table, plan, rows, marks.load_after(), properties)
     elif plan.strategy == "append" or not marks.overtaken:
-        change = write_rows(connection, table, plan, rows, properties)
-    if table.version() == before:
-        # An older batch, or nothing to change: delta-rs then commits nothing of its own accord.
-        table.create_write_transaction([], "append", table.schema(), commit_properties=properties(change))
-    result = _result(table, batch, before + 1, change, staged.quarantined)
+        written = write_rows(connection, table, plan, rows, properties)
+    else:
+        written = write_nothing(table, properties)
+    result = _result(table, batch, table.version() + 1, written, staged.quarantined)
     return replace(result, schema_changes=staged.schema_changes, quality=staged.quality)
 
 
@@ -132,11 +128,10 @@ def _applied_before(table: DeltaTable, batch: Batch) -> RefineResult:
     """The figures of the commit that applied the batch, where it is still in the recent history."""
     for entry in table.history(HISTORY):
         if entry.get(BATCH) == batch.application_id:
-            change = _change_of(entry)
-            quarantined = int(entry.get(QUARANTINED, 0))
-            result = _result(table, batch, entry["version"], change, quarantined, already_applied=True)
-            return replace(result, quality=quality_of(entry))
-    return _result(table, batch, table.version(), Change(0, 0, 0), 0, already_applied=True)
+            written = Written(_change_of(entry), table.count())
+            result = _result(table, batch, entry["version"], written, int(entry.get(QUARANTINED, 0)))
+            return replace(result, already_applied=True, quality=quality_of(entry))
+    return replace(_result(table, batch, table.version(), Written(Change(), table.count()), 0), already_applied=True)
 
 
 def quality_of(entry: dict[str, Any]) -> list[QualityFigure]:
@@ -145,7 +140,7 @@ def quality_of(entry: dict[str, Any]) -> list[QualityFigure]:
 
 
 def _change_of(entry: dict[str, Any]) -> Change:
-    """What a commit changed: as it was counted before, else by delta-rs' own metrics."""
+    """What a commit changed, as its metadata has it; commits of before have delta-rs' own metrics for the rest."""
     metrics, known = entry.get("operationMetrics") or {}, json.loads(entry.get(CHANGE, "{}"))
     marked = known.get("deleted", 0) if set(known) == {"deleted"} else 0
     told = {
@@ -156,17 +151,15 @@ def _change_of(entry: dict[str, Any]) -> Change:
     return Change(**told | known)
 
 
-def _result(
-    table: DeltaTable, batch: Batch, version: int, change: Change, quarantined: int, already_applied: bool = False
-) -> RefineResult:
+def _result(table: DeltaTable, batch: Batch, version: int, written: Written, quarantined: int) -> RefineResult:
     return RefineResult(
         silver_table=batch.command.silver.table,
         version=version,
-        inserted=change.inserted or 0,
-        updated=change.updated or 0,
-        deleted=change.deleted or 0,
+        inserted=written.change.inserted,
+        updated=written.change.updated,
+        deleted=written.change.deleted,
         quarantined=quarantined,
-        silver_rows=table.count(),
-        already_applied=already_applied,
+        silver_rows=written.rows,
+        already_applied=False,
         column_types=delta_types(table),
     )

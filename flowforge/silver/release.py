@@ -71,7 +71,7 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
     with duckdb_connection() as connection, store_errors(name):
         held = kept_out(connection, batch, bucket)
         if held is None or not held.num_rows:
-            return Released(0, 0, Change(0, 0, 0))
+            return Released(0, 0, Change())
         bronze = connection.sql(f"SELECT * FROM {objects}")
         kinds = dict(zip(bronze.columns, map(str, bronze.types), strict=True))
         plan = plan_refine(batch, kinds, decisions_of(table).key)
@@ -89,7 +89,7 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
             still = f"WHERE content NOT IN (SELECT content FROM {FAILED})"
         connection.execute(f"CREATE TEMP TABLE {FREE} AS SELECT content FROM held_out {still}")
         free = connection.table(FREE).count("*").fetchone()[0]
-        change = Change(0, 0, 0)
+        change = Change()
         if free:
             passing = f"{APPLIES} AND {content_hash(plan)} IN (SELECT content FROM {FREE})"
             rows = connection.sql(f"SELECT * FROM ({staged}) WHERE {passing}")
@@ -113,10 +113,10 @@ def _apply(
         return once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1})
 
     if plan.keeps_history:
-        return write_history(connection, table, plan, fitting, marks.load_after(), properties)
+        return write_history(connection, table, plan, fitting, marks.load_after(), properties).change
     if marks.overtaken:
-        return Change(0, 0, 0)
-    return write_rows(connection, table, plan, fitting, properties)
+        return Change()
+    return write_rows(connection, table, plan, fitting, properties).change
 
 
 def _take_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str) -> int:

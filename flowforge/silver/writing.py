@@ -1,31 +1,38 @@
-# ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
 """The one Delta commit that applies a batch's rows, for every strategy.
 
-Guarantees: all of a batch or nothing is in the table. Merges prune: `streamed_exec=False` makes delta-rs read only files whose
-key range the batch touches. What a commit changes is counted before it, so that its metadata can tell.
+Guarantees: all of a batch or nothing is in the table. Merges rewrite only the files that hold a row of the batch. What a commit
+changes is counted before it, so that its metadata can tell.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
-from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.table import TableMerger
+from deltalake import CommitProperties, DeltaTable
 
-from flowforge.lake.sql import identifier
+from flowforge.lake.rewriting import swap, write_files
 from flowforge.lake.tables import relation
 from flowforge.silver import history
 from flowforge.silver.marks import Load
+from flowforge.silver.merging import MARKED, REMOVED, REPLACED, STAYS, Merge, Rules
 from flowforge.silver.plan import APPLIES, DELETED, GENERATION, SEQ, RefinePlan
 
 
 @dataclass(frozen=True)
 class Change:
-    """Rows that a batch adds, changes, and removes (or marks as removed, or ends). None: the commit's own metrics tell."""
+    """Rows that a batch adds, changes, and removes (or marks as removed, or ends)."""
 
-    inserted: int | None = None
-    updated: int | None = None
-    deleted: int | None = None
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was committed, and how many rows the table has with it."""
+
+    change: Change
+    rows: int
 
 
 Properties = Callable[[Change], CommitProperties]
@@ -37,58 +44,17 @@ def write_rows(
     plan: RefinePlan,
     rows: duckdb.DuckDBPyRelation,
     properties: Properties,
-) -> Change:
+) -> Written:
     """Adds rows to an empty table or one that is only added to, and merges them into any other."""
-    count = table.count()
-    if count and not plan.adds_only:
+    if table.count() and not plan.adds_only:
         return _merge_rows(connection, table, plan, rows, properties)
-    write_deltalake(
-        table,
-        rows.filter(APPLIES).project(f"* EXCLUDE ({APPLIES})"),
-        mode="append",
-        schema_mode="merge",
-        commit_properties=properties(Change()),
-    )
-    return Change(table.count() - count, 0, 0)
+    return _add_rows(connection, table, rows.filter(APPLIES).sql_query(), properties)
 
 
-def _merge_rows(
-    connection: duckdb.DuckDBPyConnection,
-    table: DeltaTable,
-    plan: RefinePlan,
-    rows: duckdb.DuckDBPyRelation,
-    properties: Properties,
-) -> Change:
-    marked = _count_missing(connection, table, plan, rows) if plan.refreshes and plan.marks_deleted else 0
-    change = Change(deleted=marked) if marked else Change()
-    older = f"(t.{GENERATION} < {plan.generation} OR (t.{GENERATION} = {plan.generation} AND t.{SEQ} < {plan.seq}))"
-    values = _values(rows)
-    merger = _merger(table, plan, rows, properties(change)).when_not_matched_insert(values, predicate=f"s.{APPLIES}")
-    if plan.strategy != "append":
-        merger = merger.when_matched_update(values, predicate=f"s.{APPLIES} AND {older}")
-    if plan.refreshes and plan.marks_deleted:
-        gone = {DELETED: "true", GENERATION: str(plan.generation), SEQ: str(plan.seq)}
-        merger = merger.when_not_matched_by_source_update(gone, predicate=f"{older} AND t.{DELETED} IS NOT TRUE")
-    elif plan.refreshes:
-        merger = merger.when_not_matched_by_source_delete(predicate=older)
-    figures = merger.execute()
-    return Change(
-        figures["num_target_rows_inserted"],
-        figures["num_target_rows_updated"] - marked,
-        figures["num_target_rows_deleted"] + marked,
-    )
-
-
-def _count_missing(
-    connection: duckdb.DuckDBPyConnection, table: DeltaTable, plan: RefinePlan, rows: duckdb.DuckDBPyRelation
-) -> int:
-    """Rows that a soft refresh will mark: of an earlier batch, not marked yet, and not in this one."""
-    older = f"({GENERATION}, {SEQ}) < ({plan.generation}, {plan.seq})"
-    relation(connection, table).create_view("present", replace=True)
-    rows.create_view("arriving", replace=True)
-    same = " AND ".join(f"{identifier(name, 'p')} = {identifier(name, 'a')}" for name in plan.identity)
-    held = f"SELECT * FROM present WHERE {older} AND {DELETED} IS NOT TRUE"
-    return connection.execute(f"SELECT count(*) FROM ({held}) p ANTI JOIN arriving a ON {same}").fetchone()[0]
+def write_nothing(table: DeltaTable, properties: Properties) -> Written:
+    """Commits the batch's marks alone: there is nothing that it could change."""
+    swap(table, [], [], properties(Change()))
+    return Written(Change(), table.count())
 
 
 def write_history(
@@ -98,45 +64,48 @@ def write_history(
     rows: duckdb.DuckDBPyRelation,
     confirmed: Load | None,
     properties: Properties,
-) -> Change:
+) -> Written:
     """Applies the batch's states to their keys' versions; `confirmed` is the next full load after a batch that comes late."""
     rows.create_view(history.STAGED, replace=True)
     if not table.count():
-        first = connection.sql(history.first_versions(plan))
-        write_deltalake(table, first, mode="append", schema_mode="merge", commit_properties=properties(Change()))
-        return Change(table.count(), 0, 0)
+        return _add_rows(connection, table, history.first_versions(plan), properties)
     columns = [name for name in rows.columns if name != APPLIES]
     relation(connection, table).create_view(history.TARGET, replace=True)
     for statement in history.steps(plan, columns, confirmed):
         connection.execute(statement)
     change = Change(*connection.execute(history.figures()).fetchone())
+    if change == Change():
+        return write_nothing(table, properties)
+    met = f"CASE s._action WHEN 'update' THEN '{REPLACED}' WHEN 'delete' THEN '{REMOVED}' ELSE '{STAYS}' END"
+    rules = Rules(met, arrives="s._action = 'insert'")
     changes = connection.table(history.CHANGES)
-    if change != Change(0, 0, 0):
-        merger = _merger(table, plan, changes, properties(change))
-        merger = merger.when_not_matched_insert(_values(changes), predicate="s._action = 'insert'")
-        merger = merger.when_matched_update(_values(changes), predicate="s._action = 'update'")
-        merger.when_matched_delete(predicate="s._action = 'delete'").execute()
-    return change
+    merge = Merge(connection, table, changes, dict.fromkeys(plan.identity, False), rules)
+    return Written(change, merge.commit(merge.count_added(), properties(change)))
 
 
-def _merger(
-    table: DeltaTable, plan: RefinePlan, rows: duckdb.DuckDBPyRelation, properties: CommitProperties
-) -> TableMerger:
-    return table.merge(
-        rows,
-        " AND ".join(_same(name, name == plan.cursor) for name in plan.identity),
-        source_alias="s",
-        target_alias="t",
-        merge_schema=True,
-        streamed_exec=False,
-        commit_properties=properties,
-    )
+def _add_rows(connection: duckdb.DuckDBPyConnection, table: DeltaTable, query: str, properties: Properties) -> Written:
+    files = write_files(connection, table, query)
+    change = Change(inserted=sum(file.rows for file in files))
+    swap(table, [], files, properties(change))
+    return Written(change, table.count() + change.inserted)
 
 
-def _values(rows: duckdb.DuckDBPyRelation) -> dict[str, str]:
-    return {identifier(name, "t"): identifier(name, "s") for name in rows.columns if name not in (APPLIES, "_action")}
-
-
-def _same(name: str, may_be_null: bool) -> str:
-    ours, theirs = identifier(name, "s"), identifier(name, "t")
-    return f"({theirs} = {ours} OR ({theirs} IS NULL AND {ours} IS NULL))" if may_be_null else f"{theirs} = {ours}"
+def _merge_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: DeltaTable,
+    plan: RefinePlan,
+    rows: duckdb.DuckDBPyRelation,
+    properties: Properties,
+) -> Written:
+    older = f"(t.{GENERATION}, t.{SEQ}) < ({plan.generation}, {plan.seq})"
+    met = f"CASE WHEN s.{APPLIES} AND {older} THEN '{REPLACED}' ELSE '{STAYS}' END"
+    rules = Rules(met if plan.strategy != "append" else f"'{STAYS}'", arrives=f"s.{APPLIES}")
+    if plan.refreshes and plan.marks_deleted:
+        missed = f"CASE WHEN {older} AND t.{DELETED} IS NOT TRUE THEN '{MARKED}' ELSE '{STAYS}' END"
+        marks = {DELETED: "true", GENERATION: f"{plan.generation}::INTEGER", SEQ: f"{plan.seq}::BIGINT"}
+        rules = replace(rules, missed=missed, marks=marks)
+    elif plan.refreshes:
+        rules = replace(rules, missed=f"CASE WHEN {older} THEN '{REMOVED}' ELSE '{STAYS}' END")
+    merge = Merge(connection, table, rows, {name: name == plan.cursor for name in plan.identity}, rules)
+    change = Change(merge.count_added(), merge.count(REPLACED), merge.count(REMOVED) + merge.count(MARKED))
+    return Written(change, merge.commit(change.inserted, properties(change)))

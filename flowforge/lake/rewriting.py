@@ -1,0 +1,75 @@
+# ruff: noqa: S608 - SQL text of quoted names and generated paths
+"""Writes data files beside a Delta table's, and swaps them for some of the table's in one commit on the version that was read.
+
+DuckDB writes the files, not delta-rs: a stream into `write_deltalake` goes over in batches of a million rows, and neither that
+nor the writer's own memory can be bounded. DuckDB holds a few row groups for each thread, and keeps to its memory limit.
+
+Guarantees: no reader looks at a file before the commit. The commit names what goes and what comes, and fails on any other commit
+in between. Files have statistics, by which merges and readers pass by. Files of a commit that failed belong to nobody and go with
+the next vacuum.
+"""
+
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+from deltalake import CommitProperties, DeltaTable
+from deltalake.transaction import AddAction, RemoveAction
+
+from flowforge.lake.sql import identifier, literal
+from flowforge.lake.statistics import delta_statistics
+from flowforge.lake.tables import column_types
+
+TARGET_BYTES = 128 * 1024 * 1024
+# Longer dictionaries and bloom filters cost half of the writer's time on unique columns, and save no byte.
+PARQUET = "FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 10000, WRITE_BLOOM_FILTER false"
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A data file that is in no version yet; `path` is relative to the table."""
+
+    path: str
+    rows: int
+    size: int
+    statistics: str
+
+
+def write_files(connection: duckdb.DuckDBPyConnection, table: DeltaTable, query: str) -> list[NewFile]:
+    """Writes the rows of `query` in the table's columns and types, as files of about TARGET_BYTES; none where there is no row.
+
+    `query` has all columns of the table. Raises duckdb.IOException when S3 fails.
+    """
+    uri, types = table.table_uri.rstrip("/"), column_types(connection, table)
+    columns = ", ".join(f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in types.items())
+    options = f"{PARQUET}, RETURN_STATS, FILE_SIZE_BYTES {TARGET_BYTES}, OVERWRITE_OR_IGNORE"
+    pattern = f"part-{uuid.uuid4().hex}-{{i}}"
+    written = connection.execute(
+        f"COPY (SELECT {columns} FROM ({query})) TO {literal(uri)} ({options}, FILENAME_PATTERN {literal(pattern)})"
+    ).fetchall()
+    return [
+        NewFile(path.removeprefix(f"{uri}/"), rows, size, delta_statistics(rows, types, found))
+        for path, rows, size, _, found, _ in written
+        if rows
+    ]
+
+
+def swap(
+    table: DeltaTable,
+    old: Iterable[str],
+    new: Iterable[NewFile],
+    properties: CommitProperties,
+    changes_rows: bool = True,
+) -> None:
+    """Commits that the files `old` (paths below the table) are replaced by `new`; either may be none. The handle stays as it is.
+
+    Raises CommitFailedError when anybody else has committed since the table was opened.
+    """
+    now = int(time.time() * 1000)
+    actions = [
+        *(RemoveAction(path, changes_rows, now) for path in old),
+        *(AddAction(file.path, file.size, {}, now, changes_rows, file.statistics) for file in new),
+    ]
+    table.create_write_transaction(actions, "append", table.schema(), commit_properties=properties)

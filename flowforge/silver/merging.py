@@ -1,0 +1,178 @@
+# ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
+"""Merges rows into a table by rewriting the files that they touch, some at a time.
+
+First only the identities of the table are compared with the arriving rows; what is noted of each row that is met is its place
+(file, row number) and its fate. Then the touched files are written anew, in portions of about one file, and one commit swaps
+them: memory is set by the rows that come in and one portion, not by the table nor by all that is touched. A file's rows stay
+together, so that the next merge can pass by files as this one did. So many rows that they would not fit in memory are not held:
+they are read again where they are needed, and all touched files are one portion.
+
+Guarantees: all in one Delta commit or nothing. A row that is met by none keeps its values, and a file of which no row changes is
+left alone.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import duckdb
+from deltalake import CommitProperties, DeltaTable
+
+from flowforge.lake.datafiles import ORDERED, DataFile, data_files, placed_rows
+from flowforge.lake.rewriting import TARGET_BYTES, NewFile, swap, write_files
+from flowforge.lake.sql import identifier
+from flowforge.lake.tables import column_types
+
+ARRIVING, FATES = "arriving", "fates"
+REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"
+HELD_CELLS = (
+    50_000_000  # of the arriving rows, at about 14 bytes: 700 MB, of which DuckDB spills what its limit does not allow
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What becomes of rows, as SQL: `met` and `missed` give the fate of a table row `t` that an arriving row `s` has the identity
+    of, or none has (None: it stays); `arrives` tells which arriving rows that meet none are added; `marks` are column values
+    of a row that is marked."""
+
+    met: str
+    arrives: str
+    missed: str | None = None
+    marks: dict[str, str] | None = None
+
+
+class Merge:
+    """One merge of rows into a table on one connection, whose temporary tables hold what was found.
+
+    `identity`: column -> whether it may be NULL; no two arriving rows have the same.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: DeltaTable,
+        rows: duckdb.DuckDBPyRelation,
+        identity: dict[str, bool],
+        rules: Rules,
+    ):
+        self._connection, self._table, self._identity, self._rules = connection, table, identity, rules
+        self._uri = table.table_uri.rstrip("/")
+        self._types = column_types(connection, table)
+        self._columns = ", ".join(map(identifier, self._types))
+        self._arriving, self._holds = self._receive(rows)
+        self._files = self._within_reach()
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {FATES} AS {self._find()}")
+
+    def count(self, fate: str) -> int:
+        """Rows of the table with this fate."""
+        return self._one(f"SELECT count(*) FROM {FATES} WHERE _fate = '{fate}'")[0]
+
+    def count_added(self) -> int:
+        """Arriving rows that the table lacks."""
+        return self._one(f"SELECT count(*) FROM ({self._added()})")[0]
+
+    def commit(self, added: int, properties: CommitProperties) -> int:
+        """Rewrites the touched files, writes the `added` rows, and commits; returns the rows of the table's new version.
+
+        Raises CommitFailedError when anybody else has committed since the table was opened.
+        """
+        portions = list(self._portions())
+        new: list[NewFile] = []
+        for number, portion in enumerate(portions, 1):
+            query = self._rewritten(portion)
+            if added and number == len(portions) and self._has_room(portion, added):
+                query, added = f"{query} UNION ALL BY NAME {self._added()}", 0
+            new += write_files(self._connection, self._table, query)
+        if added:
+            new += write_files(self._connection, self._table, self._added())
+        old = [self._files[place] for portion in portions for place in portion]
+        swap(self._table, [file.path for file in old], new, properties)
+        return self._table.count() - sum(file.rows for file in old) + sum(file.rows for file in new)
+
+    def _receive(self, rows: duckdb.DuckDBPyRelation) -> tuple[str, bool]:
+        """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time."""
+        rows.create_view(f"{ARRIVING}_rows", replace=True)
+        if self._one(f"SELECT count(*) FROM {ARRIVING}_rows")[0] * len(rows.columns) > HELD_CELLS:
+            return f"{ARRIVING}_rows", False
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {ARRIVING} AS SELECT * FROM {ARRIVING}_rows")
+        return ARRIVING, True
+
+    def _within_reach(self) -> list[DataFile]:
+        """The files that may hold a row that is met or missed."""
+        identity = {name: self._types[name] for name in self._identity}
+        files = data_files(self._table, identity)
+        if self._rules.missed is not None:
+            return files
+        for name, kind in identity.items():
+            if kind in ORDERED and not self._identity[name]:  # NULLs have no place in a range
+                column = identifier(name)
+                least, most = self._one(f"SELECT min({column}), max({column}) FROM {self._arriving}")
+                files = [file for file in files if file.may_hold(name, least, most)]
+        return files
+
+    def _find(self) -> str:
+        """The rows of the table that are met or do not stay: their places, fates and identities."""
+        fate, join = self._rules.met, "JOIN"
+        if self._rules.missed is not None:
+            fate, join = f"CASE WHEN s._met THEN {fate} ELSE {self._rules.missed} END", "LEFT JOIN"
+        enum = f"ENUM ('{REPLACED}', '{REMOVED}', '{MARKED}', '{STAYS}')"
+        identity = ", ".join(identifier(name, "t") for name in self._identity)
+        found = (
+            f"SELECT t._file, t._row, {identity}, coalesce(s._met, false) AS _met, ({fate})::{enum} AS _fate "
+            f"FROM {self._rows_of(self._files)} t {join} (SELECT *, true AS _met FROM {self._arriving}) s ON {self._same('t')}"
+        )
+        return f"SELECT * FROM ({found}) WHERE _met OR _fate <> '{STAYS}'"
+
+    def _same(self, other: str) -> str:
+        return " AND ".join(
+            f"{identifier(name, other)} {'IS NOT DISTINCT FROM' if nullable else '='} {identifier(name, 's')}"
+            for name, nullable in self._identity.items()
+        )
+
+    def _rows_of(self, files: Iterable[DataFile]) -> str:
+        return placed_rows(self._connection, self._uri, files, self._types)
+
+    def _portions(self) -> Iterator[list[int]]:
+        """Files that are rewritten together: positions in the list of files."""
+        query = f"SELECT DISTINCT _file FROM {FATES} WHERE _fate <> '{STAYS}' ORDER BY _file"
+        portion: list[int] = []
+        size = 0
+        for (place,) in self._connection.execute(query).fetchall():
+            if portion and self._holds and size + self._files[place].size > TARGET_BYTES:
+                yield portion
+                portion, size = [], 0
+            portion.append(place)
+            size += self._files[place].size
+        if portion:
+            yield portion
+
+    def _has_room(self, portion: list[int], added: int) -> bool:
+        """Whether the added rows may go into the portion's file."""
+        files = [self._files[place] for place in portion]
+        size, rows = sum(file.size for file in files), sum(file.rows for file in files)
+        return not self._holds or size + added * size / max(1, rows) <= TARGET_BYTES
+
+    def _rewritten(self, portion: list[int]) -> str:
+        places = ", ".join(f"({place}, {number})" for number, place in enumerate(portion))
+        here = f"SELECT f.*, p._number FROM {FATES} f JOIN (VALUES {places}) p(_file, _number) USING (_file)"
+        files = self._rows_of(self._files[place] for place in portion)
+        at = "t._file = f._number AND t._row = f._row"
+        kept = f"SELECT {self._columns} FROM {files} t ANTI JOIN ({here} WHERE _fate <> '{STAYS}') f ON {at}"
+        met = f"({here} WHERE _fate = '{REPLACED}') f ON {self._same('f')}"
+        new = f"SELECT {self._columns} FROM {self._arriving} s SEMI JOIN {met}"
+        query = f"{kept} UNION ALL BY NAME {new}"
+        if self._rules.marks:
+            values = ", ".join(f"{value} AS {identifier(name)}" for name, value in self._rules.marks.items())
+            marked = f"SELECT {self._columns} FROM {files} t SEMI JOIN ({here} WHERE _fate = '{MARKED}') f ON {at}"
+            query += f" UNION ALL BY NAME SELECT * REPLACE ({values}) FROM ({marked})"
+        return query
+
+    def _added(self) -> str:
+        known = f"SELECT * FROM {FATES} WHERE _met"
+        return (
+            f"SELECT {self._columns} FROM (SELECT * FROM {self._arriving} s WHERE {self._rules.arrives}) s "
+            f"ANTI JOIN ({known}) f ON {self._same('f')}"
+        )
+
+    def _one(self, query: str) -> tuple:
+        return self._connection.execute(query).fetchone()
