@@ -21,14 +21,15 @@ from flowforge.gold.models import Model
 from flowforge.lake.names import TableName
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import (
+    NO_CLEANUP,
     Moved,
     column_types,
     commit,
     commit_marks,
+    create_table,
     data_version,
     delta_types,
     once,
-    open_or_create,
     open_table,
     table_uri,
 )
@@ -115,9 +116,16 @@ def _build(model: Model, inputs: dict[TableName, DeltaTable], uri: str) -> Built
         rows = engine.rows()
         _check_key(engine, model, rows)
         if target is None:
-            target = open_or_create(uri, rows, {})
+            target = create_table(uri, rows, {})
             _refuse_older(target, marks)
-        write_deltalake(target, rows, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
+        write_deltalake(
+            target,
+            rows,
+            mode="overwrite",
+            schema_mode="overwrite",
+            commit_properties=properties,
+            post_commithook_properties=NO_CLEANUP,
+        )
     return _built("full", target, inputs, versions)
 
 

@@ -20,7 +20,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from flowforge.lake.sql import identifier, literal
 from flowforge.lake.statistics import delta_statistics
-from flowforge.lake.tables import column_types
+from flowforge.lake.tables import NO_CLEANUP, column_types
 
 TARGET_BYTES = 128 * 1024 * 1024
 # Longer dictionaries and bloom filters cost half of the writer's time on unique columns, and save no byte.
@@ -72,4 +72,6 @@ def swap(
         *(RemoveAction(path, changes_rows, now) for path in old),
         *(AddAction(file.path, file.size, {}, now, changes_rows, file.statistics) for file in new),
     ]
-    table.create_write_transaction(actions, "append", table.schema(), commit_properties=properties)
+    table.create_write_transaction(
+        actions, "append", table.schema(), commit_properties=properties, post_commithook_properties=NO_CLEANUP
+    )

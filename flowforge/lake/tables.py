@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 import duckdb
 from arro3.core import RecordBatchReader
 from botocore.exceptions import BotoCoreError, ClientError
-from deltalake import CommitProperties, DeltaTable, TableFeatures, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, TableFeatures, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
 from flowforge.cloud.clients import client, error_code, unavailable
@@ -30,6 +30,7 @@ PREFIXES: dict[str, str] = {"silver": "silver", "gold": "gold", "quarantine": "s
 UPKEEP = "flowforge.upkeep"  # in the metadata of a commit that changes no row
 UPKEEP_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 UPKEEP_COMMITS = 50  # that are looked through, at most, for the last commit that changed rows
+NO_CLEANUP = PostCommitHookProperties(cleanup_expired_logs=False)  # it lists the log after each commit; upkeep does it
 ATTEMPTS = 12
 LONGEST_PAUSE_SECONDS = 2.0
 
@@ -40,6 +41,25 @@ class Moved(Exception):
     """An attempt saw that somebody else was faster: reload, look again, recompute."""
 
 
+class Handle(DeltaTable):
+    """A table as of one version, that remembers what it was asked: delta-rs reads the log after the last checkpoint anew for
+    every application transaction."""
+
+    def __init__(self, table_uri: str, **options: Any):
+        super().__init__(table_uri, **options)
+        self._asked: dict[tuple[int | None, str], int | None] = {}
+        self.empty_version: int | None = None  # one that is known to have no transactions
+
+    def transaction_version(self, app_id: str) -> int | None:
+        """The version of an application transaction as of the handle's version."""
+        if self.version() == self.empty_version:
+            return None
+        asked = (self.version(), app_id)
+        if asked not in self._asked:
+            self._asked[asked] = super().transaction_version(app_id)
+        return self._asked[asked]
+
+
 def table_uri(bucket: str, layer: Layer, table: str) -> str:
     """Where a layer's table is."""
     return f"s3://{bucket}/{PREFIXES[layer]}/{table}"
@@ -48,22 +68,25 @@ def table_uri(bucket: str, layer: Layer, table: str) -> str:
 def open_table(uri: str, version: int | None = None) -> DeltaTable | None:
     """The table at its latest version or an earlier one, or None where there is none."""
     try:
-        return DeltaTable(uri, version=version, storage_options=storage_options())
+        return Handle(uri, version=version, storage_options=storage_options())
     except TableNotFoundError:
         return None
 
 
 def open_or_create(uri: str, rows: duckdb.DuckDBPyRelation, configuration: Mapping[str, str]) -> DeltaTable:
-    """The table at its latest version; where there is none, an empty one with the columns of `rows` first.
+    """The table at its latest version; where there is none, an empty one with the columns of `rows` first."""
+    return open_table(uri) or create_table(uri, rows, configuration)
 
-    The creation is a commit of its own, so that the first batch is applied on a handle like any other.
+
+def create_table(uri: str, rows: duckdb.DuckDBPyRelation, configuration: Mapping[str, str]) -> DeltaTable:
+    """An empty table with the columns of `rows`, where a moment ago was none.
+
+    The creation is a commit of its own, so that the first batch is applied on a handle like any other. Raises Moved when somebody
+    else was faster.
     """
-    found = open_table(uri)
-    if found is not None:
-        return found
     schema = RecordBatchReader.from_arrow(rows.limit(0)).schema
     try:
-        return DeltaTable.create(
+        table = Handle.create(
             uri,
             schema,
             mode="error",
@@ -71,11 +94,14 @@ def open_or_create(uri: str, rows: duckdb.DuckDBPyRelation, configuration: Mappi
             storage_options=storage_options(),
             raise_if_key_not_exists=False,
             commit_properties=once(),
+            post_commithook_properties=NO_CLEANUP,
         )
     except DeltaError as error:
         if open_table(uri) is not None:
             raise Moved from error
         raise
+    table.empty_version = 0
+    return table
 
 
 def data_version(table: DeltaTable) -> int:
@@ -157,7 +183,9 @@ def once(transactions: Mapping[str, int] | None = None, metadata: dict[str, Any]
 
 def commit_marks(table: DeltaTable, properties: CommitProperties) -> None:
     """A commit that changes no row and carries `properties` only."""
-    table.create_write_transaction([], "append", table.schema(), commit_properties=properties)
+    table.create_write_transaction(
+        [], "append", table.schema(), commit_properties=properties, post_commithook_properties=NO_CLEANUP
+    )
 
 
 def commit(name: str, attempt: Callable[[], T]) -> T:

@@ -10,6 +10,7 @@ the batch is; none is dropped silently.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, repeat
 from typing import Any
 
 import duckdb
@@ -22,9 +23,9 @@ from flowforge.lake.sql import identifier
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import (
     commit,
+    create_table,
     delta_types,
     once,
-    open_or_create,
     open_table,
     store_errors,
     table_uri,
@@ -82,17 +83,15 @@ def refine(batch: Batch, bucket: str, s3: Any = None, rules: Sequence[Rule] | No
         with store_errors(name):
             in_force = batch.command.silver.quality_rules if rules is None else rules
             staged = stage(connection, batch, bucket, decisions_of(table).key, in_force)
-        looked_at = iter([table] if table is not None else [])
-        return commit(
-            name, lambda: _apply(connection, batch, staged, next(looked_at, None) or _table(batch, staged, uri))
-        )
+        looks = chain([lambda: table], repeat(lambda: open_table(uri)))  # the first attempt has looked already
+        return commit(name, lambda: _apply(connection, batch, staged, next(looks)() or _created(batch, staged, uri)))
 
 
-def _table(batch: Batch, staged: Staged, uri: str) -> DeltaTable:
+def _created(batch: Batch, staged: Staged, uri: str) -> DeltaTable:
     plan = staged.plan
     columns = staged.rows.project(", ".join(identifier(name) for name in plan.columns))
     properties = {SOURCE_KEY: batch.source_key, IDENTITY: plan.identity_text, KEY: json.dumps(plan.key)}
-    return open_or_create(uri, columns, properties)
+    return create_table(uri, columns, properties)
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, table: DeltaTable) -> RefineResult:
