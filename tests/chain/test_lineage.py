@@ -1,76 +1,21 @@
 """Lineage of a whole chain: run events in the lake, and at a receiver that is a real HTTP server."""
 
 import json
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from tests.chain.conftest import ROOT, Stack, in_lake_of, wait_for
+from tests.chain.conftest import Stack, in_lake_of, wait_for
 from tests.chain.test_gold_and_upkeep import own, put
+from tests.lineage.receiver import Receiver, receiving
 
 KEY = "lineage-key-of-the-test"
 
 
-class Receiver:
-    """A receiver of OpenLineage events: keeps what it is sent, and refuses the first `refusals` of them."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-        self.refused: list[dict[str, Any]] = []
-        self.keys: set[str] = set()
-        self.paths: set[str] = set()
-        self.refusals = 0
-        self.url = ""
-
-    def take(self, path: str, key: str, event: dict[str, Any]) -> int:
-        self.paths.add(path)
-        self.keys.add(key)
-        if len(self.refused) < self.refusals:
-            self.refused.append(event)
-            return 503
-        self.events.append(event)
-        return 201
-
-    def of(self, job: str, kind: str = "COMPLETE") -> list[dict[str, Any]]:
-        return [e for e in list(self.events) if e["job"]["name"] == job and e["eventType"] == kind]
-
-
-@contextmanager
-def serving() -> Iterator[Receiver]:
-    receiver = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            status = receiver.take(self.path, self.headers.get("authorization", ""), json.loads(body))
-            self.send_response(status)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Keeps the test's output quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
-    with serving() as receiver:
+    with receiving() as receiver:
         yield receiver
 
 
@@ -104,11 +49,6 @@ def origins(event: dict[str, Any], column: str) -> list[tuple[str, str, str, str
         for one in output["facets"]["columnLineage"]["fields"][column]["inputFields"]
         for role in one["transformations"]
     ]
-
-
-def flowforge(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "flowforge.cli", *arguments, "--api", stack.facts["api"]]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_should_tell_each_step_of_a_load_with_its_columns(told, receiver, name):
@@ -178,8 +118,7 @@ def tell_again(stack: Stack, key: str) -> None:
 
 def test_should_not_hold_up_a_load_while_the_receiver_is_down_and_tell_it_later(told, receiver, name):
     told.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", f"INSERT INTO {name} VALUES (1)")
-    receiver.refused.clear()
-    receiver.refusals = 3
+    receiver.refuse(3)
     assert told.load({"tableName": name}, **own(name))["status"] == "published"
     wait_for(lambda: receiver.of(f"gold.{name}") and receiver.of(f"silver.{name}"), "the events")
     wait_for(lambda: receiver.of(f"bronze.b_{name}"), "the first event")

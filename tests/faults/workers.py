@@ -27,6 +27,7 @@ IMPORTED = (
     "functions.refine_silver.handler",
     "functions.publish_gold.handler",
     "functions.track_run.handler",
+    "functions.record_lineage.handler",
     "functions.replay.handler",
     "flowforge.bronze.ingest",
     "flowforge.source.mssql_python_reader",
