@@ -27,7 +27,7 @@ from flowforge.source.identity import known_rows, refuse_changed_source
 from flowforge.source.selection import Selection
 from flowforge.source.slices import plan_slices
 from flowforge.source.target import read_credentials
-from flowforge.state import batches, table
+from flowforge.state import batches, claims, leases, records, table
 from flowforge.state.announcements import landed_fact, no_rows_fact
 from flowforge.state.batch import Batch, Interval, SlicePlan, SourceColumn
 
@@ -67,7 +67,7 @@ def _ingest(command: IngestTable) -> Outcome:
     with connect(command.connection, credentials) as connection:
         source = inspect(connection, command)
         key = table.source_key(command.connection, source.name, command.bronze.table)
-        own, state = batches.batch_of_run(key, command.run_id), table.read_state(key)
+        own, state = records.batch_of_run(key, command.run_id), table.read_state(key)
         if own is None and state.active is None:
             plan = _plan(connection, command, source, state)
             if plan.empty:
@@ -77,7 +77,7 @@ def _ingest(command: IngestTable) -> Outcome:
                 return Outcome([_nothing(command, source.name, state, plan)])
             slices = _slices(connection, command, source, plan.interval)
             interval = _told(plan, slices)
-            claimed = batches.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
+            claimed = claims.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
     if own:
         return _resume(own, source, credentials, replayed)
     return _finish_other(state) if state.active is not None else _load(claimed, source, credentials)
@@ -155,7 +155,7 @@ def _resume(batch: Batch, source: Source, credentials: Credentials, replayed: bo
 
 def _taken_over(batch: Batch, replayed: bool = False) -> Batch:
     try:
-        return batches.take_over(batch, replayed)
+        return leases.take_over(batch, replayed)
     except Fatal:
         batches.abandon(batch)
         raise
@@ -163,17 +163,17 @@ def _taken_over(batch: Batch, replayed: bool = False) -> Batch:
 
 def _finish_other(state: table.TableState) -> Outcome:
     """Another run's batch is under way: wait for it, or finish it when its worker is gone."""
-    other = batches.find_batch(state.source_key, state.generation, state.active or 0)
+    other = records.find_batch(state.source_key, state.generation, state.active or 0)
     if other is None:
-        raise Wait(f"{state.source_key}: its claim is being written", batches.RETRY_SECONDS)
+        raise Wait(f"{state.source_key}: its claim is being written", records.RETRY_SECONDS)
     if other.state == "claimed" and other.failed:
         batches.abandon(other)
         return Outcome([], 1, f"{other.name} of {other.command.run_id} had failed and was abandoned")
     if other.state == "claimed":
         return _finish_expired(other)
     if other.state == "landed" and other.lease_until + ANNOUNCE_AGAIN_SECONDS < time.time():
-        return Outcome([landed_fact(other)], batches.RETRY_SECONDS, f"{other.name} was announced again")
-    raise Wait(f"{other.name} is {other.state}", batches.RETRY_SECONDS)
+        return Outcome([landed_fact(other)], records.RETRY_SECONDS, f"{other.name} was announced again")
+    raise Wait(f"{other.name} is {other.state}", records.RETRY_SECONDS)
 
 
 def _finish_expired(batch: Batch) -> Outcome:
@@ -204,7 +204,7 @@ def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
         batches.abandon(batch)
         raise
     except Exception:
-        batches.release(batch)
+        leases.release(batch)
         raise
 
 
@@ -213,7 +213,7 @@ def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     selection = Selection(source.description or command.source.query, source.columns, batch.interval)
     even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh
     reading = Reading(command.connection, credentials, selection, source.offered)
-    with Heartbeat(partial(batches.renew, batch)):
+    with Heartbeat(partial(leases.renew, batch)):
         landed = land(batch, source.columns, source.name, reading.open, even_empty, consistency=lambda: reading.held)
         if landed is None:
             batches.close_empty(batch)

@@ -19,7 +19,7 @@ from flowforge.errors import Fatal, Wait
 from flowforge.source.selection import Selection
 from flowforge.source.slices import range_condition
 from flowforge.source.target import read_credentials
-from flowforge.state import batches
+from flowforge.state import batches, leases, records, slice_set
 from flowforge.state.announcements import landed_fact, no_rows_fact, source_table
 from flowforge.state.batch import Batch, BronzeObject
 
@@ -30,19 +30,19 @@ def ingest_slice(command: IngestSlice) -> Outcome:
     A batch that was voided or committed meanwhile needs nothing any more. Raises Fatal for what no retry can mend (the batch is
     then given up), Wait while the source is read by as many as it allows, Retriable for the rest.
     """
-    batch = batches.find_batch(command.source_key, command.generation, command.seq)
+    batch = records.find_batch(command.source_key, command.generation, command.seq)
     if batch is None or batch.slices is None:
         raise Fatal(f"batch {command.seq} of {command.source_key} has no slices", "Submit the request again.")
     if batch.state == "landed":
         return Outcome([landed_fact(batch)])
     if batch.state != "claimed":
         return Outcome()
-    if command.index not in batches.finished_slices(batch):
+    if command.index not in slice_set.finished_slices(batch):
         try:
             with reading_permitted(batch.command.connection):
                 _load(batch, command.index)
         except Wait:
-            batches.renew(batch)  # its slices are under way, though none may be read now
+            leases.renew(batch)  # its slices are under way, though none may be read now
             raise
         except Fatal:
             batches.abandon(batch)
@@ -55,16 +55,16 @@ def _load(batch: Batch, index: int) -> None:
     within = range_condition(plan.key, plan.ranges[index])
     selection = Selection(plan, plan.columns, batch.interval, within)
     reading = Reading(batch.command.connection, credentials, selection, plan.offered)
-    with Heartbeat(partial(batches.renew, batch)):
+    with Heartbeat(partial(leases.renew, batch)):
         landed = land(
             batch, plan.columns, source_table(batch), reading.open, index=index, consistency=lambda: reading.held
         )
-    batches.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)
+    slice_set.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)
 
 
 def _land_when_whole(command: IngestSlice) -> Outcome:
-    batch = batches.find_batch(command.source_key, command.generation, command.seq)
-    done = batches.finished_slices(batch)
+    batch = records.find_batch(command.source_key, command.generation, command.seq)
+    done = slice_set.finished_slices(batch)
     if batch.state == "claimed" and len(done) == len(batch.slices.ranges):
         found = [done[n] for n in sorted(done) if done[n]["object"]]
         landed = [Landed(BronzeObject(**one["object"]), one["max_cursor"]) for one in found]
@@ -81,6 +81,6 @@ def give_up_slice(body: dict[str, Any]) -> None:
         command = IngestSlice.model_validate(body)
     except ValidationError:
         return
-    batch = batches.find_batch(command.source_key, command.generation, command.seq)
+    batch = records.find_batch(command.source_key, command.generation, command.seq)
     if batch:
-        batches.fail(batch)
+        leases.fail(batch)

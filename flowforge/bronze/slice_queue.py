@@ -4,14 +4,14 @@ from events.commands import IngestSlice
 from flowforge.bronze.outcome import Outcome
 from flowforge.jobs.fanout import send_commands
 from flowforge.settings import settings
-from flowforge.state import batches
+from flowforge.state import slice_set
 from flowforge.state.announcements import about
 from flowforge.state.batch import Batch
 
 
 def queue_slices(batch: Batch) -> Outcome:
     """Queues one message for each slice that is not done yet. A slice that is queued twice is loaded once."""
-    done = batches.finished_slices(batch)
+    done = slice_set.finished_slices(batch)
     wanted = [n for n in range(len(batch.slices.ranges)) if n not in done]
     if not wanted:  # the worker that did the last one died before it could say so: any slice's message will tell
         wanted = [0]

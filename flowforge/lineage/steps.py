@@ -20,7 +20,7 @@ from flowforge.lineage.run_events import Parent, Step
 from flowforge.lineage.step_columns import bronze_columns, copied_columns, placed_columns, silver_columns
 from flowforge.settings import settings
 from flowforge.silver.plan import AUDIT
-from flowforge.state import batches
+from flowforge.state import records
 from flowforge.state.batch import Batch
 
 
@@ -139,7 +139,7 @@ def _model(
 
 
 def _batch(fact: facts.BatchEvent) -> Batch:
-    batch = batches.find_batch(fact.source_key, fact.generation, fact.seq)
+    batch = records.find_batch(fact.source_key, fact.generation, fact.seq)
     if batch is None:
         raise Retriable(f"batch {fact.seq} of {fact.source_key} is not recorded")
     return batch

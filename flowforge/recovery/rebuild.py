@@ -13,7 +13,7 @@ from flowforge.lake.tables import open_table, store_errors, table_uri
 from flowforge.recovery.batches import Rebuilt, rebuild_states
 from flowforge.recovery.footers import read_footers
 from flowforge.settings import settings
-from flowforge.state import batches
+from flowforge.state import claims
 from flowforge.state.batch import Batch
 from flowforge.state.table import TableState, read_state, registry_action
 
@@ -65,7 +65,7 @@ def _look_at_silver(rebuilt: Rebuilt, bucket: str) -> None:
 
 def _write(rebuilt: Rebuilt, stored: TableState) -> None:
     for batch in rebuilt.batches:
-        for item in batches.records_of(batch):
+        for item in claims.records_of(batch):
             if item["sk"] == f"RUN#{batch.command.run_id}" and batch.state == "voided":
                 continue  # a replay of its message claims anew
             _put(item, batch)

@@ -14,7 +14,7 @@ from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.plan import SEQ_BITS
 from flowforge.silver.release import waiting
 from flowforge.silver.report import quality_of_table
-from flowforge.state import batches
+from flowforge.state import records
 from flowforge.state.table import read_state
 
 
@@ -59,7 +59,7 @@ def order_release(name: str) -> dict[str, Any]:
     bucket, table = settings().bucket, table_name(name)
     source_key = schema_of(bucket, table)["source_key"]
     rows = sum(waiting(bucket, table).values())
-    (newest,) = batches.history(source_key, 1)
+    (newest,) = records.history(source_key, 1)
     run = {"run_id": newest.command.run_id, "bronze_table": newest.command.bronze.table}
     command = ReleaseQuarantine(silver_table=table, source_key=source_key, **run)
     try:

@@ -6,7 +6,7 @@ from events.commands import ReleaseQuarantine
 from events.facts import BronzeLanded, SilverRefined
 from flowforge.errors import Retriable
 from flowforge.settings import settings
-from flowforge.state import batches
+from flowforge.state import batches, records
 from flowforge.state.announcements import about, landed_batch
 
 
@@ -18,7 +18,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     if batch is None:
         return None
     started = time.monotonic()
-    (newest,) = batches.history(batch.source_key, 1)  # its request's rules are in force, also for what is replayed
+    (newest,) = records.history(batch.source_key, 1)  # its request's rules are in force, also for what is replayed
     result = refine(batch, batch.manifest.bucket, rules=newest.command.silver.quality_rules)
     batches.mark(batch, refined=True)
     return SilverRefined(
@@ -44,10 +44,10 @@ def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
     from flowforge.silver.release import release, waiting
 
     started, bucket, inserted, updated = time.monotonic(), settings().bucket, 0, 0
-    newest = batches.history(command.source_key, 20)
+    newest = records.history(command.source_key, 20)
     told = 0
     for generation, seq in waiting(bucket, command.silver_table):
-        batch = batches.find_batch(command.source_key, generation, seq)
+        batch = records.find_batch(command.source_key, generation, seq)
         if batch is None or batch.manifest is None:
             raise Retriable(f"batch {seq} of {command.source_key} is not recorded as landed")
         found = release(batch, bucket, newest[0].command.silver.quality_rules)

@@ -6,7 +6,7 @@ from events.facts import BatchEvent, BronzeLanded, IntervalEmpty
 from flowforge.errors import Retriable
 from flowforge.source.consistency import weakest
 from flowforge.state.batch import Batch, Manifest
-from flowforge.state.batches import find_batch
+from flowforge.state.records import find_batch
 
 
 def landed_batch(fact: BatchEvent) -> Batch | None:

@@ -11,7 +11,7 @@ from typing import Any
 from flowforge.cloud import items
 from flowforge.errors import Wait
 from flowforge.settings import settings
-from flowforge.state.batches import find_batch
+from flowforge.state.records import find_batch
 from flowforge.state.table import TableState, Watermark
 
 

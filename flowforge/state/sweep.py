@@ -12,7 +12,7 @@ from flowforge.bronze.leftovers import WORKER_SECONDS, remove_leftovers
 from flowforge.cloud.bus import announce
 from flowforge.cloud.clients import client, unavailable
 from flowforge.settings import settings
-from flowforge.state import batches
+from flowforge.state import batches, leases, records
 from flowforge.state.announcements import landed_fact
 from flowforge.state.batch import Batch
 from flowforge.state.dead_letters import explain_dead_letters
@@ -24,7 +24,7 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
     """Announces again what has not moved for a while, and removes the objects of batches that were given up more than
     `worker_seconds` ago; returns how many of each kind."""
     told = {"landed": 0, "claimed": 0, "removed": 0, "dead_letters": explain_dead_letters()}
-    for batch in batches.open_batches(idle_seconds):
+    for batch in records.open_batches(idle_seconds):
         if batch.state == "voided":
             if remove_leftovers(batch, worker_seconds):
                 batches.mark(batch, stuck=True)
@@ -37,7 +37,7 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
             batches.mark(batch, stuck=True)
             continue
         if batch.state == "claimed":
-            batches.count_attempt(batch)
+            leases.count_attempt(batch)
             _queue_again(batch)
             told["claimed"] += 1
         else:
@@ -50,7 +50,7 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
 def stop_sweeping(body: dict[str, Any]) -> None:
     """Takes a batch that was given up out of the sweeper's sight; its replay goes on without it."""
     if {"source_key", "generation", "seq"} <= set(body):
-        batch = batches.find_batch(body["source_key"], body["generation"], body["seq"])
+        batch = records.find_batch(body["source_key"], body["generation"], body["seq"])
         if batch:
             batches.mark(batch, stuck=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 from events.facts import BronzeLanded, WatermarkCommitted
 from events.request import InvalidRequest
 from flowforge.source.sql_types import cursor_kind
-from flowforge.state import batches, corrections
+from flowforge.state import batches, corrections, records
 from flowforge.state.announcements import about, landed_batch
 from flowforge.state.batch import Batch
 from flowforge.state.table import TableState, key_id, list_states, resolve
@@ -36,7 +36,7 @@ def list_all() -> list[dict[str, Any]]:
 def show(name: str) -> dict[str, Any]:
     """One table with its watermarks, last batches and corrections; raises NotFound or ConflictingTarget."""
     state = resolve(name)
-    past = [_past(batch) for batch in batches.history(state.source_key)]
+    past = [_past(batch) for batch in records.history(state.source_key)]
     return _shown(state) | {"history": past, "audit": corrections.audit(state.source_key)}
 
 
@@ -57,7 +57,7 @@ def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_column(state: TableState, name: str, value: str) -> str:
     """The column's own spelling; refuses a column that the last batch lacks, and a value that cannot be of its type."""
-    manifests = (batch.manifest for batch in batches.history(state.source_key) if batch.manifest)
+    manifests = (batch.manifest for batch in records.history(state.source_key) if batch.manifest)
     columns = next((manifest.columns for manifest in manifests), [])
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
     if columns and found is None:
@@ -104,7 +104,7 @@ def reset_by_hand(name: str, reason: str) -> dict[str, Any]:
 
 
 def _shown(state: TableState) -> dict[str, Any]:
-    active = batches.find_batch(state.source_key, state.generation, state.active) if state.active else None
+    active = records.find_batch(state.source_key, state.generation, state.active) if state.active else None
     return {
         "id": key_id(state.source_key),
         "source_key": state.source_key,

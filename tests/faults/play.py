@@ -21,7 +21,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import open_table, relation, table_uri
 from flowforge.silver.step import refine_landed
-from flowforge.state import batches
+from flowforge.state import records
 from flowforge.state.watermarks import commit_landed
 from tests.faults.schedules import WRITERS, Schedule
 
@@ -161,7 +161,7 @@ class Loader:
         )  # fmt: skip
 
     def _take_down(self, fact: BronzeLanded) -> None:
-        batch = batches.find_batch(fact.source_key, fact.generation, fact.seq)
+        batch = records.find_batch(fact.source_key, fact.generation, fact.seq)
         for found in batch.manifest.objects:
             body = self.s3.get_object(Bucket=batch.manifest.bucket, Key=found.key, IfMatch=found.etag)["Body"].read()
             rows = pq.ParquetFile(BytesIO(body)).read(columns=["id", "v"], use_threads=False).to_pylist()

@@ -9,7 +9,7 @@ from events.targets import ConnectionReference
 from flowforge.cloud import items
 from flowforge.errors import ConflictingTarget, Fatal, NotFound, Wait
 from flowforge.settings import settings
-from flowforge.state import batches, corrections, table
+from flowforge.state import batches, claims, corrections, leases, records, table
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
 from tests.functions.commands import command
 
@@ -20,7 +20,7 @@ INTERVAL = Interval(column="modified", sql_type="datetime", low=None, high="2025
 def claim(name: str, run_id: str, interval: Interval = INTERVAL, batch_id: str = "nightly") -> Batch:
     wanted = command(name, run_id, batch_id)
     key = table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table)
-    return batches.claim(table.read_state(key), wanted, f"dbo.{name}", interval, {"object_id": 7}, [])
+    return claims.claim(table.read_state(key), wanted, f"dbo.{name}", interval, {"object_id": 7}, [])
 
 
 def manifest(batch: Batch) -> Manifest:
@@ -35,7 +35,7 @@ def expire(batch: Batch) -> Batch:
     """Plays the death of a worker: its lease runs out without a heartbeat."""
     key = {"pk": batch.source_key, "sk": f"BATCH#{batch.generation:06d}#{batch.seq:010d}"}
     items.update(settings().watermarks_table, key, "SET lease_until = :past", {":past": time.time() - 1})
-    return batches.find_batch(batch.source_key, batch.generation, batch.seq)
+    return records.find_batch(batch.source_key, batch.generation, batch.seq)
 
 
 def test_should_move_the_watermark_only_when_a_landed_batch_is_committed(unique):
@@ -56,30 +56,30 @@ def test_should_leave_a_committed_batch_alone_when_its_event_comes_again(unique)
     landed = batches.land(batch, manifest(batch))
     batches.commit(landed)
     version = table.read_state(batch.source_key).version
-    again = batches.find_batch(batch.source_key, batch.generation, batch.seq)
+    again = records.find_batch(batch.source_key, batch.generation, batch.seq)
     assert batches.commit(again) == (None, INTERVAL.high)
     assert table.read_state(batch.source_key).version == version
 
 
 def test_should_find_the_batch_of_a_redelivered_message(unique):
     batch = claim(unique("t"), "run_1")
-    assert batches.batch_of_run(batch.source_key, "run_1") == batch
-    assert batches.batch_of_run(batch.source_key, "run_2") is None
+    assert records.batch_of_run(batch.source_key, "run_1") == batch
+    assert records.batch_of_run(batch.source_key, "run_2") is None
 
 
 def test_should_turn_a_second_worker_away_while_the_claim_is_live(unique):
     batch = claim(unique("t"), "run_1")
     with pytest.raises(Wait):
-        batches.take_over(batch)
+        leases.take_over(batch)
 
 
 def test_should_fence_off_the_worker_whose_claim_was_taken_over(unique):
     batch = claim(unique("t"), "run_1")
-    taken = batches.take_over(expire(batch))
+    taken = leases.take_over(expire(batch))
     assert (taken.seq, taken.interval, taken.label) == (batch.seq, batch.interval, batch.label)
     with pytest.raises(Wait):
         batches.land(batch, manifest(batch))
-    assert not batches.renew(batch)
+    assert not leases.renew(batch)
     assert batches.land(taken, manifest(taken)).state == "landed"
 
 
@@ -117,7 +117,7 @@ def test_should_refuse_a_silver_table_that_another_source_fills(unique):
     )
     key = table.source_key(other.connection, f"dbo.{name}", other.bronze.table)
     with pytest.raises(ConflictingTarget, match="silver table") as refused:
-        batches.claim(table.read_state(key), other, f"dbo.{name}", INTERVAL, {}, [])
+        claims.claim(table.read_state(key), other, f"dbo.{name}", INTERVAL, {}, [])
     assert first.source_key in str(refused.value)
     assert "silverConfig.tableName" in refused.value.remedy
 
@@ -136,7 +136,7 @@ def test_should_not_move_the_watermark_for_an_empty_interval(unique):
     batches.close_empty(batch)
     state = table.read_state(batch.source_key)
     assert (state.watermarks, state.active) == ({}, None)
-    assert batches.find_batch(batch.source_key, 1, batch.seq).state == "empty"
+    assert records.find_batch(batch.source_key, 1, batch.seq).state == "empty"
 
 
 def test_should_void_the_claim_under_way_when_a_watermark_is_set_by_hand(unique):
@@ -144,7 +144,7 @@ def test_should_void_the_claim_under_way_when_a_watermark_is_set_by_hand(unique)
     landed = batches.land(batch, manifest(batch))
     state = table.read_state(batch.source_key)
     corrections.set_watermark(state, "modified", "2024-06-01", "replay from June")
-    voided = batches.find_batch(batch.source_key, batch.generation, batch.seq)
+    voided = records.find_batch(batch.source_key, batch.generation, batch.seq)
     assert voided.state == "voided"
     assert batches.commit(voided) == (None, None)
     with pytest.raises(Wait):
@@ -167,9 +167,9 @@ def test_should_find_a_table_by_each_of_its_names(unique):
 def test_should_list_batches_that_stand_still_until_they_are_published(unique):
     batch = claim(unique("t"), "run_1")
     landed = batches.land(batch, manifest(batch))
-    assert landed.seq in [b.seq for b in batches.open_batches(-60) if b.source_key == batch.source_key]
+    assert landed.seq in [b.seq for b in records.open_batches(-60) if b.source_key == batch.source_key]
     batches.mark(landed, published=True)
-    assert [b for b in batches.open_batches(-60) if b.source_key == batch.source_key] == []
+    assert [b for b in records.open_batches(-60) if b.source_key == batch.source_key] == []
 
 
 def test_should_free_the_table_when_a_claim_is_abandoned_and_claim_anew_on_replay(unique):
@@ -178,14 +178,14 @@ def test_should_free_the_table_when_a_claim_is_abandoned_and_claim_anew_on_repla
     batches.abandon(batch)
     state = table.read_state(batch.source_key)
     assert (state.active, state.watermarks) == (None, {})
-    assert batches.batch_of_run(batch.source_key, "run_1") is None
+    assert records.batch_of_run(batch.source_key, "run_1") is None
     again = claim(name, "run_1")
     assert (again.seq, again.label) == (2, "nightly~2")
 
 
 def test_should_not_abandon_a_claim_that_another_worker_has_taken_over(unique):
     batch = claim(unique("t"), "run_1")
-    taken = batches.take_over(expire(batch))
+    taken = leases.take_over(expire(batch))
     batches.abandon(batch)
     assert table.read_state(batch.source_key).active == batch.seq
     assert batches.land(taken, manifest(taken)).state == "landed"
@@ -193,27 +193,27 @@ def test_should_not_abandon_a_claim_that_another_worker_has_taken_over(unique):
 
 def test_should_let_the_next_attempt_begin_at_once_when_one_has_failed(unique):
     batch = claim(unique("t"), "run_1")
-    batches.release(batch)
-    again = batches.take_over(batches.find_batch(batch.source_key, batch.generation, batch.seq))
+    leases.release(batch)
+    again = leases.take_over(records.find_batch(batch.source_key, batch.generation, batch.seq))
     assert again.attempts == 2
 
 
 def test_should_not_cost_more_workers_than_a_message_may(unique):
     batch = claim(unique("t"), "run_1")
     for attempts in (2, 3):
-        batch = batches.take_over(expire(batch))
+        batch = leases.take_over(expire(batch))
         assert batch.attempts == attempts
     with pytest.raises(Fatal, match="3 workers have died or failed") as refused:
-        batches.take_over(expire(batch))
+        leases.take_over(expire(batch))
     assert refused.value.remedy
 
 
 def test_should_keep_a_batch_with_a_failed_slice_for_a_replay_until_somebody_else_needs_the_table(unique):
     batch = claim(unique("t"), "run_1")
-    batches.fail(batch)
-    kept = batches.find_batch(batch.source_key, batch.generation, batch.seq)
+    leases.fail(batch)
+    kept = records.find_batch(batch.source_key, batch.generation, batch.seq)
     assert (kept.state, kept.failed, kept.lease_until) == ("claimed", True, 0)
-    assert [b for b in batches.open_batches(-60) if b.source_key == batch.source_key] == []
+    assert [b for b in records.open_batches(-60) if b.source_key == batch.source_key] == []
     batches.abandon(kept)
     assert table.read_state(batch.source_key).active is None
 
@@ -223,10 +223,10 @@ def test_should_count_attempts_anew_when_a_person_has_replayed_the_message(aws, 
     settings.cache_clear()
     try:
         batch = claim(unique("t"), unique("run"))
-        batches.release(batch)
+        leases.release(batch)
         with pytest.raises(Fatal):
-            batches.take_over(batches.find_batch(batch.source_key, 1, 1))
-        taken = batches.take_over(batches.find_batch(batch.source_key, 1, 1), replayed=True)
+            leases.take_over(records.find_batch(batch.source_key, 1, 1))
+        taken = leases.take_over(records.find_batch(batch.source_key, 1, 1), replayed=True)
         assert (taken.seq, taken.attempts, taken.interval) == (batch.seq, 1, batch.interval)
     finally:
         monkeypatch.undo()

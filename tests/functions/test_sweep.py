@@ -11,7 +11,7 @@ from events.envelopes import eventbridge, sqs
 from flowforge.bronze.keys import bronze_keys
 from flowforge.bronze.parquet import Encoder
 from flowforge.settings import settings
-from flowforge.state import batches, corrections, table
+from flowforge.state import batches, claims, corrections, leases, records, table
 from flowforge.state.announcements import landed_fact
 from flowforge.state.batch import KeyRange, SlicePlan, SourceColumn
 from flowforge.state.sweep import sweep
@@ -136,14 +136,14 @@ def sliced_claim(name: str, run_id: str):
     bounds = [None, ["1"], ["2"], None]
     ranges = [KeyRange(low=low, high=high) for low, high in pairwise(bounds)]
     plan = SlicePlan(schema_name="dbo", name=name, columns=columns, key=columns, primary_key=["id"], ranges=ranges)
-    return batches.claim(table.read_state(key), wanted, f"dbo.{name}", INTERVAL, {}, [], plan)
+    return claims.claim(table.read_state(key), wanted, f"dbo.{name}", INTERVAL, {}, [], plan)
 
 
 def test_should_remove_the_objects_of_a_batch_that_was_given_up_and_no_others(aws, unique):
     name = unique("t")
     given_up = sliced_claim(name, unique("run"))
     put_objects(aws, given_up)
-    batches.fail(given_up)
+    leases.fail(given_up)
     batches.abandon(given_up)
     landed = claim(name, unique("run"), batch_id="other")
     put_objects(aws, landed)
@@ -164,6 +164,6 @@ def test_should_keep_what_is_in_a_manifest_when_a_batch_is_voided_by_hand(aws, u
     if has_landed:
         batch = batches.land(batch, manifest(batch))
     corrections.reset_watermarks(table.read_state(batch.source_key), "wrong")
-    assert batches.find_batch(batch.source_key, batch.generation, batch.seq).state == "voided"
+    assert records.find_batch(batch.source_key, batch.generation, batch.seq).state == "voided"
     sweep(-60, -60)
     assert keys_of(aws, batch) == (bronze_keys(batch) if has_landed else [])

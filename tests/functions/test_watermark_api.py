@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from events.envelopes import http
-from flowforge.state import batches
+from flowforge.state import batches, claims
 from flowforge.state.batch import Interval, SourceColumn
 from flowforge.state.table import key_id, read_state, source_key
 from functions.watermark.handler import handler
@@ -108,7 +108,7 @@ def test_should_ask_which_table_is_meant_when_two_sources_have_one_of_that_name(
         }
     )
     key = source_key(other.connection, f"dbo.{name}", other.bronze.table)
-    batches.claim(read_state(key), other, f"dbo.{name}", Interval(), {}, [])
+    claims.claim(read_state(key), other, f"dbo.{name}", Interval(), {}, [])
     status, answer = call(context, "GET", name)
     assert (status, answer["error"]) == (409, "ConflictingTarget")
     for wanted in (first.source_key, key):

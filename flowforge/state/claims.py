@@ -1,0 +1,131 @@
+"""Claims: the next batch of a table, taken by one worker before a row is read.
+
+The table's version is the compare-and-set counter. In the same write stand what finds the batch by its run, what keeps its object
+name from being used again, and who owns the silver and gold table.
+"""
+
+import hashlib
+import time
+import uuid
+from typing import Any
+
+from events.commands import IngestTable
+from flowforge.cloud import items
+from flowforge.errors import ConflictingTarget, Wait
+from flowforge.settings import settings
+from flowforge.state.batch import Batch, Interval, SlicePlan
+from flowforge.state.records import RETRY_SECONDS, find_batch, item_of
+from flowforge.state.table import TableState, registry_action
+
+
+def claim(
+    state: TableState,
+    command: IngestTable,
+    source_table: str,
+    interval: Interval,
+    identity: dict[str, Any],
+    samples: list[dict[str, Any]],
+    slices: SlicePlan | None = None,
+) -> Batch:
+    """Claims the next batch of a table for a run, before a row is read; the plan of its slices is part of the claim.
+
+    Raises Wait when another writer was faster, ConflictingTarget when the silver or gold table belongs to another source.
+    """
+    if state.active is not None:
+        raise Wait(f"{source_table}: batch {state.active} is under way", RETRY_SECONDS)
+    seq = state.seq + 1
+    update: dict[str, Any] = {"seq": seq, "active": seq, "source_table": source_table}
+    update |= {"bronze_table": command.bronze.table, "silver_table": command.silver.table}
+    if interval.column:
+        update["samples"] = state.samples | {interval.column: samples}
+    following = state.model_copy(update=update)
+    before = state.watermarks.get(interval.column) if interval.column else None
+    batch = Batch(
+        source_key=state.source_key,
+        generation=state.generation,
+        seq=seq,
+        state="claimed",
+        token=uuid.uuid4().hex,
+        lease_until=time.time() + settings().lease_seconds,
+        claimed_at=time.time(),
+        updated_at=time.time(),
+        label=_free_label(state, command, seq),
+        interval=interval,
+        command=command,
+        identity=identity,
+        slices=slices,
+        watermark_before=before.value if before else None,
+    )
+    if items.transact(_claim_actions(following, batch)):
+        return batch
+    stored = find_batch(batch.source_key, batch.generation, batch.seq)
+    if stored and stored.token == batch.token:
+        return batch
+    _refuse_foreign_owner(batch)
+    raise Wait(f"{source_table}: another load took the table first", RETRY_SECONDS)
+
+
+def _claim_actions(following: TableState, batch: Batch) -> list[dict[str, Any]]:
+    table, (run, label) = settings().watermarks_table, _names(batch)
+    new = "attribute_not_exists(pk)"
+    actions = [
+        following.put_action(),
+        registry_action(following),
+        items.put_action(table, item_of(batch), new),
+        items.put_action(table, run, new),
+        items.put_action(table, label, new),
+    ]
+    for owner in _owned(batch):
+        action = items.put_action(table, owner, f"{new} OR source_key = :me")
+        action["Put"]["ExpressionAttributeValues"] = items.encode({":me": batch.source_key})
+        actions.append(action)
+    return actions
+
+
+def records_of(batch: Batch) -> list[items.Item]:
+    """All that a batch leaves in the table beside the table's state, for a rebuild; the sweeper sees it until gold has it."""
+    run, label = _names(batch)
+    item = item_of(batch)
+    if batch.published or batch.state == "voided":
+        del item["open"]
+    return [item, run, label, *_owned(batch)]
+
+
+def _names(batch: Batch) -> tuple[items.Item, items.Item]:
+    """What finds a batch by its run, and what keeps its object name from being used again."""
+    run = {
+        "pk": batch.source_key,
+        "sk": f"RUN#{batch.command.run_id}",
+        "generation": batch.generation,
+        "seq": batch.seq,
+    }
+    return run, {"pk": f"LABEL#{batch.command.bronze.table}", "sk": batch.label, "batch": batch.name}
+
+
+def _owned(batch: Batch) -> list[items.Item]:
+    """The destinations that only one source may fill."""
+    names = [f"SILVER#{batch.command.silver.table}"]
+    if batch.command.gold.table:
+        names.append(f"GOLD#{batch.command.gold.table}")
+    return [{"pk": name, "sk": "OWNER", "source_key": batch.source_key} for name in names]
+
+
+def _refuse_foreign_owner(batch: Batch) -> None:
+    for owner in _owned(batch):
+        found = items.get(settings().watermarks_table, {"pk": owner["pk"], "sk": "OWNER"})
+        if found and found["source_key"] != batch.source_key:
+            layer, _, name = owner["pk"].lower().partition("#")
+            raise ConflictingTarget(
+                f"{layer} table {name!r} is filled from {found['source_key']}, not from {batch.source_key}",
+                f"Give this load a {layer}Config.tableName of its own.",
+            )
+
+
+def _free_label(state: TableState, command: IngestTable, seq: int) -> str:
+    """The object name of a batch: its label, or the label with the sequence number where a client used it before."""
+    digest = hashlib.sha256(state.source_key.encode()).hexdigest()[:6]
+    label = command.batch_id
+    for label in (command.batch_id, f"{command.batch_id}~{seq}", f"{command.batch_id}~{seq}~{digest}"):
+        if not items.get(settings().watermarks_table, {"pk": f"LABEL#{command.bronze.table}", "sk": label}):
+            return label
+    return f"{label}~{state.generation}"

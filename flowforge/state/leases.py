@@ -1,0 +1,59 @@
+"""The lease of a claim: who works on it renews it; one that has expired is taken over, and its holder fenced off by a token."""
+
+import time
+import uuid
+
+from flowforge.cloud import items
+from flowforge.errors import Fatal, Wait
+from flowforge.settings import settings
+from flowforge.state.batch import Batch
+from flowforge.state.records import RETRY_SECONDS, is_written, key_of, write
+
+
+def take_over(batch: Batch, replayed: bool = False) -> Batch:
+    """Gives an expired claim a new token, so that this attempt may finish it.
+
+    Raises Wait while the claim is live, Fatal when it has cost too many workers already: it would cost the next one too; the
+    count starts anew when a person has `replayed` its message. A batch of slices is not counted: its slices are, each by its
+    own message.
+    """
+    if batch.lease_until > time.time():
+        raise Wait(f"{batch.name} is being loaded", RETRY_SECONDS)
+    counted = 0 if replayed else batch.attempts
+    if batch.slices is None and counted >= settings().max_attempts:
+        raise Fatal(
+            f"{batch.name}: {batch.attempts} workers have died or failed while they loaded it",
+            "Look at the function's log for this run (memory, time limit), then replay the message or submit again.",
+        )
+    token, lease_until = uuid.uuid4().hex, time.time() + settings().lease_seconds
+    values = {":token": token, ":lease": lease_until, ":attempts": counted + 1}
+    mine = batch.model_copy(update={"token": token, "lease_until": lease_until, "attempts": counted + 1})
+    if not (
+        write(batch, "SET #t = :token, lease_until = :lease, attempts = :attempts", values, "claimed")
+        or is_written(mine, "claimed")
+    ):
+        raise Wait(f"{batch.name} was taken over by another worker", RETRY_SECONDS)
+    return mine
+
+
+def count_attempt(batch: Batch) -> None:
+    """Counts a claim that is queued again, so that this does not go on for ever."""
+    write(batch, "SET attempts = :more", {":more": batch.attempts + 1}, "claimed")
+
+
+def release(batch: Batch) -> None:
+    """Ends the lease of an attempt that failed, so that the next one need not wait for it to expire."""
+    write(batch, "SET lease_until = :none", {":none": 0}, "claimed")
+
+
+def renew(batch: Batch) -> bool:
+    """Extends the lease of a claim that is being worked on; False when the claim is no longer this attempt's."""
+    return write(batch, "SET lease_until = :lease", {":lease": time.time() + settings().lease_seconds}, "claimed")
+
+
+def fail(batch: Batch) -> None:
+    """Marks a batch one of whose slices was given up: a replay may still finish it, but the next load of the table voids it."""
+    names = {"s": "state", "open": "open"}
+    values = {":yes": True, ":none": 0, ":claimed": "claimed", ":now": time.time()}
+    expression = "SET failed = :yes, lease_until = :none, updated_at = :now REMOVE #open"
+    items.update(settings().watermarks_table, key_of(batch), expression, values, "#s = :claimed", **names)
