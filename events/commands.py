@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from events.model import Message
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 
@@ -13,7 +15,8 @@ class SubmitJob(Message):
 
 
 class IngestTable(Message):
-    """Asks ingest_table to load one table once, for one run; `replayed` tells that a person put the message back."""
+    """Asks ingest_table to load one table once, for one run; `replayed` tells that a person put the message back, `given_up` why
+    batches of this run were given up after their rows had been counted at the source."""
 
     run_id: str
     workflow_id: str
@@ -25,6 +28,7 @@ class IngestTable(Message):
     silver: SilverTarget
     gold: GoldTarget
     replayed: bool = False
+    given_up: list[str] = Field(default_factory=list)
 
 
 class ReleaseQuarantine(Message):
@@ -45,7 +49,8 @@ class MaintainTable(Message):
 
 
 class IngestSlice(Message):
-    """Asks ingest_slice to load one slice of a claimed batch; the plan is in the batch's record."""
+    """Asks ingest_slice to load one slice of a claimed batch; the plan is in the batch's record. `replayed` tells that a person
+    put the message back."""
 
     run_id: str
     bronze_table: str
@@ -53,3 +58,4 @@ class IngestSlice(Message):
     generation: int
     seq: int
     index: int
+    replayed: bool = False

@@ -108,6 +108,9 @@ def messages() -> list[Any]:
         watermark_value="2025-11-08 06:12:06.997",
         max_cursor_value="2025-10-31 23:14:02.123",
         promise="exact for stamps that the writing statement takes from this server's clock",
+        source_rows=500,
+        counted="in the snapshot that was read, and again after landing",
+        counted_at="2025-11-08 06:12:09.1234567",
         seconds=0.4,
     )
     published = facts.PublishedModel(

@@ -50,6 +50,9 @@ class BronzeLanded(BatchEvent):
     max_cursor_value: str | None = None
     promise: str = ""
     consistency: str = Field("", description="the view that its reads had of the source")
+    source_rows: int | None = Field(None, description="the batch's rows as the source counted them on its own")
+    counted: str = Field("", description="how they were counted, or why they were not")
+    counted_at: str | None = Field(None, description="when, by the source's clock in UTC")
     notes: list[str] = Field(default_factory=list, description="what a person should know of this load")
     seconds: float = 0.0
 

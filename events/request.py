@@ -30,6 +30,7 @@ SchemaMode = Literal["evolve", "contract"]
 BuildStrategy = Literal["full", "incremental"]
 Driver = Literal["auto", "mssql-python", "pymssql"]
 Companion = Literal["offset", "baseType", "srid"]
+CountRows = Literal["auto", "always", "never"]
 
 
 class InvalidRequest(ValueError):
@@ -220,6 +221,10 @@ class TableConfig(Request):
     cursorClock: Literal["unknown", "utc", "local"] = Field("unknown", description="clock that stamps the delta column")
     allowEmptyRefresh: bool = Field(False, description="a full_refresh that reads no rows may empty the table")
     snapshotIsolation: bool = Field(True, description="read under SNAPSHOT isolation where the database allows it")
+    countRows: CountRows = Field(
+        "auto",
+        description="the source counts each batch's rows on its own, to compare: auto where that is cheap, always, never",
+    )
     companionColumns: list[Companion] = Field(
         default_factory=list,
         description="columns beside those whose type cannot hold all: offset (of datetimeoffset, <name>_offset_minutes),"

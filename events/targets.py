@@ -10,6 +10,7 @@ from events.request import (
     BuildStrategy,
     Companion,
     Compression,
+    CountRows,
     Deletes,
     Driver,
     LoadStrategy,
@@ -46,6 +47,7 @@ class SourceTable(Message):
     cursor_clock: Literal["unknown", "utc", "local"] = "unknown"
     allow_empty_refresh: bool = False
     snapshot_isolation: bool = True
+    count_rows: CountRows = "auto"
     companion_columns: list[Companion] = Field(default_factory=list)
 
 

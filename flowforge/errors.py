@@ -15,6 +15,7 @@
     │   ├── QueryRefused         the source refused the SQL itself
     │   ├── ConflictingTarget    two sources for one silver table, two batches for one object
     │   ├── SourceChanged        the source is not the one that the watermark belongs to
+    │   ├── LateRows             rows came into an interval that was closed, again and again
     │   ├── RefineRefused        a batch that silver or gold cannot take
     │   ├── EndpointRefused      the receiver of lineage events does not take them, or is not one to send them to
     │   └── NotFound             no such run, watermark, connection or secret
@@ -89,6 +90,10 @@ class ConflictingTarget(Fatal):
 
 class SourceChanged(Fatal):
     """The source is not the one its watermark was taken from (restored, recreated, retyped)."""
+
+
+class LateRows(Fatal):
+    """Rows appeared in an interval after it was closed: the cursor does not keep what its kind promises."""
 
 
 class RefineRefused(Fatal):

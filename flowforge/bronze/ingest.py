@@ -11,10 +11,12 @@ from typing import Any
 
 from events.commands import IngestTable
 from events.facts import IntervalEmpty
+from flowforge.bronze.counting import AtSource, plan_counting
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
+from flowforge.bronze.settling import settle
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.errors import Fatal, SourceChanged, Wait
 from flowforge.source.bounds import Plan, plan_interval
@@ -62,7 +64,8 @@ def ingest(command: IngestTable) -> Outcome:
 
 
 def _ingest(command: IngestTable) -> Outcome:
-    replayed, command = command.replayed, command.model_copy(update={"replayed": False})
+    replayed = command.replayed
+    command = command.model_copy(update={"replayed": False} | ({"given_up": []} if replayed else {}))
     credentials = read_credentials(command.connection)
     with connect(command.connection, credentials) as connection:
         source = inspect(connection, command)
@@ -76,7 +79,7 @@ def _ingest(command: IngestTable) -> Outcome:
                     return Outcome([], plan.wait_seconds, plan.reason)
                 return Outcome([_nothing(command, source.name, state, plan)])
             slices = _slices(connection, command, source, plan.interval)
-            interval = _told(plan, slices)
+            interval = _told(plan, slices, command)
             claimed = claims.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
     if own:
         return _resume(own, source, credentials, replayed)
@@ -87,15 +90,21 @@ def _slices(connection: SourceConnection, command: IngestTable, source: Source, 
     if source.description is None or command.source.allow_empty_refresh:
         return None
     found = plan_slices(connection, source.description, interval, source.offered)
-    return found and found.model_copy(update={"columns": source.columns})
+    counting = plan_counting(command.source, interval, source.description)
+    return found and found.model_copy(update={"columns": source.columns, "counting": counting})
 
 
-def _told(plan: Plan, slices: SlicePlan | None) -> Interval:
-    """The interval with a promise that tells of its slices, and of rows that wait for the clock."""
+def _told(plan: Plan, slices: SlicePlan | None, command: IngestTable) -> Interval:
+    """The interval with a promise that tells of its slices, and of rows that wait for the clock; its notes tell of batches that
+    this run has given up."""
     more = ""
     if slices is not None:
         more = f"; read in {len(slices.ranges)} slices, each a statement that sees what is committed when it starts"
-    return plan.interval.model_copy(update={"promise": plan.interval.promise + more + _waiting(plan)})
+    told = {
+        "promise": plan.interval.promise + more + _waiting(plan),
+        "notes": [*plan.interval.notes, *command.given_up],
+    }
+    return plan.interval.model_copy(update=told)
 
 
 def _waiting(plan: Plan) -> str:
@@ -184,11 +193,11 @@ def _finish_expired(batch: Batch) -> Outcome:
         credentials = read_credentials(command.connection)
         with connect(command.connection, credentials) as connection:
             source = inspect(connection, command)
-        facts = _load(batch, source, credentials).facts
+        found = _load(batch, source, credentials)
     except Fatal as error:
         batches.abandon(batch)
         return Outcome([], 1, f"{batch.name} of {command.run_id} was abandoned: {error}")
-    return Outcome(facts, 1, f"{batch.name} of {command.run_id} was finished first")
+    return Outcome(found.facts, 1, found.reason or f"{batch.name} of {command.run_id} was finished first")
 
 
 def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
@@ -209,17 +218,19 @@ def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
 
 
 def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
-    command, started = batch.command, time.monotonic()
-    selection = Selection(source.description or command.source.query, source.columns, batch.interval)
+    command, began_at = batch.command, time.time()
+    relation = source.description or command.source.query
+    counting = plan_counting(command.source, batch.interval, source.description)
+    selection = Selection(relation, source.columns, batch.interval, counted=counting.together)
     even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh
     reading = Reading(command.connection, credentials, selection, source.offered)
     with Heartbeat(partial(leases.renew, batch)):
-        landed = land(batch, source.columns, source.name, reading.open, even_empty, consistency=lambda: reading.held)
+        landed = land(batch, source.columns, source.name, reading.open, even_empty, told=reading.told)
         if landed is None:
             batches.close_empty(batch)
             return Outcome([no_rows_fact(batch)])
-        batch = batches.land(batch, manifest_of(batch, source.columns, source.primary_key, [landed]))
-    return Outcome([landed_fact(batch, time.monotonic() - started)])
+        manifest = manifest_of(batch, source.columns, source.primary_key, [landed])
+        return settle(batch, manifest, AtSource(relation, credentials, source.offered, counting), began_at)
 
 
 def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Plan) -> IntervalEmpty:

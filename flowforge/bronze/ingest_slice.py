@@ -4,18 +4,20 @@ Slices are a set: each is recorded once, by whoever loaded it, and every deliver
 come twice, a worker may die before or after it has recorded its slice, and the batch is landed exactly once.
 """
 
-import time
 from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from events.commands import IngestSlice
+from flowforge.bronze.counting import AtSource
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import Landed, land, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
+from flowforge.bronze.settling import settle, submit_again
 from flowforge.errors import Fatal, Wait
+from flowforge.source.credentials import Credentials
 from flowforge.source.selection import Selection
 from flowforge.source.slices import range_condition
 from flowforge.source.target import read_credentials
@@ -27,7 +29,8 @@ from flowforge.state.batch import Batch, BronzeObject
 def ingest_slice(command: IngestSlice) -> Outcome:
     """Loads the command's slice, unless it is done; announces the batch when all are.
 
-    A batch that was voided or committed meanwhile needs nothing any more. Raises Fatal for what no retry can mend (the batch is
+    A batch that was voided or committed meanwhile needs nothing any more; but where a person has put the message back, the
+    table of a voided one is submitted again, for the same run. Raises Fatal for what no retry can mend (the batch is
     then given up), Wait while the source is read by as many as it allows, Retriable for the rest.
     """
     batch = records.find_batch(command.source_key, command.generation, command.seq)
@@ -35,34 +38,38 @@ def ingest_slice(command: IngestSlice) -> Outcome:
         raise Fatal(f"batch {command.seq} of {command.source_key} has no slices", "Submit the request again.")
     if batch.state == "landed":
         return Outcome([landed_fact(batch)])
+    if batch.state == "voided" and command.replayed:
+        return submit_again(batch)
     if batch.state != "claimed":
         return Outcome()
-    if command.index not in slice_set.finished_slices(batch):
-        try:
-            with reading_permitted(batch.command.connection):
-                _load(batch, command.index)
-        except Wait:
-            leases.renew(batch)  # its slices are under way, though none may be read now
-            raise
-        except Fatal:
-            batches.abandon(batch)
-            raise
-    return _land_when_whole(command)
+    try:
+        return _load_and_settle(command, batch)
+    except Wait:
+        leases.renew(batch)  # its slices are under way, though none may be read now
+        raise
+    except Fatal:
+        batches.abandon(batch)
+        raise
 
 
-def _load(batch: Batch, index: int) -> None:
-    plan, credentials = batch.slices, read_credentials(batch.command.connection)
+def _load_and_settle(command: IngestSlice, batch: Batch) -> Outcome:
+    with reading_permitted(batch.command.connection), Heartbeat(partial(leases.renew, batch)):
+        credentials = read_credentials(batch.command.connection)
+        if command.index not in slice_set.finished_slices(batch):
+            _load(batch, command.index, credentials)
+        return _land_when_whole(command, credentials)
+
+
+def _load(batch: Batch, index: int, credentials: Credentials) -> None:
+    plan = batch.slices
     within = range_condition(plan.key, plan.ranges[index])
-    selection = Selection(plan, plan.columns, batch.interval, within)
+    selection = Selection(plan, plan.columns, batch.interval, within, counted=plan.counting.together)
     reading = Reading(batch.command.connection, credentials, selection, plan.offered)
-    with Heartbeat(partial(leases.renew, batch)):
-        landed = land(
-            batch, plan.columns, source_table(batch), reading.open, index=index, consistency=lambda: reading.held
-        )
+    landed = land(batch, plan.columns, source_table(batch), reading.open, index=index, told=reading.told)
     slice_set.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)
 
 
-def _land_when_whole(command: IngestSlice) -> Outcome:
+def _land_when_whole(command: IngestSlice, credentials: Credentials) -> Outcome:
     batch = records.find_batch(command.source_key, command.generation, command.seq)
     done = slice_set.finished_slices(batch)
     if batch.state == "claimed" and len(done) == len(batch.slices.ranges):
@@ -71,8 +78,10 @@ def _land_when_whole(command: IngestSlice) -> Outcome:
         if not landed:
             batches.close_empty(batch)
             return Outcome([no_rows_fact(batch)])
-        batch = batches.land(batch, manifest_of(batch, batch.slices.columns, batch.slices.primary_key, landed))
-    return Outcome([landed_fact(batch, time.time() - batch.claimed_at)]) if batch.state == "landed" else Outcome()
+        plan = batch.slices
+        at_source = AtSource(plan, credentials, plan.offered, plan.counting)
+        return settle(batch, manifest_of(batch, plan.columns, plan.primary_key, landed), at_source, batch.claimed_at)
+    return Outcome([landed_fact(batch)]) if batch.state == "landed" else Outcome()
 
 
 def give_up_slice(body: dict[str, Any]) -> None:

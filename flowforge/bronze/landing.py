@@ -14,7 +14,7 @@ import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.bronze.keys import bronze_key
-from flowforge.bronze.parquet import Encoder, read_footer, same_batch
+from flowforge.bronze.parquet import FACTS_OF_READ, Encoder, Told, read_footer, same_batch
 from flowforge.bronze.read_ahead import ReadAhead
 from flowforge.bronze.upload import KeyTaken, ObjectWriter
 from flowforge.cloud.clients import client, unavailable
@@ -40,12 +40,12 @@ def land(
     open_reader: Callable[[], Any],
     even_empty: bool = False,
     index: int | None = None,
-    consistency: Callable[[], str] = str,
+    told: Callable[[], Told] = Told,
 ) -> Landed | None:
     """Reads a batch, or the slice `index` of it, and puts it into bronze.
 
     Returns None when it has no rows, unless `even_empty` wants an object without rows. `open_reader` opens the ArrowReader;
-    `consistency` tells, once it is open, what view of the source it has. Raises what the reader raises, StoreUnavailable, or
+    `told` says, once all is read, what the read knows of itself. Raises what the reader raises, StoreUnavailable, or
     ConflictingTarget.
     """
     bucket, key = settings().bucket, bronze_key(batch, index)
@@ -60,12 +60,12 @@ def land(
                 encoder = Encoder(writer, first.schema, batch, columns, source_file, index)
                 for rows in chain([first], batches):
                     encoder.write(rows)
-                encoder.close(consistency())
+                encoder.close(told())
                 etag = writer.finish()
         except KeyTaken:
             return _adopt(s3, bucket, key, batch, index)
-    landed = BronzeObject(key=key, etag=etag, rows=encoder.rows, bytes=writer.bytes, consistency=consistency())
-    return Landed(landed, encoder.newest)
+    facts = encoder.facts_of_read(told())
+    return Landed(BronzeObject(key=key, etag=etag, rows=encoder.rows, bytes=writer.bytes, **facts), encoder.newest)
 
 
 def manifest_of(
@@ -99,8 +99,8 @@ def _adopt(s3: Any, bucket: str, key: str, batch: Batch, index: int | None) -> L
         raise ConflictingTarget(
             f"s3://{bucket}/{key} exists and is not {batch.name}", "Move that object away, or send another batch_id."
         )
-    held = found.get("consistency", "")
-    adopted = BronzeObject(key=key, etag=answer["ETag"], rows=found["rows"], bytes=size, consistency=held)
+    known = {name: found[name] for name in FACTS_OF_READ if name in found}
+    adopted = BronzeObject(key=key, etag=answer["ETag"], rows=found["rows"], bytes=size, **known)
     return Landed(adopted, found.get("max_cursor_value"))
 
 

@@ -6,13 +6,14 @@ watermark table rebuilt, from it alone.
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flowforge.errors import UnsupportedSource
+from flowforge.source.completeness import CountAtSource
 from flowforge.state.batch import Batch, SourceColumn
 
 AUDIT = (
@@ -33,6 +34,16 @@ DICTIONARY_BYTES = 32 * 2**10
 pa.set_memory_pool(pa.system_memory_pool())
 
 
+FACTS_OF_READ = ("consistency", "null_cursors", "source_rows", "counted_at")
+
+
+class Told(NamedTuple):
+    """What a read knows of itself once it is done: its view of the source, and what the source counted in it."""
+
+    consistency: str = ""
+    counted: CountAtSource | None = None
+
+
 class Encoder:
     """Writes batches of one schema into one Parquet file.
 
@@ -51,7 +62,8 @@ class Encoder:
         self.batch, self.columns, self.index = batch, columns, index
         self.audited = batch.command.bronze.audit_columns
         self.schema = self._with_audit(schema)
-        self.rows, self.max_cursor, self._pending, self._pending_bytes = 0, None, [], 0
+        self.rows, self.null_cursors, self.max_cursor = 0, 0, None
+        self._pending, self._pending_bytes = [], 0
         self._audit_values = self._values(source_file) if self.audited else []
         self._audit_columns: list[pa.Array] = []
         self._writer = pq.ParquetWriter(
@@ -108,6 +120,7 @@ class Encoder:
         if column is None:
             return
         values = batch.column(batch.schema.get_field_index(column))
+        self.null_cursors += values.null_count
         if pa.types.is_fixed_size_binary(values.type):
             values = values.cast(pa.binary())
         newest = pc.max(values)
@@ -119,11 +132,16 @@ class Encoder:
         """The newest cursor value so far, as SQL Server prints it."""
         return cursor_literal(self.max_cursor, self.batch.interval.sql_type)
 
-    def close(self, consistency: str = "") -> None:
-        """Writes the last row group and the footer, with the consistency that the read had."""
+    def facts_of_read(self, told: Told) -> dict[str, Any]:
+        """What is known of the read that brought the rows, under the names that the footer and a BronzeObject have for it."""
+        counted = {"source_rows": told.counted.rows, "counted_at": told.counted.at} if told.counted else {}
+        return {"consistency": told.consistency, "null_cursors": self.null_cursors, **counted}
+
+    def close(self, told: Told = Told()) -> None:  # noqa: B008  immutable
+        """Writes the last row group and the footer, with what the read knows of itself."""
         self._flush()
         facts = footer(self.batch, self.columns, self.rows, self.index)
-        facts |= {"max_cursor_value": self.newest, "consistency": consistency}
+        facts |= {"max_cursor_value": self.newest, **self.facts_of_read(told)}
         self._writer.add_key_value_metadata({FOOTER: json.dumps(facts)})
         self._writer.close()
 

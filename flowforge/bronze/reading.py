@@ -1,6 +1,7 @@
 """The reader of a batch or slice, under the strongest consistency that the source gives now."""
 
 from events.targets import ConnectionReference
+from flowforge.bronze.parquet import Told
 from flowforge.errors import SnapshotRefused
 from flowforge.settings import settings
 from flowforge.source.credentials import Credentials
@@ -10,14 +11,25 @@ from flowforge.time_limit import deadline
 
 
 class Reading:
-    """Opens the reader; `held` tells afterwards which of the offered consistencies it has."""
+    """Opens the reader; `held` tells afterwards which of the offered consistencies it has. `by` is an instant of time.monotonic()
+    by which it must be done (default: the function's own time limit)."""
 
     def __init__(
-        self, connection: ConnectionReference, credentials: Credentials, selection: Selection, offered: list[str]
+        self,
+        connection: ConnectionReference,
+        credentials: Credentials,
+        selection: Selection,
+        offered: list[str],
+        by: float | None = None,
     ):
         self._connection, self._credentials = connection, credentials
-        self._selection, self._offered, self._deadline = selection, offered, deadline()
+        self._selection, self._offered, self._deadline = selection, offered, by or deadline()
         self.held = ""
+        self._reader: ArrowReader | None = None
+
+    def told(self) -> Told:
+        """What the read knows of itself, once all rows have been taken."""
+        return Told(self.held, self._reader.counted if self._reader else None)
 
     def open(self) -> ArrowReader:
         """Opens the reader with the driver that the connection, or else the deployment, names.
@@ -36,5 +48,5 @@ class Reading:
         driver = settings().driver if self._connection.driver == "auto" else self._connection.driver
         selection = self._selection._replace(consistency=consistency)
         reader = open_reader(self._connection, self._credentials, selection, driver, deadline=self._deadline)
-        self.held = consistency
+        self.held, self._reader = consistency, reader
         return reader

@@ -173,6 +173,9 @@ def _details(table: dict[str, Any]) -> list[RenderableType]:
         lines.append(
             Text.assemble((f"{name}  ", "dim"), f"{table['bronze_key']}  ", size(table.get("file_size_bytes")))
         )
+    if table.get("source_rows") not in (None, table.get("records")):
+        counted = f"{table['source_rows']:,} rows counted at the source {table.get('counted')}"
+        lines.append(Text.assemble((f"{name}  ", "dim"), output.cell(counted)))
     if table.get("reason"):
         lines.append(Text.assemble((f"{name}  ", "dim"), output.cell(table["reason"])))
     told = [*(table.get("notes") or []), *(table.get("schema_changes") or [])]

@@ -104,6 +104,7 @@ def _command(
             cursor_clock=entry.cursorClock,
             allow_empty_refresh=entry.allowEmptyRefresh,
             snapshot_isolation=entry.snapshotIsolation,
+            count_rows=entry.countRows,
             companion_columns=entry.companionColumns,
         ),
         bronze=BronzeTarget(

@@ -1,7 +1,8 @@
 """Accepts a job request: opens the run, hides the password, queues one message per table.
 
 A run's id follows from its delivery, so a redelivered request finds its run and queues the same tables again, which ingest
-recognises; nothing is loaded twice. The run exists before anybody is told of it.
+recognises; nothing is loaded twice. The run exists before anybody is told of it; what it has still to queue when its worker
+dies is kept for the sweeper (see `unfinished`).
 """
 
 import hashlib
@@ -17,8 +18,9 @@ from flowforge.cloud.bus import announce
 from flowforge.errors import Fatal
 from flowforge.jobs.fanout import send_commands
 from flowforge.jobs.plan import plan_tables
+from flowforge.jobs.unfinished import TABLES_TOLD
 from flowforge.settings import settings
-from flowforge.state import runs
+from flowforge.state import runs, unqueued
 from flowforge.state.connections import to_reference
 
 
@@ -56,10 +58,14 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
             runs.reject(run_id, trigger, _mistakes(error))
         raise
     tables = [(c.bronze.table, c.source.table_name or "query") for c in commands]
+    unqueued.keep(run_id, commands)
     runs.open_run(run_id, request.workflow_id, request.job_id, batch_id, trigger, tables)
     send_commands(settings().ingest_queue_url, commands)
+    unqueued.forget(run_id)
     names = [bronze for bronze, _ in tables]
-    announce(JobAccepted(run_id=run_id, workflow_id=request.workflow_id, job_id=request.job_id, tables=names[:1000]))
+    announce(
+        JobAccepted(run_id=run_id, workflow_id=request.workflow_id, job_id=request.job_id, tables=names[:TABLES_TOLD])
+    )
     return Accepted(run_id, request, connection, batch_id, names)
 
 

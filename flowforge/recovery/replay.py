@@ -129,7 +129,9 @@ def _again(text: str) -> str:
         body = json.loads(text)
     except ValueError:
         return text
-    is_command = isinstance(body, dict) and "connection" in body and "bronze" in body
+    is_command = isinstance(body, dict) and (
+        {"connection", "bronze"} <= set(body) or {"source_key", "index"} <= set(body)
+    )
     return json.dumps(body | {"replayed": True}) if is_command else text
 
 

@@ -16,6 +16,7 @@ from flowforge.settings import settings
 from flowforge.source.ceiling import Ceiling, Cursor, shifted, take_ceiling
 from flowforge.source.connection import SourceConnection
 from flowforge.source.description import TableDescription, find_column
+from flowforge.source.server_clock import NOTABLE_BACK_MS
 from flowforge.source.sql_text import (
     is_empty_statement,
     normalise_statement,
@@ -84,7 +85,7 @@ def plan_interval(
     start = low if stored else source.last_watermark
     if start is not None:
         start = _normalised(connection, cursor, start, stored)
-    ceiling = take_ceiling(connection, cursor, start is None, samples or [])
+    ceiling = take_ceiling(connection, cursor, start, samples or [])
     nulls = source.null_cursor == "include" and cursor.nullable and (not stored or keyed)
     overlap_ms = ceiling.overlap_ms if stored and keyed else 0
     return _plan(connection, cursor, ceiling, start, nulls, overlap_ms)
@@ -150,7 +151,7 @@ def _plan(
         high=ceiling.high,
         nulls=nulls,
         promise=ceiling.promise,
-        notes=_notes(cursor, ceiling),
+        notes=[*_notes(cursor, ceiling), *_clock_notes(ceiling, low, overlap_ms)],
     )
     if ceiling.high is None:
         return Plan(
@@ -171,6 +172,17 @@ def _notes(cursor: Cursor, ceiling: Ceiling) -> list[str]:
     if ceiling.blocker:
         notes.append(ceiling.blocker)
     return notes
+
+
+def _clock_notes(ceiling: Ceiling, low: str | None, overlap_ms: int) -> list[str]:
+    if low is None or ceiling.back_ms < NOTABLE_BACK_MS:
+        return []
+    went = f"the server's clock went back by {ceiling.back_ms / 1000:.0f} s since {low} was the watermark"
+    if overlap_ms:
+        return [f"{went}: so much more is read again below it, with the first load after the clock has passed it"]
+    return [
+        f"{went}: rows stamped meanwhile are below it, and without a key they are not read again; load the table anew"
+    ]
 
 
 def _overlapped(connection: SourceConnection, cursor: Cursor, low: str, overlap_ms: int) -> str:

@@ -11,6 +11,7 @@ from flowforge.errors import UnsupportedSource
 from flowforge.settings import settings
 from flowforge.source.connection import SourceConnection
 from flowforge.source.integer_samples import Sample, bound_above, newest_before, newest_settled, remember
+from flowforge.source.server_clock import behind_of, read_clock
 from flowforge.source.sql_text import Source, count_statement, newest_statement, shift_statement
 from flowforge.source.sql_types import cursor_kind, floor_literal, lowest_literal, parse_sql_type
 from flowforge.source.transactions import OpenTransaction, is_writable, open_transactions, sees_open_transactions
@@ -20,8 +21,6 @@ DST_OVERLAP_MS = 65 * 60_000  # what a local clock that is put back an hour can 
 DAY_MS = 24 * 3_600_000
 NOTABLE_AGE_MS = 60_000  # from this age on, a transaction that holds the bound back is reported
 
-_CLOCK = """SELECT CONVERT(varchar(27), SYSDATETIME(), 121) AS local_now,
-CONVERT(varchar(27), SYSUTCDATETIME(), 121) AS utc_now"""
 _ROWVERSION = "SELECT CONVERT(varchar(18), MIN_ACTIVE_ROWVERSION(), 1) AS literal"
 
 EXACT_ROWVERSION = "exact: every change committed below row version {high}; deletes are not seen"
@@ -38,7 +37,8 @@ LONGEST_WAIT_SECONDS = 900  # a message cannot be delayed for longer
 
 
 class Ceiling(NamedTuple):
-    """`high` None: no bound could be proved yet. `overlap_ms` is how far below the watermark reading starts again.
+    """`high` None: no bound could be proved yet. `overlap_ms` is how far below the watermark reading starts again, `back_ms` how
+    much of it is owed to a clock that was put back. `samples` are kept for the next bound of the same cursor.
 
     `future_rows` are stamped at least a day beyond the clock: no zone explains that, and they wait until it is true.
     `wait_seconds` tells when asking again will give a first bound, where only time can.
@@ -47,6 +47,7 @@ class Ceiling(NamedTuple):
     high: str | None
     promise: str
     overlap_ms: int = 0
+    back_ms: int = 0
     future_rows: int = 0
     samples: tuple[Sample, ...] = ()
     blocker: str | None = None
@@ -65,8 +66,8 @@ class Cursor(NamedTuple):
     indexed: bool
 
 
-def take_ceiling(connection: SourceConnection, cursor: Cursor, first: bool, samples: list[Sample]) -> Ceiling:
-    """Takes the bound for a batch that starts now; `first` when nothing was loaded before.
+def take_ceiling(connection: SourceConnection, cursor: Cursor, low: str | None, samples: list[Sample]) -> Ceiling:
+    """Takes the bound for a batch that starts now, above the watermark `low`; None when nothing was loaded before.
 
     Raises UnsupportedSource for row versions on a read-only replica.
     """
@@ -76,8 +77,8 @@ def take_ceiling(connection: SourceConnection, cursor: Cursor, first: bool, samp
         return _rowversion(connection, cursor, writable)
     visible = writable and sees_open_transactions(connection)
     if kind == "timestamp":
-        return _timestamp(connection, cursor, visible)
-    return _integer(connection, cursor, visible, first, samples)
+        return _timestamp(connection, cursor, visible, low, samples)
+    return _integer(connection, cursor, visible, low is None, samples)
 
 
 def shifted(connection: SourceConnection, server_time: str, milliseconds: int, sql_type: str) -> str:
@@ -95,29 +96,38 @@ def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) ->
     return Ceiling(high, EXACT_ROWVERSION.format(high=high))
 
 
-def _timestamp(connection: SourceConnection, cursor: Cursor, visible: bool) -> Ceiling:
-    clock = connection.rows(_CLOCK)[0]
+def _timestamp(
+    connection: SourceConnection, cursor: Cursor, visible: bool, low: str | None, samples: list[Sample]
+) -> Ceiling:
+    clock = read_clock(connection, low, samples)
     which = "utc" if parse_sql_type(cursor.sql_type).base == "datetimeoffset" else cursor.clock
-    now = _column_clock(clock, which)
-    overlap = DST_OVERLAP_MS if which != "utc" and _is_local(clock) else 0
+    now, back = clock.now(which), clock.back_ms(which)
+    # A zone without an offset now may have had one in summer: that its clock went back then is seen, as any other step.
+    overlap = DST_OVERLAP_MS if which != "utc" and clock.is_local else 0
     if not visible:
-        lag = settings().cursor_lag_seconds
-        high = shifted(connection, now, -lag * 1000, cursor.sql_type)
-        return Ceiling(high, LAGGING.format(lag=lag), max(overlap, lag * 1000), _future_rows(connection, cursor, now))
-    others = open_transactions(connection)
-    guard = round(settings().guard_seconds * 1000)
+        others, behind, keep = [], {}, settings().cursor_lag_seconds * 1000
+        promise = LAGGING.format(lag=settings().cursor_lag_seconds)
+    else:
+        others, behind = open_transactions(connection, behind_of(samples), clock.step_ms)
+        keep, promise = round(settings().guard_seconds * 1000), EXACT_TIMESTAMP
     oldest = others[0].age_ms if others else 0
-    high = shifted(connection, now, -(oldest + guard), cursor.sql_type)
-    ahead = _future_rows(connection, cursor, now)
-    return Ceiling(high, EXACT_TIMESTAMP, max(overlap, guard), ahead, blocker=_blocker(others, NOTABLE_AGE_MS))
+    return Ceiling(
+        shifted(connection, now, -(oldest + keep), cursor.sql_type),
+        promise,
+        overlap_ms=max(overlap, keep + back),
+        back_ms=back,
+        future_rows=_future_rows(connection, cursor, now),
+        samples=(clock.memory(low, behind),),
+        blocker=_blocker(others, NOTABLE_AGE_MS),
+    )
 
 
 def _integer(
     connection: SourceConnection, cursor: Cursor, visible: bool, first: bool, samples: list[Sample]
 ) -> Ceiling:
     newest = connection.scalar(newest_statement(cursor.relation, cursor.name, cursor.sql_type), about=cursor.where)
-    now = connection.rows(_CLOCK)[0]["utc_now"]
-    others = open_transactions(connection) if visible else []
+    now = read_clock(connection).utc
+    others = open_transactions(connection).writing if visible else []
     sample = {"max": newest, "open": [t.id for t in others], "at": now}
     kept = remember(samples, sample)
     if visible:
@@ -141,18 +151,6 @@ def _future_rows(connection: SourceConnection, cursor: Cursor, now: str) -> int:
     tomorrow = shifted(connection, now, DAY_MS, cursor.sql_type)
     beyond = Interval(column=cursor.name, sql_type=cursor.sql_type, low=tomorrow, nulls=False)
     return connection.scalar(count_statement(cursor.relation, beyond), about=cursor.where)
-
-
-def _column_clock(clock: dict[str, str], which: str) -> str:
-    if which == "unknown":
-        return min(clock["local_now"], clock["utc_now"])  # fixed width: text order is time order
-    return clock["utc_now" if which == "utc" else "local_now"]
-
-
-def _is_local(clock: dict[str, str]) -> bool:
-    # To the minute: the two are read one after the other. A zone without an offset now may still have one in summer;
-    # cursorClock utc or a server on UTC keeps the overlap small.
-    return clock["local_now"][:16] != clock["utc_now"][:16]
 
 
 def _blocker(others: list[OpenTransaction], from_age_ms: int) -> str | None:

@@ -1,12 +1,32 @@
-"""Whether all rows have arrived: the server counts those of the very statement that sent them, in the same batch of SQL."""
+"""Whether all rows have arrived: the server counts those of the very statement that sent them, in the same batch of SQL.
+
+Under SNAPSHOT the source can be asked a second time in the same transaction: it then counts the rows of the same moment by a
+statement of its own, which may take another way to them (another index), and both must agree.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowforge.errors import QueryRefused, TruncatedRead
+from flowforge.source.sql_text import Statement
 
 COUNT_COLUMN = "flowforge_source_rows"
 COUNTED = f"\n;\nSELECT ROWCOUNT_BIG() AS {COUNT_COLUMN}"  # the server's own count of the statement before
+
+
+class CountAtSource(NamedTuple):
+    """What the source counted on its own, and when by its clock (UTC, style 121)."""
+
+    rows: int
+    at: str
+
+
+def with_counts(statement: Statement, again: Statement | None) -> Statement:
+    """The statement with the question for its count behind it; with `again`, which counts the same rows (`source_rows`,
+    `counted_at`), all in one transaction."""
+    if again is None:
+        return statement + COUNTED
+    return Statement(("BEGIN TRANSACTION;\n",)) + statement + COUNTED + "\n;\n" + again + "\n;\nCOMMIT TRANSACTION"
 
 
 def counted_rows(name: str | None, row: Sequence[Any] | None, where: str) -> int | None:
@@ -26,3 +46,14 @@ def check_complete(arrived: int, counted: int | None, where: str) -> None:
         raise TruncatedRead(
             f"{where}: the server {said}, {arrived} arrived", "the read starts again from its beginning"
         )
+
+
+def check_counted(arrived: int, row: Sequence[Any] | None, where: str) -> CountAtSource:
+    """Compares the rows that arrived with the source's second count of the same moment; raises TruncatedRead."""
+    if row is None or int(row[0]) != arrived:
+        said = "no count" if row is None else f"{row[0]} rows"
+        raise TruncatedRead(
+            f"{where}: {arrived} rows arrived, but counted in the same snapshot there are {said}",
+            "the read starts again; if it never agrees, check the table's indexes at the source (DBCC CHECKTABLE)",
+        )
+    return CountAtSource(int(row[0]), str(row[1]))

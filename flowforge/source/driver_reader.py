@@ -15,7 +15,7 @@ import pyarrow as pa
 from events.targets import ConnectionReference
 from flowforge.source.arrow_types import arrow_schema
 from flowforge.source.batch_rows import BatchRows
-from flowforge.source.completeness import check_complete, counted_rows
+from flowforge.source.completeness import CountAtSource, check_complete, check_counted, counted_rows
 from flowforge.source.credentials import Credentials
 from flowforge.source.failures import describe_reference, translate
 from flowforge.source.lifeline import Lifeline
@@ -43,6 +43,8 @@ class DriverReader(ABC):
         self._using = threading.Lock()  # drivers take one caller at a time
         self._connection: Any = None
         self._closed = False
+        self._counts_again = selection.counts_again
+        self.counted: CountAtSource | None = None
         try:
             with self._asking():
                 self._connection = self._connect(reference, credentials)
@@ -60,6 +62,10 @@ class DriverReader(ABC):
         with self._asking():
             name, row = self._next_result()
         check_complete(arrived, counted_rows(name, row, self._where), self._where)
+        if self._counts_again:
+            with self._asking():
+                _, row = self._next_result()
+            self.counted = check_counted(arrived, row, self._where)
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +110,7 @@ class DriverReader(ABC):
 
     @abstractmethod
     def _execute(self, selection: Selection) -> None:
-        """Sends the selection's statement and, in the same batch, the question for the count."""
+        """Sends the selection's statement, with the counts behind it."""
 
     @abstractmethod
     def _fetch(self, most: int) -> pa.RecordBatch:

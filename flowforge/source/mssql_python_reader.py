@@ -19,7 +19,6 @@ from events.targets import ConnectionReference
 from flowforge.settings import settings
 from flowforge.source.arrow_types import canonical_batch
 from flowforge.source.certificates import openssl_trust
-from flowforge.source.completeness import COUNTED
 from flowforge.source.credentials import Credentials
 from flowforge.source.driver_reader import DriverReader
 from flowforge.source.lifeline import connected_sockets
@@ -59,7 +58,7 @@ class MssqlPythonReader(DriverReader):
             raise
 
     def _execute(self, selection: Selection) -> None:
-        statement = selection.statement() + COUNTED
+        statement = selection.statement()
         self._cursor = self._connection.cursor()
         self._cursor.execute(statement.text, *([statement.parameters] if statement.parameters else []))
 

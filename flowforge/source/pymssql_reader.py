@@ -15,7 +15,6 @@ import pymssql
 
 from events.targets import ConnectionReference
 from flowforge.source.arrow_types import arrow_type, canonical_array, check_columns
-from flowforge.source.completeness import COUNTED
 from flowforge.source.connection import open_pymssql
 from flowforge.source.credentials import Credentials
 from flowforge.source.driver_reader import DriverReader
@@ -42,7 +41,7 @@ class PymssqlReader(DriverReader):
         statement, self._cells = selection.packed()
         self._lines = {cell: LineReader([self.schema.field(n) for n in cell]) for cell in self._cells if len(cell) > 1}
         self._cursor, self._ended = self._connection.cursor(), False
-        self._cursor.execute((statement + COUNTED).inlined())
+        self._cursor.execute(statement.inlined())
         asked = [self.schema.names[cell[0]] if len(cell) == 1 else LINE for cell in self._cells]
         check_columns([column[0] for column in self._cursor.description or ()], asked)
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from events.targets import ConnectionReference
 from flowforge.errors import UnsupportedSource
 from flowforge.source.batch_rows import BATCH_ROWS, BatchRows
+from flowforge.source.completeness import CountAtSource
 from flowforge.source.credentials import Credentials
 from flowforge.source.selection import Selection
 
@@ -24,9 +25,11 @@ _PACKAGES = {"mssql-python": "mssql_python", "pymssql": "pymssql"}
 
 
 class ArrowReader(Protocol):
-    """A schema and an iterator of record batches in that schema."""
+    """A schema and an iterator of record batches in that schema; `counted` is what the source has counted once all are read,
+    where the selection asks for it."""
 
     schema: pa.Schema
+    counted: CountAtSource | None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]: ...
 

@@ -3,16 +3,25 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from flowforge.source.consistency import under
+from flowforge.source.completeness import with_counts
+from flowforge.source.consistency import SNAPSHOT, under
 from flowforge.source.packing import Cell
-from flowforge.source.sql_text import Source, Statement, packed_statement, quote_identifier, select_statement
+from flowforge.source.sql_text import (
+    Source,
+    Statement,
+    dated_count_statement,
+    packed_statement,
+    quote_identifier,
+    select_statement,
+)
 from flowforge.state.batch import Interval, SourceColumn
 
 
 class Selection(NamedTuple):
     """The columns of the rows of `source` (a table, or a query's text) in `interval`; `within` is a slice's condition.
 
-    `consistency` is what the read asks for; empty is the server's default. `order` names columns to sort by.
+    `consistency` is what the read asks for; empty is the server's default. `order` names columns to sort by. `counted`: under
+    SNAPSHOT the source counts the rows once more, in the same transaction.
     """
 
     source: Source
@@ -21,16 +30,24 @@ class Selection(NamedTuple):
     within: Statement | None = None
     consistency: str = ""
     order: Sequence[str] = ()
+    counted: bool = False
 
     def statement(self) -> Statement:
-        """Each column in a cell of its own."""
-        return under(self.consistency, select_statement(*self[:3], within=self.within) + self._ordered())
+        """What is sent, each column in a cell of its own: the rows, then the counts."""
+        return self._asked(select_statement(*self[:3], within=self.within))
 
     def packed(self) -> tuple[Statement, list[Cell]]:
-        """Several columns in a cell, and which are in each; see `packing`."""
+        """The same with several columns in a cell, and which are in each; see `packing`."""
         statement, cells = packed_statement(*self[:4])
-        return under(self.consistency, statement + self._ordered()), cells
+        return self._asked(statement), cells
 
-    def _ordered(self) -> str:
+    @property
+    def counts_again(self) -> bool:
+        """Whether a second count follows the rows and the server's count of them."""
+        return self.counted and self.consistency == SNAPSHOT
+
+    def _asked(self, statement: Statement) -> Statement:
         names = ", ".join(quote_identifier(name) for name in self.order)
-        return f" ORDER BY {names}" if names else ""
+        ordered = statement + (f" ORDER BY {names}" if names else "")
+        again = dated_count_statement(self.source, self.interval, self.within) if self.counts_again else None
+        return under(self.consistency, with_counts(ordered, again))

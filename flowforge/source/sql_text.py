@@ -52,6 +52,7 @@ class Relation(Protocol):
     name: str
 
 
+_NOW = "CONVERT(varchar(27), SYSUTCDATETIME(), 121)"
 LINE = "flowforge_line"  # what a cell with several columns is called
 Source = Relation | str  # a table, or the text of a query
 
@@ -129,6 +130,14 @@ def count_statement(source: Source, interval: Interval) -> Statement:
     return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {_relation(source)}",)) + where(
         interval_condition(interval)
     )
+
+
+def dated_count_statement(source: Source, interval: Interval, within: Statement | None = None) -> Statement:
+    """Counts the same rows as `select_statement` reads: `source_rows`, `counted_at` by the server's clock in UTC, and
+    `with_cursor`, which leaves out rows without a cursor."""
+    cursor = quote_identifier(interval.column) if interval.column else "*"
+    counts = f"COUNT_BIG(*) AS source_rows, {_NOW} AS counted_at, COUNT_BIG({cursor}) AS with_cursor"
+    return Statement((f"SELECT {counts} FROM {_relation(source)}",)) + where(interval_condition(interval), within)
 
 
 def newest_statement(source: Source, column: str, sql_type: str) -> Statement:

@@ -6,12 +6,14 @@ proved, not assumed: a marker transaction on a second connection must show up. C
 sys.dm_tran_active_transactions and its sisters.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowforge.errors import FlowForgeError, Retriable
 from flowforge.source.connection import APPLICATION, SourceConnection
 
 HOUR_MS = 3_600_000
+LEAST_GUARD_MS = 1_000
 
 READ_ONLY = 2  # transaction_type
 
@@ -45,24 +47,37 @@ class OpenTransaction(NamedTuple):
         return f"transaction {self.id} of {who}{f' ({extra})' if extra else ''}, open for {self.age_ms / 1000:.0f} s"
 
 
-def open_transactions(connection: SourceConnection) -> list[OpenTransaction]:
-    """Transactions that may still commit rows into this database, oldest first. Needs VIEW SERVER STATE.
+class OpenTransactions(NamedTuple):
+    """Those that may still commit rows, oldest first; `behind` are all whose begin is dated too late, by id, in milliseconds."""
 
-    Raises UnknownTable or QueryRefused when the login may not look. Ages grow by the query's own time, which errs on
-    the safe side.
+    writing: list[OpenTransaction]
+    behind: dict[str, int]
+
+
+def open_transactions(
+    connection: SourceConnection, behind: Mapping[str, int] | None = None, step_ms: int = 0
+) -> OpenTransactions:
+    """Transactions that may still commit rows into this database. Needs VIEW SERVER STATE.
+
+    A clock that is put back makes those that had begun before look younger than they are: `step_ms` is how far it went back since
+    this was asked before, `behind` what was known then. Raises UnknownTable or QueryRefused when the login may not look. Ages
+    grow by the query's own time, which errs on the safe side.
     """
+    rows = connection.rows(_ACTIVE, about="the open transactions")
+    older = {str(row["transaction_id"]): (behind or {}).get(str(row["transaction_id"]), 0) + step_ms for row in rows}
     found = [
         OpenTransaction(
             int(row["transaction_id"]),
-            _age(int(row["age_ms"])),
+            _age(int(row["age_ms"]) + older[str(row["transaction_id"])]),
             row["session_id"],
             row["login_name"],
             row["program_name"],
         )
-        for row in connection.rows(_ACTIVE, about="the open transactions")
+        for row in rows
         if may_write(row)
     ]
-    return sorted(found, key=lambda t: -t.age_ms)
+    writing = sorted(found, key=lambda t: -t.age_ms)
+    return OpenTransactions(writing, {number: by_ms for number, by_ms in older.items() if by_ms})
 
 
 def sees_open_transactions(connection: SourceConnection) -> bool:
@@ -91,8 +106,9 @@ def is_writable(connection: SourceConnection) -> bool:
 
 
 def _age(measured_ms: int) -> int:
-    # Begin times are local: one from before the clock was put back an hour looks as if it lay ahead.
-    return measured_ms if measured_ms > -HOUR_MS // 60 else measured_ms + HOUR_MS
+    # Begin times are local: one from before the clock was put back looks as if it lay ahead. By an hour, most likely, where no
+    # reading from before tells; less than the guard is rounding.
+    return max(0, measured_ms if measured_ms > -LEAST_GUARD_MS else measured_ms + HOUR_MS)
 
 
 def may_write(row: dict[str, Any]) -> bool:

@@ -52,7 +52,10 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         max_cursor_value=manifest.max_cursor_value,
         promise=batch.interval.promise,
         consistency=_consistency(manifest),
-        notes=batch.interval.notes,
+        source_rows=manifest.count.rows,
+        counted=manifest.count.how,
+        counted_at=manifest.count.at or None,
+        notes=[*batch.interval.notes, *_rows_left(manifest)],
         seconds=round(seconds, 3),
     )
 
@@ -60,6 +63,11 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
 def _consistency(manifest: Manifest) -> str:
     held = weakest([one.consistency for one in manifest.objects])
     return f"{held} per slice" if held and len(manifest.objects) > 1 else held
+
+
+def _rows_left(manifest: Manifest) -> list[str]:
+    left = manifest.count.left
+    return [f"{left} rows of the interval were changed or deleted at the source since they were read"] if left else []
 
 
 def source_table(batch: Batch) -> str:

@@ -33,7 +33,11 @@ class Interval(BaseModel):
 
 
 class BronzeObject(BaseModel):
-    """One landed object; silver reads it with If-Match on the ETag. `consistency` is the view its read had of the source."""
+    """One landed object; silver reads it with If-Match on the ETag. `consistency` is the view its read had of the source.
+
+    `source_rows` and `counted_at` are what the source counted in that same view; `null_cursors` of its rows have no cursor (None:
+    not known).
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,6 +46,9 @@ class BronzeObject(BaseModel):
     rows: int
     bytes: int
     consistency: str = ""
+    source_rows: int | None = None
+    counted_at: str = ""
+    null_cursors: int | None = None
 
 
 class SourceColumn(BaseModel):
@@ -59,6 +66,30 @@ class SourceColumn(BaseModel):
     of: str | None = None
 
 
+class Counting(BaseModel):
+    """When the source counts a batch's rows on its own: `together` in the read's own snapshot, `afterwards` once they are landed.
+    `why_not` says in words why it never does. With `insisted` a count that cannot be made fails the attempt."""
+
+    model_config = ConfigDict(frozen=True)
+
+    together: bool = False
+    afterwards: bool = False
+    insisted: bool = False
+    why_not: str = ""
+
+
+class SourceCount(BaseModel):
+    """What the source counted for a batch, `how` and when (`at`, the server's clock in UTC); `rows` None where it did not, and
+    `how` then says why. `left` is how many rows of the interval were there when it was read and are not any more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int | None = None
+    how: str = ""
+    at: str = ""
+    left: int = 0
+
+
 class Manifest(BaseModel):
     """What a landed batch consists of. `columns` are the source's (without audit columns), `primary_key` the source's key."""
 
@@ -72,6 +103,7 @@ class Manifest(BaseModel):
     primary_key: list[str] = Field(default_factory=list)
     audit_columns: bool = True
     max_cursor_value: str | None = None
+    count: SourceCount = SourceCount()
 
 
 class KeyRange(BaseModel):
@@ -98,6 +130,7 @@ class SlicePlan(BaseModel):
     primary_key: list[str]
     ranges: list[KeyRange]
     offered: list[str] = Field(default_factory=list)
+    counting: Counting = Counting()
 
 
 class Batch(BaseModel):

@@ -36,6 +36,12 @@ def open_run(
     _put_run(run_id, run, "attribute_not_exists(pk) OR attribute_exists(mistakes)")  # a replay of what was rejected
 
 
+def is_open(run_id: str) -> bool:
+    """Whether the run exists and was not rejected."""
+    found = items.get(settings().runs_table, {"pk": run_id, "sk": "RUN"})
+    return found is not None and found["status"] != "rejected"
+
+
 def reject(run_id: str, trigger: str, mistakes: list[dict[str, str]]) -> None:
     """Keeps a request that could not be taken, with its mistakes."""
     _put_run(
@@ -137,6 +143,9 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
                 "cursor_column",
                 "promise",
                 "consistency",
+                "source_rows",
+                "counted",
+                "counted_at",
             )
         },
         "watermark_before": committed.get("watermark_before") or empty.get("watermark_value"),

@@ -1,4 +1,5 @@
-"""The sweeper: finds batches that landed but were not followed up, and tells of them again; removes what given up ones left.
+"""The sweeper: finds batches that landed but were not followed up, and tells of them again; removes what given up ones left;
+queues what a submitting worker had no time to.
 
 An announcement can be lost only where a worker died between two writes; telling again is harmless, since every step looks first
 whether it has been done. A batch whose message lies in a dead-letter queue is left alone until that is replayed.
@@ -11,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flowforge.bronze.leftovers import WORKER_SECONDS, remove_leftovers
 from flowforge.cloud.bus import announce
 from flowforge.cloud.clients import client, unavailable
+from flowforge.jobs.unfinished import finish_submissions
 from flowforge.settings import settings
 from flowforge.state import batches, leases, records
 from flowforge.state.announcements import landed_fact
@@ -21,9 +23,10 @@ IDLE_SECONDS = 120
 
 
 def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SECONDS) -> dict[str, Any]:
-    """Announces again what has not moved for a while, and removes the objects of batches that were given up more than
-    `worker_seconds` ago; returns how many of each kind."""
+    """Announces again what has not moved for a while, queues what was accepted and not queued, and removes the objects of batches
+    that were given up more than `worker_seconds` ago; returns how many of each kind."""
     told = {"landed": 0, "claimed": 0, "removed": 0, "dead_letters": explain_dead_letters()}
+    told["submitted"] = finish_submissions(idle_seconds)
     for batch in records.open_batches(idle_seconds):
         if batch.state == "voided":
             if remove_leftovers(batch, worker_seconds):

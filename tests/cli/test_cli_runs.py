@@ -155,6 +155,17 @@ def test_should_show_a_run_and_exit_by_what_became_of_it(flowforge, api, told):
     assert (unknown.code, unknown.document["error"]) == (1, "NotFound")
 
 
+def test_should_show_what_the_source_counts_where_that_is_not_what_was_read(flowforge, api, told):
+    left = told.table("bronze_left", source_rows=498, counted="after landing")
+    same = told.table("bronze_same", source_rows=500, counted="after landing")
+    api.answer("GET /api/runs/run-1", told.run(left, same, status="succeeded"))
+
+    ended = flowforge("status", "run-1")
+
+    assert "bronze_left  498 rows counted at the source after landing" in ended.out
+    assert "bronze_same  500" not in ended.out
+
+
 def test_should_list_the_runs_of_a_workflow(flowforge, api):
     listed = {
         "run_id": "run-1",

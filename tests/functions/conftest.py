@@ -13,6 +13,7 @@ from flowforge.cloud.clients import client
 from flowforge.settings import settings
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
+from tests.functions.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
 from tests.servers import ROOT, embedded_aws
 
 

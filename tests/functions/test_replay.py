@@ -130,3 +130,16 @@ def test_should_let_a_run_in_that_was_rejected_only_because_its_message_died(aws
     assert submit(first, context) == {"batchItemFailures": []}
     run = runs.read_run(before[0]["run_id"])
     assert (run["status"], run["mistakes"], len(run["tables"])) == ("accepted", [], 1)
+
+
+def test_should_mark_slices_and_tables_that_a_person_puts_back(aws, context, unique):
+    slice_ = {"run_id": unique("run"), "bronze_table": "b", "source_key": "k", "generation": 1, "seq": 1, "index": 0}
+    bury(aws, "Slice", slice_, "UnknownTable: x")
+    bury(aws, "Ingest", wanted(unique), "UnknownTable: x")
+    bury(aws, "Publish", refined(unique), "x: y")
+    assert len(put_back(context, {"all": True})["messages"]) == 3
+    assert [m["body"]["replayed"] for queue in ("SliceQueue", "IngestQueue") for m in aws.messages(queue)] == [
+        True,
+        True,
+    ]
+    assert "replayed" not in json.dumps(aws.messages("PublishQueue")[0]["body"])

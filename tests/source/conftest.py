@@ -27,13 +27,14 @@ class Server:
     credentials: Credentials
     process: subprocess.Popen
     ca_file: str
+    tls_directory: Path
 
 
 def start_server(tls_directory: Path, *options: str) -> Server:
     """Starts a stand-in on a free port and waits for its ready line."""
     process, ready = start_standin(tls_directory, *options)
     reference = ConnectionReference(host="localhost", port=ready["port"], database=ready["database"], secret_id="none")
-    return Server(reference, Credentials(username="sa", password=PASSWORD), process, ready["ca_file"])
+    return Server(reference, Credentials(username="sa", password=PASSWORD), process, ready["ca_file"], tls_directory)
 
 
 def stop_server(server: Server) -> None:

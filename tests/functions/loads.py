@@ -1,0 +1,146 @@
+"""A table of a real server and its loads through the product's own steps, in this process, with a proxy in front of S3.
+
+The proxy says when something happens: while a batch's object is on its way all its rows have been read, and it has not landed.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from events.commands import IngestSlice, IngestTable
+from events.facts import BronzeLanded
+from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
+from flowforge.bronze.ingest import ingest
+from flowforge.bronze.ingest_slice import ingest_slice
+from flowforge.cloud.clients import client
+from flowforge.settings import settings
+from flowforge.state import records, table
+from flowforge.state.watermarks import commit_landed
+from tests.faults.aws_proxy import AwsProxy, Call
+from tests.standin.conftest import PASSWORD, StandIn, start, stop
+
+READER = "reader"  # a login that does not see open transactions
+OLD = "2024-05-05 05:05:05"
+ROWS = "INSERT INTO {t} VALUES (10, '2024-01-01'), (20, '2024-02-02'), (30, '2024-03-03')"
+MANY = "INSERT INTO {t} SELECT account_id, '2024-01-01' FROM accounts WHERE account_id < 1010"
+
+
+@pytest.fixture(scope="package")
+def server(aws, tmp_path_factory) -> Iterator[StandIn]:
+    started = start(tmp_path_factory.mktemp("tls"), "--bank", "--reader", READER)
+    for login in ("sa", READER):
+        secret = json.dumps({"username": login, "password": PASSWORD})
+        client("secretsmanager").create_secret(Name=f"counts/{login}", SecretString=secret)
+    yield started
+    stop(started)
+
+
+@dataclass
+class Loads:
+    """One table of the server and its loads; `meanwhile` is what happens while an object is on its way, one act an object."""
+
+    aws: Any
+    server: StandIn
+    name: str
+    connection: ConnectionReference
+    meanwhile: list[str | Callable[[], None]] = field(default_factory=list)
+
+    def execute(self, *statements: str) -> None:
+        with self.server.connect() as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement.format(t=self.name))
+
+    def strike(self, call: Call) -> None:
+        if call.operation == "S3.PUT" and f"bronze_{self.name}/" in call.path and self.meanwhile:
+            act = self.meanwhile.pop(0)
+            act() if callable(act) else self.execute(act)
+
+    def command(self, run: str, column: str | None = "at", **source: Any) -> IngestTable:
+        incremental = {"is_incremental": True, "delta_column": column} if column else {}
+        return IngestTable(
+            run_id=f"{self.name}_{run}",
+            workflow_id="w",
+            job_id="j",
+            batch_id=run,
+            connection=self.connection,
+            source=SourceTable(**({"table_name": self.name} | incremental | source)),
+            bronze=BronzeTarget(table=f"bronze_{self.name}"),
+            silver=SilverTarget(table=self.name),
+            gold=GoldTarget(table=self.name),
+        )
+
+    def load(self, run: str, column: str | None = "at", **source: Any) -> list[BronzeLanded]:
+        """Loads as the queue would, with what is submitted again; commits what lands and returns it."""
+        return self.follow(self.command(run, column, **source))
+
+    def follow(self, command: IngestTable) -> list[BronzeLanded]:
+        facts = [fact for fact in ingest(command).facts if isinstance(fact, BronzeLanded)]
+        for again in self.submitted_again():
+            facts += self.follow(again)
+        for fact in facts:
+            commit_landed(fact)
+        return facts
+
+    def submitted_again(self) -> list[IngestTable]:
+        return [IngestTable.model_validate(message["body"]) for message in self.aws.messages("IngestQueue")]
+
+    def watermark(self) -> str | None:
+        return next((mark.value for mark in table.read_state(self.key).watermarks.values()), None)
+
+    def states(self) -> list[str]:
+        return [batch.state for batch in reversed(list(records.history(self.key)))]
+
+    @property
+    def key(self) -> str:
+        return table.source_key(self.connection, f"dbo.{self.name}", f"bronze_{self.name}")
+
+
+@pytest.fixture
+def loads(aws, server, unique, monkeypatch) -> Iterator[Callable[..., Loads]]:
+    """Makes a table of its own with three rows, loaded through the proxy."""
+    monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(server.ca_file))
+    made: list[Loads] = []
+    with AwsProxy(aws.endpoint) as proxy:
+
+        def strike(call: Call) -> None:
+            for load in made:
+                load.strike(call)
+
+        proxy.rule = strike
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        _forget()
+
+        def make(at: str = "datetime2(3)", login: str = "sa", indexed: bool = True, rows: str = ROWS) -> Loads:
+            where = {"host": "localhost", "port": server.port, "database": server.database}
+            load = Loads(aws, server, unique("t"), ConnectionReference(**where, secret_id=f"counts/{login}"))
+            load.execute(f"CREATE TABLE {{t}} (id int PRIMARY KEY, at {at})", rows)
+            if indexed:
+                load.execute("CREATE INDEX by_at ON {t} (at)")
+            aws.messages("IngestQueue")
+            made.append(load)
+            return load
+
+        yield make
+    monkeypatch.undo()
+    _forget()
+
+
+def _forget() -> None:
+    client.cache_clear()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def sliced(aws, monkeypatch) -> None:
+    monkeypatch.setenv("FLOWFORGE_SLICE_ROWS", "2")
+    monkeypatch.setenv("FLOWFORGE_SLICE_QUEUE_URL", aws.name("SliceQueue"))
+    aws.messages("SliceQueue")
+
+
+def run_slices(load: Loads) -> list[BronzeLanded]:
+    messages = load.aws.messages("SliceQueue")
+    outcomes = [ingest_slice(IngestSlice.model_validate(message["body"])) for message in messages]
+    return [fact for outcome in outcomes for fact in outcome.facts]
