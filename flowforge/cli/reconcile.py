@@ -76,7 +76,8 @@ def _refuse_unsettled(mark: dict[str, Any]) -> None:
 
 def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, rows: int, session: Session) -> Any:
     from flowforge.errors import FlowForgeError
-    from flowforge.recovery.reconcile import Question, reconcile
+    from flowforge.recovery.findings import Question
+    from flowforge.recovery.reconcile import reconcile
     from flowforge.source.target import target_in
 
     column, found = next(iter(mark["watermarks"].items()), (None, {}))

@@ -1,101 +1,25 @@
-# ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
 """Compares a silver table with its source, row by row, and names the key ranges that differ.
 
-Both sides are brought into silver's own types by the same engine, so a difference is one of values, never of notation.
-Guarantees: exact for every canonical type; memory is bounded (batches from the source, tables that spill). Rows whose cursor is
-at or above the watermark are no difference: they come with the next load, and what silver holds of their keys is left out.
-Without a primary key rows are counted only.
+Guarantees: exact for every canonical type. Rows whose cursor is at or above the watermark are no difference: they come with the
+next load, and what silver holds of their keys is left out. Without a primary key rows are counted only.
 """
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
-import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from events.targets import ConnectionReference
-from flowforge.errors import NotFound, UnsupportedSource
-from flowforge.lake.sql import identifier, literal
+from flowforge.errors import NotFound
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import open_table, relation, store_errors, table_uri
-from flowforge.lake.types import stored_type
-from flowforge.silver.plan import CURRENT, DELETED
+from flowforge.recovery.comparison import Comparison
+from flowforge.recovery.findings import Question, Result
 from flowforge.source.catalog import describe_table
 from flowforge.source.connection import connect
 from flowforge.source.credentials import Credentials
-from flowforge.source.description import TableDescription
 from flowforge.source.reader import open_reader
 from flowforge.source.selection import Selection
-from flowforge.state.batch import Interval, SourceColumn
-
-ROWS_PER_RANGE = 100_000
-MICROSECONDS = r"(\.\d{6})\d"
-EXAMPLES = 3  # keys that are named of a range that differs
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is compared: a source table with a silver table, up to a watermark (column, SQL type and bound) where there is one."""
-
-    source_table: str
-    silver_table: str
-    column: str | None = None
-    sql_type: str | None = None
-    bound: str | None = None
-    rows_per_range: int = ROWS_PER_RANGE
-
-    def interval(self, newer: bool = False) -> Interval:
-        """The rows below the bound, or those from it on."""
-        low, high = (self.bound, None) if newer else (None, self.bound)
-        return Interval(column=self.column, sql_type=self.sql_type, low=low, high=high, nulls=not newer)
-
-
-@dataclass(frozen=True)
-class RangeResult:
-    """One range of keys, first to last in the source's order; counts are rows, checksums cover key and columns."""
-
-    first: list[str | None]
-    last: list[str | None]
-    source_rows: int
-    silver_rows: int
-    missing: int
-    changed: int
-    source_checksum: str
-    silver_checksum: str
-    examples: list[str] = field(default_factory=list)
-
-    @property
-    def differs(self) -> bool:
-        """Whether silver lacks rows of the range or holds other ones."""
-        return bool(self.missing or self.changed)
-
-
-@dataclass(frozen=True)
-class Result:
-    """The comparison. `only_in_silver` rows have no row at the source: deleted there, where deletes are not loaded."""
-
-    source_rows: int
-    silver_rows: int
-    newer_rows: int
-    only_in_silver: int
-    only_in_silver_examples: list[str]
-    ranges: list[RangeResult]
-    columns: list[str]
-    not_compared: list[str]
-    by_key: bool
-
-    @property
-    def differs(self) -> bool:
-        """Whether anything is different."""
-        counted = not self.by_key and self.source_rows != self.silver_rows
-        return counted or bool(self.only_in_silver) or any(one.differs for one in self.ranges)
-
-    def document(self) -> dict[str, Any]:
-        """The result as JSON has it."""
-        return {"differs": self.differs, **asdict(self)}
+from flowforge.state.batch import SourceColumn
 
 
 def reconcile(
@@ -117,7 +41,7 @@ def reconcile(
         raise NotFound(f"there is no table silver.{question.silver_table}", "Load it first.")
     with duckdb_connection() as engine, store_errors(f"silver.{question.silver_table}"):
         silver = relation(engine, table)
-        comparison = _Comparison(
+        comparison = Comparison(
             engine, question, description, dict(zip(silver.columns, map(str, silver.types), strict=True))
         )
 
@@ -132,156 +56,3 @@ def reconcile(
         if question.bound is not None and comparison.key:
             comparison.take_newer(read(comparison.key_columns, True))
         return comparison.result()
-
-
-class _Comparison:
-    """Both sides in one engine: tables `source`, `silver` and `newer`, each with the key's columns and a hash of the row."""
-
-    def __init__(
-        self, engine: duckdb.DuckDBPyConnection, question: Question, described: TableDescription, silver: dict[str, str]
-    ):
-        self.engine, self.question, self.silver = engine, question, silver
-        self.columns = [column for column in described.source_columns if column.name in silver]
-        self.not_compared = [column.name for column in described.columns if column.name not in silver]
-        self.key = [name for name in described.primary_key if name in silver]
-        if len(self.key) < len(described.primary_key):
-            self.key = []
-        self.key_columns = [column for name in self.key for column in self.columns if column.name == name]
-
-    def take_silver(self, silver: duckdb.DuckDBPyRelation) -> None:
-        """The rows of silver that have a row at the source, below the watermark."""
-        conditions = [f"NOT {DELETED}"] if DELETED in self.silver else []
-        conditions += [CURRENT] if CURRENT in self.silver else []
-        if self.question.bound is not None and self.question.column in self.silver:
-            name = identifier(self.question.column)
-            conditions.append(
-                f"({name} IS NULL OR {name} <= {self._bound()})"
-            )  # one that is equal is newer, or was cut
-        kept = silver.filter(" AND ".join(conditions)) if conditions else silver
-        query = f"SELECT {self._keys()} {self._hash()} AS h FROM kept"
-        self.engine.execute(f"CREATE TEMP TABLE silver AS {query.replace('FROM kept', f'FROM ({kept.sql_query()})')}")
-        if self.key and (
-            twice := self._scalar(
-                f"SELECT count(*) FROM (SELECT 1 FROM silver GROUP BY {self._names()} HAVING count(*) > 1)"
-            )
-        ):
-            raise UnsupportedSource(
-                f"silver.{self.question.silver_table} holds {twice} keys more than once: it keeps every version",
-                "Only tables with one row for a key can be compared.",
-            )
-
-    def take_source(self, batches: Iterator[pa.RecordBatch], progress: Callable[[int], None]) -> None:
-        """The rows of the source, numbered by range in the order in which they came."""
-        seen = 0
-        for number, batch in enumerate(batches):
-            rows = self._arrow(batch)
-            verb = "INSERT INTO source" if number else "CREATE TEMP TABLE source AS"
-            position = f"({seen} + row_number() OVER () - 1)"
-            numbered = f"SELECT *, {position} AS n, {position} // {self.question.rows_per_range} AS part FROM ({rows})"
-            self.engine.execute(f"{verb} {numbered}")
-            seen += batch.num_rows
-            progress(seen)
-        if not seen:
-            self.engine.execute("CREATE TEMP TABLE source AS SELECT *, 0 AS n, 0 AS part FROM silver LIMIT 0")
-
-    def take_newer(self, batches: Iterator[pa.RecordBatch]) -> None:
-        """Leaves out on both sides the keys whose newest version comes with the next load."""
-        self.engine.execute(f"CREATE TEMP TABLE newer AS SELECT {self._names()} FROM silver LIMIT 0")
-        for batch in batches:
-            self._register(batch)
-            self.engine.execute(f"INSERT INTO newer SELECT {self._keys().rstrip(', ')} FROM arriving")
-        for side in ("source", "silver"):
-            self.engine.execute(
-                f"DELETE FROM {side} WHERE EXISTS (SELECT 1 FROM newer WHERE {self._same('newer', side)})"
-            )
-
-    def result(self) -> Result:
-        """What differs, by range."""
-        newer = self.question.bound is not None and bool(self.key)
-        only = "true" if not self.key else f"NOT EXISTS (SELECT 1 FROM source WHERE {self._same('source', 'silver')})"
-        lonely = self._scalar(f"SELECT count(*) FROM silver WHERE {only}") if self.key else 0
-        shown = f"SELECT {self._shown('silver')} FROM silver WHERE {only} ORDER BY ALL LIMIT {EXAMPLES}"
-        return Result(
-            source_rows=self._scalar("SELECT count(*) FROM source"),
-            silver_rows=self._scalar("SELECT count(*) FROM silver"),
-            newer_rows=self._scalar("SELECT count(*) FROM newer") if newer else 0,
-            only_in_silver=lonely,
-            only_in_silver_examples=[row[0] for row in self.engine.execute(shown).fetchall()] if lonely else [],
-            ranges=self._ranges() if self.key else [],
-            columns=[column.name for column in self.columns],
-            not_compared=self.not_compared,
-            by_key=bool(self.key),
-        )
-
-    def _ranges(self) -> list[RangeResult]:
-        joined = f"FROM source LEFT JOIN silver ON {self._same('source', 'silver')}"
-        rows = self.engine.execute(
-            f"SELECT part, count(*), count(silver.h), count(*) FILTER (silver.h IS NULL), "
-            f"count(*) FILTER (silver.h <> source.h), printf('%032x', bit_xor(source.h)), printf('%032x', bit_xor(silver.h)), "
-            f"arg_min({self._list('source')}, n), arg_max({self._list('source')}, n), "
-            f"min({self._shown('source')}, {EXAMPLES}) FILTER (silver.h IS DISTINCT FROM source.h) "
-            f"{joined} GROUP BY part ORDER BY part"
-        ).fetchall()
-        return [
-            RangeResult(first, last, count, held, missing, changed, ours, theirs or "", examples or [])
-            for _, count, held, missing, changed, ours, theirs, first, last, examples in rows
-        ]
-
-    def _arrow(self, batch: pa.RecordBatch) -> str:
-        self._register(batch)
-        return f"SELECT {self._keys()} {self._hash()} AS h FROM arriving"
-
-    def _register(self, batch: pa.RecordBatch) -> None:
-        """Makes a batch readable as `arriving`, in silver's types."""
-        self.engine.register("arrived", _cut(pa.Table.from_batches([batch])))
-        came = self.engine.table("arrived")
-        items = [
-            f"{self._converted(name, str(kind))} AS {identifier(name)}"
-            for name, kind in zip(came.columns, came.types, strict=True)
-        ]
-        self.engine.execute(f"CREATE OR REPLACE TEMP VIEW arriving AS SELECT {', '.join(items)} FROM arrived")
-
-    def _converted(self, name: str, kind: str) -> str:
-        return f"CAST(CAST({identifier(name)} AS {stored_type(kind)}) AS {self.silver[name]})"
-
-    def _keys(self) -> str:
-        return "".join(f"{identifier(name)}, " for name in self.key)
-
-    def _names(self) -> str:
-        return ", ".join(identifier(name) for name in self.key)
-
-    def _same(self, one: str, other: str) -> str:
-        return " AND ".join(f"{identifier(name, one)} = {identifier(name, other)}" for name in self.key)
-
-    def _list(self, side: str) -> str:
-        return f"[{', '.join(f'CAST({identifier(name, side)} AS VARCHAR)' for name in self.key)}]"
-
-    def _shown(self, side: str) -> str:
-        return f"array_to_string({self._list(side)}, ', ')" if self.key else "''"
-
-    def _hash(self) -> str:
-        """128 bits of every column's name, length and text; a NULL is left out."""
-        parts = []
-        for n, column in enumerate(self.columns):
-            text = f"CAST({identifier(column.name)} AS VARCHAR)"
-            parts.append(f"'{n}=' || length({text}) || ':' || {text}")
-        return f"md5_number(concat({', '.join(parts)}))"
-
-    def _bound(self) -> str:
-        """The watermark in silver's type, cut to the microseconds that it has."""
-        kind, text = self.silver[self.question.column], self.question.bound
-        if kind == "BLOB":
-            return f"from_hex({literal(text.removeprefix('0x'))})"
-        cut = re.sub(MICROSECONDS, r"\1", text)
-        return f"CAST({literal(cut)} AS {kind})"
-
-    def _scalar(self, query: str) -> Any:
-        return self.engine.execute(query).fetchone()[0]
-
-
-def _cut(rows: pa.Table) -> pa.Table:
-    """Times of day in microseconds, cut as the engine cuts them when silver reads bronze: a cast of its own would round."""
-    for n, field_ in enumerate(rows.schema):
-        if field_.type == pa.time64("ns"):
-            rows = rows.set_column(n, field_.name, pc.cast(rows.column(n), pa.time64("us"), safe=False))
-    return rows

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from flowforge.errors import QueryRefused, TruncatedRead
 from flowforge.source.sql_text import Statement
 
+OWN_READ = "flowforge_read"  # by this name other loads know that the transaction writes nothing
 COUNT_COLUMN = "flowforge_source_rows"
 COUNTED = f"\n;\nSELECT ROWCOUNT_BIG() AS {COUNT_COLUMN}"  # the server's own count of the statement before
 
@@ -26,7 +27,14 @@ def with_counts(statement: Statement, again: Statement | None) -> Statement:
     `counted_at`), all in one transaction."""
     if again is None:
         return statement + COUNTED
-    return Statement(("BEGIN TRANSACTION;\n",)) + statement + COUNTED + "\n;\n" + again + "\n;\nCOMMIT TRANSACTION"
+    return (
+        Statement((f"BEGIN TRANSACTION {OWN_READ};\n",))
+        + statement
+        + COUNTED
+        + "\n;\n"
+        + again
+        + "\n;\nCOMMIT TRANSACTION"
+    )
 
 
 def counted_rows(name: str | None, row: Sequence[Any] | None, where: str) -> int | None:

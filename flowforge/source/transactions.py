@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowforge.errors import FlowForgeError, Retriable
+from flowforge.source.completeness import OWN_READ
 from flowforge.source.connection import APPLICATION, SourceConnection
 
 HOUR_MS = 3_600_000
@@ -121,8 +122,8 @@ def may_write(row: dict[str, Any]) -> bool:
         return True
     if row["status"] == "sleeping":
         return False  # idle, and nothing of this database in its log
-    if row["program_name"] == APPLICATION:
-        return False  # our own questions and marker
+    if row["program_name"] == APPLICATION or row["name"] == OWN_READ:
+        return False  # our own questions, marker and reads
     if row["is_user_transaction"]:
         return True
     # The engine's own (sorts, work files, LOB sessions: some live as long as the server), and a lone SELECT.

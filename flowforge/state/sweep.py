@@ -26,7 +26,6 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
     """Announces again what has not moved for a while, queues what was accepted and not queued, and removes the objects of batches
     that were given up more than `worker_seconds` ago; returns how many of each kind."""
     told = {"landed": 0, "claimed": 0, "removed": 0, "dead_letters": explain_dead_letters()}
-    told["submitted"] = finish_submissions(idle_seconds)
     for batch in records.open_batches(idle_seconds):
         if batch.state == "voided":
             if remove_leftovers(batch, worker_seconds):
@@ -47,6 +46,7 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
             announce(landed_fact(batch))
             told["landed"] += 1
         batches.mark(batch)
+    told["submitted"] = finish_submissions(idle_seconds)
     return told
 
 

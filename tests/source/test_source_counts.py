@@ -9,6 +9,7 @@ from flowforge.source.consistency import LOCKED, SNAPSHOT
 from flowforge.source.reader import open_reader
 from flowforge.source.selection import Selection
 from flowforge.source.slices import range_condition
+from flowforge.source.transactions import open_transactions
 from flowforge.state.batch import Interval, KeyRange
 
 DRIVERS = ["pymssql", "mssql-python"]
@@ -27,6 +28,9 @@ def test_should_count_the_same_moment_with_both_drivers(bank, other, server, scr
     with open_reader(server.reference, server.credentials, selection(bank, table), driver, batch_rows=100) as reader:
         batches = iter(reader)
         read = next(batches).num_rows
+        names = bank.rows("SELECT name FROM sys.dm_tran_active_transactions")
+        assert {"name": "flowforge_read"} in names
+        assert open_transactions(bank).writing == []  # it holds no other load's bound back
         other.run(f"INSERT INTO {table} VALUES (1, N'late')")
         read += sum(batch.num_rows for batch in batches)
     assert (read, reader.counted.rows) == (5000, 5000)

@@ -33,6 +33,7 @@ def test_should_let_a_transaction_hold_the_bound_that(what, row):
     [
         ("idles without changes", {"status": "sleeping"}),
         ("is one of our questions", {"program_name": "flowforge"}),
+        ("is one of our reads", {"name": "flowforge_read", "program_name": "MSSQL-Python"}),
         ("is a lone SELECT", {"name": "SELECT", "is_user_transaction": False}),
         ("is the engine's own", {"name": "LobStorageProviderSession", "transaction_type": 2, "is_user_transaction": None,
                                  "session_id": None, "status": None, "program_name": None, "database_id": None}),

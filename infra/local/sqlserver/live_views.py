@@ -130,7 +130,7 @@ def _connections(session: Session) -> str:
 
 def _active_transactions(session: Session) -> str:
     rows = [
-        (item.number, "user_transaction", item.begun, 1 if item.has_written else 2, None, 2, 0)
+        (item.number, item.name, item.begun, 1 if item.has_written else 2, None, 2, 0)
         for _, item in session.server.open_transactions()
     ]
     return values(rows, _ACTIVE_COLUMNS)

@@ -96,8 +96,8 @@ class Server:
     def new_cursor(self) -> duckdb.DuckDBPyConnection:
         return self._connection.cursor()
 
-    def new_transaction(self) -> Transaction:
-        return Transaction(next(self._transaction_numbers), self.now())
+    def new_transaction(self, name: str = "user_transaction") -> Transaction:
+        return Transaction(next(self._transaction_numbers), self.now(), name)
 
     def open_session(self, login: Login, connection: Connection) -> Session:
         with self._lock:

@@ -114,11 +114,11 @@ class Session:
         if self.transaction is None:
             self.begin(sink)
 
-    def begin(self, sink: Sink) -> None:
+    def begin(self, sink: Sink, name: str = "user_transaction") -> None:
         """BEGIN TRANSACTION; nested ones only count."""
         self.transaction_count += 1
         if self.transaction is None:
-            self.transaction = self.server.new_transaction()
+            self.transaction = self.server.new_transaction(name)
             sink.transaction_changed("begin", self.transaction.number)
 
     def commit(self, sink: Sink) -> None:

@@ -99,7 +99,7 @@ class Statements:
         sink.done("ALTER DATABASE", None)
 
     def _do_begin(self, statement: Simple, sink: Sink) -> None:
-        self._session.begin(sink)
+        self._session.begin(sink, *(token.text for token in statement.tokens[2:3]))
         sink.done("BEGIN", None)
 
     def _do_commit(self, statement: Simple, sink: Sink) -> None:

@@ -22,6 +22,7 @@ class Transaction:
 
     number: int
     begun: dt.datetime
+    name: str
     is_open_in_duckdb: bool = False
     has_written: bool = False
     log_records: int = 0
