@@ -16,6 +16,7 @@ def quick_stack(stack, tmp_path_factory) -> Iterator[Stack]:
     running = Stack(tmp_path_factory.mktemp("quick"), *options)
     with in_lake_of(running):
         try:
+            running.http.get("/api/watermarks")  # cold, it answers after the load that a test watches
             yield running
         finally:
             running.stop()
