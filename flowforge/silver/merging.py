@@ -22,7 +22,7 @@ from flowforge.lake.rewriting import TARGET_BYTES, NewFile, swap, write_files
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import column_types
 
-ARRIVING, FATES = "arriving", "fates"
+FATES = "fates"
 REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"
 HELD_CELLS = (
     50_000_000  # of the arriving rows, at about 14 bytes: 700 MB, of which DuckDB spills what its limit does not allow
@@ -41,6 +41,24 @@ class Rules:
     marks: dict[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class Arriving:
+    """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time."""
+
+    name: str
+    is_held: bool
+
+
+def receive(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> Arriving:
+    """Gives the rows a name, and holds them in a temporary table where there are not too many."""
+    rows.create_view("offered", replace=True)
+    (count,) = connection.execute("SELECT count(*) FROM offered").fetchone()
+    if count * len(rows.columns) > HELD_CELLS:
+        return Arriving("offered", False)
+    connection.execute("CREATE OR REPLACE TEMP TABLE arriving AS SELECT * FROM offered")
+    return Arriving("arriving", True)
+
+
 class Merge:
     """One merge of rows into a table on one connection, whose temporary tables hold what was found.
 
@@ -51,7 +69,7 @@ class Merge:
         self,
         connection: duckdb.DuckDBPyConnection,
         table: DeltaTable,
-        rows: duckdb.DuckDBPyRelation,
+        arriving: Arriving,
         identity: dict[str, bool],
         rules: Rules,
     ):
@@ -59,7 +77,7 @@ class Merge:
         self._uri = table.table_uri.rstrip("/")
         self._types = column_types(connection, table)
         self._columns = ", ".join(map(identifier, self._types))
-        self._arriving, self._holds = self._receive(rows)
+        self._arriving, self._holds = arriving.name, arriving.is_held
         self._files = self._within_reach()
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {FATES} AS {self._find()}")
 
@@ -88,14 +106,6 @@ class Merge:
         old = [self._files[place] for portion in portions for place in portion]
         swap(self._table, [file.path for file in old], new, properties)
         return self._table.count() - sum(file.rows for file in old) + sum(file.rows for file in new)
-
-    def _receive(self, rows: duckdb.DuckDBPyRelation) -> tuple[str, bool]:
-        """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time."""
-        rows.create_view(f"{ARRIVING}_rows", replace=True)
-        if self._one(f"SELECT count(*) FROM {ARRIVING}_rows")[0] * len(rows.columns) > HELD_CELLS:
-            return f"{ARRIVING}_rows", False
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {ARRIVING} AS SELECT * FROM {ARRIVING}_rows")
-        return ARRIVING, True
 
     def _within_reach(self) -> list[DataFile]:
         """The files that may hold a row that is met or missed."""

@@ -14,7 +14,7 @@ from flowforge.lake.rewriting import swap, write_files
 from flowforge.lake.tables import relation
 from flowforge.silver import history
 from flowforge.silver.marks import Load
-from flowforge.silver.merging import MARKED, REMOVED, REPLACED, STAYS, Merge, Rules
+from flowforge.silver.merging import MARKED, REMOVED, REPLACED, STAYS, Arriving, Merge, Rules, receive
 from flowforge.silver.plan import APPLIES, DELETED, GENERATION, SEQ, RefinePlan
 
 
@@ -78,8 +78,7 @@ def write_history(
         return write_nothing(table, properties)
     met = f"CASE s._action WHEN 'update' THEN '{REPLACED}' WHEN 'delete' THEN '{REMOVED}' ELSE '{STAYS}' END"
     rules = Rules(met, arrives="s._action = 'insert'")
-    changes = connection.table(history.CHANGES)
-    merge = Merge(connection, table, changes, dict.fromkeys(plan.identity, False), rules)
+    merge = Merge(connection, table, Arriving(history.CHANGES, True), dict.fromkeys(plan.identity, False), rules)
     return Written(change, merge.commit(merge.count_added(), properties(change)))
 
 
@@ -106,6 +105,8 @@ def _merge_rows(
         rules = replace(rules, missed=missed, marks=marks)
     elif plan.refreshes:
         rules = replace(rules, missed=f"CASE WHEN {older} THEN '{REMOVED}' ELSE '{STAYS}' END")
-    merge = Merge(connection, table, rows, {name: name == plan.cursor for name in plan.identity}, rules)
+    merge = Merge(
+        connection, table, receive(connection, rows), {name: name == plan.cursor for name in plan.identity}, rules
+    )
     change = Change(merge.count_added(), merge.count(REPLACED), merge.count(REMOVED) + merge.count(MARKED))
     return Written(change, merge.commit(change.inserted, properties(change)))

@@ -22,7 +22,7 @@ def main() -> None:
         refined = asdict(refine(batch, bucket))
         gold = asdict(publish(batch, bucket))
         counted = query(f"SELECT count(*) FROM gold.{batch.command.gold.table}", bucket).rows[0][0]
-        print(json.dumps({"refined": refined, "gold": gold, "counted": counted}), flush=True)
+        print(json.dumps({"refined": refined, "gold": gold, "counted": counted}, default=str), flush=True)
     except FlowForgeError as error:
         print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
 

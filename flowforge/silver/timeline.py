@@ -1,0 +1,91 @@
+# ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
+"""SQL of a key's time line: the states and ends that a table and a batch tell of, and the versions that follow from them.
+
+Guarantees: pure text. The statements read the relations `changed` (states of the batch), `gone` (keys that a refresh ended) and
+`held` (the table's versions of all these keys), as `flowforge.silver.history` makes them.
+"""
+
+from flowforge.lake.sql import identifier, literal
+from flowforge.silver.marks import Load
+from flowforge.silver.plan import CURRENT, GENERATION, SEQ, SEQ_BITS, VALID_FROM, VALID_TO, RefinePlan
+
+ORDER = f"({GENERATION}::BIGINT << {SEQ_BITS} | {SEQ})"
+HELD, NEW, AGAIN = 0, 1, 2  # where a state comes from: the table, the batch, the table once more at a later time
+STATE, END, EMPTY = 1, 0, 2  # at one moment an end comes before a state, but for the end of a version without length
+
+
+def happened(plan: RefinePlan, confirmed: Load | None) -> str:
+    """States and ends of these keys, each with its moment, what it is, and the row that tells of it."""
+    keys = keys_of(plan)
+    shorter = f"{VALID_TO} IS DISTINCT FROM _next AND {VALID_TO} IS NOT NULL"
+    ends = f"CASE WHEN {VALID_TO} = {VALID_FROM} THEN {EMPTY} ELSE {END} END"
+    parts = [
+        f"SELECT {keys}, {VALID_FROM} AS _at, {STATE} AS _kind, {HELD} AS _from, _ref, _content, {ORDER} AS _order FROM held",
+        f"SELECT {keys}, {VALID_TO}, {ends}, {HELD}, _ref, NULL, {ORDER} FROM held WHERE {shorter}",
+        _new_states(plan, confirmed),
+    ]
+    now = f"TIMESTAMP {literal(plan.loaded_at_text)}"
+    ends = f"CASE WHEN {VALID_FROM} >= {now} THEN {EMPTY} ELSE {END} END"
+    parts.append(f"SELECT {keys}, greatest({VALID_FROM}, {now}), {ends}, {NEW}, NULL, NULL, {plan.order} FROM gone")
+    if confirmed is not None:
+        then = f"TIMESTAMP {literal(confirmed.at_text)}"
+        seen = f"{VALID_FROM} < {then} AND ({CURRENT} OR {VALID_TO} > {then})"
+        parts.append(f"SELECT {keys}, {then}, {STATE}, {AGAIN}, _ref, _content, {ORDER} FROM held WHERE {seen}")
+        if confirmed.refreshes:
+            touched = f"SELECT {keys} FROM changed UNION SELECT {keys} FROM gone"
+            there = f"SELECT * FROM held WHERE {VALID_FROM} <= {then} AND ({CURRENT} OR {VALID_TO} > {then})"
+            parts.append(
+                f"SELECT s.*, {then}, {END}, {NEW}, NULL, NULL, {plan.order} FROM ({touched}) s "
+                f"ANTI JOIN ({there}) t ON {same_key(plan)}"
+            )
+    return " UNION ALL ".join(parts)
+
+
+def _new_states(plan: RefinePlan, confirmed: Load | None) -> str:
+    """The batch's states. One that is not late begins after what earlier batches told of its key: the order of reading counts
+    where clocks disagree, and a row that was gone is back when it is read again, whatever its stamp."""
+    at = f"s.{VALID_FROM}"
+    if confirmed is None:
+        after = ["CASE WHEN NOT t._open THEN greatest(t._ended, t._last + INTERVAL 1 MICROSECOND) END"]
+        if not plan.moment:
+            after.append(f"CASE WHEN t._order < {plan.order} THEN t._last + INTERVAL 1 MICROSECOND END")
+        undated = f"s.{identifier(plan.cursor)} IS NULL AND t._open IS NOT false" if plan.cursor else "false"
+        at = f"CASE WHEN {undated} THEN {at} ELSE greatest({at}, {', '.join(after)}) END"
+    last = (
+        f"SELECT {keys_of(plan)}, max({VALID_FROM}) AS _last, max({VALID_TO}) AS _ended, bool_or({CURRENT}) AS _open, "
+        f"arg_max({ORDER}, {VALID_FROM}) AS _order FROM held GROUP BY ALL"
+    )
+    keys = ", ".join(identifier(name, "s") for name in plan.key)
+    return (
+        f"SELECT {keys}, {at}, {STATE}, {NEW}, s._ref, s._content, {plan.order} FROM changed s "
+        f"LEFT JOIN ({last}) t ON {same_key(plan)}"
+    )
+
+
+def versions(plan: RefinePlan) -> str:
+    """What is left when states of one moment, repetitions and ends of nothing are out, with the moment that follows."""
+    keys = keys_of(plan)
+    one = (
+        f"SELECT * FROM happened QUALIFY row_number() OVER (PARTITION BY {keys}, _at, _kind "
+        f"ORDER BY _order DESC, _from) = 1"
+    )
+    before = (
+        f"SELECT *, lag(_kind) OVER w AS _kind_before, lag(_content) OVER w AS _before, lag(_from) OVER w AS _from_before "
+        f"FROM ({one}) WINDOW w AS (PARTITION BY {keys} ORDER BY _at, _kind)"
+    )
+    repeated = (
+        f"(_kind = {STATE} AND _kind_before IS NOT DISTINCT FROM {STATE} AND _content = _before "
+        f"AND (_from <> {HELD} OR _from_before <> {HELD}))"
+    )
+    pointless = f"(_kind <> {STATE} AND _kind_before IS DISTINCT FROM {STATE})"
+    kept = f"SELECT * FROM ({before}) WHERE NOT {repeated} AND NOT {pointless}"
+    followed = f"SELECT *, lead(_at) OVER (PARTITION BY {keys} ORDER BY _at, _kind) AS _until FROM ({kept})"
+    return f"SELECT * FROM ({followed}) WHERE _kind = {STATE}"
+
+
+def keys_of(plan: RefinePlan) -> str:
+    return ", ".join(identifier(name) for name in plan.key)
+
+
+def same_key(plan: RefinePlan) -> str:
+    return " AND ".join(f"{identifier(name, 's')} = {identifier(name, 't')}" for name in plan.key)
