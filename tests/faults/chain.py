@@ -22,7 +22,7 @@ from tests.faults.deliveries import Delivery, Source, name_of, run_of, table_in
 from tests.faults.pool import Pool, Work
 
 ENDED = ("succeeded", "failed", "rejected")
-RUN_SECONDS = 120
+RUN_SECONDS = 180
 LOOK_SECONDS = 0.25  # between two looks at queues that had nothing: seven calls; of a worker's end it is told at once
 COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
 

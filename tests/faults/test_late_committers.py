@@ -16,7 +16,7 @@ from tests.faults.play import Verdict, play
 from tests.faults.schedules import KINDS, WRITERS, Schedule, make_schedule, shrink
 from tests.faults.servers import LOGIN, connect, stand_in
 
-SCHEDULES, QUICK_SCHEDULES = 12, 2  # of each kind, sighted and blind
+SCHEDULES, QUICK_SCHEDULES = 10, 2  # of each kind, sighted and blind
 LOGINS = {True: LOGIN["username"], False: "reader"}
 SILVER_EVERY = 3  # bronze is checked after every load, silver at the end of every third schedule
 TRIES_OF_CONTROL = 20

@@ -111,7 +111,7 @@ def test_should_give_runs_of_one_table_at_once_a_turn_each(world, lanes, tally, 
         lane.write()
     world.settle()
     run_ids = [lane.submit() for lane in lanes for _ in range(count)]
-    ended = world.chain.finish(*run_ids, seconds=200)
+    ended = world.chain.finish(*run_ids, seconds=400)
     world.chain.run_idle()
     world.chain.at_once = 3
     for lane in lanes:
