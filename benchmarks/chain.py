@@ -23,6 +23,7 @@ import pymssql
 
 from benchmarks.contenders import ROOT
 from benchmarks.fanout import calls_at
+from benchmarks.request import request_of
 
 ROWS, SCHEMA = 10, "many"
 START_SECONDS, RUN_SECONDS, POLL_SECONDS = 60, 900, 1.0
@@ -98,17 +99,7 @@ def _create_tables(where: dict[str, Any], tables: int) -> None:
 
 
 def _run(http: httpx.Client, connection: dict[str, Any]) -> dict[str, Any]:
-    document = {
-        "workflow_id": "many",
-        "job_id": "many",
-        "source_type": "database",
-        "source_config": {
-            "type": "sql-server",
-            "connection": connection,
-            "databaseConfig": {"tables": [f"{SCHEMA}.*"]},
-        },
-        "destination_config": {},
-    }
+    document = request_of(connection, [f"{SCHEMA}.*"])
     answer = http.post("/api/workflows/many/run", json=document)
     if answer.status_code != 202:
         raise ChainFailed(answer.text)

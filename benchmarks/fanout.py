@@ -15,6 +15,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from benchmarks.contenders import ROOT
+from benchmarks.request import request_of
 from benchmarks.servers import embedded_aws
 from infra.local.aws_calls import PATH
 from infra.local.function import read_functions
@@ -73,17 +74,7 @@ def main() -> None:
 
     tables = [f"dbo.table_{n:05d}" for n in range(int(sys.argv[1]))]
     connection = {"host": "localhost", "database": "many", "username": "sa", "password": "not used"}
-    document = {
-        "workflow_id": "many",
-        "job_id": "many",
-        "source_type": "database",
-        "source_config": {
-            "type": "sql-server",
-            "connection": connection,
-            "databaseConfig": {"tables": tables},
-        },
-        "destination_config": {},
-    }
+    document = request_of(connection, tables)
     record = {"eventSource": "aws:sqs", "messageId": "1", "receiptHandle": "1", "attributes": {}}
     record["attributes"]["ApproximateReceiveCount"] = "1"
     record["body"] = json.dumps({"id": "1", "detail-type": "JobRequested", "detail": document})

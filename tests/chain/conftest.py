@@ -5,9 +5,8 @@ import json
 import os
 import signal
 import subprocess
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,19 +22,9 @@ from events.export import FULL
 from flowforge.cloud.clients import client
 from flowforge.lake.query import query
 from tests.servers import start
+from tests.waiting import wait_for
 
 TERMINAL = ("succeeded", "failed", "rejected")
-RUN_SECONDS = 90
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = RUN_SECONDS) -> Any:
-    """The condition's value once it is true; fails when that takes too long."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    pytest.fail(f"waited {seconds} s for {what}")
 
 
 class Stack:

@@ -7,7 +7,8 @@ from flowforge.errors import NotFound
 from flowforge.gold.graph import model_states
 from flowforge.lake.storage import storage_options
 from flowforge.lake.tables import open_table, table_uri
-from tests.chain.conftest import Stack, wait_for
+from tests.chain.conftest import Stack
+from tests.waiting import wait_for
 
 
 def own(name: str) -> dict:

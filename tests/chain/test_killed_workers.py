@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chain.conftest import Stack, in_lake_of, kill, wait_for
+from tests.chain.conftest import Stack, in_lake_of, kill
+from tests.waiting import wait_for
 
 CHAIN = ("IngestTableFunction", "WatermarkFunction", "RefineSilverFunction", "PublishGoldFunction", "TrackRunFunction")
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from events.commands import IngestSlice
-from tests.chain.conftest import Stack, in_lake_of, kill, wait_for
+from tests.chain.conftest import Stack, in_lake_of, kill
 from tests.chain.test_killed_workers import large_table
+from tests.waiting import wait_for
 
 PER_SLICE = 10_000
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,9 @@ import httpx
 import pytest
 
 from tests.servers import start
+from tests.waiting import wait_for
 
 TEMPLATE = Path(__file__).parent / "project" / "template.yaml"
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-    """Return the condition's value once it is true; fail when that takes too long."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    pytest.fail(f"waited {seconds} s for {what}")
 
 
 class RunningStack:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pymssql
 
-from tests.local_stack.conftest import wait_for
+from tests.waiting import wait_for
 
 
 def carriers(mark):

@@ -1,0 +1,19 @@
+"""Waiting for what another process does: as long as it takes, up to a limit that only a failure reaches."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+LIMIT_SECONDS = 90
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = LIMIT_SECONDS) -> Any:
+    """The condition's value once it is true; fails when that takes too long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    pytest.fail(f"waited {seconds} s for {what}")
