@@ -8,7 +8,7 @@ ARCH ?= x86_64
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test faults faults-quick soak lint format validate clean bench bench-quick bench-lake bench-lake-full
+.PHONY: help demo test test-sail faults faults-quick soak lint format validate clean bench bench-quick bench-lake bench-lake-full
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -17,8 +17,11 @@ help: ## show this
 demo: .venv/stamp ## the whole chain on the sample bank: load, change, load again, check
 	@.venv/bin/python -m demo
 
-test: .venv/stamp ## all tests but those of faults
-	.venv/bin/python -m pytest --ignore tests/faults --numprocesses 3 --dist loadscope --no-loadscope-reorder
+test: .venv/stamp ## all tests but those of faults and of Sail
+	.venv/bin/python -m pytest --ignore tests/faults --ignore tests/lake/test_sail.py --numprocesses 3 --dist loadscope --no-loadscope-reorder
+
+test-sail: .venv/stamp .venv-sail/stamp ## silver and gold read by Sail over Spark Connect, as by the other readers
+	.venv/bin/python -m pytest tests/lake/test_sail.py
 
 faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was tried and what was lost
 	@.venv/bin/python -m tests.faults
@@ -42,7 +45,7 @@ validate: .venv-sam/stamp ## the template, as AWS SAM sees it
 	.venv-sam/bin/sam validate --lint --template template.yaml --region $(REGION)
 
 clean: ## remove environments, caches and the local stack's data
-	rm -rf .venv .venv-sam .flowforge .aws-sam .pytest_cache .hypothesis .ruff_cache *.egg-info
+	rm -rf .venv .venv-sam .venv-sail .flowforge .aws-sam .pytest_cache .hypothesis .ruff_cache *.egg-info
 
 # A stamp tells a finished installation from one that was interrupted.
 .venv/stamp: pyproject.toml constraints.txt
@@ -54,6 +57,12 @@ clean: ## remove environments, caches and the local stack's data
 .venv-sam/stamp:
 	$(PYTHON) -m venv .venv-sam
 	.venv-sam/bin/pip install -qq aws-sam-cli==$(SAM_VERSION)
+	@touch $@
+
+# Sail, with the Spark Connect client that asks it, as one more reader of the lake: some 600 MB that nothing else needs.
+.venv-sail/stamp: tests/lake/sail.txt
+	$(PYTHON) -m venv .venv-sail
+	.venv-sail/bin/pip install -qq --requirement tests/lake/sail.txt
 	@touch $@
 
 # Called by `sam build` for each function, with ARTIFACTS_DIR; the template says what belongs in it.
