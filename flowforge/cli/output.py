@@ -22,6 +22,7 @@ from flowforge.cli.failure import PIPE_CLOSED, Failure
 
 # A pipe gets one line per row: there is no window whose width would count.
 PIPE_COLUMNS = 10_000
+PROSE_COLUMNS = 40
 _VISIBLE = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160))}
 
 
@@ -141,11 +142,15 @@ def fits(shown: RenderableType, console: Console, options: ConsoleOptions) -> bo
 
 
 class Rows:
-    """Rows of any table: side by side where the window has room for them, else one block of names and values per row."""
+    """Rows of any table: side by side where the window has room for them, else one block of names and values per row.
 
-    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]):
+    `prose` is a column that may be folded, so the table needs no more than PROSE_COLUMNS for it; the others stay whole.
+    """
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], prose: str | None = None):
         self._columns = columns
         self._rows = rows
+        self._prose = prose
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield self._drawn(console, options)
@@ -155,7 +160,11 @@ class Rows:
 
     def _drawn(self, console: Console, options: ConsoleOptions) -> RenderableType:
         together = table(self._columns, self._rows)
-        if fits(together, console, options):
+        narrowest = table(self._columns, self._rows)
+        for name, drawn, measured in zip(self._columns, together.columns, narrowest.columns, strict=True):
+            drawn.no_wrap = name != self._prose
+            measured.max_width = PROSE_COLUMNS if name == self._prose else None
+        if fits(narrowest, console, options):
             return together
         blocks: list[RenderableType] = []
         for position, row in enumerate(self._rows, start=1):

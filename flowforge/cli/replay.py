@@ -10,7 +10,7 @@ import typer
 
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
 from flowforge.cli.options import Session, api_command
-from flowforge.cli.output import table
+from flowforge.cli.output import Rows
 
 MOST_CALLS = 50  # each sees up to 1,000 messages of each queue
 _COLUMNS = ("queue", "table", "run", "reason", "age", "id")
@@ -62,7 +62,7 @@ def _listed(answer: dict[str, Any]) -> Any:
         [one["queue"], one["table"], one["run_id"], one["reason"], _since(one["age_seconds"]), one["id"]]
         for one in answer["messages"]
     ]
-    return table(_COLUMNS, rows)
+    return Rows(_COLUMNS, rows, prose="reason")
 
 
 def _since(seconds: int) -> str:

@@ -92,3 +92,14 @@ def test_should_list_and_remove_connections(flowforge, api):
     assert "bank" in flowforge("connections", "list").out
     assert flowforge("connections", "remove", "bank").code == 0
     assert flowforge("connections", "remove", "other").code == 1
+
+
+def test_should_keep_the_ids_of_given_up_messages_whole_in_a_narrow_window(flowforge, api):
+    ids = {"run_id": "run_20251108T061208_6f1d2c3b4a", "id": "0b5c4c1e-9f3e-4f6a-8f0e-3d2d7f6f0a11"}
+    told = {"queue": "ingest", "table": "bronze_customers", "age_seconds": 200, "reason": "no answer within 15 s. " * 5}
+    api.answer("GET /api/dead-letters", {"messages": [told | ids] * 2, "more": False})
+
+    for columns in ("80", "150"):
+        shown = flowforge("replay", env={"COLUMNS": columns}).out.splitlines()
+        assert all(sum(name in line for line in shown) == 2 for name in ids.values())
+        assert max(map(len, shown)) <= int(columns)
