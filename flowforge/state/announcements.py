@@ -1,11 +1,13 @@
 """From an event to the batch that it tells of, and from a batch's record to the events about it, again at any time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from events.facts import BatchEvent, BronzeLanded, IntervalEmpty
 from flowforge.errors import Retriable
 from flowforge.source.consistency import weakest
-from flowforge.state.batch import Batch, Manifest
+from flowforge.source.sql_types import SqlType, parse_sql_type
+from flowforge.state.batch import Batch, Manifest, SourceColumn
 from flowforge.state.records import find_batch
 
 
@@ -55,9 +57,17 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         source_rows=manifest.count.rows,
         counted=manifest.count.how,
         counted_at=manifest.count.at or None,
-        notes=[*batch.interval.notes, *_rows_left(manifest)],
+        notes=[*batch.interval.notes, *_rows_left(manifest), *_cut_times(manifest.columns)],
         seconds=round(seconds, 3),
     )
+
+
+def _cut_times(columns: Sequence[SourceColumn]) -> list[str]:
+    """What silver cannot hold of them: its engine reads times of day in microseconds (see `lake.types`)."""
+    cut = [column.name for column in columns if parse_sql_type(column.sql_type) == SqlType("time", scale=7)]
+    verb = "is" if len(cut) == 1 else "are"
+    told = "silver and gold have the first six digits of its seconds, bronze has all seven"
+    return [f"{', '.join(cut)} {verb} time(7): {told}"] if cut else []
 
 
 def _consistency(manifest: Manifest) -> str:

@@ -4,7 +4,7 @@ import itertools
 import json
 
 from events.envelopes import minio
-from tests.chain.conftest import wait_for
+from tests.waiting import wait_for
 
 AUDIT = ["_batch_id", "_ingestion_time", "_source_system", "_source_file", "_file_modified_time"]
 
@@ -12,6 +12,17 @@ AUDIT = ["_batch_id", "_ingestion_time", "_source_system", "_source_file", "_fil
 def own(name: str, bronze: dict | None = None) -> dict:
     """Destinations of its own, so that tests do not meet in one silver table."""
     return {"bronzeConfig": {"tableName": f"bronze_{name}", **(bronze or {})}, "silverConfig": {"tableName": name}}
+
+
+def test_should_say_of_which_times_silver_has_six_digits(stack, name):
+    stack.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, exact time, coarse time(3))")
+    stack.execute(f"INSERT INTO {name} VALUES (1, '01:02:03.1234567', '01:02:03.123')")
+    table = stack.load({"tableName": name}, **own(name))
+    assert table["notes"] == [
+        "exact is time(7): silver and gold have the first six digits of its seconds, bronze has all seven"
+    ]
+    assert stack.lake(f"SELECT exact, coarse FROM silver.{name}") == [("01:02:03.123456", "01:02:03.123")]
+    assert stack.bronze(table["bronze_key"])["exact"].cast("int64").to_pylist() == [3_723_123_456_700]
 
 
 def test_should_land_customers_with_their_21_columns_in_order(stack, name):
