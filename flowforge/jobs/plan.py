@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 from events.commands import IngestTable
 from events.names import destination_stem, split_table_name
-from events.quality import Expression, Rule
 from events.request import (
     Deletes,
     DestinationConfig,
@@ -26,8 +25,7 @@ from events.targets import (
     SilverTarget,
     SourceTable,
 )
-from flowforge.errors import RefineRefused
-from flowforge.gold.models import order_models, read_model
+from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_shared_destinations
 
 PATTERN = "*"
 
@@ -48,7 +46,7 @@ def plan_tables(
     for entry in _entries(request, expand):
         destination = entry.destination_config or request.destination_config
         commands.append(_command(request, run_id, batch_id, connection, entry, destination))
-    _refuse_shared_destinations(commands)
+    refuse_shared_destinations(commands)
     return commands
 
 
@@ -84,8 +82,9 @@ def _command(
     silver_table = (silver.tableName if silver else None) or stem
     gold_table = (gold.tableName if gold else None) or silver_table
     gold_target = _gold(gold, gold_table)
-    _refuse_models(gold_target.models)
-    _refuse_expressions(silver.qualityRules if silver else [])
+    refuse_models(gold_target.models)
+    refuse_expressions("silverConfig", silver.qualityRules if silver else [])
+    refuse_expressions("goldConfig", gold_target.quality_rules)
     cursor = [entry.deltaColumn] if isinstance(entry.deltaColumn, str) else entry.deltaColumn or []
     return IngestTable(
         run_id=run_id,
@@ -139,50 +138,17 @@ def _gold(config: GoldConfig | None, table: str) -> GoldTarget:
     if config.sql:
         return GoldTarget(models=[_model(table, config), *models])
     key = _columns(config.primaryKey)
-    return GoldTarget(table=table, build_strategy=config.buildStrategy, primary_key=key, models=models)
+    settings = {"build_strategy": config.buildStrategy, "quality_rules": config.qualityRules}
+    return GoldTarget(table=table, primary_key=key, models=models, **settings)
 
 
 def _model(table: str, given: GoldModel | GoldConfig) -> GoldModelTarget:
-    key = _columns(given.primaryKey)
-    return GoldModelTarget(table=table, sql=given.sql, build_strategy=given.buildStrategy, primary_key=key)
+    settings = {"build_strategy": given.buildStrategy, "quality_rules": given.qualityRules}
+    return GoldModelTarget(table=table, sql=given.sql, primary_key=_columns(given.primaryKey), **settings)
 
 
 def _columns(given: str | list[str] | None) -> list[str]:
     return [given] if isinstance(given, str) else given or []
-
-
-def _refuse_models(models: list[GoldModelTarget]) -> None:
-    """Refuses what a gold model must not contain, and models in a circle, before anything is loaded."""
-    mistakes, read = [], []
-    for model in models:
-        try:
-            read.append(read_model(model.table, model.sql, model.build_strategy, model.primary_key))
-        except RefineRefused as error:
-            field = f"destination_config.goldConfig model {model.table}"
-            mistakes.append({"field": field, "problem": str(error)})
-    _, problems = order_models(read)
-    mistakes += [{"field": "destination_config.goldConfig.models", "problem": problem} for problem in problems]
-    if mistakes:
-        raise InvalidRequest(mistakes)
-
-
-def _refuse_expressions(rules: list[Rule]) -> None:
-    """Refuses SQL that a quality rule must not contain, before anything is loaded."""
-    expressions = [rule for rule in rules if isinstance(rule, Expression)]
-    if not expressions:
-        return
-    from flowforge.lake.statements import NotAllowed
-    from flowforge.quality.expressions import check_expression
-
-    mistakes = []
-    for rule in expressions:
-        try:
-            check_expression(rule.sql)
-        except NotAllowed as error:
-            field = f"destination_config.silverConfig.qualityRules {rule.title}"
-            mistakes.append({"field": field, "problem": str(error)})
-    if mistakes:
-        raise InvalidRequest(mistakes)
 
 
 def _stem(entry: TableConfig, destination: DestinationConfig) -> str:
@@ -194,22 +160,3 @@ def _stem(entry: TableConfig, destination: DestinationConfig) -> str:
         problem = "a query needs destination_config.bronzeConfig.tableName: it has no table name of its own"
         raise InvalidRequest([{"field": "source_config.databaseConfig.query", "problem": problem}])
     return name.removeprefix("bronze_")
-
-
-def _refuse_shared_destinations(commands: list[IngestTable]) -> None:
-    mistakes = []
-    for layer, name in (
-        ("bronze", lambda c: c.bronze.table),
-        ("silver", lambda c: c.silver.table),
-        ("gold", lambda c: c.gold.table),
-    ):
-        owners: dict[str, str] = {}
-        for command in commands:
-            source, target = command.source.table_name or "query", name(command)
-            if target is not None and owners.setdefault(target, source) is not source:
-                problem = (
-                    f"{owners[target]} and {source} would both fill {layer} table {target!r}; name one differently"
-                )
-                mistakes.append({"field": "source_config.databaseConfig.tables", "problem": problem})
-    if mistakes:
-        raise InvalidRequest(mistakes)

@@ -1,0 +1,66 @@
+"""What a run is refused for before anything is loaded: SQL that must not run, models in a circle, shared destinations.
+
+Guarantees: pure; all mistakes of a kind are told at once, each with its field.
+"""
+
+from events.commands import IngestTable
+from events.quality import Expression, Rule
+from events.request import InvalidRequest
+from events.targets import GoldModelTarget
+from flowforge.errors import RefineRefused
+from flowforge.gold.models import model_of
+from flowforge.gold.order import order_models
+
+
+def refuse_models(models: list[GoldModelTarget]) -> None:
+    """Refuses what a gold model must not contain, and models in a circle, before anything is loaded."""
+    mistakes, read = [], []
+    for model in models:
+        try:
+            read.append(model_of(model))
+        except RefineRefused as error:
+            field = f"destination_config.goldConfig model {model.table}"
+            mistakes.append({"field": field, "problem": str(error)})
+    _, problems = order_models(read)
+    mistakes += [{"field": "destination_config.goldConfig.models", "problem": problem} for problem in problems]
+    if mistakes:
+        raise InvalidRequest(mistakes)
+
+
+def refuse_expressions(config: str, rules: list[Rule]) -> None:
+    """Refuses SQL that a quality rule of a table must not contain, before anything is loaded."""
+    expressions = [rule for rule in rules if isinstance(rule, Expression)]
+    if not expressions:
+        return
+    from flowforge.lake.statements import NotAllowed
+    from flowforge.quality.expressions import check_expression
+
+    mistakes = []
+    for rule in expressions:
+        try:
+            check_expression(rule.sql)
+        except NotAllowed as error:
+            field = f"destination_config.{config}.qualityRules {rule.title}"
+            mistakes.append({"field": field, "problem": str(error)})
+    if mistakes:
+        raise InvalidRequest(mistakes)
+
+
+def refuse_shared_destinations(commands: list[IngestTable]) -> None:
+    """Refuses a run of which two tables would fill one destination."""
+    mistakes = []
+    for layer, name in (
+        ("bronze", lambda c: c.bronze.table),
+        ("silver", lambda c: c.silver.table),
+        ("gold", lambda c: c.gold.table),
+    ):
+        owners: dict[str, str] = {}
+        for command in commands:
+            source, target = command.source.table_name or "query", name(command)
+            if target is not None and owners.setdefault(target, source) is not source:
+                problem = (
+                    f"{owners[target]} and {source} would both fill {layer} table {target!r}; name one differently"
+                )
+                mistakes.append({"field": "source_config.databaseConfig.tables", "problem": problem})
+    if mistakes:
+        raise InvalidRequest(mistakes)
