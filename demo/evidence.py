@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from demo.bank import Bank, BankTable, Changed
 from demo.lake import Lake
-from demo.models import COLUMNS, Books, in_order
+from demo.models import COLUMNS, Books, in_order, rows_that_fail
 from flowforge.cli.api import Api
 from flowforge.cli.failure import Failure
 from flowforge.errors import FlowForgeError
@@ -118,14 +118,20 @@ def check_values(evidence: Evidence, table: BankTable, changed: Changed, bank: B
         evidence.expect(f"{layer}.{table.name}: values of the changed rows", expected, values)
 
 
-def check_models(evidence: Evidence, books: Books, lake: Lake) -> None:
-    """Every row of the bank's gold models has the figures that follow from the source's own rows."""
+def check_models(evidence: Evidence, books: Books, lake: Lake, api: Api) -> None:
+    """Every row of the bank's gold models has the figures that follow from the source's own rows, and their rules found what is
+    in these rows."""
     for name, expected in books.expected().items():
         with evidence.about(f"gold.{name}"):
             found = in_order(lake.rows(f"SELECT {COLUMNS[name]} FROM gold.{name}"))
             evidence.expect(f"gold.{name}: rows", len(expected), len(found))
             differing = [pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]]
             evidence.expect(f"gold.{name}: rows that differ (expected, found)", [], differing[:3])
+            rules = api.get("gold", name, "quality")["rules"]
+            looked_at = {rule["checked"] for rule in rules if rule["checked"] != 1}
+            evidence.expect(f"gold.{name}: rows that its rules have looked at", {len(expected)}, looked_at)
+            failed = {rule["rule"]: rule["failed"] for rule in rules if rule["failed"]}
+            evidence.expect(f"gold.{name}: rows that break rules", rows_that_fail(name, expected), failed)
 
 
 _COLUMNS = "SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = '{table}' ORDER BY ORDINAL_POSITION"

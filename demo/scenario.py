@@ -104,7 +104,7 @@ def _check(evidence: Evidence, told: Told, rows: dict[str, int], bank: Bank, lak
     with evidence.about("silver and gold"):
         check_rows(evidence, TABLES, bank, lake)
     with evidence.about("the bank's gold models"):
-        check_models(evidence, Books(bank), lake)
+        check_models(evidence, Books(bank), lake, api)
 
 
 def _check_changes(

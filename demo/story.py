@@ -10,6 +10,7 @@ from demo.bank import Changed
 from demo.evidence import Evidence
 from flowforge.cli import output, rendering
 from flowforge.cli.failure import Failure
+from flowforge.cli.quality import rules_held
 from flowforge.gold.graph import ModelState
 from flowforge.lake.query import QueryResult
 
@@ -64,8 +65,16 @@ class Story:
 
     def models(self, states: list[ModelState]) -> None:
         """The gold tables after a load."""
-        rows = [[f"gold.{s.table}", s.state, s.strategy, ", ".join(s.reads), output.number(s.rows)] for s in states]
-        self._indented(output.table(["table", "state", "build", "reads", "rows"], rows))
+        names = ("table", "state", "build", "reads", "rows", "rules")
+        rows = [
+            [f"gold.{s.table}", s.state, s.strategy, ", ".join(s.reads), output.number(s.rows), rules_held(s.quality)]
+            for s in states
+        ]
+        self._indented(output.table(names, rows))
+        for state in states:
+            for figure in state.quality:
+                if figure.failed:
+                    self._indented(rendering.broken_rule(f"gold.{state.table}", figure.model_dump()))
 
     def answer(self, sql: str, answer: QueryResult) -> None:
         """A query with its answer."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from events import commands, facts
 from events.envelopes import eventbridge, http, minio, s3_object_created, sqs
+from events.quality import QualityFigure
 from events.request import JobRequest
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 
@@ -114,7 +115,13 @@ def messages() -> list[Any]:
         seconds=0.4,
     )
     published = facts.PublishedModel(
-        table="customers", how="full", rows=500, version=1, inputs={"silver.customers": 1}, definition=2**61
+        table="customers",
+        how="full",
+        rows=500,
+        version=1,
+        inputs={"silver.customers": 1},
+        definition=2**61,
+        quality=[QualityFigure(rule="unique customer_id", severity="fail", checked=500, failed=0)],
     )
     return [
         commands.SubmitJob(request=FULL),
@@ -188,8 +195,11 @@ def samples() -> Iterator[tuple[str, Any]]:
     yield "refine_silver.http_release", http("POST", released, "/api/silver/{table}/release")
     yield "refine_silver.sqs_release", sqs(bare["ReleaseQuarantine"], queue="flowforge-RefineQueue")
     yield "publish_gold.sqs", sqs(refined, queue="flowforge-PublishQueue")
-    new_model = s3_object_created("flowforge-data", "models/customer_360.sql")
-    yield "publish_gold.s3", sqs(new_model, queue="flowforge-PublishQueue")
+    yield (
+        "publish_gold.s3",
+        sqs(s3_object_created("flowforge-data", "models/customer_360.sql"), queue="flowforge-PublishQueue"),
+    )
+    yield "publish_gold.http_quality", http("GET", "/api/gold/customer_360/quality", "/api/gold/{table}/quality")
     yield "maintain_lake.sqs", sqs(bare["MaintainTable"], queue="flowforge-UpkeepQueue")
     yield "maintain_lake.schedule", {"maintain": True}
     yield "track_run.sqs", sqs(landed, refined, queue="flowforge-TrackQueue")

@@ -93,7 +93,7 @@ class SilverRefined(BatchEvent):
 
 class PublishedModel(Message):
     """One gold table as it is published: the Delta version, the versions of what it was built from (silver.x, gold.y), the
-    fingerprint of its query; `unchanged` where it was up to date already."""
+    fingerprint of its query and rules; `unchanged` where it was up to date already."""
 
     table: str
     how: Literal["full", "incremental", "unchanged"]
@@ -101,6 +101,9 @@ class PublishedModel(Message):
     version: int
     inputs: dict[str, int] = Field(default_factory=dict)
     definition: int
+    quality: list[QualityFigure] = Field(
+        default_factory=list, description="what each quality rule found in all its rows"
+    )
 
 
 class GoldPublished(BatchEvent):

@@ -1,12 +1,13 @@
-"""Quality rules of a silver table, as users write them in `silverConfig.qualityRules`.
+"""Quality rules of a table, as users write them in `silverConfig.qualityRules` and with a gold model.
 
-A rule looks at the rows that a batch brings. NULL passes every rule but `not_null`, as it does a CHECK constraint.
+In silver a rule looks at the rows that a batch brings, in gold at all rows of the table that was built: there "the batch" is the
+table. NULL passes every rule but `not_null`, as it does a CHECK constraint.
 """
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StrictFloat, StrictInt, StrictStr, Tag, field_validator
+from pydantic import AfterValidator, Discriminator, Field, StrictFloat, StrictInt, StrictStr, Tag, field_validator
 
 from events.model import Message, Request
 from events.names import DESTINATION, strip_layer
@@ -20,7 +21,10 @@ class Rule(Request):
     """What all rules have: a name (default: what it checks) and what happens to rows that fail."""
 
     name: str | None = Field(None, min_length=1, max_length=100)
-    severity: Severity = Field("warn", description="warn: count; quarantine: keep the row out; fail: stop the batch")
+    severity: Severity = Field(
+        "warn",
+        description="warn: count; quarantine: keep the row out (silver only); fail: stop the batch, or the model",
+    )
 
     @property
     def title(self) -> str:
@@ -64,8 +68,7 @@ class Range(Rule):
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """A range has an end."""
-        if given.get("min") is None and given.get("max") is None:
-            yield "a range needs min, max or both"
+        yield from _without_end(given, "a range")
 
 
 class AllowedValues(Rule):
@@ -140,9 +143,8 @@ class RowCount(BatchRule):
 
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
-        """A count has a bound."""
-        if given.get("min") is None and given.get("max") is None:
-            yield "a row_count needs min, max or both"
+        """A count has an end, too."""
+        yield from _without_end(given, "a row_count")
 
 
 class Freshness(BatchRule):
@@ -151,6 +153,11 @@ class Freshness(BatchRule):
     rule: Literal["freshness"]
     column: Column
     maxAgeHours: float = Field(gt=0)
+
+
+def _without_end(given: dict[str, Any], what: str) -> Iterator[str]:
+    if given.get("min") is None and given.get("max") is None:
+        yield f"{what} needs min, max or both"
 
 
 def _kind(value: Any) -> str:
@@ -176,8 +183,30 @@ QualityRule = Annotated[
 ]
 
 
+def _called_differently(rules: list[Rule]) -> list[Rule]:
+    titles = [rule.title for rule in rules]
+    repeated = sorted({title for title in titles if titles.count(title) > 1})
+    if repeated:
+        raise ValueError(f"two rules are called {', '.join(repeated)}: give each a name of its own")
+    return rules
+
+
+def _without_quarantine(rules: list[Rule]) -> list[Rule]:
+    kept_out = [rule.title for rule in rules if rule.severity == "quarantine"]
+    if kept_out:
+        raise ValueError(
+            f"{', '.join(kept_out)}: a gold table has no quarantine: it is made anew from its inputs. Leave rows out by the "
+            "model's WHERE, keep them out of silver, or use warn or fail"
+        )
+    return rules
+
+
+SilverRules = Annotated[list[QualityRule], AfterValidator(_called_differently)]
+GoldRules = Annotated[list[QualityRule], AfterValidator(_called_differently), AfterValidator(_without_quarantine)]
+
+
 class QualityFigure(Message):
-    """What one rule found in one batch: rows that it looked at and rows that failed (a batch rule: of one)."""
+    """What one rule found in a batch, or in a gold table: rows that it looked at and rows that failed (a batch rule: of one)."""
 
     rule: str
     severity: Severity

@@ -20,7 +20,7 @@ from pydantic import (
 
 from events.model import Request
 from events.names import DESTINATION, LABEL, split_table_name, strip_layer
-from events.quality import QualityRule, Rule
+from events.quality import GoldRules, SilverRules
 
 Compression = Literal["snappy", "gzip", "zstd", "none"]
 LoadStrategy = Literal["append", "full_refresh", "incremental"]
@@ -127,21 +127,10 @@ class SilverConfig(Request):
     schemaMode: SchemaMode = Field(
         "evolve", description="contract: every change of the source's columns stops the table until it is accepted"
     )
-
-    qualityRules: list[QualityRule] = Field(default_factory=list)
+    qualityRules: SilverRules = Field(default_factory=list)
 
     _names = field_validator("tableName")(_destination)
-
     _keys = field_validator("primaryKey")(_different_columns)
-
-    @field_validator("qualityRules")
-    @classmethod
-    def _rules(cls, value: list[Rule]) -> list[Rule]:
-        titles = [rule.title for rule in value]
-        repeated = sorted({title for title in titles if titles.count(title) > 1})
-        if repeated:
-            raise ValueError(f"two rules are called {', '.join(repeated)}: give each a name of its own")
-        return value
 
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
@@ -166,6 +155,7 @@ class GoldModel(Request):
     sql: str = Field(min_length=1)
     buildStrategy: BuildStrategy = Field("full", description="incremental rebuilds only the keys that changed")
     primaryKey: str | list[str] | None = Field(None, description="columns that tell the model's rows apart")
+    qualityRules: GoldRules = Field(default_factory=list, description="judged before the table is published")
 
     _names = field_validator("tableName")(_destination)
     _keys = field_validator("primaryKey")(_different_columns)
@@ -186,6 +176,7 @@ class GoldConfig(Request):
     buildStrategy: BuildStrategy = Field("full", description="of tableName; a copy's key is silver's by default")
     primaryKey: str | list[str] | None = Field(None, description="columns that tell the rows of tableName apart")
     sql: str | None = Field(None, min_length=1, description="a SELECT that makes tableName, in place of the copy")
+    qualityRules: GoldRules = Field(default_factory=list, description="of tableName; judged before it is published")
     models: list[GoldModel] = Field(
         default_factory=list, description="further gold tables, built when an input changes"
     )

@@ -78,6 +78,7 @@ class GoldModelTarget(Message):
     sql: str
     build_strategy: BuildStrategy = "full"
     primary_key: list[str] = Field(default_factory=list)
+    quality_rules: list[QualityRule] = Field(default_factory=list)
 
 
 class GoldTarget(Message):
@@ -86,4 +87,5 @@ class GoldTarget(Message):
     table: str | None = None
     build_strategy: BuildStrategy = "full"
     primary_key: list[str] = Field(default_factory=list)
+    quality_rules: list[QualityRule] = Field(default_factory=list)
     models: list[GoldModelTarget] = Field(default_factory=list)

@@ -17,6 +17,7 @@
     │   ├── SourceChanged        the source is not the one that the watermark belongs to
     │   ├── LateRows             rows came into an interval that was closed, again and again
     │   ├── RefineRefused        a batch that silver or gold cannot take
+    │   │   └── RulesBroken          rows break a quality rule of severity fail
     │   ├── EndpointRefused      the receiver of lineage events does not take them, or is not one to send them to
     │   └── NotFound             no such run, watermark, connection or secret
     └── Wait                 somebody else holds the table: ask again after `.seconds`
@@ -26,6 +27,8 @@ survive in it; a password never does.
 """
 
 from collections.abc import Sequence
+
+from events.quality import QualityFigure
 
 
 class FlowForgeError(Exception):
@@ -106,6 +109,14 @@ class RefineRefused(Fatal):
 
 class EndpointRefused(Fatal):
     """The receiver of lineage events does not take them, or its address or key is not one to use."""
+
+
+class RulesBroken(RefineRefused):
+    """Rows break a quality rule of severity `fail`; `figures` are those of all rules that were judged."""
+
+    def __init__(self, message: str, remedy: str, figures: Sequence[QualityFigure]):
+        super().__init__(message, remedy)
+        self.figures = list(figures)
 
 
 class NotFound(Fatal):

@@ -1,4 +1,10 @@
 -- One row per customer: who they are, what they hold, and what they did.
+-- @qualityRule {"rule": "unique", "columns": ["customer_id"], "severity": "fail"}
+-- @qualityRule {"rule": "not_null", "column": "customer_id", "severity": "fail"}
+-- @qualityRule {"rule": "row_count", "min": 1, "severity": "fail"}
+-- @qualityRule {"rule": "expression", "name": "activity has an account", "sql": "accounts > 0 OR transactions = 0", "severity": "fail"}
+-- @qualityRule {"rule": "allowed_values", "column": "customer_segment", "values": ["retail", "corporate", "wealth"]}
+-- @qualityRule {"rule": "range", "column": "credit_score", "min": 300, "max": 850}
 WITH holdings AS (
     SELECT customer_id,
            count(*) AS accounts,

@@ -1,5 +1,8 @@
 -- Closing balance of every day by customer segment: the present balances, less all that was booked after that day.
 -- Days run from the first to the last completed transaction of the bank; a day without one keeps the balance.
+-- @qualityRule {"rule": "unique", "columns": ["day", "customer_segment"], "severity": "fail"}
+-- @qualityRule {"rule": "not_null", "column": "closing_balance", "severity": "fail"}
+-- @qualityRule {"rule": "row_count", "min": 1}
 WITH booked AS (
     SELECT c.customer_segment,
            t.transaction_date,

@@ -1,5 +1,9 @@
 -- Accounts that are not closed and had no completed transaction in the bank's last 180 days. Idle time is counted up to the
 -- newest transaction that the lake has, not up to today: the answer changes when the data does.
+-- @qualityRule {"rule": "unique", "columns": ["account_id"], "severity": "fail"}
+-- @qualityRule {"rule": "reference", "columns": ["account_id"], "table": "accounts", "severity": "fail"}
+-- @qualityRule {"rule": "range", "column": "idle_days", "min": 181, "severity": "fail"}
+-- @qualityRule {"rule": "allowed_values", "column": "status", "values": ["active", "dormant"]}
 WITH newest AS (
     SELECT max(transaction_date) AS day FROM silver.transactions WHERE status = 'completed'
 ),

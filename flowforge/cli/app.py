@@ -9,10 +9,11 @@ from flowforge.cli import (
     lake,
     lineage,
     models,
+    quality,
     reconcile,
     replay,
     runs,
-    silver,
+    schema,
     source,
     up,
     upkeep,
@@ -41,8 +42,8 @@ app.command("lineage")(lineage.lineage)
 app.command("reconcile")(reconcile.reconcile)
 app.command("maintain")(upkeep.maintain)
 app.command("replay")(replay.replay)
-app.command("schema")(silver.schema)
-app.command("quality")(silver.quality)
+app.command("schema")(schema.schema)
+app.command("quality")(quality.quality)
 app.add_typer(models.app, name="models")
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(connections.app, name="connections")

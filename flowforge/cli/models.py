@@ -14,7 +14,8 @@ from rich.tree import Tree
 from flowforge.cli import options
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
 from flowforge.cli.lake import Bucket, lake_failures, open_lake
-from flowforge.cli.output import Output, cell, moment, number, table
+from flowforge.cli.output import Output, Rows, cell, moment, number
+from flowforge.cli.quality import rules_held
 
 if TYPE_CHECKING:
     from flowforge.gold.graph import ModelState
@@ -87,7 +88,8 @@ def _text(path: Path) -> str:
 
 
 def _document(state: "ModelState") -> dict[str, Any]:
-    return asdict(state) | {"built_at": state.built_at.isoformat() if state.built_at else None}
+    quality = [figure.model_dump(exclude={"schema_version"}) for figure in state.quality]
+    return asdict(state) | {"built_at": state.built_at.isoformat() if state.built_at else None, "quality": quality}
 
 
 def _table(states: list["ModelState"]) -> Any:
@@ -98,6 +100,7 @@ def _table(states: list["ModelState"]) -> Any:
             state.strategy,
             ", ".join(state.reads),
             number(state.rows),
+            rules_held(state.quality),
             cell(state.version),
             moment(state.built_at.isoformat(timespec="seconds") if state.built_at else None),
             state.origin,
@@ -105,7 +108,8 @@ def _table(states: list["ModelState"]) -> Any:
         ]
         for state in states
     ]
-    return table(["table", "state", "build", "reads", "rows", "version", "built", "from", "why"], rows)
+    columns = ["table", "state", "build", "reads", "rows", "rules", "version", "built", "from", "why"]
+    return Rows(columns, rows, prose="why")
 
 
 def _tree(states: list["ModelState"]) -> Tree:

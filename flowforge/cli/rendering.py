@@ -180,7 +180,9 @@ def _details(table: dict[str, Any]) -> list[RenderableType]:
         lines.append(Text.assemble((f"{name}  ", "dim"), output.cell(table["reason"])))
     told = [*(table.get("notes") or []), *(table.get("schema_changes") or [])]
     lines += [Text.assemble((f"{name}  ", "dim"), output.cell(one)) for one in told]
-    lines += [_broken(name, figure) for figure in table.get("quality") or [] if figure.get("failed")]
+    lines += [broken_rule(name, figure) for figure in table.get("quality") or [] if figure.get("failed")]
+    for gold, figures in (table.get("gold_quality") or {}).items():
+        lines += [broken_rule(f"gold.{gold}", figure) for figure in figures if figure.get("failed")]
     if table.get("quarantined"):
         lines.append(Text(f"{name}  {table['quarantined']:,} rows quarantined", style="yellow"))
     if error := table.get("error"):
@@ -190,7 +192,8 @@ def _details(table: dict[str, Any]) -> list[RenderableType]:
     return lines
 
 
-def _broken(name: str, figure: dict[str, Any]) -> Text:
+def broken_rule(name: str, figure: dict[str, Any]) -> Text:
+    """A quality rule that rows break, on one line."""
     counted = f"{figure['failed']:,} of {figure['checked']:,} failed ({figure['severity']})"
     return Text.assemble((f"{name}  ", "dim"), output.cell(figure["rule"]), f": {counted}", style="yellow")
 

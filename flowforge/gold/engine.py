@@ -8,14 +8,16 @@ Resource management: `Engine` is a context manager; results are tables of its co
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import duckdb
 from deltalake import DeltaTable
 
+from events.quality import QualityFigure
 from flowforge.errors import RefineRefused
 from flowforge.gold.models import Model
 from flowforge.lake.names import TableName
+from flowforge.lake.reasons import line_named, reason
 from flowforge.lake.sql import identifier
 from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import column_types, create_view, rows_query
@@ -23,7 +25,6 @@ from flowforge.lake.types import stored_column
 from flowforge.silver.plan import INTERNAL
 
 GONE = "_flowforge_gone"  # of changed rows only: true for a key that has no row any more
-ABOUT_TEXT = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 NO_KEY_TYPES = re.compile(r"FLOAT|DOUBLE|REAL|.*(\[\d*\]|\))", re.DOTALL)  # not comparable exactly, or nested
 DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
 
@@ -31,8 +32,11 @@ DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
 class Engine:
     """One evaluation of one model."""
 
-    def __init__(self, model: Model, inputs: Mapping[TableName, DeltaTable]):
-        self.model, self.inputs = model, inputs
+    def __init__(self, model: Model, tables: Mapping[TableName, DeltaTable], target: DeltaTable | None = None):
+        """`tables` are all that the model reads; `target` is the gold table, where rows of it stay."""
+        self.model, self.target = model, target
+        self.inputs = {name: tables[name] for name in model.inputs}
+        self.references = {name: tables[name] for name in model.references}
 
     def __enter__(self) -> "Engine":
         self._opened = duckdb_connection()
@@ -46,7 +50,6 @@ class Engine:
         """All rows of the model. Raises RefineRefused when DuckDB does not take its SQL."""
         for name, table in self.inputs.items():
             create_view(self.connection, name.layer, name.table, rows_query(self.connection, table))
-        self._confine([uri for table in self.inputs.values() for uri in table.file_uris()])
         return self._evaluate()
 
     def changed_rows(
@@ -71,7 +74,6 @@ class Engine:
                 )
                 query = f"SELECT t.* FROM ({query}) AS t SEMI JOIN main.affected AS a ON {same}"
             create_view(self.connection, name.layer, name.table, query)
-        self._confine([uri for table in self.inputs.values() for uri in table.file_uris()])
         return self._with_gone(self._evaluate(), key)
 
     def text_of_copy(self) -> str:
@@ -81,10 +83,41 @@ class Engine:
         items = ", ".join(identifier(column) for column in columns)
         return f"SELECT {items} FROM {identifier(name.layer)}.{identifier(name.table)}"
 
-    def repeated_key(self, rows: duckdb.DuckDBPyRelation, key: tuple[str, ...]) -> bool:
-        """Whether two rows have the same key."""
-        names = ", ".join(identifier(name) for name in key)
-        return bool(rows.aggregate(f"{names}, count(*) AS n", names).filter("n > 1").limit(1).fetchall())
+    def check_key(self, rows: duckdb.DuckDBPyRelation) -> None:
+        """Raises RefineRefused when the key of an incremental model does not tell its rows apart."""
+        model = self.model
+        if model.strategy != "incremental":
+            return
+        missing = [name for name in model.key if name not in rows.columns]
+        if missing:
+            raise RefineRefused(f"{model.place()}: key column {', '.join(missing)} is not among its columns")
+        names = ", ".join(identifier(name) for name in model.key)
+        if rows.aggregate(f"{names}, count(*) AS n", names).filter("n > 1").limit(1).fetchall():
+            raise RefineRefused(
+                f"{model.place()}: several rows have the same {', '.join(model.key)}",
+                "name all columns in primaryKey that tell its rows apart, or use buildStrategy full",
+            )
+
+    def with_those_that_stay(self, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """The target's rows as they will be once `rows` (of `changed_rows`) have replaced those of their keys."""
+        same = " AND ".join(
+            f"{identifier(name, 't')} IS NOT DISTINCT FROM {identifier(name, 'r')}" for name in self.model.key
+        )
+        return self.connection.sql(
+            f"SELECT t.* FROM ({rows_query(self.connection, self.target)}) AS t ANTI JOIN ({rows.sql_query()}) AS r ON {same} "
+            f"UNION ALL BY NAME SELECT * EXCLUDE ({GONE}) FROM ({rows.sql_query()}) WHERE NOT {GONE}"
+        )
+
+    def judge(self, rows: duckdb.DuckDBPyRelation) -> list[QualityFigure]:
+        """What the model's rules find in `rows`: all of the table's.
+
+        Raises RulesBroken when one of severity `fail` is, RefineRefused when one cannot be evaluated.
+        """
+        if not self.model.rules:
+            return []
+        from flowforge.gold.judging import judge_table  # sqlglot: for rules only
+
+        return judge_table(self, rows)
 
     def _note_affected_keys(
         self, now: DeltaTable, before: DeltaTable, key: list[str], columns: frozenset[str] | None, types: dict[str, str]
@@ -114,6 +147,8 @@ class Engine:
         )
 
     def _evaluate(self) -> duckdb.DuckDBPyRelation:
+        tables = [*self.inputs.values(), *self.references.values(), *([self.target] if self.target else [])]
+        confine(self.connection, [uri for table in tables for uri in table.file_uris()])
         text = self.model.sql if self.model.sql is not None else self.text_of_copy()
         try:
             self.connection.execute(f"CREATE TABLE main.result AS {text.strip().rstrip(';')}")
@@ -124,20 +159,13 @@ class Engine:
         made = self.connection.table("main.result")
         return made.project(", ".join(stored_column(n, str(t)) for n, t in zip(made.columns, made.types, strict=True)))
 
-    def _confine(self, paths: list[str]) -> None:
-        confine(self.connection, paths)
-
 
 def refusal(model: Model, error: duckdb.Error) -> RefineRefused:
     """What a user is told of DuckDB's refusal of a model: its place and line, and the reason without a row's values."""
-    text = str(error).strip()
-    found = re.search(r"^LINE (\d+):", text, re.MULTILINE)
-    leading = len(model.sql or "") - len((model.sql or "").lstrip())
-    line = int(found[1]) + (model.sql or "")[:leading].count("\n") if found else None
-    if isinstance(error, ABOUT_TEXT):
-        return RefineRefused(f"{model.place(line)}: {text.partition('LINE ')[0].strip()[:1000]}")
-    plain = re.sub(r"'[^']*'|\"[^\"]*\"|\d[\d.,:\-]*", "…", text.splitlines()[0])[:500]
-    return RefineRefused(f"{model.place(line)}: {plain}")
+    line, text = line_named(error), model.sql or ""
+    if line is not None:
+        line += text[: len(text) - len(text.lstrip())].count("\n")
+    return RefineRefused(f"{model.place(line)}: {reason(error)}")
 
 
 def _find(column: str, types: Mapping[str, str], model: Model) -> str:
@@ -145,28 +173,3 @@ def _find(column: str, types: Mapping[str, str], model: Model) -> str:
         if name.lower() == column.lower():
             return name
     raise RefineRefused(f"{model.place()}: key column {column} is not among the columns of its driving table")
-
-
-def bind_models(models: Sequence[Model], tables: Mapping[TableName, DeltaTable]) -> dict[TableName, str]:
-    """What DuckDB finds wrong with models, from the columns alone: no row is read.
-
-    `models` are in the order in which they are built; `tables` are those of the lake. A model that reads a refused one is
-    bound to the columns that this one's table has now; where it has none, and where an input is missing, nothing can be said.
-    """
-    problems: dict[TableName, str] = {}
-    bound: set[TableName] = set()
-    with duckdb_connection() as connection:
-        connection.execute("SET enable_external_access = false")
-        for model in models:
-            for name in model.inputs:
-                if name not in bound and name in tables:
-                    create_view(connection, name.layer, name.table, rows_query(connection, tables[name], []))
-                    bound.add(name)
-            if model.sql is None or not bound.issuperset(model.inputs):
-                continue
-            try:
-                create_view(connection, "gold", model.table, model.sql.strip().rstrip(";"))
-                bound.add(model.name)
-            except duckdb.Error as error:
-                problems[model.name] = str(refusal(model, error))
-    return problems

@@ -5,16 +5,18 @@ last run. A model that cannot work (a circle, an unknown column) is told with it
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from deltalake import DeltaTable
 
-from flowforge.gold.build import DEFINITION, is_current, mark_of, marks_of
-from flowforge.gold.engine import bind_models
+from events.quality import QualityFigure
+from flowforge.gold.binding import bind_models
+from flowforge.gold.marks import DEFINITION, is_current, mark_of, marks_of
 from flowforge.gold.model_files import ModelFiles, parse_models, read_models
-from flowforge.gold.models import FROM_JOB, Model, Strategy, order_models
+from flowforge.gold.models import FROM_JOB, Model, Strategy
+from flowforge.gold.order import order_models
 from flowforge.gold.records import Record, read_records
 from flowforge.lake.names import TableName
 from flowforge.lake.tables import data_version, open_table, store_errors, table_uri
@@ -24,7 +26,8 @@ State = Literal["current", "stale", "waits", "failed", "refused"]
 
 @dataclass(frozen=True)
 class ModelState:
-    """One gold table. `reason` says why it is not current; `rows`, `version` and `built_at` are of what is published."""
+    """One gold table. `reason` says why it is not current; `rows`, `version` and `built_at` are of what is published.
+    `quality` is what the rules found when it was last the table's turn."""
 
     table: str
     origin: str
@@ -36,6 +39,7 @@ class ModelState:
     rows: int | None = None
     version: int | None = None
     built_at: datetime | None = None
+    quality: list[QualityFigure] = field(default_factory=list)
 
 
 def model_states(bucket: str) -> tuple[list[ModelState], list[str]]:
@@ -64,7 +68,7 @@ def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:
         problems += [
             f"{model.place(line)}: there is no table {name}"
             for model in ours
-            for name, line in model.inputs.items()
+            for name, line in model.reads.items()
             if name not in known
         ]
     refused = bind_models(ordered, tables)
@@ -73,7 +77,7 @@ def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:
 
 def open_tables(bucket: str, models: Iterable[Model]) -> dict[TableName, DeltaTable]:
     """The tables that models make and read, as far as they exist."""
-    names = {name for model in models for name in (model.name, *model.inputs)}
+    names = {name for model in models for name in (model.name, *model.reads)}
     with store_errors("gold models"):
         opened = {name: open_table(table_uri(bucket, name.layer, name.table)) for name in sorted(names)}
     return {name: table for name, table in opened.items() if table is not None}
@@ -87,7 +91,9 @@ def _all_models(files: ModelFiles, records: dict[str, Record]) -> list[Model]:
 
 def _of_record(record: Record) -> Model:
     reads = {TableName(*name.split(".", 1)): None for name in record.reads}
-    return Model(record.table, record.sql, reads, record.strategy, tuple(record.key), FROM_JOB)
+    return Model(
+        record.table, record.sql, reads, record.strategy, tuple(record.key), FROM_JOB, rules=tuple(record.rules)
+    )
 
 
 def _state(
@@ -104,12 +110,13 @@ def _state(
         origin=model.origin,
         strategy=model.strategy,
         key=list(model.key),
-        reads=[str(name) for name in model.inputs],
+        reads=[str(name) for name in model.reads],
         state=state,
         reason=reason,
         rows=target.count() if target is not None else None,
         version=target.version() if target is not None else None,
         built_at=record.at if record is not None and record.outcome == "built" else None,
+        quality=record.quality if record is not None else [],
     )
 
 
@@ -122,13 +129,11 @@ def _judge(
 ) -> tuple[State, str | None]:
     if refused is not None:
         return "refused", refused
-    missing = [name for name in model.inputs if name not in tables]
+    missing = [name for name in model.reads if name not in tables]
     if missing:
-        return "waits", "; ".join(
-            f"{model.place(model.inputs[name])}: there is no table {name} yet" for name in missing
-        )
-    target, inputs = tables.get(model.name), {name: tables[name] for name in model.inputs}
-    upstream = [str(name) for name in model.inputs if name in states and states[name].state != "current"]
+        return "waits", "; ".join(f"{model.place(model.reads[name])}: there is no table {name} yet" for name in missing)
+    target, inputs = tables.get(model.name), {name: tables[name] for name in model.reads}
+    upstream = [str(name) for name in model.reads if name in states and states[name].state != "current"]
     if target is not None and is_current(target, marks_of(inputs), model.definition):
         return ("stale", f"{', '.join(upstream)} is not current") if upstream else ("current", None)
     if record is not None and record.outcome == "failed" and record.definition == model.definition:
@@ -136,7 +141,7 @@ def _judge(
     if target is None:
         return "stale", "it was never built"
     if target.transaction_version(DEFINITION) != model.definition:
-        return "stale", "its query changed"
+        return "stale", "its query or its rules changed"
     return "stale", "; ".join(_newer(target, inputs))
 
 

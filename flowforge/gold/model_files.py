@@ -1,14 +1,8 @@
-"""Gold models kept as files in the lake's bucket: `models/<gold table>.sql`, one SELECT each.
-
-A file may begin with settings, each a comment of its own line; everything else is SQL:
-
-    -- @buildStrategy incremental
-    -- @primaryKey merchant_category, month
+"""Gold models kept as files in the lake's bucket: `models/<gold table>.sql`, one SELECT each, with its settings in comments.
 
 Guarantees: a file that cannot be a model is told with its name and line, and is no reason not to read the others.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,13 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from events.names import DESTINATION
 from flowforge.cloud.clients import client, unavailable
 from flowforge.errors import RefineRefused
+from flowforge.gold.model_settings import read_settings
 from flowforge.gold.models import Model, place_of, read_model
 
 PREFIX, SUFFIX = "models/", ".sql"
-SETTING = re.compile(r"--\s*@(\w+)\s*(.*?)\s*")
-STRATEGIES = ("full", "incremental")
 LONGEST_BYTES = 256 * 1024
-SHOWN = f"-- @buildStrategy {' or '.join(STRATEGIES)}, -- @primaryKey column, column"
 
 
 @dataclass(frozen=True)
@@ -39,22 +31,8 @@ def parse_model(key: str, text: str) -> Model:
     table = key.rpartition("/")[2].removesuffix(SUFFIX)
     if not key.endswith(SUFFIX) or not DESTINATION.fullmatch(table):
         raise RefineRefused(f"{key} names no gold table", "call it models/<table>.sql: letters, digits, _ and -")
-    strategy, primary_key = "full", ""
-    for number, line in enumerate(text.splitlines(), 1):
-        found = SETTING.fullmatch(line.strip())
-        if found is None:
-            continue
-        name, value = found.groups()
-        if name == "buildStrategy" and value in STRATEGIES:
-            strategy = value
-        elif name == "primaryKey" and value:
-            primary_key = value
-        else:
-            raise RefineRefused(f"{place_of(table, key, number)}: unknown setting @{name} {value}".rstrip(), SHOWN)
-    names = tuple(name.strip() for name in primary_key.split(",")) if primary_key else ()
-    if not all(names):
-        raise RefineRefused(f"{place_of(table, key)}: @primaryKey has an empty name", SHOWN)
-    return read_model(table, text, strategy, names, key)  # type: ignore[arg-type]
+    found = read_settings(text, lambda line: place_of(table, key, line))
+    return read_model(table, text, found.strategy, found.key, key, found.rules, found.rule_lines)
 
 
 def parse_models(files: Iterable[tuple[str, str]]) -> ModelFiles:

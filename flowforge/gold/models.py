@@ -1,17 +1,16 @@
-"""Gold tables as queries: the published copy of a silver table and the SQL models, in the order in which they are built.
+"""Gold tables as queries: the published copy of a silver table, and the SQL models.
 
-Guarantees: pure. A model that reads another one comes after it; models that read each other in a circle are left out, with
-those that depend on them, and said to be; what is wrong with one model does not keep the others from being built. Every problem
-names the gold table, where its SQL is kept and the line.
+Guarantees: pure. Every problem names the gold table, where its SQL is kept and the line.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
+from events.quality import Expression, Reference, Rule
+from events.targets import GoldModelTarget
 from flowforge.errors import RefineRefused
 from flowforge.lake.names import TableName
 
@@ -21,9 +20,10 @@ FROM_JOB = "goldConfig"
 
 @dataclass(frozen=True)
 class Model:
-    """One gold table: its query (None for a copy of its only input) and the tables that it reads, each with its line.
+    """One gold table: its query (None for a copy of its only input) and the tables that the query reads, each with its line.
 
     `key` tells its rows apart (empty where nobody said); `origin` is where a person finds the query: models/x.sql or goldConfig.
+    `rules` are what all its rows must fulfil; `rule_lines` tells where in a file they are, by their titles.
     """
 
     table: str
@@ -32,6 +32,8 @@ class Model:
     strategy: Strategy = "full"
     key: tuple[str, ...] = ()
     origin: str = FROM_JOB
+    rules: tuple[Rule, ...] = ()
+    rule_lines: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> TableName:
@@ -39,14 +41,31 @@ class Model:
         return TableName("gold", self.table)
 
     @property
+    def references(self) -> dict[TableName, int | None]:
+        """The silver tables that its rules refer to, each with the line of such a rule."""
+        named = [rule for rule in self.rules if isinstance(rule, Reference)]
+        return {TableName("silver", rule.table): self.rule_lines.get(rule.title) for rule in named}
+
+    @property
+    def reads(self) -> dict[TableName, int | None]:
+        """All tables that it waits for and follows: those of its query, and those that its rules refer to."""
+        return {**self.references, **self.inputs}
+
+    @property
     def definition(self) -> int:
-        """A number that differs when the query does (62 bits, to fit a Delta transaction version)."""
+        """A number that differs when the query or a rule does (62 bits, to fit a Delta transaction version)."""
         text = self.sql if self.sql is not None else f"copy of {next(iter(self.inputs))}"
+        if self.rules:
+            text += json.dumps([rule.model_dump(exclude_defaults=True) for rule in self.rules], sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 2
 
     def place(self, line: int | None = None) -> str:
         """The model's name for a message, with its file and line: `gold.x (models/x.sql, line 3)`."""
         return place_of(self.table, self.origin, line)
+
+    def rule_place(self, rule: Rule | None = None) -> str:
+        """The same of a rule, with the line of the file in which it is."""
+        return self.place(self.rule_lines.get(rule.title) if rule else None)
 
 
 def place_of(table: str, origin: str, line: int | None = None) -> str:
@@ -57,17 +76,30 @@ def place_of(table: str, origin: str, line: int | None = None) -> str:
 
 
 def copy_of_silver(
-    table: str, silver_table: str, strategy: Strategy = "full", key: Sequence[str] = (), origin: str = FROM_JOB
+    table: str,
+    silver_table: str,
+    strategy: Strategy = "full",
+    key: Sequence[str] = (),
+    origin: str = FROM_JOB,
+    rules: Sequence[Rule] = (),
 ) -> Model:
     """The published copy of a silver table."""
-    return Model(table, None, {TableName("silver", silver_table): None}, strategy, tuple(key), origin)
+    model = Model(table, None, {TableName("silver", silver_table): None}, strategy, tuple(key), origin, tuple(rules))
+    _check_rules(model)
+    return model
 
 
 def read_model(
-    table: str, sql: str, strategy: Strategy = "full", key: Sequence[str] = (), origin: str = FROM_JOB
+    table: str,
+    sql: str,
+    strategy: Strategy = "full",
+    key: Sequence[str] = (),
+    origin: str = FROM_JOB,
+    rules: Sequence[Rule] = (),
+    rule_lines: Mapping[str, int] | None = None,
 ) -> Model:
-    """A model from its text. Raises RefineRefused when it is no plain query over silver and gold, reads itself, or asks to be
-    built incrementally and is of a kind for which that could go wrong."""
+    """A model from its text. Raises RefineRefused when it is no plain query over silver and gold, reads itself, asks to be built
+    incrementally and is of a kind for which that could go wrong, or has a rule whose SQL reaches beyond its row."""
     from flowforge.gold.incremental import driving_table
     from flowforge.lake.statements import NotAllowed, table_lines  # sqlglot: a third of the import, for models only
 
@@ -84,50 +116,25 @@ def read_model(
             f"{place_of(table, origin, inputs[itself])}: gold.{table} reads itself",
             "a model is built anew from its inputs each time",
         )
-    return Model(table, sql, inputs, strategy, tuple(key), origin)
+    model = Model(table, sql, inputs, strategy, tuple(key), origin, tuple(rules), rule_lines or {})
+    _check_rules(model)
+    return model
 
 
-def order_models(models: Iterable[Model]) -> tuple[list[Model], list[str]]:
-    """The models, each after those that it reads, and what is wrong with the ones that are left out."""
-    kept, problems = _without_repeats(list(models))
-    while True:
-        graph = {
-            model.name: [read for read in model.inputs if read.layer == "gold" and read in kept]
-            for model in kept.values()
-        }
+def model_of(given: GoldModelTarget) -> Model:
+    """A job's model; raises as `read_model` does."""
+    return read_model(given.table, given.sql, given.build_strategy, given.primary_key, rules=given.quality_rules)
+
+
+def _check_rules(model: Model) -> None:
+    expressions = [rule for rule in model.rules if isinstance(rule, Expression)]
+    if not expressions:
+        return
+    from flowforge.lake.statements import NotAllowed
+    from flowforge.quality.expressions import check_expression
+
+    for rule in expressions:
         try:
-            return [kept[name] for name in TopologicalSorter(graph).static_order()], problems
-        except CycleError as error:
-            circle = [kept[name] for name in reversed(error.args[1])]
-            problems.append(_circle(circle))
-            left_out = following(kept.values(), {model.name for model in circle}) | {model.name for model in circle}
-            kept = {name: model for name, model in kept.items() if name not in left_out}
-
-
-def following(models: Iterable[Model], changed: set[TableName]) -> set[TableName]:
-    """The models that read any of the `changed` tables, directly or through other models."""
-    known, found = list(models), set()
-    reached = set(changed)
-    while new := {m.name for m in known if m.name not in found and reached & set(m.inputs)}:
-        found |= new
-        reached |= new
-    return found
-
-
-def _without_repeats(models: list[Model]) -> tuple[dict[TableName, Model], list[str]]:
-    """Two definitions of one table would take turns: the job's own one is kept where only one is the job's, else none."""
-    kept, problems = {}, []
-    for name in dict.fromkeys(model.name for model in models):
-        same = [model for model in models if model.name == name]
-        ours = [model for model in same if model.origin == FROM_JOB] if len(same) > 1 else same
-        if len(ours) == 1:
-            kept[name] = ours[0]
-        if len(same) > 1:
-            origins = " and ".join(sorted(model.origin for model in same))
-            problems.append(f"{name}: two definitions for one table ({origins}); give every model its own tableName")
-    return kept, problems
-
-
-def _circle(circle: list[Model]) -> str:
-    steps = [f"{reader.place(reader.inputs[read.name])} reads {read.name}" for reader, read in pairwise(circle)]
-    return f"gold models read each other in a circle: {'; '.join(steps)}"
+            check_expression(rule.sql)
+        except NotAllowed as error:
+            raise RefineRefused(f"{model.rule_place(rule)}: rule {rule.title}: {error}") from error

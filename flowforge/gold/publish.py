@@ -16,13 +16,14 @@ from events.targets import GoldTarget
 from flowforge.errors import NotFound, RefineRefused
 from flowforge.gold.build import Built, Missing, build
 from flowforge.gold.model_files import ModelFiles, read_models
-from flowforge.gold.models import Model, copy_of_silver, following, order_models, read_model
-from flowforge.gold.records import Record, write_record
+from flowforge.gold.models import Model, copy_of_silver, model_of
+from flowforge.gold.order import following, order_models
+from flowforge.gold.records import Record, read_record, write_record
 from flowforge.lake.names import TableName
 from flowforge.silver.plan import VALID_FROM
 from flowforge.state.batch import Batch
 
-REMEDY = "correct the model's SQL; the version before stays published"
+REMEDY = "correct the model, or the rows that break its rules; the version before stays published"
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,11 @@ def job_models(batch: Batch) -> tuple[list[Model], list[str]]:
             problems.append(f"gold.{gold.table}: buildStrategy incremental needs primaryKey: the source has no key")
         else:
             wanted = gold.primary_key or key if gold.build_strategy == "incremental" else ()
-            models.append(copy_of_silver(gold.table, batch.command.silver.table, gold.build_strategy, wanted))
+            silver, rules = batch.command.silver.table, gold.quality_rules
+            models.append(copy_of_silver(gold.table, silver, gold.build_strategy, wanted, rules=rules))
     for given in gold.models:
         try:
-            models.append(read_model(given.table, given.sql, given.build_strategy, given.primary_key))
+            models.append(model_of(given))
         except RefineRefused as error:
             problems.append(str(error))
     return models, problems
@@ -96,7 +98,7 @@ def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> Publi
         except RefineRefused as error:
             failures.append(str(error))
             failed.append(model.table)
-            write_record(bucket, Record.failed(model, str(error)))
+            write_record(bucket, Record.failed(model, error))
             continue
         if isinstance(built, Missing):
             result.deferred.append(f"gold.{model.table} waits for {built.input}")
@@ -117,11 +119,18 @@ def _published(model: Model, built: Built) -> PublishedModel:
         version=built.version,
         inputs=built.inputs,
         definition=model.definition,
+        quality=built.quality,
     )
 
 
 def _note(model: Model, built: Built | Missing, bucket: str) -> None:
     if isinstance(built, Missing):
         write_record(bucket, Record.waiting(model, built))
-    elif built.how != "unchanged":
+    elif built.how != "unchanged" or _was_refused(model, bucket):
         write_record(bucket, Record.built(model, built))
+
+
+def _was_refused(model: Model, bucket: str) -> bool:
+    """Whether the last outcome was another one: a model whose rule was taken back is what is published already."""
+    record = read_record(bucket, model.table) if model.rules else None
+    return record is not None and record.outcome == "failed"

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
+from events.quality import QualityFigure, QualityRule
 from flowforge.cloud.clients import client, error_code, unavailable
+from flowforge.errors import RefineRefused, RulesBroken
 from flowforge.gold.models import Model, Strategy
 
 if TYPE_CHECKING:  # with the engine behind them; lineage reads records without it
@@ -21,7 +23,8 @@ PREFIX = "gold/_models/"
 
 
 class Record(BaseModel):
-    """The last outcome of one model. `inputs` are the Delta versions that it was built from; times are UTC."""
+    """The last outcome of one model. `inputs` are the Delta versions that it was built from, `quality` is what its rules found in
+    the rows that were built or refused; times are UTC."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -40,6 +43,8 @@ class Record(BaseModel):
     inputs: dict[str, int] = Field(default_factory=dict)
     column_types: dict[str, str] = Field(default_factory=dict)
     input_columns: dict[str, list[str]] = Field(default_factory=dict)
+    rules: list[QualityRule] = Field(default_factory=list)
+    quality: list[QualityFigure] = Field(default_factory=list)
     at: datetime
 
     @classmethod
@@ -48,14 +53,15 @@ class Record(BaseModel):
         return cls(**_about(model), outcome="built", **vars(built))
 
     @classmethod
-    def failed(cls, model: Model, reason: str) -> "Record":
+    def failed(cls, model: Model, error: RefineRefused) -> "Record":
         """A model that failed."""
-        return cls(**_about(model), outcome="failed", reason=reason)
+        quality = error.figures if isinstance(error, RulesBroken) else []
+        return cls(**_about(model), outcome="failed", reason=str(error), quality=quality)
 
     @classmethod
     def waiting(cls, model: Model, missing: "Missing") -> "Record":
         """A model that waits for an input."""
-        line = model.inputs[missing.input]
+        line = model.reads[missing.input]
         return cls(**_about(model), outcome="waits", reason=f"{model.place(line)} waits for {missing.input}")
 
 
@@ -102,6 +108,7 @@ def _about(model: Model) -> dict[str, object]:
         "reads": [str(name) for name in model.inputs],
         "strategy": model.strategy,
         "key": list(model.key),
+        "rules": list(model.rules),
         "origin": model.origin,
         "definition": model.definition,
         "at": datetime.now(UTC),

@@ -111,7 +111,7 @@ def data_version(table: DeltaTable) -> int:
     """
     version = table.version()
     for earlier in range(version, max(-1, version - UPKEEP_COMMITS), -1):
-        info = _commit_info(table.table_uri, earlier)
+        info = commit_info(table.table_uri, earlier)
         if info is None:  # cleaned up behind a checkpoint
             return version
         if UPKEEP not in info and info.get("operation") not in UPKEEP_OPERATIONS:
@@ -119,7 +119,8 @@ def data_version(table: DeltaTable) -> int:
     return version
 
 
-def _commit_info(uri: str, version: int) -> dict[str, Any] | None:
+def commit_info(uri: str, version: int) -> dict[str, Any] | None:
+    """What a version's commit tells of itself; None where its log was cleaned up."""
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     try:
         body = client("s3").get_object(Bucket=bucket, Key=f"{prefix}/_delta_log/{version:020}.json")["Body"].read()

@@ -2,7 +2,8 @@
 """Rules as SQL. Pure text.
 
 A rule of rows becomes a condition over `r`, a row of the batch, that is false where the row fails; NULL passes. A rule of a batch
-becomes one over all its rows. `BATCH` is the relation of the batch's rows, `PRESENT` the table's, both with the key columns.
+becomes one over all its rows. `BATCH` is the relation of the batch's rows, `PRESENT` the table's, both with the key columns;
+tables that rules refer to are in the schema `REFERENCED`.
 """
 
 from events.quality import (
@@ -20,7 +21,7 @@ from events.quality import (
 from flowforge.lake.sql import identifier, literal
 from flowforge.quality.expressions import check_expression
 
-BATCH, PRESENT = "batch", "present"
+BATCH, PRESENT, REFERENCED = "batch", "present", "referenced"
 
 
 def row_condition(rule: Rule, key: list[str], present: list[str]) -> str:
@@ -41,7 +42,7 @@ def row_condition(rule: Rule, key: list[str], present: list[str]) -> str:
         case Reference():
             pairs = zip(rule.columns, rule.references or rule.columns, strict=True)
             same = " AND ".join(f"{identifier(theirs, 't')} = {_column(ours)}" for ours, theirs in pairs)
-            return f"{_any_null(rule.columns)} OR EXISTS (SELECT 1 FROM {referenced(rule.table)} t WHERE {same})"
+            return f"{_any_null(rule.columns)} OR EXISTS (SELECT 1 FROM {REFERENCED}.{identifier(rule.table)} t WHERE {same})"
         case Unique():
             return f"{_any_null(rule.columns)} OR ({_alone_in_batch(rule)}{_alone_in_table(rule, key, present)})"
         case Expression():
@@ -59,11 +60,6 @@ def batch_condition(rule: Rule, batch_time: str) -> str:
             oldest = f"TIMESTAMP {literal(batch_time)} - to_microseconds({round(rule.maxAgeHours * 3_600_000_000)})"
             return f"max(CAST({_column(rule.column)} AS TIMESTAMP)) >= {oldest}"
     raise TypeError(f"{type(rule).__name__} is no rule of a batch")
-
-
-def referenced(table: str) -> str:
-    """The name under which a referenced silver table can be read."""
-    return f"silver.{identifier(table)}"
 
 
 def _alone_in_batch(rule: Unique) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from events.commands import ReleaseQuarantine
-from events.names import DESTINATION, strip_layer
 from events.request import InvalidRequest
 from flowforge.cloud.clients import client, unavailable
+from flowforge.lake.names import table_of
 from flowforge.settings import settings
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.plan import SEQ_BITS
@@ -18,27 +18,19 @@ from flowforge.state import records
 from flowforge.state.table import read_state
 
 
-def table_name(name: str) -> str:
-    """The silver table that an address means, with or without its layer; raises InvalidRequest."""
-    plain = strip_layer(name, "silver")
-    if not DESTINATION.fullmatch(plain):
-        raise InvalidRequest([{"field": "(table)", "problem": "expected the name of a silver table"}])
-    return plain
-
-
 def show_schema(name: str) -> dict[str, Any]:
     """A table's columns and the decisions about them; raises NotFound."""
-    return schema_of(settings().bucket, table_name(name))
+    return schema_of(settings().bucket, table_of("silver", name))
 
 
 def show_quality(name: str) -> dict[str, Any]:
     """What the rules found in a table's newest batch, and what is in quarantine; raises NotFound."""
-    return quality_of_table(settings().bucket, table_name(name))
+    return quality_of_table(settings().bucket, table_of("silver", name))
 
 
 def decide_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
     """Records decisions; the body is {"types"?: {column: type}, "accept"?: bool, "keep_key"?: bool}."""
-    table, known = table_name(name), {"types", "accept", "keep_key"}
+    table, known = table_of("silver", name), {"types", "accept", "keep_key"}
     mistakes = [{"field": field, "problem": "unknown field"} for field in sorted(set(body) - known)]
     types = body.get("types", {})
     if not isinstance(types, dict) or not all(isinstance(part, str) for pair in types.items() for part in pair):
@@ -56,7 +48,7 @@ def decide_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def order_release(name: str) -> dict[str, Any]:
     """Queues the order to judge what rules keep in a table's quarantine; answers how many rows that are. Raises NotFound."""
-    bucket, table = settings().bucket, table_name(name)
+    bucket, table = settings().bucket, table_of("silver", name)
     source_key = schema_of(bucket, table)["source_key"]
     rows = sum(waiting(bucket, table).values())
     (newest,) = records.history(source_key, 1)

@@ -13,7 +13,7 @@ from arro3.core import Table
 
 from events.quality import QualityFigure, Rule
 from flowforge.lake.sql import read_parquet
-from flowforge.quality.judge import Subject, judge
+from flowforge.silver.judging import BatchRows, judge_batch
 from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
 from flowforge.silver.quarantine import keep_out, kept_out
 from flowforge.silver.staging import (
@@ -58,7 +58,7 @@ def stage(
     bronze = connection.sql(f"SELECT * FROM {objects}")
     plan = plan_refine(batch, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), kept_key)
     staged, unfit = staged_rows(connection, plan, objects)
-    verdict = judge(subject(batch, bucket, plan, staged, uris), rules)
+    verdict = judge_batch(batch_rows(batch, bucket, plan, staged, uris), rules)
     before = kept_out(connection, batch, bucket)
     failed = verdict.failed if before is None else before
     if unfit or (failed is not None and failed.num_rows):
@@ -79,9 +79,9 @@ def staged_rows(connection: duckdb.DuckDBPyConnection, plan: RefinePlan, objects
     return reduced_rows(plan, objects), unfit_rows(plan, objects)
 
 
-def subject(batch: Batch, bucket: str, plan: RefinePlan, staged: str, uris: list[str]) -> Subject:
+def batch_rows(batch: Batch, bucket: str, plan: RefinePlan, staged: str, uris: list[str]) -> BatchRows:
     """What the rules look at."""
-    return Subject(
+    return BatchRows(
         rows=staged,
         objects=uris,
         content=content_hash(plan),

@@ -30,6 +30,7 @@ from flowforge.lake.tables import (
     store_errors,
     table_uri,
 )
+from flowforge.quality.figures import quality_of, to_metadata
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_of
 from flowforge.silver.marks import Marks
@@ -42,7 +43,6 @@ HISTORY = 200  # commits that are searched for the figures of a batch that was a
 BATCH = "flowforge.batch"  # in the commit's metadata: which batch it applies
 QUARANTINED = "flowforge.quarantined"
 CHANGE = "flowforge.change"
-QUALITY = "flowforge.quality"
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,8 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     transactions = {batch.application_id: 1, **marks.following()}
 
     def properties(change: Change) -> CommitProperties:
-        told = json.dumps([figure.model_dump() for figure in staged.quality])
         metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined)}
-        return once(transactions, metadata | {CHANGE: json.dumps(asdict(change)), QUALITY: told})
+        return once(transactions, metadata | {CHANGE: json.dumps(asdict(change))} | to_metadata(staged.quality))
 
     if plan.keeps_history:
         written = write_history(connection, table, plan, rows, marks.load_after(), properties)
@@ -131,11 +130,6 @@ def _applied_before(table: DeltaTable, batch: Batch) -> RefineResult:
             result = _result(table, batch, entry["version"], written, int(entry.get(QUARANTINED, 0)))
             return replace(result, already_applied=True, quality=quality_of(entry))
     return replace(_result(table, batch, table.version(), Written(Change(), table.count()), 0), already_applied=True)
-
-
-def quality_of(entry: dict[str, Any]) -> list[QualityFigure]:
-    """The figures of the rules, as a commit's metadata has them."""
-    return [QualityFigure.model_validate(figure) for figure in json.loads(entry.get(QUALITY, "[]"))]
 
 
 def _change_of(entry: dict[str, Any]) -> Change:

@@ -21,14 +21,14 @@ from flowforge.errors import RefineRefused
 from flowforge.lake.sql import read_parquet
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import Moved, commit, once, open_table, relation, store_errors, table_uri
-from flowforge.quality.judge import judge
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import decisions_of
+from flowforge.silver.judging import judge_batch
 from flowforge.silver.marks import Marks
 from flowforge.silver.objects import check_objects
 from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
 from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch
-from flowforge.silver.reading import FAILED, staged_rows, subject
+from flowforge.silver.reading import FAILED, batch_rows, staged_rows
 from flowforge.silver.staging import content_hash
 from flowforge.silver.writing import Change, write_history, write_rows
 from flowforge.state.batch import Batch
@@ -81,7 +81,7 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
                 "load the rows again once the rule or the rows are mended",
             )
         staged, _ = staged_rows(connection, plan, objects)
-        failed = judge(subject(batch, bucket, plan, staged, uris), rules).failed
+        failed = judge_batch(batch_rows(batch, bucket, plan, staged, uris), rules).failed
         connection.from_arrow(held).create_view("held_out", replace=True)
         still = ""
         if failed is not None:

@@ -5,7 +5,8 @@ from typing import Any
 from flowforge.errors import NotFound
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import open_table, relation, store_errors, table_uri
-from flowforge.silver.refine import BATCH, HISTORY, quality_of
+from flowforge.quality.figures import plain, quality_of
+from flowforge.silver.refine import BATCH, HISTORY
 
 MOST_REASONS = 1000
 
@@ -20,7 +21,7 @@ def quality_of_table(bucket: str, name: str) -> dict[str, Any]:
         return {
             "table": name,
             "batch": _batch(judged[BATCH]) if judged else None,
-            "rules": [figure.model_dump(exclude={"schema_version"}) for figure in quality_of(judged or {})],
+            "rules": plain(quality_of(judged or {})),
             "quarantine": _quarantine(bucket, name),
         }
 

@@ -12,6 +12,7 @@ from typing import Any
 from events import facts
 from flowforge.cloud import items
 from flowforge.errors import NotFound
+from flowforge.quality.figures import plain
 from flowforge.settings import settings
 
 NAMES_PER_ITEM = 1_000  # an item holds at most 400 KB
@@ -68,6 +69,8 @@ def record(fact: facts.TableEvent) -> None:
         step, text = f"failed_{fact.step}", json.dumps(detail)
     else:
         told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE))
+        if isinstance(fact, facts.GoldPublished):
+            told["quality"] = {model.table: plain(model.quality) for model in fact.models if model.quality}
         text = json.dumps(told | {"at": _now()})
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
@@ -155,6 +158,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
         "quality": refined.get("quality", []),
         "schema_changes": refined.get("schema_changes", []),
         "gold_tables": published.get("gold_tables"),
+        "gold_quality": published.get("quality", {}),
         "deferred": published.get("deferred", []),
         "reason": empty.get("reason"),
         "notes": landed.get("notes") or empty.get("notes", []),

@@ -1,10 +1,26 @@
-"""publish_gold: publishes the gold tables that follow from a refined batch, or from a model dropped in the bucket."""
+"""publish_gold: publishes the gold tables that follow from a refined batch, or from a model dropped in the bucket; shows what
+their quality rules found."""
+
+from urllib.parse import unquote
 
 from events.facts import SilverRefined
 from flowforge.cloud.bus import announce
 from flowforge.gold.step import publish_dropped, publish_refined
-from flowforge.message import process_messages
+from flowforge.http import resolver
+from flowforge.message import is_http, process_messages
+from flowforge.settings import settings
 from flowforge.state.sweep import stop_sweeping
+
+app = resolver()
+
+
+@app.get("/api/gold/<table>/quality")
+def show_quality(table: str) -> dict:
+    """What the quality rules found in a gold table."""
+    from flowforge.gold.report import quality_of_table
+    from flowforge.lake.names import table_of
+
+    return quality_of_table(settings().bucket, table_of("gold", unquote(table)))
 
 
 def publish(body: dict, context: object) -> None:
@@ -18,5 +34,7 @@ def publish(body: dict, context: object) -> None:
 
 
 def handler(event: dict, context: object) -> dict:
-    """The function's entry point: messages of the publish queue."""
+    """The function's entry point: HTTP calls, and messages of the publish queue."""
+    if is_http(event):
+        return app.resolve(event, context)
     return process_messages(event, context, "gold", publish, stop_sweeping)

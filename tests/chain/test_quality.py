@@ -2,9 +2,9 @@
 
 import json
 
-from tests.chain.conftest import wait_for
 from tests.chain.test_bank import own
 from tests.chain.test_replay import flowforge, wait_for_green
+from tests.waiting import wait_for
 
 
 def ruled(name: str, *rules: dict) -> dict:
@@ -49,6 +49,50 @@ def test_should_apply_a_batch_that_a_rule_has_stopped_once_the_rule_is_mended(st
     assert stack.load({"tableName": name}, **ruled(name, strict | {"max": 1000}))["status"] == "published"
     assert flowforge(stack, "replay", "--run", stopped["run_id"]).returncode == 0
     assert wait_for_green(stack, stopped["run_id"])["tables"][0]["quality"][0]["failed"] == 0
+
+
+def test_should_publish_gold_only_when_its_rules_allow_it_and_show_what_they_found(stack, name):
+    stack.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, v int)", f"INSERT INTO {name} VALUES (1, 10), (2, NULL)")
+    rules = [
+        {"rule": "range", "column": "v", "max": 100, "severity": "fail"},
+        {"rule": "not_null", "column": "v"},
+    ]
+    model = {"tableName": f"{name}_all", "sql": f"SELECT id, v FROM silver.{name}", "qualityRules": rules}
+    where = own(name) | {"goldConfig": {"tableName": name, "models": [model]}}
+    table = stack.load({"tableName": name}, **where)
+    found = [("range v", 2, 0), ("not_null v", 2, 1)]
+    assert [(f["rule"], f["checked"], f["failed"]) for f in table["gold_quality"][f"{name}_all"]] == found
+    shown = json.loads(flowforge(stack, "quality", f"gold.{name}_all", "--json").stdout)
+    assert [(rule["rule"], rule["checked"], rule["failed"]) for rule in shown["rules"]] == found
+    assert shown["refused"] is None
+
+    stack.execute(f"UPDATE {name} SET v = 500 WHERE id = 1")
+    stopped = stack.load({"tableName": name}, **where)
+    assert (stopped["status"], stopped["error"]["step"]) == ("failed", "gold")
+    assert f"gold.{name}_all breaks quality rules: range v: 1 of 2 failed" in stopped["error"]["cause"]
+    assert stack.lake(f"SELECT v FROM gold.{name}_all WHERE id = 1") == [(10,)]
+    assert stack.lake(f"SELECT v FROM gold.{name} WHERE id = 1") == [(500,)]
+    told = flowforge(stack, "quality", f"gold.{name}_all").stdout
+    assert "Refused since, at " in told
+    assert "range v: 1 of 2 failed" in told
+    released = flowforge(stack, "quality", f"gold.{name}_all", "--release")
+    assert (released.returncode, "has no quarantine" in released.stderr) == (2, True)
+    unknown = flowforge(stack, "quality", f"gold.{name}_none")
+    assert (unknown.returncode, "there is no table gold." in unknown.stderr) == (1, True)
+
+
+def test_should_refuse_a_job_whose_gold_rules_are_wrong(stack, name):
+    wrong = {
+        "a gold table has no quarantine": {"rule": "not_null", "column": "id", "severity": "quarantine"},
+        "getenv is not allowed": {"rule": "expression", "name": "sly", "sql": "getenv('HOME') = ''"},
+    }
+    for told, rule in wrong.items():
+        model = {"tableName": f"{name}_m", "sql": f"SELECT id FROM silver.{name}", "qualityRules": [rule]}
+        for gold in ({"models": [model]}, {"tableName": name, "qualityRules": [rule]}):
+            answer = stack.post(stack.request({"tableName": name}, **own(name), goldConfig=gold))
+            assert answer.status_code == 400
+            assert told in answer.json()["mistakes"][0]["problem"]
+            assert answer.json()["mistakes"][0]["field"].startswith("destination_config.goldConfig")
 
 
 def test_should_refuse_a_rule_that_reaches_beyond_its_row(stack, name):

@@ -6,7 +6,8 @@ import pytest
 from flowforge.errors import RefineRefused
 from flowforge.gold.graph import check_files, model_states
 from flowforge.gold.model_files import parse_model, write_models
-from flowforge.gold.models import order_models, read_model
+from flowforge.gold.models import read_model
+from flowforge.gold.order import order_models
 from flowforge.gold.publish import publish, publish_model
 from flowforge.silver.refine import refine
 
@@ -55,7 +56,7 @@ def test_should_tell_what_is_stale_and_why(loaded):
     assert told["double"] == ("stale", "gold.totals is not current")
     publish_model("models/totals.sql", loaded.bucket)
     write_models({"models/double.sql": DOUBLE + " WHERE true"}, loaded.bucket)
-    assert states(loaded)["double"] == ("stale", "its query changed")
+    assert states(loaded)["double"] == ("stale", "its query or its rules changed")
     publish_model("models/double.sql", loaded.bucket)
     assert {state for name, (state, _) in states(loaded).items() if name != "accounts"} == {"current"}
 

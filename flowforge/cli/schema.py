@@ -1,5 +1,4 @@
-"""`flowforge schema`: a silver table's columns, and what a person decides when the source's have changed. `flowforge quality`:
-what its quality rules found, and what is in quarantine."""
+"""`flowforge schema`: a silver table's columns, and what a person decides when the source's have changed."""
 
 from typing import Annotated, Any
 
@@ -33,34 +32,6 @@ def schema(
         path = ("silver", name, "schema")
         answer = api.put(*path, body=body) if body else api.get(*path)
     session.out.answer(answer, *_shown(answer))
-    return GOOD
-
-
-@api_command
-def quality(
-    name: TableName,
-    session: Session,
-    release: Annotated[
-        bool, typer.Option("--release", help="Judge quarantine anew, by the newest rules; what passes goes to silver.")
-    ] = False,
-) -> int:
-    """Show what the quality rules found in a silver table's newest batch, and what is in quarantine; or release it."""
-    with session.open() as api:
-        if release:
-            answer = api.post("silver", name, "release", body={})
-            told = f"{answer['rows']:,} rows of silver.{answer['table']} are judged anew; this shows what stays: "
-            session.out.answer(answer, f"{told}flowforge quality {answer['table']}")
-            return GOOD
-        answer = api.get("silver", name, "quality")
-    batch = answer["batch"] and f"{answer['batch']['seq']} of generation {answer['batch']['generation']}"
-    shown: list[Any] = [facts([("table", f"silver.{answer['table']}"), ("newest batch with rules", batch)])]
-    if answer["rules"]:
-        columns = ("rule", "severity", "checked", "failed")
-        shown.append(table(columns, ([rule[column] for column in columns] for rule in answer["rules"])))
-    if answer["quarantine"]:
-        columns = ("reason", "generation", "seq", "rows")
-        shown.append(table(columns, ([kept[column] for column in columns] for kept in answer["quarantine"])))
-    session.out.answer(answer, *shown, *([] if answer["quarantine"] else ["Nothing is in quarantine."]))
     return GOOD
 
 

@@ -1,0 +1,99 @@
+"""The incremental build of a gold table: the rows of those keys of which a row changed in the driving table.
+
+Guarantees: leaves exactly the rows that a full build would, or does nothing and says that a full one is needed: where another
+table of the query changed too, the old version was vacuumed, or the columns differ. The rules are judged over all rows that the
+table will have, those that stay among them, before any becomes visible.
+"""
+
+from collections.abc import Mapping
+
+import duckdb
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import DeltaError
+
+from events.quality import QualityFigure
+from flowforge.gold.engine import GONE, Engine
+from flowforge.gold.marks import is_current, mark_of, marks_of
+from flowforge.gold.models import Model
+from flowforge.lake.names import TableName
+from flowforge.lake.sql import identifier
+from flowforge.lake.tables import column_types, commit_marks, once, open_table
+from flowforge.quality.figures import to_metadata
+
+
+def build_changes(
+    model: Model, tables: Mapping[TableName, DeltaTable], target: DeltaTable, transactions: Mapping[str, int]
+) -> list[QualityFigure] | None:
+    """Replaces the rows of the changed keys and returns what the rules found; None when only a full build will do.
+
+    Raises RefineRefused and RulesBroken.
+    """
+    with Engine(model, tables, target) as engine:
+        driving, key, columns = _driving(engine, model)
+        before = _version_before(model, tables, target, driving)
+        if before is None:
+            return None
+        try:
+            rows = engine.changed_rows(driving, key, columns, before)
+        except duckdb.IOException:
+            return None  # files of the old version were vacuumed; were it S3 itself, the full build fails as well
+        stored = {name: kind for name, kind in zip(rows.columns, map(str, rows.types), strict=True) if name != GONE}
+        if stored != column_types(engine.connection, target):
+            return None
+        engine.check_key(rows)
+        quality = engine.judge(engine.with_those_that_stay(rows)) if model.rules else []
+        _merge(target, rows, model.key, once(transactions, to_metadata(quality) if model.rules else None))
+    return quality
+
+
+def _driving(engine: Engine, model: Model) -> tuple[TableName, dict[str, str], frozenset[str] | None]:
+    if model.sql is None:
+        return next(iter(model.inputs)), {name: name for name in model.key}, None
+    from flowforge.gold.incremental import driving_table
+
+    found = driving_table(model.sql, model.key)
+    return found.table, found.key, found.columns
+
+
+def _version_before(
+    model: Model, tables: Mapping[TableName, DeltaTable], target: DeltaTable, driving: TableName
+) -> DeltaTable | None:
+    """The driving table as the gold table was built from, if no other table of the query changed since: what only rules refer to
+    makes no row."""
+    others = marks_of({name: tables[name] for name in model.inputs if name != driving})
+    version = target.transaction_version(mark_of(driving, tables[driving]))
+    if version is None or not is_current(target, others, model.definition):
+        return None
+    try:
+        return open_table(tables[driving].table_uri, version)
+    except DeltaError:
+        return None  # its log was cleaned up
+
+
+def _merge(
+    target: DeltaTable, rows: duckdb.DuckDBPyRelation, key: tuple[str, ...], properties: CommitProperties
+) -> None:
+    before = target.version()
+    values = {identifier(name, "t"): identifier(name, "s") for name in rows.columns if name != GONE}
+    null = rows.filter(" OR ".join(f"{identifier(name)} IS NULL" for name in key)).limit(1).fetchall()
+    (
+        target.merge(
+            rows,
+            " AND ".join(_same(name, bool(null)) for name in key),
+            source_alias="s",
+            target_alias="t",
+            streamed_exec=False,
+            commit_properties=properties,
+        )
+        .when_matched_delete(predicate=f"s.{GONE}")
+        .when_matched_update(values, predicate=f"NOT s.{GONE}")
+        .when_not_matched_insert(values, predicate=f"NOT s.{GONE}")
+        .execute()
+    )
+    if target.version() == before:
+        commit_marks(target, properties)  # nothing to change: delta-rs then commits nothing of its own accord
+
+
+def _same(name: str, may_be_null: bool) -> str:
+    ours, theirs = identifier(name, "s"), identifier(name, "t")
+    return f"({theirs} = {ours} OR ({theirs} IS NULL AND {ours} IS NULL))" if may_be_null else f"{theirs} = {ours}"

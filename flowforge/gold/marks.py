@@ -1,0 +1,43 @@
+"""What a gold table's commits tell of how it was built: from which versions of its inputs, by which query and rules.
+
+Guarantees: the marks are application transactions of the commit that made the rows visible, and are read on the handle that is
+committed on. They decide whether a table is up to date; nothing else does.
+"""
+
+from collections.abc import Mapping
+
+from deltalake import DeltaTable
+
+from events.quality import QualityFigure
+from flowforge.lake.names import TableName
+from flowforge.lake.tables import Moved, commit_info, data_version
+from flowforge.quality.figures import quality_of
+
+DEFINITION = "flowforge/definition"  # application id whose version is the query's and the rules' fingerprint
+
+
+def marks_of(inputs: Mapping[TableName, DeltaTable]) -> dict[str, int]:
+    """The application transactions that a build of these inputs leaves: id -> version."""
+    return {mark_of(name, table): data_version(table) for name, table in inputs.items()}
+
+
+def mark_of(name: TableName, table: DeltaTable) -> str:
+    """The application id whose version is that of an input; a table made anew has another one."""
+    return f"flowforge/input/{name}/{table.metadata().id}"
+
+
+def is_current(target: DeltaTable, marks: Mapping[str, int], definition: int) -> bool:
+    """Whether a gold table was built from just these inputs by just this query and these rules."""
+    stored = {mark: target.transaction_version(mark) for mark in marks}
+    return stored == dict(marks) and target.transaction_version(DEFINITION) == definition
+
+
+def refuse_older(target: DeltaTable, marks: Mapping[str, int]) -> None:
+    """A stored input newer than ours: somebody published since we looked, so look again."""
+    if any((target.transaction_version(mark) or 0) > version for mark, version in marks.items()):
+        raise Moved
+
+
+def published_quality(target: DeltaTable) -> list[QualityFigure]:
+    """What the rules found in the rows of the handle's version; nothing where its log was cleaned up."""
+    return quality_of(commit_info(target.table_uri, data_version(target)) or {})

@@ -1,0 +1,46 @@
+"""What the quality rules of a gold table have found: in the rows that are published, and in those that were refused since."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from deltalake import DeltaTable
+
+from flowforge.errors import NotFound
+from flowforge.gold.marks import published_quality
+from flowforge.gold.records import Record, read_record
+from flowforge.lake.tables import commit_info, data_version, open_table, store_errors, table_uri
+from flowforge.quality.figures import plain
+
+
+def quality_of_table(bucket: str, name: str) -> dict[str, Any]:
+    """The figures of the published version (None: there is none yet), and why a later one was refused; raises NotFound."""
+    with store_errors(f"gold.{name}"):
+        table, record = open_table(table_uri(bucket, "gold", name)), read_record(bucket, name)
+        if table is None and record is None:
+            raise NotFound(f"there is no table gold.{name} in {bucket}", "flowforge models shows the gold tables.")
+        published = _published_at(table)
+        return {
+            "table": name,
+            "version": table.version() if table is not None else None,
+            "published_at": published and published.isoformat(timespec="seconds"),
+            "rules": plain(published_quality(table)) if table is not None else [],
+            "refused": _refused(record, published),
+        }
+
+
+def _published_at(table: DeltaTable | None) -> datetime | None:
+    if table is None:
+        return None
+    info = commit_info(table.table_uri, data_version(table)) or {}
+    return datetime.fromtimestamp(info["timestamp"] / 1000, UTC) if "timestamp" in info else None
+
+
+def _refused(record: Record | None, published: datetime | None) -> dict[str, Any] | None:
+    """The last outcome, where it was a refusal after what is published."""
+    if record is None or record.outcome != "failed" or (published and record.at < published):
+        return None
+    return {
+        "at": record.at.isoformat(timespec="seconds"),
+        "reason": record.reason,
+        "rules": plain(record.quality),
+    }

@@ -1,0 +1,91 @@
+# ruff: noqa: S608 - SQL text of quoted names
+"""A silver batch before the quality rules, on a connection that can reach nothing else.
+
+Guarantees: a user's expression runs where only the batch's objects, the table itself and the tables that rules name can be read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from events.quality import Reference, Rule
+from flowforge.errors import RefineRefused, RulesBroken
+from flowforge.lake.storage import confine, duckdb_connection
+from flowforge.lake.tables import create_view, open_table, rows_query, table_uri
+from flowforge.quality.figures import broken, told
+from flowforge.quality.judge import Subject, Verdict, judge
+from flowforge.quality.rules import BATCH, PRESENT, REFERENCED
+from flowforge.silver.plan import CURRENT, DELETED
+
+REMEDY = "correct the rule in a new request, then replay this batch"
+
+
+@dataclass(frozen=True)
+class BatchRows:
+    """What is judged: the batch's rows (a query, and the objects behind it), the expression of their content's hash, the silver
+    table that they go to, its key, and whether the table keeps any other row."""
+
+    rows: str
+    objects: list[str]
+    content: str
+    bucket: str
+    table: str
+    key: list[str]
+    batch_time: str
+    replaces: bool
+
+    @property
+    def name(self) -> str:
+        """The silver table, as messages call it."""
+        return f"silver.{self.table}"
+
+
+def judge_batch(batch: BatchRows, rules: Sequence[Rule]) -> Verdict:
+    """Applies the rules. Raises RulesBroken when one of severity `fail` is, RefineRefused when one cannot be evaluated."""
+    if not rules:
+        return Verdict()
+    with duckdb_connection() as connection:
+        paths, columns = _readable(connection, batch, rules)
+        confine(connection, [*batch.objects, *paths])
+        subject = Subject(lambda _: batch.name, REMEDY, batch.batch_time, batch.key, columns, batch.content)
+        verdict = judge(connection, subject, rules)
+    if failing := broken(verdict.figures):
+        raise RulesBroken(
+            f"{batch.name}: the batch breaks quality rules: {'; '.join(map(told, failing))}",
+            "mend the rows in the source and load again, or change the rule in a new request; then replay this batch",
+            verdict.figures,
+        )
+    return verdict
+
+
+def _readable(
+    connection: duckdb.DuckDBPyConnection, batch: BatchRows, rules: Sequence[Rule]
+) -> tuple[list[str], list[str]]:
+    """Makes the batch, the table and referenced tables readable; returns the objects behind these and the table's columns."""
+    connection.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM ({batch.rows}) WHERE _flowforge_applies")
+    paths = _refer(connection, batch, rules)
+    present = open_table(table_uri(batch.bucket, "silver", batch.table))
+    if present is None or batch.replaces:
+        return paths, []
+    columns = [column.name for column in present.schema().fields]
+    standing = {CURRENT: CURRENT, DELETED: f"{DELETED} IS NOT TRUE"}
+    kept = [condition for name, condition in standing.items() if name in columns] or ["true"]
+    rows = rows_query(connection, present)
+    connection.execute(f"CREATE VIEW {PRESENT} AS SELECT * FROM ({rows}) WHERE {' AND '.join(kept)}")
+    return paths + present.file_uris(), columns
+
+
+def _refer(connection: duckdb.DuckDBPyConnection, batch: BatchRows, rules: Sequence[Rule]) -> list[str]:
+    wanted = {rule.table: rule.title for rule in rules if isinstance(rule, Reference)}
+    paths: list[str] = []
+    for name, rule in wanted.items():
+        table = open_table(table_uri(batch.bucket, "silver", name))
+        if table is None:
+            raise RefineRefused(
+                f"{batch.name}: rule {rule} refers to silver.{name}, which does not exist",
+                f"load {name} first, then replay this batch",
+            )
+        create_view(connection, REFERENCED, name, rows_query(connection, table))
+        paths += table.file_uris()
+    return paths
