@@ -48,6 +48,8 @@ def test_should_come_to_the_same_end_in_whatever_order_events_arrive(context, un
     (table,) = run["tables"]
     assert (table["status"], table["records"], table["silver_rows"]) == ("published", 500, 500)
     assert table["gold_tables"] == {"customers": 500}
+    figures = {"rule": "unique customer_id", "severity": "fail", "checked": 500, "failed": 0}
+    assert table["gold_quality"] == {"customers": [figures]}
     assert table["watermark_after"] == "2025-11-08 06:12:06.997"
     assert run["finished_at"] == table["finished_at"]
 
