@@ -58,7 +58,7 @@ def scd2(table: str) -> None:
     opened = {"_valid_from": f"s.{CURSOR}", "_valid_to": "NULL", "_is_current": "true"}
     target = DeltaTable(uri(table), storage_options=OPTIONS)
     existing = QueryBuilder().register("t", target).execute(f"SELECT {KEY} FROM t WHERE _is_current").read_all()
-    known = pa.table({KEY: pa.array(existing.column(KEY))})
+    known = pa.table({KEY: pa.chunked_array(existing.column(KEY))})
     first = closing.join(known, keys=KEY, join_type="left semi")  # only these have a version to close
     states = pa.concat_tables([first.select(closing.schema.names), opening])
     merger = target.merge(states, f"t.{KEY} = s._key AND t._is_current", source_alias="s", target_alias="t")
