@@ -12,7 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.quality import QualityFigure, QualityRule
-from flowforge.cloud.clients import client, error_code, unavailable
+from flowforge.cloud.clients import client, unavailable
+from flowforge.cloud.objects import find_object
 from flowforge.errors import RefineRefused, RulesBroken
 from flowforge.gold.models import Model, Strategy
 
@@ -78,15 +79,8 @@ def write_record(bucket: str, record: Record) -> None:
 
 def read_record(bucket: str, table: str) -> Record | None:
     """One table's record, or None where there is none; raises StoreUnavailable."""
-    try:
-        body = client("s3").get_object(Bucket=bucket, Key=f"{PREFIX}{table}.json")["Body"].read()
-    except ClientError as error:
-        if error_code(error) in ("NoSuchKey", "404"):
-            return None
-        raise unavailable("s3", error) from error
-    except BotoCoreError as error:
-        raise unavailable("s3", error) from error
-    return Record.model_validate_json(body)
+    found = find_object(bucket, f"{PREFIX}{table}.json")
+    return Record.model_validate_json(found.body) if found else None
 
 
 def read_records(bucket: str) -> dict[str, Record]:

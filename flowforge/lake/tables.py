@@ -16,11 +16,10 @@ from typing import Any, Literal, TypeVar
 
 import duckdb
 from arro3.core import RecordBatchReader
-from botocore.exceptions import BotoCoreError, ClientError
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, TableFeatures, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
-from flowforge.cloud.clients import client, error_code, unavailable
+from flowforge.cloud.objects import find_object
 from flowforge.errors import RefineRefused, StoreUnavailable
 from flowforge.lake.sql import identifier, read_parquet
 from flowforge.lake.storage import storage_options
@@ -122,15 +121,10 @@ def data_version(table: DeltaTable) -> int:
 def commit_info(uri: str, version: int) -> dict[str, Any] | None:
     """What a version's commit tells of itself; None where its log was cleaned up."""
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
-    try:
-        body = client("s3").get_object(Bucket=bucket, Key=f"{prefix}/_delta_log/{version:020}.json")["Body"].read()
-    except ClientError as error:
-        if error_code(error) in ("NoSuchKey", "404"):
-            return None
-        raise unavailable("s3", error) from error
-    except BotoCoreError as error:
-        raise unavailable("s3", error) from error
-    entries = (json.loads(line) for line in body.splitlines() if b'"commitInfo"' in line)
+    found = find_object(bucket, f"{prefix}/_delta_log/{version:020}.json")
+    if found is None:
+        return None
+    entries = (json.loads(line) for line in found.body.splitlines() if b'"commitInfo"' in line)
     return next((entry["commitInfo"] for entry in entries if "commitInfo" in entry), {})
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 from deltalake import CommitProperties, DeltaTable
 
-from flowforge.cloud.clients import client, error_code, unavailable
+from flowforge.cloud.clients import client, unavailable
+from flowforge.cloud.objects import find_object
 from flowforge.errors import NotFound, QueryRefused
 from flowforge.lake.compaction import compact, small_files
 from flowforge.lake.names import TableName
@@ -112,12 +113,5 @@ def _objects(uri: str) -> int:
 def _last_checkpoint(uri: str) -> int:
     """The version of the log's last checkpoint; -1 where there is none."""
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    try:
-        body = client("s3").get_object(Bucket=bucket, Key=f"{prefix}/_delta_log/_last_checkpoint")["Body"].read()
-    except ClientError as error:
-        if error_code(error) in ("NoSuchKey", "404"):
-            return -1
-        raise unavailable("s3", error) from error
-    except BotoCoreError as error:
-        raise unavailable("s3", error) from error
-    return int(json.loads(body)["version"])
+    found = find_object(bucket, f"{prefix}/_delta_log/_last_checkpoint")
+    return int(json.loads(found.body)["version"]) if found else -1

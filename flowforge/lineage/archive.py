@@ -15,10 +15,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.cloud.clients import client, error_code, unavailable
+from flowforge.cloud.objects import GONE, find_object
 
 EVENTS, LATEST = "lineage/events/", "lineage/latest/"
 TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
-GONE = ("NoSuchKey", "404")
 
 Event = Mapping[str, Any]
 
@@ -73,15 +73,8 @@ def _order(event: Event) -> tuple[str, list[int]]:
 
 
 def _get(bucket: str, key: str) -> tuple[Event | None, str]:
-    try:
-        found = client("s3").get_object(Bucket=bucket, Key=key)
-        return json.loads(found["Body"].read()), found["ETag"]
-    except ClientError as error:
-        if error_code(error) in GONE:
-            return None, ""
-        raise unavailable("s3", error) from error
-    except BotoCoreError as error:
-        raise unavailable("s3", error) from error
+    found = find_object(bucket, key)
+    return (json.loads(found.body), found.etag) if found else (None, "")
 
 
 def _put(bucket: str, key: str, event: Event, **condition: str) -> bool:
