@@ -1,6 +1,7 @@
 """Workers that are killed: their messages come again, their batches are finished, nothing is lost or doubled."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -35,6 +36,16 @@ def large_table(stack: Stack, name: str, times: int) -> int:
     return 5_000 * times
 
 
+@contextmanager
+def stalled(stack: Stack, name: str) -> Iterator[None]:
+    """For the block, every read of the table stops amid its rows: who kills its worker is never too late."""
+    stack.execute(f"EXEC flowforge_fault 'stall', 1000, 1000, 'FROM [dbo].[{name}]'")
+    try:
+        yield
+    finally:
+        stack.execute("EXEC flowforge_fault 'none'")
+
+
 def claimed(stack: Stack, name: str) -> bool:
     """Whether a load of the table is under way."""
     answer = stack.http.get(f"/api/watermarks/{name}")
@@ -43,12 +54,11 @@ def claimed(stack: Stack, name: str) -> bool:
 
 def test_should_finish_the_batch_of_a_worker_that_was_killed_while_it_read(quick_stack, name):
     rows = large_table(quick_stack, name, 60)
-    document = quick_stack.request({"tableName": name})
-    run_id = quick_stack.post(document).json()["run_id"]
-
-    wait_for(lambda: claimed(quick_stack, name), "the claim")
-    for pid in quick_stack.workers("IngestTableFunction"):
-        kill(pid)
+    with stalled(quick_stack, name):
+        run_id = quick_stack.post(quick_stack.request({"tableName": name})).json()["run_id"]
+        wait_for(lambda: claimed(quick_stack, name), "the claim")
+        for pid in quick_stack.workers("IngestTableFunction"):
+            kill(pid)
     (table,) = quick_stack.finished(run_id)["tables"]
     assert (table["status"], table["records"], table["silver_rows"]) == ("published", rows, rows)
     found = quick_stack.client("s3").list_objects_v2(
@@ -72,8 +82,6 @@ def test_should_read_again_at_once_when_the_source_ends_the_connection(quick_sta
 
 def test_should_give_up_a_load_that_kills_every_worker_and_let_the_next_one_through(quick_stack, name):
     rows = large_table(quick_stack, name, 60)
-    run_id = quick_stack.post(quick_stack.request({"tableName": name})).json()["run_id"]
-
     killed: set[int] = set()
 
     def ended() -> bool:
@@ -84,7 +92,9 @@ def test_should_give_up_a_load_that_kills_every_worker_and_let_the_next_one_thro
                 kill(pid)
         return quick_stack.http.get(f"/api/runs/{run_id}").json()["status"] in ("failed", "succeeded")
 
-    wait_for(ended, "the run to end")
+    with stalled(quick_stack, name):
+        run_id = quick_stack.post(quick_stack.request({"tableName": name})).json()["run_id"]
+        wait_for(ended, "the run to end")
     assert killed == {1, 2, 3}
     (table,) = quick_stack.finished(run_id)["tables"]
     assert (table["status"], table["error"]["step"]) == ("failed", "ingest")
