@@ -25,6 +25,7 @@ def test_should_count_the_same_moment_with_both_drivers(bank, other, server, scr
     """Rows that another session commits while the read is under way are in neither."""
     table = scratch("id int NOT NULL PRIMARY KEY, v nvarchar(200)")
     bank.run(f"INSERT INTO {table} SELECT transaction_id, REPLICATE(N'x', 200) FROM dbo.transactions")
+    other.run(f"EXEC flowforge_fault 'stall', 1000, 1, 'FROM {table}'")  # so that the read is under way
     with open_reader(server.reference, server.credentials, selection(bank, table), driver, batch_rows=100) as reader:
         batches = iter(reader)
         read = next(batches).num_rows
@@ -32,6 +33,7 @@ def test_should_count_the_same_moment_with_both_drivers(bank, other, server, scr
         assert {"name": "flowforge_read"} in names
         assert open_transactions(bank).writing == []  # it holds no other load's bound back
         other.run(f"INSERT INTO {table} VALUES (1, N'late')")
+        other.run("EXEC flowforge_fault 'none'")
         read += sum(batch.num_rows for batch in batches)
     assert (read, reader.counted.rows) == (5000, 5000)
     assert len(reader.counted.at) == 27
