@@ -7,6 +7,9 @@ FlowForge never reads without TLS. For comparison with peers that run without it
 encryption off, here and only here, unless BENCH_TLS is set.
 """
 
+from infra.local import packaged  # noqa: F401  first: a function's package has no numpy
+
+# isort: split
 import gc
 import os
 import sys

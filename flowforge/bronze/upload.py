@@ -8,7 +8,6 @@ boto3 in threads, not an async client: botocore's import is paid by every ingest
 client's would add a fifth of a second to each cold start, and the process's own client keeps its connections while it is warm.
 """
 
-import io
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -41,7 +40,7 @@ class ObjectWriter:
     def __init__(self, s3: Any, bucket: str, key: str) -> None:
         self._s3, self._where = s3, {"Bucket": bucket, "Key": key}
         self.bytes = 0
-        self._part = io.BytesIO()
+        self._part = bytearray()
         self._upload: dict[str, str] | None = None
         self._sent: list[Future[str]] = []
         self._free = threading.Semaphore(PARTS_AT_ONCE)
@@ -65,17 +64,17 @@ class ObjectWriter:
         if self._ended:  # a Parquet writer that is given up writes its footer when it is collected
             return written
         while len(rest):
-            if self._part.tell() == PART_BYTES:
+            if len(self._part) == PART_BYTES:
                 self._send()
-            taken = self._part.write(rest[: PART_BYTES - self._part.tell()])
-            rest = rest[taken:]
+            taken = rest[: PART_BYTES - len(self._part)]
+            self._part += taken
+            rest = rest[len(taken) :]
         self.bytes += written
         return written
 
     def finish(self) -> str:
         """Completes the object and returns its ETag."""
         if self._upload is None:
-            self._part.seek(0)
             answer = _call(self._s3.put_object, **self._where, Body=self._part, IfNoneMatch="*")
         else:
             self._send()
@@ -94,15 +93,13 @@ class ObjectWriter:
         for sent in self._sent:
             if sent.done():
                 sent.result()
-        full, self._part = self._part, io.BytesIO()
+        full, self._part = self._part, bytearray()
         self._sent.append(self._pool.submit(self._send_part, len(self._sent) + 1, [full]))
 
-    def _send_part(self, number: int, holder: list[io.BytesIO]) -> str:
+    def _send_part(self, number: int, holder: list[bytearray]) -> str:
         """Uploads the part in `holder`, which it empties: the pool keeps its arguments, and no part may outlive its upload."""
         try:
-            body = holder.pop()
-            body.seek(0)
-            return _call(self._s3.upload_part, **self._upload, PartNumber=number, Body=body)["ETag"]
+            return _call(self._s3.upload_part, **self._upload, PartNumber=number, Body=holder.pop())["ETag"]
         finally:
             self._free.release()
 

@@ -36,7 +36,9 @@ class Worker:
         """Start the process and wait until it asks for its first event; raises InvocationFailed when it does not."""
         address = await self.api.open()
         env = {**env, "AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_LOG_STREAM_NAME": self.name}
-        self.child = await self._children.start([sys.executable, "-m", "awslambdaric", handler], env=env, cwd=cwd)
+        self.child = await self._children.start(
+            [sys.executable, "-m", "infra.local.packaged", handler], env=env, cwd=cwd
+        )
         self.alive = True
         self._watcher = asyncio.create_task(self._watch(self.child))
         try:

@@ -223,6 +223,79 @@ def test_should_complete_one_conditional_multipart_upload_of_many(aws):
     assert winners == [s3.get_object(Bucket="parts", Key="whole")["Body"].read()]
 
 
+@pytest.fixture(scope="module")
+def whole_and_joined(aws):
+    """One text as two objects: put at once, and uploaded in three parts."""
+    s3, text = aws("s3"), bytes(range(256)) * 50_000
+    s3.create_bucket(Bucket="ranges")
+    s3.put_object(Bucket="ranges", Key="whole", Body=text)
+    upload = {"Bucket": "ranges", "Key": "joined"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    pieces = [text[:5_300_000], text[5_300_000:11_000_001], text[11_000_001:]]
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=piece)["ETag"]}
+        for number, piece in enumerate(pieces, 1)
+    ]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    return text
+
+
+@pytest.mark.parametrize("key", ["whole", "joined"])
+@pytest.mark.parametrize(
+    ("asked", "begin", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=5299999-5300000", 5_299_999, 5_300_001),
+        ("bytes=5000000-11500000", 5_000_000, 11_500_001),
+        ("bytes=12799990-", 12_799_990, 12_800_000),
+        ("bytes=-7", 12_799_993, 12_800_000),
+        ("bytes=12799999-99999999", 12_799_999, 12_800_000),
+        ("", 0, 12_800_000),
+        ("bytes=9-3", 0, 12_800_000),
+    ],
+)
+def test_should_read_ranges_of_objects_where_they_lie(aws, whole_and_joined, key, asked, begin, end):
+    range_ = {"Range": asked} if asked else {}
+    answer = aws("s3").get_object(Bucket="ranges", Key=key, **range_)
+    body = answer["Body"].read()
+    assert (len(body), body == whole_and_joined[begin:end]) == (end - begin, True)
+    if end - begin < len(whole_and_joined):
+        assert answer["ContentRange"] == f"bytes {begin}-{end - 1}/12800000"
+
+
+@pytest.mark.parametrize("key", ["whole", "joined"])
+def test_should_refuse_a_range_beyond_the_object(aws, whole_and_joined, key):
+    with pytest.raises(ClientError, match="InvalidRange"):
+        aws("s3").get_object(Bucket="ranges", Key=key, Range="bytes=12800000-")
+    assert aws("s3").head_object(Bucket="ranges", Key=key)["ContentLength"] == 12_800_000
+
+
+def test_should_copy_and_replace_an_object_that_came_in_parts(aws, whole_and_joined):
+    s3 = aws("s3")
+    s3.copy_object(Bucket="ranges", Key="copy", CopySource="ranges/joined")
+    assert s3.get_object(Bucket="ranges", Key="copy")["Body"].read() == whole_and_joined
+    s3.put_object(Bucket="ranges", Key="copy", Body=b"new")
+    assert s3.get_object(Bucket="ranges", Key="copy")["Body"].read() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wrong", "code"),
+    [((6_000_000, 10), 2, "InvalidPart"), ((10, 10), 0, "EntityTooSmall"), ((6_000_000,), 9, "MalformedXML")],
+)
+def test_should_refuse_parts_that_do_not_make_an_object(aws, whole_and_joined, sizes, wrong, code):
+    s3, upload = aws("s3"), {"Bucket": "ranges", "Key": "refused"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=b"x" * size)["ETag"]}
+        for number, size in enumerate(sizes, 1)
+    ]
+    for part in parts:
+        if part["PartNumber"] == wrong:
+            part["ETag"] = '"' + "0" * 32 + '"'
+    with pytest.raises(ClientError, match=code):
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts if wrong != 9 else []})
+
+
 def listen_on_bus(aws, name, pattern, **target):
     """Create a queue that a rule on the default bus delivers to; return a function that receives what came."""
     sqs, events = aws("sqs"), aws("events")
