@@ -21,6 +21,7 @@ from typing import NamedTuple
 from events.commands import IngestTable
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 from flowforge.bronze.landing import land
+from flowforge.cloud.clients import prepare
 from flowforge.source.catalog import describe_table
 from flowforge.source.connection import connect
 from flowforge.source.credentials import Credentials
@@ -103,6 +104,7 @@ def main() -> None:
     driver = sys.argv[1]
     if not os.environ.get("BENCH_TLS"):
         without_encryption(driver)
+    prepare("s3")
     task = Task.of(driver)
     gc.freeze()  # as the function's handler does
     land(task.batch, task.columns, task.name, task.open)

@@ -18,6 +18,7 @@ from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
 from flowforge.bronze.settling import settle
 from flowforge.bronze.slice_queue import queue_slices
+from flowforge.cloud.clients import prepare
 from flowforge.errors import Fatal, SourceChanged, Wait
 from flowforge.source.bounds import Plan, plan_interval
 from flowforge.source.catalog import TableDescription, consistencies, describe_query, describe_table, server_identity
@@ -59,6 +60,7 @@ def ingest(command: IngestTable) -> Outcome:
     Raises Wait while another attempt holds the table or the source is read by as many as it allows, Fatal for what no retry can
     mend, Retriable for the rest.
     """
+    prepare("s3")  # while the source answers
     with reading_permitted(command.connection):
         return _ingest(command)
 

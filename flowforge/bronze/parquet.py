@@ -149,7 +149,7 @@ class Encoder:
         facts |= {"max_cursor_value": self.newest, **self.facts_of_read(told)}
         self._writer.add_key_value_metadata({FOOTER: json.dumps(facts)})
         self._writer.close()
-        self._sink.close()
+        self._sink.detach()  # writes what is left, and leaves the sink open
 
 
 def footer(batch: Batch, columns: list[SourceColumn], rows: int, index: int | None = None) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 Resource management: clients live as long as the process; boto closes their pools at exit.
 """
 
+import threading
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -20,10 +22,33 @@ CONFIG = Config(
 )
 
 
-@cache
+_making = threading.RLock()  # boto3's session is not safe to make clients in several threads
+
+
 def client(service: str) -> Any:
     """The process's client of an AWS service."""
+    with _making:
+        return _made(service)
+
+
+@cache
+def _made(service: str) -> Any:
     return boto3.client(service, config=CONFIG)
+
+
+def forget_clients() -> None:
+    """Makes clients anew from now on, for an environment that names another endpoint or other credentials."""
+    _made.cache_clear()
+
+
+def prepare(service: str) -> None:
+    """Makes a client while the caller waits for something else: the first one of a process takes 0.1 s."""
+    threading.Thread(target=_make_quietly, args=[service], name=f"prepare {service}", daemon=True).start()
+
+
+def _make_quietly(service: str) -> None:
+    with suppress(Exception):  # whoever needs the client meets the same error, with a caller to tell
+        client(service)
 
 
 def error_code(error: ClientError) -> str:

@@ -19,7 +19,7 @@ import pymssql
 import pytest
 
 from events.export import FULL
-from flowforge.cloud.clients import client
+from flowforge.cloud.clients import forget_clients
 from flowforge.lake.query import query
 from tests.servers import start
 from tests.waiting import wait_for
@@ -164,9 +164,9 @@ def in_lake_of(running: Stack) -> Iterator[None]:
         environment.setenv("AWS_SECRET_ACCESS_KEY", running.facts["aws_secret_access_key"])
         environment.setenv("AWS_DEFAULT_REGION", running.facts["region"])
         environment.setenv("AWS_REGION", running.facts["region"])
-        client.cache_clear()
+        forget_clients()
         yield
-    client.cache_clear()
+    forget_clients()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pymssql
 import pytest
 
-from flowforge.cloud.clients import client
+from flowforge.cloud.clients import forget_clients
 from flowforge.settings import settings
 from infra.local.function import read_functions
 from infra.local.resources import Resources
@@ -38,9 +38,9 @@ def open_world(stack: ExitStack, folder: Path) -> World:
     given = resources.of_kind("AWS::Lambda::Function")["SubmitJobFunction"]["Environment"]["Variables"]
     for name, value in {**{k: str(v) for k, v in given.items() if str(v)}, **common}.items():
         environment.setenv(name, value)
-    client.cache_clear()
+    forget_clients()
     settings.cache_clear()
-    stack.callback(client.cache_clear)
+    stack.callback(forget_clients)
     stack.callback(settings.cache_clear)
     tds = stack.enter_context(TdsProxy("127.0.0.1", source["port"]))
     functions = read_functions(resources, common)

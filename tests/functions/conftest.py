@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from flowforge.cloud.clients import client
+from flowforge.cloud.clients import forget_clients
 from flowforge.settings import settings
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
@@ -98,7 +98,7 @@ def _environment(resources: Resources) -> dict[str, str]:
 
 def _forget() -> None:
     """Clients and settings are kept for the life of a process; these tests change what they were made from."""
-    client.cache_clear()
+    forget_clients()
     settings.cache_clear()
 
 

@@ -15,7 +15,7 @@ from events.facts import BronzeLanded
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.ingest_slice import ingest_slice
-from flowforge.cloud.clients import client
+from flowforge.cloud.clients import client, forget_clients
 from flowforge.settings import settings
 from flowforge.state import records, table
 from flowforge.state.watermarks import commit_landed
@@ -130,7 +130,7 @@ def loads(aws, server, unique, monkeypatch) -> Iterator[Callable[..., Loads]]:
 
 
 def _forget() -> None:
-    client.cache_clear()
+    forget_clients()
     settings.cache_clear()
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from events.commands import IngestTable
-from flowforge.cloud.clients import client
+from flowforge.cloud.clients import client, forget_clients
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import open_table, relation, table_uri
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
@@ -38,9 +38,9 @@ def lake_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    client.cache_clear()
+    forget_clients()
     yield
-    client.cache_clear()
+    forget_clients()
 
 
 class Source:
