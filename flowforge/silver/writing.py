@@ -11,7 +11,7 @@ import duckdb
 from deltalake import CommitProperties, DeltaTable
 
 from flowforge.lake.rewriting import swap, write_files
-from flowforge.lake.tables import relation
+from flowforge.lake.tables import column_types, relation
 from flowforge.silver import history
 from flowforge.silver.marks import Load
 from flowforge.silver.merging import MARKED, REMOVED, REPLACED, STAYS, Arriving, Merge, Rules, receive
@@ -68,10 +68,10 @@ def write_history(
     """Applies the batch's states to their keys' versions; `confirmed` is the next full load after a batch that comes late."""
     rows.create_view(history.STAGED, replace=True)
     if not table.count():
-        return _add_rows(connection, table, history.first_versions(plan), properties)
-    columns = [name for name in rows.columns if name != APPLIES]
+        (several,) = connection.execute(history.keys_with_several_states(plan)).fetchone()
+        return _add_rows(connection, table, history.first_versions(plan, several=several > 0), properties)
     relation(connection, table).create_view(history.TARGET, replace=True)
-    for statement in history.steps(plan, columns, confirmed):
+    for statement in history.steps(plan, column_types(connection, table), confirmed):
         connection.execute(statement)
     change = Change(*connection.execute(history.figures()).fetchone())
     if change == Change():

@@ -256,8 +256,8 @@ class Table:
                 "FROM (SELECT $1::INT AS id, $2 AS name, $3::TIMESTAMP AS changed)",
                 list(row),
             )
-        columns = [row[0] for row in self.connection.execute(f"DESCRIBE {history.TARGET}").fetchall()]
-        for statement in history.steps(plan, columns, confirmed):
+        types = dict(row[:2] for row in self.connection.execute(f"DESCRIBE {history.TARGET}").fetchall())
+        for statement in history.steps(plan, types, confirmed):
             self.connection.execute(statement)
         same = "t.id = c.id AND t._valid_from = c._valid_from"
         self.connection.execute(f"DELETE FROM target t USING changes c WHERE {same} AND c._action <> 'insert'")
