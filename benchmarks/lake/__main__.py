@@ -56,8 +56,8 @@ def section(chosen: argparse.Namespace, started: datetime, outcomes: list[Outcom
     seconds = chosen.seconds or (QUICK_SECONDS if chosen.quick else CASE_SECONDS)
     said = (
         f"{started:%Y-%m-%d %H:%M} UTC, {machine_report.machine()}. One run each, {seconds} s at most."
-        f" Load average at the end {os.getloadavg()[0]:.1f}. The embedded S3 reads an object whole for each ranged GET:"
-        " wall times suffer with the number of GETs; CPU seconds and memory are the contender's own."
+        f" Load average at the end {os.getloadavg()[0]:.1f}. The embedded S3 shares the two cores; CPU seconds and memory are the"
+        " contender's own."
     )
     listed = "\n".join(f"- {contender.name}: {contender.says}" for contender in CONTENDERS.values())
     kinds = f"{', '.join(chosen.kind)} with " if chosen.kind else ""

@@ -8,6 +8,7 @@ from benchmarks.contenders import ROOT, environment
 from benchmarks.lake.rows import CLUSTERED, RANDOM
 
 OURS, PLAIN, ICEBERG, DLT = "FlowForge", "deltalake.merge", "pyiceberg upsert", "dlt delta"
+WIDE = "deltalake.merge, FlowForge's columns"
 CASE_SECONDS = 120
 SMALL_FILES = 250  # that compaction finds
 
@@ -68,7 +69,13 @@ CONTENDERS = {
             "a script: pyarrow reads the batch, `DeltaTable.merge`; scd2 in one merge of closed and new versions; gold by"
             " `QueryBuilder`; `optimize.compact`",
             ("merge", "scd2", "gold", "compact"),
-            _script("delta_merge.py"),
+            (*_script("delta_merge.py"), "plain"),
+        ),
+        Contender(
+            WIDE,
+            "the same script on rows that have what silver keeps of each: surrogate key, generation and number of its batch",
+            ("merge", "scd2"),
+            (*_script("delta_merge.py"), "wide"),
         ),
         Contender(
             ICEBERG,

@@ -13,12 +13,12 @@ from typing import Any
 
 from benchmarks import measurement
 from benchmarks.contenders import ROOT, Unavailable, last_line
-from benchmarks.lake.cases import CONTENDERS, DLT, ICEBERG, OURS, PLAIN, SMALL_FILES, Case
+from benchmarks.lake.cases import CONTENDERS, DLT, ICEBERG, OURS, PLAIN, SMALL_FILES, WIDE, Case
 from benchmarks.lake.report import Outcome
 from benchmarks.lake.rows import GOLD
 
 BASE_SECONDS = 900
-LAYOUT = {OURS: "silver", PLAIN: "plain", DLT: "dlt/bench"}  # below which prefix a contender's tables are
+LAYOUT = {OURS: "silver", PLAIN: "plain", WIDE: "wide", DLT: "dlt/bench"}  # below which prefix a contender's tables are
 FUNCTION_MEGABYTES = "3008"  # MemorySize of RefineSilverFunction in template.yaml
 
 

@@ -105,26 +105,26 @@ class Chain:
         return "\n".join([*last, self.pool.log.read_text()[-3_000:]])
 
     def _start_workers(self) -> int:
+        """A worker for each function that has messages, in turn: none waits for ever behind another's full queue."""
         started = 0
-        for source in self.sources:
-            room = self.at_once - len(self.running)
-            if room <= 0:
+        for _ in self.sources:
+            if len(self.running) >= self.at_once:
                 break
+            source = self.sources[0]
+            self.sources.append(self.sources.pop(0))
             if source.function in self.held:
                 continue
-            most = min(10, room * source.batch_size)
-            found = self._receive(source.url, most)
-            for start in range(0, len(found), source.batch_size):
-                messages = found[start : start + source.batch_size]
+            if messages := self._receive(source):
                 copies = self._copies(source, messages[0]["Body"])
                 for _ in range(copies):
                     self.deliver(source, messages)
                 started += copies
         return started
 
-    def _receive(self, url: str, most: int) -> list[dict[str, Any]]:
+    def _receive(self, source: Source) -> list[dict[str, Any]]:
         wanted = {"MessageSystemAttributeNames": ["All"], "MessageAttributeNames": ["All"]}
-        return self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=most, **wanted).get("Messages", [])
+        most = min(10, source.batch_size)
+        return self.sqs.receive_message(QueueUrl=source.url, MaxNumberOfMessages=most, **wanted).get("Messages", [])
 
     def _copies(self, source: Source, text: str) -> int:
         """Workers for a message. What copies announce is not copied again, or there would be copies of copies without end."""

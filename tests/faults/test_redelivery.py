@@ -32,7 +32,7 @@ def watermarks(lane: Lane) -> list:
     return [state.generation, state.seq, {column: mark.value for column, mark in state.watermarks.items()}]
 
 
-@pytest.mark.parametrize("copies", [2])
+@pytest.mark.parametrize("copies", [2, pytest.param(10, marks=pytest.mark.long)])
 def test_should_load_once_when_every_message_goes_to_several_workers_at_once(world, lanes, tally, copies):
     what = f"messages to {copies} workers at once"
     some = lanes if copies == 2 else [lanes[1]]
@@ -103,7 +103,7 @@ def landed_all(lanes: list[Lane], count: int) -> bool:
     return all(sum(batch.state == "committed" for batch in past) == count for past in pasts)
 
 
-@pytest.mark.parametrize("count", [2])
+@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.long)])
 def test_should_give_runs_of_one_table_at_once_a_turn_each(world, lanes, tally, count):
     what = f"{count} runs of one table at once"
     world.chain.at_once = 4
