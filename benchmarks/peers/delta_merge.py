@@ -29,7 +29,9 @@ def kept(rows: pa.Table, seq: int) -> pa.Table:
     """The rows as they are stored."""
     if LAYOUT != "wide":
         return rows
-    surrogates = [hashlib.md5(b"benchmark|%d" % key, usedforsecurity=False).hexdigest() for key in rows[KEY].to_pylist()]
+    surrogates = [
+        hashlib.md5(b"benchmark|%d" % key, usedforsecurity=False).hexdigest() for key in rows[KEY].to_pylist()
+    ]
     rows = rows.append_column("_generation", pa.repeat(pa.scalar(1, pa.int32()), rows.num_rows))
     rows = rows.append_column("_seq", pa.repeat(pa.scalar(seq, pa.int64()), rows.num_rows))
     return rows.append_column("_sk_id", pa.array(surrogates))
