@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 def configuration() -> dict:
-    tls = {"mode": "require", "accept_invalid_certs": True} if os.environ.get("BENCH_TLS") else {"mode": "disable"}
+    tls = {"mode": "disable"}
+    if os.environ.get("BENCH_TLS"):
+        tls = {"mode": "verify-full", "ca_file": os.environ["FLOWFORGE_SOURCE_CA_FILE"]}
     return {
         "source": {
             "type": "mssql",

@@ -50,7 +50,7 @@ def test_should_lose_nothing_wherever_a_worker_is_killed(world, aim, rng: random
         load_all(world, lanes, tally, what)
     tally.add(what, kills=aim.struck.total())
     assert world.chain.ends["killed"] >= aim.struck.total()
-    assert set(aim.struck) == FUNCTIONS or quick
+    assert set(aim.struck) >= FUNCTIONS or quick
 
 
 def large_lane(world: World, rng: random.Random, name: str) -> Lane:
