@@ -15,6 +15,7 @@ from benchmarks.contenders import ROOT
 HEAVY = ("pyarrow", "aioboto3", "pymssql", "mssql_python", "duckdb", "deltalake", "sqlglot")
 _CODE = """
 import importlib, json, resource, sys, time
+import infra.local.packaged
 began = time.process_time()
 importlib.import_module(sys.argv[1])
 seconds = time.process_time() - began
