@@ -94,10 +94,5 @@ def _size(item: Any) -> int:
 
 
 def _fitting(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A batch without what a driver's buffers of text and bytes have to spare: they can be twice as large as what is in them."""
-    columns = [pa.concat_arrays([column]) if _varies(column.type) else column for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
-
-
-def _varies(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_binary(kind)
+    """A copy without what a driver's buffers have to spare: they can be twice as large as what is in them."""
+    return pa.RecordBatch.from_arrays([pa.concat_arrays([column]) for column in batch.columns], schema=batch.schema)
