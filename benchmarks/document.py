@@ -21,10 +21,10 @@ section says what was run, where and when. What is not here was not run.
 
 Every contender reads the same table from the same SQL Server stand-in and writes Parquet to the same embedded S3 on
 the loopback interface, as a whole process: imports, connecting and upload included. They run in turn, one warm-up
-each that does not count, then medians. The servers share the processor with the contender. CPU is user and system
-time of the contender's processes; peak RSS is its largest process; the ratio is of rows per second. After each run
-the rows in S3 are counted; a contender that lands another number is out. `floor` drains the socket and writes
-nothing.
+each that does not count (of 10,000,000 rows only for those that would wait for the server's first answer), then
+medians. The servers share the processor with the contender. CPU is user and system time of the contender's processes;
+peak RSS is its largest process; the ratio is of rows per second. After each run the rows in S3 are counted; a
+contender that lands another number is out. `floor` drains the socket and writes nothing.
 
 {contenders}
 """
