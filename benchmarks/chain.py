@@ -105,8 +105,9 @@ def _run(http: httpx.Client, connection: dict[str, Any]) -> dict[str, Any]:
         raise ChainFailed(answer.text)
     deadline = time.monotonic() + RUN_SECONDS
     while time.monotonic() < deadline:
-        run = http.get(f"/api/runs/{answer.json()['run_id']}").json()
-        if run["status"] in ("succeeded", "failed"):
+        told = http.get(f"/api/runs/{answer.json()['run_id']}")
+        # A busy API may say 5xx in between, as Lambda's does.
+        if told.is_success and (run := told.json())["status"] in ("succeeded", "failed"):
             return run
         time.sleep(POLL_SECONDS)
     raise ChainFailed(f"the run took more than {RUN_SECONDS} s")
