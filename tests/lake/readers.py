@@ -4,7 +4,6 @@ import datetime
 import os
 import subprocess
 import sys
-import tempfile
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -61,8 +60,6 @@ def read_everywhere(uri: str) -> list[list[dict[str, Any]]]:
 
 
 def _by_polars(uri: str) -> pa.Table:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "rows.arrow"
-        command = [sys.executable, str(Path(__file__).with_name("polars_reader.py")), uri, str(file)]
-        subprocess.run(command, env=os.environ | storage_options(), check=True)
-        return pa.ipc.open_file(pa.BufferReader(file.read_bytes())).read_all()
+    command = [sys.executable, str(Path(__file__).with_name("polars_reader.py")), uri]
+    done = subprocess.run(command, env=os.environ | storage_options(), stdout=subprocess.PIPE, check=True)
+    return pa.ipc.open_stream(done.stdout).read_all()
