@@ -24,9 +24,11 @@ import pymssql
 from benchmarks.contenders import ROOT
 from benchmarks.fanout import calls_at
 from benchmarks.request import request_of
+from flowforge.cli.api import Api
+from flowforge.cli.progress import follow
 
 ROWS, SCHEMA = 10, "many"
-START_SECONDS, RUN_SECONDS, POLL_SECONDS = 60, 1_800, 1.0
+START_SECONDS, RUN_SECONDS = 60, 1_800
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -56,10 +58,10 @@ def load_tables(tables: int) -> Chain:
     """Creates so many tables of ten rows, loads them all by one request and returns what that took. Raises ChainFailed."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name, _stack(Path(name)) as facts:
         _create_tables(facts["sqlserver"], tables)
-        with httpx.Client(base_url=facts["api"], timeout=60) as http:
+        with Api(facts["api"]) as api, httpx.Client(base_url=facts["api"], timeout=60) as http:
             before, calls = _processes(http), calls_at(facts["s3"])
             began = time.monotonic()
-            run = _run(http, facts["sqlserver"])
+            run = _run(api, facts["sqlserver"])
             seconds = time.monotonic() - began
             functions, calls = _used(before, _processes(http)), calls_at(facts["s3"]) - calls
     states = Counter(table["status"] for table in run["tables"])
@@ -98,19 +100,11 @@ def _create_tables(where: dict[str, Any], tables: int) -> None:
             cursor.execute(f"INSERT INTO {table} VALUES {values}")
 
 
-def _run(http: httpx.Client, connection: dict[str, Any]) -> dict[str, Any]:
-    document = request_of(connection, [f"{SCHEMA}.*"])
-    answer = http.post("/api/workflows/many/run", json=document)
-    if answer.status_code != 202:
-        raise ChainFailed(answer.text)
-    deadline = time.monotonic() + RUN_SECONDS
-    while time.monotonic() < deadline:
-        told = http.get(f"/api/runs/{answer.json()['run_id']}")
-        # A busy API may say 5xx in between, as Lambda's does.
-        if told.is_success and (run := told.json())["status"] in ("succeeded", "failed"):
-            return run
-        time.sleep(POLL_SECONDS)
-    raise ChainFailed(f"the run took more than {RUN_SECONDS} s")
+def _run(api: Api, connection: dict[str, Any]) -> dict[str, Any]:
+    accepted = api.post("workflows", "many", "run", body=request_of(connection, [f"{SCHEMA}.*"]))
+    for run in follow(api, accepted["run_id"], RUN_SECONDS):
+        last = run
+    return last
 
 
 class _Process(NamedTuple):
