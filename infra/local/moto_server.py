@@ -8,8 +8,9 @@ SQS: deleting rebuilds the message list outside the lock that sending holds, so 
 receiving changes shared sets while others iterate over them; every call scans the queue with a slow clock; and sending
 counts the messages of the queue three times, for attributes of which it reads one.
 DynamoDB: a transaction that fails puts back the copy of the table it made at its start, and with it undoes every
-write that others made in between. S3: between a conditional write's check and the write another may slip in; objects are
-copied too often (`moto_objects`).
+write that others made in between; it copies the table once for each operation, and no copy is ever let go
+(`moto_memory`). S3: between a conditional write's check and the write another may slip in; objects are copied too
+often (`moto_objects`).
 EventBridge: delivery through text templates changes values, drops `account`, ignores `Input`, and delivers for
 disabled rules; S3 events all carry one id, are named `eTag`, and reach the rules of every bus.
 """
@@ -36,6 +37,7 @@ from moto.s3.responses import S3Response
 from werkzeug.serving import make_server
 
 from infra.local.aws_calls import CountedCalls
+from infra.local.moto_memory import keep_only_what_is_there
 from infra.local.moto_objects import store_without_copies
 
 
@@ -170,6 +172,7 @@ def correct_moto() -> None:
     for owner, name in ((S3Response, "put_object"), (S3Response, "_key_response_post"), (S3Backend, "list_objects")):
         setattr(owner, name, one_at_a_time(getattr(owner, name), writing))
     store_without_copies()
+    keep_only_what_is_there()
     events.Rule.send_to_targets = send_to_targets
     s3_notifications._send_event_bridge_message = send_s3_event
 

@@ -6,9 +6,12 @@ correction in infra/local/moto_server.py is no longer needed.
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import boto3
 import httpx
@@ -18,8 +21,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.dynamodb.models import DynamoDBBackend
 
+from infra.local import ports
 from infra.local.moto_server import delete_message_in_place
-from tests.servers import embedded_aws
+from tests.servers import embedded_aws, start, stop
 
 MESSAGES, PRODUCERS, CONSUMERS = 1500, 3, 3
 
@@ -51,8 +55,8 @@ def test_should_deliver_every_message_while_others_are_sent_received_and_deleted
 
     def produce(producer):
         numbers = range(producer, MESSAGES, PRODUCERS)
-        for start in range(0, len(numbers), 5):
-            entries = [{"Id": str(number), "MessageBody": str(number)} for number in numbers[start : start + 5]]
+        for first in range(0, len(numbers), 5):
+            entries = [{"Id": str(number), "MessageBody": str(number)} for number in numbers[first : first + 5]]
             assert not sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed")
 
     def consume():
@@ -177,6 +181,64 @@ def test_should_undo_somebody_elses_write_in_a_failed_transaction_of_stock_moto(
         backend.transact_write_items([{"Put": operation}])
 
     assert backend.get_item("undone", {"pk": {"S": "somebody else's"}}) is None
+
+
+def test_should_leave_no_trace_of_a_failed_transaction(aws):
+    dynamodb = aws("dynamodb")
+    create_table(dynamodb, "traces")
+    before = {
+        name: {"pk": {"S": name}, "list": {"L": [{"N": "1"}, {"M": {"a": {"S": "b"}}}]}} for name in ("a", "b", "c")
+    }
+    for item in before.values():
+        dynamodb.put_item(TableName="traces", Item=item)
+    of = {"TableName": "traces"}
+    changed = {"UpdateExpression": "SET #l[0] = :n, extra = :n", "ExpressionAttributeNames": {"#l": "list"}}
+    items = [
+        {"Put": of | {"Item": {"pk": {"S": "a"}}}},
+        {"Put": of | {"Item": {"pk": {"S": "new"}}}},
+        {"Update": of | changed | {"Key": {"pk": {"S": "b"}}, "ExpressionAttributeValues": {":n": {"N": "2"}}}},
+        {"Delete": of | {"Key": {"pk": {"S": "c"}}}},
+    ]
+    fails = {"ConditionCheck": of | {"Key": {"pk": {"S": "none"}}, "ConditionExpression": "attribute_exists(pk)"}}
+
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+        dynamodb.transact_write_items(TransactItems=[*items, fails])
+    assert {item["pk"]["S"]: item for item in dynamodb.scan(TableName="traces")["Items"]} == before
+
+    dynamodb.transact_write_items(TransactItems=items)
+    assert {item["pk"]["S"] for item in dynamodb.scan(TableName="traces")["Items"]} == {"a", "b", "new"}
+
+
+def resident_megabytes(process):
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_should_keep_nothing_of_what_is_gone_and_copy_no_table():
+    settings = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    with ports.listen(0) as listener:
+        url, number = f"http://127.0.0.1:{listener.getsockname()[1]}", listener.fileno()
+        process = start("infra.local.moto_server", str(number), pass_fds=[number], stderr=subprocess.DEVNULL)
+    try:
+        dynamodb, s3 = (boto3.client(name, endpoint_url=url, **settings) for name in ("dynamodb", "s3"))
+        create_table(dynamodb, "large")
+        s3.create_bucket(Bucket="replaced")
+        content = {"L": [{"M": {"a": {"S": "x"}, "b": {"N": str(number)}}} for number in range(50)]}
+        for number in range(100):
+            item = {"pk": {"S": str(number)}, "content": content}
+            dynamodb.transact_write_items(TransactItems=[{"Put": {"TableName": "large", "Item": item}}])
+        s3.put_object(Bucket="replaced", Key="k", Body=bytes(2_000_000))
+        before = resident_megabytes(process)
+        for _ in range(100):
+            dynamodb.transact_write_items(TransactItems=[{"Put": {"TableName": "large", "Item": item}}])
+            s3.put_object(Bucket="replaced", Key="k", Body=bytes(2_000_000))
+        grown = resident_megabytes(process) - before
+        dynamodb.close()
+        s3.close()
+    finally:
+        stop(process)
+    assert grown < 50  # stock moto: 400
 
 
 def test_should_let_one_conditional_write_of_many_win(aws):
