@@ -10,7 +10,7 @@ counts the messages of the queue three times, for attributes of which it reads o
 DynamoDB: a transaction that fails puts back the copy of the table it made at its start, and with it undoes every
 write that others made in between; it copies the table once for each operation, and no copy is ever let go
 (`moto_memory`). S3: between a conditional write's check and the write another may slip in; objects are copied too
-often (`moto_objects`).
+often (`moto_objects`). Both look through all there is for each listing and query (`moto_searches`).
 EventBridge: delivery through text templates changes values, drops `account`, ignores `Input`, and delivers for
 disabled rules; S3 events all carry one id, are named `eTag`, and reach the rules of every bus.
 """
@@ -39,6 +39,7 @@ from werkzeug.serving import make_server
 from infra.local.aws_calls import CountedCalls
 from infra.local.moto_memory import keep_only_what_is_there
 from infra.local.moto_objects import store_without_copies
+from infra.local.moto_searches import look_no_further
 
 
 def milliseconds() -> float:
@@ -167,6 +168,7 @@ def correct_moto() -> None:
     sqs.SQSBackend.receive_message = receive_message_locked
     sqs.SQSBackend.change_message_visibility = change_visibility_locked
     sqs.SQSBackend.is_message_valid_based_on_retention_period = within_retention
+    look_no_further()
     DynamoHandler.call_action = one_at_a_time(DynamoHandler.call_action, threading.RLock())
     writing = threading.RLock()
     for owner, name in ((S3Response, "put_object"), (S3Response, "_key_response_post"), (S3Backend, "list_objects")):

@@ -209,6 +209,66 @@ def test_should_leave_no_trace_of_a_failed_transaction(aws):
     assert {item["pk"]["S"] for item in dynamodb.scan(TableName="traces")["Items"]} == {"a", "b", "new"}
 
 
+def test_should_query_a_table_and_its_index_among_other_items(aws):
+    dynamodb = aws("dynamodb")
+    keys = {"HASH": "pk", "RANGE": "sk"}, {"HASH": "open", "RANGE": "since"}
+    table, index = ([{"AttributeName": name, "KeyType": kind} for kind, name in of.items()] for of in keys)
+    names = [{"AttributeName": name, "AttributeType": "S"} for of in keys for name in of.values()]
+    dynamodb.create_table(
+        TableName="asked", BillingMode="PAY_PER_REQUEST", KeySchema=table, AttributeDefinitions=names,
+        GlobalSecondaryIndexes=[{"IndexName": "open", "KeySchema": index, "Projection": {"ProjectionType": "ALL"}}],
+    )  # fmt: skip
+    for number in range(30):
+        item = {"pk": {"S": f"p{number % 3}"}, "sk": {"S": f"{number:02}"}, "n": {"N": str(number)}}
+        item |= {"since": {"S": f"{99 - number}"}} if number % 2 else {}
+        item |= {"open": {"S": "yes" if number < 20 else "no"}} if number % 5 else {}
+        dynamodb.put_item(TableName="asked", Item=item)
+
+    def numbers(values, **asked):
+        found, page = [], {}
+        while page is not None:
+            values_of = {f":{name}": {"S": value} for name, value in values.items()}
+            answer = dynamodb.query(TableName="asked", ExpressionAttributeValues=values_of, Limit=3, **asked, **page)
+            found += [int(item["n"]["N"]) for item in answer["Items"]]
+            last = answer.get("LastEvaluatedKey")
+            page = {"ExclusiveStartKey": last} if last else None
+        return found
+
+    assert numbers({"p": "p1"}, KeyConditionExpression="pk = :p") == list(range(1, 30, 3))
+    assert numbers({"p": "p1"}, KeyConditionExpression="pk = :p", ScanIndexForward=False) == list(range(28, 0, -3))
+    assert numbers({"p": "p1", "s": "1"}, KeyConditionExpression="pk = :p AND begins_with(sk, :s)") == [10, 13, 16, 19]
+    assert numbers({"p": "none"}, KeyConditionExpression="pk = :p") == []
+    asked = {"IndexName": "open", "KeyConditionExpression": "#o = :o", "ExpressionAttributeNames": {"#o": "open"}}
+    assert numbers({"o": "yes"}, **asked) == [19, 17, 13, 11, 9, 7, 3, 1]
+    dynamodb.delete_item(TableName="asked", Key={"pk": {"S": "p1"}, "sk": {"S": "13"}})
+    assert numbers({"o": "yes"}, **asked) == [19, 17, 11, 9, 7, 3, 1]
+
+
+def test_should_list_what_is_below_a_prefix_among_other_keys(aws):
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="listed")
+    keys = [f"{top}/{folder}/{number}" for top in ("a", "ab", "b") for folder in ("x", "y") for number in range(3)]
+    for key in [*keys, "a/top", "gone"]:
+        s3.put_object(Bucket="listed", Key=key, Body=b"1")
+    s3.put_object(Bucket="listed", Key="a/top", Body=b"22")
+    s3.delete_object(Bucket="listed", Key="gone")
+
+    def listed(**asked):
+        keys, folders = {}, []
+        for page in s3.get_paginator("list_objects_v2").paginate(
+            Bucket="listed", PaginationConfig={"PageSize": 2}, **asked
+        ):
+            keys |= {found["Key"]: found["Size"] for found in page.get("Contents", ())}
+            folders += [folder["Prefix"] for folder in page.get("CommonPrefixes", ())]
+        return keys, folders
+
+    assert listed(Prefix="a/", Delimiter="/") == ({"a/top": 2}, ["a/x/", "a/y/"])
+    assert listed(Prefix="a/x/1", StartAfter="a/x/0") == ({"a/x/1": 1}, [])
+    assert listed(Prefix="ab/") == ({key: 1 for key in keys if key.startswith("ab/")}, [])
+    assert listed(Prefix="gone") == ({}, [])
+    assert listed() == (dict.fromkeys(keys, 1) | {"a/top": 2}, [])
+
+
 def resident_megabytes(process):
     status = Path(f"/proc/{process.pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
