@@ -22,9 +22,9 @@ from flowforge.lake.sql import identifier, literal
 from flowforge.lake.statistics import delta_statistics
 from flowforge.lake.tables import NO_CLEANUP, column_types
 
-TARGET_BYTES = 128 * 1024 * 1024
+TARGET_BYTES = 64 * 1024 * 1024
 # Longer dictionaries and bloom filters cost half of the writer's time on unique columns, and save no byte.
-PARQUET = "FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 10000, WRITE_BLOOM_FILTER false"
+PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 10000, WRITE_BLOOM_FILTER false"
 
 
 @dataclass(frozen=True)
