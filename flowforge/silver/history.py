@@ -6,20 +6,22 @@ that does not differ from the version before makes none. A state is dated by its
 batch's own time; of two states of one moment the later batch's counts. Late ones are slotted in between their neighbours. A
 full load that was applied before a late batch has seen every key after it: what it saw holds again from its time on.
 
-The steps read the relations `staged` (the batch, with APPLIES) and `target` (the table), both in the same columns, and leave
-`changes`: rows with `_action` insert, update or delete. But for a refresh, which looks for keys that are gone, they hold the
-versions of the batch's keys and no others: memory does not grow with the table.
+The steps read the relations `staged` (the batch, with APPLIES) and `target` (the table), both in the same columns. They leave
+`moves`: which versions are inserted, updated, deleted, or only end at another time; and `changes`: those that are inserted or
+updated with all their columns. But for a refresh, which looks for keys that are gone, they look at the versions of the batch's
+keys and no others, and hold of these times and a hash: memory does not grow with the table, nor with the width of its rows.
 """
 
 from collections.abc import Mapping
 
 from flowforge.lake.sql import identifier, literal
 from flowforge.silver.marks import Load
-from flowforge.silver.plan import APPLIES, CURRENT, SURROGATE, VALID_FROM, VALID_TO, RefinePlan
+from flowforge.silver.plan import APPLIES, CURRENT, GENERATION, SEQ, SURROGATE, VALID_FROM, VALID_TO, RefinePlan
 from flowforge.silver.staging import surrogate_key
 from flowforge.silver.timeline import NEW, ORDER, happened, keys_of, same_key, versions
 
-STAGED, TARGET, CHANGES = "staged", "target", "changes"
+STAGED, TARGET, MOVES, CHANGES = "staged", "target", "moves", "changes"
+INSERT, UPDATE, DELETE, END = "insert", "update", "delete", "end"
 
 
 def keys_with_several_states(plan: RefinePlan) -> str:
@@ -48,7 +50,7 @@ def steps(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None) ->
         "held_rows": _held(plan, types),
         "happened": happened(plan, confirmed),
         "versions": versions(plan),
-        CHANGES: _changes(plan, list(types)),
+        MOVES: _moves(plan),
     }
     tables = [f"CREATE OR REPLACE TEMP TABLE {name} AS {query}" for name, query in made.items()]
     return [
@@ -58,9 +60,10 @@ def steps(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None) ->
         *tables[1:3],
         _numbered("held"),
         *tables[3:],
-        *(f"DROP VIEW {name}" for name in ("changed", "held")),
+        f"CREATE OR REPLACE TEMP VIEW {CHANGES} AS {_changes(plan, list(types), confirmed)}",
+        "DROP VIEW held",
         f"DROP {kind} touched",
-        *(f"DROP TABLE {name}" for name in ("changed_rows", "held_rows", "happened", "versions")),
+        *(f"DROP TABLE {name}" for name in ("held_rows", "happened", "versions")),
     ]
 
 
@@ -78,10 +81,15 @@ def _content(plan: RefinePlan, types: Mapping[str, str]) -> str:
     return f"(hash({', '.join(values)})::UHUGEINT << 64) | hash({', '.join(reversed(values))}, 1)::UHUGEINT"
 
 
+def _times(plan: RefinePlan, types: Mapping[str, str], versions: str) -> str:
+    """Of versions in the table's columns: their key and times, whose they are, and a hash of what they say."""
+    names = ", ".join((keys_of(plan), VALID_FROM, VALID_TO, CURRENT, GENERATION, SEQ))
+    return f"SELECT {names}, {_content(plan, types)} AS _content FROM ({versions})"
+
+
 def _touched(plan: RefinePlan, types: Mapping[str, str]) -> str:
     """All versions that the table has of the batch's keys."""
-    rows = f"SELECT s.* FROM {TARGET} s SEMI JOIN {STAGED} t ON {same_key(plan)}"
-    return f"SELECT *, {_content(plan, types)} AS _content FROM ({rows})"
+    return _times(plan, types, f"SELECT s.* FROM {TARGET} s SEMI JOIN {STAGED} t ON {same_key(plan)}")
 
 
 def _changed(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None) -> str:
@@ -112,42 +120,54 @@ def _held(plan: RefinePlan, types: Mapping[str, str]) -> str:
     rows = f"SELECT s.* FROM touched s SEMI JOIN changed t ON {same_key(plan)}"
     if plan.refreshes:
         ended = f"SELECT s.* FROM {TARGET} s SEMI JOIN gone t ON {same_key(plan)}"
-        rows += f" UNION ALL BY NAME SELECT *, {_content(plan, types)} AS _content FROM ({ended})"
+        rows += f" UNION ALL BY NAME {_times(plan, types, ended)}"
     return (
         f"SELECT *, lead({VALID_FROM}) OVER (PARTITION BY {keys_of(plan)} ORDER BY {VALID_FROM}) AS _next FROM ({rows})"
     )
 
 
-def _changes(plan: RefinePlan, columns: list[str]) -> str:
-    own = (VALID_FROM, VALID_TO, CURRENT, SURROGATE)
-    plain = [identifier(name, "r") for name in columns if name not in own]
-    times = f"v._at AS {VALID_FROM}, v._until AS {VALID_TO}, v._until IS NULL AS {CURRENT}"
-    joined = " AND ".join(f"h.{identifier(name)} = v.{identifier(name)}" for name in plan.key)
-    action = "CASE WHEN h._ref IS NULL THEN 'insert' ELSE 'update' END AS _action"
-    differs = (
-        f"h._ref IS NULL OR v._from = {NEW} OR h.{VALID_TO} IS DISTINCT FROM v._until "
-        f"OR h.{CURRENT} IS DISTINCT FROM (v._until IS NULL)"
-    )
-    parts = []
-    for rows, origin in (("changed", f"v._from = {NEW}"), ("held", f"v._from <> {NEW}")):
-        parts.append(
-            f"SELECT {', '.join(plain)}, {times}, {action} FROM versions v JOIN {rows} r ON r._ref = v._ref AND {origin} "
-            f"LEFT JOIN held h ON {joined} AND h.{VALID_FROM} = v._at WHERE {differs}"
-        )
-    parts.append(
-        f"SELECT {', '.join(plain)}, r.{VALID_FROM}, r.{VALID_TO}, r.{CURRENT}, 'delete' FROM held r ANTI JOIN versions v "
+def _moves(plan: RefinePlan) -> str:
+    """What becomes of each version that is not as it was: its key and times, and where its other columns are (`_ref` among the
+    changed rows, or at the version of `_copied` in the table)."""
+    keys = ", ".join(identifier(name, "v") for name in plan.key)
+    at = f"{keys}, v._at AS {VALID_FROM}, v._until AS {VALID_TO}"
+    same = " AND ".join(f"h.{identifier(name)} = v.{identifier(name)}" for name in plan.key)
+    there = f"LEFT JOIN held h ON {same} AND h.{VALID_FROM} = v._at"
+    written = f"CASE WHEN h._ref IS NULL THEN '{INSERT}' ELSE '{UPDATE}' END"
+    retimed = f"h.{VALID_TO} IS DISTINCT FROM v._until OR h.{CURRENT} IS DISTINCT FROM (v._until IS NULL)"
+    deleted = ", ".join(identifier(name, "r") for name in plan.key)
+    return (
+        f"SELECT {at}, v._ref, NULL::TIMESTAMP AS _copied, {written} AS _action FROM versions v {there} WHERE v._from = {NEW} "
+        f"UNION ALL SELECT {at}, NULL, r.{VALID_FROM}, CASE WHEN h._ref = v._ref THEN '{END}' ELSE {written} END "
+        f"FROM versions v JOIN held r ON r._ref = v._ref AND v._from <> {NEW} {there} WHERE h._ref IS NULL OR {retimed} "
+        f"UNION ALL SELECT {deleted}, r.{VALID_FROM}, r.{VALID_TO}, NULL, NULL, '{DELETE}' FROM held r ANTI JOIN versions v "
         f"ON {' AND '.join(f'r.{identifier(name)} = v.{identifier(name)}' for name in plan.key)} AND r.{VALID_FROM} = v._at"
     )
+
+
+def _changes(plan: RefinePlan, columns: list[str], confirmed: Load | None) -> str:
+    """The inserted and updated versions in the table's columns. Only a load after a late batch tells of a state of the table
+    again at another time; such a version's columns are read from the table."""
+    own = (VALID_FROM, VALID_TO, CURRENT, SURROGATE)
+    plain = ", ".join(identifier(name, "r") for name in columns if name not in own)
+    times = f"m.{VALID_FROM}, m.{VALID_TO}, m.{VALID_TO} IS NULL AS {CURRENT}, m._action"
+    rows = f"SELECT {plain}, {times} FROM changed r JOIN {MOVES} m ON r._ref = m._ref"
+    if confirmed is not None:
+        same = " AND ".join(f"r.{identifier(name)} = m.{identifier(name)}" for name in plan.key)
+        again = f"(SELECT * FROM {MOVES} WHERE _copied IS NOT NULL AND _action <> '{END}') m"
+        rows += (
+            f" UNION ALL SELECT {plain}, {times} FROM {TARGET} r JOIN {again} ON {same} AND r.{VALID_FROM} = m._copied"
+        )
     listed = ", ".join(
         f"{surrogate_key(plan)} AS {SURROGATE}" if name == SURROGATE else identifier(name) for name in columns
     )
-    return f"SELECT {listed}, _action FROM ({' UNION ALL '.join(parts)})"
+    return f"SELECT {listed}, _action FROM ({rows})"
 
 
 def figures() -> str:
     """One row: versions added, versions that end elsewhere or are corrected, keys that a refresh ended."""
     ended = "(SELECT count(*) FROM gone)"
     return (
-        f"SELECT count(*) FILTER (_action = 'insert'), greatest(0, count(*) FILTER (_action <> 'insert') - {ended}), "
-        f"{ended} FROM {CHANGES}"
+        f"SELECT count(*) FILTER (_action = '{INSERT}'), greatest(0, count(*) FILTER (_action <> '{INSERT}') - {ended}), "
+        f"{ended} FROM {MOVES}"
     )

@@ -12,7 +12,7 @@ left alone.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 from deltalake import CommitProperties, DeltaTable
@@ -33,20 +33,23 @@ HELD_CELLS = (
 class Rules:
     """What becomes of rows, as SQL: `met` and `missed` give the fate of a table row `t` that an arriving row `s` has the identity
     of, or none has (None: it stays); `arrives` tells which arriving rows that meet none are added; `marks` are column values
-    of a row that is marked."""
+    of a row that is marked, which `noted` values of the arriving row may be used for, as `f.<name>`."""
 
     met: str
     arrives: str
     missed: str | None = None
-    marks: dict[str, str] | None = None
+    marks: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Arriving:
-    """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time."""
+    """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time. `fates` is one
+    with what the rules ask of them and no more, where there is one; it may have rows that are met and bring nothing."""
 
     name: str
     is_held: bool
+    fates: str | None = None
 
 
 def receive(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> Arriving:
@@ -77,9 +80,10 @@ class Merge:
         self._uri = table.table_uri.rstrip("/")
         self._types = column_types(connection, table)
         self._columns = ", ".join(map(identifier, self._types))
-        self._arriving, self._holds = arriving.name, arriving.is_held
+        self._arriving, self._holds, self._told = arriving.name, arriving.is_held, arriving.fates or arriving.name
         self._files = self._within_reach()
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {FATES} AS {self._find()}")
+        self._replaces = self.count(REPLACED) > 0
 
     def count(self, fate: str) -> int:
         """Rows of the table with this fate."""
@@ -116,7 +120,7 @@ class Merge:
         for name, kind in identity.items():
             if kind in ORDERED and not self._identity[name]:  # NULLs have no place in a range
                 column = identifier(name)
-                least, most = self._one(f"SELECT min({column}), max({column}) FROM {self._arriving}")
+                least, most = self._one(f"SELECT min({column}), max({column}) FROM {self._told}")
                 files = [file for file in files if file.may_hold(name, least, most)]
         return files
 
@@ -126,10 +130,11 @@ class Merge:
         if self._rules.missed is not None:
             fate, join = f"CASE WHEN s._met THEN {fate} ELSE {self._rules.missed} END", "LEFT JOIN"
         enum = f"ENUM ('{REPLACED}', '{REMOVED}', '{MARKED}', '{STAYS}')"
-        identity = ", ".join(identifier(name, "t") for name in self._identity)
+        items = [identifier(name, "t") for name in self._identity]
+        items += [f"{value} AS {identifier(name)}" for name, value in self._rules.noted.items()]
         found = (
-            f"SELECT t._file, t._row, {identity}, coalesce(s._met, false) AS _met, ({fate})::{enum} AS _fate "
-            f"FROM {self._rows_of(self._files)} t {join} (SELECT *, true AS _met FROM {self._arriving}) s ON {self._same('t')}"
+            f"SELECT t._file, t._row, {', '.join(items)}, coalesce(s._met, false) AS _met, ({fate})::{enum} AS _fate "
+            f"FROM {self._rows_of(self._files)} t {join} (SELECT *, true AS _met FROM {self._told}) s ON {self._same('t')}"
         )
         return f"SELECT * FROM ({found}) WHERE _met OR _fate <> '{STAYS}'"
 
@@ -166,15 +171,18 @@ class Merge:
         places = ", ".join(f"({place}, {number})" for number, place in enumerate(portion))
         here = f"SELECT f.*, p._number FROM {FATES} f JOIN (VALUES {places}) p(_file, _number) USING (_file)"
         files = self._rows_of(self._files[place] for place in portion)
-        at = "t._file = f._number AND t._row = f._row"
-        kept = f"SELECT {self._columns} FROM {files} t ANTI JOIN ({here} WHERE _fate <> '{STAYS}') f ON {at}"
-        met = f"({here} WHERE _fate = '{REPLACED}') f ON {self._same('f')}"
-        new = f"SELECT {self._columns} FROM {self._arriving} s SEMI JOIN {met}"
-        query = f"{kept} UNION ALL BY NAME {new}"
-        if self._rules.marks:
-            values = ", ".join(f"{value} AS {identifier(name)}" for name, value in self._rules.marks.items())
-            marked = f"SELECT {self._columns} FROM {files} t SEMI JOIN ({here} WHERE _fate = '{MARKED}') f ON {at}"
-            query += f" UNION ALL BY NAME SELECT * REPLACE ({values}) FROM ({marked})"
+        moved = f"({here} WHERE _fate <> '{STAYS}') f ON t._file = f._number AND t._row = f._row"
+        query = f"SELECT {self._columns} FROM {files} t ANTI JOIN {moved}"
+        if self._rules.marks:  # the files are read once for the rows that stay and those that are marked
+            marks = {
+                name: f"CASE WHEN f._fate IS NULL THEN t.{identifier(name)} ELSE {value} END"
+                for name, value in self._rules.marks.items()
+            }
+            items = ", ".join(f"{marks.get(name, identifier(name, 't'))} AS {identifier(name)}" for name in self._types)
+            query = f"SELECT {items} FROM {files} t LEFT JOIN {moved} WHERE f._fate IS NULL OR f._fate = '{MARKED}'"
+        if self._replaces:
+            met = f"({here} WHERE _fate = '{REPLACED}') f ON {self._same('f')}"
+            query += f" UNION ALL BY NAME SELECT {self._columns} FROM {self._arriving} s SEMI JOIN {met}"
         return query
 
     def _added(self) -> str:

@@ -15,7 +15,7 @@ from flowforge.lake.tables import column_types, relation
 from flowforge.silver import history
 from flowforge.silver.marks import Load
 from flowforge.silver.merging import MARKED, REMOVED, REPLACED, STAYS, Arriving, Merge, Rules, receive
-from flowforge.silver.plan import APPLIES, DELETED, GENERATION, SEQ, RefinePlan
+from flowforge.silver.plan import APPLIES, CURRENT, DELETED, GENERATION, SEQ, VALID_TO, RefinePlan
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,16 @@ def write_history(
     change = Change(*connection.execute(history.figures()).fetchone())
     if change == Change():
         return write_nothing(table, properties)
-    met = f"CASE s._action WHEN 'update' THEN '{REPLACED}' WHEN 'delete' THEN '{REMOVED}' ELSE '{STAYS}' END"
-    rules = Rules(met, arrives="s._action = 'insert'")
-    merge = Merge(connection, table, Arriving(history.CHANGES, True), dict.fromkeys(plan.identity, False), rules)
+    fates = {history.UPDATE: REPLACED, history.DELETE: REMOVED, history.END: MARKED}
+    met = " ".join(f"WHEN '{action}' THEN '{fate}'" for action, fate in fates.items())
+    rules = Rules(
+        f"CASE s._action {met} ELSE '{STAYS}' END",
+        arrives=f"s._action = '{history.INSERT}'",
+        noted={"_until": f"s.{VALID_TO}"},
+        marks={VALID_TO: "f._until", CURRENT: "f._until IS NULL"},
+    )
+    arriving = Arriving(history.CHANGES, True, history.MOVES)
+    merge = Merge(connection, table, arriving, dict.fromkeys(plan.identity, False), rules)
     return Written(change, merge.commit(merge.count_added(), properties(change)))
 
 

@@ -259,9 +259,14 @@ class Table:
         types = dict(row[:2] for row in self.connection.execute(f"DESCRIBE {history.TARGET}").fetchall())
         for statement in history.steps(plan, types, confirmed):
             self.connection.execute(statement)
-        same = "t.id = c.id AND t._valid_from = c._valid_from"
-        self.connection.execute(f"DELETE FROM target t USING changes c WHERE {same} AND c._action <> 'insert'")
-        self.connection.execute("INSERT INTO target SELECT * EXCLUDE (_action) FROM changes WHERE _action <> 'delete'")
+        self.connection.execute(f"CREATE OR REPLACE TABLE new AS SELECT * EXCLUDE (_action) FROM {history.CHANGES}")
+        same = "t.id = m.id AND t._valid_from = m._valid_from"
+        ends = "_valid_to = m._valid_to, _is_current = m._valid_to IS NULL"
+        self.connection.execute(f"UPDATE target t SET {ends} FROM moves m WHERE {same} AND m._action = 'end'")
+        self.connection.execute(
+            f"DELETE FROM target t USING moves m WHERE {same} AND m._action IN ('update', 'delete')"
+        )
+        self.connection.execute("INSERT INTO target SELECT * FROM new")
 
     @property
     def versions(self) -> Versions:
