@@ -4,6 +4,9 @@ What is missing against the function is the batch's record in DynamoDB and the e
 the table.
 """
 
+from infra.local import packaged  # noqa: F401  first: a function's package has no numpy
+
+# isort: split
 import json
 import os
 import sys

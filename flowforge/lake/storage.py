@@ -60,6 +60,7 @@ def duckdb_connection() -> Iterator[duckdb.DuckDBPyConnection]:
         with duckdb.connect(":memory:", config=config) as connection:
             connection.execute(f"LOAD {literal(str(_httpfs()))}")
             _signature_checked.set()
+            connection.execute("SET enable_progress_bar = false")  # it is drawn into logs, too
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET enable_http_metadata_cache = true")  # objects never change: one HEAD each is enough
             connection.execute("SET s3_uploader_max_filesize = '50GB'")  # parts of 5 MB, not 80, are held in memory
