@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import measurement, parts, report
-from benchmarks.contenders import CONNECTORX, CONTENDERS, FETCHMANY, OURS, ROOT, Contender, Unavailable
+from benchmarks.contenders import CONNECTORX, CONTENDERS, FETCHMANY, FLOOR, OURS, ROOT, Contender, Unavailable
 from benchmarks.document import Section, write
 from benchmarks.measurement import Result, Run
 from benchmarks.servers import serving
@@ -20,7 +20,7 @@ from benchmarks.shapes import SHAPES
 QUICK = (FETCHMANY, CONNECTORX, OURS)
 LARGE_ROWS = 10_000_000  # read once
 # Contenders that would wait for the server when it encodes a result for the first time; of a large table only these warm up.
-QUICKER_THAN_FIRST_ANSWERS = ("floor", OURS, "FlowForge, pymssql", "arrow-odbc", "Rivet")
+QUICKER_THAN_FIRST_ANSWERS = (FLOOR, OURS, "FlowForge, pymssql", "arrow-odbc", "Rivet")
 LONG_SHAPES = (
     ("bank", 1_000_000),
     ("narrow", None),
@@ -49,13 +49,16 @@ def say(text: str) -> None:
 
 
 def measure(shape: str, rows: int, names: list[str], repeat: int, tls: bool = False) -> list[Result]:
-    """Runs each contender once to warm up, then all in turn `repeat` times. Of a large table only the quick ones warm up."""
+    """Runs each contender once to warm up, then all in turn `repeat` times. Of a large table only the quick ones warm up, and
+    run before the others, whose replies the server would keep in place of theirs."""
+    names = [name for name in names if not (tls and name == FLOOR)]  # it drains without TLS
+    turns = sorted(names, key=lambda name: rows >= LARGE_ROWS and name not in QUICKER_THAN_FIRST_ANSWERS)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
         with serving(shape, rows, folder) as variables:
             contest = _Contest(rows, variables | ({"BENCH_TLS": "1"} if tls else {}), folder)
             for number in range(-1, repeat):
-                for contender in names:
+                for contender in turns:
                     if number >= 0 or rows < LARGE_ROWS or contender in QUICKER_THAN_FIRST_ANSWERS:
                         contest.turn(CONTENDERS[contender], number)
             return contest.results(names)
@@ -103,7 +106,7 @@ class _Contest:
         )
 
     def _landed(self, name: str) -> float:
-        if name == "floor":
+        if name == FLOOR:
             return 0.0
         command = [sys.executable, "-m", "benchmarks.landed"]
         done = subprocess.run(command, env=self._variables, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -30,7 +30,7 @@ def main() -> None:
         tls = f"encrypt={'true' if os.environ.get('BENCH_TLS') else 'false'}&trust_server_certificate=true"
         options = {"backend_kwargs": {"conn": f"mssql://{where}?{tls}", "return_type": "arrow"}}
     table = sql_table(
-        credentials=f"mssql+pymssql://{where}",
+        credentials=f"mssql+pymssql://{where}?encryption={'require' if os.environ.get('BENCH_TLS') else 'off'}",
         table=os.environ["BENCH_TABLE"],
         schema="dbo",
         backend=backend,
