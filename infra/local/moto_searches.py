@@ -23,9 +23,9 @@ def list_below_prefix(
 ) -> Any:
     """List a bucket as if it had nothing but the keys below the prefix."""
     if prefix and isinstance(bucket, FakeBucket):
-        below = {name: bucket.keys.getlist(name) for name in list(bucket.keys) if name.startswith(prefix)}
-        bucket = copy.copy(bucket)
-        bucket.keys = {name: versions[-1] for name, versions in below.items() if versions}
+        keys, bucket = bucket.keys, copy.copy(bucket)
+        below = ((name, keys.get(name)) for name in list(keys) if name.startswith(prefix))
+        bucket.keys = {name: key for name, key in below if key is not None}
     return _list(backend, bucket, prefix, *args, **kwargs)
 
 

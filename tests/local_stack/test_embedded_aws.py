@@ -298,7 +298,7 @@ def test_should_keep_nothing_of_what_is_gone_and_copy_no_table():
         s3.close()
     finally:
         stop(process)
-    assert grown < 50  # stock moto: 400
+    assert grown < 50  # stock moto: 256
 
 
 def test_should_let_one_conditional_write_of_many_win(aws):
