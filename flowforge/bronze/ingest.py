@@ -27,6 +27,7 @@ from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.description import find_column
 from flowforge.source.identity import known_rows, refuse_changed_source
+from flowforge.source.loadable import refuse_unreadable
 from flowforge.source.selection import Selection
 from flowforge.source.slices import plan_slices
 from flowforge.source.target import read_credentials
@@ -121,6 +122,7 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
         columns = with_companions(describe_query(connection, query), command.source.companion_columns, "the query")
         return Source(table.query_name(query), columns, [], None, server_identity(connection), offered)
     description = describe_table(connection, command.source.table_name or "")
+    refuse_unreadable(description)
     columns = [
         SourceColumn(**column.model_dump(include=set(SourceColumn.model_fields))) for column in description.columns
     ]

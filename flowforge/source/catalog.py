@@ -9,18 +9,22 @@ import decimal
 import difflib
 import fnmatch
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from events.names import split_table_name
-from flowforge.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
+from flowforge.errors import Fatal, QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
 from flowforge.source import catalog_sql
+from flowforge.source.catalog_columns import readable_columns
 from flowforge.source.connection import SourceConnection
 from flowforge.source.consistency import offered
-from flowforge.source.description import CatalogColumn, TableDescription, TableSummary
+from flowforge.source.description import CatalogColumn, RowFilters, TableDescription, TableSummary, UnreadableColumn
 from flowforge.source.sql_text import qualified, select_statement
-from flowforge.source.sql_types import MAX, SIZED, TIMES, parse_sql_type
+from flowforge.source.sql_types import parse_sql_type
 from flowforge.source.transactions import sees_open_transactions
 from flowforge.state.batch import Interval, SourceColumn
+
+_NAMES = ("found_id", "schema_name", "object_name", "object_type")
 
 
 def list_tables(connection: SourceConnection) -> list[TableSummary]:
@@ -39,7 +43,7 @@ def list_tables(connection: SourceConnection) -> list[TableSummary]:
 def describe_table(connection: SourceConnection, table_name: str) -> TableDescription:
     """Describes `table`, `schema.table` or `[schema].[table]`; without a schema dbo.
 
-    Raises UnknownTable (with near matches), UnsupportedSource for a column type FlowForge does not know.
+    Columns that cannot be read are told apart (`unreadable`). Raises UnknownTable, with near matches.
     """
     schema, name = _split(table_name)
     found = connection.rows(catalog_sql.OBJECTS, (schema, name), about=table_name)
@@ -51,9 +55,9 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
             f"{schema}.{name} fits several tables at {connection.where}", "write the name in its own case"
         )
     row = (exact or found)[0]
-    object_id, where = row["object_id"], f"{row['schema_name']}.{row['object_name']}"
-    columns = [_column(c, where) for c in connection.rows(catalog_sql.COLUMNS, (object_id,), about=where)]
-    if not columns:
+    object_id, where = row["found_id"], f"{row['schema_name']}.{row['object_name']}"
+    columns, unreadable = _columns(connection, object_id, where)
+    if not columns and not unreadable:
         raise UnknownTable(
             f"the columns of {where} at {connection.where} are not visible to this login",
             f"ask for GRANT SELECT ON {where}",
@@ -67,6 +71,10 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
         columns=columns,
         primary_key=[k["name"] for k in keys if k["is_primary_key"]],
         indexed_columns=list(dict.fromkeys(k["name"] for k in keys if k["key_ordinal"] == 1)),
+        unique_keys=_unique_keys(keys),
+        unreadable=unreadable,
+        facts={} if row["object_id"] is None else {k: v for k, v in row.items() if k not in _NAMES},
+        row_filters=_row_filters(connection, object_id),
         row_estimate=_whole(connection.scalar(catalog_sql.ROW_ESTIMATE, (object_id,), about=where)),
         byte_estimate=_whole(connection.scalar(catalog_sql.BYTE_ESTIMATE, (object_id,), about=where)),
     )
@@ -183,29 +191,43 @@ def _encrypted(connection: SourceConnection) -> bool:
     return True if option is None else str(option).upper() == "TRUE"
 
 
-def _column(row: dict[str, Any], where: str) -> CatalogColumn:
-    return CatalogColumn(
-        name=row["name"],
-        sql_type=_known_type(_declaration(row), row["name"], where),
-        nullable=bool(row["is_nullable"]),
-        identity=bool(row["is_identity"]),
-        computed=bool(row["is_computed"]),
-        collation=row["collation_name"],
-    )
+def _columns(
+    connection: SourceConnection, object_id: int, where: str
+) -> tuple[list[CatalogColumn], list[UnreadableColumn]]:
+    rows = connection.rows(catalog_sql.COLUMNS, (object_id,), about=where)
+    if any(row.get("default_object_id") for row in rows):
+        found = optional_rows(connection, catalog_sql.DEFAULTS, (object_id,))
+        defaults = {row["parent_column_id"]: row["definition"] for row in found or []}
+        rows = [row | {"default_definition": defaults.get(row["column_id"])} for row in rows]
+    return readable_columns(rows)
 
 
-def _declaration(row: dict[str, Any]) -> str:
-    # An alias type shows its base type; CLR types have no base row and go by their own name.
-    base = (row["base_name"] or row["type_name"]).lower()
-    length = row["max_length"]
-    if base in ("decimal", "numeric"):
-        return f"{base}({row['precision']},{row['scale']})"
-    if base in TIMES:
-        return f"{base}({row['scale']})"
-    if base in SIZED:
-        size = "max" if length == MAX else length // 2 if base.startswith("n") else length
-        return f"{base}({size})"
-    return "rowversion" if base == "timestamp" else base
+def _unique_keys(rows: list[dict[str, Any]]) -> list[list[str]]:
+    keys: dict[int, list[str]] = {}
+    for row in rows:
+        if row["is_unique"]:
+            keys.setdefault(row["index_id"], []).append(row["name"])
+    return list(keys.values())
+
+
+def _row_filters(connection: SourceConnection, object_id: int) -> RowFilters:
+    """What the catalog tells of row-level security; a server without its views (before 2016) has none."""
+    found = optional_rows(connection, catalog_sql.ROW_FILTERS, (object_id,))
+    if found is None:
+        return RowFilters()
+    rights = [] if found else optional_rows(connection, catalog_sql.SEES_ROW_FILTERS) or []
+    visible = bool(found) or any(row["definitions"] == 1 or row["policies"] == 1 for row in rights)
+    return RowFilters(predicates=[row["predicate_definition"] for row in found], visible=visible)
+
+
+def optional_rows(
+    connection: SourceConnection, sql: str, params: Sequence[str | int] = ()
+) -> list[dict[str, Any]] | None:
+    """The rows of a question to a view that not every server has; None where it cannot be asked."""
+    try:
+        return connection.rows(sql, params)
+    except Fatal:
+        return None
 
 
 def _known_type(sql_type: str, column: str, where: str) -> str:

@@ -1,11 +1,15 @@
 """The questions to SQL Server's catalog views. `%s` stands for a bound value.
 
-Views and columns as documented: sys.objects, sys.columns, sys.types, sys.indexes, sys.partitions, sys.allocation_units,
-sys.databases and sys.dm_exec_describe_first_result_set. They show what the login may see, nothing else.
+Views and columns as documented: sys.objects, sys.tables, sys.columns, sys.types, sys.indexes, sys.partitions,
+sys.allocation_units, sys.databases, sys.default_constraints, sys.security_policies, sys.security_predicates and
+sys.dm_exec_describe_first_result_set. They show what the login may see, nothing else. Where a column came with a later release
+than others, the question takes all columns of the view and names none.
 """
 
-OBJECTS = """SELECT o.object_id, s.name AS schema_name, o.name AS object_name, o.type AS object_type
+# t.* first: its columns are NULL for a view, and what follows has names that sys.tables does not use.
+OBJECTS = """SELECT t.*, o.object_id AS found_id, s.name AS schema_name, o.name AS object_name, o.type AS object_type
 FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN sys.tables AS t ON t.object_id = o.object_id
 WHERE s.name = %s AND o.name = %s AND o.type IN ('U', 'V')"""
 
 LIST = """SELECT s.name AS schema_name, o.name AS object_name, o.type AS object_type, r.row_estimate
@@ -15,13 +19,22 @@ GROUP BY p.object_id) AS r ON r.object_id = o.object_id
 WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0
 ORDER BY s.name, o.name"""
 
-COLUMNS = """SELECT c.name, c.column_id, t.name AS type_name, b.name AS base_name, c.max_length, c.precision, c.scale,
-c.is_nullable, c.is_identity, c.is_computed, c.collation_name
+COLUMNS = """SELECT c.*, t.name AS type_name, b.name AS base_name, t.is_user_defined, t.is_assembly_type
 FROM sys.columns AS c JOIN sys.types AS t ON t.user_type_id = c.user_type_id
 LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id
 WHERE c.object_id = %s ORDER BY c.column_id"""
 
-INDEXES = """SELECT i.index_id, i.is_primary_key, ic.key_ordinal, c.name
+DEFAULTS = """SELECT d.parent_column_id, d.definition FROM sys.default_constraints AS d WHERE d.parent_object_id = %s"""
+
+# A BLOCK predicate (type 1) judges writes only.
+ROW_FILTERS = """SELECT p.predicate_definition FROM sys.security_predicates AS p
+JOIN sys.security_policies AS s ON s.object_id = p.object_id
+WHERE p.target_object_id = %s AND p.predicate_type = 0 AND s.is_enabled = 1 ORDER BY p.security_predicate_id"""
+
+SEES_ROW_FILTERS = """SELECT HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION') AS definitions,
+HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'ALTER ANY SECURITY POLICY') AS policies"""
+
+INDEXES = """SELECT i.index_id, i.is_primary_key, i.is_unique, ic.key_ordinal, c.name
 FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
 JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
 WHERE i.object_id = %s AND i.is_disabled = 0 AND i.has_filter = 0 AND ic.key_ordinal > 0

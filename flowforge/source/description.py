@@ -20,17 +20,55 @@ class TableSummary(BaseModel):
 
 
 class CatalogColumn(SourceColumn):
-    """A column with what the catalog knows beyond name, type and nullability."""
+    """A column with what the catalog knows beyond name, type and nullability.
 
+    `default` is the definition of its default, as the server keeps it; `masked` says that a mask is defined, whoever looks.
+    `generated_always` and `graph_type` are sys.columns' numbers (0 and None for an ordinary column).
+    """
+
+    column_id: int = 0
     identity: bool = False
     computed: bool = False
     collation: str | None = None
+    default: str | None = None
+    masked: bool = False
+    hidden: bool = False
+    sparse: bool = False
+    column_set: bool = False
+    generated_always: int = 0
+    graph_type: int | None = None
+
+
+class UnreadableColumn(BaseModel):
+    """A column that no read can carry, why not, and what to do."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sql_type: str
+    problem: str
+    remedy: str
+
+
+class RowFilters(BaseModel):
+    """What is known of row-level security on a table: `predicates` that filter it now, as the catalog writes them.
+
+    `visible` is False for a login that would not be shown any.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    predicates: list[str] = Field(default_factory=list)
+    visible: bool = True
 
 
 class TableDescription(BaseModel):
     """A table or view: `primary_key` in key order, `indexed_columns` lead an index that covers the whole table.
 
-    The estimates are the catalog's; `byte_estimate` counts the pages of the rows, compressed as they are. None for views.
+    `unique_keys` are the columns of each unique index over all rows, the primary key's included. `columns` can be read, those of
+    `unreadable` cannot. `facts` is the object's row in sys.tables, as far as this server has it (empty for views). `synonym` is
+    the name that led here. The estimates are the catalog's; `byte_estimate` counts the pages of the rows, compressed as they are.
+    None for views.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,6 +80,11 @@ class TableDescription(BaseModel):
     columns: list[CatalogColumn]
     primary_key: list[str] = Field(default_factory=list)
     indexed_columns: list[str] = Field(default_factory=list)
+    unique_keys: list[list[str]] = Field(default_factory=list)
+    unreadable: list[UnreadableColumn] = Field(default_factory=list)
+    facts: dict[str, Any] = Field(default_factory=dict)
+    synonym: str | None = None
+    row_filters: RowFilters = RowFilters()
     row_estimate: int | None = None
     byte_estimate: int | None = None
 

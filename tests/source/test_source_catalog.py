@@ -6,7 +6,9 @@ import pytest
 
 from flowforge.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
 from flowforge.source.catalog import describe_query, describe_table, expand_pattern, list_tables, preview
+from flowforge.source.connection import connect
 from flowforge.source.sql_text import quote_identifier
+from tests.source.conftest import start_server, stop_server
 
 
 def test_should_describe_a_bank_table_as_it_was_declared(bank):
@@ -86,6 +88,46 @@ def test_should_keep_a_composite_key_in_key_order(bank, scratch):
 
 def test_should_describe_a_table_without_key(bank, scratch):
     assert describe_table(bank, scratch("a int")).primary_key == []
+
+
+def test_should_know_of_each_column_what_the_catalog_knows(bank, scratch):
+    table = scratch(
+        "id int IDENTITY PRIMARY KEY, mail nvarchar(50) MASKED WITH (FUNCTION = 'email()') NULL, note nvarchar(20) SPARSE NULL, "
+        "state char(1) NOT NULL DEFAULT 'a', code varchar(10) UNIQUE, a int, b int"
+    )
+    bank.run(f"CREATE UNIQUE INDEX ux ON {table} (a, b)")
+    bank.run(f"CREATE INDEX ix ON {table} (b)")
+    described = describe_table(bank, table)
+    found = {column.name: column for column in described.columns}
+    assert [c.column_id for c in described.columns] == [1, 2, 3, 4, 5, 6, 7]
+    assert [name for name, c in found.items() if c.masked] == ["mail"]
+    assert [name for name, c in found.items() if c.sparse] == ["note"]
+    assert {name: c.default for name, c in found.items() if c.default} == {"state": "('a')"}
+    assert found["code"].collation and found["a"].collation is None
+    assert sorted(described.unique_keys) == [["a", "b"], ["code"], ["id"]]
+    assert described.facts["temporal_type"] == 0
+
+
+@pytest.fixture(scope="module")
+def older(server, tmp_path_factory):
+    """A connection to a server of 2014, whose catalog views lack what came later."""
+    started = start_server(server.tls_directory, "--release", "2014")
+    with connect(started.reference, started.credentials) as connection:
+        yield connection
+    stop_server(started)
+
+
+def test_should_describe_a_table_of_a_server_whose_catalog_lacks_what_came_later(older):
+    older.run("CREATE TABLE dbo.t (id int PRIMARY KEY, note nvarchar(20) SPARSE NULL DEFAULT 'x')")
+    for lacking in ("SELECT is_hidden FROM sys.columns", "SELECT temporal_type FROM sys.tables"):
+        with pytest.raises(UnknownColumn):
+            older.rows(lacking)
+    with pytest.raises(UnknownTable):
+        older.rows("SELECT name FROM sys.masked_columns")
+    described = describe_table(older, "t")
+    assert (described.primary_key, [c.sql_type for c in described.columns]) == (["id"], ["int", "nvarchar(20)"])
+    assert described.columns[1].sparse and described.columns[1].default == "('x')"
+    assert "temporal_type" not in described.facts
 
 
 def test_should_describe_a_view(bank, scratch):

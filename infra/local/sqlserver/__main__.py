@@ -23,7 +23,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 (the default) picks a free port")
     parser.add_argument("--database", default="BFSI_Test")
     parser.add_argument("--username", default="sa")
-    parser.add_argument("--reader", metavar="NAME", help="a second login, same password, without VIEW SERVER STATE")
+    parser.add_argument("--reader", metavar="NAME", help="a second login, same password, that may read and no more")
+    parser.add_argument(
+        "--release", type=int, default=2022, help="what came later is not in the catalog (2014, 2017, …)"
+    )
     parser.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
     parser.add_argument("--tls-directory", type=Path, help="where ca.pem and the server's certificate are kept")
     parser.add_argument("--bank", action="store_true", help="create the sample bank")
@@ -55,7 +58,9 @@ def main() -> None:
     directory = chosen.tls_directory or Path(tempfile.mkdtemp(prefix="flowforge-sqlserver-"))
     ca_file = ensure_certificate(directory.resolve())
     password = _password(chosen.password_env)
-    with Server(chosen.database, chosen.username, password, server_context(directory), chosen.reader) as server:
+    with Server(
+        chosen.database, chosen.username, password, server_context(directory), chosen.reader, chosen.release
+    ) as server:
         try:
             port = server.listen(chosen.port)
         except OSError as error:

@@ -6,11 +6,11 @@ rolls back leaves nothing. `system_views.py` shows them as SQL Server's sys.* an
 
 import datetime as dt
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import duckdb
 
-from .tables import Column, ForeignKey, Key, Table, quote
+from .tables import Column, ForeignKey, Key, Table, Traits, quote
 from .types import SqlType
 
 FIRST_OBJECT_ID = 901_578_250
@@ -25,7 +25,9 @@ CREATE TABLE meta.objects(object_id INTEGER, name VARCHAR, schema_id INTEGER, pa
 CREATE TABLE meta.columns(object_id INTEGER, column_id INTEGER, name VARCHAR, base VARCHAR, length INTEGER,
   prec INTEGER, scale INTEGER, is_nullable BOOLEAN, seed BIGINT, increment BIGINT, default_text VARCHAR,
   default_name VARCHAR, catalog_name VARCHAR, system_type_id INTEGER, user_type_id INTEGER, max_length INTEGER,
-  catalog_precision INTEGER, catalog_scale INTEGER, collation_name VARCHAR);
+  catalog_precision INTEGER, catalog_scale INTEGER, collation_name VARCHAR,
+  traits STRUCT(mask VARCHAR, is_hidden BOOLEAN, is_sparse BOOLEAN, is_column_set BOOLEAN, generated_always TINYINT,
+    encryption_type INTEGER, graph_type INTEGER));
 CREATE TABLE meta.indexes(object_id INTEGER, index_id INTEGER, name VARCHAR, type INTEGER, is_unique BOOLEAN,
   is_primary_key BOOLEAN, is_unique_constraint BOOLEAN, constraint_id INTEGER);
 CREATE TABLE meta.index_columns(object_id INTEGER, index_id INTEGER, ordinal INTEGER, column_id INTEGER,
@@ -142,12 +144,13 @@ class Catalog:
 
     def _columns(self, number: int) -> tuple[Column, ...]:
         rows = self._rows(
-            "SELECT name, base, length, prec, scale, is_nullable, seed, increment, default_text, column_id, default_name"
-            " FROM meta.columns WHERE object_id = ? ORDER BY column_id",
+            "SELECT name, base, length, prec, scale, is_nullable, seed, increment, default_text, column_id, default_name,"
+            " traits FROM meta.columns WHERE object_id = ? ORDER BY column_id",
             number,
         )
         return tuple(
-            Column(row[0], SqlType(*row[1:5]), row[5], row[6], row[7] or 1, row[8], row[9], row[10]) for row in rows
+            Column(row[0], SqlType(*row[1:5]), row[5], row[6], row[7] or 1, row[8], row[9], row[10], Traits(**row[11]))
+            for row in rows
         )
 
     def _keys(self, number: int, names: dict[int, str]) -> tuple[Key, ...]:
@@ -200,11 +203,11 @@ class Catalog:
     def add_column(self, number: int, column: Column) -> None:
         kind = column.type
         self.cursor.execute(
-            "INSERT INTO meta.columns VALUES (" + ", ".join("?" * 19) + ")",
+            "INSERT INTO meta.columns VALUES (" + ", ".join("?" * 20) + ")",
             [number, column.column_id, column.name, kind.base, kind.length, kind.precision, kind.scale, column.nullable,
              column.seed, column.increment if column.seed is not None else None, column.default, column.default_name,
              kind.catalog_name, kind.system_type_id, kind.user_type_id, kind.max_length, kind.catalog_precision,
-             kind.catalog_scale, kind.collation_name],
+             kind.catalog_scale, kind.collation_name, asdict(column.traits)],
         )  # fmt: skip
 
     def add_key(self, table: Table, key: Key, now: dt.datetime) -> None:

@@ -40,11 +40,21 @@ _STOP_SECONDS = 10.0
 
 
 class Server:
-    """A SQL Server stand-in with one database and one login, or two: `reader` lacks VIEW SERVER STATE."""
+    """A SQL Server stand-in with one database and one login, or two: `reader` may read and lacks all other rights.
+
+    `release` (2014, …) leaves out of the catalog views what came later.
+    """
 
     def __init__(
-        self, database: str, username: str, password: str, tls_context: ssl.SSLContext, reader: str | None = None
+        self,
+        database: str,
+        username: str,
+        password: str,
+        tls_context: ssl.SSLContext,
+        reader: str | None = None,
+        release: int = 2022,
     ):
+        self.release = release
         self.database, self.name, self.tls_context = database, "FLOWFORGE", tls_context
         self._username, self._password, self._reader = username, password, reader
         self.version = f"Microsoft SQL Server 2022 (FlowForge stand-in) - {VERSION} (X64)"

@@ -92,10 +92,12 @@ class Sources:
         if not schema and (outputs := scope.cte(name)) is not None:
             scope.sources.append(Source(alias, outputs))
             return f"{quote(name)} AS {quote(alias)}"
-        if (view := find_view(schema, name)) is not None:
-            outputs = tuple(Output(column, kind) for column, kind in view.columns)
+        release = self._compiler.session.server.release
+        if (view := find_view(schema, name, release)) is not None:
+            outputs = tuple(Output(column, kind) for column, kind, since in view.columns if since <= release)
             scope.sources.append(Source(alias, outputs, schema))
-            return f"({view.sql(self._compiler.session)}) AS {quote(alias)}({names_of(outputs)})"
+            names = ", ".join(quote(column) for column, _, _ in view.columns)
+            return f"({view.sql(self._compiler.session)}) AS {quote(alias)}({names})"
         table = self._compiler.session.catalog.find(schema or "dbo", name)
         if table is None:
             raise invalid_object(f"{schema}.{name}" if schema else name)

@@ -31,12 +31,15 @@ _SYSTEM_COLUMNS = (
     "object_id int;name sysname;column_id int;system_type_id tinyint;user_type_id int;max_length smallint;precision tinyint;"
     "scale tinyint;collation_name sysname;is_nullable bit;is_ansi_padded bit;is_rowguidcol bit;is_identity bit;"
     "is_computed bit;is_filestream bit;is_replicated bit;is_sparse bit;is_column_set bit;default_object_id int;"
-    "generated_always_type tinyint;generated_always_type_desc nvarchar(60);is_hidden bit;is_masked bit;"
-    "encryption_type int"
+    "generated_always_type tinyint@2016;generated_always_type_desc nvarchar(60)@2016;is_hidden bit@2016;is_masked bit@2016;"
+    "encryption_type int@2016;graph_type int@2017;graph_type_desc nvarchar(60)@2017"
 )
 _SYSTEM_COLUMNS_SELECT = """SELECT object_id, name, column_id, system_type_id, user_type_id, max_length, catalog_precision,
- catalog_scale, collation_name, is_nullable, true, false, seed IS NOT NULL, false, false, false, false, false, 0, 0,
- 'NOT_APPLICABLE', false, false, NULL FROM meta.columns"""
+ catalog_scale, collation_name, is_nullable, true, false, seed IS NOT NULL, false, false, false, traits.is_sparse,
+ traits.is_column_set, CASE WHEN default_text IS NULL THEN 0 ELSE object_id + column_id END, traits.generated_always,
+ CASE traits.generated_always WHEN 0 THEN 'NOT_APPLICABLE' WHEN 1 THEN 'AS_ROW_START' WHEN 2 THEN 'AS_ROW_END' ELSE 'AS_SEQUENCE_NUMBER' END,
+ traits.is_hidden, traits.mask IS NOT NULL, traits.encryption_type, traits.graph_type, CAST(traits.graph_type AS VARCHAR)
+ {more}FROM meta.columns{where}"""
 
 
 def _types() -> str:
@@ -94,13 +97,19 @@ _VIEWS: dict[str, SystemView] = {
     "sys.objects": view(_OBJECT_COLUMNS, _OBJECT_SELECT.format(where="", more="")),
     "sys.all_objects": view(_OBJECT_COLUMNS, _OBJECT_SELECT.format(where="", more="")),
     "sys.tables": view(
-        _OBJECT_COLUMNS + ";temporal_type tinyint;is_external bit;is_memory_optimized bit;is_tracked_by_cdc bit;lob_data_space_id int",
-        _OBJECT_SELECT.format(where="WHERE type = 'U'", more=", 0, false, false, false, 0"),
+        _OBJECT_COLUMNS + ";lob_data_space_id int;is_tracked_by_cdc bit;is_memory_optimized bit;temporal_type tinyint@2016;"
+        "history_table_id int@2016;is_external bit@2016;is_node bit@2017;is_edge bit@2017",
+        _OBJECT_SELECT.format(where="WHERE type = 'U'", more=", 0, false, false, 0, NULL, false, false, false"),
     ),
     "sys.views": view(_OBJECT_COLUMNS + ";with_check_option bit", _OBJECT_SELECT.format(where="WHERE type = 'V'", more=", false")),
     "sys.schemas": view("name sysname;schema_id int;principal_id int", "SELECT name, schema_id, 1 FROM meta.schemas"),
-    "sys.columns": view(_SYSTEM_COLUMNS, _SYSTEM_COLUMNS_SELECT),
-    "sys.all_columns": view(_SYSTEM_COLUMNS, _SYSTEM_COLUMNS_SELECT),
+    "sys.columns": view(_SYSTEM_COLUMNS, _SYSTEM_COLUMNS_SELECT.format(more="", where="")),
+    "sys.all_columns": view(_SYSTEM_COLUMNS, _SYSTEM_COLUMNS_SELECT.format(more="", where="")),
+    "sys.masked_columns": view(
+        _SYSTEM_COLUMNS + ";masking_function nvarchar(4000)",
+        _SYSTEM_COLUMNS_SELECT.format(more=", traits.mask ", where=" WHERE traits.mask IS NOT NULL"),
+        since=2016,
+    ),
     "sys.types": view(_TYPE_COLUMNS, _types()),
     "sys.identity_columns": view(
         "object_id int;name sysname;column_id int;seed_value bigint;increment_value bigint;is_identity bit",
@@ -178,7 +187,8 @@ _VIEWS: dict[str, SystemView] = {
 }  # fmt: skip
 
 
-def find_view(schema: str, name: str) -> SystemView | None:
-    """The system view of this name, if the stand-in has it."""
+def find_view(schema: str, name: str, release: int) -> SystemView | None:
+    """The system view of this name, if the stand-in has it and a server of that release does."""
     key = f"{schema}.{name}".lower()
-    return _VIEWS.get(key) or LIVE_VIEWS.get(key)
+    found = _VIEWS.get(key) or LIVE_VIEWS.get(key)
+    return found if found and found.since <= release else None

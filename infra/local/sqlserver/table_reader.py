@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .dialect import is_symbol, is_word
 from .errors import SqlError, not_supported
-from .tables import Column, ForeignKey, Key, Table
+from .tables import Column, ForeignKey, Key, Table, Traits
 from .token_reader import TokenReader
 
 
@@ -114,14 +114,36 @@ class TableReader:
         if reader.accept("COLLATE"):
             reader.name()
             return column
-        if reader.accept("NOT", "FOR", "REPLICATION") or reader.accept_any("ROWGUIDCOL", "SPARSE"):
+        if reader.accept("NOT", "FOR", "REPLICATION") or reader.accept_any("ROWGUIDCOL"):
             return column
+        if (traits := self._traits(column.traits)) is not None:
+            return replace(column, traits=traits, nullable=column.nullable and not traits.generated_always)
         if reader.accept("FOREIGN", "KEY") or (reader.peek() is not None and is_word(reader.peek(), "REFERENCES")):
             self._foreign_key(name, (column.name,))
             return column
         if reader.accept("CHECK"):
             raise not_supported("CHECK constraints")
         raise reader.unexpected()
+
+    def _traits(self, traits: Traits) -> Traits | None:
+        """What sets a column apart, if that comes next."""
+        reader = self._reader
+        if reader.accept("SPARSE"):
+            return replace(traits, is_sparse=True)
+        if reader.accept("HIDDEN"):
+            return replace(traits, is_hidden=True)
+        if reader.accept("COLUMN_SET", "FOR", "ALL_SPARSE_COLUMNS"):
+            return replace(traits, is_column_set=True)
+        if reader.accept("MASKED", "WITH"):
+            reader.expect_symbol("(")
+            reader.expect("FUNCTION")
+            reader.expect_symbol("=")
+            mask = reader.literal()
+            reader.expect_symbol(")")
+            return replace(traits, mask=mask)
+        if reader.accept("GENERATED", "ALWAYS", "AS", "ROW"):
+            return replace(traits, generated_always=1 if reader.accept_any("START", "END") == "START" else 2)
+        return None
 
     def _identity(self, column: Column) -> Column:
         reader, seed, increment = self._reader, 1, 1

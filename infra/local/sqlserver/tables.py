@@ -8,6 +8,19 @@ from .types import SqlType
 
 
 @dataclass(frozen=True)
+class Traits:
+    """What sys.columns says of a column beyond its type; `mask` is the masking function's text."""
+
+    mask: str | None = None
+    is_hidden: bool = False
+    is_sparse: bool = False
+    is_column_set: bool = False
+    generated_always: int = 0
+    encryption_type: int | None = None
+    graph_type: int | None = None
+
+
+@dataclass(frozen=True)
 class Column:
     """A column as declared. `default` is T-SQL text; `seed` is None unless it is an identity column."""
 
@@ -19,6 +32,7 @@ class Column:
     default: str | None = None
     column_id: int = 0
     default_name: str | None = None
+    traits: Traits = Traits()
 
     @property
     def is_generated(self) -> bool:

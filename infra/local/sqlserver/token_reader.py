@@ -68,6 +68,14 @@ class TokenReader:
         self._at += 1
         return token.text
 
+    def literal(self) -> str:
+        """A quoted text."""
+        token = self.peek()
+        if token is None or token.token_type not in LITERALS:
+            raise self.unexpected()
+        self._at += 1
+        return token.text
+
     def until_comma(self) -> str:
         """The text up to the next comma outside parentheses, or to the end."""
         mark, depth = self._at, 0

@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SystemView:
-    columns: tuple[tuple[str, SqlType], ...]
+    """A view with its columns' names, types and the release that brought each (0: they were always there)."""
+
+    columns: tuple[tuple[str, SqlType, int], ...]
     sql: Callable[[Session], str]
+    since: int = 0
 
 
-def view(columns: str, sql: str | Callable[[Session], str]) -> SystemView:
+def view(columns: str, sql: str | Callable[[Session], str], since: int = 0) -> SystemView:
+    """A view from `name type[@release];…`; `since` is the release that brought the view itself."""
     typed = []
     for item in columns.split(";"):
         name, kind = item.split()
-        typed.append((name, parse_type(kind)))
-    return SystemView(tuple(typed), sql if callable(sql) else lambda _session, text=sql: text)
+        kind, _, release = kind.partition("@")
+        typed.append((name, parse_type(kind), int(release or 0)))
+    return SystemView(tuple(typed), sql if callable(sql) else lambda _session, text=sql: text, since)
 
 
 def literal(value: object) -> str:
