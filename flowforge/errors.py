@@ -19,6 +19,7 @@
     │   ├── RefineRefused        a batch that silver or gold cannot take
     │   │   └── RulesBroken          rows break a quality rule of severity fail
     │   ├── EndpointRefused      the receiver of lineage events does not take them, or is not one to send them to
+    │   ├── UnreadableRecord     something in our own state that this version cannot read
     │   └── NotFound             no such run, watermark, connection or secret
     └── Wait                 somebody else holds the table: ask again after `.seconds`
 
@@ -27,6 +28,8 @@ survive in it; a password never does.
 """
 
 from collections.abc import Sequence
+
+from pydantic import ValidationError
 
 from events.quality import QualityFigure
 
@@ -117,6 +120,17 @@ class RulesBroken(RefineRefused):
     def __init__(self, message: str, remedy: str, figures: Sequence[QualityFigure]):
         super().__init__(message, remedy)
         self.figures = list(figures)
+
+
+class UnreadableRecord(Fatal):
+    """A record of our own state that cannot be read: damaged by hand, or written by a newer version."""
+
+
+def unreadable(what: str, error: Exception, remedy: str) -> UnreadableRecord:
+    """The error for a stored record, with the fields that do not fit and without their values."""
+    found = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
+    fields = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:3])
+    return UnreadableRecord(f"{what} cannot be read: {fields or repr(error)}", remedy)
 
 
 class NotFound(Fatal):

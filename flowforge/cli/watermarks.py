@@ -8,6 +8,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
 from flowforge.cli.options import Session, api_command
@@ -33,8 +34,9 @@ def list_all(session: Session) -> int:
         answer = api.get("watermarks")
     rows = [row for mark in answer["watermarks"] for row in _rows(mark)]
     shown = table(["bronze table", "source", "column", "watermark", "committed", "generation", "seq"], rows)
-    session.out.answer(answer, shown if rows else "No watermarks yet.")
-    return GOOD
+    problems = [mark["problem"] for mark in answer["watermarks"] if mark.get("problem")]
+    session.out.answer(answer, shown if rows else "No watermarks yet.", *map(_problem, problems))
+    return FAILED if problems else GOOD
 
 
 @app.command("get")
@@ -120,7 +122,12 @@ def _shown(mark: dict[str, Any]) -> list[Any]:
         if entries:
             rows = ([moment(e[n]) if isinstance(e.get(n), str) else e.get(n) for n in names] for e in entries)
             shown.append(table(names, rows))
+    shown += [_problem(f"batch {e.get('seq')}: {e['problem']}") for e in mark.get("history") or [] if e.get("problem")]
     return shown
+
+
+def _problem(text: str) -> Text:
+    return Text(text, style="red")
 
 
 def _mark(found: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from events.commands import IngestTable
+from flowforge.alone import each_alone
 from flowforge.recovery.footers import FoundObject
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
 from flowforge.state.table import TableState, Watermark
@@ -19,22 +20,29 @@ from flowforge.state.table import TableState, Watermark
 @dataclass
 class Rebuilt:
     """The state of one source as bronze tells it; `incomplete` are batches that do not count, `dated` objects of a footer
-    that is too old to hold its command."""
+    that is too old to hold its command. With a `problem` nothing is known but the source: a footer of it cannot be read."""
 
     state: TableState
     batches: list[Batch] = field(default_factory=list)
     incomplete: list[int] = field(default_factory=list)
     dated: int = 0
+    problem: str | None = None
 
 
 def rebuild_states(objects: Iterable[FoundObject], bucket: str) -> list[Rebuilt]:
     """One Rebuilt for each source key, in their order. A new generation begins: corrections by hand are not in bronze."""
     sources: dict[str, dict[tuple[int, int], list[FoundObject]]] = {}
     for found in objects:
-        if found.footer and "source_key" in found.footer:
+        if found.footer and {"source_key", "generation", "seq"} <= set(found.footer):
             identity = (found.footer["generation"], found.footer["seq"])
             sources.setdefault(found.footer["source_key"], {}).setdefault(identity, []).append(found)
-    return [_rebuilt(key, sources[key], bucket) for key in sorted(sources)]
+    done, failed = each_alone(sorted(sources), lambda key: _rebuilt(key, sources[key], bucket))
+    told = [Rebuilt(_nothing_of(one.thing), problem=f"a footer cannot be read ({one.error!r})") for one in failed]
+    return sorted([rebuilt for _, rebuilt in done] + told, key=lambda rebuilt: rebuilt.state.source_key)
+
+
+def _nothing_of(source_key: str) -> TableState:
+    return TableState(source_key=source_key, bronze_table=source_key.rpartition(">")[2])
 
 
 def _rebuilt(source_key: str, landed: dict[tuple[int, int], list[FoundObject]], bucket: str) -> Rebuilt:

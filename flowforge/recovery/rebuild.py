@@ -8,14 +8,14 @@ nothing is applied twice. May be run again after it was interrupted: the table's
 from typing import Any
 
 from flowforge.cloud import items
-from flowforge.errors import StoreUnavailable
+from flowforge.errors import StoreUnavailable, UnreadableRecord
 from flowforge.lake.tables import open_table, store_errors, table_uri
 from flowforge.recovery.batches import Rebuilt, rebuild_states
 from flowforge.recovery.footers import read_footers
 from flowforge.settings import settings
 from flowforge.state import claims
 from flowforge.state.batch import Batch
-from flowforge.state.table import TableState, read_state, registry_action
+from flowforge.state.table import TableState, read_state, registry_action, salvage_state
 
 
 def rebuild(bucket: str, bronze_table: str | None = None, write: bool = False, force: bool = False) -> dict[str, Any]:
@@ -26,13 +26,21 @@ def rebuild(bucket: str, bronze_table: str | None = None, write: bool = False, f
     found = list(read_footers(bucket, bronze_table))
     tables = []
     for rebuilt in rebuild_states(found, bucket):
-        stored = read_state(rebuilt.state.source_key)
-        kept = None if force else _reason_to_keep(stored, rebuilt)
+        stored, problem = _stored(rebuilt.state.source_key)
+        kept = rebuilt.problem or (None if force else problem or _reason_to_keep(stored, rebuilt))
         _look_at_silver(rebuilt, bucket)
         if write and kept is None:
             _write(rebuilt, stored)
         tables.append(_told(rebuilt, stored, kept, write))
     return {"tables": tables, "foreign": sum(one.footer is None for one in found)}
+
+
+def _stored(source_key: str) -> tuple[TableState, str | None]:
+    """What is stored of a source, and why it cannot be read, if so."""
+    try:
+        return read_state(source_key), None
+    except UnreadableRecord as error:
+        return salvage_state(source_key), f"{error}; --force writes it anew"
 
 
 def _reason_to_keep(stored: TableState, rebuilt: Rebuilt) -> str | None:

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flowforge.cloud.clients import client, unavailable
 from flowforge.message import body_of, table_of
 from flowforge.settings import settings
+from flowforge.state.dead_letters import show
 
 HIDDEN_SECONDS = 60  # from each other's sight, while they are looked at; longer than an answer of the API may take
 BUDGET_SECONDS = 15.0
@@ -102,7 +103,7 @@ def _walk(queue: _Queue, settle: _Settle | None, fits: _Fits, deadline: float) -
                     del handles[letter["id"]]
         more = bool(found)
     if not (more and settle):
-        _show(queue, list(handles.values()))
+        show(queue.dead_letters, list(handles.values()))
     return list(letters.values()), more
 
 
@@ -133,15 +134,6 @@ def _again(text: str) -> str:
         {"connection", "bronze"} <= set(body) or {"source_key", "index"} <= set(body)
     )
     return json.dumps(body | {"replayed": True}) if is_command else text
-
-
-def _show(queue: _Queue, handles: list[str]) -> None:
-    for start in range(0, len(handles), 10):
-        entries = [
-            {"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-            for n, handle in enumerate(handles[start : start + 10])
-        ]
-        client("sqs").change_message_visibility_batch(QueueUrl=queue.dead_letters, Entries=entries)
 
 
 def _letter(queue: _Queue, message: dict[str, Any]) -> tuple[dict[str, Any], str | None]:

@@ -1,9 +1,12 @@
 """From an event to the batch that it tells of, and from a batch's record to the events about it, again at any time."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from events.facts import BatchEvent, BronzeLanded, IntervalEmpty
+from events.facts import BatchEvent, BronzeLanded, IntervalEmpty, StepFailed
+from flowforge.alone import Failure
+from flowforge.cloud.items import Item
 from flowforge.errors import Retriable
 from flowforge.source.consistency import weakest
 from flowforge.source.sql_types import SqlType, parse_sql_type
@@ -102,3 +105,15 @@ def no_rows_fact(batch: Batch) -> IntervalEmpty:
         notes=batch.interval.notes,
         watermark_value=batch.watermark_before,
     )
+
+
+def swept_in_vain(item: Item, failure: Failure[Any]) -> StepFailed | None:
+    """What to tell the run of a stored batch that cannot be followed up; None where the record does not even name its run."""
+    try:
+        command = json.loads(item["command"])
+        run_id, bronze_table = str(command["run_id"]), str(command["bronze"]["table"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    step = "ingest" if item.get("state") == "claimed" else "gold" if item.get("refined") else "silver"
+    told = {"error": type(failure.error).__name__, "cause": failure.cause, "remedy": failure.remedy}
+    return StepFailed(run_id=run_id, bronze_table=bronze_table, step=step, **told)

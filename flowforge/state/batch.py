@@ -137,7 +137,7 @@ class Batch(BaseModel):
     """The record of one batch.
 
     `attempts` counts the workers that have held the claim; `token` fences off earlier ones; `failed` tells that a slice was given
-    up. Times are in epoch seconds.
+    up; `problem` says why the sweeper could not follow it up. Times are in epoch seconds.
     """
 
     source_key: str
@@ -159,6 +159,7 @@ class Batch(BaseModel):
     failed: bool = False
     refined: bool = False
     published: bool = False
+    problem: str = ""
 
     @property
     def name(self) -> str:

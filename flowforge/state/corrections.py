@@ -11,7 +11,7 @@ from typing import Any
 from flowforge.cloud import items
 from flowforge.errors import Wait
 from flowforge.settings import settings
-from flowforge.state.records import find_batch
+from flowforge.state.records import stored_batch
 from flowforge.state.table import TableState, Watermark
 
 
@@ -51,14 +51,17 @@ def _correct(state: TableState, watermarks: dict[str, Watermark], entry: dict[st
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     note = {"pk": state.source_key, "sk": f"AUDIT#{at}#{uuid.uuid4().hex[:8]}", "at": at, "reason": reason, **entry}
     actions = [following.put_action(), items.put_action(table, note)]
-    batch = find_batch(state.source_key, state.generation, state.active) if state.active else None
-    if batch and batch.state in ("claimed", "landed"):
-        key = {"pk": batch.source_key, "sk": f"BATCH#{batch.generation:06d}#{batch.seq:010d}"}
-        values = {":voided": "voided", ":state": batch.state, ":now": time.time()}
+    batch = stored_batch(state.source_key, state.generation, state.active) if state.active else None
+    if batch and batch.get("state") in (
+        "claimed",
+        "landed",
+    ):  # as stored: a record that cannot be read can be given up, too
+        key = {"pk": batch["pk"], "sk": batch["sk"]}
+        values = {":voided": "voided", ":state": batch["state"], ":now": time.time()}
         # What a claim had landed is the sweeper's to remove; a landed batch keeps its objects.
         expression = "SET #s = :voided, updated_at = :now"
         names = {"s": "state"}
-        if batch.state == "landed":
+        if batch["state"] == "landed":
             expression, names = f"{expression} REMOVE #open", {**names, "open": "open"}
         actions.append(items.update_action(table, key, expression, values, "#s = :state", **names))
     if not items.transact(actions):

@@ -4,11 +4,14 @@ A step that gives up sends its message here with the step and the reason, after 
 the sweeper finds it, tells the run, and puts the message back with its reason.
 """
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from events.facts import StepFailed
+from flowforge.alone import Failure, each_alone
 from flowforge.cloud.bus import announce
 from flowforge.cloud.clients import client, unavailable
 from flowforge.message import batch_identity, body_of, table_of
@@ -16,32 +19,64 @@ from flowforge.settings import settings
 
 CAUSE = "the function could not handle the message, not even to say why"
 REMEDY = "Look at the function's log (does it start?), then replay the message from the dead-letter queue."
-HIDDEN_SECONDS = 60  # longer than telling takes
+HIDDEN_SECONDS = 60  # longer than looking takes
+BUDGET_SECONDS = 8.0  # for all queues; the sweeper has more to do
 
 
-def explain_dead_letters() -> int:
-    """Tells the runs of messages that were moved in silence; returns how many there were. Sees ten of each queue at a time."""
+def explain_dead_letters() -> tuple[int, list[Failure[str]]]:
+    """Tells the runs of messages that were moved in silence; returns how many there were, and the queues and messages at which
+    that failed. A queue is walked to its end, so that what nobody has explained yet is not hidden behind what somebody has."""
+    pairs = [pair.partition("=") for pair in settings().dead_letter_queues.split()]
+    failures: list[Failure[str]] = []
+    deadline = time.monotonic() + BUDGET_SECONDS
+
+    def walk(pair: tuple[str, str, str]) -> int:
+        count, failed = _explain(pair[0], pair[2], deadline)
+        failures.extend(failed)
+        return count
+
+    done, failed = each_alone(pairs, walk)
+    failures += [Failure(f"dead letters of {failure.thing[0]}", failure.error) for failure in failed]
+    return sum(count for _, count in done), failures
+
+
+def _explain(step: str, url: str, deadline: float) -> tuple[int, list[Failure[str]]]:
+    options = {"MaxNumberOfMessages": 10, "VisibilityTimeout": HIDDEN_SECONDS, "MessageAttributeNames": ["All"]}
+    seen: dict[str, str] = {}
+    count, failures = 0, []
     try:
-        pairs = [pair.partition("=") for pair in settings().dead_letter_queues.split()]
-        return sum(_explain(step, url) for step, _, url in pairs)
+        while time.monotonic() < deadline:
+            found = client("sqs").receive_message(QueueUrl=url, **options).get("Messages", [])
+            seen |= {message["MessageId"]: message["ReceiptHandle"] for message in found}
+            silent = [message for message in found if "step" not in message.get("MessageAttributes", {})]
+            done, failed = each_alone(silent, lambda message: _explain_one(step, url, message))
+            for message, _ in done:
+                del seen[message["MessageId"]]
+            count += len(done)
+            failures += [Failure(f"dead letter {one.thing['MessageId']} of {step}", one.error) for one in failed]
+            if not found:
+                break
+        show(url, list(seen.values()))
     except (ClientError, BotoCoreError) as error:
         raise unavailable("SQS", error) from error
+    return count, failures
 
 
-def _explain(step: str, url: str) -> int:
-    options = {"MaxNumberOfMessages": 10, "VisibilityTimeout": HIDDEN_SECONDS, "MessageAttributeNames": ["All"]}
-    found = client("sqs").receive_message(QueueUrl=url, **options).get("Messages", [])
-    silent = [message for message in found if "step" not in message.get("MessageAttributes", {})]
-    for message in silent:
-        _tell(step, message["Body"])
-        reason = {"step": _text(step), "reason": _text(CAUSE)}
-        client("sqs").send_message(QueueUrl=url, MessageBody=message["Body"], MessageAttributes=reason)
-        client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    for message in (message for message in found if message not in silent):
-        client("sqs").change_message_visibility(
-            QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-        )
-    return len(silent)
+def show(url: str, handles: Sequence[str]) -> None:
+    """Lets messages that were looked at be seen again at once."""
+    for start in range(0, len(handles), 10):
+        entries = [
+            {"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+            for n, handle in enumerate(handles[start : start + 10])
+        ]
+        client("sqs").change_message_visibility_batch(QueueUrl=url, Entries=entries)
+
+
+def _explain_one(step: str, url: str, message: dict[str, Any]) -> None:
+    _tell(step, message["Body"])
+    reason = {"step": _text(step), "reason": _text(CAUSE)}
+    client("sqs").send_message(QueueUrl=url, MessageBody=message["Body"], MessageAttributes=reason)
+    client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
 def _tell(step: str, text: str) -> None:
@@ -50,7 +85,7 @@ def _tell(step: str, text: str) -> None:
     except ValueError:
         return
     if isinstance(body, dict) and body.get("run_id"):
-        run_id, table = str(body["run_id"]), table_of(body) or ""
+        run_id, table = str(body["run_id"]), str(table_of(body) or "")
         told = {"error": "Dead", "cause": CAUSE, "remedy": REMEDY, **batch_identity(body)}
         announce(StepFailed(run_id=run_id, bronze_table=table, step=step, **told))
 

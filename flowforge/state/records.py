@@ -6,13 +6,20 @@ recognised by that token and not mistaken for somebody else's write.
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from flowforge.cloud import items
+from flowforge.errors import unreadable
 from flowforge.settings import settings
 from flowforge.state.batch import Batch
 
 RETRY_SECONDS = 3
+PROBLEM_CHARACTERS = 1_000
+REMEDY = (
+    "It was changed by hand, or written by a newer version: deploy that version again, or give the batch up with "
+    "`flowforge watermark set` or `reset`."
+)
 _JSON = ("interval", "command", "identity", "slices", "manifest")
 
 
@@ -33,15 +40,24 @@ def item_of(batch: Batch) -> items.Item:
     return {**key_of(batch), **plain, "open": "open"}
 
 
-def _batch(item: items.Item) -> Batch:
-    fields = {k: json.loads(v) if k in _JSON else v for k, v in item.items() if k not in ("pk", "sk")}
-    return Batch(source_key=item["pk"], **fields)
+def batch_of(item: items.Item) -> Batch:
+    """A batch from its stored form; raises UnreadableRecord."""
+    try:
+        fields = {k: json.loads(v) if k in _JSON else v for k, v in item.items() if k not in ("pk", "sk")}
+        return Batch(source_key=item["pk"], **fields)
+    except (ValueError, TypeError) as error:
+        raise unreadable(f"the record {item['sk']} of {item['pk']}", error, REMEDY) from error
 
 
 def find_batch(source_key: str, generation: int, seq: int) -> Batch | None:
-    """The record of one batch."""
-    found = items.get(settings().watermarks_table, {"pk": source_key, "sk": _batch_sk(generation, seq)})
-    return _batch(found) if found else None
+    """The record of one batch; raises UnreadableRecord."""
+    found = stored_batch(source_key, generation, seq)
+    return batch_of(found) if found else None
+
+
+def stored_batch(source_key: str, generation: int, seq: int) -> items.Item | None:
+    """The record of one batch as it is stored."""
+    return items.get(settings().watermarks_table, {"pk": source_key, "sk": _batch_sk(generation, seq)})
 
 
 def batch_of_run(source_key: str, run_id: str) -> Batch | None:
@@ -51,20 +67,37 @@ def batch_of_run(source_key: str, run_id: str) -> Batch | None:
 
 
 def history(source_key: str, limit: int = 20) -> list[Batch]:
-    """The newest batches of a table, newest first."""
+    """The newest batches of a table, newest first; raises UnreadableRecord."""
+    return [batch_of(item) for item in stored_history(source_key, limit)]
+
+
+def stored_history(source_key: str, limit: int = 20) -> Iterator[items.Item]:
+    """The newest batches of a table as they are stored, newest first."""
     condition, values = "pk = :pk AND begins_with(sk, :batch)", {":pk": source_key, ":batch": "BATCH#"}
-    found = items.query(settings().watermarks_table, condition, values, ScanIndexForward=False, Limit=limit)
-    return [_batch(item) for item in found]
+    return items.query(settings().watermarks_table, condition, values, ScanIndexForward=False, Limit=limit)
 
 
-def open_batches(idle_seconds: float) -> list[Batch]:
-    """Batches that are under way but have not moved for `idle_seconds`."""
+def open_batches(idle_seconds: float) -> list[items.Item]:
+    """Keys of batches that are under way but have not moved for `idle_seconds`, the longest idle first."""
     condition, values = "#open = :open AND updated_at < :idle", {":open": "open", ":idle": time.time() - idle_seconds}
     options = {"IndexName": "open-batches", "ExpressionAttributeNames": {"#open": "open"}}
     found = items.query(settings().watermarks_table, condition, values, **options)
-    keys = [(item["pk"], item["sk"]) for item in found]
-    stored = (items.get(settings().watermarks_table, {"pk": pk, "sk": sk}) for pk, sk in keys)
-    return [_batch(item) for item in stored if item]
+    return [{"pk": item["pk"], "sk": item["sk"]} for item in found]
+
+
+def take_turn(key: items.Item) -> items.Item | None:
+    """What is stored of an open batch, which goes behind all others first; None when it is gone. A voided one stays in its
+    place, since its time tells when it was voided."""
+    sets, values = "SET updated_at = :now", {":now": time.time(), ":voided": "voided"}
+    items.update(settings().watermarks_table, key, sets, values, "attribute_exists(pk) AND #s <> :voided", s="state")
+    return items.get(settings().watermarks_table, key)
+
+
+def note_problem(key: items.Item, problem: str) -> None:
+    """Keeps with a batch why it cannot be followed up, or that it can again (""); it goes behind all others."""
+    values = {":problem": problem[:PROBLEM_CHARACTERS], ":now": time.time()}
+    expression = "SET problem = :problem, updated_at = :now"
+    items.update(settings().watermarks_table, key, expression, values, "attribute_exists(pk)")
 
 
 def write(batch: Batch, expression: str, values: items.Item, state: str) -> bool:

@@ -7,6 +7,7 @@ A step that succeeds later (a replay) outweighs its earlier failure, never the o
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from events import facts
@@ -35,6 +36,13 @@ def open_run(
         items.put(settings().runs_table, part, "attribute_not_exists(pk)")
     run = {"workflow_id": workflow_id, "job_id": job_id, "batch_id": batch_id, "trigger": trigger, "status": "accepted"}
     _put_run(run_id, run, "attribute_not_exists(pk) OR attribute_exists(mistakes)")  # a replay of what was rejected
+
+
+def tables_of(run_id: str) -> list[str]:
+    """The bronze tables of a run, in the order of its request."""
+    values = {":pk": run_id, ":names": "NAMES#"}
+    found = items.query(settings().runs_table, "pk = :pk AND begins_with(sk, :names)", values)
+    return [bronze for item in found for bronze, _ in json.loads(item["names"])]
 
 
 def is_open(run_id: str) -> bool:
@@ -103,16 +111,20 @@ def recent_runs(limit: int, workflow_id: str | None = None) -> list[dict[str, An
     """The newest runs, newest first, each with its tables' statuses."""
     options = {"IndexName": "recent-runs", "ScanIndexForward": False, "ExpressionAttributeNames": {"#kind": "kind"}}
     found: Iterable[items.Item] = items.query(settings().runs_table, "#kind = :run", {":run": "run"}, **options)
-    runs = []
-    for item in found:
-        if workflow_id and item.get("workflow_id") != workflow_id:
-            continue
+    wanted = (item for item in found if not workflow_id or item.get("workflow_id") == workflow_id)
+    return [_in_short(item) for item in islice(wanted, limit)]
+
+
+def _in_short(item: items.Item) -> dict[str, Any]:
+    """A run for a list of them; one that cannot be read says so and leaves the others alone."""
+    try:
         run = read_run(item["pk"])
-        run["tables"] = [{"table": t["table"], "status": t["status"]} for t in run["tables"]]
-        runs.append(run)
-        if len(runs) >= limit:
-            break
-    return runs
+    except (ValueError, TypeError, KeyError) as error:
+        known = {k: item.get(k) for k in ("workflow_id", "job_id", "batch_id", "trigger", "accepted_at", "finished_at")}
+        mistake = {"field": "(run)", "problem": f"what is stored of it cannot be read: {error!r}"}
+        return {"run_id": item["pk"], **known, "status": "unreadable", "mistakes": [mistake], "tables": []}
+    run["tables"] = [{"table": t["table"], "status": t["status"]} for t in run["tables"]]
+    return run
 
 
 def run_status(tables: list[dict[str, Any]]) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from events.targets import ConnectionReference
 from flowforge.cloud import items
-from flowforge.errors import ConflictingTarget, NotFound
+from flowforge.errors import ConflictingTarget, NotFound, unreadable
 from flowforge.settings import settings
 
 STATE = "STATE"
@@ -86,12 +86,25 @@ def query_name(query: str) -> str:
 
 
 def read_state(key: str) -> TableState:
-    """The state of a source key; a fresh one when there is none."""
+    """The state of a source key; a fresh one when there is none. Raises UnreadableRecord."""
     found = items.get(settings().watermarks_table, {"pk": key, "sk": STATE})
     if not found:
         return TableState(source_key=key)
-    found["watermarks"], found["samples"] = json.loads(found["watermarks"]), json.loads(found["samples"])
-    return TableState(source_key=key, **{k: v for k, v in found.items() if k not in ("pk", "sk")})
+    try:
+        found["watermarks"], found["samples"] = json.loads(found["watermarks"]), json.loads(found["samples"])
+        return TableState(source_key=key, **{k: v for k, v in found.items() if k not in ("pk", "sk")})
+    except (ValueError, TypeError, KeyError) as error:
+        remedy = (
+            f"Restore it from bronze: flowforge watermark rebuild --table {key.rpartition('>')[2]} --write --force."
+        )
+        raise unreadable(f"the state of {key}", error, remedy) from error
+
+
+def salvage_state(key: str) -> TableState:
+    """What a rebuild needs of a state that cannot be read: which version it takes the place of, and where its order went on."""
+    found = items.get(settings().watermarks_table, {"pk": key, "sk": STATE}) or {}
+    counts = {name: found[name] for name in ("version", "generation", "seq") if isinstance(found.get(name), int)}
+    return TableState(source_key=key, **counts)
 
 
 def remember_samples(state: TableState, column: str, samples: list[dict[str, Any]]) -> None:
@@ -106,10 +119,9 @@ def registry_action(state: TableState) -> dict[str, Any]:
     return items.put_action(settings().watermarks_table, {"pk": TABLES, "sk": state.source_key, **names})
 
 
-def list_states() -> list[TableState]:
-    """The states of all tables that ever were claimed, by bronze table."""
-    listed = items.query(settings().watermarks_table, "pk = :pk", {":pk": TABLES})
-    return sorted((read_state(item["sk"]) for item in listed), key=lambda state: (state.bronze_table, state.source_key))
+def list_tables() -> list[items.Item]:
+    """All tables that ever were claimed: `sk` is the source key, beside it its bronze, source and silver table."""
+    return list(items.query(settings().watermarks_table, "pk = :pk", {":pk": TABLES}))
 
 
 def resolve(name: str) -> TableState:
@@ -117,7 +129,7 @@ def resolve(name: str) -> TableState:
 
     Raises NotFound, or ConflictingTarget when several fit.
     """
-    listed = list(items.query(settings().watermarks_table, "pk = :pk", {":pk": TABLES}))
+    listed = list_tables()
     wanted = name.lower()
     for fits in (
         lambda item: name in (item["sk"], key_id(item["sk"])),

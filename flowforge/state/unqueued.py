@@ -6,10 +6,11 @@ nobody was told of, or that is queued: it is worth nothing. No password is insid
 
 import base64
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from events.commands import IngestTable
+from flowforge.alone import each_alone
 from flowforge.cloud import items
 from flowforge.settings import settings
 
@@ -29,24 +30,40 @@ def keep(run_id: str, commands: Sequence[IngestTable]) -> None:
         items.put(settings().runs_table, item)
 
 
-def waiting(idle_seconds: float) -> Iterator[str]:
+def waiting(idle_seconds: float) -> list[str]:
     """The ids of runs whose commands have been kept for longer than `idle_seconds`, oldest first."""
     before = _at(datetime.now(UTC) - timedelta(seconds=idle_seconds))
     options = {"IndexName": "unqueued-runs", "ExpressionAttributeNames": {"#u": UNQUEUED}}
     values = {":u": UNQUEUED, ":before": before}
     found = items.query(settings().runs_table, "#u = :u AND accepted_at < :before", values, **options)
-    return iter([item["pk"] for item in found])
+    return [item["pk"] for item in found]
 
 
-def kept(run_id: str) -> list[IngestTable]:
-    """The commands of a run; none where they are not whole."""
+def take_turn(run_id: str) -> None:
+    """Puts a run behind all others that wait."""
+    key, values = {"pk": run_id, "sk": _part(0)}, {":now": _at(datetime.now(UTC))}
+    items.update(settings().runs_table, key, "SET accepted_at = :now", values, "attribute_exists(pk)")
+
+
+def kept(run_id: str) -> tuple[list[IngestTable], bool]:
+    """The commands of a run, none where they are not whole; and whether all that is there can be read."""
     condition, values = "pk = :pk AND begins_with(sk, :part)", {":pk": run_id, ":part": "COMMANDS#"}
     parts = list(items.query(settings().runs_table, condition, values))
     if not parts or len(parts) != parts[0]["parts"]:
-        return []
-    packed = "".join(part["commands"] for part in parts)
-    text = zlib.decompress(base64.b85decode(packed)).decode()
-    return [IngestTable.model_validate_json(line) for line in text.splitlines()]
+        return [], True
+    try:
+        packed = "".join(part["commands"] for part in parts)
+        lines = zlib.decompress(base64.b85decode(packed)).decode().splitlines()
+    except (ValueError, TypeError, KeyError, zlib.error):
+        return [], False
+    done, failed = each_alone(lines, IngestTable.model_validate_json)
+    return [command for _, command in done], not failed
+
+
+def set_aside(run_id: str) -> None:
+    """Keeps what cannot be read, out of the sweeper's sight."""
+    key = {"pk": run_id, "sk": _part(0)}
+    items.update(settings().runs_table, key, "REMOVE #u", {}, "attribute_exists(pk)", u=UNQUEUED)
 
 
 def forget(run_id: str) -> None:

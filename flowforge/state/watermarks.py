@@ -7,11 +7,13 @@ from typing import Any
 
 from events.facts import BronzeLanded, WatermarkCommitted
 from events.request import InvalidRequest
+from flowforge.alone import Failure, each_alone
+from flowforge.cloud.items import Item
+from flowforge.errors import Retriable, UnreadableRecord
 from flowforge.source.sql_types import cursor_kind
 from flowforge.state import batches, corrections, records
 from flowforge.state.announcements import about, landed_batch
-from flowforge.state.batch import Batch
-from flowforge.state.table import TableState, key_id, list_states, resolve
+from flowforge.state.table import TableState, key_id, list_tables, read_state, resolve
 
 
 def commit_landed(landed: BronzeLanded) -> WatermarkCommitted | None:
@@ -29,14 +31,25 @@ def commit_landed(landed: BronzeLanded) -> WatermarkCommitted | None:
 
 
 def list_all() -> list[dict[str, Any]]:
-    """All tables with their watermarks."""
-    return [_shown(state) for state in list_states()]
+    """All tables with their watermarks; of one whose state cannot be read, its names and the `problem`."""
+    done, failed = each_alone(list_tables(), lambda listed: _shown(read_state(listed["sk"])))
+    unreadable = [_unreadable(failure) for failure in failed]
+    return sorted([shown for _, shown in done] + unreadable, key=lambda one: (one["bronze_table"], one["source_key"]))
+
+
+def _unreadable(failure: Failure[Item]) -> dict[str, Any]:
+    if isinstance(failure.error, Retriable):
+        raise failure.error
+    listed, problem = failure.thing, f"{failure.cause} {failure.remedy}".strip()
+    names = {name: listed.get(name) for name in ("bronze_table", "source_table", "silver_table")}
+    empty = {"generation": None, "seq": None, "watermarks": {}, "active_batch": None}
+    return {"id": key_id(listed["sk"]), "source_key": listed["sk"], **names, **empty, "problem": problem}
 
 
 def show(name: str) -> dict[str, Any]:
     """One table with its watermarks, last batches and corrections; raises NotFound or ConflictingTarget."""
     state = resolve(name)
-    past = [_past(batch) for batch in records.history(state.source_key)]
+    past = [_past(item) for item in records.stored_history(state.source_key)]
     return _shown(state) | {"history": past, "audit": corrections.audit(state.source_key)}
 
 
@@ -57,7 +70,8 @@ def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_column(state: TableState, name: str, value: str) -> str:
     """The column's own spelling; refuses a column that the last batch lacks, and a value that cannot be of its type."""
-    manifests = (batch.manifest for batch in records.history(state.source_key) if batch.manifest)
+    readable, _ = each_alone(records.stored_history(state.source_key), records.batch_of)
+    manifests = (batch.manifest for _, batch in readable if batch.manifest)
     columns = next((manifest.columns for manifest in manifests), [])
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
     if columns and found is None:
@@ -104,7 +118,7 @@ def reset_by_hand(name: str, reason: str) -> dict[str, Any]:
 
 
 def _shown(state: TableState) -> dict[str, Any]:
-    active = records.find_batch(state.source_key, state.generation, state.active) if state.active else None
+    active = records.stored_batch(state.source_key, state.generation, state.active) if state.active else None
     return {
         "id": key_id(state.source_key),
         "source_key": state.source_key,
@@ -117,11 +131,17 @@ def _shown(state: TableState) -> dict[str, Any]:
             column: mark.model_dump(include={"value", "sql_type", "committed_at", "seq"})
             for column, mark in state.watermarks.items()
         },
-        "active_batch": active and active.model_dump(include={"seq", "state", "attempts", "lease_until"}),
+        "active_batch": active and {field: active.get(field) for field in ("seq", "state", "attempts", "lease_until")},
     }
 
 
-def _past(batch: Batch) -> dict[str, Any]:
+def _past(item: Item) -> dict[str, Any]:
+    try:
+        batch = records.batch_of(item)
+    except UnreadableRecord as error:
+        known = {field: item.get(field) for field in ("seq", "generation", "label")}
+        nothing = {"run_id": None, "low": None, "high": None, "records": None, "at": None}
+        return {**known, **nothing, "state": "unreadable", "problem": f"{error} {error.remedy}"}
     return {
         "seq": batch.seq,
         "generation": batch.generation,
@@ -132,4 +152,5 @@ def _past(batch: Batch) -> dict[str, Any]:
         "high": batch.interval.high,
         "records": batch.manifest.rows if batch.manifest else 0,
         "at": datetime.fromtimestamp(batch.updated_at, UTC).isoformat(timespec="seconds"),
+        **({"problem": batch.problem} if batch.problem else {}),
     }

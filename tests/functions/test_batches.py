@@ -167,9 +167,9 @@ def test_should_find_a_table_by_each_of_its_names(unique):
 def test_should_list_batches_that_stand_still_until_they_are_published(unique):
     batch = claim(unique("t"), "run_1")
     landed = batches.land(batch, manifest(batch))
-    assert landed.seq in [b.seq for b in records.open_batches(-60) if b.source_key == batch.source_key]
+    assert records.key_of(landed) in records.open_batches(-60)
     batches.mark(landed, published=True)
-    assert [b for b in records.open_batches(-60) if b.source_key == batch.source_key] == []
+    assert records.key_of(batch) not in records.open_batches(-60)
 
 
 def test_should_free_the_table_when_a_claim_is_abandoned_and_claim_anew_on_replay(unique):
@@ -213,7 +213,7 @@ def test_should_keep_a_batch_with_a_failed_slice_for_a_replay_until_somebody_els
     leases.fail(batch)
     kept = records.find_batch(batch.source_key, batch.generation, batch.seq)
     assert (kept.state, kept.failed, kept.lease_until) == ("claimed", True, 0)
-    assert [b for b in records.open_batches(-60) if b.source_key == batch.source_key] == []
+    assert records.key_of(batch) not in records.open_batches(-60)
     batches.abandon(kept)
     assert table.read_state(batch.source_key).active is None
 

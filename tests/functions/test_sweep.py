@@ -1,21 +1,25 @@
 """The sweeper: what landed and was not followed up is told again."""
 
+import base64
 import io
 import json
+import zlib
 from itertools import pairwise
 
 import pyarrow as pa
 import pytest
 
-from events.envelopes import eventbridge, sqs
+from events.envelopes import eventbridge, http, sqs
 from flowforge.bronze.keys import bronze_keys
 from flowforge.bronze.parquet import Encoder
+from flowforge.cloud import items
 from flowforge.settings import settings
-from flowforge.state import batches, claims, corrections, leases, records, table
+from flowforge.state import batches, claims, corrections, leases, records, runs, table, unqueued
 from flowforge.state.announcements import landed_fact
 from flowforge.state.batch import KeyRange, SlicePlan, SourceColumn
 from flowforge.state.sweep import sweep
 from functions.refine_silver.handler import handler as refine
+from functions.track_run.handler import handler as track
 from functions.watermark.handler import handler
 from tests.functions.commands import command
 from tests.functions.test_batches import INTERVAL, claim, manifest
@@ -167,3 +171,112 @@ def test_should_keep_what_is_in_a_manifest_when_a_batch_is_voided_by_hand(aws, u
     assert records.find_batch(batch.source_key, batch.generation, batch.seq).state == "voided"
     sweep(-60, -60)
     assert keys_of(aws, batch) == (bronze_keys(batch) if has_landed else [])
+
+
+def damage(batch, field: str = "command") -> str:
+    """Damages a part of a batch's record, as a person's edit in a console may; returns what was there."""
+    before = items.get(settings().watermarks_table, records.key_of(batch))[field]
+    expression, text = "SET #f = :text", {":text": before.replace('"run_id"', '"was"').replace('"bucket"', '"was"')}
+    items.update(settings().watermarks_table, records.key_of(batch), expression, text, f=field)
+    return before
+
+
+def track_all(aws, context) -> None:
+    for message in aws.messages("TrackQueue"):
+        track(sqs(message["body"]), context)
+
+
+def test_should_follow_up_all_others_when_one_record_cannot_be_read(aws, context, unique, capsys):
+    broken = claim(unique("t"), unique("run"))
+    runs.open_run(broken.command.run_id, "wf", "job", "b", "http", [(broken.command.bronze.table, "dbo.t")])
+    broken = batches.land(broken, manifest(broken))
+    before = damage(broken, "manifest")
+    others = [claim(unique("t"), unique("run")) for _ in range(2)]
+    for other in others:
+        batches.land(other, manifest(other))
+    submitted = command(unique("t"), unique("run"))
+    unqueued.keep(submitted.run_id, [submitted])
+    runs.open_run(submitted.run_id, "wf", "job", "b", "http", [(submitted.bronze.table, "dbo.t")])
+    told = sweep(-60)
+    assert (told["submitted"], told["failed"]) == (1, 1)
+    assert "SweepFailures" in capsys.readouterr().out
+    assert records.open_batches(-60)[0] != records.key_of(broken)  # it does not come first next time
+    refined = {detail["source_key"] for _, detail in aws.announced("RefineQueue")}
+    assert {other.source_key for other in others} <= refined
+    assert submitted.run_id in [message["body"]["run_id"] for message in aws.messages("IngestQueue")]
+    track_all(aws, context)
+    (failed,) = runs.read_run(broken.command.run_id)["tables"]
+    assert (failed["status"], failed["error"]["step"]) == ("failed", "silver")
+    assert "cannot be read" in failed["error"]["cause"] and "watermark" in failed["error"]["remedy"]
+    sweep(-60)
+    assert [kind for kind, _ in aws.announced()].count("StepFailed") == 0  # a run is told once
+    items.update(settings().watermarks_table, records.key_of(broken), "SET manifest = :text", {":text": before})
+    for queue in ("RefineQueue", "WatermarkQueue"):
+        aws.messages(queue)
+    sweep(-60)
+    assert told_of(aws, broken, "RefineQueue") == ["BronzeLanded"]
+    assert records.find_batch(broken.source_key, broken.generation, broken.seq).problem == ""
+
+
+def test_should_show_and_give_up_a_batch_whose_record_cannot_be_read(aws, context, unique):
+    batch = claim(unique("t"), unique("run"))
+    damage(batch)
+    sweep(-60)
+    name = f"bronze_{batch.command.source.table_name}"
+    shown = json.loads(handler(http("GET", f"/api/watermarks/{name}", "/api/watermarks/{table}"), context)["body"])
+    assert [(past["seq"], past["state"]) for past in shown["history"]] == [(batch.seq, "unreadable")]
+    assert "cannot be read" in shown["history"][0]["problem"]
+    corrections.reset_watermarks(table.read_state(batch.source_key), "damaged")
+    assert claim(batch.command.source.table_name, unique("run")).seq == batch.seq + 1
+
+
+def test_should_list_the_watermarks_of_all_others_when_one_state_cannot_be_read(aws, context, unique):
+    broken, good = claim(unique("t"), unique("run")), claim(unique("t"), unique("run"))
+    key = {"pk": broken.source_key, "sk": table.STATE}
+    items.update(settings().watermarks_table, key, "SET watermarks = :text", {":text": "{"})
+    answer = json.loads(handler(http("GET", "/api/watermarks"), context)["body"])
+    by_key = {mark["source_key"]: mark for mark in answer["watermarks"]}
+    assert by_key[good.source_key]["seq"] == good.seq
+    assert "watermark rebuild" in by_key[broken.source_key]["problem"]
+    items.delete(
+        settings().watermarks_table, {"pk": table.TABLES, "sk": broken.source_key}
+    )  # other tests list them, too
+
+
+def test_should_queue_what_can_be_read_of_a_damaged_submission_and_say_what_is_lost(aws, context, unique):
+    good, lost = command(unique("t"), unique("run")), unique("t")
+    other = command(unique("t"), unique("run"))
+    text = f'{good.model_dump_json()}\n{{"run_id": "{good.run_id}"}}'
+    packed = base64.b85encode(zlib.compress(text.encode())).decode()
+    for wanted in (good, other):
+        unqueued.keep(wanted.run_id, [wanted])
+    key = {"pk": good.run_id, "sk": "COMMANDS#0000"}
+    items.update(settings().runs_table, key, "SET commands = :text", {":text": packed})
+    tables = [(good.bronze.table, "dbo.t"), (f"bronze_{lost}", "dbo.lost")]
+    runs.open_run(good.run_id, "wf", "job", "b", "http", tables)
+    runs.open_run(other.run_id, "wf", "job", "b", "http", [(other.bronze.table, "dbo.t")])
+    assert sweep(-60)["submitted"] == 2
+    queued = {message["body"]["run_id"] for message in aws.messages("IngestQueue")}
+    assert {good.run_id, other.run_id} <= queued
+    track_all(aws, context)
+    statuses = {found["table"]: found["status"] for found in runs.read_run(good.run_id)["tables"]}
+    assert statuses == {good.bronze.table: "queued", f"bronze_{lost}": "failed"}
+    assert sweep(-60)["submitted"] == 0
+
+
+def test_should_find_a_silent_dead_letter_behind_many_that_are_explained(aws, context, monkeypatch):
+    monkeypatch.setenv("FLOWFORGE_DEAD_LETTER_QUEUES", f"ingest={aws.name('IngestDeadLetters')}")
+    settings.cache_clear()
+    aws.messages("IngestDeadLetters")
+    said = {"step": {"DataType": "String", "StringValue": "ingest"}}
+    url, client = aws.name("IngestDeadLetters"), aws.client("sqs")
+    for _ in range(23):
+        client.send_message(QueueUrl=url, MessageBody="{}", MessageAttributes=said)
+    client.send_message(QueueUrl=url, MessageBody='{"run_id": 5, "bronze_table": {"odd": true}}')
+    client.send_message(QueueUrl=url, MessageBody="[]")
+    try:
+        assert sweep(-60)["dead_letters"] == 2
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    assert len(aws.messages("IngestDeadLetters")) == 25
