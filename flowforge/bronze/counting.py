@@ -27,6 +27,7 @@ COUNT_SECONDS = 120.0  # longer than an index takes that is worth it; a writer's
 IN_SNAPSHOT, IN_SNAPSHOTS = "in the snapshot that was read", "in the snapshot of each slice"
 AFTER_LANDING = "after landing"
 NO_MOMENT = "not counted: read without SNAPSHOT a full load is no single moment that could be counted again"
+TIES = "not counted after landing: {} is not unique; rows that get its last number meanwhile come with the next load"
 UNKNOWN = "not counted: an earlier version landed these rows without counting those that have no cursor"
 COUNT_COLUMNS = [
     SourceColumn(name="source_rows", sql_type="bigint", nullable=False),
@@ -46,6 +47,8 @@ def plan_counting(wanted: SourceTable, interval: Interval, description: TableDes
         if not (is_table or always):
             return Counting(why_not="not counted: a view would be run once more; countRows always does it")
         return Counting(together=True, insisted=always, why_not=NO_MOMENT)
+    if interval.ties:
+        return Counting(together=True, insisted=always, why_not=TIES.format(interval.column))
     if always or (is_table and interval.column in description.indexed_columns):
         return Counting(together=True, afterwards=True, insisted=always)
     return Counting(why_not=f"not counted: {interval.column} leads no index; countRows always counts all the same")

@@ -143,7 +143,7 @@ def _plan(connection: SourceConnection, command: IngestTable, source: Source, st
     low, samples = mark.value if mark else None, state.samples.get(column or "")
     described = source.description or replace(source, columns=source.own)
     keyed = bool(command.silver.primary_key or source.primary_key)
-    plan = plan_interval(connection, described, wanted, low, samples, keyed)
+    plan = plan_interval(connection, described, wanted, low, samples, keyed, mark.last_rows if mark else "")
     if mark and plan.interval.sql_type != mark.sql_type:
         raise SourceChanged(
             f"{source.name}.{column} is {plan.interval.sql_type} now; its watermark was taken as {mark.sql_type}",

@@ -14,6 +14,7 @@ import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.bronze.keys import bronze_key
+from flowforge.bronze.last_rows import new_rows
 from flowforge.bronze.parquet import FACTS_OF_READ, Encoder, Told, read_footer, same_batch
 from flowforge.bronze.read_ahead import ReadAhead
 from flowforge.bronze.upload import KeyTaken, ObjectWriter
@@ -44,13 +45,13 @@ def land(
 ) -> Landed | None:
     """Reads a batch, or the slice `index` of it, and puts it into bronze.
 
-    Returns None when it has no rows, unless `even_empty` wants an object without rows. `open_reader` opens the ArrowReader;
-    `told` says, once all is read, what the read knows of itself. Raises what the reader raises, StoreUnavailable, or
-    ConflictingTarget.
+    Returns None when it has no rows, or only such as are known to be landed, unless `even_empty` wants an object without rows.
+    `open_reader` opens the ArrowReader; `told` says, once all is read, what the read knows of itself. Raises what the reader
+    raises, StoreUnavailable, or ConflictingTarget.
     """
     bucket, key = settings().bucket, bronze_key(batch, index)
     with ReadAhead(open_reader, even_empty) as read_ahead:
-        batches = iter(read_ahead)
+        batches = new_rows(read_ahead, batch.interval)
         first = next(batches, None)
         if first is None:
             return None

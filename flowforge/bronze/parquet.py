@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from flowforge.bronze.last_rows import LastRows
 from flowforge.errors import UnsupportedSource
 from flowforge.source.completeness import CountAtSource
 from flowforge.state.batch import Batch, SourceColumn
@@ -38,7 +39,7 @@ BYTES_PER_WRITE = 2 * 2**20
 pa.set_memory_pool(pa.system_memory_pool())
 
 
-FACTS_OF_READ = ("consistency", "null_cursors", "source_rows", "counted_at")
+FACTS_OF_READ = ("consistency", "null_cursors", "source_rows", "counted_at", "last_rows")
 
 
 class Told(NamedTuple):
@@ -67,6 +68,7 @@ class Encoder:
         self.audited = batch.command.bronze.audit_columns
         self.schema = self._with_audit(schema)
         self.rows, self.null_cursors, self.max_cursor = 0, 0, None
+        self._last_rows = LastRows(batch.interval)
         self._pending, self._pending_bytes = [], 0
         self._audit_values = self._values(source_file) if self.audited else []
         self._audit_columns: list[pa.Array] = []
@@ -126,6 +128,7 @@ class Encoder:
             return
         values = batch.column(batch.schema.get_field_index(column))
         self.null_cursors += values.null_count
+        self._last_rows.add(batch)
         if pa.types.is_fixed_size_binary(values.type):
             values = values.cast(pa.binary())
         newest = pc.max(values)
@@ -140,7 +143,8 @@ class Encoder:
     def facts_of_read(self, told: Told) -> dict[str, Any]:
         """What is known of the read that brought the rows, under the names that the footer and a BronzeObject have for it."""
         counted = {"source_rows": told.counted.rows, "counted_at": told.counted.at} if told.counted else {}
-        return {"consistency": told.consistency, "null_cursors": self.null_cursors, **counted}
+        last = {"last_rows": self._last_rows.digest} if self._last_rows.digest else {}
+        return {"consistency": told.consistency, "null_cursors": self.null_cursors, **counted, **last}
 
     def close(self, told: Told = Told()) -> None:  # noqa: B008  immutable
         """Writes the last row group and the footer, with what the read knows of itself."""

@@ -19,6 +19,7 @@ from flowforge.lake.types import stored_type
 from flowforge.recovery.findings import Question, RangeResult, Result
 from flowforge.silver.plan import CURRENT, DELETED
 from flowforge.source.description import TableDescription
+from flowforge.source.sql_types import cursor_kind
 
 MICROSECONDS = r"(\.\d{6})\d"
 EXAMPLES = 3  # keys that are named of a range that differs
@@ -44,9 +45,10 @@ class Comparison:
         conditions += [CURRENT] if CURRENT in self.silver else []
         if self.question.bound is not None and self.question.column in self.silver:
             name = identifier(self.question.column)
-            conditions.append(
-                f"({name} IS NULL OR {name} <= {self._bound()})"
-            )  # one that is equal is newer, or was cut
+            below = (
+                "<" if cursor_kind(self.question.sql_type or "int") == "integer" else "<="
+            )  # a time may have been cut
+            conditions.append(f"({name} IS NULL OR {name} {below} {self._bound()})")
         kept = silver.filter(" AND ".join(conditions)) if conditions else silver
         query = f"SELECT {self._keys()} {self._hash()} AS h FROM kept"
         self.engine.execute(f"CREATE TEMP TABLE silver AS {query.replace('FROM kept', f'FROM ({kept.sql_query()})')}")

@@ -5,6 +5,7 @@ next load, and what silver holds of their keys is left out. Without a primary ke
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -17,8 +18,11 @@ from flowforge.recovery.findings import Question, Result
 from flowforge.source.catalog import describe_table
 from flowforge.source.connection import connect
 from flowforge.source.credentials import Credentials
+from flowforge.source.description import TableDescription
 from flowforge.source.reader import open_reader
 from flowforge.source.selection import Selection
+from flowforge.source.sql_types import cursor_kind
+from flowforge.source.ties import last_number
 from flowforge.state.batch import SourceColumn
 
 
@@ -36,6 +40,7 @@ def reconcile(
     """
     with connect(reference, credentials) as connection:
         description = describe_table(connection, question.source_table)
+    question = _settled(question, description)
     table = open_table(table_uri(bucket, "silver", question.silver_table))
     if table is None:
         raise NotFound(f"there is no table silver.{question.silver_table}", "Load it first.")
@@ -56,3 +61,14 @@ def reconcile(
         if question.bound is not None and comparison.key:
             comparison.take_newer(read(comparison.key_columns, True))
         return comparison.result()
+
+
+def _settled(question: Question, description: TableDescription) -> Question:
+    """The question up to the last number where other rows may still get it: they come with the next load, too."""
+    if (
+        question.bound is None
+        or cursor_kind(question.sql_type or "") != "integer"
+        or description.is_unique(question.column)
+    ):
+        return question
+    return replace(question, bound=last_number(question.bound, question.sql_type) or question.bound)

@@ -25,6 +25,7 @@ from flowforge.source.sql_text import (
     quote_identifier,
 )
 from flowforge.source.sql_types import CURSOR_TYPES, bound_type, cursor_kind, parse_sql_type
+from flowforge.source.ties import ties, with_last_number
 from flowforge.state.batch import Interval, SourceColumn
 
 ROWVERSION = re.compile("0x[0-9A-Fa-f]{16}")
@@ -66,12 +67,14 @@ def plan_interval(
     low: str | None,
     samples: list[dict[str, Any]] | None,
     keyed: bool | None = None,
+    known: str = "",
 ) -> Plan:
     """Plans the next batch of a table, or of the query in `source`.
 
     `low` is the stored watermark; without one the seed `source.last_watermark` counts, inclusive. `keyed` tells
     whether the destination merges by a key (default: the table has a primary key): only then are rows read twice on
-    purpose, as overlap and as NULL cursors. Raises UnknownColumn, and UnsupportedSource for a cursor that cannot
+    purpose, as overlap and as NULL cursors. `known` is the digest of the rows with the last number below the watermark, as they
+    were landed. Raises UnknownColumn, and UnsupportedSource for a cursor that cannot
     bound a load or a seed that is not of its type.
     """
     if not source.is_incremental or source.delta_column is None:
@@ -88,7 +91,14 @@ def plan_interval(
     ceiling = take_ceiling(connection, cursor, start, samples or [])
     nulls = source.null_cursor == "include" and cursor.nullable and (not stored or keyed)
     overlap_ms = ceiling.overlap_ms if stored and keyed else 0
-    return _plan(connection, cursor, ceiling, start, nulls, overlap_ms)
+    plan = _plan(connection, cursor, ceiling, start, nulls, overlap_ms)
+    return _with_ties(plan, start if stored else None, known) if ties(cursor) and ceiling.high is not None else plan
+
+
+def _with_ties(plan: Plan, watermark: str | None, known: str) -> Plan:
+    interval = with_last_number(plan.interval, watermark, known)
+    nothing = plan.empty and interval.low == plan.interval.low
+    return plan.model_copy(update={"interval": interval, "empty": nothing, "reason": plan.reason if nothing else ""})
 
 
 def _cursor(description: Described, source: SourceTable) -> Cursor:
@@ -108,6 +118,7 @@ def _cursor(description: Described, source: SourceTable) -> Cursor:
         nullable=column.nullable,
         clock=source.cursor_clock,
         indexed=column.name in getattr(description, "indexed_columns", ()),
+        unique=isinstance(description, TableDescription) and description.is_unique(column.name),
     )
 
 

@@ -37,7 +37,7 @@ HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'ALTER ANY SECURITY POLICY') AS policie
 INDEXES = """SELECT i.index_id, i.is_primary_key, i.is_unique, ic.key_ordinal, c.name
 FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
 JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
-WHERE i.object_id = %s AND i.is_disabled = 0 AND i.has_filter = 0 AND ic.key_ordinal > 0
+WHERE i.object_id = %s AND i.is_disabled = 0 AND i.is_hypothetical = 0 AND i.has_filter = 0 AND ic.key_ordinal > 0
 ORDER BY i.index_id, ic.key_ordinal"""
 
 ROW_ESTIMATE = (

@@ -64,6 +64,7 @@ class Cursor(NamedTuple):
     nullable: bool
     clock: str
     indexed: bool
+    unique: bool = True
 
 
 def take_ceiling(connection: SourceConnection, cursor: Cursor, low: str | None, samples: list[Sample]) -> Ceiling:

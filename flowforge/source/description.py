@@ -98,6 +98,10 @@ class TableDescription(BaseModel):
         """The columns as a manifest stores them."""
         return [SourceColumn(name=c.name, sql_type=c.sql_type, nullable=c.nullable) for c in self.columns]
 
+    def is_unique(self, name: str) -> bool:
+        """Whether no two rows can have the same value in a column: it is alone in a unique index, or numbered by the server."""
+        return [name] in self.unique_keys or any(c.identity for c in self.columns if c.name == name)
+
     def column(self, name: str) -> CatalogColumn:
         """The column of that name, exactly or else ignoring case. Raises UnknownColumn that lists what there is."""
         return find_column(self.columns, name, self.qualified_name)

@@ -94,7 +94,9 @@ def no_rows_fact(batch: Batch) -> IntervalEmpty:
     refresh = command.bronze.load_strategy == "full_refresh"
     kept = "; what silver holds is kept (allowEmptyRefresh true would empty it)" if refresh else ""
     where = (
-        f"no rows from {batch.interval.low or 'the beginning'} up to {batch.interval.high}"
+        f"nothing is new at {batch.interval.low}, the last number that was loaded, and nothing is above it"
+        if batch.interval.known
+        else f"no rows from {batch.interval.low or 'the beginning'} up to {batch.interval.high}"
         if batch.interval.column
         else "no rows"
     )

@@ -18,7 +18,8 @@ class Interval(BaseModel):
     """`low <= cursor < high`, as literals exactly as the server prints them at the column's own scale; None is open.
 
     `column` None is a full load. `nulls` tells whether rows with a NULL cursor are read too. `promise` says, in a sentence
-    for the run, what the interval guarantees; `notes` are what a person should know of it.
+    for the run, what the interval guarantees; `notes` are what a person should know of it. `ties`: further rows may get the
+    last number below `high`. `known` is the digest of that number's rows as they were landed, in an interval that has no others.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +29,8 @@ class Interval(BaseModel):
     low: str | None = None
     high: str | None = None
     nulls: bool = True
+    ties: bool = False
+    known: str = ""
     promise: str = ""
     notes: list[str] = Field(default_factory=list)
 
@@ -36,7 +39,7 @@ class BronzeObject(BaseModel):
     """One landed object; silver reads it with If-Match on the ETag. `consistency` is the view its read had of the source.
 
     `source_rows` and `counted_at` are what the source counted in that same view; `null_cursors` of its rows have no cursor (None:
-    not known).
+    not known). `last_rows` is the digest of those with the last number of an interval with `ties`; empty where it was not taken.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +52,7 @@ class BronzeObject(BaseModel):
     source_rows: int | None = None
     counted_at: str = ""
     null_cursors: int | None = None
+    last_rows: str = ""
 
 
 class SourceColumn(BaseModel):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from flowforge.cloud import items
 from flowforge.errors import Wait
 from flowforge.settings import settings
+from flowforge.state import digests
 from flowforge.state.batch import Batch, Manifest
 from flowforge.state.records import RETRY_SECONDS, is_written, key_of, transition, write
 from flowforge.state.table import TableState, Watermark, read_state
@@ -63,12 +64,18 @@ def commit(batch: Batch) -> tuple[str | None, str | None]:
             seq=batch.seq,
             committed_at=datetime.now(UTC).isoformat(timespec="seconds"),
             identity=batch.identity,
+            last_rows=_last_rows(batch),
         )
     owns = state.generation == batch.generation and state.active == batch.seq
     actions = [_released(state, marks).put_action(), transition(batch, "landed", "committed")]
     if not ((owns and items.transact(actions)) or is_written(batch, "committed")):
         raise Wait(f"{batch.name} changed while it was being committed", RETRY_SECONDS)
     return batch.watermark_before, after
+
+
+def _last_rows(batch: Batch) -> str:
+    objects = batch.manifest.objects if batch.manifest and batch.interval.ties else []
+    return digests.joined([one.last_rows for one in objects])
 
 
 def _released(state: TableState, marks: dict[str, Watermark]) -> TableState:

@@ -23,7 +23,8 @@ TABLES = "TABLES"  # partition of the registry: one item per source key
 
 
 class Watermark(BaseModel):
-    """The committed upper bound of one cursor column: all rows below `value` are landed. `sql_type` is None when set by hand."""
+    """The committed upper bound of one cursor column: all rows below `value` are landed. `sql_type` is None when set by hand;
+    `last_rows` is the digest of those with the last number below it, where further rows may get that."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,6 +32,7 @@ class Watermark(BaseModel):
     sql_type: str | None = None
     seq: int = 0
     committed_at: str = ""
+    last_rows: str = ""
     identity: dict[str, Any] = Field(default_factory=dict)
 
 

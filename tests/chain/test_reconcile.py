@@ -65,6 +65,22 @@ def test_should_find_the_rows_that_differ_and_name_their_ranges(compared, name):
     assert reconciled(compared, name)["differs"] is False
 
 
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""], ids=["keyed", "keyless"])
+def test_should_leave_a_row_that_got_the_last_number_to_the_next_load(compared, name, key):
+    compared.execute(
+        f"CREATE TABLE {name} (id int {key}, day int)", f"INSERT INTO {name} VALUES (1, 20240130), (2, 20240131)"
+    )
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "day"}
+    assert compared.load(config)["records"] == 2
+    compared.execute(f"INSERT INTO {name} VALUES (3, 20240131)")
+    found = reconciled(compared, name)
+    assert not found["differs"], found
+    loaded = compared.load(config)
+    assert (loaded["records"], loaded["silver_rows"], loaded["inserted"]) == (2, 3, 1)
+    assert compared.load(config)["status"] == "empty"
+    assert not reconciled(compared, name)["differs"]
+
+
 def test_should_find_every_type_the_same(compared, name):
     config = {"tableName": "customers", "isIncremental": True, "deltaColumn": "modified_date"}
     assert compared.load(config)["status"] == "published"

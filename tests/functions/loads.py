@@ -81,8 +81,11 @@ class Loads:
         for again in self.submitted_again():
             facts += self.follow(again)
         for fact in facts:
-            commit_landed(fact)
+            self.commit(fact)
         return facts
+
+    def commit(self, fact: BronzeLanded) -> None:
+        commit_landed(fact)
 
     def submitted_again(self) -> list[IngestTable]:
         return [IngestTable.model_validate(message["body"]) for message in self.aws.messages("IngestQueue")]
