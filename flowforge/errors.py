@@ -35,7 +35,12 @@ from events.quality import QualityFigure
 
 
 class FlowForgeError(Exception):
-    """Base of all errors that FlowForge raises on purpose; `remedy` is one sentence for the user."""
+    """Base of all errors that FlowForge raises on purpose; `remedy` is one sentence for the user.
+
+    `number` is the source's own number for it (sys.messages), 0 where it gave none.
+    """
+
+    number = 0
 
     def __init__(self, message: str, remedy: str = ""):
         super().__init__(message)

@@ -48,6 +48,7 @@ class Source:
     description: TableDescription | None
     identity: dict[str, Any]
     offered: list[str]  # consistencies, the strongest first
+    lacks: list[str]  # what the server or login lacks, and what holds instead
 
     @property
     def own(self) -> list[SourceColumn]:
@@ -82,7 +83,7 @@ def _ingest(command: IngestTable) -> Outcome:
                     return Outcome([], plan.wait_seconds, plan.reason)
                 return Outcome([_nothing(command, source.name, state, plan)])
             slices = _slices(connection, command, source, plan.interval)
-            interval = _told(plan, slices, command)
+            interval = _told(plan, slices, command, source.lacks)
             claimed = claims.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
     if own:
         return _resume(own, source, credentials, replayed)
@@ -97,15 +98,15 @@ def _slices(connection: SourceConnection, command: IngestTable, source: Source, 
     return found and found.model_copy(update={"columns": source.columns, "counting": counting})
 
 
-def _told(plan: Plan, slices: SlicePlan | None, command: IngestTable) -> Interval:
-    """The interval with a promise that tells of its slices, and of rows that wait for the clock; its notes tell of batches that
-    this run has given up."""
+def _told(plan: Plan, slices: SlicePlan | None, command: IngestTable, lacks: list[str]) -> Interval:
+    """The interval with a promise that tells of its slices, and of rows that wait for the clock; its notes tell of what the
+    source lacks, and of batches that this run has given up."""
     more = ""
     if slices is not None:
         more = f"; read in {len(slices.ranges)} slices, each a statement that sees what is committed when it starts"
     told = {
         "promise": plan.interval.promise + more + _waiting(plan),
-        "notes": [*plan.interval.notes, *command.given_up],
+        "notes": [*plan.interval.notes, *lacks, *command.given_up],
     }
     return plan.interval.model_copy(update=told)
 
@@ -120,7 +121,8 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     query, offered = command.source.query, consistencies(connection, command.source.snapshot_isolation)
     if query:
         columns = with_companions(describe_query(connection, query), command.source.companion_columns, "the query")
-        return Source(table.query_name(query), columns, [], None, server_identity(connection), offered)
+        identity = server_identity(connection)
+        return Source(table.query_name(query), columns, [], None, identity, offered, connection.lacks)
     description = describe_table(connection, command.source.table_name or "")
     refuse_unreadable(description)
     columns = [
@@ -128,7 +130,8 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     ]
     columns = with_companions(columns, command.source.companion_columns, description.qualified_name)
     identity = server_identity(connection, description)
-    return Source(description.qualified_name, columns, description.primary_key, description, identity, offered)
+    lacks = connection.lacks
+    return Source(description.qualified_name, columns, description.primary_key, description, identity, offered, lacks)
 
 
 def _plan(connection: SourceConnection, command: IngestTable, source: Source, state: table.TableState) -> Plan:

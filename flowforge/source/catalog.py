@@ -9,34 +9,43 @@ import decimal
 import difflib
 import fnmatch
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from events.names import split_table_name
-from flowforge.errors import Fatal, QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
+from flowforge.errors import FlowForgeError, QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
 from flowforge.source import catalog_sql
 from flowforge.source.catalog_columns import readable_columns
 from flowforge.source.connection import SourceConnection
 from flowforge.source.consistency import offered
 from flowforge.source.description import CatalogColumn, RowFilters, TableDescription, TableSummary, UnreadableColumn
+from flowforge.source.failures import is_lacking
+from flowforge.source.optional import estimate, optional_rows, refused, rows_or_refusal, tell
 from flowforge.source.sql_text import qualified, select_statement
 from flowforge.source.sql_types import parse_sql_type
 from flowforge.source.transactions import sees_open_transactions
 from flowforge.state.batch import Interval, SourceColumn
 
 _NAMES = ("found_id", "schema_name", "object_name", "object_type")
+AT_ONCE = "how many rows the table has is not known, so it is read at once, in no slices"
+BY_ROWS = "how large the table is is not known, so slices go by its rows alone"
+COUNTER_UNKNOWN = "a reseeded identity column is not noticed"
+NO_DATABASE = "SNAPSHOT is not asked for, and a database that was restored is not told by its date"
+NO_PROCEDURE = 2812
+WAREHOUSES = {6: "Azure Synapse dedicated SQL pool", 11: "Azure Synapse serverless SQL pool or Microsoft Fabric"}
 
 
 def list_tables(connection: SourceConnection) -> list[TableSummary]:
-    """All user tables and views that the login can see, by schema and name."""
+    """All user tables and views that the login can see, by schema and name; without estimates where there are none."""
+    found = connection.rows(catalog_sql.LIST)
+    rows = _row_estimates(connection)
     return [
         TableSummary(
             schema_name=row["schema_name"],
             name=row["object_name"],
             type=_object_type(row["object_type"]),
-            row_estimate=_whole(row["row_estimate"]),
+            row_estimate=rows.get(row["object_id"]),
         )
-        for row in connection.rows(catalog_sql.LIST)
+        for row in found
     ]
 
 
@@ -75,8 +84,8 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
         unreadable=unreadable,
         facts={} if row["object_id"] is None else {k: v for k, v in row.items() if k not in _NAMES},
         row_filters=_row_filters(connection, object_id),
-        row_estimate=_whole(connection.scalar(catalog_sql.ROW_ESTIMATE, (object_id,), about=where)),
-        byte_estimate=_whole(connection.scalar(catalog_sql.BYTE_ESTIMATE, (object_id,), about=where)),
+        row_estimate=estimate(connection, catalog_sql.ROW_ESTIMATE, (object_id,), "sys.partitions", AT_ONCE),
+        byte_estimate=estimate(connection, catalog_sql.BYTE_ESTIMATE, (object_id,), "sys.allocation_units", BY_ROWS),
     )
 
 
@@ -86,7 +95,7 @@ def describe_query(connection: SourceConnection, sql: str) -> list[SourceColumn]
     Raises UnknownTable, UnknownColumn or QueryRefused for what the server refuses, UnsupportedSource for columns
     without a name or with the same name.
     """
-    rows = connection.rows(catalog_sql.DESCRIBE, (sql,), about="the query")
+    rows = _first_result_set(connection, sql)
     failed = next((r for r in rows if r["error_number"]), None)
     if failed or not rows:
         _refuse_query(connection, failed)
@@ -137,14 +146,14 @@ def preview(
 
 def consistencies(connection: SourceConnection, snapshot_wanted: bool = True) -> list[str]:
     """The consistencies that a read of this database asks for, the strongest first; see `consistency`."""
-    row = connection.rows(catalog_sql.IDENTITY)[0]
+    row = _database(connection)
     return offered(row["snapshot_isolation_state"], row["is_read_committed_snapshot_on"], snapshot_wanted)
 
 
 def server_identity(connection: SourceConnection, description: TableDescription | None = None) -> dict[str, Any]:
     """What tells this database from a restored or recreated one: server and database name, create date, object_id, and
     the last number that the table's identity column gave out."""
-    row = connection.rows(catalog_sql.IDENTITY)[0]
+    row = _database(connection)
     facts = {
         "server_name": row["server_name"],
         "database": row["database_name"],
@@ -153,15 +162,17 @@ def server_identity(connection: SourceConnection, description: TableDescription 
         "primary_key": description.primary_key if description else [],
     }
     if description and any(column.identity for column in description.columns):
-        counter = connection.rows(catalog_sql.COUNTER, (qualified(description),) * 2)[0]
-        if counter["step"] is not None and int(counter["step"]) > 0:
-            facts["identity_current"] = counter["current_value"]
+        counter = rows_or_refusal(connection, catalog_sql.COUNTER, (qualified(description),) * 2)
+        if not isinstance(counter, list):
+            tell(connection, "IDENT_CURRENT", counter, COUNTER_UNKNOWN)
+        elif counter[0]["step"] is not None and int(counter[0]["step"]) > 0:
+            facts["identity_current"] = counter[0]["current_value"]
     return facts
 
 
 def connection_facts(connection: SourceConnection) -> dict[str, Any]:
     """What a connection test shows: version, names, login, TLS, tables, isolation, and whether bounds can be exact."""
-    database = connection.rows(catalog_sql.IDENTITY)[0]
+    database = _database(connection)
     server = connection.rows("SELECT @@VERSION AS version, SUSER_SNAME() AS login_name")[0]
     return {
         "server_version": " ".join((server["version"] or "").splitlines()[0].split()) if server["version"] else "",
@@ -182,12 +193,56 @@ def _split(written: str) -> tuple[str, str]:
         raise UnknownTable(str(error), "write the name as table, schema.table or [schema].[table]") from error
 
 
-def _encrypted(connection: SourceConnection) -> bool:
+def _row_estimates(connection: SourceConnection) -> dict[int, int]:
     try:
-        option = connection.scalar("SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID")
-    except (QueryRefused, UnknownTable):
-        option = None
-    # Without permission to look, what the configuration enforces: encryption is required of the driver.
+        rows = connection.rows(catalog_sql.ROW_ESTIMATES)
+    except FlowForgeError:
+        return {}  # a listing without figures
+    return {row["object_id"]: int(row["row_estimate"] or 0) for row in rows}
+
+
+def _database(connection: SourceConnection) -> dict[str, Any]:
+    """Names of server and database, its date and isolation; None for what is not to be seen, which is told.
+
+    Raises UnsupportedSource for a warehouse.
+    """
+    found = rows_or_refusal(connection, catalog_sql.IDENTITY)
+    if isinstance(found, FlowForgeError):
+        tell(connection, "sys.databases", found, NO_DATABASE)
+        nothing = dict.fromkeys(("database_created", "snapshot_isolation_state", "is_read_committed_snapshot_on"))
+        edition = optional_rows(connection, catalog_sql.EDITION)
+        known = edition[0] if edition else {"edition": None}
+        found = [{**connection.rows(catalog_sql.IDENTITY_ALONE)[0], **nothing, **known}]
+    if found[0]["edition"] in WAREHOUSES:
+        raise UnsupportedSource(
+            f"{connection.where} is {WAREHOUSES[found[0]['edition']]}: rows that are not committed may be read, keys are not "
+            "enforced, and there are no row versions and no view of open transactions",
+            "load from the database that fills it; docs/servers.md lists what is supported",
+        )
+    return found[0]
+
+
+def _first_result_set(connection: SourceConnection, sql: str) -> list[dict[str, Any]]:
+    """What the server says of a query's columns, by its function, or where it has none by its procedure.
+
+    The procedure raises what is wrong with the query, where the function describes it.
+    """
+    found = optional_rows(connection, catalog_sql.DESCRIBE, (sql,), about="the query")
+    if found is not None:
+        return found
+    try:
+        rows = connection.rows(catalog_sql.DESCRIBE_BY_PROCEDURE, (sql,), about="the query")
+    except FlowForgeError as error:
+        if error.number == NO_PROCEDURE or (is_lacking(error) and "describe_first_result_set" in str(error)):
+            raise refused(connection, "sp_describe_first_result_set", error, "load a table or a view") from error
+        raise
+    return [{**row, "error_number": None} for row in rows if not row["is_hidden"]]
+
+
+def _encrypted(connection: SourceConnection) -> bool:
+    found = optional_rows(connection, "SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID")
+    option = found[0]["encrypt_option"] if found else None
+    # Without a way to look, what the configuration enforces: encryption is required of the driver.
     return True if option is None else str(option).upper() == "TRUE"
 
 
@@ -218,16 +273,6 @@ def _row_filters(connection: SourceConnection, object_id: int) -> RowFilters:
     rights = [] if found else optional_rows(connection, catalog_sql.SEES_ROW_FILTERS) or []
     visible = bool(found) or any(row["definitions"] == 1 or row["policies"] == 1 for row in rights)
     return RowFilters(predicates=[row["predicate_definition"] for row in found], visible=visible)
-
-
-def optional_rows(
-    connection: SourceConnection, sql: str, params: Sequence[str | int] = ()
-) -> list[dict[str, Any]] | None:
-    """The rows of a question to a view that not every server has; None where it cannot be asked."""
-    try:
-        return connection.rows(sql, params)
-    except Fatal:
-        return None
 
 
 def _known_type(sql_type: str, column: str, where: str) -> str:

@@ -3,7 +3,8 @@
 Views and columns as documented: sys.objects, sys.tables, sys.columns, sys.types, sys.indexes, sys.partitions,
 sys.allocation_units, sys.databases, sys.default_constraints, sys.security_policies, sys.security_predicates and
 sys.dm_exec_describe_first_result_set. They show what the login may see, nothing else. Where a column came with a later release
-than others, the question takes all columns of the view and names none.
+than others, the question takes all columns of the view and names none. Types are joined by what they are and not by their
+numbers, which other servers than SQL Server choose for themselves.
 """
 
 # t.* first: its columns are NULL for a view, and what follows has names that sys.tables does not use.
@@ -12,16 +13,19 @@ FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 LEFT JOIN sys.tables AS t ON t.object_id = o.object_id
 WHERE s.name = %s AND o.name = %s AND o.type IN ('U', 'V')"""
 
-LIST = """SELECT s.name AS schema_name, o.name AS object_name, o.type AS object_type, r.row_estimate
+LIST = """SELECT s.name AS schema_name, o.name AS object_name, o.type AS object_type, o.object_id
 FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
-LEFT JOIN (SELECT p.object_id, SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.index_id IN (0, 1)
-GROUP BY p.object_id) AS r ON r.object_id = o.object_id
 WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0
 ORDER BY s.name, o.name"""
 
+ROW_ESTIMATES = """SELECT p.object_id, SUM(p.rows) AS row_estimate FROM sys.partitions AS p WHERE p.index_id IN (0, 1)
+GROUP BY p.object_id"""
+
 COLUMNS = """SELECT c.*, t.name AS type_name, b.name AS base_name, t.is_user_defined, t.is_assembly_type
 FROM sys.columns AS c JOIN sys.types AS t ON t.user_type_id = c.user_type_id
-LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id
+LEFT JOIN (SELECT y.system_type_id, MIN(y.name) AS name FROM sys.types AS y
+WHERE y.is_user_defined = 0 AND y.is_assembly_type = 0 AND y.name <> 'sysname' GROUP BY y.system_type_id) AS b
+ON t.is_user_defined = 1 AND t.is_assembly_type = 0 AND b.system_type_id = t.system_type_id
 WHERE c.object_id = %s ORDER BY c.column_id"""
 
 DEFAULTS = """SELECT d.parent_column_id, d.definition FROM sys.default_constraints AS d WHERE d.parent_object_id = %s"""
@@ -55,8 +59,16 @@ DESCRIBE = """SELECT name, system_type_name, user_type_name, is_nullable, error_
 FROM sys.dm_exec_describe_first_result_set(%s, NULL, 0)
 WHERE is_hidden = 0 OR is_hidden IS NULL ORDER BY column_ordinal"""
 
+DESCRIBE_BY_PROCEDURE = "EXEC sp_describe_first_result_set @tsql = %s"
+
 COUNTER = "SELECT CONVERT(varchar(40), IDENT_CURRENT(%s)) AS current_value, IDENT_INCR(%s) AS step"
 
+# A login that may not see its own database in sys.databases gets the names all the same.
 IDENTITY = """SELECT CONVERT(nvarchar(256), SERVERPROPERTY('ServerName')) AS server_name, DB_NAME() AS database_name,
-CONVERT(varchar(23), d.create_date, 121) AS database_created, d.snapshot_isolation_state, d.is_read_committed_snapshot_on
-FROM sys.databases AS d WHERE d.database_id = DB_ID()"""
+CONVERT(varchar(23), d.create_date, 121) AS database_created, d.snapshot_isolation_state, d.is_read_committed_snapshot_on,
+CONVERT(int, SERVERPROPERTY('EngineEdition')) AS edition
+FROM (SELECT DB_ID() AS database_id) AS this LEFT JOIN sys.databases AS d ON d.database_id = this.database_id"""
+
+IDENTITY_ALONE = "SELECT @@SERVERNAME AS server_name, DB_NAME() AS database_name"
+
+EDITION = "SELECT CONVERT(int, SERVERPROPERTY('EngineEdition')) AS edition"

@@ -11,10 +11,11 @@ from flowforge.errors import UnsupportedSource
 from flowforge.settings import settings
 from flowforge.source.connection import SourceConnection
 from flowforge.source.integer_samples import Sample, bound_above, newest_before, newest_settled, remember
+from flowforge.source.optional import refused, rows_or_refusal
 from flowforge.source.server_clock import behind_of, read_clock
 from flowforge.source.sql_text import Source, count_statement, newest_statement, shift_statement
 from flowforge.source.sql_types import cursor_kind, floor_literal, lowest_literal, parse_sql_type
-from flowforge.source.transactions import OpenTransaction, is_writable, open_transactions, sees_open_transactions
+from flowforge.source.transactions import OpenTransaction, hidden_because, is_writable, open_transactions
 from flowforge.state.batch import Interval
 
 DST_OVERLAP_MS = 65 * 60_000  # what a local clock that is put back an hour can hide, and a little
@@ -30,9 +31,9 @@ EXACT_TIMESTAMP = (
 EXACT_INTEGER = (
     "exact for numbers that only grow and are drawn inside the transaction that commits them, as IDENTITY's are"
 )
-BLIND = "(this login cannot see open transactions; GRANT VIEW SERVER STATE makes it exact)"
-LAGGING = "{lag} s behind the clock, with as much overlap: may miss a transaction that stays open for longer " + BLIND
-SAMPLED = "{lag} s behind: may miss numbers drawn by a transaction that stays open for longer " + BLIND
+LAGGING = "{lag} s behind the clock, with as much overlap: may miss a transaction that stays open for longer ({hidden})"
+SAMPLED = "{lag} s behind: may miss numbers drawn by a transaction that stays open for longer ({hidden})"
+REPLICA = "a read-only replica does not know the primary's open transactions; read from the primary to make it exact"
 LONGEST_WAIT_SECONDS = 900  # a message cannot be delayed for longer
 
 
@@ -76,10 +77,10 @@ def take_ceiling(connection: SourceConnection, cursor: Cursor, low: str | None, 
     writable = is_writable(connection)
     if kind == "rowversion":
         return _rowversion(connection, cursor, writable)
-    visible = writable and sees_open_transactions(connection)
+    hidden = hidden_because(connection) if writable else REPLICA
     if kind == "timestamp":
-        return _timestamp(connection, cursor, visible, low, samples)
-    return _integer(connection, cursor, visible, low is None, samples)
+        return _timestamp(connection, cursor, hidden, low, samples)
+    return _integer(connection, cursor, hidden, low is None, samples)
 
 
 def shifted(connection: SourceConnection, server_time: str, milliseconds: int, sql_type: str) -> str:
@@ -93,21 +94,27 @@ def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) ->
             f"{cursor.where} at {connection.where} is on a read-only replica, where row versions have no safe bound",
             "read from the primary, or use a timestamp column",
         )
-    high = connection.scalar(_ROWVERSION)
+    found = rows_or_refusal(connection, _ROWVERSION)
+    if not isinstance(found, list):
+        remedy = "use a timestamp column, or a full load"
+        raise refused(
+            connection, f"{cursor.where}: MIN_ACTIVE_ROWVERSION, the safe bound of row versions,", found, remedy
+        )
+    high = found[0]["literal"]
     return Ceiling(high, EXACT_ROWVERSION.format(high=high))
 
 
 def _timestamp(
-    connection: SourceConnection, cursor: Cursor, visible: bool, low: str | None, samples: list[Sample]
+    connection: SourceConnection, cursor: Cursor, hidden: str | None, low: str | None, samples: list[Sample]
 ) -> Ceiling:
     clock = read_clock(connection, low, samples)
     which = "utc" if parse_sql_type(cursor.sql_type).base == "datetimeoffset" else cursor.clock
     now, back = clock.now(which), clock.back_ms(which)
     # A zone without an offset now may have had one in summer: that its clock went back then is seen, as any other step.
     overlap = DST_OVERLAP_MS if which != "utc" and clock.is_local else 0
-    if not visible:
+    if hidden:
         others, behind, keep = [], {}, settings().cursor_lag_seconds * 1000
-        promise = LAGGING.format(lag=settings().cursor_lag_seconds)
+        promise = LAGGING.format(lag=settings().cursor_lag_seconds, hidden=hidden)
     else:
         others, behind = open_transactions(connection, behind_of(samples), clock.step_ms)
         keep, promise = round(settings().guard_seconds * 1000), EXACT_TIMESTAMP
@@ -124,25 +131,23 @@ def _timestamp(
 
 
 def _integer(
-    connection: SourceConnection, cursor: Cursor, visible: bool, first: bool, samples: list[Sample]
+    connection: SourceConnection, cursor: Cursor, hidden: str | None, first: bool, samples: list[Sample]
 ) -> Ceiling:
     newest = connection.scalar(newest_statement(cursor.relation, cursor.name, cursor.sql_type), about=cursor.where)
     now = read_clock(connection).utc
-    others = open_transactions(connection).writing if visible else []
+    others = [] if hidden else open_transactions(connection).writing
     sample = {"max": newest, "open": [t.id for t in others], "at": now}
     kept = remember(samples, sample)
-    if visible:
+    if not hidden:
         settled, promise = newest_settled(kept, sample["open"]), EXACT_INTEGER
         blocker = None if settled is sample else _blocker(others, 0)
     else:
         lag = settings().cursor_lag_seconds
         old_enough = connection.scalar(shift_statement(now, -lag * 1000))
-        settled, promise = newest_before(kept, old_enough), SAMPLED.format(lag=lag)
+        settled, promise = newest_before(kept, old_enough), SAMPLED.format(lag=lag, hidden=hidden)
         blocker = None if settled else f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
     high = bound_above(settled, lowest_literal(cursor.sql_type)) if settled else None
-    wait = (
-        min(settings().cursor_lag_seconds + 1, LONGEST_WAIT_SECONDS) if first and not visible and not settled else None
-    )
+    wait = min(settings().cursor_lag_seconds + 1, LONGEST_WAIT_SECONDS) if first and hidden and not settled else None
     return Ceiling(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait)
 
 

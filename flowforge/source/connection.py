@@ -17,7 +17,7 @@ from flowforge.errors import LoginRefused
 from flowforge.settings import settings
 from flowforge.source.certificates import freetds_server
 from flowforge.source.credentials import Credentials
-from flowforge.source.failures import describe_reference, translate, translate_login
+from flowforge.source.failures import describe_reference, is_lacking, translate, translate_login
 from flowforge.source.sql_text import Statement, parametrised, quote_identifier
 
 __all__ = ["APPLICATION", "Credentials", "SourceConnection", "connect", "open_pymssql"]
@@ -31,7 +31,7 @@ SESSION_OPTIONS = (
 
 
 class SourceConnection:
-    """An open connection to one database; see `connect`."""
+    """An open connection to one database; see `connect`. `lacks` tells what its server or login turned out to lack."""
 
     def __init__(
         self, driver_connection: "pymssql.Connection", reference: ConnectionReference, credentials: Credentials
@@ -39,6 +39,7 @@ class SourceConnection:
         self._connection = driver_connection
         self._credentials = credentials
         self.reference = reference
+        self.lacks: list[str] = []
 
     @property
     def where(self) -> str:
@@ -129,7 +130,9 @@ def open_pymssql(
             cursor.execute(f"USE {quote_identifier(reference.database)}")
     except (pymssql.Error, ValueError) as error:
         connection.close()
-        raise translate(error, where, secret) from error
+        entered = translate(error, where, secret)
+        # Azure SQL Database does not enter a database in a second step; then the login's own failure is what is known.
+        raise (failure if is_lacking(entered) else entered) from error
     return connection
 
 

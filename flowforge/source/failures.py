@@ -12,6 +12,7 @@ from flowforge.errors import (
     FlowForgeError,
     LoginRefused,
     QueryRefused,
+    Retriable,
     SnapshotRefused,
     SourceUnavailable,
     UnknownColumn,
@@ -45,7 +46,11 @@ TRANSIENT_NUMBERS |= {3957, 3958, 3961, 3966, 3967}
 SNAPSHOT_NUMBERS = {3952, 3956, 41332}  # not allowed, not allowed yet, not for memory-optimized tables
 TRANSIENT_NUMBERS |= {10053, 10054, 10060, 10928, 10929, 49918, 49919, 49920}
 TRANSIENT_NUMBERS |= {20002, 20003, 20004, 20006, 20009, 20047}
-PERMISSION_NUMBERS = {229, 230, 297, 300, 371}
+PERMISSION_NUMBERS = {229, 230, 262, 297, 300, 371, 15247, 15562}
+# No such function, column, object or procedure; and Azure's ways to say that it does not do that.
+MISSING_NUMBERS = {195, 207, 208, 2812, 4121}
+NOT_HERE_NUMBERS = {40508, 40510, 40512, 40514, 40515, 40516, 40517, 40518, 15868, 15869, 15870, 15871}
+BABELFISH_NUMBER = 33557097  # of whatever it has no number for, in PostgreSQL's words
 
 LOGIN_REMEDY = "check user name, password and database, and that the login is mapped to that database"
 
@@ -68,7 +73,22 @@ def translate(error: BaseException, where: str, secret: str = "") -> FlowForgeEr
     number, text = _number_and_text(error)
     message = _masked(f"{where}: {text}", secret)
     kind, remedy = _meaning(number, text, error)
-    return kind(message, remedy)
+    failure = kind(message, remedy)
+    failure.number = number
+    return failure
+
+
+def is_denied(error: FlowForgeError) -> bool:
+    """Whether the login may not have what was asked for."""
+    return error.number in PERMISSION_NUMBERS or "permission denied" in str(error)
+
+
+def is_lacking(error: FlowForgeError) -> bool:
+    """Whether the server refused for want of the thing asked for, or of the right to it."""
+    if isinstance(error, Retriable):
+        return False
+    foreign = error.number == BABELFISH_NUMBER and re.search("does not exist|not .*supported|denied", str(error))
+    return error.number in MISSING_NUMBERS | NOT_HERE_NUMBERS | PERMISSION_NUMBERS or bool(foreign)
 
 
 def _masked(text: str, secret: str) -> str:

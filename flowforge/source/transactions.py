@@ -6,20 +6,29 @@ proved, not assumed: a marker transaction on a second connection must show up. C
 sys.dm_tran_active_transactions and its sisters.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowforge.errors import FlowForgeError, Retriable
 from flowforge.source.completeness import OWN_READ
 from flowforge.source.connection import APPLICATION, SourceConnection
+from flowforge.source.failures import is_denied, is_lacking
+from flowforge.source.optional import optional_rows
 
 HOUR_MS = 3_600_000
 LEAST_GUARD_MS = 1_000
 
 READ_ONLY = 2  # transaction_type
 
+NOT_SHOWN = "this login cannot see open transactions; GRANT {} makes it exact"
+NO_VIEW = "this server has no view of its open transactions"
+
+# DATEDIFF holds 24 days of milliseconds, and DATEDIFF_BIG is not there before 2016: what is older is aged to the second, upwards.
 _ACTIVE = """SELECT t.transaction_id, t.name, t.transaction_type,
-DATEDIFF_BIG(millisecond, t.transaction_begin_time, GETDATE()) AS age_ms,
+CASE WHEN ABS(DATEDIFF(hour, t.transaction_begin_time, GETDATE())) < 480
+THEN CONVERT(bigint, DATEDIFF(millisecond, t.transaction_begin_time, GETDATE()))
+ELSE (CONVERT(bigint, DATEDIFF(second, t.transaction_begin_time, GETDATE())) + 1) * 1000 END AS age_ms,
 st.session_id, st.is_user_transaction, s.status, s.login_name, s.program_name,
 d.database_id, d.database_transaction_log_record_count AS log_records
 FROM sys.dm_tran_active_transactions AS t
@@ -82,9 +91,15 @@ def open_transactions(
 
 
 def sees_open_transactions(connection: SourceConnection) -> bool:
-    """Whether this login sees other sessions' transactions, proved by a marker transaction on a second connection.
+    """Whether this login sees other sessions' transactions; see `hidden_because`."""
+    return hidden_because(connection) is None
 
-    Without the permission the views either refuse or, on some editions, silently show the own session only.
+
+def hidden_because(connection: SourceConnection) -> str | None:
+    """Why other sessions' transactions are not seen, with what would show them; None where they are.
+
+    Proved by a marker transaction on a second connection: without the permission the views either refuse or, on some editions,
+    silently show the own session only.
     """
     try:
         with connection.sibling() as other:
@@ -92,18 +107,26 @@ def sees_open_transactions(connection: SourceConnection) -> bool:
             other.run("BEGIN TRANSACTION")
             try:
                 seen = connection.rows(_ACTIVE, about="the open transactions")
-                return any(row["session_id"] == session_id for row in seen)
+                found = any(row["session_id"] == session_id for row in seen)
+                return None if found else NOT_SHOWN.format("VIEW SERVER STATE")
             finally:
                 other.run("ROLLBACK TRANSACTION")
     except Retriable:
         raise
-    except FlowForgeError:
-        return False
+    except FlowForgeError as error:
+        if is_lacking(error) and not is_denied(error):
+            return NO_VIEW
+        right = re.search(r"VIEW \w+(?: \w+)* STATE", str(error))
+        return NOT_SHOWN.format(right[0] if right else "VIEW SERVER STATE")
 
 
 def is_writable(connection: SourceConnection) -> bool:
-    """Whether the database takes writes here. A readable secondary knows nothing of the primary's transactions."""
-    return connection.scalar(_UPDATEABILITY) != "READ_ONLY"
+    """Whether the database takes writes here. A readable secondary knows nothing of the primary's transactions.
+
+    A server that does not say takes them: what that would spoil, row versions and the view of transactions, is asked for itself.
+    """
+    found = optional_rows(connection, _UPDATEABILITY)
+    return not found or found[0]["updateability"] != "READ_ONLY"
 
 
 def _age(measured_ms: int) -> int:

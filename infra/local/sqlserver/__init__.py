@@ -10,7 +10,7 @@ number, rather than answer something else. Start it with `python -m infra.local.
     session, statements, execution, writing,  what a request does
     transactions, procedures, script, sink,
     clock
-    faults                                    what it does wrong when asked to
+    faults, profiles                          what it does wrong, and which other servers it acts, when asked to
     dialect, queries, sources, scopes,        T-SQL to DuckDB, with SQL Server's types
     expressions, arithmetic, patterns,
     functions/, values, conversion, moments,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import bank
 from .certificate import ensure_certificate, server_context
+from .profiles import PROFILES
 from .server import HOST, Server
 
 SAMPLE_PASSWORD = "FlowForge2024!"
@@ -33,6 +34,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the bank's 500 / 750 / 5,000 rows")
     parser.add_argument("--rows", action="append", default=[], metavar="TABLE=N", help="exact rows of one bank table")
     parser.add_argument("--typezoo", action="store_true", help="create dbo.typezoo, one column per type")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="sqlserver", help="which kind of server to act")
     parser.add_argument("--verbose", action="store_true", help="log every request to stderr")
     chosen = parser.parse_args(argv)
     try:
@@ -58,8 +60,9 @@ def main() -> None:
     directory = chosen.tls_directory or Path(tempfile.mkdtemp(prefix="flowforge-sqlserver-"))
     ca_file = ensure_certificate(directory.resolve())
     password = _password(chosen.password_env)
+    login = (chosen.username, password)
     with Server(
-        chosen.database, chosen.username, password, server_context(directory), chosen.reader, chosen.release
+        chosen.database, *login, server_context(directory), chosen.reader, chosen.release, chosen.profile
     ) as server:
         try:
             port = server.listen(chosen.port)

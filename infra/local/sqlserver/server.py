@@ -28,6 +28,7 @@ from .faults import Faults
 from .login import Login
 from .macros import create_macros
 from .packets import Channel
+from .profiles import PROFILES
 from .session import Session
 from .transactions import Rowversions, Transaction
 from .typezoo import create_typezoo
@@ -53,8 +54,9 @@ class Server:
         tls_context: ssl.SSLContext,
         reader: str | None = None,
         release: int = 2022,
+        profile: str = "sqlserver",
     ):
-        self.release = release
+        self.release = min(release, PROFILES[profile].release)
         self.database, self.name, self.tls_context = database, "FLOWFORGE", tls_context
         self._username, self._password, self._reader = username, password, reader
         self.version = f"Microsoft SQL Server 2022 (FlowForge stand-in) - {VERSION} (X64)"
@@ -63,6 +65,14 @@ class Server:
             "servername": self.name, "machinename": self.name, "productlevel": "RTM", "collation": "SQL_Latin1_General_CP1_CI_AS",
             "ishadrenabled": 0, "isclustered": 0, "instancename": None, "isintegratedsecurityonly": 0,
         }  # fmt: skip
+        self.profile = PROFILES[profile]
+        if self.profile.version:
+            self.version = self.profile.version
+            self.properties |= {
+                "productversion": self.profile.product_version, "edition": self.profile.edition,
+                "productmajorversion": self.profile.product_version.split(".")[0],
+            }  # fmt: skip
+        self.properties["engineedition"] = self.profile.engine_edition
         self._connection = duckdb.connect(config={"threads": 2, "default_null_order": "nulls_first"})
         self._connection.execute("SET TimeZone = 'UTC'")
         create_macros(self._connection)

@@ -14,6 +14,7 @@ from .tables import quote
 
 if TYPE_CHECKING:
     from .queries import Compiler
+    from .view_text import SystemView
 
 
 class Sources:
@@ -94,10 +95,7 @@ class Sources:
             return f"{quote(name)} AS {quote(alias)}"
         release = self._compiler.session.server.release
         if (view := find_view(schema, name, release)) is not None:
-            outputs = tuple(Output(column, kind) for column, kind, since in view.columns if since <= release)
-            scope.sources.append(Source(alias, outputs, schema))
-            names = ", ".join(quote(column) for column, _, _ in view.columns)
-            return f"({view.sql(self._compiler.session)}) AS {quote(alias)}({names})"
+            return self._view(view, f"{schema}.{name}".lower(), alias, schema, scope)
         table = self._compiler.session.catalog.find(schema or "dbo", name)
         if table is None:
             raise invalid_object(f"{schema}.{name}" if schema else name)
@@ -107,6 +105,17 @@ class Sources:
             query = self._compiler.session.compile_view(self._compiler, table)
             return f"({query.sql}) AS {quote(alias)}({names_of(outputs)})"
         return f"{table.storage} AS {quote(alias)}"
+
+    def _view(self, view: SystemView, key: str, alias: str, schema: str, scope: Scope) -> str:
+        """A system view, with the columns that the server's profile has."""
+        session = self._compiler.session
+        session.server.profile.check_view(key)
+        kept = [(name, kind) for name, kind, since in view.columns if since <= session.server.release]
+        outputs = tuple(Output(name, kind) for name, kind in kept)
+        scope.sources.append(Source(alias, outputs, schema))
+        names = ", ".join(quote(name) for name, _, _ in view.columns)
+        columns = ", ".join(session.server.profile.shown(name, kind.base) for name, kind in kept)
+        return f"(SELECT {columns} FROM ({view.sql(session)}) AS v({names})) AS {quote(alias)}({names_of(outputs)})"
 
 
 def names_of(outputs: tuple[Output, ...]) -> str:

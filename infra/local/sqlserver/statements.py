@@ -117,6 +117,8 @@ class Statements:
 
     def _do_use(self, statement: Simple, sink: Sink) -> None:
         name = statement.tokens[1].text
+        if not self._session.server.profile.enters_databases and name.lower() != self._session.database.lower():
+            raise SqlError(40508, "USE statement is not supported to switch between databases.")
         if name.lower() not in (self._session.server.database.lower(), "master"):
             raise SqlError(911, f"Database '{name}' does not exist. Make sure that the name is entered correctly.")
         sink.message(5701, f"Changed database context to '{name}'.", 0, 2)

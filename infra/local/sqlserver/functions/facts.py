@@ -97,7 +97,8 @@ def _col_name(it: Call) -> Typed:
 
 @function("SERVERPROPERTY", arguments=(1, 1))
 def _serverproperty(it: Call) -> Typed:
-    return _fact(it.session.server.properties.get((it.constant(0) or "").lower()), SqlType("nvarchar", 128))
+    value = it.session.server.properties.get((it.constant(0) or "").lower())
+    return _fact(None if value is None else str(value), SqlType("nvarchar", 128))
 
 
 @function("DATABASEPROPERTYEX", arguments=(2, 2))
@@ -105,6 +106,7 @@ def _databaseproperty(it: Call) -> Typed:
     known = (it.constant(0) or "").lower() == it.session.server.database.lower()
     properties = {"updateability": "READ_WRITE", "status": "ONLINE", "recovery": "SIMPLE", "useraccess": "MULTI_USER",
                   "collation": "SQL_Latin1_General_CP1_CI_AS", "isautoshrink": "0", "version": "957"}  # fmt: skip
+    known = known and not it.session.server.profile.hides_facts
     return _fact(properties.get((it.constant(1) or "").lower()) if known else None)
 
 
@@ -152,7 +154,8 @@ def _scope_identity(it: Call) -> Typed:
 
 @function("IDENT_CURRENT", arguments=(1, 1))
 def _ident_current(it: Call) -> Typed:
-    number = it.session.current_identity(it.constant(0) or "")
+    hidden = it.session.server.profile.hides_facts
+    number = None if hidden else it.session.current_identity(it.constant(0) or "")
     return Typed(f"CAST({'NULL' if number is None else number} AS DECIMAL(38,0))", SqlType("decimal", 0, 38, 0))
 
 

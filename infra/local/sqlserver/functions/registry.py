@@ -91,6 +91,7 @@ def function(*names: str, arguments: tuple[int, int] = (0, 0)):
 
 def call(name: str, nodes: list[exp.Expression], expressions: Expressions, scope: Scope, order: str = "") -> Typed:
     """Compiles a call. Raises 195 for an unknown function, 174 for a wrong count of arguments."""
+    expressions.compiler.session.server.profile.check_function(name)
     found = REGISTRY.get(name.upper())
     if found is None:
         raise SqlError(195, f"'{name}' is not a recognized built-in function name.")
