@@ -68,8 +68,11 @@ def canonical_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def check_columns(returned: Sequence[str], asked: Sequence[str]) -> None:
-    """Raises SourceChanged unless the result set has the columns that were described, in their order."""
-    if list(returned) != list(asked):
+    """Raises SourceChanged unless the result set has the columns that were described, in their order.
+
+    Case does not matter: some servers list names in lower case and return them as they were written.
+    """
+    if [name.casefold() for name in returned] != [name.casefold() for name in asked]:
         differing = [n for n in returned if n not in asked] + [n for n in asked if n not in returned]
         raise SourceChanged(
             f"the source returned {len(returned)} columns, {len(asked)} were described"
