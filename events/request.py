@@ -210,6 +210,11 @@ class TableConfig(Request):
     lastWatermark: str | int | None = Field(None, description="inclusive seed of the first run only")
     nullCursor: Literal["include", "exclude", "fail"] = "include"
     cursorClock: Literal["unknown", "utc", "local"] = Field("unknown", description="clock that stamps the delta column")
+    acceptPartialView: bool = Field(
+        False,
+        description="rows that a security policy hides from this login may be taken out of silver by a load that removes"
+        " what it does not read",
+    )
     allowEmptyRefresh: bool = Field(False, description="a full_refresh that reads no rows may empty the table")
     snapshotIsolation: bool = Field(True, description="read under SNAPSHOT isolation where the database allows it")
     countRows: CountRows = Field(

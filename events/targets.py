@@ -46,6 +46,7 @@ class SourceTable(Message):
     null_cursor: Literal["include", "exclude", "fail"] = "include"
     cursor_clock: Literal["unknown", "utc", "local"] = "unknown"
     allow_empty_refresh: bool = False
+    accept_partial_view: bool = False
     snapshot_isolation: bool = True
     count_rows: CountRows = "auto"
     companion_columns: list[Companion] = Field(default_factory=list)

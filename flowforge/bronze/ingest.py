@@ -14,6 +14,7 @@ from events.facts import IntervalEmpty
 from flowforge.bronze.counting import AtSource, plan_counting
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import land, manifest_of
+from flowforge.bronze.login_view import view_of_query, view_of_table
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
 from flowforge.bronze.settling import settle
@@ -49,6 +50,7 @@ class Source:
     identity: dict[str, Any]
     offered: list[str]  # consistencies, the strongest first
     lacks: list[str]  # what the server or login lacks, and what holds instead
+    notes: list[str]  # what this login does not see
 
     @property
     def own(self) -> list[SourceColumn]:
@@ -120,18 +122,20 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     """What the source says of the command's table or query; raises UnknownTable, QueryRefused."""
     query, offered = command.source.query, consistencies(connection, command.source.snapshot_isolation)
     if query:
-        columns = with_companions(describe_query(connection, query), command.source.companion_columns, "the query")
-        identity = server_identity(connection)
-        return Source(table.query_name(query), columns, [], None, identity, offered, connection.lacks)
+        columns, notes = view_of_query(connection, command, describe_query(connection, query), "the query")
+        columns = with_companions(columns, command.source.companion_columns, "the query")
+        identity, lacks = server_identity(connection), connection.lacks
+        return Source(table.query_name(query), columns, [], None, identity, offered, lacks, notes)
     description = describe_table(connection, command.source.table_name or "")
     refuse_unreadable(description)
     columns = [
         SourceColumn(**column.model_dump(include=set(SourceColumn.model_fields))) for column in description.columns
     ]
+    columns, notes = view_of_table(connection, command, description, columns)
     columns = with_companions(columns, command.source.companion_columns, description.qualified_name)
     identity = server_identity(connection, description)
-    lacks = connection.lacks
-    return Source(description.qualified_name, columns, description.primary_key, description, identity, offered, lacks)
+    name, key, lacks = description.qualified_name, description.primary_key, connection.lacks
+    return Source(name, columns, key, description, identity, offered, lacks, notes)
 
 
 def _plan(connection: SourceConnection, command: IngestTable, source: Source, state: table.TableState) -> Plan:
@@ -152,6 +156,8 @@ def _plan(connection: SourceConnection, command: IngestTable, source: Source, st
             f"{source.name}.{column} is {plan.interval.sql_type} now; its watermark was taken as {mark.sql_type}",
             "Look at what changed, then set or reset the watermark.",
         )
+    told = plan.interval.model_copy(update={"notes": [*source.notes, *plan.interval.notes]})
+    plan = plan.model_copy(update={"interval": told})
     source.identity.update(known_rows(connection, source.description, plan.interval, mark))
     return plan
 

@@ -108,6 +108,7 @@ def _shown(mark: dict[str, Any], answer: Any) -> list[Any]:
         ("newer at the source", answer.newer_rows),
         ("only in silver", _with_examples(answer.only_in_silver, answer.only_in_silver_examples)),
         ("columns not compared", ", ".join(answer.not_compared) or None),
+        ("rests on", "; ".join(answer.rests_on) or None),
         ("compared by", "key and content" if answer.by_key else "count: the source has no primary key"),
         ("result", "different" if answer.differs else "the same"),
     ]

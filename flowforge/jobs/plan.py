@@ -102,6 +102,7 @@ def _command(
             null_cursor=entry.nullCursor,
             cursor_clock=entry.cursorClock,
             allow_empty_refresh=entry.allowEmptyRefresh,
+            accept_partial_view=entry.acceptPartialView,
             snapshot_isolation=entry.snapshotIsolation,
             count_rows=entry.countRows,
             companion_columns=entry.companionColumns,

@@ -32,9 +32,10 @@ class Comparison:
         self, engine: duckdb.DuckDBPyConnection, question: Question, described: TableDescription, silver: dict[str, str]
     ):
         self.engine, self.question, self.silver = engine, question, silver
-        self.columns = [column for column in described.source_columns if column.name in silver]
-        self.not_compared = [column.name for column in described.columns if column.name not in silver]
-        self.key = [name for name in described.primary_key if name in silver]
+        self.columns = [column for column in described.source_columns if column.name in silver and not column.masked]
+        compared = {column.name for column in self.columns}
+        self.not_compared = [column.name for column in described.columns if column.name not in compared]
+        self.key = [name for name in described.primary_key if name in compared]
         if len(self.key) < len(described.primary_key):
             self.key = []
         self.key_columns = [column for name in self.key for column in self.columns if column.name == name]

@@ -47,7 +47,8 @@ class RangeResult:
 
 @dataclass(frozen=True)
 class Result:
-    """The comparison. `only_in_silver` rows have no row at the source: deleted there, where deletes are not loaded."""
+    """The comparison. `only_in_silver` rows have no row at the source: deleted there, where deletes are not loaded, or hidden
+    from the login that compares, where `rests_on` tells of such rows."""
 
     source_rows: int
     silver_rows: int
@@ -58,6 +59,7 @@ class Result:
     columns: list[str]
     not_compared: list[str]
     by_key: bool
+    rests_on: list[str] = field(default_factory=list)
 
     @property
     def differs(self) -> bool:

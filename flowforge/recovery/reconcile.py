@@ -20,6 +20,7 @@ from flowforge.source.connection import connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.description import TableDescription
 from flowforge.source.reader import open_reader
+from flowforge.source.row_filters import row_filters, told_rests
 from flowforge.source.selection import Selection
 from flowforge.source.sql_types import cursor_kind
 from flowforge.source.ties import last_number
@@ -40,6 +41,7 @@ def reconcile(
     """
     with connect(reference, credentials) as connection:
         description = describe_table(connection, question.source_table)
+        rests_on = told_rests(row_filters(connection, description.object_id), description)
     question = _settled(question, description)
     table = open_table(table_uri(bucket, "silver", question.silver_table))
     if table is None:
@@ -60,7 +62,7 @@ def reconcile(
         comparison.take_source(read(comparison.columns, False), progress)
         if question.bound is not None and comparison.key:
             comparison.take_newer(read(comparison.key_columns, True))
-        return comparison.result()
+        return replace(comparison.result(), rests_on=rests_on)
 
 
 def _settled(question: Question, description: TableDescription) -> Question:

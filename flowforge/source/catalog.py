@@ -17,8 +17,9 @@ from flowforge.source import catalog_sql
 from flowforge.source.catalog_columns import readable_columns
 from flowforge.source.connection import SourceConnection
 from flowforge.source.consistency import offered
-from flowforge.source.description import CatalogColumn, RowFilters, TableDescription, TableSummary, UnreadableColumn
+from flowforge.source.description import CatalogColumn, TableDescription, TableSummary, UnreadableColumn
 from flowforge.source.failures import is_lacking
+from flowforge.source.masking import masks
 from flowforge.source.optional import estimate, optional_rows, refused, rows_or_refusal, tell
 from flowforge.source.sql_text import qualified, select_statement
 from flowforge.source.sql_types import parse_sql_type
@@ -66,6 +67,9 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
     row = (exact or found)[0]
     object_id, where = row["found_id"], f"{row['schema_name']}.{row['object_name']}"
     columns, unreadable = _columns(connection, object_id, where)
+    if any(column.masked for column in columns):
+        hidden = {mask.column for mask in masks(connection, object_id)}
+        columns = [column.model_copy(update={"masked": column.name in hidden}) for column in columns]
     if not columns and not unreadable:
         raise UnknownTable(
             f"the columns of {where} at {connection.where} are not visible to this login",
@@ -83,7 +87,6 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
         unique_keys=_unique_keys(keys),
         unreadable=unreadable,
         facts={} if row["object_id"] is None else {k: v for k, v in row.items() if k not in _NAMES},
-        row_filters=_row_filters(connection, object_id),
         row_estimate=estimate(connection, catalog_sql.ROW_ESTIMATE, (object_id,), "sys.partitions", AT_ONCE),
         byte_estimate=estimate(connection, catalog_sql.BYTE_ESTIMATE, (object_id,), "sys.allocation_units", BY_ROWS),
     )
@@ -263,16 +266,6 @@ def _unique_keys(rows: list[dict[str, Any]]) -> list[list[str]]:
         if row["is_unique"]:
             keys.setdefault(row["index_id"], []).append(row["name"])
     return list(keys.values())
-
-
-def _row_filters(connection: SourceConnection, object_id: int) -> RowFilters:
-    """What the catalog tells of row-level security; a server without its views (before 2016) has none."""
-    found = optional_rows(connection, catalog_sql.ROW_FILTERS, (object_id,))
-    if found is None:
-        return RowFilters()
-    rights = [] if found else optional_rows(connection, catalog_sql.SEES_ROW_FILTERS) or []
-    visible = bool(found) or any(row["definitions"] == 1 or row["policies"] == 1 for row in rights)
-    return RowFilters(predicates=[row["predicate_definition"] for row in found], visible=visible)
 
 
 def _known_type(sql_type: str, column: str, where: str) -> str:

@@ -31,12 +31,21 @@ WHERE c.object_id = %s ORDER BY c.column_id"""
 DEFAULTS = """SELECT d.parent_column_id, d.definition FROM sys.default_constraints AS d WHERE d.parent_object_id = %s"""
 
 # A BLOCK predicate (type 1) judges writes only.
-ROW_FILTERS = """SELECT p.predicate_definition FROM sys.security_predicates AS p
-JOIN sys.security_policies AS s ON s.object_id = p.object_id
-WHERE p.target_object_id = %s AND p.predicate_type = 0 AND s.is_enabled = 1 ORDER BY p.security_predicate_id"""
+ROW_FILTERS = """SELECT s.name AS schema_name, o.name AS object_name, p.target_object_id, p.predicate_definition
+FROM sys.security_predicates AS p JOIN sys.security_policies AS y ON y.object_id = p.object_id
+JOIN sys.objects AS o ON o.object_id = p.target_object_id JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE p.predicate_type = 0 AND y.is_enabled = 1 ORDER BY p.object_id, p.security_predicate_id"""
 
 SEES_ROW_FILTERS = """SELECT HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION') AS definitions,
 HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'ALTER ANY SECURITY POLICY') AS policies"""
+
+# UNMASK is a right on the database; from 2022 also on a schema, a table, a column, where the second question is NULL before.
+MASKS = """SELECT s.name AS schema_name, o.name AS object_name, c.name AS column_name,
+HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(o.name), N'OBJECT', N'UNMASK', c.name, N'COLUMN') AS on_column,
+HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'UNMASK') AS on_database
+FROM sys.columns AS c JOIN sys.objects AS o ON o.object_id = c.object_id JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE c.is_masked = 1"""
+MASKS_OF_TABLE = MASKS + " AND c.object_id = %s"
 
 INDEXES = """SELECT i.index_id, i.is_primary_key, i.is_unique, ic.key_ordinal, c.name
 FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id

@@ -22,7 +22,7 @@ class TableSummary(BaseModel):
 class CatalogColumn(SourceColumn):
     """A column with what the catalog knows beyond name, type and nullability.
 
-    `default` is the definition of its default, as the server keeps it; `masked` says that a mask is defined, whoever looks.
+    `default` is the definition of its default, as the server keeps it.
     `generated_always` and `graph_type` are sys.columns' numbers (0 and None for an ordinary column).
     """
 
@@ -31,7 +31,6 @@ class CatalogColumn(SourceColumn):
     computed: bool = False
     collation: str | None = None
     default: str | None = None
-    masked: bool = False
     hidden: bool = False
     sparse: bool = False
     column_set: bool = False
@@ -48,18 +47,6 @@ class UnreadableColumn(BaseModel):
     sql_type: str
     problem: str
     remedy: str
-
-
-class RowFilters(BaseModel):
-    """What is known of row-level security on a table: `predicates` that filter it now, as the catalog writes them.
-
-    `visible` is False for a login that would not be shown any.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    predicates: list[str] = Field(default_factory=list)
-    visible: bool = True
 
 
 class TableDescription(BaseModel):
@@ -84,7 +71,6 @@ class TableDescription(BaseModel):
     unreadable: list[UnreadableColumn] = Field(default_factory=list)
     facts: dict[str, Any] = Field(default_factory=dict)
     synonym: str | None = None
-    row_filters: RowFilters = RowFilters()
     row_estimate: int | None = None
     byte_estimate: int | None = None
 
@@ -96,7 +82,9 @@ class TableDescription(BaseModel):
     @property
     def source_columns(self) -> list[SourceColumn]:
         """The columns as a manifest stores them."""
-        return [SourceColumn(name=c.name, sql_type=c.sql_type, nullable=c.nullable) for c in self.columns]
+        return [
+            SourceColumn(name=c.name, sql_type=c.sql_type, nullable=c.nullable, masked=c.masked) for c in self.columns
+        ]
 
     def is_unique(self, name: str) -> bool:
         """Whether no two rows can have the same value in a column: it is alone in a unique index, or numbered by the server."""

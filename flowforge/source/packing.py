@@ -34,6 +34,7 @@ class Column(Protocol):
     """A column's declaration."""
 
     sql_type: str
+    masked: bool
 
 
 Cell = tuple[int, ...]  # a column of the result: the described columns in it, by position; more than one are a line
@@ -44,7 +45,8 @@ def cells_of(columns: Sequence[Column]) -> list[Cell]:
     lines: list[list[int]] = []
     alone, room = [], 0
     for position, column in enumerate(columns):
-        width = _width(parse_sql_type(column.sql_type))
+        # The mask of a column would go over the whole line.
+        width = None if column.masked else _width(parse_sql_type(column.sql_type))
         if width is None:
             alone.append([position])
             continue

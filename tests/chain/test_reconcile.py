@@ -103,3 +103,17 @@ def test_should_find_every_type_the_same(compared, name):
     assert (answer["differs"], answer["source_rows"], answer["not_compared"]) == (False, 2, [])
     compared.execute(f"UPDATE {name} SET c16 = NULL WHERE s = N'B'")  # the row version moves: it is newer
     assert reconciled(compared, name)["newer_rows"] == 1
+
+
+def test_should_say_what_a_comparison_rests_on_where_a_policy_hides_rows(compared, name):
+    compared.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, v int)", f"INSERT INTO {name} VALUES (1, 1), (2, 2)")
+    assert compared.load({"tableName": name})["records"] == 2
+    assert reconciled(compared, name)["rests_on"] == []
+    compared.execute(
+        f"CREATE FUNCTION dbo.fn_{name}(@id int) RETURNS TABLE WITH SCHEMABINDING AS RETURN SELECT 1 AS ok WHERE @id < 2",
+        f"CREATE SECURITY POLICY dbo.p_{name} ADD FILTER PREDICATE dbo.fn_{name}(id) ON dbo.{name} WITH (STATE = ON)",
+    )
+    found = reconciled(compared, name)
+    assert found["only_in_silver"] == 1 and "a security policy shows this login" in found["rests_on"][0]
+    assert "may be hidden" in " ".join(flowforge(compared, "reconcile", name).stdout.split())
+    compared.execute(f"DROP SECURITY POLICY dbo.p_{name}")

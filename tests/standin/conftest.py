@@ -58,7 +58,7 @@ def stop(standin: StandIn) -> int:
 @pytest.fixture(scope="session")
 def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     """The stand-in that the tests share: the sample bank and the type zoo."""
-    started = start(tmp_path_factory.mktemp("tls"), "--bank", "--typezoo")
+    started = start(tmp_path_factory.mktemp("tls"), "--bank", "--typezoo", "--reader", "looker")
     yield started
     stop(started)
 

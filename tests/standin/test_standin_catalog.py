@@ -146,3 +146,27 @@ def test_should_count_the_rows_of_one_table_as_among_all(sql):
     )
     ((others,),) = sql(f"SELECT COUNT(DISTINCT object_id) FROM sys.partitions WHERE NOT object_id = {one}")
     assert (both, others) == (2, len(counted) - 1)
+
+
+def test_should_give_a_login_without_unmask_the_masks_of_columns_and_of_what_is_made_from_them(sql, table, standin):
+    name = table(
+        "id int, a varchar(20) MASKED WITH (FUNCTION = 'default()'), n int MASKED WITH (FUNCTION = 'random(7, 9)')"
+    )
+    sql(f"INSERT INTO {name} VALUES (1, 'secret', 41), (2, NULL, 42)")
+    assert sql(f"SELECT masking_function FROM sys.masked_columns WHERE object_id = OBJECT_ID('{name}') ORDER BY column_id") == [
+        ("default()",), ("random(7, 9)",),
+    ]  # fmt: skip
+    assert sql(f"SELECT a, n FROM {name} ORDER BY id") == [("secret", 41), (None, 42)]
+    with standin.connect(user="looker") as connection, connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT a, n, CONCAT(id, a), id, COUNT(a) OVER () FROM (SELECT * FROM {name} WHERE n > 40) AS q ORDER BY n"
+        )
+        assert cursor.fetchall() == [("xxxx", 7, "xxxx", 1, 1), (None, 7, "xxxx", 2, 1)]
+        rights = f"SELECT HAS_PERMS_BY_NAME('dbo.{name}', 'OBJECT', 'UNMASK', name, 'COLUMN') FROM sys.masked_columns WHERE object_id"
+        cursor.execute(f"{rights} = OBJECT_ID('{name}') ORDER BY column_id")
+        assert cursor.fetchall() == [(0,), (0,)]
+        sql(f"GRANT UNMASK ON dbo.{name} (a) TO looker")
+        cursor.execute(f"{rights} = OBJECT_ID('{name}') ORDER BY column_id")
+        assert cursor.fetchall() == [(1,), (0,)]
+        cursor.execute(f"SELECT a, n FROM {name} WHERE id = 1")
+        assert cursor.fetchall() == [("secret", 7)]

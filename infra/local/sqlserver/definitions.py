@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .script import Simple
     from .session import Session
 
+_KINDS = ("TABLE", "VIEW", "SCHEMA", "FUNCTION", "SECURITY", "INDEX", "UNIQUE", "CLUSTERED", "NONCLUSTERED")
+
 
 class Definitions:
     """Runs one DDL statement in the session's transaction."""
@@ -33,7 +35,9 @@ class Definitions:
     def run(self, statement: Simple) -> None:
         reader = TokenReader(statement)
         verb = reader.name().upper()
-        kind = reader.accept_any("TABLE", "VIEW", "SCHEMA", "INDEX", "UNIQUE", "CLUSTERED", "NONCLUSTERED")
+        kind = reader.accept_any(
+            "TABLE", "VIEW", "SCHEMA", "FUNCTION", "SECURITY", "INDEX", "UNIQUE", "CLUSTERED", "NONCLUSTERED"
+        )
         if kind in ("UNIQUE", "CLUSTERED", "NONCLUSTERED"):
             is_unique = kind == "UNIQUE"
             reader.accept_any("CLUSTERED", "NONCLUSTERED")
@@ -253,6 +257,25 @@ class Definitions:
         self._cursor.execute(f"DELETE FROM {table.storage}")
         if table.identity is not None:
             self.restart_identity(table, table.identity.seed)
+
+    # --- row-level security
+
+    def _create_function(self, reader: TokenReader) -> None:
+        self._session.server.policies.create_function(reader.rest())
+
+    def _create_security(self, reader: TokenReader) -> None:
+        reader.expect("POLICY")
+        text = reader.rest()
+        number = self._catalog.add_object(text.split()[0], "dbo", "SP", self._now())
+        self._session.server.policies.create(text, number)
+
+    def _alter_security(self, reader: TokenReader) -> None:
+        reader.expect("POLICY")
+        self._session.server.policies.alter(reader.rest())
+
+    def _drop_security(self, reader: TokenReader) -> None:
+        reader.expect("POLICY")
+        self._session.server.policies.drop(reader.rest())
 
     # --- ALTER TABLE
 

@@ -14,6 +14,7 @@ from .constraints import violated_key, violated_reference
 from .definitions import Definitions
 from .dialect import parse_one
 from .errors import SqlError, not_supported, snapshot_not_allowed
+from .masks import masked
 from .queries import Compiler
 from .tables import Column, Table
 from .variables import wire_value
@@ -53,7 +54,7 @@ class Execution:
         if self._session.transaction is not None and self._session.isolation in _SNAPSHOT_LEVELS:
             self._session.open_in_duckdb()
         compiler = Compiler(self._session)
-        query = compiler.query(tree, None)
+        query = masked(compiler.query(tree, None))
         types = [output.type for output in query.outputs]
         reader = self._session.cursor.execute(query.sql, compiler.used_binds(query.sql)).to_arrow_reader(BATCH_ROWS)
         sink.columns(query.outputs)

@@ -63,6 +63,15 @@ _CONNECTION_COLUMNS = (
 )
 
 
+_POLICY_COLUMNS = "name sysname;object_id int;schema_id int;type_desc nvarchar(60);is_enabled bit;is_schema_bound bit"
+
+
+_PREDICATE_COLUMNS = (
+    "object_id int;security_predicate_id int;target_object_id int;predicate_definition nvarchar(4000);predicate_type int;"
+    "predicate_type_desc nvarchar(60)"
+)
+
+
 _REQUEST_COLUMNS = (
     "session_id smallint;status nvarchar(30);command nvarchar(32);database_id smallint;transaction_id bigint"
 )
@@ -206,7 +215,31 @@ def _bytes_held(column: Column) -> str:
     return f"coalesce(sum({length}), 0)"
 
 
+def _policies(session: Session) -> str:
+    rows = [(p.name.split(".")[-1], p.object_id, 1, "SECURITY_POLICY", p.is_enabled, True)
+            for p in session.server.policies.visible(session)]  # fmt: skip
+    return values(rows, _POLICY_COLUMNS)
+
+
+def _predicates(session: Session) -> str:
+    rows = [
+        (
+            policy.object_id,
+            number,
+            session.catalog.object_id(*predicate.table.split(".")),
+            predicate.definition,
+            0,
+            "FILTER",
+        )
+        for policy in session.server.policies.visible(session)
+        for number, predicate in enumerate(policy.predicates, 1)
+    ]
+    return values(rows, _PREDICATE_COLUMNS)
+
+
 LIVE_VIEWS: dict[str, SystemView] = {
+    "sys.security_policies": view(_POLICY_COLUMNS, _policies, since=2016),
+    "sys.security_predicates": view(_PREDICATE_COLUMNS, _predicates, since=2016),
     "sys.partitions": view(
         "partition_id bigint;object_id int;index_id int;partition_number int;hobt_id bigint;rows bigint",
         lambda session: _row_counts(

@@ -14,6 +14,7 @@ from sqlglot import exp
 from .conversion import convert
 from .errors import SqlError, not_supported, syntax_error
 from .expressions import Expressions, ordered
+from .masks import mask_of
 from .scopes import Output, Query, Scope
 from .sources import Sources, names_of, renamed
 from .tables import quote
@@ -112,6 +113,7 @@ class Compiler:
         prefix = self._with(node, scope)
         from_sql = self.sources.clause(node, scope)
         columns = [item for projection in node.expressions for item in self.projection(projection, scope)]
+        masks = [mask for projection in node.expressions for mask in _masks(projection, scope)]
         if not columns:
             raise syntax_error("SELECT")
         parts = [", ".join(f"{value.sql} AS c{i}" for i, (_, value) in enumerate(columns, 1))]
@@ -122,7 +124,11 @@ class Compiler:
         parts.append(self._order(node, scope, columns))
         parts.append(self._limit(node, scope))
         sql = f"{prefix}SELECT {' '.join(part for part in parts if part)}"
-        return Query(sql, tuple(Output(name, value.type, value.nullable) for name, value in columns))
+        outputs = (
+            Output(name, value.type, value.nullable, mask=mask)
+            for (name, value), mask in zip(columns, masks, strict=True)
+        )
+        return Query(sql, tuple(outputs))
 
     def projection(self, node: exp.Expression, scope: Scope) -> list[tuple[str, Typed]]:
         if isinstance(node, exp.Star):
@@ -198,7 +204,12 @@ class Compiler:
                 "must have an equal number of expressions in their target lists.",
             )
         outputs = tuple(
-            Output(first.name, common_type(first.type, second.type), first.nullable or second.nullable)
+            Output(
+                first.name,
+                common_type(first.type, second.type),
+                first.nullable or second.nullable,
+                mask=first.mask or second.mask,
+            )
             for first, second in zip(left.outputs, right.outputs, strict=True)
         )
         word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
@@ -217,6 +228,15 @@ class Compiler:
         names = ", ".join(f"c{i}" for i in range(1, len(columns) + 1))
         outputs = tuple(Output("", column[0].type, any(item.nullable for item in column)) for column in columns)
         return Query(f"SELECT {names} FROM (VALUES {text}) AS v({names})", outputs)
+
+
+def _masks(node: exp.Expression, scope: Scope) -> list[str | None]:
+    """The mask of each column that a projection gives."""
+    if isinstance(node, exp.Star):
+        return [output.mask for output, _ in scope.star()]
+    if isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
+        return [output.mask for output, _ in scope.star(node.table)]
+    return [mask_of(node, scope)]
 
 
 def _recast(query: Query, outputs: tuple[Output, ...]) -> str:

@@ -16,6 +16,7 @@ class Output:
     type: SqlType
     nullable: bool = True
     is_identity: bool = False
+    mask: str | None = None  # what stands in place of its values for this session
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Scope:
 
     def resolve(self, name: str, qualifier: str = "", schema: str = "") -> Typed:
         """The column that this name means. Raises 207, 209 or 4104 as SQL Server would."""
+        source, output = self.find(name, qualifier, schema)
+        return source.reference(output)
+
+    def find(self, name: str, qualifier: str = "", schema: str = "") -> tuple[Source, Output]:
+        """The source and the column of it that this name means."""
         known = not qualifier
         scope: Scope | None = self
         while scope is not None:
@@ -64,7 +70,7 @@ class Scope:
             if len(found) > 1:
                 raise SqlError(209, f"Ambiguous column name '{name}'.")
             if found:
-                return found[0][0].reference(found[0][1])
+                return found[0]
             if qualifier and sources:
                 break
             scope = scope.parent

@@ -155,6 +155,9 @@ class _Splitter:
         previous = self._tokens[self._at - 1].text.upper()
         if first == "MERGE" or (first == "CREATE" and state.get("body")):
             return False
+        if word == "RETURN" and first == "CREATE":  # of an inline function
+            state["body"] = True
+            return False
         if word in ("SELECT", "INSERT", "UPDATE", "DELETE", "EXEC", "EXECUTE"):
             return self._query_starts(state, word, previous)
         if word == "SET":

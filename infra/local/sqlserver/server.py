@@ -28,7 +28,9 @@ from .faults import Faults
 from .login import Login
 from .macros import create_macros
 from .packets import Channel
+from .policies import Policies
 from .profiles import PROFILES
+from .rights import Rights
 from .session import Session
 from .transactions import Rowversions, Transaction
 from .typezoo import create_typezoo
@@ -57,6 +59,7 @@ class Server:
         profile: str = "sqlserver",
     ):
         self.release = min(release, PROFILES[profile].release)
+        self.rights, self.policies = Rights(username, self.release), Policies()
         self.database, self.name, self.tls_context = database, "FLOWFORGE", tls_context
         self._username, self._password, self._reader = username, password, reader
         self.version = f"Microsoft SQL Server 2022 (FlowForge stand-in) - {VERSION} (X64)"

@@ -21,7 +21,7 @@ from .scopes import Output, Query, Scope
 from .script import Simple, parse_batch
 from .sink import Sink
 from .statements import Statements
-from .tables import Table
+from .tables import Column, Table
 from .transactions import Transaction
 from .types import SqlType
 from .values import INT, Typed, quote_text
@@ -235,6 +235,13 @@ class Session:
         if name in texts:
             return Typed(quote_text(texts[name]), SqlType("nvarchar", 300), False, texts[name])
         raise SqlError(137, f'Must declare the scalar variable "@@{name}".', 15)
+
+    def mask_of(self, table: Table, column: Column) -> str | None:
+        """The mask through which this session sees a column; None where it sees its values."""
+        mask = column.traits.mask
+        if mask is None or self.server.rights.sees_through(self.login.user, table.schema, table.name, column.name):
+            return None
+        return mask
 
     def object_id(self, text: str, kind: str | None) -> int | None:
         """OBJECT_ID('schema.name', 'U')."""

@@ -14,6 +14,7 @@ from .tables import quote
 
 if TYPE_CHECKING:
     from .queries import Compiler
+    from .tables import Table
     from .view_text import SystemView
 
 
@@ -99,12 +100,28 @@ class Sources:
         table = self._compiler.session.catalog.find(schema or "dbo", name)
         if table is None:
             raise invalid_object(f"{schema}.{name}" if schema else name)
-        outputs = tuple(Output(c.name, c.type, c.nullable, c.seed is not None) for c in table.columns)
-        scope.sources.append(Source(alias, outputs, table.schema))
         if table.definition is not None:
             query = self._compiler.session.compile_view(self._compiler, table)
+            masks = [output.mask for output in query.outputs]
+        else:
+            masks = [self._compiler.session.mask_of(table, column) for column in table.columns]
+        outputs = tuple(
+            Output(c.name, c.type, c.nullable, c.seed is not None, mask)
+            for c, mask in zip(table.columns, masks, strict=True)
+        )
+        scope.sources.append(Source(alias, outputs, table.schema))
+        if table.definition is not None:
             return f"({query.sql}) AS {quote(alias)}({names_of(outputs)})"
-        return f"{table.storage} AS {quote(alias)}"
+        return f"{self._shown(table, outputs)} AS {quote(alias)}"
+
+    def _shown(self, table: Table, outputs: tuple[Output, ...]) -> str:
+        """The rows of a table that its security policies let through; all of them where it has none."""
+        judges = self._compiler.session.server.policies.judging(table, "judged")
+        if not judges:
+            return table.storage
+        scope = Scope(sources=[Source("judged", outputs)])
+        tests = " AND ".join(f"EXISTS ({self._compiler.query(judge, scope).sql})" for judge in judges)
+        return f"(SELECT * FROM {table.storage} AS judged WHERE {tests})"
 
     def _view(self, view: SystemView, key: str, alias: str, schema: str, scope: Scope) -> str:
         """A system view, with the columns that the server's profile has."""
@@ -130,7 +147,8 @@ def renamed(outputs: tuple[Output, ...], names: list[str], alias: str) -> tuple[
             f"'{alias}' has {'more' if len(outputs) > len(names) else 'fewer'} columns than were specified in the column list.",
         )
     named = tuple(
-        Output(names[i] if names else output.name, output.type, output.nullable) for i, output in enumerate(outputs)
+        Output(names[i] if names else output.name, output.type, output.nullable, mask=output.mask)
+        for i, output in enumerate(outputs)
     )
     for position, output in enumerate(named, 1):
         if not output.name:

@@ -64,7 +64,7 @@ class Statements:
                 self._alter_database(statement, sink)
             elif statement.keyword in ("CREATE", "ALTER", "DROP", "TRUNCATE"):
                 self._execution.define(statement, sink)
-            elif statement.keyword in ("MERGE", "GRANT", "REVOKE", "DENY", "DBCC", "RETURN", "BREAK", "CONTINUE"):
+            elif statement.keyword in ("MERGE", "DENY", "DBCC", "RETURN", "BREAK", "CONTINUE"):
                 raise not_supported(statement.keyword)
             elif len(statement.tokens) == 1 or statement.tokens[0].text[0].isalpha():
                 raise SqlError(2812, f"Could not find stored procedure '{statement.tokens[0].text}'.")
@@ -97,6 +97,12 @@ class Statements:
         else:
             server.reads_versions = statement.word(5) == "ON"
         sink.done("ALTER DATABASE", None)
+
+    def _do_grant(self, statement: Simple, sink: Sink) -> None:
+        self._session.server.rights.change(statement)
+        sink.done(statement.keyword, None)
+
+    _do_revoke = _do_grant
 
     def _do_begin(self, statement: Simple, sink: Sink) -> None:
         self._session.begin(sink, *(token.text for token in statement.tokens[2:3]))

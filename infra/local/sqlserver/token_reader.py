@@ -105,6 +105,10 @@ class TokenReader:
         self.expect_symbol(")")
         return names
 
+    def opens(self) -> bool:
+        """Whether a group in parentheses comes next."""
+        return is_symbol(self.peek(), "(")
+
     def skip_parentheses(self) -> None:
         """Skips one balanced group, if one comes next."""
         if not self.accept_symbol("("):

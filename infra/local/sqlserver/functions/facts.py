@@ -2,6 +2,7 @@
 
 from ..conversion import convert
 from ..errors import not_supported
+from ..rights import RIGHTS
 from ..types import USER_TYPE_IDS, SqlType
 from ..values import BIGINT, INT, Typed, quote_text
 from .registry import Call, function
@@ -110,7 +111,22 @@ def _databaseproperty(it: Call) -> Typed:
     return _fact(properties.get((it.constant(1) or "").lower()) if known else None)
 
 
-@function("HAS_PERMS_BY_NAME", "IS_SRVROLEMEMBER", "IS_MEMBER", "IS_ROLEMEMBER", "HAS_DBACCESS", arguments=(1, 4))
+@function("HAS_PERMS_BY_NAME", arguments=(3, 5))
+def _has_permission(it: Call) -> Typed:
+    """Of the rights that differ between logins; whoever is here may read, so that anything else is held."""
+    rights, login = it.session.server.rights, it.session.login.user
+    kind, right = (it.constant(1) or "").upper(), (it.constant(2) or "").upper()
+    if right not in RIGHTS or rights.everywhere(login, right):
+        return _fact(1 if right not in RIGHTS or kind == "DATABASE" or rights.knows_places(right) else None, INT)
+    if kind == "DATABASE" or not rights.knows_places(right):
+        return _fact(0 if kind == "DATABASE" else None, INT)
+    table = f"translate(lower({it.text(0).sql}), '[]', '')"
+    column = f"{table} || '.' || lower({it.text(3).sql})" if len(it.nodes) > 3 else table
+    places = ", ".join(map(quote_text, ["", *rights.places(login, right)]))
+    return Typed(f"CASE WHEN {table} IN ({places}) OR {column} IN ({places}) THEN 1 ELSE 0 END", INT)
+
+
+@function("IS_SRVROLEMEMBER", "IS_MEMBER", "IS_ROLEMEMBER", "HAS_DBACCESS", arguments=(1, 4))
 def _permission(it: Call) -> Typed:
     return _fact(1, INT)
 

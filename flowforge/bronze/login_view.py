@@ -1,0 +1,68 @@
+"""What the login of a load sees of its source, and what follows for the load: what it says, and what it refuses.
+
+Masks and row-level security leave no trace in a result. Guarantees: the catalog is asked for both with every load, before
+anything is claimed; what the catalog cannot tell is told. A load that takes out of silver what it did not read is refused
+where a policy may have hidden them, unless the request accepts it.
+"""
+
+from collections.abc import Sequence
+
+from events.commands import IngestTable
+from flowforge.errors import UnsupportedSource
+from flowforge.source.connection import SourceConnection
+from flowforge.source.description import TableDescription
+from flowforge.source.masking import masks, refuse_masked, told_masks, told_masks_below
+from flowforge.source.row_filters import RowFilters, row_filters
+from flowforge.state.batch import SourceColumn
+
+
+def view_of_table(
+    connection: SourceConnection, command: IngestTable, description: TableDescription, columns: list[SourceColumn]
+) -> tuple[list[SourceColumn], list[str]]:
+    """A table's or view's columns as they can be read, and the notes of the run; raises UnsupportedSource."""
+    refuse_masked(description, [*description.primary_key, *command.silver.primary_key], _cursors(command))
+    if description.type == "view":
+        return view_of_query(connection, command, columns, description.qualified_name)
+    filters = row_filters(connection, description.object_id)
+    return columns, told_masks(description) + told_filters(command, filters, description.qualified_name)
+
+
+def view_of_query(
+    connection: SourceConnection, command: IngestTable, columns: list[SourceColumn], where: str
+) -> tuple[list[SourceColumn], list[str]]:
+    """The same for what reads from tables that the catalog does not name: any of its columns may be a mask and travels on its
+    own, any filter of the database may hide rows from it."""
+    found = masks(connection)
+    if found:
+        columns = [column.model_copy(update={"masked": True}) for column in columns]
+    masked = told_masks_below(found, [column.name for column in columns], where)
+    return columns, masked + told_filters(command, row_filters(connection), where)
+
+
+def told_filters(command: IngestTable, filters: RowFilters, where: str) -> list[str]:
+    """What a run says of rows that its login may not see. Raises UnsupportedSource where they would be taken for deleted."""
+    removes = _removes_rows(command)
+    if filters.predicates and removes and not command.source.accept_partial_view:
+        raise UnsupportedSource(
+            f"{where}: a security policy filters rows ({filters.told}), and this load takes out of silver what it does not read",
+            "Load with a login that the policy shows every row, set silverConfig.deletes to ignore (with mergeStrategy replace: "
+            "merge), or, if what this login sees is all that silver shall hold, databaseConfig.acceptPartialView to true.",
+        )
+    if filters.predicates:
+        return [f"this login may see a part of the rows of {where}: a security policy filters them ({filters.told})"]
+    if not filters.visible and removes:
+        return [
+            f"whether a security policy hides rows of {where} this login cannot see (GRANT VIEW DEFINITION shows it); "
+            "what it did not read was taken out of silver"
+        ]
+    return []
+
+
+def _removes_rows(command: IngestTable) -> bool:
+    """Whether silver loses rows that the load does not read."""
+    refreshes = command.bronze.load_strategy == "full_refresh" and command.silver.strategy in ("merge", "scd2")
+    return command.silver.strategy == "replace" or (refreshes and command.silver.deletes != "ignore")
+
+
+def _cursors(command: IngestTable) -> Sequence[str]:
+    return [command.source.delta_column, *command.source.tie_columns] if command.source.delta_column else []
