@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 class Request(BaseModel):
     """A document written by a user; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
@@ -48,6 +48,6 @@ class Request(BaseModel):
 class Message(BaseModel):
     """A command or event between functions; unknown fields are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     schema_version: int = SCHEMA_VERSION

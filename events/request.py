@@ -4,7 +4,6 @@ The two documents in docs/events.md are accepted as they stand. Field names are 
 Every mistake of a document is named at once, by `parse_job_request`.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -18,9 +17,11 @@ from pydantic import (
     field_validator,
 )
 
+from events.documents import Unreadable, read_json
 from events.model import Request
 from events.names import DESTINATION, LABEL, split_table_name, strip_layer
 from events.quality import GoldRules, SilverRules
+from events.redaction import secrets_in_texts, shown_name
 
 Compression = Literal["snappy", "gzip", "zstd", "none"]
 LoadStrategy = Literal["append", "full_refresh", "incremental"]
@@ -31,12 +32,18 @@ BuildStrategy = Literal["full", "incremental"]
 Driver = Literal["auto", "mssql-python", "pymssql"]
 Companion = Literal["offset", "baseType", "srid"]
 CountRows = Literal["auto", "always", "never"]
+MOST_MISTAKES = 100  # that are told at once; a run's item holds at most 400 KB
 
 
 class InvalidRequest(ValueError):
-    """A request with mistakes; `.mistakes` lists each as {"field", "problem"}."""
+    """A request with mistakes; `.mistakes` lists each as {"field", "problem"}, at most MOST_MISTAKES and how many more
+    there are."""
 
     def __init__(self, mistakes: list[dict[str, str]]):
+        more = len(mistakes) - MOST_MISTAKES
+        if more > 0:
+            mistakes = [*mistakes[:MOST_MISTAKES], {"field": "(document)", "problem": f"and {more} mistakes more"}]
+        mistakes = [{"field": m["field"][:500], "problem": m["problem"][:1500]} for m in mistakes]
         super().__init__("; ".join(f"{m['field']}: {m['problem']}" for m in mistakes))
         self.mistakes = mistakes
 
@@ -49,6 +56,16 @@ def _destination(value: str | None, info: ValidationInfo) -> str | None:
     if not DESTINATION.fullmatch(name):
         raise ValueError("expected letters, digits, _ and - only (at most 128), not a path")
     return name
+
+
+def _check_table_name(value: str) -> None:
+    """As `split_table_name`, without the value in the message."""
+    try:
+        split_table_name(value)
+    except ValueError:
+        raise ValueError(
+            "expected table, schema.table or [schema].[table] (each bracket closed, a ] inside doubled), of 1 to 128 characters"
+        ) from None
 
 
 def _different_columns(value: str | list[str] | None) -> str | list[str] | None:
@@ -66,7 +83,7 @@ class Connection(Request):
     port: int = Field(1433, ge=1, le=65535)
     database: str | None = None
     username: str | None = None
-    password: str | None = Field(None, repr=False)
+    password: str | None = Field(None, repr=False, max_length=4000)
     secretId: str | None = Field(None, description='Secrets Manager id of {"username", "password"}')
     trustServerCertificate: bool = Field(False, description="true turns certificate checks off; TLS stays on")
     driver: Driver = Field("auto", description="extraction driver")
@@ -232,7 +249,7 @@ class TableConfig(Request):
     @classmethod
     def _table(cls, value: str | None) -> str | None:
         if value is not None:
-            split_table_name(value)
+            _check_table_name(value)
         return value
 
     @field_validator("deltaColumn")
@@ -275,7 +292,7 @@ class DatabaseConfig(TableConfig):
     def _patterns(cls, value: list[TableConfig | str] | None) -> list[TableConfig | str] | None:
         for entry in value or []:
             if isinstance(entry, str):
-                split_table_name(entry)
+                _check_table_name(entry)
         return value
 
     @classmethod
@@ -361,24 +378,27 @@ def parse_job_request(document: str | bytes | dict[str, Any], workflow_id: str |
     """Reads a job request; `workflow_id` (from the route) fills the field in, or must agree with it.
 
     Raises InvalidRequest with every mistake: the field's path and what was expected. No value is repeated in it, since a
-    value may be a password.
+    value may be a password. A secret anywhere but in connection.password is a mistake, too.
     """
     if not isinstance(document, dict):
         document = _load_json(document)
     if workflow_id is not None and document.setdefault("workflow_id", workflow_id) != workflow_id:
         raise InvalidRequest([{"field": "workflow_id", "problem": "differs from the workflow in the address"}])
+    mistakes = [{"field": path, "problem": problem} for path, problem in secrets_in_texts(document)]
     try:
-        return JobRequest.model_validate(document)
+        request = JobRequest.model_validate(document)
     except ValidationError as error:
-        raise InvalidRequest(mistakes_of(error)) from None
+        raise InvalidRequest(mistakes_of(error) + mistakes) from None
+    if mistakes:
+        raise InvalidRequest(mistakes)
+    return request
 
 
 def _load_json(document: str | bytes) -> dict[str, Any]:
     try:
-        loaded = json.loads(document)
-    except ValueError as error:
-        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidRequest([{"field": "(document)", "problem": f"expected JSON{where}"}]) from None
+        loaded = read_json(document)
+    except Unreadable as error:
+        raise InvalidRequest([{"field": "(document)", "problem": str(error)}]) from None
     if not isinstance(loaded, dict):
         raise InvalidRequest([{"field": "(document)", "problem": "expected a JSON object"}])
     return loaded
@@ -390,7 +410,7 @@ def mistakes_of(error: ValidationError, prefix: str = "") -> list[dict[str, str]
 
 
 def _mistake(error: dict[str, Any], prefix: str) -> dict[str, str]:
-    path = [str(part) for part in error["loc"] if part not in ("(table)", "(pattern)", "str", "list[str]")]
+    path = [shown_name(part) for part in error["loc"] if part not in ("(table)", "(pattern)", "str", "list[str]")]
     problem = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         problem = "unknown field"

@@ -4,12 +4,14 @@ Every error answers `{"error", "message", "remedy"}` (and "mistakes" for a bad r
 that is not ours answers 500 without its text, which may hold anything; the log has it.
 """
 
+import base64
 import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from events.documents import Unreadable, read_json
 from events.request import InvalidRequest
 from flowforge import errors
 from flowforge.errors import FlowForgeError
@@ -67,9 +69,13 @@ def resolver() -> APIGatewayHttpResolver:
 
 def json_body(app: APIGatewayHttpResolver) -> dict[str, Any]:
     """The request's body as a JSON object; raises InvalidRequest when it is none."""
+    event = app.current_event
     try:
-        body = json.loads(app.current_event.decoded_body or "")
-    except (ValueError, TypeError):
+        content = base64.b64decode(event.body or "") if event.is_base64_encoded else event.body or ""
+        body = read_json(content)
+    except Unreadable as error:
+        raise InvalidRequest([{"field": "(body)", "problem": str(error)}]) from None
+    except ValueError:
         raise InvalidRequest([{"field": "(body)", "problem": "expected JSON"}]) from None
     if not isinstance(body, dict):
         raise InvalidRequest([{"field": "(body)", "problem": "expected a JSON object"}])

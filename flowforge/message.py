@@ -23,6 +23,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
+from events.documents import read_json
 from events.facts import StepFailed
 from flowforge.cloud.bus import announce
 from flowforge.cloud.clients import client, unavailable
@@ -36,7 +37,8 @@ BACKOFF_SECONDS = (2, 10, 30, 60)
 
 Handle = Callable[[dict[str, Any], Any], None]
 Read = Callable[[str], dict[str, Any]]
-GiveUp = Callable[[dict[str, Any]], str | None]
+GiveUp = Callable[[dict[str, Any]], None]
+Keep = Callable[[str], str]
 
 
 def process_messages(
@@ -45,17 +47,23 @@ def process_messages(
     """Handles each message of an SQS event; returns the partial failures that SQS is to deliver again.
 
     `handle` gets (body, context): the message's JSON, or the detail of the bus event inside it. `on_give_up` is called with the
-    body of a message that is given up; what it returns, if anything, goes to the dead-letter queue in the message's place.
+    body of a message that is given up.
     """
 
-    return _process(event, context, step, handle, on_give_up, body_of)
+    return _process(event, context, step, handle, on_give_up, body_of, str)
 
 
 def process_envelopes(
-    event: dict[str, Any], context: Any, step: str, handle: Handle, on_give_up: GiveUp | None = None
+    event: dict[str, Any],
+    context: Any,
+    step: str,
+    handle: Handle,
+    on_give_up: GiveUp | None = None,
+    keep: Keep = str,
 ) -> dict[str, Any]:
-    """The same with the whole envelope as the body, for handlers that need its detail-type or id."""
-    return _process(event, context, step, handle, on_give_up, json.loads)
+    """The same with the whole envelope as the body, for handlers that need its detail-type or id. `keep` makes of a
+    message's text, which need not be JSON, what may lie in a dead-letter queue."""
+    return _process(event, context, step, handle, on_give_up, read_json, keep)
 
 
 def is_http(event: dict[str, Any]) -> bool:
@@ -74,13 +82,15 @@ def body_of(text: str) -> dict[str, Any]:
     return body["detail"] if isinstance(body, dict) and "detail-type" in body and "detail" in body else body
 
 
-def _process(event: dict, context: Any, step: str, handle: Handle, on_give_up: GiveUp | None, read: Read) -> dict:
+def _process(
+    event: dict, context: Any, step: str, handle: Handle, on_give_up: GiveUp | None, read: Read, keep: Keep
+) -> dict:
     if not is_queued(event):  # invoked by hand, or by the bus directly: the caller sees the error
         handle(read(json.dumps(event)), context)
         return {"status": "done"}
 
     def each(record: SQSRecord) -> None:
-        Delivery(record, step, on_give_up).run(handle, context, read)
+        Delivery(record, step, on_give_up, keep).run(handle, context, read)
 
     metrics.add_metric(name="Deliveries", unit=MetricUnit.Count, value=len(event["Records"]))
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -92,15 +102,15 @@ def _process(event: dict, context: Any, step: str, handle: Handle, on_give_up: G
 class Delivery:
     """One delivery of one message."""
 
-    def __init__(self, record: SQSRecord, step: str, on_give_up: GiveUp | None):
-        self.record, self.step, self.on_give_up = record, step, on_give_up
+    def __init__(self, record: SQSRecord, step: str, on_give_up: GiveUp | None, keep: Keep):
+        self.record, self.step, self.on_give_up, self.keep = record, step, on_give_up, keep
         self.attempts = int(record.attributes.approximate_receive_count)
 
     def run(self, handle: Handle, context: Any, read: Read) -> None:
         """Handles the message and settles it; raises when it is to be delivered again."""
         try:
             body = read(self.record.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict):
             return self.give_up({}, Fatal("the message is not a JSON object", SEND_WHAT_FITS))
@@ -149,7 +159,8 @@ class Delivery:
         """Records the failure on the run and keeps the message with its reason, for a replay."""
         logger.error("step failed", error=type(error).__name__, cause=str(error), exc_info=not _ours(error))
         metrics.add_metric(name="StepFailures", unit=MetricUnit.Count, value=1)
-        text = (self.on_give_up(body) if self.on_give_up and body else None) or self.record.body
+        if self.on_give_up and body:
+            self.on_give_up(body)
         if body.get("run_id"):
             announce(
                 StepFailed(
@@ -166,7 +177,9 @@ class Delivery:
             )
         reason = {"DataType": "String", "StringValue": f"{type(error).__name__}: {error}"[:900]}
         attributes = {"step": {"DataType": "String", "StringValue": self.step}, "reason": reason}
-        self._send(os.environ["FLOWFORGE_DEAD_LETTER_QUEUE_URL"], text, MessageAttributes=attributes)
+        self._send(
+            os.environ["FLOWFORGE_DEAD_LETTER_QUEUE_URL"], self.keep(self.record.body), MessageAttributes=attributes
+        )
 
     def _send(self, url: str, text: str, **options: Any) -> None:
         try:

@@ -13,21 +13,25 @@ from flowforge.cli.failure import BadRequest
 
 
 def read_document(name: str) -> tuple[bytes, dict[str, Any]]:
-    """The bytes and the parsed object of a request file (`-` is stdin); BadRequest when it is not a JSON object."""
+    """The bytes to send (UTF-8) and the parsed object of a request file (`-` is stdin); BadRequest when it is not a
+    JSON object."""
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise BadRequest(f"cannot read {name}: {error.strerror or error}") from error
+    from events.documents import Unreadable, read_json
+
     try:
-        document = json.loads(content)
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"{name} is not JSON: it is not in UTF-8 (byte {error.start})") from error
-    except ValueError as error:
-        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise BadRequest(f"{name} is not JSON{where}", mistakes=_whole("expected JSON" + where)) from error
+        document = read_json(content)
+    except Unreadable as error:
+        raise BadRequest(f"{name} cannot be read: {error}", mistakes=_whole(str(error))) from error
     if not isinstance(document, dict):
         raise BadRequest(f"{name} is not a job request", mistakes=_whole("expected a JSON object"))
-    return content, document
+    return content if _is_utf8(content) else json.dumps(document).encode(), document
+
+
+def _is_utf8(content: bytes) -> bool:
+    return json.detect_encoding(content) == "utf-8"
 
 
 def workflow_of(document: dict[str, Any], name: str) -> str:

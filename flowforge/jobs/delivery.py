@@ -1,106 +1,148 @@
 """Requests that come as events: from the bus, and from files dropped under requests/ in the bucket (S3's or MinIO's notice).
 
-Guarantees: a file starts one run however often its event comes, and a new run when it is dropped again; a file that holds a
-password is replaced by a copy without it, older versions included; the copy starts nothing.
+Guarantees: a file starts one run however often its notice comes, and a new run when it is dropped again. Before the run is
+started, a file that holds a secret is replaced by a copy without it, older versions included, and one that cannot be read by
+a note; so no error on the way leaves a password behind. The copy starts nothing, but lets the run be started by a later delivery.
 """
 
-import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Logger
 
-from events.request import Connection, InvalidRequest
-from flowforge.errors import Fatal, Wait
-from flowforge.jobs.files import RequestFile, read_request_file, replace_by_redacted
+from events.documents import Unreadable, read_json
+from events.request import InvalidRequest, parse_job_request
+from flowforge.errors import Fatal, FlowForgeError
+from flowforge.jobs.files import NOT_KEPT, Notice, RequestFile, read_request_file, replace
+from flowforge.jobs.keeping import kept_request, request_of
 from flowforge.jobs.submission import run_id_of_delivery, submit
-from flowforge.state import runs
-from flowforge.state.connections import to_reference
+from flowforge.state import runs, unqueued
 
 logger = Logger(service="flowforge")
 PREFIX, SUFFIX = "requests/", ".json"
+UNREADABLE_MESSAGE = "the request could not be taken; see the dead-letter queue for the reason"
 
 
 def accept(envelope: dict[str, Any], context: object) -> None:
     """Starts the run or runs that an envelope asks for. A request with mistakes is kept as a rejected run."""
-    for where in _objects(envelope):
-        file = read_request_file(**where)
+    for notice in _notices(envelope):
+        file = read_request_file(notice)
         if file is not None:
             _accept_file(file)
     if envelope.get("detail-type") == "JobRequested":
-        _submit(_request_of(envelope), _run_id(envelope), "bus")
+        _submit(request_of(envelope), run_id_of_event(envelope), "bus")
 
 
-def give_up(envelope: dict[str, Any]) -> str | None:
-    """Keeps a request that never got through as a rejected run; returns the envelope without a password."""
-    problem = [
-        {"field": "(run)", "problem": "the request could not be taken; see the dead-letter queue for the reason"}
-    ]
-    if envelope.get("detail-type") != "JobRequested":
-        return None
-    runs.reject(_run_id(envelope), "bus", problem)
-    redacted = copy.deepcopy(envelope)
-    redact(_request_of(redacted))
-    return json.dumps(redacted)
+def give_up(envelope: dict[str, Any]) -> None:
+    """Keeps a request that never got through as a rejected run, and takes the secrets out of its files. Raises nothing: the
+    message must leave its queue, in which its password is."""
+    problem = [{"field": "(run)", "problem": UNREADABLE_MESSAGE}]
+    if envelope.get("detail-type") == "JobRequested":
+        _try(lambda: runs.reject(run_id_of_event(envelope), "bus", problem))
+    for notice in _notices(envelope):
+        _try(lambda notice=notice: _give_up_file(notice, problem))
 
 
-def redact(document: Any) -> None:
-    """Takes the password out of a request, in place; a secret's id takes its place where the login can be stored."""
-    try:
-        connection = document["source_config"]["connection"]
-        password = connection.pop("password", None)
-    except (TypeError, KeyError, AttributeError):
-        return
-    if password is None:
-        return
-    try:
-        reference = to_reference(Connection.model_validate({**connection, "password": password}))
-    except ValueError:
-        connection["password"] = "***"  # noqa: S105
-    else:
-        connection.pop("username", None)
-        connection["secretId"] = reference.secret_id
+def run_id_of_event(envelope: dict[str, Any]) -> str:
+    """The run of a JobRequested event: the same whenever the event comes."""
+    detail = envelope.get("detail")
+    return run_id_of_delivery("bus", envelope.get("id") or json.dumps(detail, sort_keys=True))
 
 
 def _accept_file(file: RequestFile) -> None:
-    identity = (file.bucket, file.key, file.version or "", file.etag, file.modified)
-    run_id = run_id_of_delivery(*identity)
-    _submit(file.text, run_id, "object")
-    replace_by_redacted(file, run_id, redact)
+    run_id = file.taken_by or _run_id(file)
+    if file.taken_by and runs.is_open(run_id) and not unqueued.kept(run_id):
+        return
+    document = None
+    try:
+        document = _read(file)
+        request = parse_job_request(document)
+    except InvalidRequest as error:
+        try:
+            runs.reject(run_id, "object", error.mistakes)
+        finally:
+            _replace(file, document, error.mistakes, run_id)
+        logger.warning("request rejected", run_id=run_id, cause=str(error))
+        return
+    kept = kept_request(document, request)
+    if kept != document:
+        replace(file, kept, run_id)
+    _submit(document, run_id, "object")
+
+
+def _read(file: RequestFile) -> dict[str, Any]:
+    """The file's document; raises InvalidRequest when it is none, or is the note that has taken the place of one."""
+    if file.content is None:
+        raise InvalidRequest([{"field": "(document)", "problem": f"a file of {file.size:,} bytes is no job request"}])
+    try:
+        document = read_json(file.content)
+    except Unreadable as error:
+        raise InvalidRequest([{"field": "(document)", "problem": str(error)}]) from None
+    if not isinstance(document, dict):
+        raise InvalidRequest([{"field": "(document)", "problem": "expected a JSON object"}])
+    if file.taken_by and NOT_KEPT in document:
+        raise InvalidRequest(document[NOT_KEPT]["reason"])
+    return document
+
+
+def _replace(file: RequestFile, document: dict[str, Any] | None, mistakes: list[dict[str, str]], run_id: str) -> None:
+    """Leaves a refused file as it is where nothing in it is secret."""
+    if document is None and file.taken_by:
+        return
+    kept = file.note(mistakes) if document is None else kept_request(document, None)
+    if kept != document:
+        replace(file, kept, run_id)
+
+
+def _give_up_file(notice: Notice, problem: list[dict[str, str]]) -> None:
+    file = read_request_file(notice)
+    if file is None or file.taken_by:
+        return
+    run_id = _run_id(file)
+    try:
+        runs.reject(run_id, "object", problem)
+    finally:
+        try:
+            document = _read(file)
+        except InvalidRequest as error:
+            _replace(file, None, error.mistakes, run_id)
+        else:
+            _replace(file, document, problem, run_id)
 
 
 def _submit(document: Any, run_id: str, trigger: str) -> None:
     try:
         submit(document, run_id, trigger)
-    except Wait:
-        raise
     except (InvalidRequest, Fatal) as error:
         logger.warning("request rejected", run_id=run_id, cause=str(error))
 
 
-def _run_id(envelope: dict[str, Any]) -> str:
-    return run_id_of_delivery("bus", envelope.get("id") or json.dumps(envelope.get("detail"), sort_keys=True))
+def _try(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except FlowForgeError as error:
+        logger.error("giving up a request", cause=str(error))
 
 
-def _request_of(envelope: dict[str, Any]) -> Any:
-    detail = envelope.get("detail", {})
-    return detail["request"] if isinstance(detail, dict) and "request" in detail else detail
+def _run_id(file: RequestFile) -> str:
+    return run_id_of_delivery(file.bucket, file.key, file.version or "", file.etag, file.modified)
 
 
-def _objects(envelope: dict[str, Any]) -> Iterator[dict[str, str | None]]:
+def _notices(envelope: dict[str, Any]) -> Iterator[Notice]:
     """The request files that an envelope tells of: EventBridge's form (raw keys), or S3's and MinIO's records (quoted keys)."""
     found = []
     if envelope.get("detail-type") == "Object Created":
-        detail = envelope["detail"]
-        found.append((detail["bucket"]["name"], detail["object"]["key"], detail["object"].get("version-id")))
+        bucket, told = envelope["detail"]["bucket"]["name"], envelope["detail"]["object"]
+        found.append(Notice(bucket, told["key"], told.get("version-id") or None, told.get("etag")))
     for record in envelope.get("Records", []):
         if "ObjectCreated" in record.get("eventName", ""):
-            s3 = record["s3"]
-            found.append((s3["bucket"]["name"], unquote_plus(s3["object"]["key"]), s3["object"].get("versionId")))
-    for bucket, key, version in found:
-        if key.startswith(PREFIX) and key.endswith(SUFFIX):
-            yield {"bucket": bucket, "key": key, "version": version or None}
+            bucket, told = record["s3"]["bucket"]["name"], record["s3"]["object"]
+            key, version = unquote_plus(told["key"]), told.get("versionId") or None
+            found.append(Notice(bucket, key, version, told.get("eTag")))
+    for notice in found:
+        if notice.key.startswith(PREFIX) and notice.key.lower().endswith(SUFFIX):
+            yield notice
         else:
-            logger.info("not a request file", key=key)
+            logger.info("not a request file", key=notice.key)

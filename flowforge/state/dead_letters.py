@@ -1,7 +1,8 @@
 """Dead letters that came without a word: SQS itself has moved them, since the function could not even start.
 
 A step that gives up sends its message here with the step and the reason, after it has told the run. What SQS moves has neither;
-the sweeper finds it, tells the run, and puts the message back with its reason.
+the sweeper finds it, tells the run, and puts the message back with its reason,
+and without the password that a request may hold.
 """
 
 import time
@@ -14,6 +15,7 @@ from events.facts import StepFailed
 from flowforge.alone import Failure, each_alone
 from flowforge.cloud.bus import announce
 from flowforge.cloud.clients import client, unavailable
+from flowforge.jobs.keeping import kept_message
 from flowforge.message import batch_identity, body_of, table_of
 from flowforge.settings import settings
 
@@ -75,14 +77,15 @@ def show(url: str, handles: Sequence[str]) -> None:
 def _explain_one(step: str, url: str, message: dict[str, Any]) -> None:
     _tell(step, message["Body"])
     reason = {"step": _text(step), "reason": _text(CAUSE)}
-    client("sqs").send_message(QueueUrl=url, MessageBody=message["Body"], MessageAttributes=reason)
+    text = kept_message(message["Body"], store_login=False) if step == "submit" else message["Body"]
+    client("sqs").send_message(QueueUrl=url, MessageBody=text, MessageAttributes=reason)
     client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
 def _tell(step: str, text: str) -> None:
     try:
         body = body_of(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if isinstance(body, dict) and body.get("run_id"):
         run_id, table = str(body["run_id"]), str(table_of(body) or "")

@@ -6,6 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from flowforge.http import answer, json_body, resolver
 from flowforge.jobs import delivery
+from flowforge.jobs.keeping import kept_message
 from flowforge.jobs.submission import new_run_id, submit
 from flowforge.message import is_http, process_envelopes
 
@@ -31,4 +32,4 @@ def handler(event: dict, context: object) -> dict:
     """The function's entry point: an HTTP call, or queued envelopes of the bus, S3 and MinIO."""
     if is_http(event):
         return app.resolve(event, context)
-    return process_envelopes(event, context, "submit", delivery.accept, delivery.give_up)
+    return process_envelopes(event, context, "submit", delivery.accept, delivery.give_up, kept_message)
