@@ -5,6 +5,7 @@ watermark table rebuilt, from it alone.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -39,14 +40,15 @@ BYTES_PER_WRITE = 2 * 2**20
 pa.set_memory_pool(pa.system_memory_pool())
 
 
-FACTS_OF_READ = ("consistency", "null_cursors", "source_rows", "counted_at", "last_rows")
+FACTS_OF_READ = ("consistency", "null_cursors", "source_rows", "counted_at", "last_rows", "read_notes")
 
 
 class Told(NamedTuple):
-    """What a read knows of itself once it is done: its view of the source, and what the source counted in it."""
+    """What a read knows of itself once it is done: its view of the source, what the source counted in it, and how it was read."""
 
     consistency: str = ""
     counted: CountAtSource | None = None
+    notes: Sequence[str] = ()
 
 
 class Encoder:
@@ -144,7 +146,8 @@ class Encoder:
         """What is known of the read that brought the rows, under the names that the footer and a BronzeObject have for it."""
         counted = {"source_rows": told.counted.rows, "counted_at": told.counted.at} if told.counted else {}
         last = {"last_rows": self._last_rows.digest} if self._last_rows.digest else {}
-        return {"consistency": told.consistency, "null_cursors": self.null_cursors, **counted, **last}
+        notes = {"read_notes": list(told.notes)} if told.notes else {}
+        return {"consistency": told.consistency, "null_cursors": self.null_cursors, **counted, **last, **notes}
 
     def close(self, told: Told = Told()) -> None:  # noqa: B008  immutable
         """Writes the last row group and the footer, with what the read knows of itself."""

@@ -29,7 +29,8 @@ class Reading:
 
     def told(self) -> Told:
         """What the read knows of itself, once all rows have been taken."""
-        return Told(self.held, self._reader.counted if self._reader else None)
+        reader = self._reader
+        return Told(self.held, reader.counted, reader.notes) if reader else Told(self.held)
 
     def open(self) -> ArrowReader:
         """Opens the reader with the driver that the connection, or else the deployment, names.

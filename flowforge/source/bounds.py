@@ -16,6 +16,7 @@ from flowforge.settings import settings
 from flowforge.source.ceiling import Ceiling, Cursor, shifted, take_ceiling
 from flowforge.source.connection import SourceConnection
 from flowforge.source.description import TableDescription, find_column
+from flowforge.source.proof import require_cursor
 from flowforge.source.server_clock import NOTABLE_BACK_MS
 from flowforge.source.sql_text import (
     is_empty_statement,
@@ -80,6 +81,7 @@ def plan_interval(
     if not source.is_incremental or source.delta_column is None:
         return Plan(interval=Interval(promise=FULL_LOAD))
     cursor = _cursor(description, source)
+    require_cursor(connection.reference, cursor.sql_type, connection.scalar)
     if keyed is None:
         keyed = bool(description.primary_key)
     if source.null_cursor == "fail" and cursor.nullable:

@@ -23,6 +23,8 @@ from flowforge.source.sql_text import Statement, parametrised, quote_identifier
 __all__ = ["APPLICATION", "Credentials", "SourceConnection", "connect", "open_pymssql"]
 
 APPLICATION = "flowforge"
+# From this severity on pymssql raises what FreeTDS remarks; its own default leaves out that a character was lost (4).
+pymssql._mssql.min_error_severity = 4
 LOCK_TIMEOUT_MS = 60_000  # a question waits this long for a writer's lock, then the message is tried again later
 SESSION_OPTIONS = (
     "SET ARITHABORT ON; SET CONCAT_NULL_YIELDS_NULL ON; SET ANSI_NULLS ON; SET ANSI_PADDING ON; SET ANSI_WARNINGS ON; "

@@ -13,19 +13,25 @@ from typing import Any, Self
 import pyarrow as pa
 
 from events.targets import ConnectionReference
+from flowforge.errors import UnsupportedSource
 from flowforge.source.arrow_types import arrow_schema
 from flowforge.source.batch_rows import BatchRows
+from flowforge.source.broken_text import TextCheck
 from flowforge.source.completeness import CountAtSource, check_complete, check_counted, counted_rows
 from flowforge.source.credentials import Credentials
-from flowforge.source.failures import describe_reference, translate
+from flowforge.source.failures import NOT_UNICODE, describe_reference, translate
 from flowforge.source.lifeline import Lifeline
+from flowforge.source.packing import Cell
+from flowforge.source.proof import require_conversions
 from flowforge.source.selection import Selection
+from flowforge.source.sql_text import Statement
 
 
 class DriverReader(ABC):
     """An ArrowReader over one connection of its own; see `reader.open_reader`."""
 
     failures: tuple[type[BaseException], ...]  # what the driver raises
+    replaces_text = False  # whether the driver puts U+FFFD for what it cannot convert, and says nothing
 
     def __init__(
         self,
@@ -45,17 +51,24 @@ class DriverReader(ABC):
         self._closed = False
         self._counts_again = selection.counts_again
         self.counted: CountAtSource | None = None
+        self.notes: list[str] = []  # how rows are read where the server made it differ
+        self._texts = TextCheck(reference, credentials, selection)
         try:
             with self._asking():
                 self._connection = self._connect(reference, credentials)
-                self._execute(selection)
+            require_conversions(reference, [column.sql_type for column in selection.columns], self._asked)
+            prepared = self._prepare(reference, selection)
+            with self._asking():
+                self._execute(*prepared)
         except BaseException:
             self.close()
             raise
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         arrived = 0
-        while (batch := self._next()).num_rows:
+        while (batch := self._next(arrived)).num_rows:
+            if self.replaces_text:
+                self._texts.check(batch, arrived)
             arrived += batch.num_rows
             self._batch_rows.learn(batch)
             yield batch
@@ -88,9 +101,15 @@ class DriverReader(ABC):
             self._lifeline.release()
             self._using.release()
 
-    def _next(self) -> pa.RecordBatch:
-        with self._asking():
-            batch = self._fetch(self._batch_rows.rows)
+    def _next(self, arrived: int) -> pa.RecordBatch:
+        most = self._batch_rows.rows
+        try:
+            with self._asking():
+                batch = self._fetch(most)
+        except UnsupportedSource as error:
+            if error.number != NOT_UNICODE:
+                raise
+            raise self._texts.refused(arrived, most) from error
         self._lifeline.check(self._where)
         return batch
 
@@ -104,13 +123,27 @@ class DriverReader(ABC):
             except self.failures as error:
                 raise self._lifeline.failure(self._where) or translate(error, self._where, self._secret) from error
 
+    def _asked(self, statement: str) -> Any:
+        """The first cell that a statement gives."""
+        with self._asking():
+            cursor = self._connection.cursor()
+            try:
+                cursor.execute(statement)
+                return cursor.fetchone()[0]
+            finally:
+                cursor.close()
+
     @abstractmethod
     def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:
         """Opens the driver's connection and tells `_lifeline` its sockets."""
 
     @abstractmethod
-    def _execute(self, selection: Selection) -> None:
-        """Sends the selection's statement, with the counts behind it."""
+    def _prepare(self, reference: ConnectionReference, selection: Selection) -> tuple[Statement, list[Cell]]:
+        """The selection's statement, with the counts behind it, and the columns that each of its cells holds."""
+
+    @abstractmethod
+    def _execute(self, statement: Statement, cells: list[Cell]) -> None:
+        """Sends the statement."""
 
     @abstractmethod
     def _fetch(self, most: int) -> pa.RecordBatch:

@@ -17,6 +17,7 @@ from flowforge.errors import (
     SourceUnavailable,
     UnknownColumn,
     UnknownTable,
+    UnsupportedSource,
 )
 
 LOGIN_NUMBERS = {18456, 18452, 18470, 18486, 18487, 18488, 4060, 4064, 911, 916}
@@ -50,6 +51,10 @@ PERMISSION_NUMBERS = {229, 230, 262, 297, 300, 371, 15247, 15562}
 # No such function, column, object or procedure; and Azure's ways to say that it does not do that.
 MISSING_NUMBERS = {195, 207, 208, 2812, 4121}
 NOT_HERE_NUMBERS = {40508, 40510, 40512, 40514, 40515, 40516, 40517, 40518, 15868, 15869, 15870, 15871}
+NOT_UNICODE = 2403  # FreeTDS' own, severity 4: a character was lost in conversion
+UNCONVERTED = re.compile(
+    "DB-Lib error message 240[13],"
+)  # the same at a text's end gives up the connection (2401, then 20047)
 BABELFISH_NUMBER = 33557097  # of whatever it has no number for, in PostgreSQL's words
 
 LOGIN_REMEDY = "check user name, password and database, and that the login is mapped to that database"
@@ -105,6 +110,7 @@ def _meaning(number: int, text: str, error: BaseException) -> tuple[type[FlowFor
         (no_snapshot, SnapshotRefused, "allow SNAPSHOT isolation in the database, or send snapshotIsolation false"),
         (refused, LoginRefused, LOGIN_REMEDY),
         (denied, UnknownTable, _grant(text)),
+        (number == NOT_UNICODE, UnsupportedSource, "mend the text at the source"),
         (number == 208, UnknownTable, "check the table's name and schema; `tables` lists what this login can see"),
         (number == 207, UnknownColumn, "check the column's name; `describe` lists the table's columns"),
         (lost, SourceUnavailable, _reach(number, text)),
@@ -159,7 +165,8 @@ def _number_and_raw(error: BaseException) -> tuple[int, str]:
     args = error.args[0] if error.args and isinstance(error.args[0], tuple) else error.args
     number = args[0] if len(args) >= 2 and isinstance(args[0], int) else 0
     raw = args[1] if number else args[0] if args else repr(error)
-    return number, raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
+    return NOT_UNICODE if UNCONVERTED.search(text) else number, text
 
 
 def _server_text(text: str) -> str:

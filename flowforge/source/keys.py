@@ -4,7 +4,13 @@ Guarantees: only types whose text is exact; a value is compared by the server in
 """
 
 from flowforge.source.sql_text import Statement, quote_identifier
-from flowforge.source.sql_types import convert_expression, cursor_kind, parse_sql_type, print_expression
+from flowforge.source.sql_types import (
+    convert_expression,
+    cursor_kind,
+    parse_sql_type,
+    print_expression,
+    select_expression,
+)
 from flowforge.state.batch import SourceColumn
 
 STRINGS = ("char", "varchar", "nchar", "nvarchar")
@@ -21,7 +27,7 @@ def printed_key(column: SourceColumn) -> str:
     """The expression by which the server prints a key column."""
     kind, name = parse_sql_type(column.sql_type), quote_identifier(column.name)
     if kind.base in STRINGS:
-        return name
+        return select_expression(name, column.sql_type)
     if kind.base in ("decimal", "uniqueidentifier"):
         return f"CONVERT(varchar(48), {name})"
     return print_expression(name, column.sql_type)

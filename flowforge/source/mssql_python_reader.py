@@ -22,7 +22,9 @@ from flowforge.source.certificates import openssl_trust
 from flowforge.source.credentials import Credentials
 from flowforge.source.driver_reader import DriverReader
 from flowforge.source.lifeline import connected_sockets
+from flowforge.source.packing import Cell
 from flowforge.source.selection import Selection
+from flowforge.source.sql_text import Statement
 
 PACKET_BYTES = 32_767  # the largest that TDS allows; fewer packets, less work a row
 _connecting = threading.Lock()  # the driver does not tell its socket: it is the one that is new
@@ -35,6 +37,7 @@ class DriverNotLoadable(ImportError):
 class MssqlPythonReader(DriverReader):
     """A DriverReader over mssql-python."""
 
+    replaces_text = True
     failures = (mssql_python.Error, mssql_python.Warning, RuntimeError, UnicodeError, pa.ArrowException)
 
     def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:
@@ -57,8 +60,10 @@ class MssqlPythonReader(DriverReader):
                 ) from error
             raise
 
-    def _execute(self, selection: Selection) -> None:
-        statement = selection.statement()
+    def _prepare(self, reference: ConnectionReference, selection: Selection) -> tuple[Statement, list[Cell]]:
+        return selection.singly()
+
+    def _execute(self, statement: Statement, cells: list[Cell]) -> None:
         self._cursor = self._connection.cursor()
         self._cursor.execute(statement.text, *([statement.parameters] if statement.parameters else []))
 

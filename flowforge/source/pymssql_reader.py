@@ -18,11 +18,14 @@ from flowforge.source.arrow_types import arrow_type, canonical_array, check_colu
 from flowforge.source.connection import open_pymssql
 from flowforge.source.credentials import Credentials
 from flowforge.source.driver_reader import DriverReader
+from flowforge.source.packing import Cell
+from flowforge.source.proof import prints_lines
 from flowforge.source.selection import Selection
-from flowforge.source.sql_text import LINE
+from flowforge.source.sql_text import LINE, Statement
 from flowforge.source.sql_types import parse_sql_type
 from flowforge.source.unpacking import LineReader
 
+CELL_BY_CELL = "this server joins columns to text otherwise than SQL Server, so rows are read cell by cell, more slowly"
 _waiting = threading.local()  # the socket on which this thread's last statement waited
 pymssql.set_wait_callback(lambda descriptor: setattr(_waiting, "on", descriptor))
 
@@ -37,8 +40,14 @@ class PymssqlReader(DriverReader):
         self._lifeline.hold([_waiting.on])
         return connection
 
-    def _execute(self, selection: Selection) -> None:
-        statement, self._cells = selection.packed()
+    def _prepare(self, reference: ConnectionReference, selection: Selection) -> tuple[Statement, list[Cell]]:
+        if prints_lines(reference, self._asked):
+            return selection.packed()
+        self.notes.append(CELL_BY_CELL)
+        return selection.singly()
+
+    def _execute(self, statement: Statement, cells: list[Cell]) -> None:
+        self._cells = cells
         self._lines = {cell: LineReader([self.schema.field(n) for n in cell]) for cell in self._cells if len(cell) > 1}
         self._cursor, self._ended = self._connection.cursor(), False
         self._cursor.execute(statement.inlined())

@@ -26,10 +26,11 @@ _PACKAGES = {"mssql-python": "mssql_python", "pymssql": "pymssql"}
 
 class ArrowReader(Protocol):
     """A schema and an iterator of record batches in that schema; `counted` is what the source has counted once all are read,
-    where the selection asks for it."""
+    where the selection asks for it; `notes` tell of how the rows are read, where the server made it differ."""
 
     schema: pa.Schema
     counted: CountAtSource | None
+    notes: list[str]
 
     def __iter__(self) -> Iterator[pa.RecordBatch]: ...
 

@@ -41,6 +41,10 @@ class Selection(NamedTuple):
         statement, cells = packed_statement(*self[:4])
         return self._asked(statement), cells
 
+    def singly(self) -> tuple[Statement, list[Cell]]:
+        """What `statement` sends, and one cell for each column: for a server whose lines do not hold."""
+        return self.statement(), [(position,) for position in range(len(self.columns))]
+
     @property
     def counts_again(self) -> bool:
         """Whether a second count follows the rows and the server's count of them."""

@@ -109,7 +109,7 @@ def select_statement(
     if top is None and _goes_as_written(source, columns, interval):
         return Statement((_bare(source),))
     limit = f"TOP ({int(top)}) " if top is not None else ""
-    selected = Statement((f"SELECT {limit}{', '.join(map(_selected, columns))} FROM {_relation(source)}",))
+    selected = Statement((f"SELECT {limit}{', '.join(map(_selected, columns))} FROM {relation_sql(source)}",))
     return selected + where(interval_condition(interval), within)
 
 
@@ -121,13 +121,13 @@ def packed_statement(
         return Statement((_bare(source),)), [(position,) for position in range(len(columns))]
     cells = cells_of(columns)
     expressions = [_packed([columns[position] for position in cell]) for cell in cells]
-    selected = Statement((f"SELECT {', '.join(expressions)} FROM {_relation(source)}",))
+    selected = Statement((f"SELECT {', '.join(expressions)} FROM {relation_sql(source)}",))
     return selected + where(interval_condition(interval), within), cells
 
 
 def count_statement(source: Source, interval: Interval) -> Statement:
     """Counts the rows of the interval; its one column is `source_rows`."""
-    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {_relation(source)}",)) + where(
+    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {relation_sql(source)}",)) + where(
         interval_condition(interval)
     )
 
@@ -137,19 +137,19 @@ def dated_count_statement(source: Source, interval: Interval, within: Statement 
     `with_cursor`, which leaves out rows without a cursor."""
     cursor = quote_identifier(interval.column) if interval.column else "*"
     counts = f"COUNT_BIG(*) AS source_rows, {_NOW} AS counted_at, COUNT_BIG({cursor}) AS with_cursor"
-    return Statement((f"SELECT {counts} FROM {_relation(source)}",)) + where(interval_condition(interval), within)
+    return Statement((f"SELECT {counts} FROM {relation_sql(source)}",)) + where(interval_condition(interval), within)
 
 
 def newest_statement(source: Source, column: str, sql_type: str) -> Statement:
     """Prints MAX of a cursor over the whole table, as `literal`; NULL when there is none."""
     newest = print_expression(f"MAX({quote_identifier(column)})", sql_type)
-    return Statement((f"SELECT {newest} AS literal FROM {_relation(source)}",))
+    return Statement((f"SELECT {newest} AS literal FROM {relation_sql(source)}",))
 
 
 def null_count_statement(source: Source, column: str) -> Statement:
     """Counts rows whose cursor is NULL, as `source_rows`."""
     where = f" WHERE {quote_identifier(column)} IS NULL"
-    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {_relation(source)}{where}",))
+    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {relation_sql(source)}{where}",))
 
 
 def is_empty_statement(low: str, high: str, sql_type: str) -> Statement:
@@ -211,7 +211,8 @@ def _bare(query: str) -> str:
     return query.strip().rstrip(";").rstrip()
 
 
-def _relation(source: Source) -> str:
+def relation_sql(source: Source) -> str:
+    """What stands behind FROM: the table's name, or the query in parentheses as `q`."""
     # Line breaks keep a comment at the query's end from swallowing the rest.
     return f"(\n{_bare(source)}\n) AS q" if isinstance(source, str) else qualified(source)
 

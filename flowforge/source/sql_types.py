@@ -12,6 +12,7 @@ from typing import NamedTuple
 from flowforge.errors import UnsupportedSource
 
 MAX = -1  # length of (max) types
+LONGEST_NVARCHAR = 4_000  # in characters, without max
 LARGE_OBJECT_BYTES = 64 * 1024  # what a cell without a declared limit is reckoned with
 
 INTEGERS = {"tinyint": (0, 255), "smallint": (-(2**15), 2**15 - 1), "int": (-(2**31), 2**31 - 1)}
@@ -127,11 +128,15 @@ def select_expression(column_sql: str, sql_type: str) -> str:
     """The expression that reads a (quoted) column in a form that both drivers carry without loss.
 
     time(7) travels as text since one driver stops at microseconds; the CLR types and sql_variant have no wire form of
-    their own that a driver understands; the old large types are read as their successors.
+    their own that a driver understands; the old large types are read as their successors. Text of a code page is made Unicode by
+    the server, which alone knows each column's: drivers differ in the bytes that a code page leaves open.
     """
     kind = parse_sql_type(sql_type)
     if kind.base == "time" and kind.scale < 7:
         return column_sql
+    if kind.base in ("char", "varchar"):
+        fits = 0 < kind.length <= LONGEST_NVARCHAR
+        return f"CONVERT(nvarchar({kind.length if fits else 'max'}), {column_sql})"
     return TRANSPORT.get(kind.base, "{0}").format(column_sql)
 
 

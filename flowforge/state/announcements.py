@@ -60,9 +60,13 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         source_rows=manifest.count.rows,
         counted=manifest.count.how,
         counted_at=manifest.count.at or None,
-        notes=[*batch.interval.notes, *_rows_left(manifest), *_cut_times(manifest.columns)],
+        notes=[*batch.interval.notes, *_read_notes(manifest), *_rows_left(manifest), *_cut_times(manifest.columns)],
         seconds=round(seconds, 3),
     )
+
+
+def _read_notes(manifest: Manifest) -> list[str]:
+    return list(dict.fromkeys(note for one in manifest.objects for note in one.read_notes))
 
 
 def _cut_times(columns: Sequence[SourceColumn]) -> list[str]:

@@ -40,6 +40,7 @@ class BronzeObject(BaseModel):
 
     `source_rows` and `counted_at` are what the source counted in that same view; `null_cursors` of its rows have no cursor (None:
     not known). `last_rows` is the digest of those with the last number of an interval with `ties`; empty where it was not taken.
+    `read_notes` tell of how they were read, where the server made it differ.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +53,7 @@ class BronzeObject(BaseModel):
     source_rows: int | None = None
     counted_at: str = ""
     null_cursors: int | None = None
+    read_notes: list[str] = Field(default_factory=list)
     last_rows: str = ""
 
 

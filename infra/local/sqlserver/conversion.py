@@ -4,6 +4,8 @@
 that no value is changed silently. Rules that need more than one DuckDB function live as macros in `macros.py`.
 """
 
+import re
+
 from .constants import folded
 from .errors import SqlError, not_supported
 from .moments import moment_text, to_moment
@@ -12,6 +14,7 @@ from .values import (
     MOMENTS,
     Typed,
     failed,
+    halves_kept,
     quote_text,
 )
 
@@ -108,6 +111,9 @@ def _text_to_number(text: str, source: SqlType, target: SqlType, cast: str, atte
 def _to_text(value: Typed, target: SqlType, style, attempt: bool, storing: str) -> str:
     source, sql = value.type, value.sql
     if source.base not in CHARACTERS:
+        constant = re.fullmatch(r"unhex\('([0-9A-Fa-f]*)'\)", sql) if target.base in UNICODE and style is None else None
+        if constant:  # bytes are the text's own, in UTF-16
+            return quote_text(halves_kept(bytes.fromhex(constant[1]).decode("utf-16le", "surrogatepass")))
         sql = _text_of(sql, source, style)
         longest = {"datetime": 30, "uniqueidentifier": 36}.get(source.base, 0)
         if source.is_numeric and target.length > 0 and not storing:

@@ -6,6 +6,7 @@ and the deprecated LOB types, which are rare. Values come in the representation 
 """
 
 import decimal
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +14,13 @@ import pyarrow.compute as pc
 
 from . import rare_types
 from .types import CHARACTERS, CLR, INTEGERS, UNICODE, SqlType
+from .values import LONE_FROM
 
 TICKS_PER_DAY = 864_000_000_000
 _EPOCH_DAYS = 719_162  # 0001-01-01 to 1970-01-01
 _DATETIME_EPOCH_DAYS = 693_595  # 0001-01-01 to 1900-01-01
 _ROW_TOKEN = b"\xd1"
+LONE = re.compile("[\U0010d800-\U0010dfff]")
 _MAX_BATCH_BYTES = 32 << 20  # of Arrow data encoded at once: bounds memory with large cells
 
 
@@ -232,7 +235,17 @@ def _encoded_text(array: pa.Array, unicode: bool) -> tuple[np.ndarray, bytes]:
         before = np.concatenate([[0], np.cumsum(codes >= 0xF0)])
         ends = np.cumsum(byte_lengths)
         units = units + before[ends] - before[ends - byte_lengths]
+    if b"\xf4\x8d" in data:  # half a pair, see `values`
+        return units * 2 - 2 * _lone_counts(array), _with_lone(data.decode("utf-8")).encode("utf-16le", "surrogatepass")
     return units * 2, data.decode("utf-8").encode("utf-16le")
+
+
+def _with_lone(text: str) -> str:
+    return LONE.sub(lambda found: chr(ord(found[0]) - LONE_FROM), text)
+
+
+def _lone_counts(array: pa.Array) -> np.ndarray:
+    return np.array([len(LONE.findall(value)) for value in array.to_pylist()], np.int64)
 
 
 def _partially_length_prefixed(lengths: np.ndarray, valid: np.ndarray | None, body: pa.Array) -> list[pa.Array]:

@@ -6,6 +6,8 @@ class; a node without a method is refused.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -114,8 +116,9 @@ class Expressions:
         if style is not None and not (isinstance(style, exp.Literal) and not style.is_string):
             raise not_supported("CONVERT with a style that is not a number")
         number = int(style.name) if style is not None else None
-        value = self.value(node.expression, scope)
-        return convert(value, sql_type_of(node.this), number, attempt=bool(node.args.get("safe")))
+        value, target = self.value(node.expression, scope), sql_type_of(node.this)
+        number = self.compiler.session.server.profile.style(value.type, target, number)
+        return convert(value, target, number, attempt=bool(node.args.get("safe")))
 
     def _value_case(self, node: exp.Case, scope: Scope) -> Typed:
         branches = [self.value(branch.args["true"], scope) for branch in node.args["ifs"]]
@@ -299,6 +302,8 @@ class Expressions:
 
     def _predicate_like(self, node: exp.Like, scope, escape: str = "") -> str:
         value, pattern = self.value(node.this, scope), self.value(node.expression, scope)
+        if pattern.constant is None and (written := re.fullmatch(r"'((?:[^']|\'\')*)'", pattern.sql)):
+            pattern = replace(pattern, constant=written[1].replace("''", "'"))
         if pattern.constant is None:
             return f"regexp_full_match({_as_text(value)}, like_pattern({_as_text(pattern)}), 'is')"
         return (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .errors import SqlError
+from .types import SqlType
 
 FOREIGN = 33557097  # Babelfish's number for what it has none for
 _TRANSACTIONS = frozenset(
@@ -52,6 +53,13 @@ class Profile:
         if self.is_babelfish:
             raise SqlError(FOREIGN, f"function {name.lower()}() does not exist")
         raise SqlError(195, f"'{name}' is not a recognized built-in function name.")
+
+    def style(self, source: SqlType | None, target: SqlType, style: int | None) -> int | None:
+        """The style by which this server converts; raises what it says to a type that it does not have."""
+        if self.is_babelfish and target.base == "hierarchyid":
+            raise SqlError(FOREIGN, 'type "hierarchyid" does not exist')
+        is_money = source is not None and source.base in ("money", "smallmoney")
+        return 0 if self.is_babelfish and is_money and style == 2 else style  # it prints two decimals
 
     def shown(self, name: str, base: str) -> str:
         """How this server shows a column of a system view `v`."""

@@ -76,6 +76,16 @@ def collation_of(value: Typed) -> str:
     return next((ending for ending in (BINARY, NOCASE) if value.sql.endswith(ending)), "")
 
 
+LONE_FROM = (
+    0x100000  # half a surrogate pair, which UTF-8 does not have, is kept as a private character so much above it
+)
+
+
+def halves_kept(text: str) -> str:
+    """UTF-16 text as DuckDB can hold it."""
+    return "".join(chr(ord(char) + LONE_FROM) if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
+
+
 def quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 

@@ -2,7 +2,7 @@
 
 from ..conversion import convert
 from ..errors import not_supported
-from ..types import BINARIES, CHARACTERS, UNICODE, SqlType
+from ..types import ANSI, BINARIES, CHARACTERS, UNICODE, SqlType
 from ..values import BINARY, INT, Typed, collation_of, quote_text
 from .registry import Call, function
 
@@ -109,7 +109,12 @@ def _concat(it: Call) -> Typed:
     base = "nvarchar" if any(item.type and item.type.base in UNICODE for item in values) else "varchar"
     lengths = [item.type.length if item.type and item.type.base in CHARACTERS else 40 for item in values]
     length = -1 if -1 in lengths else min(sum(lengths), 4000 if base == "nvarchar" else 8000)
-    return Typed(f"concat({', '.join(item.sql for item in texts)})", SqlType(base, length), False)
+    joined = f"concat({', '.join(item.sql for item in texts)})"
+    if it.session.server.profile.is_babelfish and any(item.type and item.type.base in ANSI for item in values):
+        joined = (
+            f"regexp_replace({joined}, '[^\x00-\xff]', '?', 'g')"  # as nvarchar with varchar loses its letters there
+        )
+    return Typed(joined, SqlType(base, length), False)
 
 
 @function("CONCAT_WS", arguments=(2, 254))
@@ -126,7 +131,10 @@ def _quotename(it: Call) -> Typed:
 
 @function("CHAR", "NCHAR", arguments=(1, 1))
 def _char(it: Call) -> Typed:
-    return Typed(f"chr({it.converted(0, INT)})", SqlType(it.name.lower(), 1))
+    code = it.converted(0, INT)
+    if it.name == "NCHAR":  # half a surrogate pair is kept as a character that UTF-8 has; see `encode`
+        code = f"CASE WHEN ({code}) BETWEEN 55296 AND 57343 THEN ({code}) + 1048576 ELSE ({code}) END"
+    return Typed(f"chr({code})", SqlType(it.name.lower(), 1))
 
 
 @function("ASCII", "UNICODE", arguments=(1, 1))
