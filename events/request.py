@@ -28,6 +28,8 @@ LoadStrategy = Literal["append", "full_refresh", "incremental"]
 MergeStrategy = Literal["merge", "append", "replace", "scd2"]
 Deletes = Literal["hard", "soft", "ignore"]
 SchemaMode = Literal["evolve", "contract"]
+KeyComparison = Literal["source", "exact"]
+NullKeys = Literal["match", "quarantine"]
 BuildStrategy = Literal["full", "incremental"]
 Driver = Literal["auto", "mssql-python", "pymssql"]
 Companion = Literal["offset", "baseType", "srid"]
@@ -143,6 +145,12 @@ class SilverConfig(Request):
     )
     schemaMode: SchemaMode = Field(
         "evolve", description="contract: every change of the source's columns stops the table until it is accepted"
+    )
+    keyComparison: KeyComparison = Field(
+        "source", description="keys are equal where the source's collation says so; exact: where every character is the same"
+    )
+    nullKeys: NullKeys = Field(
+        "match", description="a NULL in a key is a value, as in a unique index of the source; or such rows go to quarantine"
     )
     qualityRules: SilverRules = Field(default_factory=list)
 

@@ -13,8 +13,10 @@ from events.request import (
     CountRows,
     Deletes,
     Driver,
+    KeyComparison,
     LoadStrategy,
     MergeStrategy,
+    NullKeys,
     SchemaMode,
 )
 
@@ -69,6 +71,8 @@ class SilverTarget(Message):
     strategy: MergeStrategy = "merge"
     deletes: Deletes = "hard"
     schema_mode: SchemaMode = "evolve"
+    key_comparison: KeyComparison = "source"
+    null_keys: NullKeys = "match"
     quality_rules: list[QualityRule] = Field(default_factory=list)
 
 

@@ -120,6 +120,8 @@ def _command(
             deletes=_deletes(silver),
             quality_rules=silver.qualityRules if silver else [],
             schema_mode=silver.schemaMode if silver else "evolve",
+            key_comparison=silver.keyComparison if silver else "source",
+            null_keys=silver.nullKeys if silver else "match",
         ),
         gold=gold_target,
     )

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from flowforge.errors import Fatal
+from flowforge.lake.folding import key_of_macro
 from flowforge.lake.sql import literal
 
 RETRY_TIMEOUT = "30s"  # delta-rs' own is three minutes, longer than a function may have left
@@ -65,6 +66,7 @@ def duckdb_connection() -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute("SET enable_http_metadata_cache = true")  # objects never change: one HEAD each is enough
             connection.execute("SET s3_uploader_max_filesize = '50GB'")  # parts of 5 MB, not 80, are held in memory
             connection.execute(_secret())
+            connection.execute(key_of_macro())
             yield connection
 
 

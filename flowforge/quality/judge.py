@@ -5,7 +5,7 @@ Guarantees: the rows are looked at once for all rules of rows. A rule that canno
 reason is told without any value. What becomes of rows that fail is the caller's to say.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from arro3.core import RecordBatchReader, Table
 
 from events.quality import QualityFigure, Rule
 from flowforge.errors import RefineRefused
+from flowforge.lake.folding import Fold
 from flowforge.lake.reasons import reason
 from flowforge.lake.sql import literal
 from flowforge.lake.statements import NotAllowed
@@ -27,6 +28,7 @@ class Subject:
     `place` names the table, or where one of its rules is written, for messages. `moment` is the batch's time, UTC without zone.
     `key` tells the table's rows apart; `present` are the columns of the relation `rules.PRESENT`, none where no other row of the
     table counts. `content` is the expression of a row's hash, by which rows that fail are told; None where nobody asks for them.
+    `folds` are those of columns whose equal values may look different.
     """
 
     place: Callable[[Rule | None], str]
@@ -35,6 +37,7 @@ class Subject:
     key: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     content: str | None = None
+    folds: Mapping[str, Fold] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,11 @@ def check_rule(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Ru
     """The rule's condition, once DuckDB takes it for the columns of `BATCH`; no row is read. Raises RefineRefused."""
     try:
         of_rows = rule.of_rows
-        text = row_condition(rule, subject.key, subject.present) if of_rows else batch_condition(rule, subject.moment)
+        text = (
+            row_condition(rule, subject.key, subject.present, subject.folds)
+            if of_rows
+            else batch_condition(rule, subject.moment)
+        )
     except NotAllowed as error:
         raise RefineRefused(f"{subject.place(rule)}: rule {rule.title}: {error}") from error
     with _refusals(subject, rule):

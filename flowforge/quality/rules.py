@@ -6,6 +6,9 @@ becomes one over all its rows. `BATCH` is the relation of the batch's rows, `PRE
 tables that rules refer to are in the schema `REFERENCED`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from events.quality import (
     AllowedValues,
     Expression,
@@ -18,14 +21,17 @@ from events.quality import (
     Rule,
     Unique,
 )
+from flowforge.lake.folding import Fold
 from flowforge.lake.sql import identifier, literal
 from flowforge.quality.expressions import check_expression
 
 BATCH, PRESENT, REFERENCED = "batch", "present", "referenced"
+NO_FOLDS: Mapping[str, Fold] = MappingProxyType({})
 
 
-def row_condition(rule: Rule, key: list[str], present: list[str]) -> str:
-    """The condition of a rule of rows. `key` tells the table's rows apart, `present` are its columns (empty: no row counts)."""
+def row_condition(rule: Rule, key: list[str], present: list[str], folds: Mapping[str, Fold] = NO_FOLDS) -> str:
+    """The condition of a rule of rows. `key` tells the table's rows apart, `present` are its columns (empty: no row counts);
+    values of columns that have `folds` are compared by these."""
     match rule:
         case NotNull():
             return f"{_column(rule.column)} IS NOT NULL"
@@ -41,10 +47,12 @@ def row_condition(rule: Rule, key: list[str], present: list[str]) -> str:
             return f"regexp_full_match(CAST({_column(rule.column)} AS VARCHAR), {literal(rule.pattern)})"
         case Reference():
             pairs = zip(rule.columns, rule.references or rule.columns, strict=True)
-            same = " AND ".join(f"{identifier(theirs, 't')} = {_column(ours)}" for ours, theirs in pairs)
+            same = " AND ".join(
+                _equal(folds.get(ours), identifier(theirs, "t"), _column(ours)) for ours, theirs in pairs
+            )
             return f"{_any_null(rule.columns)} OR EXISTS (SELECT 1 FROM {REFERENCED}.{identifier(rule.table)} t WHERE {same})"
         case Unique():
-            return f"{_any_null(rule.columns)} OR ({_alone_in_batch(rule)}{_alone_in_table(rule, key, present)})"
+            return f"{_any_null(rule.columns)} OR ({_alone_in_batch(rule, folds)}{_alone_in_table(rule, key, present, folds)})"
         case Expression():
             return check_expression(rule.sql)
     raise TypeError(f"{type(rule).__name__} is no rule of rows")
@@ -62,18 +70,29 @@ def batch_condition(rule: Rule, batch_time: str) -> str:
     raise TypeError(f"{type(rule).__name__} is no rule of a batch")
 
 
-def _alone_in_batch(rule: Unique) -> str:
-    return f"count(*) OVER (PARTITION BY {', '.join(map(_column, rule.columns))}) = 1"
+def _alone_in_batch(rule: Unique, folds: Mapping[str, Fold]) -> str:
+    columns = ", ".join(_form(folds.get(name), _column(name)) for name in rule.columns)
+    return f"count(*) OVER (PARTITION BY {columns}) = 1"
 
 
-def _alone_in_table(rule: Unique, key: list[str], present: list[str]) -> str:
+def _alone_in_table(rule: Unique, key: list[str], present: list[str], folds: Mapping[str, Fold]) -> str:
     """Rows that the batch replaces do not count: two rows may swap their values."""
     if not key or not {*rule.columns, *key} <= set(present):
         return ""
-    same = " AND ".join(f"{identifier(name, 'p')} = {_column(name)}" for name in rule.columns)
-    replaced = " AND ".join(f"{identifier(name, 'b')} = {identifier(name, 'p')}" for name in key)
+    same = " AND ".join(_equal(folds.get(name), identifier(name, "p"), _column(name)) for name in rule.columns)
+    replaced = " AND ".join(
+        _equal(folds.get(name), identifier(name, "b"), identifier(name, "p"), "IS NOT DISTINCT FROM") for name in key
+    )
     others = f"SELECT p.* FROM {PRESENT} p ANTI JOIN {BATCH} b ON {replaced}"
     return f" AND NOT EXISTS (SELECT 1 FROM ({others}) p WHERE {same})"
+
+
+def _equal(fold: Fold | None, one: str, other: str, sign: str = "=") -> str:
+    return f"{_form(fold, one)} {sign} {_form(fold, other)}"
+
+
+def _form(fold: Fold | None, value: str) -> str:
+    return fold.sql(value) if fold else value
 
 
 def _any_null(columns: list[str]) -> str:

@@ -6,7 +6,8 @@ that does not differ from the version before makes none. A state is dated by its
 batch's own time; of two states of one moment the later batch's counts. Late ones are slotted in between their neighbours. A
 full load that was applied before a late batch has seen every key after it: what it saw holds again from its time on.
 
-The steps read the relations `staged` (the batch, with APPLIES) and `target` (the table), both in the same columns. They leave
+The steps read the relations `staged` (the batch, with APPLIES) and `target` (the table), both in the same columns and with those
+of `RefinePlan.matches`, by which keys are compared. They leave
 `moves`: which versions are inserted, updated, deleted, or only end at another time; and `changes`: those that are inserted or
 updated with all their columns. But for a refresh, which looks for keys that are gone, they look at the versions of the batch's
 keys and no others, and hold of these times and a hash: memory does not grow with the table, nor with the width of its rows.
@@ -16,9 +17,10 @@ from collections.abc import Mapping
 
 from flowforge.lake.sql import identifier, literal
 from flowforge.silver.marks import Load
+from flowforge.silver.matching import keys_of, same_key
 from flowforge.silver.plan import APPLIES, CURRENT, GENERATION, SEQ, SURROGATE, VALID_FROM, VALID_TO, RefinePlan
 from flowforge.silver.staging import surrogate_key
-from flowforge.silver.timeline import NEW, ORDER, happened, keys_of, same_key, versions
+from flowforge.silver.timeline import NEW, ORDER, happened, versions
 
 STAGED, TARGET, MOVES, CHANGES = "staged", "target", "moves", "changes"
 INSERT, UPDATE, DELETE, END = "insert", "update", "delete", "end"
@@ -36,7 +38,7 @@ def first_versions(plan: RefinePlan, *, several: bool) -> str:
     Without that the rows stay in the batch's order, by which later merges pass by most files.
     """
     until = f"lead({VALID_FROM}) OVER (PARTITION BY {keys_of(plan)} ORDER BY {VALID_FROM})" if several else VALID_TO
-    columns = f"* EXCLUDE ({APPLIES}) REPLACE ({surrogate_key(plan)} AS {SURROGATE}, {until} AS {VALID_TO})"
+    columns = f"* EXCLUDE ({APPLIES}) REPLACE ({surrogate_key(plan, True)} AS {SURROGATE}, {until} AS {VALID_TO})"
     rows = f"SELECT {columns} FROM {STAGED} WHERE {APPLIES}"
     return f"SELECT * REPLACE ({VALID_TO} IS NULL AS {CURRENT}) FROM ({rows})"
 
@@ -129,19 +131,16 @@ def _held(plan: RefinePlan, types: Mapping[str, str]) -> str:
 def _moves(plan: RefinePlan) -> str:
     """What becomes of each version that is not as it was: its key and times, and where its other columns are (`_ref` among the
     changed rows, or at the version of `_copied` in the table)."""
-    keys = ", ".join(identifier(name, "v") for name in plan.key)
-    at = f"{keys}, v._at AS {VALID_FROM}, v._until AS {VALID_TO}"
-    same = " AND ".join(f"h.{identifier(name)} = v.{identifier(name)}" for name in plan.key)
-    there = f"LEFT JOIN held h ON {same} AND h.{VALID_FROM} = v._at"
+    at = f"{keys_of(plan, 'v')}, v._at AS {VALID_FROM}, v._until AS {VALID_TO}"
+    there = f"LEFT JOIN held h ON {same_key(plan, 'h', 'v')} AND h.{VALID_FROM} = v._at"
     written = f"CASE WHEN h._ref IS NULL THEN '{INSERT}' ELSE '{UPDATE}' END"
     retimed = f"h.{VALID_TO} IS DISTINCT FROM v._until OR h.{CURRENT} IS DISTINCT FROM (v._until IS NULL)"
-    deleted = ", ".join(identifier(name, "r") for name in plan.key)
     return (
         f"SELECT {at}, v._ref, NULL::TIMESTAMP AS _copied, {written} AS _action FROM versions v {there} WHERE v._from = {NEW} "
         f"UNION ALL SELECT {at}, NULL, r.{VALID_FROM}, CASE WHEN h._ref = v._ref THEN '{END}' ELSE {written} END "
         f"FROM versions v JOIN held r ON r._ref = v._ref AND v._from <> {NEW} {there} WHERE h._ref IS NULL OR {retimed} "
-        f"UNION ALL SELECT {deleted}, r.{VALID_FROM}, r.{VALID_TO}, NULL, NULL, '{DELETE}' FROM held r ANTI JOIN versions v "
-        f"ON {' AND '.join(f'r.{identifier(name)} = v.{identifier(name)}' for name in plan.key)} AND r.{VALID_FROM} = v._at"
+        f"UNION ALL SELECT {keys_of(plan, 'r')}, r.{VALID_FROM}, r.{VALID_TO}, NULL, NULL, '{DELETE}' FROM held r "
+        f"ANTI JOIN versions v ON {same_key(plan, 'r', 'v')} AND r.{VALID_FROM} = v._at"
     )
 
 
@@ -149,17 +148,16 @@ def _changes(plan: RefinePlan, columns: list[str], confirmed: Load | None) -> st
     """The inserted and updated versions in the table's columns. Only a load after a late batch tells of a state of the table
     again at another time; such a version's columns are read from the table."""
     own = (VALID_FROM, VALID_TO, CURRENT, SURROGATE)
+    columns = [*columns, *(match for name, match in plan.matches.items() if match != name)]
     plain = ", ".join(identifier(name, "r") for name in columns if name not in own)
     times = f"m.{VALID_FROM}, m.{VALID_TO}, m.{VALID_TO} IS NULL AS {CURRENT}, m._action"
     rows = f"SELECT {plain}, {times} FROM changed r JOIN {MOVES} m ON r._ref = m._ref"
     if confirmed is not None:
-        same = " AND ".join(f"r.{identifier(name)} = m.{identifier(name)}" for name in plan.key)
         again = f"(SELECT * FROM {MOVES} WHERE _copied IS NOT NULL AND _action <> '{END}') m"
-        rows += (
-            f" UNION ALL SELECT {plain}, {times} FROM {TARGET} r JOIN {again} ON {same} AND r.{VALID_FROM} = m._copied"
-        )
+        same = f"{same_key(plan, 'r', 'm')} AND r.{VALID_FROM} = m._copied"
+        rows += f" UNION ALL SELECT {plain}, {times} FROM {TARGET} r JOIN {again} ON {same}"
     listed = ", ".join(
-        f"{surrogate_key(plan)} AS {SURROGATE}" if name == SURROGATE else identifier(name) for name in columns
+        f"{surrogate_key(plan, True)} AS {SURROGATE}" if name == SURROGATE else identifier(name) for name in columns
     )
     return f"SELECT {listed}, _action FROM ({rows})"
 

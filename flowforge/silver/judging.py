@@ -4,13 +4,14 @@
 Guarantees: a user's expression runs where only the batch's objects, the table itself and the tables that rules name can be read.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import duckdb
 
 from events.quality import Reference, Rule
 from flowforge.errors import RefineRefused, RulesBroken
+from flowforge.lake.folding import Fold
 from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import create_view, open_table, rows_query, table_uri
 from flowforge.quality.figures import broken, told
@@ -24,7 +25,8 @@ REMEDY = "correct the rule in a new request, then replay this batch"
 @dataclass(frozen=True)
 class BatchRows:
     """What is judged: the batch's rows (a query, and the objects behind it), the expression of their content's hash, the silver
-    table that they go to, its key, and whether the table keeps any other row."""
+    table that they go to, its key, whether the table keeps any other row, and the folds of columns whose equal values may look
+    different."""
 
     rows: str
     objects: list[str]
@@ -34,6 +36,7 @@ class BatchRows:
     key: list[str]
     batch_time: str
     replaces: bool
+    folds: Mapping[str, Fold] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -48,7 +51,9 @@ def judge_batch(batch: BatchRows, rules: Sequence[Rule]) -> Verdict:
     with duckdb_connection() as connection:
         paths, columns = _readable(connection, batch, rules)
         confine(connection, [*batch.objects, *paths])
-        subject = Subject(lambda _: batch.name, REMEDY, batch.batch_time, batch.key, columns, batch.content)
+        subject = Subject(
+            lambda _: batch.name, REMEDY, batch.batch_time, batch.key, columns, batch.content, batch.folds
+        )
         verdict = judge(connection, subject, rules)
     if failing := broken(verdict.figures):
         raise RulesBroken(

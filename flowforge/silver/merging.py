@@ -11,7 +11,7 @@ Guarantees: all in one Delta commit or nothing. A row that is met by none keeps 
 left alone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
@@ -22,7 +22,7 @@ from flowforge.lake.rewriting import TARGET_BYTES, NewFile, swap, write_files
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import column_types
 
-FATES = "fates"
+FATES, KEPT = "fates", "_kept_"
 REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"
 HELD_CELLS = (
     50_000_000  # of the arriving rows, at about 14 bytes: 700 MB, of which DuckDB spills what its limit does not allow
@@ -33,13 +33,15 @@ HELD_CELLS = (
 class Rules:
     """What becomes of rows, as SQL: `met` and `missed` give the fate of a table row `t` that an arriving row `s` has the identity
     of, or none has (None: it stays); `arrives` tells which arriving rows that meet none are added; `marks` are column values
-    of a row that is marked, which `noted` values of the arriving row may be used for, as `f.<name>`."""
+    of a row that is marked, which `noted` values of either row may be used for, as `f.<name>`. `one_row` orders rows of the
+    table, by what is noted, where there must be one for an identity, the one that counts first."""
 
     met: str
     arrives: str
     missed: str | None = None
     marks: dict[str, str] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
+    one_row: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def receive(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation
 class Merge:
     """One merge of rows into a table on one connection, whose temporary tables hold what was found.
 
-    `identity`: column -> whether it may be NULL; no two arriving rows have the same.
+    `identity`: column -> whether it may be NULL; no two arriving rows have the same. `forms` are those of its columns that the
+    table lacks, as SQL over the table's; a row that takes another's place keeps its `kept` columns then.
     """
 
     def __init__(
@@ -75,14 +78,20 @@ class Merge:
         arriving: Arriving,
         identity: dict[str, bool],
         rules: Rules,
+        forms: Mapping[str, str] | None = None,
+        kept: Sequence[str] = (),
     ):
         self._connection, self._table, self._identity, self._rules = connection, table, identity, rules
+        self._forms = forms or {}
         self._uri = table.table_uri.rstrip("/")
         self._types = column_types(connection, table)
+        self._kept = [name for name in kept if self._forms and name in self._types]
         self._columns = ", ".join(map(identifier, self._types))
         self._arriving, self._holds, self._told = arriving.name, arriving.is_held, arriving.fates or arriving.name
         self._files = self._within_reach()
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {FATES} AS {self._find()}")
+        if self._forms and rules.one_row:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {FATES} AS {self._of_one_row(rules.one_row)}")
         self._replaces = self.count(REPLACED) > 0
 
     def count(self, fate: str) -> int:
@@ -113,7 +122,7 @@ class Merge:
 
     def _within_reach(self) -> list[DataFile]:
         """The files that may hold a row that is met or missed."""
-        identity = {name: self._types[name] for name in self._identity}
+        identity = {name: self._types[name] for name in self._identity if name not in self._forms}
         files = data_files(self._table, identity)
         if self._rules.missed is not None:
             return files
@@ -132,11 +141,23 @@ class Merge:
         enum = f"ENUM ('{REPLACED}', '{REMOVED}', '{MARKED}', '{STAYS}')"
         items = [identifier(name, "t") for name in self._identity]
         items += [f"{value} AS {identifier(name)}" for name, value in self._rules.noted.items()]
+        items += [f"{identifier(name, 't')} AS {identifier(KEPT + name)}" for name in self._kept]
         found = (
             f"SELECT t._file, t._row, {', '.join(items)}, coalesce(s._met, false) AS _met, ({fate})::{enum} AS _fate "
-            f"FROM {self._rows_of(self._files)} t {join} (SELECT *, true AS _met FROM {self._told}) s ON {self._same('t')}"
+            f"FROM {self._with_forms(self._files)} t {join} (SELECT *, true AS _met FROM {self._told}) s ON {self._same('t')}"
         )
         return f"SELECT * FROM ({found}) WHERE _met OR _fate <> '{STAYS}'"
+
+    def _of_one_row(self, newest_first: str) -> str:
+        """The fates where several rows of the table turn out to be one: the newest has its own, the others go."""
+        names = ", ".join(map(identifier, self._identity))
+        later = f"row_number() OVER (PARTITION BY {names} ORDER BY {newest_first}, _file, _row) > 1"
+        return f"SELECT * REPLACE (CASE WHEN _met AND {later} THEN '{REMOVED}' ELSE _fate END AS _fate) FROM {FATES}"
+
+    def _with_forms(self, files: Iterable[DataFile]) -> str:
+        rows = self._rows_of(files)
+        made = "".join(f", {value} AS {identifier(name)}" for name, value in self._forms.items())
+        return f"(SELECT *{made} FROM {rows})" if made else rows
 
     def _same(self, other: str) -> str:
         return " AND ".join(
@@ -182,8 +203,19 @@ class Merge:
             query = f"SELECT {items} FROM {files} t LEFT JOIN {moved} WHERE f._fate IS NULL OR f._fate = '{MARKED}'"
         if self._replaces:
             met = f"({here} WHERE _fate = '{REPLACED}') f ON {self._same('f')}"
-            query += f" UNION ALL BY NAME SELECT {self._columns} FROM {self._arriving} s SEMI JOIN {met}"
+            query += f" UNION ALL BY NAME {self._replacing(met)}"
         return query
+
+    def _replacing(self, met: str) -> str:
+        if not self._kept:
+            return f"SELECT {self._columns} FROM {self._arriving} s SEMI JOIN {met}"
+        items = ", ".join(
+            f"coalesce({identifier(KEPT + name, 'f')}, {identifier(name, 's')}) AS {identifier(name)}"
+            if name in self._kept
+            else identifier(name, "s")
+            for name in self._types
+        )
+        return f"SELECT {items} FROM {self._arriving} s JOIN {met}"
 
     def _added(self) -> str:
         known = f"SELECT * FROM {FATES} WHERE _met"

@@ -13,16 +13,20 @@ not have, for every combination of load strategy, merge strategy, key and cursor
 rows of an earlier batch than this one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from flowforge.errors import RefineRefused
+from flowforge.lake.folding import Fold, folds_of
 from flowforge.lake.types import stored_type
 from flowforge.state.batch import Batch
 
 GENERATION, SEQ = "_generation", "_seq"
 ROW_HASH, OCCURRENCE = "_row_hash", "_occurrence"
 APPLIES = "_flowforge_applies"  # of the staged rows only: false where the key is in the batch, but which row is unclear
+MATCHED = (
+    "_flowforge_key_"  # of the staged rows only: with its number, the form of a key column that keys are compared by
+)
 SURROGATE = "_sk_id"
 DELETED = "_is_deleted"
 VALID_FROM, VALID_TO, CURRENT = "_valid_from", "_valid_to", "_is_current"
@@ -37,7 +41,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @dataclass(frozen=True)
 class RefinePlan:
     """How one batch is refined. `source` and `audit` are bronze columns (name -> DuckDB type) in their order; `loaded_at` is the
-    batch's own time in microseconds since 1970 (UTC)."""
+    batch's own time in microseconds since 1970 (UTC). `folds` are those of the source columns whose equal values may look
+    different, `nullable` the key columns in which NULL is a value. `source_tells_apart`: no two rows of one read have one key.
+    """
 
     source: dict[str, str]
     audit: dict[str, str]
@@ -50,6 +56,19 @@ class RefinePlan:
     generation: int
     seq: int
     loaded_at: int
+    folds: dict[str, Fold] = field(default_factory=dict)
+    nullable: tuple[str, ...] = ()
+    source_tells_apart: bool = False
+
+    @property
+    def key_folds(self) -> dict[str, Fold]:
+        """The folds of key columns."""
+        return {name: self.folds[name] for name in self.key if name in self.folds}
+
+    @property
+    def matches(self) -> dict[str, str]:
+        """Key column -> the column of staged rows by which keys are compared: itself, or one with its form."""
+        return {name: f"{MATCHED}{n}" if name in self.folds else name for n, name in enumerate(self.key)}
 
     @property
     def keyless(self) -> bool:
@@ -149,6 +168,9 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
             "name the key in silverConfig.primaryKey, or choose another mergeStrategy",
         )
     full = batch.command.bronze.load_strategy == "full_refresh" and silver.deletes != "ignore"
+    folds = folds_of(manifest.columns) if silver.key_comparison == "source" else {}
+    own_key = {_find(name, renamed) for name in manifest.primary_key}
+    may_be_null = {renamed[column.name] for column in manifest.columns if column.nullable} - own_key
     return RefinePlan(
         source={name: bronze[name] for name in names[: len(declared)]},
         audit={name: bronze[name] for name in names[len(declared) :]},
@@ -161,6 +183,9 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
         generation=batch.generation,
         seq=batch.seq,
         loaded_at=round(batch.claimed_at * 1_000_000),
+        folds={renamed[name]: fold for name, fold in folds.items()},
+        nullable=tuple(name for name in key if name in may_be_null and silver.null_keys == "match"),
+        source_tells_apart=set(key) == own_key,
     )
 
 

@@ -90,6 +90,7 @@ def batch_rows(batch: Batch, bucket: str, plan: RefinePlan, staged: str, uris: l
         key=plan.key,
         batch_time=plan.loaded_at_text,
         replaces=plan.refreshes,
+        folds=plan.folds,
     )
 
 

@@ -6,8 +6,10 @@ functions, which spill). No row disappears: it is staged, superseded by a newer 
 repetition, or quarantined.
 """
 
+from flowforge.lake.folding import COUNT
 from flowforge.lake.sql import identifier, literal
 from flowforge.lake.types import stored_column
+from flowforge.silver.matching import any_null, form, missing_key
 from flowforge.silver.plan import (
     APPLIES,
     CURRENT,
@@ -24,6 +26,8 @@ from flowforge.silver.plan import (
 
 NULL_KEY = "a key column is NULL"
 AMBIGUOUS = "rows with the same key and cursor differ"
+REPEATED_NULL = "rows with the same key differ, and NULL is a part of it"
+RESPELT = "one key in several spellings, which the source has told apart"
 BEGINNING = "TIMESTAMP '0001-01-01'"  # since when a state holds whose cursor is NULL
 
 
@@ -43,15 +47,20 @@ def stored_rows(plan: RefinePlan, objects: str) -> str:
     return f"SELECT *, {surrogate_key(plan)} AS {SURROGATE}{deleted} FROM ({rows})"
 
 
-def surrogate_key(plan: RefinePlan) -> str:
-    """MD5 (32 hex digits) of the source key and the row's identity, each value as length and text: the same after every rebuild.
+def surrogate_key(plan: RefinePlan, has_forms: bool = False) -> str:
+    """MD5 (32 hex digits) of the source key and the row's identity, each value as length and text: the same after every rebuild,
+    and for every spelling of a key. With `has_forms` the rows have the columns of `RefinePlan.matches`.
 
     128 bits: of a billion rows two share one with a probability of 1e-21, so nobody needs to look.
     """
     parts = [literal(f"{plan.source_key}|")]
     for name in plan.identity:
-        text = f"CAST({identifier(name)} AS VARCHAR)"
-        parts.append(f"length({text}) || ':' || {text}")
+        value = identifier(name)
+        if name in plan.key_folds:
+            value = identifier(plan.matches[name]) if has_forms else form(plan, name)
+        text = f"CAST({value} AS VARCHAR)"
+        part = f"length({text}) || ':' || {text}"
+        parts.append(f"coalesce({part}, '-')" if name in plan.nullable else part)
     return f"md5(concat({', '.join(parts)}))"
 
 
@@ -78,10 +87,9 @@ def content_hash(plan: RefinePlan) -> str:
 
 
 def irregularities(plan: RefinePlan, objects: str) -> str:
-    """One row (rows with a NULL key, identities that occur more than once), from the key columns alone."""
-    key = [identifier(name) for name in plan.key]
-    identity = _identity(plan)
-    null = _any_null(key)
+    """One row (rows without a key, identities that occur more than once), from the key columns alone."""
+    null = missing_key(plan)
+    identity = ", ".join(form(plan, name) for name in plan.key) if plan.source_tells_apart else _identity(plan)
     return (
         f"SELECT (SELECT count(*) FROM {objects} WHERE {null}), (SELECT count(*) FROM (SELECT 1 FROM {objects} "
         f"WHERE NOT ({null}) GROUP BY {identity} HAVING count(*) > 1))"
@@ -100,10 +108,12 @@ def reduced_rows(plan: RefinePlan, objects: str) -> str:
 def unfit_rows(plan: RefinePlan, objects: str) -> str:
     """What the table cannot take because of its key, with the reason."""
     columns = ", ".join(identifier(name) for name in plan.columns)
-    null = _any_null([identifier(name) for name in plan.key])
+    respelt, unclear, ambiguous = map(literal, (RESPELT, REPEATED_NULL, AMBIGUOUS))
+    reason = f"CASE WHEN _respelt THEN {respelt} WHEN _unclear THEN {unclear} ELSE {ambiguous} END"
     return (
-        f"SELECT {literal(NULL_KEY)} AS _reason, {columns} FROM ({stored_rows(plan, objects)}) WHERE {null} UNION ALL "
-        f"SELECT {literal(AMBIGUOUS)} AS _reason, {columns} FROM ({_ranked(plan, objects)}) WHERE _ambiguous AND _rank = 1"
+        f"SELECT {literal(NULL_KEY)} AS _reason, {columns} FROM ({stored_rows(plan, objects)}) WHERE {missing_key(plan)} "
+        f"UNION ALL SELECT {reason} AS _reason, {columns} FROM ({_ranked(plan, objects)}) "
+        f"WHERE _ambiguous AND (_rank = 1 OR _respelt OR _unclear)"
     )
 
 
@@ -130,25 +140,32 @@ def without_failed(plan: RefinePlan, staged: str, failed: str) -> str:
 
 
 def _ranked(plan: RefinePlan, objects: str) -> str:
-    """Rows with a key, with `_rank` 1 for the newest of an identity and `_ambiguous` where these differ in content."""
+    """Rows with a key, with `_rank` 1 for the newest of an identity and `_ambiguous` where these differ in content, where one
+    read has a key in several spellings (`_respelt`), or where rows of a key with a NULL in it differ (`_unclear`)."""
     identity = _identity(plan)
     order = f"ORDER BY {identifier(plan.cursor)} DESC NULLS LAST" if plan.cursor else ""
     cursor = f", {identifier(plan.cursor)}" if plan.cursor else ""
-    keyed = (
-        f"SELECT *, {content_hash(plan)} AS _content FROM ({stored_rows(plan, objects)}) "
-        f"WHERE NOT ({_any_null([identifier(name) for name in plan.key])})"
-    )
+    keyed = f"SELECT *, {content_hash(plan)} AS _content FROM ({stored_rows(plan, objects)}) WHERE NOT ({missing_key(plan)})"
     same = f"OVER (PARTITION BY {identity}{cursor})"
+    unclear = any_null(plan.nullable)
+    of_one = f"OVER (PARTITION BY {identity})"
+    unclear = f"({unclear}) AND min(_content) {of_one} <> max(_content) {of_one}" if unclear else "false"
     ranked = (
-        f"SELECT *, rank() OVER (PARTITION BY {identity} {order}) AS _rank, "
-        f"min(_content) {same} <> max(_content) {same} AS _differs FROM ({keyed})"
+        f"SELECT *, rank() OVER (PARTITION BY {identity} {order}) AS _rank, {_respelt(plan)} AS _respelt, "
+        f"{unclear} AS _unclear, min(_content) {same} <> max(_content) {same} AS _differs FROM ({keyed})"
     )
-    return f"SELECT *, bool_or(_differs AND _rank = 1) OVER (PARTITION BY {identity}) AS _ambiguous FROM ({ranked})"
+    unfit = "_respelt OR _unclear OR (_differs AND _rank = 1)"
+    return f"SELECT *, bool_or({unfit}) OVER (PARTITION BY {identity}) AS _ambiguous FROM ({ranked})"
+
+
+def _respelt(plan: RefinePlan) -> str:
+    """Whether a row's key has another spelling in the same read, of a table in which no key comes twice."""
+    spelt = [identifier(name) for name, fold in plan.key_folds.items() if fold.kind != COUNT]
+    if not plan.source_tells_apart or not spelt:
+        return "false"
+    of_key = f"OVER (PARTITION BY {', '.join(form(plan, name) for name in plan.key)})"
+    return " OR ".join(f"min({name}) {of_key} <> max({name}) {of_key}" for name in spelt)
 
 
 def _identity(plan: RefinePlan) -> str:
-    return ", ".join(identifier(name) for name in plan.distinct)
-
-
-def _any_null(columns: list[str]) -> str:
-    return " OR ".join(f"{column} IS NULL" for column in columns)
+    return ", ".join(form(plan, name) if name in plan.key else identifier(name) for name in plan.distinct)

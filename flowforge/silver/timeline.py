@@ -7,6 +7,7 @@ Guarantees: pure text. The statements read the relations `changed` (states of th
 
 from flowforge.lake.sql import identifier, literal
 from flowforge.silver.marks import Load
+from flowforge.silver.matching import keys_of, same_key
 from flowforge.silver.plan import CURRENT, GENERATION, SEQ, SEQ_BITS, VALID_FROM, VALID_TO, RefinePlan
 
 ORDER = f"({GENERATION}::BIGINT << {SEQ_BITS} | {SEQ})"
@@ -55,9 +56,8 @@ def _new_states(plan: RefinePlan, confirmed: Load | None) -> str:
         f"SELECT {keys_of(plan)}, max({VALID_FROM}) AS _last, max({VALID_TO}) AS _ended, bool_or({CURRENT}) AS _open, "
         f"arg_max({ORDER}, {VALID_FROM}) AS _order FROM held GROUP BY ALL"
     )
-    keys = ", ".join(identifier(name, "s") for name in plan.key)
     return (
-        f"SELECT {keys}, {at}, {STATE}, {NEW}, s._ref, s._content, {plan.order} FROM changed s "
+        f"SELECT {keys_of(plan, 's')}, {at}, {STATE}, {NEW}, s._ref, s._content, {plan.order} FROM changed s "
         f"LEFT JOIN ({last}) t ON {same_key(plan)}"
     )
 
@@ -81,11 +81,3 @@ def versions(plan: RefinePlan) -> str:
     kept = f"SELECT * FROM ({before}) WHERE NOT {repeated} AND NOT {pointless}"
     followed = f"SELECT *, lead(_at) OVER (PARTITION BY {keys} ORDER BY _at, _kind) AS _until FROM ({kept})"
     return f"SELECT * FROM ({followed}) WHERE _kind = {STATE}"
-
-
-def keys_of(plan: RefinePlan) -> str:
-    return ", ".join(identifier(name) for name in plan.key)
-
-
-def same_key(plan: RefinePlan) -> str:
-    return " AND ".join(f"{identifier(name, 's')} = {identifier(name, 't')}" for name in plan.key)

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL text of quoted names and counted values
 """The one Delta commit that applies a batch's rows, for every strategy.
 
 Guarantees: all of a batch or nothing is in the table. Merges rewrite only the files that hold a row of the batch. What a commit
@@ -11,11 +12,23 @@ import duckdb
 from deltalake import CommitProperties, DeltaTable
 
 from flowforge.lake.rewriting import swap, write_files
+from flowforge.lake.sql import identifier
 from flowforge.lake.tables import column_types, relation
 from flowforge.silver import history
 from flowforge.silver.marks import Load
+from flowforge.silver.matching import forms, with_forms
 from flowforge.silver.merging import MARKED, REMOVED, REPLACED, STAYS, Arriving, Merge, Rules, receive
-from flowforge.silver.plan import APPLIES, CURRENT, DELETED, GENERATION, SEQ, VALID_TO, RefinePlan
+from flowforge.silver.plan import (
+    APPLIES,
+    CURRENT,
+    DELETED,
+    GENERATION,
+    SEQ,
+    SURROGATE,
+    VALID_FROM,
+    VALID_TO,
+    RefinePlan,
+)
 
 
 @dataclass(frozen=True)
@@ -66,12 +79,14 @@ def write_history(
     properties: Properties,
 ) -> Written:
     """Applies the batch's states to their keys' versions; `confirmed` is the next full load after a batch that comes late."""
-    rows.create_view(history.STAGED, replace=True)
+    connection.sql(with_forms(plan, rows.sql_query(), types_of(rows))).create_view(history.STAGED, replace=True)
     if not table.count():
         (several,) = connection.execute(history.keys_with_several_states(plan)).fetchone()
         return _add_rows(connection, table, history.first_versions(plan, several=several > 0), properties)
-    relation(connection, table).create_view(history.TARGET, replace=True)
-    for statement in history.steps(plan, column_types(connection, table), confirmed):
+    types = column_types(connection, table)
+    held = with_forms(plan, relation(connection, table).sql_query(), types)
+    connection.sql(held).create_view(history.TARGET, replace=True)
+    for statement in history.steps(plan, types, confirmed):
         connection.execute(statement)
     change = Change(*connection.execute(history.figures()).fetchone())
     if change == Change():
@@ -85,7 +100,8 @@ def write_history(
         marks={VALID_TO: "f._until", CURRENT: "f._until IS NULL"},
     )
     arriving = Arriving(history.CHANGES, True, history.MOVES)
-    merge = Merge(connection, table, arriving, dict.fromkeys(plan.identity, False), rules)
+    identity = {match: name in plan.nullable for name, match in plan.matches.items()} | {VALID_FROM: False}
+    merge = Merge(connection, table, arriving, identity, rules, forms(plan, types), [SURROGATE])
     return Written(change, merge.commit(merge.count_added(), properties(change)))
 
 
@@ -106,14 +122,36 @@ def _merge_rows(
     older = f"(t.{GENERATION}, t.{SEQ}) < ({plan.generation}, {plan.seq})"
     met = f"CASE WHEN s.{APPLIES} AND {older} THEN '{REPLACED}' ELSE '{STAYS}' END"
     rules = Rules(met if plan.strategy != "append" else f"'{STAYS}'", arrives=f"s.{APPLIES}")
+    if plan.key_folds and plan.strategy != "append":
+        noted = {"_generation": f"t.{GENERATION}", "_seq": f"t.{SEQ}"}
+        rules = replace(rules, one_row="_generation DESC, _seq DESC", noted=noted)
     if plan.refreshes and plan.marks_deleted:
         missed = f"CASE WHEN {older} AND t.{DELETED} IS NOT TRUE THEN '{MARKED}' ELSE '{STAYS}' END"
         marks = {DELETED: "true", GENERATION: f"{plan.generation}::INTEGER", SEQ: f"{plan.seq}::BIGINT"}
         rules = replace(rules, missed=missed, marks=marks)
     elif plan.refreshes:
         rules = replace(rules, missed=f"CASE WHEN {older} THEN '{REMOVED}' ELSE '{STAYS}' END")
-    merge = Merge(
-        connection, table, receive(connection, rows), {name: name == plan.cursor for name in plan.identity}, rules
-    )
+    types = column_types(connection, table)
+    arriving = receive(connection, connection.sql(with_forms(plan, rows.sql_query(), types_of(rows))))
+    identity = {plan.matches.get(name, name): name == plan.cursor or name in plan.nullable for name in plan.identity}
+    identity = _with_nulls(connection, arriving, identity)
+    merge = Merge(connection, table, arriving, identity, rules, forms(plan, types), [SURROGATE])
     change = Change(merge.count_added(), merge.count(REPLACED), merge.count(REMOVED) + merge.count(MARKED))
     return Written(change, merge.commit(change.inserted, properties(change)))
+
+
+def _with_nulls(
+    connection: duckdb.DuckDBPyConnection, arriving: Arriving, identity: dict[str, bool]
+) -> dict[str, bool]:
+    """The identity with only those columns as nullable in which a row that arrives has NULL: others let files be passed by."""
+    possible = [name for name, nullable in identity.items() if nullable]
+    if not possible:
+        return identity
+    counts = ", ".join(f"count(*) - count({identifier(name)})" for name in possible)
+    found = connection.execute(f"SELECT {counts} FROM {arriving.name}").fetchone()
+    return identity | {name: count > 0 for name, count in zip(possible, found, strict=True)}
+
+
+def types_of(rows: duckdb.DuckDBPyRelation) -> dict[str, str]:
+    """The columns of rows in order, with their DuckDB types."""
+    return dict(zip(rows.columns, map(str, rows.types), strict=True))

@@ -64,7 +64,7 @@ FROM sys.partitions AS p JOIN sys.allocation_units AS a
 ON a.container_id = CASE WHEN a.type = 2 THEN p.partition_id ELSE p.hobt_id END
 WHERE p.object_id = %s AND p.index_id IN (0, 1)"""
 
-DESCRIBE = """SELECT name, system_type_name, user_type_name, is_nullable, error_number, error_message
+DESCRIBE = """SELECT name, system_type_name, user_type_name, is_nullable, collation_name, error_number, error_message
 FROM sys.dm_exec_describe_first_result_set(%s, NULL, 0)
 WHERE is_hidden = 0 OR is_hidden IS NULL ORDER BY column_ordinal"""
 

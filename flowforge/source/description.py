@@ -29,7 +29,6 @@ class CatalogColumn(SourceColumn):
     column_id: int = 0
     identity: bool = False
     computed: bool = False
-    collation: str | None = None
     default: str | None = None
     hidden: bool = False
     sparse: bool = False
@@ -82,9 +81,7 @@ class TableDescription(BaseModel):
     @property
     def source_columns(self) -> list[SourceColumn]:
         """The columns as a manifest stores them."""
-        return [
-            SourceColumn(name=c.name, sql_type=c.sql_type, nullable=c.nullable, masked=c.masked) for c in self.columns
-        ]
+        return [SourceColumn(**column.model_dump(include=set(SourceColumn.model_fields))) for column in self.columns]
 
     def is_unique(self, name: str) -> bool:
         """Whether no two rows can have the same value in a column: it is alone in a unique index, or numbered by the server."""

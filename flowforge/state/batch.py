@@ -60,8 +60,9 @@ class BronzeObject(BaseModel):
 class SourceColumn(BaseModel):
     """A source column as the catalog describes it: `sql_type` is the full declaration, e.g. decimal(15,2), nvarchar(50).
 
-    With `companion` it is none of the catalog's, but made in the SELECT from the column `of`: see `source.companions`. `masked`:
-    the server gives this login masks in place of its values, or may do so.
+    `collation` is what texts compare by, where the source says. With `companion` it is none of the catalog's, but made in the
+    SELECT from the column `of`: see `source.companions`. `masked`: the server gives this login masks in place of its values, or
+    may do so.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +70,7 @@ class SourceColumn(BaseModel):
     name: str
     sql_type: str
     nullable: bool = True
+    collation: str | None = None
     companion: Companion | None = None
     of: str | None = None
     masked: bool = False
