@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowforge.errors import UnsupportedSource
+from flowforge.lake.folding import folds_of
 from flowforge.lake.sql import identifier, literal
 from flowforge.lake.types import stored_type
 from flowforge.recovery.findings import Question, RangeResult, Result
@@ -22,6 +23,11 @@ from flowforge.source.description import TableDescription
 from flowforge.source.sql_types import cursor_kind
 
 MICROSECONDS = r"(\.\d{6})\d"
+HASH, PLACE, PART = (
+    "_flowforge_hash",
+    "_flowforge_place",
+    "_flowforge_part",
+)  # beside the key, whatever its columns are called
 EXAMPLES = 3  # keys that are named of a range that differs
 
 
@@ -39,6 +45,7 @@ class Comparison:
         if len(self.key) < len(described.primary_key):
             self.key = []
         self.key_columns = [column for name in self.key for column in self.columns if column.name == name]
+        self.folds = folds_of(self.key_columns)
 
     def take_silver(self, silver: duckdb.DuckDBPyRelation) -> None:
         """The rows of silver that have a row at the source, below the watermark."""
@@ -51,17 +58,21 @@ class Comparison:
             )  # a time may have been cut
             conditions.append(f"({name} IS NULL OR {name} {below} {self._bound()})")
         kept = silver.filter(" AND ".join(conditions)) if conditions else silver
-        query = f"SELECT {self._keys()} {self._hash()} AS h FROM kept"
-        self.engine.execute(f"CREATE TEMP TABLE silver AS {query.replace('FROM kept', f'FROM ({kept.sql_query()})')}")
-        if self.key and (
-            twice := self._scalar(
-                f"SELECT count(*) FROM (SELECT 1 FROM silver GROUP BY {self._names()} HAVING count(*) > 1)"
-            )
-        ):
+        self.engine.execute(
+            f"CREATE TEMP TABLE silver AS SELECT {self._keys()} {self._hash()} AS {HASH} FROM ({kept.sql_query()})"
+        )
+        if self.folds and self._twice():
+            self.folds = {}  # spellings that silver has as rows of their own are compared as they are, and so told
+        if self.key and (twice := self._twice()):
             raise UnsupportedSource(
                 f"silver.{self.question.silver_table} holds {twice} keys more than once: it keeps every version",
                 "Only tables with one row for a key can be compared.",
             )
+
+    def _twice(self) -> int:
+        """Keys of which silver has several rows."""
+        forms = ", ".join(self._form(name, "silver") for name in self.key)
+        return self._scalar(f"SELECT count(*) FROM (SELECT 1 FROM silver GROUP BY {forms} HAVING count(*) > 1)")
 
     def take_source(self, batches: Iterator[pa.RecordBatch], progress: Callable[[int], None]) -> None:
         """The rows of the source, numbered by range in the order in which they came."""
@@ -70,12 +81,14 @@ class Comparison:
             rows = self._arrow(batch)
             verb = "INSERT INTO source" if number else "CREATE TEMP TABLE source AS"
             position = f"({seen} + row_number() OVER () - 1)"
-            numbered = f"SELECT *, {position} AS n, {position} // {self.question.rows_per_range} AS part FROM ({rows})"
+            numbered = (
+                f"SELECT *, {position} AS {PLACE}, {position} // {self.question.rows_per_range} AS {PART} FROM ({rows})"
+            )
             self.engine.execute(f"{verb} {numbered}")
             seen += batch.num_rows
             progress(seen)
         if not seen:
-            self.engine.execute("CREATE TEMP TABLE source AS SELECT *, 0 AS n, 0 AS part FROM silver LIMIT 0")
+            self.engine.execute(f"CREATE TEMP TABLE source AS SELECT *, 0 AS {PLACE}, 0 AS {PART} FROM silver LIMIT 0")
 
     def take_newer(self, batches: Iterator[pa.RecordBatch]) -> None:
         """Leaves out on both sides the keys whose newest version comes with the next load."""
@@ -109,11 +122,12 @@ class Comparison:
     def _ranges(self) -> list[RangeResult]:
         joined = f"FROM source LEFT JOIN silver ON {self._same('source', 'silver')}"
         rows = self.engine.execute(
-            f"SELECT part, count(*), count(silver.h), count(*) FILTER (silver.h IS NULL), "
-            f"count(*) FILTER (silver.h <> source.h), printf('%032x', bit_xor(source.h)), printf('%032x', bit_xor(silver.h)), "
-            f"arg_min({self._list('source')}, n), arg_max({self._list('source')}, n), "
-            f"min({self._shown('source')}, {EXAMPLES}) FILTER (silver.h IS DISTINCT FROM source.h) "
-            f"{joined} GROUP BY part ORDER BY part"
+            f"SELECT {PART}, count(*), count(silver.{HASH}), count(*) FILTER (silver.{HASH} IS NULL), "
+            f"count(*) FILTER (silver.{HASH} <> source.{HASH}), printf('%032x', bit_xor(source.{HASH})), "
+            f"printf('%032x', bit_xor(silver.{HASH})), "
+            f"arg_min({self._list('source')}, {PLACE}), arg_max({self._list('source')}, {PLACE}), "
+            f"min({self._shown('source')}, {EXAMPLES}) FILTER (silver.{HASH} IS DISTINCT FROM source.{HASH}) "
+            f"{joined} GROUP BY {PART} ORDER BY {PART}"
         ).fetchall()
         return [
             RangeResult(first, last, count, held, missing, changed, ours, theirs or "", examples or [])
@@ -122,7 +136,7 @@ class Comparison:
 
     def _arrow(self, batch: pa.RecordBatch) -> str:
         self._register(batch)
-        return f"SELECT {self._keys()} {self._hash()} AS h FROM arriving"
+        return f"SELECT {self._keys()} {self._hash()} AS {HASH} FROM arriving"
 
     def _register(self, batch: pa.RecordBatch) -> None:
         """Makes a batch readable as `arriving`, in silver's types."""
@@ -144,7 +158,12 @@ class Comparison:
         return ", ".join(identifier(name) for name in self.key)
 
     def _same(self, one: str, other: str) -> str:
-        return " AND ".join(f"{identifier(name, one)} = {identifier(name, other)}" for name in self.key)
+        return " AND ".join(f"{self._form(name, one)} = {self._form(name, other)}" for name in self.key)
+
+    def _form(self, name: str, side: str) -> str:
+        """A key's column as the source compares it."""
+        column, fold = identifier(name, side), self.folds.get(name)
+        return fold.sql(column) if fold and self.silver[name] == fold.kind else column
 
     def _list(self, side: str) -> str:
         return f"[{', '.join(f'CAST({identifier(name, side)} AS VARCHAR)' for name in self.key)}]"

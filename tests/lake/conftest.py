@@ -74,7 +74,10 @@ class Source:
                 objects=objects,
                 rows=sum(part.num_rows for part in parts),
                 bytes=sum(item.bytes for item in objects),
-                columns=[SourceColumn(name=name, sql_type="int") for name in names],
+                columns=[
+                    SourceColumn(**{"name": name, "sql_type": "int", **given.get("columns", {}).get(name, {})})
+                    for name in names
+                ],
                 primary_key=given.get("key", []),
                 audit_columns=bool(audit),
             ),
@@ -90,6 +93,7 @@ class Source:
         silver = {"table": given.get("silver_table", self.table), "strategy": given.get("strategy", "merge")}
         silver |= {"deletes": given.get("deletes", "hard"), "schema_mode": given.get("schema_mode", "evolve")}
         silver["quality_rules"] = given.get("rules", [])
+        silver |= given.get("silver", {})
         return IngestTable.model_validate(
             {
                 "run_id": "r1",
@@ -114,7 +118,7 @@ class Lake:
 
     def source(self, table: str = "customers", **settings: Any) -> Source:
         """A source table; settings: key, cursor, strategy, load, gold, source_key, silver_table, requested_key,
-        audit, deletes, schema_mode, claimed_at, rules."""
+        audit, deletes, schema_mode, claimed_at, rules, columns (name -> of SourceColumn), silver (of SilverTarget)."""
         return Source(self.s3, self.bucket, table, **settings)
 
     def read(self, layer: str, table: str) -> pa.Table:

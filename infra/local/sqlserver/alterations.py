@@ -117,7 +117,7 @@ class Alterations:
             )
         kind = reader.sql_type()
         if reader.accept("COLLATE"):
-            reader.name()
+            kind = replace(kind, collation=reader.name())
         nullable = not reader.accept("NOT", "NULL")
         changed = replace(found, type=kind, nullable=nullable)
         self.rebuild(

@@ -145,11 +145,21 @@ class Catalog:
     def _columns(self, number: int) -> tuple[Column, ...]:
         rows = self._rows(
             "SELECT name, base, length, prec, scale, is_nullable, seed, increment, default_text, column_id, default_name,"
-            " traits FROM meta.columns WHERE object_id = ? ORDER BY column_id",
+            " traits, collation_name FROM meta.columns WHERE object_id = ? ORDER BY column_id",
             number,
         )
         return tuple(
-            Column(row[0], SqlType(*row[1:5]), row[5], row[6], row[7] or 1, row[8], row[9], row[10], Traits(**row[11]))
+            Column(
+                row[0],
+                SqlType(*row[1:5], row[12]),
+                row[5],
+                row[6],
+                row[7] or 1,
+                row[8],
+                row[9],
+                row[10],
+                Traits(**row[11]),
+            )
             for row in rows
         )
 

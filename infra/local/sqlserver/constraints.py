@@ -10,7 +10,8 @@ import duckdb
 
 from .catalog import Catalog
 from .errors import SqlError, translate_error
-from .tables import ForeignKey, Table, quote
+from .tables import Column, ForeignKey, Table, quote
+from .types import CHARACTERS
 from .values import quote_text
 
 
@@ -62,6 +63,20 @@ def _conflict(catalog: Catalog, verb: str, kind: str, foreign: ForeignKey, where
     )
 
 
+def key_form(column: Column) -> str:
+    """What DuckDB compares of a key's column: texts by their collation and without blanks at the end, bytes without zeros there,
+    instants without their offsets; a NULL is a value like others."""
+    name, base = quote(column.name), column.type.base
+    form = name
+    if base in CHARACTERS:
+        form = f"rtrim({name})" if column.type.counts_case else f"lower(rtrim({name}))"
+    elif base == "datetimeoffset":
+        form = f"(({name}).ticks)"
+    elif base in ("binary", "varbinary"):
+        form = f"regexp_replace(hex({name}), '(00)+$', '')"
+    return f"coalesce(CAST({form} AS VARCHAR), chr(0))" if column.nullable else form
+
+
 def violated_key(error: Exception, table: Table, database: str) -> SqlError:
     """2627, 2601 or 515 from DuckDB's words."""
     text = str(error)
@@ -75,13 +90,13 @@ def violated_key(error: Exception, table: Table, database: str) -> SqlError:
     found = re.search(r'uplicate key "(.*)"(?: violates|$)', text, re.DOTALL)
     if not found:
         return translate_error(error)
-    parts = found.group(1).split(", ")
-    values = ", ".join(part.partition(": ")[2] or part for part in parts)
-    names = [part.partition(": ")[0].lower() for part in parts]
-    unique = [item for item in table.keys if item.is_unique]
-    key = next(
-        (item for item in unique if [name.lower() for name in item.columns] == names), unique[0] if unique else None
-    )
+    parts = [
+        part.partition(": ") for part in found.group(1).split(", ")
+    ]  # a form's own commas leave parts without a value
+    values = ", ".join(value for _, sign, value in parts if sign)
+    told = " ".join(label.lower() for label, _, _ in parts)
+    unique = [item for item in table.keys if item.is_unique and all(name.lower() in told for name in item.columns)]
+    key = max(unique, key=lambda item: len(item.columns), default=None)
     where = f"object '{table.schema}.{table.name}'. The duplicate key value is ({values})."
     if key is not None and not key.is_constraint:
         return SqlError(

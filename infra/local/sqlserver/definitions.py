@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .alterations import Alterations
+from .constraints import key_form
 from .dialect import is_symbol, parse_one
 from .errors import SqlError, not_supported
 from .queries import Compiler
@@ -138,17 +139,24 @@ class Definitions:
             columns.append(
                 f"{quote(column.name)} {column.type.duckdb}{collation}{'' if column.nullable else ' NOT NULL'}"
             )
+        plain = {key for key in table.keys if key.is_constraint and self._is_plain(table, key)}
         for key in table.keys:
-            if key.is_constraint:
+            if key in plain:
                 names = ", ".join(quote(table.column(name).name) for name in key.columns)
                 columns.append(f"{'PRIMARY KEY' if key.is_primary else 'UNIQUE'} ({names})")
         self._cursor.execute(f"CREATE TABLE {table.storage} ({', '.join(columns)})")
         for key in table.keys:
-            if key.is_unique and not key.is_constraint:
+            if key.is_unique and key not in plain:
                 self._create_unique_index(table, key)
 
+    def _is_plain(self, table: Table, key: Key) -> bool:
+        """Whether DuckDB compares the key's columns as they are."""
+        columns = [table.column(name) for name in key.columns]
+        return all(key_form(column) == quote(column.name) for column in columns)
+
     def _create_unique_index(self, table: Table, key: Key) -> None:
-        names = ", ".join(quote(column) for column in key.columns)
+        forms = [key_form(table.column(column)) for column in key.columns]
+        names = ", ".join(form if form.startswith('"') else f"({form})" for form in forms)
         index = quote(f"{key.name}_{table.object_id}")
         self._cursor.execute(f"CREATE UNIQUE INDEX {index} ON {table.storage} ({names})")
 

@@ -335,7 +335,8 @@ class Expressions:
                 )
         first, second = self.unite([left, right])
         ordered = operator not in (exp.EQ, exp.NEQ)
-        collation = collation_of(first) or collation_of(second)  # an explicit one counts for both
+        collation = collation_of(first) or collation_of(second)  # an explicit one counts for both, then a column's own
+        collation = collation or (BINARY if left.type.counts_case or right.type.counts_case else "")
         shown = [_comparable(item, ordered, collation) for item in (first, second)]
         return f"({shown[0]} {_COMPARISONS[operator]} {shown[1]})"
 
@@ -367,9 +368,11 @@ def _comparable(value: Typed, ordered: bool = False, collation: str = "") -> str
         if collation_of(value):
             return value.sql
         text = f"rtrim({value.sql})" if value.constant is None or str(value.constant).endswith(" ") else value.sql
-        return f"({text}{collation or NOCASE}"
+        return f"({text}{collation or (BINARY if value.type.counts_case else NOCASE)}"
     if base == "datetimeoffset":
         return f"({value.sql}).ticks"
+    if base in ("binary", "varbinary") and not ordered:  # zeros at the end do not count
+        return f"regexp_replace(hex({value.sql}), '(00)+$', '')"
     if base == "uniqueidentifier" and ordered:
         return f"guid_order({value.sql})"
     if base == "hierarchyid" and ordered:

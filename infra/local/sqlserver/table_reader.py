@@ -112,8 +112,7 @@ class TableReader:
         if reader.accept("DEFAULT"):
             return replace(column, default=reader.default_text(), default_name=name or f"DF_{self._name}_{column.name}")
         if reader.accept("COLLATE"):
-            reader.name()
-            return column
+            return replace(column, type=replace(column.type, collation=reader.name()))
         if reader.accept("NOT", "FOR", "REPLICATION") or reader.accept_any("ROWGUIDCOL"):
             return column
         if (traits := self._traits(column.traits)) is not None:

@@ -13,7 +13,7 @@ Representation in DuckDB (exact, and comparable by DuckDB itself):
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 COLLATION_NAME = "SQL_Latin1_General_CP1_CI_AS"
@@ -61,12 +61,14 @@ _PRECISIONS = {
 
 @dataclass(frozen=True)
 class SqlType:
-    """A SQL Server type: base name, length in characters or bytes (-1 is max), precision, scale."""
+    """A SQL Server type: base name, length in characters or bytes (-1 is max), precision, scale; a column's `collation` where it
+    names one of its own, which makes no other type of it."""
 
     base: str
     length: int = 0
     precision: int = 0
     scale: int = 0
+    collation: str | None = field(default=None, compare=False)
 
     @property
     def is_character(self) -> bool:
@@ -154,7 +156,12 @@ class SqlType:
 
     @property
     def collation_name(self) -> str | None:
-        return COLLATION_NAME if self.base in CHARACTERS - {"xml"} else None
+        return (self.collation or COLLATION_NAME) if self.base in CHARACTERS - {"xml"} else None
+
+    @property
+    def counts_case(self) -> bool:
+        """Whether texts of this type that differ in case only are different."""
+        return self.collation is not None and "_CI_" not in f"{self.collation.upper()}_"
 
 
 _NUMERIC = {"tinyint", "smallint", "int", "bigint", "bit", "real", "float", "decimal", "money", "smallmoney"}

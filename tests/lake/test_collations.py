@@ -1,0 +1,85 @@
+"""Texts are one key where every version of a collation says so, and never where one might not."""
+
+import duckdb
+import pytest
+
+from flowforge.lake.folding import fold_of
+from flowforge.state.batch import SourceColumn
+
+# ruff: noqa: RUF001 - letters that look alike are what this is about
+
+
+def same(collation: str | None, one: str, other: str, sql_type: str = "nvarchar(50)") -> bool:
+    """Whether silver takes two texts of a column for one key."""
+    fold = fold_of(SourceColumn(name="c", sql_type=sql_type, collation=collation))
+    with duckdb.connect() as connection:
+        forms = [
+            connection.execute(f"SELECT {fold.sql('x')} FROM (SELECT ? AS x)", [text]).fetchone()
+            for text in (one, other)
+        ]
+    return forms[0] == forms[1]
+
+
+@pytest.mark.parametrize(
+    ("collation", "one", "other"),
+    [
+        ("SQL_Latin1_General_CP1_CI_AS", "Müller", "MÜLLER  "),
+        ("Latin1_General_100_CI_AS_SC_UTF8", "ǣ-Ωмя", "ǣ-ωМЯ"),
+        ("Latin1_General_CI_AS", "ＡＢＣ", "abc"),
+        ("Japanese_CI_AS", "アｲ", "あイ"),
+        ("Latin1_General_CI_AI", "Élan ñ", "elan N"),
+        ("Latin1_General_CS_AI", "é", "e"),
+        ("Turkish_CI_AS", "ILIK", "ılık"),
+        ("Turkish_100_CI_AS", "İZMİR", "izmir"),
+        ("Danish_Norwegian_CI_AS", "AALBORG", "aalborg"),
+        ("Latin1_General_BIN2", "abc", "abc "),
+        (None, "abc", "abc   "),
+    ],
+)
+def test_should_take_for_one_key_what_the_collation_takes_for_one(collation, one, other):
+    assert same(collation, one, other)
+
+
+@pytest.mark.parametrize(
+    ("collation", "one", "other"),
+    [
+        ("Latin1_General_100_CS_AS", "abc", "ABC"),
+        ("Latin1_General_BIN", "a", "A"),
+        (None, "abc", "ABC"),
+        ("Latin1_General_CI_AS", "é", "e"),
+        ("Latin1_General_CI_AS_KS", "ア", "あ"),
+        ("Latin1_General_CI_AS_WS", "Ａ", "A"),
+        ("Finnish_Swedish_CI_AI", "ä", "a"),  # a letter of its own
+        ("Modern_Spanish_CI_AI", "ñ", "n"),
+        ("Turkish_CI_AS", "I", "i"),
+        ("Latin1_General_CI_AS", "ı", "I"),
+        ("Danish_Norwegian_CI_AS", "aA", "aa"),  # two letters, and one
+        ("Hungarian_CI_AS", "cS", "cs"),
+        ("Latin1_General_CI_AS", "ß", "ss"),
+        ("Greek_CI_AS", "ς", "σ"),
+        ("Latin1_General_CI_AS", "\u212a", "k"),  # the Kelvin sign
+        ("Latin1_General_CI_AS", "a\u00ad", "a"),
+        ("Latin1_General_CI_AS", "\U00010400", "\U00010428"),
+        ("Latin1_General_CI_AS", "ǹ", "Ǹ"),  # older versions do not know them
+        ("Latin1_General_CI_AS", "abc", " abc"),
+        ("Latin1_General_CI_AS", "abc", "abc\u3000"),
+        ("Latin1_General_CI_AS", "abc", "abc\t"),
+    ],
+)
+def test_should_not_take_for_one_key_what_a_collation_may_tell_apart(collation, one, other):
+    assert not same(collation, one, other)
+
+
+def test_should_know_of_a_code_pages_own_table_no_more_than_its_letters():
+    table = "SQL_Latin1_General_CP1_CI_AS"
+    assert same(table, "É", "é", "varchar(10)")
+    assert not same(table, "Š", "š", "varchar(10)")
+    assert same(table, "Š", "š", "nvarchar(10)")
+    assert not same("SQL_Latin1_General_CP437_CI_AS", "É", "é", "varchar(10)")
+
+
+def test_should_leave_a_key_that_is_in_its_form_as_it_is():
+    fold = fold_of(SourceColumn(name="c", sql_type="nvarchar(50)", collation="SQL_Latin1_General_CP1_CI_AS"))
+    with duckdb.connect() as connection:
+        for text in ("DE89 3704", "", "ÄÖÜ", "顧客"):
+            assert connection.execute(f"SELECT {fold.sql('x')} FROM (SELECT ? AS x)", [text]).fetchone() == (text,)
