@@ -115,7 +115,7 @@ def describe_query(connection: SourceConnection, sql: str) -> list[SourceColumn]
     for row in rows:
         sql_type = row["system_type_name"] or row["user_type_name"] or "?"
         declared = _known_type(sql_type, row["name"], "the query")
-        described = {"nullable": bool(row["is_nullable"]), "collation": row["collation_name"]}
+        described = {"nullable": bool(row["is_nullable"]), "collation": row.get("collation_name")}
         columns.append(SourceColumn(name=row["name"], sql_type=declared, **described))
     return columns
 
