@@ -147,10 +147,12 @@ class SilverConfig(Request):
         "evolve", description="contract: every change of the source's columns stops the table until it is accepted"
     )
     keyComparison: KeyComparison = Field(
-        "source", description="keys are equal where the source's collation says so; exact: where every character is the same"
+        "source",
+        description="keys are equal where the source's collation says so; exact: where every character is the same",
     )
     nullKeys: NullKeys = Field(
-        "match", description="a NULL in a key is a value, as in a unique index of the source; or such rows go to quarantine"
+        "match",
+        description="a NULL in a key is a value, as in a unique index of the source; or such rows go to quarantine",
     )
     qualityRules: SilverRules = Field(default_factory=list)
 
