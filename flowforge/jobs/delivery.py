@@ -53,7 +53,7 @@ def run_id_of_event(envelope: dict[str, Any]) -> str:
 
 def _accept_file(file: RequestFile) -> None:
     run_id = file.taken_by or _run_id(file)
-    if file.taken_by and runs.is_open(run_id) and not unqueued.kept(run_id):
+    if file.taken_by and runs.is_open(run_id) and not unqueued.kept(run_id)[0]:
         return
     document = None
     try:
