@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    StrictInt,
     Tag,
     ValidationError,
     ValidationInfo,
@@ -234,7 +235,7 @@ class TableConfig(Request):
     deltaColumn: str | list[str] | None = Field(
         None, description="the column that grows with every change; of a list the first, the others only break its ties"
     )
-    lastWatermark: str | int | None = Field(None, description="inclusive seed of the first run only")
+    lastWatermark: str | StrictInt | None = Field(None, description="inclusive seed of the first run only")
     nullCursor: Literal["include", "exclude", "fail"] = "include"
     cursorClock: Literal["unknown", "utc", "local"] = Field("unknown", description="clock that stamps the delta column")
     acceptPartialView: bool = Field(
@@ -277,6 +278,8 @@ class TableConfig(Request):
             yield "isIncremental needs deltaColumn: the column whose values grow with every change"
         if given.get("lastWatermark") is not None and not given.get("deltaColumn"):
             yield "lastWatermark needs deltaColumn"
+        if isinstance(given.get("lastWatermark"), str) and not given["lastWatermark"].strip():
+            yield "lastWatermark", "is empty: leave it out to load from the beginning"
         if given.get("query") and given.get("tableName"):
             yield "give tableName or query, not both"
         if cls is TableConfig and given.get("query") is None and given.get("tableName") is None:

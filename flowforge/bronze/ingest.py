@@ -141,21 +141,22 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
 def _plan(connection: SourceConnection, command: IngestTable, source: Source, state: table.TableState) -> Plan:
     wanted, column = command.source, command.source.delta_column
     if column:  # watermarks are kept under the column's own spelling
-        column = find_column(source.own, column, source.name).name
+        found = find_column(source.own, column, source.name)
+        column = found.name
     mark = state.watermarks.get(column) if column else None
     if mark and mark.sql_type is None:  # set by hand: the source checks it like a seed
         wanted, mark = wanted.model_copy(update={"last_watermark": mark.value}), None
+    if mark and found.sql_type != mark.sql_type:
+        raise SourceChanged(
+            f"{source.name}.{column} is {found.sql_type} now; its watermark was taken as {mark.sql_type}",
+            "Look at what changed, then set or reset the watermark.",
+        )
     if mark:
         refuse_changed_source(source.name, source.identity, mark)
     low, samples = mark.value if mark else None, state.samples.get(column or "")
     described = source.description or replace(source, columns=source.own)
     keyed = bool(command.silver.primary_key or source.primary_key)
     plan = plan_interval(connection, described, wanted, low, samples, keyed, mark.last_rows if mark else "")
-    if mark and plan.interval.sql_type != mark.sql_type:
-        raise SourceChanged(
-            f"{source.name}.{column} is {plan.interval.sql_type} now; its watermark was taken as {mark.sql_type}",
-            "Look at what changed, then set or reset the watermark.",
-        )
     told = plan.interval.model_copy(update={"notes": [*source.notes, *plan.interval.notes]})
     plan = plan.model_copy(update={"interval": told})
     source.identity.update(known_rows(connection, source.description, plan.interval, mark))

@@ -5,18 +5,18 @@ moves back; a batch reads again from a little below it where the destination can
 to read says so, and why.
 """
 
-import re
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.targets import SourceTable
-from flowforge.errors import QueryRefused, UnsupportedSource
+from flowforge.errors import QueryRefused, SourceChanged, UnsupportedSource
 from flowforge.settings import settings
 from flowforge.source.ceiling import Ceiling, Cursor, shifted, take_ceiling
 from flowforge.source.connection import SourceConnection
 from flowforge.source.description import TableDescription, find_column
 from flowforge.source.proof import require_cursor
+from flowforge.source.seeds import EXAMPLES, NotAValue, seed_literal
 from flowforge.source.server_clock import NOTABLE_BACK_MS
 from flowforge.source.sql_text import (
     is_empty_statement,
@@ -29,9 +29,7 @@ from flowforge.source.sql_types import CURSOR_TYPES, bound_type, cursor_kind, pa
 from flowforge.source.ties import ties, with_last_number
 from flowforge.state.batch import Interval, SourceColumn
 
-ROWVERSION = re.compile("0x[0-9A-Fa-f]{16}")
 FULL_LOAD = "full load: every row that was committed when the read reached it"
-EXAMPLES = {"rowversion": "0x00000000000007D1", "integer": "10001", "timestamp": "2024-01-31 or 2024-01-31 23:59:59"}
 
 
 class Described(Protocol):
@@ -76,7 +74,7 @@ def plan_interval(
     whether the destination merges by a key (default: the table has a primary key): only then are rows read twice on
     purpose, as overlap and as NULL cursors. `known` is the digest of the rows with the last number below the watermark, as they
     were landed. Raises UnknownColumn, and UnsupportedSource for a cursor that cannot
-    bound a load or a seed that is not of its type.
+    bound a load or a seed that is not of its type, SourceChanged for a watermark that the server reads as another value.
     """
     if not source.is_incremental or source.delta_column is None:
         return Plan(interval=Interval(promise=FULL_LOAD))
@@ -87,9 +85,7 @@ def plan_interval(
     if source.null_cursor == "fail" and cursor.nullable:
         _refuse_nulls(connection, cursor)
     stored = low is not None
-    start = low if stored else source.last_watermark
-    if start is not None:
-        start = _normalised(connection, cursor, start, stored)
+    start = _start(connection, cursor, low, source.last_watermark)
     ceiling = take_ceiling(connection, cursor, start, samples or [])
     nulls = source.null_cursor == "include" and cursor.nullable and (not stored or keyed)
     overlap_ms = ceiling.overlap_ms if stored and keyed else 0
@@ -133,23 +129,42 @@ def _refuse_nulls(connection: SourceConnection, cursor: Cursor) -> None:
         )
 
 
-def _normalised(connection: SourceConnection, cursor: Cursor, literal: str, stored: bool) -> str:
-    literal, kind = literal.strip(), cursor_kind(cursor.sql_type)
-    field = "the stored watermark" if stored else "lastWatermark"
-    # MAX + 1 of a full integer type is a bound that the type itself does not hold.
-    sql_type = bound_type(cursor.sql_type, literal) if stored and kind == "integer" else cursor.sql_type
+def _start(connection: SourceConnection, cursor: Cursor, watermark: str | None, seed: str | None) -> str | None:
+    """Where reading starts: the watermark, or else the seed, as the column prints it; None for the beginning.
+
+    The server is asked to print it back: a bound that it takes for another value would skip the rows in between.
+    """
+    if watermark is None and seed is None:
+        return None
     try:
-        printed = connection.scalar(normalise_statement(literal, sql_type), about=cursor.where)
+        literal = seed_literal(seed or "", cursor.sql_type, cursor.clock) if watermark is None else watermark
+    except NotAValue as error:
+        raise UnsupportedSource(f"{_named(cursor, seed)} {error}", error.remedy) from None
+    printed = _printed(connection, cursor, literal)
+    if printed == literal:
+        return literal
+    said = "is no value of that type to the server" if printed is None else f"is {printed} to the server"
+    if watermark is None:
+        remedy = f"write it like {EXAMPLES[cursor_kind(cursor.sql_type)]}"
+        raise UnsupportedSource(f"{_named(cursor, seed)} {said}", remedy)
+    raise SourceChanged(
+        f"{cursor.where}: the watermark {watermark!r} of {cursor.name!r} ({cursor.sql_type}) {said}",
+        "Find out which is right, then: flowforge watermark set TABLE VALUE --column COLUMN.",
+    )
+
+
+def _named(cursor: Cursor, seed: str | None) -> str:
+    start = f"the start {(seed or '')[:60]!r} (lastWatermark, or a watermark set by hand)"
+    return f"{cursor.where}: {start} of {cursor.name!r} ({cursor.sql_type})"
+
+
+def _printed(connection: SourceConnection, cursor: Cursor, literal: str) -> str | None:
+    # MAX + 1 of a full integer type is a bound that the type itself does not hold.
+    sql_type = bound_type(cursor.sql_type, literal)
+    try:
+        return connection.scalar(normalise_statement(literal, sql_type), about=cursor.where)
     except QueryRefused:
-        printed = None
-    if kind == "rowversion" and not ROWVERSION.fullmatch(literal):
-        printed = None  # the server would fill up what is too short
-    if printed is None:
-        raise UnsupportedSource(
-            f"{cursor.where}: {field} {literal[:60]!r} is not a value of {cursor.name!r} ({cursor.sql_type})",
-            f"write it like {EXAMPLES[kind]}",
-        )
-    return printed
+        return None
 
 
 def _plan(

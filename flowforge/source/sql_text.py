@@ -160,14 +160,12 @@ def is_empty_statement(low: str, high: str, sql_type: str) -> Statement:
 
 
 def normalise_statement(literal: str, sql_type: str) -> Statement:
-    """Prints a literal from a person or a store as the column would, as `literal`; NULL when the server cannot
+    """Prints a literal (see `seeds`) or a stored bound as the column would, as `literal`; NULL when the server cannot
     convert it.
 
-    ISO 8601 with T is understood. A datetimeoffset is printed in UTC, so that bounds can be shifted as text.
+    A datetimeoffset is printed in UTC, so that bounds can be shifted as text.
     """
-    iso = "T" in literal and parse_sql_type(sql_type).cursor_kind == "timestamp"
-    values = [convert_expression("\x00", sql_type, "TRY_CONVERT", style) for style in ((126, 127) if iso else (None,))]
-    value = values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
+    value = convert_expression("\x00", sql_type, "TRY_CONVERT")
     if parse_sql_type(sql_type).base == "datetimeoffset":
         value = f"SWITCHOFFSET({value}, '+00:00')"
     printed = print_expression("v.converted", sql_type)

@@ -1,7 +1,5 @@
 """Watermarks as people and the bus see them: committed from landed batches, shown, set and reset by hand."""
 
-import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +8,7 @@ from events.request import InvalidRequest
 from flowforge.alone import Failure, each_alone
 from flowforge.cloud.items import Item
 from flowforge.errors import Retriable, UnreadableRecord
+from flowforge.source.seeds import NotAValue, seed_literal
 from flowforge.source.sql_types import cursor_kind
 from flowforge.state import batches, corrections, records
 from flowforge.state.announcements import about, landed_batch
@@ -70,38 +69,21 @@ def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_column(state: TableState, name: str, value: str) -> str:
     """The column's own spelling; refuses a column that the last batch lacks, and a value that cannot be of its type."""
-    readable, _ = each_alone(records.stored_history(state.source_key), records.batch_of)
-    manifests = (batch.manifest for _, batch in readable if batch.manifest)
-    columns = next((manifest.columns for manifest in manifests), [])
+    newest = next((batch for batch in records.history(state.source_key) if batch.manifest), None)
+    columns = newest.manifest.columns if newest else []
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
     if columns and found is None:
         names = ", ".join(column.name for column in columns if cursor_kind(column.sql_type))
         problem = f"{state.source_table} has no column {name!r}; its possible cursors are {names or 'none'}"
         raise InvalidRequest([{"field": "column", "problem": problem}])
-    if found and not LITERAL.get(cursor_kind(found.sql_type), _never)(value):
-        problem = f"expected a value of {found.name}, {found.sql_type}, as SQL Server prints it"
-        raise InvalidRequest([{"field": "value", "problem": problem}])
-    return found.name if found else name
-
-
-def _is_timestamp(text: str) -> bool:
-    """Whether text is an ISO 8601 date, or date and time, with up to seven digits of a second and perhaps an offset."""
-    plain = re.sub(r"(\.\d{6})\d\b", r"\1", text).replace(" +", "+").replace(" -", "-")
+    if found is None:
+        return name
     try:
-        return bool(datetime.fromisoformat(plain))
-    except ValueError:
-        return False
-
-
-def _never(text: str) -> bool:
-    return False
-
-
-LITERAL: dict[str | None, Callable[[str], bool]] = {
-    "integer": lambda text: bool(re.fullmatch(r"-?\d{1,38}", text)),
-    "rowversion": lambda text: bool(re.fullmatch(r"0x[0-9A-Fa-f]{16}", text)),
-    "timestamp": _is_timestamp,
-}
+        seed_literal(value, found.sql_type, newest.command.source.cursor_clock)
+    except NotAValue as error:
+        problem = f"the value of {found.name} {error}; {error.remedy}"
+        raise InvalidRequest([{"field": "value", "problem": problem}]) from None
+    return found.name
 
 
 def accept_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -184,10 +184,10 @@ def test_should_shift_by_seconds_and_milliseconds_apart_since_dateadd_takes_an_i
     )
 
 
-def test_should_understand_a_seed_in_iso_8601_and_bring_offsets_to_utc():
-    assert normalise_statement("2024-01-31T10:00:00", "datetime").text == (
+def test_should_print_a_bound_back_and_bring_offsets_to_utc():
+    assert normalise_statement("2024-01-31 10:00:00.000", "datetime").text == (
         "SELECT CONVERT(varchar(23), v.converted, 121) AS literal FROM "
-        "(SELECT COALESCE(TRY_CONVERT(datetime, ?, 126), TRY_CONVERT(datetime, ?, 127)) AS converted) AS v"
+        "(SELECT TRY_CONVERT(datetime, ?, 121) AS converted) AS v"
     )
     assert normalise_statement("2024-01-31 10:00:00 +02:00", "datetimeoffset(0)").text == (
         "SELECT CONVERT(varchar(26), v.converted, 121) AS literal FROM "
