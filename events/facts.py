@@ -62,6 +62,7 @@ class IntervalEmpty(BatchEvent):
 
     source_table: str
     reason: str
+    promise: str = Field("", description="what holds of the rows that were not there")
     notes: list[str] = Field(default_factory=list)
     watermark_value: str | None = None
 

@@ -260,6 +260,7 @@ def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Pla
         reason=(plan.reason or f"nothing is safe to read above {plan.interval.low or 'the beginning'} yet")
         + blocker
         + _waiting(plan),
+        promise=plan.interval.promise,
         notes=[note for note in plan.interval.notes if note != plan.blocker],  # the reason names it
         watermark_value=mark.value if mark else None,
     )

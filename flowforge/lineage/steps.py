@@ -72,7 +72,7 @@ def _empty(fact: facts.IntervalEmpty, _: str, told_at: str) -> Iterator[Step]:
         output=in_lake(f"bronze.{fact.bronze_table}", rows=0),
         kind="INGEST",
         parent=_parent(fact, batch),
-        tags=_tags(fact) | {"batch": batch.label, "reason": fact.reason},
+        tags=_tags(fact) | {"batch": batch.label, "reason": fact.reason, "promise": fact.promise},
     )
 
 

@@ -193,7 +193,7 @@ def _plan(
 
 
 def _notes(cursor: Cursor, ceiling: Ceiling) -> list[str]:
-    notes = []
+    notes = [f"{cursor.name}: {ceiling.promise}"] if ceiling.may_miss else []
     if not cursor.indexed and isinstance(cursor.relation, TableDescription) and cursor.relation.type == "table":
         where = f"{qualified(cursor.relation)} ({quote_identifier(cursor.name)})"
         notes.append(f"{cursor.name} leads no index: every load reads the whole table; CREATE INDEX ... ON {where}")

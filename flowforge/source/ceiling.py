@@ -42,7 +42,7 @@ class Ceiling(NamedTuple):
     much of it is owed to a clock that was put back. `samples` are kept for the next bound of the same cursor.
 
     `future_rows` are stamped at least a day beyond the clock: no zone explains that, and they wait until it is true.
-    `wait_seconds` tells when asking again will give a first bound, where only time can.
+    `may_miss`: rows that commit late may be below it, as the promise says. `wait_seconds` tells when asking again will give a first bound, where only time can.
     """
 
     high: str | None
@@ -53,6 +53,7 @@ class Ceiling(NamedTuple):
     samples: tuple[Sample, ...] = ()
     blocker: str | None = None
     wait_seconds: int | None = None
+    may_miss: bool = False
 
 
 class Cursor(NamedTuple):
@@ -127,6 +128,7 @@ def _timestamp(
         future_rows=_future_rows(connection, cursor, now),
         samples=(clock.memory(low, behind),),
         blocker=_blocker(others, NOTABLE_AGE_MS),
+        may_miss=bool(hidden),
     )
 
 
@@ -148,7 +150,7 @@ def _integer(
         blocker = None if settled else f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
     high = bound_above(settled, lowest_literal(cursor.sql_type)) if settled else None
     wait = min(settings().cursor_lag_seconds + 1, LONGEST_WAIT_SECONDS) if first and hidden and not settled else None
-    return Ceiling(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait)
+    return Ceiling(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait, may_miss=bool(hidden))
 
 
 def _future_rows(connection: SourceConnection, cursor: Cursor, now: str) -> int:

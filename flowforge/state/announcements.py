@@ -108,6 +108,7 @@ def no_rows_fact(batch: Batch) -> IntervalEmpty:
         **about(batch),
         source_table=source_table(batch),
         reason=where + kept,
+        promise=batch.interval.promise,
         notes=batch.interval.notes,
         watermark_value=batch.watermark_before,
     )
