@@ -42,7 +42,8 @@ class Ceiling(NamedTuple):
     much of it is owed to a clock that was put back. `samples` are kept for the next bound of the same cursor.
 
     `future_rows` are stamped at least a day beyond the clock: no zone explains that, and they wait until it is true.
-    `may_miss`: rows that commit late may be below it, as the promise says. `wait_seconds` tells when asking again will give a first bound, where only time can.
+    `may_miss`: rows that commit late may be below it, as the promise says. `wait_seconds` tells when asking again will give a
+    first bound, where only time can.
     """
 
     high: str | None
