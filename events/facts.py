@@ -88,6 +88,7 @@ class SilverRefined(BatchEvent):
     already_applied: bool = False
     schema_changes: list[str] = Field(default_factory=list, description="what the batch changed in the table's columns")
     quality: list[QualityFigure] = Field(default_factory=list, description="what each quality rule found")
+    notes: list[str] = Field(default_factory=list, description="what a person should know of how it was applied")
     column_types: dict[str, str] = Field(default_factory=dict, description="silver's columns -> their types in Delta")
     seconds: float = 0.0
 

@@ -367,9 +367,17 @@ class JobRequest(Request):
             )
             incremental = entry.get("isIncremental") is True
             if bronze.get("loadStrategy") == "incremental" and not incremental:
-                yield path, "loadStrategy incremental needs isIncremental true and a deltaColumn"
+                yield (
+                    path,
+                    "loadStrategy incremental needs isIncremental true and a deltaColumn: add both, or write append "
+                    "(all rows are read) or full_refresh (and rows that are gone are taken out)",
+                )
             if bronze.get("loadStrategy") == "full_refresh" and incremental:
-                yield path, "loadStrategy full_refresh contradicts isIncremental"
+                yield (
+                    path,
+                    "loadStrategy full_refresh contradicts isIncremental: write incremental to load what changed, or "
+                    "isIncremental false to load the whole table",
+                )
             if entry.get("query") and not bronze.get("tableName"):
                 yield path, "a query needs bronzeConfig.tableName: it has no table name of its own"
         fixed = [n for n in ("bronzeConfig", "silverConfig", "goldConfig") if _part(shared, n).get("tableName")]

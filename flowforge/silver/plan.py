@@ -165,7 +165,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
     if silver.strategy == "scd2" and not key:
         raise RefineRefused(
             f"{where}: {batch.command.bronze.table} has no primary key, and history is kept by key",
-            "name the key in silverConfig.primaryKey, or choose another mergeStrategy",
+            "name the key in silverConfig.primaryKey, or write mergeStrategy merge (one row for each content)",
         )
     full = batch.command.bronze.load_strategy == "full_refresh" and silver.deletes != "ignore"
     folds = folds_of(manifest.columns) if silver.key_comparison == "source" else {}

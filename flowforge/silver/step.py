@@ -13,6 +13,7 @@ from flowforge.state.announcements import about, landed_batch
 def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     """Applies the batch to silver and records it; None when a correction by hand has voided the batch."""
     from flowforge.silver.refine import refine
+    from flowforge.silver.telling import notes_of
 
     batch = landed_batch(landed)
     if batch is None:
@@ -33,6 +34,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         already_applied=result.already_applied,
         schema_changes=result.schema_changes,
         quality=result.quality,
+        notes=notes_of(batch, result) if (newest.generation, newest.seq) == (batch.generation, batch.seq) else [],
         column_types=result.column_types,
         seconds=round(time.monotonic() - started, 3),
     )

@@ -173,7 +173,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
         "gold_quality": published.get("quality", {}),
         "deferred": published.get("deferred", []),
         "reason": empty.get("reason"),
-        "notes": landed.get("notes") or empty.get("notes", []),
+        "notes": [*(landed.get("notes") or empty.get("notes", [])), *refined.get("notes", [])],
         "seconds": {
             "ingest": landed.get("seconds"),
             "silver": refined.get("seconds"),
