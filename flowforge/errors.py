@@ -56,7 +56,7 @@ class SourceUnavailable(Retriable):
 
 
 class SnapshotRefused(SourceUnavailable):
-    """The database does not allow SNAPSHOT isolation, or not yet (3952, 3956, 41332)."""
+    """The database does not allow SNAPSHOT isolation, or not yet, or not for this object (3952, 3956, 7420, 35371, 41332)."""
 
 
 class StoreUnavailable(Retriable):

@@ -151,8 +151,7 @@ def _plan(connection: SourceConnection, command: IngestTable, source: Source, st
             f"{source.name}.{column} is {found.sql_type} now; its watermark was taken as {mark.sql_type}",
             "Look at what changed, then set or reset the watermark.",
         )
-    if mark:
-        refuse_changed_source(source.name, source.identity, mark)
+    notes = refuse_changed_source(source.name, source.identity, mark) if mark else []
     low, samples = mark.value if mark else None, state.samples.get(column or "")
     described = source.description or replace(source, columns=source.own)
     keyed = bool(command.silver.primary_key or source.primary_key)
@@ -160,7 +159,8 @@ def _plan(connection: SourceConnection, command: IngestTable, source: Source, st
     told = plan.interval.model_copy(update={"notes": [*source.notes, *plan.interval.notes]})
     plan = plan.model_copy(update={"interval": told})
     source.identity.update(known_rows(connection, source.description, plan.interval, mark))
-    return plan
+    told = plan.interval.model_copy(update={"notes": [*notes, *plan.interval.notes]})
+    return plan.model_copy(update={"interval": told})
 
 
 def _resume(batch: Batch, source: Source, credentials: Credentials, replayed: bool) -> Outcome:

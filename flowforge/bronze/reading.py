@@ -9,6 +9,8 @@ from flowforge.source.reader import ArrowReader, open_reader
 from flowforge.source.selection import Selection
 from flowforge.time_limit import deadline
 
+MOST_WORDS = 300  # of a server's refusal
+
 
 class Reading:
     """Opens the reader; `held` tells afterwards which of the offered consistencies it has. `by` is an instant of time.monotonic()
@@ -24,25 +26,27 @@ class Reading:
     ):
         self._connection, self._credentials = connection, credentials
         self._selection, self._offered, self._deadline = selection, offered, by or deadline()
-        self.held = ""
+        self.held, self._refused = "", ""
         self._reader: ArrowReader | None = None
 
     def told(self) -> Told:
         """What the read knows of itself, once all rows have been taken."""
         reader = self._reader
-        return Told(self.held, reader.counted, reader.notes) if reader else Told(self.held)
+        weaker = [f"read under {self.held}, since SNAPSHOT was refused: {self._refused}"] if self._refused else []
+        return Told(self.held, reader.counted, [*reader.notes, *weaker]) if reader else Told(self.held)
 
     def open(self) -> ArrowReader:
         """Opens the reader with the driver that the connection, or else the deployment, names.
 
-        A database that has stopped to allow SNAPSHOT since it was asked is read under READ COMMITTED.
+        A database that has stopped to allow SNAPSHOT since it was asked, and an object that cannot be read under it, are read
+        under READ COMMITTED.
         """
         *stronger, last = self._offered or [""]
         for consistency in stronger:
             try:
                 return self._opened(consistency)
-            except SnapshotRefused:
-                continue
+            except SnapshotRefused as error:
+                self._refused = str(error)[:MOST_WORDS]
         return self._opened(last)
 
     def _opened(self, consistency: str) -> ArrowReader:

@@ -17,7 +17,10 @@ GONE = (
     "{name}: {kept:,} of {rows:,} rows are not among those of this full load ({why}) and are kept; "
     "bronzeConfig.loadStrategy full_refresh takes out what is gone from the source"
 )
-EVERY_TIME = "{name}: mergeStrategy append adds every row of every full load, {inserted:,} to {before:,}; merge or replace does not"
+EVERY_TIME = (
+    "{name}: mergeStrategy append adds every row of every full load, this time {inserted:,} to {before:,}; merge and replace do "
+    "not"
+)
 ONLY_NEWEST = (
     "{name}: mergeStrategy replace keeps the rows of the newest batch only, and this load reads only what changed: {deleted:,} "
     "rows were removed; merge keeps them"

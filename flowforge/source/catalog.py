@@ -155,8 +155,8 @@ def consistencies(connection: SourceConnection, snapshot_wanted: bool = True) ->
 
 
 def server_identity(connection: SourceConnection, description: TableDescription | None = None) -> dict[str, Any]:
-    """What tells this database from a restored or recreated one: server and database name, create date, object_id, and
-    the last number that the table's identity column gave out."""
+    """What tells this database from a restored or recreated one: server and database name, create date, object_id, the last
+    number that the table's identity column gave out, and, where the server tells, recovery fork and availability group."""
     row = _database(connection)
     facts = {
         "server_name": row["server_name"],
@@ -165,6 +165,8 @@ def server_identity(connection: SourceConnection, description: TableDescription 
         "object_id": description.object_id if description else None,
         "primary_key": description.primary_key if description else [],
     }
+    fork = optional_rows(connection, catalog_sql.FORK)  # without, every other name is another server
+    facts |= fork[0] if fork else {}
     if description and any(column.identity for column in description.columns):
         counter = rows_or_refusal(connection, catalog_sql.COUNTER, (qualified(description),) * 2)
         if not isinstance(counter, list):

@@ -78,6 +78,12 @@ CONVERT(varchar(23), d.create_date, 121) AS database_created, d.snapshot_isolati
 CONVERT(int, SERVERPROPERTY('EngineEdition')) AS edition
 FROM (SELECT DB_ID() AS database_id) AS this LEFT JOIN sys.databases AS d ON d.database_id = this.database_id"""
 
+# The fork on which the database runs, and its identity in an availability group, which all replicas share.
+FORK = """SELECT CONVERT(varchar(36), r.recovery_fork_guid) AS recovery_fork,
+CONVERT(varchar(36), d.group_database_id) AS group_database
+FROM sys.database_recovery_status AS r JOIN sys.databases AS d ON d.database_id = r.database_id
+WHERE d.database_id = DB_ID()"""
+
 IDENTITY_ALONE = "SELECT @@SERVERNAME AS server_name, DB_NAME() AS database_name"
 
 EDITION = "SELECT CONVERT(int, SERVERPROPERTY('EngineEdition')) AS edition"

@@ -44,7 +44,8 @@ TRANSIENT_NUMBERS = {
 }
 # Of SNAPSHOT isolation: changed metadata, no version left, no room for versions.
 TRANSIENT_NUMBERS |= {3957, 3958, 3961, 3966, 3967}
-SNAPSHOT_NUMBERS = {3952, 3956, 41332}  # not allowed, not allowed yet, not for memory-optimized tables
+# Not allowed, not allowed yet; not for remote tables, clustered columnstore indexes, memory-optimized tables.
+SNAPSHOT_NUMBERS = {3952, 3956, 7420, 35371, 41332}
 TRANSIENT_NUMBERS |= {10053, 10054, 10060, 10928, 10929, 49918, 49919, 49920}
 TRANSIENT_NUMBERS |= {20002, 20003, 20004, 20006, 20009, 20047}
 PERMISSION_NUMBERS = {229, 230, 262, 297, 300, 371, 15247, 15562}
@@ -187,6 +188,8 @@ def _refuses_snapshot(text: str) -> bool:
     started = "Snapshot isolation transaction failed" in text
     return (started and ("not allowed in this database" in text or "has not finished yet" in text)) or (
         "TRANSACTION ISOLATION LEVEL is set to SNAPSHOT" in text
+        or "SNAPSHOT isolation level is not supported" in text
+        or ("Remote access is not supported" in text and "SNAPSHOT" in text)
     )
 
 

@@ -14,7 +14,8 @@ def test_should_say_what_a_query_without_key_keeps(stack, name):
     config = {"query": f"SELECT id, v, at FROM {name}", "isIncremental": True, "deltaColumn": "at"}
     where = {"bronzeConfig": {"tableName": f"bronze_{name}"}, "silverConfig": {"tableName": name}}
     stack.load(config, **where)
-    stack.execute(f"UPDATE {name} SET v = 11, at = '2024-02-02' WHERE id = 1")
+    stack.execute(f"UPDATE {name} SET v = 11, at = SYSDATETIME() WHERE id = 1")
+    stack.settle()
     loaded = stack.load(config, **where)
     (note,) = [note for note in loaded["notes"] if "has no key" in note]
     assert "1 rows were added to 2" in note and "silverConfig.primaryKey" in note
@@ -47,7 +48,7 @@ def test_should_say_what_append_and_replace_do_to_the_table(stack, name):
     appended = {"silverConfig": {"tableName": name, "mergeStrategy": "append"}}
     assert stack.load({"tableName": name}, **appended)["notes"] == []
     (note,) = stack.load({"tableName": name}, **appended)["notes"]
-    assert "adds every row of every full load, 2 to 2" in note
+    assert "adds every row of every full load, this time 2 to 2" in note
 
     config = {"tableName": name, "isIncremental": True, "deltaColumn": "at"}
     where = {
@@ -55,7 +56,8 @@ def test_should_say_what_append_and_replace_do_to_the_table(stack, name):
         "silverConfig": {"tableName": f"r_{name}", "mergeStrategy": "replace"},
     }
     stack.load(config, **where)
-    stack.execute(f"INSERT INTO {name} VALUES (3, '2024-02-02')")
+    stack.execute(f"INSERT INTO {name} VALUES (3, SYSDATETIME())")
+    stack.settle()
     notes = stack.load(config, **where)["notes"]
     assert [note for note in notes if "2 rows were removed; merge keeps them" in note], notes
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowforge.bronze.reading import Reading
-from flowforge.errors import SnapshotRefused
+from flowforge.errors import Retriable, SnapshotRefused
 from flowforge.source.catalog import consistencies, describe_table
 from flowforge.source.consistency import LOCKED, SNAPSHOT, STRONGEST_FIRST, VERSIONED, weakest
 from flowforge.source.reader import open_reader
@@ -13,6 +13,7 @@ from flowforge.source.selection import Selection
 from flowforge.state.batch import Interval
 
 DRIVERS = ("mssql-python", "pymssql")
+OFFERED = [SNAPSHOT, VERSIONED]
 
 
 @pytest.fixture
@@ -78,3 +79,35 @@ def test_should_say_no_more_of_all_parts_than_holds_for_each(held):
 
 def test_should_say_nothing_where_a_part_is_not_known():
     assert weakest([SNAPSHOT, ""]) == weakest([]) == ""
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("number", [7420, 35371, 41332])
+def test_should_read_an_object_that_cannot_be_read_under_snapshot_without_it(bank, server, driver, number):
+    bank.run(f"EXEC flowforge_fault 'snapshot {number}', 0, 1, 'customers'")
+    reading = Reading(
+        server.reference.model_copy(update={"driver": driver}), server.credentials, customers(bank), OFFERED
+    )
+    with reading.open() as reader:
+        assert sum(batch.num_rows for batch in reader) == 500
+    told = reading.told()
+    assert told.consistency == VERSIONED
+    assert told.notes[-1].startswith("read under read committed snapshot, since SNAPSHOT was refused: ")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_again_under_snapshot_what_was_altered_meanwhile(bank, server, driver):
+    bank.run("EXEC flowforge_fault 'snapshot 3961', 0, 1, 'customers'")
+    reading = Reading(
+        server.reference.model_copy(update={"driver": driver}), server.credentials, customers(bank), OFFERED
+    )
+    with pytest.raises(Retriable, match="modified by a DDL statement"):
+        reading.open()
+    with reading.open() as reader:
+        assert sum(batch.num_rows for batch in reader) == 500
+    assert reading.told().consistency == SNAPSHOT
+
+
+def customers(bank) -> Selection:
+    table = describe_table(bank, "customers")
+    return Selection(table, table.source_columns)

@@ -51,6 +51,8 @@ class Execution:
             self._session.begin_implicit(sink)
         if self._session.isolation == "SNAPSHOT" and not self._session.server.allows_snapshot and tree.find(exp.Table):
             raise snapshot_not_allowed(self._session.server.database)
+        if self._session.isolation == "SNAPSHOT" and tree.find(exp.Table):
+            self._session.server.faults.check_snapshot(self._session.statement)
         if self._session.transaction is not None and self._session.isolation in _SNAPSHOT_LEVELS:
             self._session.open_in_duckdb()
         compiler = Compiler(self._session)

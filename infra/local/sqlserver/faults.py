@@ -8,6 +8,7 @@ A client sets them while the server runs, on any connection:
     reset      the connection is reset
     deadlock   error 1205: an ERROR token in the middle of the rows, then DONE with its error bit; the transaction is rolled back
     stall      nothing more is sent until the client leaves or the faults are cleared; then the rows go on
+    snapshot N error N (3961, 7420, 35371, 41332) for a SELECT under SNAPSHOT isolation, before its first row
     refuse     a new connection is reset before its login (after_rows and matching mean nothing here)
     none       clears all faults
 
@@ -23,7 +24,16 @@ from dataclasses import dataclass
 
 from .errors import SqlError
 
-KINDS = ("die", "reset", "deadlock", "stall", "refuse")
+_SNAPSHOT = {
+    3961: "Snapshot isolation transaction failed in database because the object accessed by the statement has been modified by a"
+    " DDL statement in another concurrent transaction since the start of this transaction.",
+    7420: 'Remote access is not supported for transaction isolation level "SNAPSHOT".',
+    35371: "SNAPSHOT isolation level is not supported on a table which has a clustered columnstore index.",
+    41332: "Memory optimized tables and natively compiled modules cannot be accessed or created when the session TRANSACTION"
+    " ISOLATION LEVEL is set to SNAPSHOT.",
+}
+SNAPSHOT_KINDS = tuple(f"snapshot {number}" for number in _SNAPSHOT)
+KINDS = ("die", "reset", "deadlock", "stall", "refuse", *SNAPSHOT_KINDS)
 
 
 @dataclass
@@ -72,12 +82,20 @@ class Faults:
         with self._lock:
             return self._take(lambda fault: fault.kind == "refuse") is not None
 
+    def check_snapshot(self, text: str) -> None:
+        """Raises the error that is set for a statement under SNAPSHOT isolation."""
+        with self._lock:
+            found = self._take(lambda fault: fault.kind in SNAPSHOT_KINDS and fault.matching.lower() in text.lower())
+        if found is not None:
+            number = int(found.kind.removeprefix("snapshot "))
+            raise SqlError(number, _SNAPSHOT[number])
+
     def take_strike(self, text: str, sent: int, coming: int) -> Fault | None:
         """The fault that strikes a result set of the request `text`, of which `sent` rows are out and `coming` are next."""
         with self._lock:
             return self._take(
                 lambda fault: (
-                    fault.kind != "refuse"
+                    fault.kind not in ("refuse", *SNAPSHOT_KINDS)
                     and sent <= fault.after_rows < sent + coming
                     and fault.matching.lower() in text.lower()
                 )

@@ -28,8 +28,11 @@ _DATABASE_COLUMNS = (
     "name sysname;database_id int;create_date datetime;compatibility_level tinyint;collation_name sysname;user_access_desc "
     "nvarchar(60);is_read_only bit;state tinyint;state_desc nvarchar(60);snapshot_isolation_state tinyint;"
     "snapshot_isolation_state_desc nvarchar(60);is_read_committed_snapshot_on bit;recovery_model_desc nvarchar(60);"
-    "is_cdc_enabled bit;containment tinyint"
+    "is_cdc_enabled bit;containment tinyint;group_database_id uniqueidentifier"
 )
+
+
+_RECOVERY_COLUMNS = "database_id int;recovery_fork_guid uniqueidentifier;first_recovery_fork_guid uniqueidentifier"
 
 
 _SESSION_COLUMNS = (
@@ -83,7 +86,7 @@ def _databases(session: Session) -> str:
         (
             name,
             number,
-            server.created,
+            server.replicas.created,
             160,
             COLLATION_NAME,
             "MULTI_USER",
@@ -96,10 +99,16 @@ def _databases(session: Session) -> str:
             "SIMPLE",
             False,
             0,
+            server.replicas.group if name == server.database else None,
         )
         for name, number in (("master", 1), (server.database, DATABASE_ID))
     ]
     return values(rows, _DATABASE_COLUMNS)
+
+
+def _recovery(session: Session) -> str:
+    rows = [(DATABASE_ID, session.server.replicas.fork, session.server.replicas.fork)]
+    return values(rows, _RECOVERY_COLUMNS)
 
 
 def _server_state(rows: Callable[[Session], str]) -> Callable[[Session], str]:
@@ -262,6 +271,7 @@ LIVE_VIEWS: dict[str, SystemView] = {
         ),
     ),
     "sys.databases": view(_DATABASE_COLUMNS, _databases),
+    "sys.database_recovery_status": view(_RECOVERY_COLUMNS, _recovery),
     "sys.dm_exec_sessions": view(_SESSION_COLUMNS, _sessions),
     "sys.dm_exec_connections": view(_CONNECTION_COLUMNS, _server_state(_connections)),
     "sys.dm_exec_requests": view(_REQUEST_COLUMNS, _requests),

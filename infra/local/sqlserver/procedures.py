@@ -44,6 +44,10 @@ def execute(session: Session, statement: Simple, sink: Sink) -> None:
     elif name == "flowforge_clock":
         session.server.clock.set(arguments)
         sink.done("EXEC", None)
+    elif name == "flowforge_replica":
+        session.server.replicas.set(arguments)
+        session.server.properties["servername"] = session.server.replicas.name
+        sink.done("EXEC", None)
     elif name == "flowforge_fault":
         session.server.faults.set(arguments)
         sink.done("EXEC", None)

@@ -19,6 +19,8 @@ _TRANSACTIONS = frozenset(
     )
 )  # fmt: skip
 
+_NO_FORK = frozenset(("sys.database_recovery_status",))
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -83,14 +85,21 @@ PROFILES = {
     "azure-sql": Profile(
         "Microsoft SQL Azure (RTM) - 12.0.2000.8 (FlowForge stand-in)", "12.0.2000.8", "SQL Azure", 5,
         enters_databases=False,
+        views=_NO_FORK,
         denied=dict.fromkeys((*_TRANSACTIONS, "sys.dm_exec_connections", "sys.dm_exec_requests"), "VIEW DATABASE STATE"),
     ),
-    "synapse": Profile("Microsoft Azure SQL Data Warehouse - 10.0.16003.0", "10.0.16003.0", "SQL Azure", 6),
-    "fabric": Profile("Microsoft Azure SQL Data Warehouse - 12.0.2000.8", "12.0.2000.8", "SQL Azure", 11),
+    "synapse": Profile(
+        "Microsoft Azure SQL Data Warehouse - 10.0.16003.0", "10.0.16003.0", "SQL Azure", 6,
+        views=_NO_FORK,
+    ),
+    "fabric": Profile(
+        "Microsoft Azure SQL Data Warehouse - 12.0.2000.8", "12.0.2000.8", "SQL Azure", 11,
+        views=_NO_FORK,
+    ),
     "babelfish": Profile(
         "Babelfish for PostgreSQL with SQL Server Compatibility - 12.0.2000.8", "12.0.2000.8", "Standard", 2,
         is_babelfish=True, hides_facts=True,
-        views=_TRANSACTIONS | frozenset(
+        views=_TRANSACTIONS | _NO_FORK | frozenset(
             f"sys.{name}" for name in (
                 "allocation_units", "dm_db_partition_stats", "dm_exec_requests", "periods", "masked_columns", "external_tables",
                 "dm_exec_describe_first_result_set", "security_policies", "security_predicates",
@@ -102,7 +111,7 @@ PROFILES = {
         hides_facts=True,
         denied={
             **dict.fromkeys((*_TRANSACTIONS, "sys.dm_exec_connections", "sys.dm_exec_requests"), "VIEW SERVER STATE"),
-            **dict.fromkeys(("sys.databases", "sys.partitions", "sys.allocation_units"), "VIEW ANY DEFINITION"),
+            **dict.fromkeys(("sys.databases", *_NO_FORK, "sys.partitions", "sys.allocation_units"), "VIEW ANY DEFINITION"),
         },
     ),
 }  # fmt: skip

@@ -30,6 +30,7 @@ from .macros import create_macros
 from .packets import Channel
 from .policies import Policies
 from .profiles import PROFILES
+from .replicas import Replicas
 from .rights import Rights
 from .session import Session
 from .transactions import Rowversions, Transaction
@@ -81,7 +82,7 @@ class Server:
         create_macros(self._connection)
         create_catalog(self._connection)
         self.clock = Clock()
-        self.created = self.now()
+        self.replicas = Replicas(self.name, self.now())
         self.allows_snapshot, self.reads_versions = True, True
         self.catalog_version = CatalogVersion()
         self.rowversions = Rowversions(self._connection)

@@ -228,7 +228,7 @@ class Session:
             return Typed(f"CAST({text} AS DECIMAL(38,0))", SqlType("decimal", 0, 38, 0))
         texts = {
             "version": self.server.version,
-            "servername": self.server.name,
+            "servername": self.server.replicas.name,
             "servicename": "MSSQLSERVER",
             "language": "us_english",
         }
