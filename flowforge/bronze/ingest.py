@@ -23,7 +23,7 @@ from flowforge.cloud.clients import prepare
 from flowforge.errors import Fatal, SourceChanged, Wait
 from flowforge.source.bounds import Plan, plan_interval
 from flowforge.source.catalog import TableDescription, consistencies, describe_query, describe_table, server_identity
-from flowforge.source.companions import with_companions
+from flowforge.source.companions import with_companions, with_key_digits
 from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.description import find_column
@@ -124,6 +124,7 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     if query:
         columns, notes = view_of_query(connection, command, describe_query(connection, query), "the query")
         columns = with_companions(columns, command.source.companion_columns, "the query")
+        columns = with_key_digits(columns, _key_of(command, []), "the query")
         identity, lacks = server_identity(connection), connection.lacks
         return Source(table.query_name(query), columns, [], None, identity, offered, lacks, notes)
     description = describe_table(connection, command.source.table_name or "")
@@ -133,9 +134,17 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     ]
     columns, notes = view_of_table(connection, command, description, columns)
     columns = with_companions(columns, command.source.companion_columns, description.qualified_name)
-    identity = server_identity(connection, description)
     name, key, lacks = description.qualified_name, description.primary_key, connection.lacks
+    columns = with_key_digits(columns, _key_of(command, key), name)
+    identity = server_identity(connection, description)
     return Source(name, columns, key, description, identity, offered, lacks, notes)
+
+
+def _key_of(command: IngestTable, own: list[str]) -> list[str]:
+    """The columns by which silver will tell rows apart; none where it only adds them."""
+    silver = command.silver
+    adds_only = silver.strategy == "append" and command.source.delta_column is None
+    return [] if adds_only else silver.primary_key or own
 
 
 def _plan(connection: SourceConnection, command: IngestTable, source: Source, state: table.TableState) -> Plan:

@@ -20,6 +20,7 @@ TEXTS = {
     "nvarchar": True,
 }  # whether they are Unicode whatever the collation
 BYTES = ("binary", "varbinary")
+FLOATS = {"FLOAT": "real", "DOUBLE": "float"}
 TEXT, BINARY, COUNT = "VARCHAR", "BLOB", "SMALLINT"  # the types that folds are for
 
 
@@ -34,6 +35,8 @@ class Fold:
         """The common form of a value, given as an SQL expression."""
         if self.kind == COUNT:
             return f"coalesce({value}, 0)"
+        if self.kind in FLOATS:  # -0.0 is 0.0
+            return f"({value} + 0)"
         if self.kind == BINARY:  # whole bytes: a zero byte is two digits, and their number is even
             return f"unhex(regexp_replace(hex({value}), '(00)+$', ''))"
         return _text(value, self.found)
@@ -52,6 +55,8 @@ def fold_of(column: SourceColumn) -> Fold | None:
         return Fold(COUNT)
     if base in BYTES:
         return Fold(BINARY)
+    if base in FLOATS.values():
+        return Fold(next(kind for kind, name in FLOATS.items() if name == base))
     if base in TEXTS and column.companion is None:
         unicode = TEXTS[base] or (column.collation or "").upper().endswith("_UTF8")
         return Fold(TEXT, sensitivity(column.collation, unicode))

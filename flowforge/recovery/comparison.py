@@ -19,15 +19,12 @@ from flowforge.lake.sql import identifier, literal
 from flowforge.lake.types import stored_type
 from flowforge.recovery.findings import Question, RangeResult, Result
 from flowforge.silver.plan import CURRENT, DELETED
+from flowforge.source.companions import with_key_digits
 from flowforge.source.description import TableDescription
 from flowforge.source.sql_types import cursor_kind
 
 MICROSECONDS = r"(\.\d{6})\d"
-HASH, PLACE, PART = (
-    "_flowforge_hash",
-    "_flowforge_place",
-    "_flowforge_part",
-)  # beside the key, whatever its columns are called
+HASH, PLACE, PART = "_flowforge_hash", "_flowforge_place", "_flowforge_part"  # whatever the key's columns are called
 EXAMPLES = 3  # keys that are named of a range that differs
 
 
@@ -38,12 +35,15 @@ class Comparison:
         self, engine: duckdb.DuckDBPyConnection, question: Question, described: TableDescription, silver: dict[str, str]
     ):
         self.engine, self.question, self.silver = engine, question, silver
-        self.columns = [column for column in described.source_columns if column.name in silver and not column.masked]
+        columns = with_key_digits(described.source_columns, described.primary_key, described.qualified_name)
+        self.columns = [column for column in columns if column.name in silver and not column.masked]
         compared = {column.name for column in self.columns}
         self.not_compared = [column.name for column in described.columns if column.name not in compared]
         self.key = [name for name in described.primary_key if name in compared]
         if len(self.key) < len(described.primary_key):
             self.key = []
+        self.order = list(self.key)  # the source's own columns, which it sorts by all their digits
+        self.key += [column.name for column in self.columns if column.companion == "digit" and column.of in self.key]
         self.key_columns = [column for name in self.key for column in self.columns if column.name == name]
         self.folds = folds_of(self.key_columns)
 

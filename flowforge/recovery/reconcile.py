@@ -53,7 +53,7 @@ def reconcile(
         )
 
         def read(columns: list[SourceColumn], newer: bool) -> Iterator[pa.RecordBatch]:
-            selection = Selection(description, columns, question.interval(newer), order=comparison.key)
+            selection = Selection(description, columns, question.interval(newer), order=comparison.order)
             with open_reader(reference, credentials, selection, reference.driver) as reader:
                 yield from reader
 

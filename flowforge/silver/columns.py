@@ -42,7 +42,7 @@ def admit(
     drift = compare(plan.columns, theirs, decisions.types, late)
     _refuse(drift, theirs, where)
     if batch.command.silver.schema_mode == "contract" and plan.order > decisions.accepted:
-        _refuse_any(drift, theirs, {*decisions.types, *dropped_before(table)}, where)
+        _refuse_any(drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits}, where)
     if drift.retyped:
         retype(table, present, drift.retyped, plan, where)
     if drift.added:
@@ -50,7 +50,13 @@ def admit(
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in drift.added.items())
         schema = RecordBatchReader.from_arrow(connection.sql(f"SELECT {empty} LIMIT 0")).schema
         table.alter.add_columns(Schema.from_arrow(schema).fields, commit_properties=once())
-    return fitted(rows, plan, drift.types, where), drift.changes(theirs) + _note_dropped(table, drift, late)
+    changes = drift.changes(theirs) + _note_dropped(table, drift, late)
+    if [name for name in plan.digits if name in drift.added] and table.count():
+        changes.append(
+            "keys have all seven digits of their seconds from now on: rows of before count as ending in 0, and those that do not "
+            "are replaced by a full_refresh only"
+        )
+    return fitted(rows, plan, drift.types, where), changes
 
 
 def _refuse(drift: Drift, theirs: dict[str, str], where: str) -> None:

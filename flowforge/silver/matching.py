@@ -49,7 +49,7 @@ def same_key(plan: RefinePlan, one: str = "s", other: str = "t") -> str:
 
 def missing_key(plan: RefinePlan) -> str:
     """The condition for a row without a key."""
-    needed = [name for name in plan.key if name not in plan.nullable]
+    needed = [name for name in plan.key if name not in plan.nullable and name not in plan.digits]
     return any_null(needed) if needed else "false"
 
 

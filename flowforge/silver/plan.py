@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from flowforge.errors import RefineRefused
-from flowforge.lake.folding import Fold, folds_of
+from flowforge.lake.folding import COUNT, Fold, folds_of
 from flowforge.lake.types import stored_type
 from flowforge.state.batch import Batch
 
@@ -64,6 +64,11 @@ class RefinePlan:
     def key_folds(self) -> dict[str, Fold]:
         """The folds of key columns."""
         return {name: self.folds[name] for name in self.key if name in self.folds}
+
+    @property
+    def digits(self) -> list[str]:
+        """The key columns that hold the seventh digit of another one."""
+        return [name for name, fold in self.key_folds.items() if fold.kind == COUNT]
 
     @property
     def matches(self) -> dict[str, str]:
@@ -117,7 +122,7 @@ class RefinePlan:
     @property
     def identity_text(self) -> str:
         """The identity in words, kept in the table's properties: a table never changes it."""
-        return ", ".join(self.identity) or "nothing: rows are only added"
+        return ", ".join(name for name in self.identity if name not in self.digits) or "nothing: rows are only added"
 
     @property
     def order(self) -> int:
@@ -167,10 +172,17 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
             f"{where}: {batch.command.bronze.table} has no primary key, and history is kept by key",
             "name the key in silverConfig.primaryKey, or write mergeStrategy merge (one row for each content)",
         )
-    full = batch.command.bronze.load_strategy == "full_refresh" and silver.deletes != "ignore"
-    folds = folds_of(manifest.columns) if silver.key_comparison == "source" else {}
     own_key = {_find(name, renamed) for name in manifest.primary_key}
-    may_be_null = {renamed[column.name] for column in manifest.columns if column.nullable} - own_key
+    tells_apart = set(key) == own_key
+    digits = {renamed[c.of]: renamed[c.name] for c in manifest.columns if c.companion == "digit" and c.of in renamed}
+    key = list(dict.fromkeys(part for name in key for part in (name, digits.get(name, name))))
+    full = batch.command.bronze.load_strategy == "full_refresh" and silver.deletes != "ignore"
+    folds = {
+        name: fold
+        for name, fold in folds_of(manifest.columns).items()
+        if silver.key_comparison == "source" or fold.kind == COUNT
+    }
+    may_be_null = {renamed[column.name] for column in manifest.columns if column.nullable and not column.companion}
     return RefinePlan(
         source={name: bronze[name] for name in names[: len(declared)]},
         audit={name: bronze[name] for name in names[len(declared) :]},
@@ -184,8 +196,8 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
         seq=batch.seq,
         loaded_at=round(batch.claimed_at * 1_000_000),
         folds={renamed[name]: fold for name, fold in folds.items()},
-        nullable=tuple(name for name in key if name in may_be_null and silver.null_keys == "match"),
-        source_tells_apart=set(key) == own_key,
+        nullable=tuple(name for name in key if name in may_be_null - own_key and silver.null_keys == "match"),
+        source_tells_apart=tells_apart,
     )
 
 

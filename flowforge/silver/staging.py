@@ -6,7 +6,6 @@ functions, which spill). No row disappears: it is staged, superseded by a newer 
 repetition, or quarantined.
 """
 
-from flowforge.lake.folding import COUNT
 from flowforge.lake.sql import identifier, literal
 from flowforge.lake.types import stored_column
 from flowforge.silver.matching import any_null, form, missing_key
@@ -59,6 +58,9 @@ def surrogate_key(plan: RefinePlan, has_forms: bool = False) -> str:
         if name in plan.key_folds:
             value = identifier(plan.matches[name]) if has_forms else form(plan, name)
         text = f"CAST({value} AS VARCHAR)"
+        if name in plan.digits:  # most are zero: such a key has the id that it had without it
+            parts.append(f"CASE WHEN {value} = 0 THEN '' ELSE '.' || {text} END")
+            continue
         part = f"length({text}) || ':' || {text}"
         parts.append(f"coalesce({part}, '-')" if name in plan.nullable else part)
     return f"md5(concat({', '.join(parts)}))"
@@ -160,7 +162,7 @@ def _ranked(plan: RefinePlan, objects: str) -> str:
 
 def _respelt(plan: RefinePlan) -> str:
     """Whether a row's key has another spelling in the same read, of a table in which no key comes twice."""
-    spelt = [identifier(name) for name, fold in plan.key_folds.items() if fold.kind != COUNT]
+    spelt = [identifier(name) for name in plan.key_folds if name not in plan.digits]
     if not plan.source_tells_apart or not spelt:
         return "false"
     of_key = f"OVER (PARTITION BY {', '.join(form(plan, name) for name in plan.key)})"

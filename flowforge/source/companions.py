@@ -2,8 +2,9 @@
 
 A datetimeoffset is an instant in UTC: its offset goes into `<name>_offset_minutes` (smallint). A sql_variant is text: the
 type of each value goes into `<name>_base_type` (nvarchar). A geometry or geography is WKB, which has no place for the SRID:
-that goes into `<name>_srid` (int). Guarantees: a companion stands after its column, is NULL where that is, and never takes a
-name that is taken.
+that goes into `<name>_srid` (int). Unasked, a key's datetime2(7), time(7) or datetimeoffset(7), of which the lake has six digits,
+gets its seventh in `<name>_100ns` (smallint): without it two keys could be one. Guarantees: a companion stands after its column,
+is NULL where that is, and never takes a name that is taken.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,11 @@ from typing import NamedTuple
 
 from events.request import Companion
 from flowforge.errors import UnsupportedSource
-from flowforge.source.sql_types import parse_sql_type
-from flowforge.state.batch import SourceColumn
+from flowforge.source.sql_types import TIMES, parse_sql_type
+from flowforge.state.batch import AnyCompanion, SourceColumn
 
 LONGEST_NAME = 128  # of an identifier, in characters
+EXACT_SCALE = 7  # digits of seconds that the lake has not
 
 
 class _Form(NamedTuple):
@@ -24,12 +26,13 @@ class _Form(NamedTuple):
     expression: str
 
 
-_FORMS: dict[Companion, _Form] = {
+_FORMS: dict[AnyCompanion, _Form] = {
     "offset": _Form(("datetimeoffset",), "_offset_minutes", "smallint", "CONVERT(smallint, DATEPART(tzoffset, {0}))"),
     "baseType": _Form(
         ("sql_variant",), "_base_type", "nvarchar(128)", "CONVERT(nvarchar(128), SQL_VARIANT_PROPERTY({0}, 'BaseType'))"
     ),
     "srid": _Form(("geometry", "geography"), "_srid", "int", "{0}.STSrid"),
+    "digit": _Form(TIMES, "_100ns", "smallint", "CONVERT(smallint, DATEPART(nanosecond, {0}) / 100 % 10)"),
 }
 
 
@@ -60,6 +63,38 @@ def with_companions(columns: Sequence[SourceColumn], asked: Sequence[Companion],
     return found
 
 
-def companion_expression(kind: Companion, column_sql: str) -> str:
+def with_key_digits(columns: Sequence[SourceColumn], key: Sequence[str], where: str) -> list[SourceColumn]:
+    """The columns of `where`, with the seventh digit beside those of its key that have one.
+
+    Raises UnsupportedSource for a key of sql_variant, which no lake type compares as the server does, and where a name is taken.
+    """
+    named, taken, found = {name.lower() for name in key}, {column.name.lower() for column in columns}, []
+    for column in columns:
+        found.append(column)
+        if column.companion or column.name.lower() not in named:
+            continue
+        kind = parse_sql_type(column.sql_type)
+        if kind.base == "sql_variant":
+            raise UnsupportedSource(
+                f"{where}: the key column {column.name!r} is a sql_variant: as text 1 and '1' would be one key, 1 and 1.0 two",
+                "read the table by a query that converts it to one type, and name the key in silverConfig.primaryKey; or take "
+                "mergeStrategy append without a deltaColumn, which needs no key",
+            )
+        if kind.base in TIMES and kind.scale == EXACT_SCALE:
+            name = column.name + _FORMS["digit"].suffix
+            if name.lower() in taken or len(name) > LONGEST_NAME:
+                raise UnsupportedSource(
+                    f"{where}: the key column {column.name!r} has seven digits, and {name!r} for the last cannot be made",
+                    "read the table by a query that renames the column of that name",
+                )
+            found.append(
+                SourceColumn(
+                    name=name, sql_type="smallint", nullable=column.nullable, companion="digit", of=column.name
+                )
+            )
+    return found
+
+
+def companion_expression(kind: AnyCompanion, column_sql: str) -> str:
     """The expression of a companion, from its (quoted) column."""
     return _FORMS[kind].expression.format(column_sql)

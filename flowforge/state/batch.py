@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from events.commands import IngestTable
 from events.request import Companion
 
+AnyCompanion = Companion | Literal["digit"]  # the last is never asked for: a key of seven digits has it
 State = Literal["claimed", "landed", "committed", "refined", "empty", "voided"]
 
 
@@ -71,7 +72,7 @@ class SourceColumn(BaseModel):
     sql_type: str
     nullable: bool = True
     collation: str | None = None
-    companion: Companion | None = None
+    companion: AnyCompanion | None = None
     of: str | None = None
     masked: bool = False
 

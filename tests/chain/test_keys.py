@@ -49,3 +49,45 @@ def test_should_take_a_querys_collation_from_the_servers_description(compared: S
         ("ABC", 1, 9),
         (None, 2, 8),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "times", "more"),
+    [
+        ("datetime2(7)", ("2024-01-01 10:00:00.1234561", "2024-01-01 10:00:00.1234568"), "2024-01-01 10:00:00.1234560"),
+        ("time(7)", ("10:00:00.1234561", "10:00:00.1234568"), "10:00:00.1234560"),
+        (
+            "datetimeoffset(7)",
+            ("2024-01-01 10:00:00.1234561 +02:00", "2024-01-01 08:00:00.1234568 +00:00"),
+            "2024-01-01 09:00:00.1234560 +01:00",
+        ),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["merge", "scd2"])
+def test_should_tell_keys_apart_by_all_their_digits(compared: Stack, name, kind, times, more, strategy):  # noqa: F811
+    compared.execute(
+        f"CREATE TABLE {name} (at {kind} NOT NULL PRIMARY KEY, v int, changed rowversion)",
+        *(f"INSERT INTO {name} (at, v) VALUES ('{time}', {n})" for n, time in enumerate(times)),
+    )
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "changed"}
+    where = {"silverConfig": {"tableName": name, "mergeStrategy": strategy}}
+    table = compared.load(config, **where)
+    assert (table["silver_rows"], table.get("quarantined", 0)) == (2, 0)
+    compared.execute(
+        f"INSERT INTO {name} (at, v) VALUES ('{more}', 2)", f"UPDATE {name} SET v = 9 WHERE at = '{times[1]}'"
+    )
+    compared.load(config, **where)
+    current = " WHERE _is_current" if strategy == "scd2" else ""
+    assert compared.lake(f"SELECT at_100ns, v FROM silver.{name}{current} ORDER BY v") == [(1, 0), (0, 2), (8, 9)]
+    answer = reconciled(compared, name)
+    assert (answer["differs"], answer["source_rows"]) == (False, 3)
+
+
+def test_should_refuse_a_key_that_no_type_of_the_lake_compares_as_the_server_does(compared: Stack, name):  # noqa: F811
+    compared.execute(f"CREATE TABLE {name} (k sql_variant NOT NULL, v int)", f"INSERT INTO {name} VALUES (1, 1)")
+    keyed = {"silverConfig": {"tableName": name, "primaryKey": "k"}}
+    refused = compared.run(compared.request({"tableName": name}, **keyed))["tables"][0]
+    assert refused["status"] == "failed"
+    assert f"dbo.{name}: the key column 'k' is a sql_variant" in refused["error"]["cause"]
+    assert "a query that converts it" in refused["error"]["remedy"]
+    assert compared.load({"tableName": name}, silverConfig={"tableName": name})["silver_rows"] == 1

@@ -233,3 +233,37 @@ def test_should_leave_numeric_keys_alone(lake):
     refine(source.batch(2, codes(("b", 1, 2))), lake.bucket)
     table = open_table(table_uri(lake.bucket, "silver", "customers"))
     assert [field.name for field in table.schema().fields if field.name.startswith("_flow")] == []
+
+
+def test_should_keep_ids_where_the_seventh_digit_of_a_key_is_none(lake):
+    kinds = {"part": {"sql_type": "int", "nullable": False}}
+    digit = {"part_100ns": {"sql_type": "smallint", "companion": "digit", "of": "part"}}
+    before = lake.source(key=["part"], columns=kinds, schema_mode="contract")
+    refine(before.batch(1, codes(("a", 1, 1), ("b", 2, 1))), lake.bucket)
+    ids = dict(silver(lake, "part, _sk_id"))
+    exact = lake.source(key=["part"], columns=kinds | digit, schema_mode="contract")
+    rows = codes(("A", 1, 2), ("B", 2, 2), ("c", 2, 2)).append_column("part_100ns", pa.array([0, 0, 5], pa.int16()))
+    result = refine(exact.batch(2, rows), lake.bucket)
+    assert (result.inserted, result.updated, result.quarantined) == (1, 2, 0)
+    assert any("seven digits" in change for change in result.schema_changes)
+    found = query("SELECT part, part_100ns, _sk_id FROM silver.customers ORDER BY ALL", lake.bucket).rows
+    assert [row[:2] for row in found] == [(1, 0), (2, 0), (2, 5)]
+    assert (found[0][2], found[1][2]) == (ids[1], ids[2])
+    fresh = exact.batch(1, rows, silver_table="fresh", label="fresh")
+    refine(fresh, lake.bucket)
+    assert dict(query("SELECT part, _sk_id FROM silver.fresh WHERE part_100ns = 0", lake.bucket).rows) == ids
+
+
+def test_should_take_a_key_of_minus_zero_for_zero(lake):
+    source = lake.source(key=["k"], columns={"k": {"sql_type": "float", "nullable": False}})
+    refine(source.batch(1, pa.table({"k": [0.0, 1.5], "v": [1, 1]})), lake.bucket)
+    ids = dict(silver(lake, "k, _sk_id"))
+    refine(source.batch(2, pa.table({"k": [-0.0], "v": [2]})), lake.bucket)
+    assert silver(lake, "v, _sk_id") == [(1, ids[1.5]), (2, ids[0.0])]
+
+
+def test_should_take_bytes_that_differ_by_zeros_at_their_end_for_one_key(lake):
+    source = lake.source(key=["k"], columns={"k": {"sql_type": "varbinary(8)", "nullable": False}})
+    refine(source.batch(1, pa.table({"k": [b"\x01", b"\x10"], "v": [1, 1]})), lake.bucket)
+    assert refine(source.batch(2, pa.table({"k": [b"\x01\x00\x00"], "v": [2]})), lake.bucket).updated == 1
+    assert silver(lake, "k, v") == [(b"\x01\x00\x00", 2), (b"\x10", 1)]
