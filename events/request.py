@@ -226,6 +226,14 @@ class DestinationConfig(Request):
     goldConfig: GoldConfig | None = None
 
 
+class ColumnChoice(Request):
+    """Which of a table's columns are loaded: all but those that are excluded."""
+
+    exclude: list[str] = Field(default_factory=list, description="columns to leave out; no key, no delta column")
+
+    _names = field_validator("exclude")(_different_columns)
+
+
 class TableConfig(Request):
     """One table (or query) to load."""
 
@@ -254,6 +262,7 @@ class TableConfig(Request):
         description="columns beside those whose type cannot hold all: offset (of datetimeoffset, <name>_offset_minutes),"
         " baseType (of sql_variant, <name>_base_type), srid (of geometry and geography, <name>_srid)",
     )
+    columns: ColumnChoice | None = Field(None, description="which columns of the table are loaded; default: all")
     destination_config: DestinationConfig | None = None
 
     @field_validator("tableName")
@@ -282,6 +291,8 @@ class TableConfig(Request):
             yield "lastWatermark", "is empty: leave it out to load from the beginning"
         if given.get("query") and given.get("tableName"):
             yield "give tableName or query, not both"
+        if given.get("query") and given.get("columns"):
+            yield "columns", "of a table only: name the columns in the query's SELECT"
         if cls is TableConfig and given.get("query") is None and given.get("tableName") is None:
             yield "expected tableName or query"
 

@@ -52,6 +52,7 @@ class SourceTable(Message):
     snapshot_isolation: bool = True
     count_rows: CountRows = "auto"
     companion_columns: list[Companion] = Field(default_factory=list)
+    excluded_columns: list[str] = Field(default_factory=list)
 
 
 class BronzeTarget(Message):

@@ -14,7 +14,7 @@ from events.facts import IntervalEmpty
 from flowforge.bronze.counting import AtSource, plan_counting
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import land, manifest_of
-from flowforge.bronze.login_view import view_of_query, view_of_table
+from flowforge.bronze.login_view import keys_and_cursors, view_of_query, view_of_table
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
 from flowforge.bronze.settling import settle
@@ -28,7 +28,7 @@ from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.description import find_column
 from flowforge.source.identity import known_rows, refuse_changed_source
-from flowforge.source.loadable import refuse_unreadable
+from flowforge.source.loadable import chosen_columns, refuse_clashes
 from flowforge.source.selection import Selection
 from flowforge.source.slices import plan_slices
 from flowforge.source.target import read_credentials
@@ -125,17 +125,17 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
         columns, notes = view_of_query(connection, command, describe_query(connection, query), "the query")
         columns = with_companions(columns, command.source.companion_columns, "the query")
         columns = with_key_digits(columns, _key_of(command, []), "the query")
+        refuse_clashes(columns, command.bronze.audit_columns, "the query", is_query=True)
         identity, lacks = server_identity(connection), connection.lacks
         return Source(table.query_name(query), columns, [], None, identity, offered, lacks, notes)
     description = describe_table(connection, command.source.table_name or "")
-    refuse_unreadable(description)
-    columns = [
-        SourceColumn(**column.model_dump(include=set(SourceColumn.model_fields))) for column in description.columns
-    ]
+    needed = [*description.primary_key, *keys_and_cursors(command)]
+    columns = chosen_columns(description, command.source.excluded_columns, needed)
     columns, notes = view_of_table(connection, command, description, columns)
     columns = with_companions(columns, command.source.companion_columns, description.qualified_name)
     name, key, lacks = description.qualified_name, description.primary_key, connection.lacks
     columns = with_key_digits(columns, _key_of(command, key), name)
+    refuse_clashes(columns, command.bronze.audit_columns, name, is_query=False)
     identity = server_identity(connection, description)
     return Source(name, columns, key, description, identity, offered, lacks, notes)
 

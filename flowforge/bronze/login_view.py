@@ -58,6 +58,11 @@ def told_filters(command: IngestTable, filters: RowFilters, where: str) -> list[
     return []
 
 
+def keys_and_cursors(command: IngestTable) -> list[str]:
+    """The columns that a request names as keys and cursors."""
+    return [*command.silver.primary_key, *_cursors(command)]
+
+
 def _removes_rows(command: IngestTable) -> bool:
     """Whether silver loses rows that the load does not read."""
     refreshes = command.bronze.load_strategy == "full_refresh" and command.silver.strategy in ("merge", "scd2")

@@ -106,6 +106,7 @@ def _command(
             snapshot_isolation=entry.snapshotIsolation,
             count_rows=entry.countRows,
             companion_columns=entry.companionColumns,
+            excluded_columns=entry.columns.exclude if entry.columns else [],
         ),
         bronze=BronzeTarget(
             table=bronze.tableName or f"bronze_{stem}",

@@ -19,20 +19,24 @@ from datetime import UTC, datetime, timedelta
 from flowforge.errors import RefineRefused
 from flowforge.lake.folding import COUNT, Fold, folds_of
 from flowforge.lake.types import stored_type
+from flowforge.own_columns import (
+    ADDED,
+    APPLIES,
+    AUDIT,  # noqa: F401 - known from here
+    CURRENT,
+    DELETED,
+    GENERATION,
+    INTERNAL,
+    MATCHED,
+    OCCURRENCE,
+    ROW_HASH,
+    SEQ,
+    SURROGATE,
+    VALID_FROM,
+    VALID_TO,
+)
 from flowforge.state.batch import Batch
 
-GENERATION, SEQ = "_generation", "_seq"
-ROW_HASH, OCCURRENCE = "_row_hash", "_occurrence"
-APPLIES = "_flowforge_applies"  # of the staged rows only: false where the key is in the batch, but which row is unclear
-MATCHED = (
-    "_flowforge_key_"  # of the staged rows only: with its number, the form of a key column that keys are compared by
-)
-SURROGATE = "_sk_id"
-DELETED = "_is_deleted"
-VALID_FROM, VALID_TO, CURRENT = "_valid_from", "_valid_to", "_is_current"
-INTERNAL = (GENERATION, SEQ, ROW_HASH, OCCURRENCE)
-ADDED = (SURROGATE, DELETED, VALID_FROM, VALID_TO, CURRENT)  # what silver adds for its readers
-AUDIT = ("_batch_id", "_ingestion_time", "_source_system", "_source_file", "_file_modified_time")
 SEQ_BITS = 40  # generation and seq in one comparable integer, for the marks in the table
 MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

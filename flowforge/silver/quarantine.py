@@ -11,12 +11,11 @@ from deltalake import DeltaTable, write_deltalake
 
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import allow_naive_timestamps, commit, once, open_or_create, open_table, relation, table_uri
+from flowforge.own_columns import CONTENT, REASON, RULES  # noqa: F401 - known from here
 from flowforge.silver.decisions import SOURCE_KEY
 from flowforge.silver.drift import widens
 from flowforge.silver.plan import GENERATION, SEQ
 from flowforge.state.batch import Batch
-
-REASON, RULES, CONTENT = "_reason", "_rules", "_content_hash"
 
 
 def keep_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> None:

@@ -20,7 +20,7 @@ INTEGERS |= {"bigint": (-(2**63), 2**63 - 1)}
 TIMES = ("time", "datetime2", "datetimeoffset")
 SIZED = ("char", "varchar", "nchar", "nvarchar", "binary", "varbinary")
 PLAIN = {"bit", "real", "float", "money", "smallmoney", "date", "smalldatetime", "datetime", "uniqueidentifier"}
-PLAIN |= {"text", "ntext", "image", "xml", "rowversion", "sql_variant", "hierarchyid", "geometry", "geography"}
+PLAIN |= {"text", "ntext", "image", "xml", "json", "rowversion", "sql_variant", "hierarchyid", "geometry", "geography"}
 SYNONYMS = {"numeric": "decimal", "dec": "decimal", "integer": "int", "timestamp": "rowversion", "sysname": "nvarchar"}
 
 # A sql_variant by the type of each value: a plain conversion would cut seconds, cents and digits, and whatever is longer than
@@ -45,9 +45,9 @@ TRANSPORT = {
     "sql_variant": _VARIANT,
     "image": "CONVERT(varbinary(max), {0})",
     "hierarchyid": "{0}.ToString()",
-    "geometry": "{0}.STAsBinary()",
-    "geography": "{0}.STAsBinary()",
-} | dict.fromkeys(("xml", "ntext", "text"), "CONVERT(nvarchar(max), {0})")
+    "geometry": "{0}.AsBinaryZM()",  # STAsBinary leaves out Z and M
+    "geography": "{0}.AsBinaryZM()",
+} | dict.fromkeys(("xml", "json", "ntext", "text"), "CONVERT(nvarchar(max), {0})")
 
 CURSOR_TYPES = (
     "rowversion, date, smalldatetime, datetime, datetime2, datetimeoffset, tinyint to bigint and decimal(p,0)"
@@ -104,9 +104,7 @@ def parse_sql_type(declaration: str) -> SqlType:
         return SqlType(base, length=128 if name == "sysname" else 1 if first is None else first)
     if base in PLAIN or base in INTEGERS:
         return SqlType("real" if base == "float" and first is not None and 0 < first <= 24 else base)
-    raise UnsupportedSource(
-        f"the type {declaration!r} is not known", "leave the column out with a query that lists columns"
-    )
+    raise UnsupportedSource(f"the type {declaration!r} is not known", "leave the column out, or convert it in a query")
 
 
 def cursor_kind(sql_type: str) -> str | None:
@@ -117,7 +115,16 @@ def cursor_kind(sql_type: str) -> str | None:
 def declared_bytes(sql_type: str) -> int:
     """The bytes that a cell takes in memory at most, by its declaration; LARGE_OBJECT_BYTES where it has no limit."""
     kind = parse_sql_type(sql_type)
-    if kind.length == MAX or kind.base in ("text", "ntext", "image", "xml", "geometry", "geography", "sql_variant"):
+    if kind.length == MAX or kind.base in (
+        "text",
+        "ntext",
+        "image",
+        "xml",
+        "json",
+        "geometry",
+        "geography",
+        "sql_variant",
+    ):
         return LARGE_OBJECT_BYTES
     if kind.base in SIZED:
         return kind.length * (3 if kind.base.startswith("n") else 1)

@@ -30,7 +30,7 @@ class Alterations:
     def run(self, table: Table, reader: TokenReader) -> None:
         """Runs what follows ALTER TABLE name."""
         if reader.accept("ADD"):
-            body = TableReader(reader, table.schema, table.name)
+            body = TableReader(reader, table.schema, table.name, self._session.server.release)
             body.item()
             while reader.accept_symbol(","):
                 body.item()

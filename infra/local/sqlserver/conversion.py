@@ -120,7 +120,7 @@ def _to_text(value: Typed, target: SqlType, style, attempt: bool, storing: str) 
             return _padded(f"number_fits({sql}, {target.length}, {quote_text(str(source))})", target)
         if 0 < longest <= target.length:
             return _padded(sql, target)
-    elif target.length == -1 or target.base in ("text", "ntext", "xml"):
+    elif target.length == -1 or target.base in ("text", "ntext", "xml", "json"):
         return sql
     elif 0 < source.length <= target.length:
         return _padded(sql, target) if source.base != target.base or source.length != target.length else sql

@@ -75,7 +75,7 @@ class Definitions:
 
     def _create_table(self, reader: TokenReader) -> None:
         schema, name = self._target(reader)
-        body = TableReader(reader, schema, name)
+        body = TableReader(reader, schema, name, self._session.server.release)
         reader.expect_symbol("(")
         body.item()
         while reader.accept_symbol(","):

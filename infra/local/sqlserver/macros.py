@@ -81,8 +81,10 @@ hex_bytes(x, fail) AS CASE WHEN x IS NULL THEN NULL WHEN regexp_full_match(x, '(
 ticks_in_range(t, fail, x) AS CASE WHEN t < 552877920000000000 THEN raised(fail, x)::BIGINT ELSE t END
 rowversion_of(n) AS unhex(lpad(hex(n), 16, '0'))
 point_wkb(x, plane) AS CASE WHEN x IS NULL THEN NULL
-  WHEN octet_length(x) = 22 THEN unhex('0101000000' || CASE WHEN plane THEN right(hex(x), 32) ELSE right(hex(x), 16) || substr(hex(x), 13, 16) END)
+  WHEN octet_length(x) IN (22, 30, 38) THEN unhex('0101000000' || CASE WHEN plane THEN substr(hex(x), 13, 32) ELSE substr(hex(x), 29, 16) || substr(hex(x), 13, 16) END)
   ELSE error('#40517#The FlowForge stand-in converts points only to WKB.')::BLOB END
+point_wkb_zm(x, plane) AS CASE WHEN octet_length(x) IN (30, 38) THEN unhex('01' || CASE substr(hex(x), 11, 2) WHEN '0D' THEN 'E9030000' WHEN '0E' THEN 'D1070000'
+  ELSE 'B90B0000' END || substr(hex(point_wkb(x, plane)), 11) || substr(hex(x), 45)) ELSE point_wkb(x, plane) END
 point_srid(x) AS CAST('0x' || substr(hex(x), 7, 2) || substr(hex(x), 5, 2) || substr(hex(x), 3, 2) || substr(hex(x), 1, 2) AS INTEGER)
 """
 

@@ -31,7 +31,7 @@ class Profile:
     edition: str = ""
     engine_edition: int = 3
     views: frozenset[str] = frozenset()  # those that it lacks, in lower case
-    release: int = 2022  # what came later it has not; see `view_text`
+    release: int = 2025  # what came later it has not; see `view_text`
     functions: frozenset[str] = frozenset()  # that it lacks, in upper case
     denied: dict[str, str] = field(default_factory=dict)
     is_babelfish: bool = False

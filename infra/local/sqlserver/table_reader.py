@@ -15,8 +15,8 @@ from .token_reader import TokenReader
 class TableReader:
     """Reads the body of CREATE TABLE or the additions of ALTER TABLE."""
 
-    def __init__(self, reader: TokenReader, schema: str, name: str):
-        self._reader, self._schema, self._name = reader, schema, name
+    def __init__(self, reader: TokenReader, schema: str, name: str, release: int):
+        self._reader, self._schema, self._name, self._release = reader, schema, name, release
         self.columns: list[Column] = []
         self.keys: list[Key] = []
         self.foreign_keys: list[ForeignKey] = []
@@ -89,7 +89,7 @@ class TableReader:
             raise not_supported("computed columns")
         if reader.peek() is not None and is_word(reader.peek(), "TIMESTAMP") and name.lower() == "timestamp":
             reader.name()
-        kind = reader.sql_type()
+        kind = reader.sql_type(self._release)
         column = Column(name, kind, nullable=kind.base != "rowversion")
         while reader.peek() is not None and not is_symbol(reader.peek(), ",", ")"):
             column = self._option(column)
@@ -140,6 +140,10 @@ class TableReader:
             mask = reader.literal()
             reader.expect_symbol(")")
             return replace(traits, mask=mask)
+        if reader.accept("ENCRYPTED", "WITH"):
+            mark = reader.mark()
+            reader.skip_parentheses()
+            return replace(traits, encryption_type=2 if "RANDOMIZED" in reader.text_since(mark).upper() else 1)
         if reader.accept("GENERATED", "ALWAYS", "AS", "ROW"):
             return replace(traits, generated_always=1 if reader.accept_any("START", "END") == "START" else 2)
         return None

@@ -9,7 +9,7 @@ from sqlglot.tokens import Token
 
 from .dialect import LITERALS, is_symbol, is_word
 from .errors import SqlError, syntax_error
-from .types import SqlType, parse_type
+from .types import LATER, SqlType, parse_type
 
 if TYPE_CHECKING:
     from .script import Simple
@@ -125,12 +125,16 @@ class TokenReader:
         first, last = self._tokens[mark], self._tokens[self._at - 1]
         return self._text[first.start - self._sql_start : last.end + 1 - self._sql_start]
 
+    def mark(self) -> int:
+        """Where the reader stands, for `text_since`."""
+        return self._at
+
     def rest(self) -> str:
         mark, self._at = self._at, len(self._tokens)
         return self.text_since(mark)
 
-    def sql_type(self) -> SqlType:
-        """A data type with its arguments."""
+    def sql_type(self, release: int = 2022) -> SqlType:
+        """A data type with its arguments, of those that a release has."""
         mark = self._at
         parts = self.qualified_name()
         if parts[-1].upper() == "DOUBLE":
@@ -138,7 +142,10 @@ class TokenReader:
         self.skip_parentheses()
         text = re.sub(r"^\[?sys\]?\.", "", self.text_since(mark), flags=re.IGNORECASE)
         try:
-            return parse_type(text)
+            found = parse_type(text)
+            if LATER.get(found.base, 0) <= release:
+                return found
+            raise ValueError(text)
         except ValueError:
             raise SqlError(2715, f"Cannot find data type {parts[-1]}.") from None
 

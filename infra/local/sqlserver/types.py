@@ -25,16 +25,18 @@ SYSTEM_TYPE_IDS = {
     "tinyint": 48, "smallint": 52, "int": 56, "smalldatetime": 58, "real": 59, "money": 60, "datetime": 61,
     "float": 62, "sql_variant": 98, "ntext": 99, "bit": 104, "decimal": 106, "numeric": 108, "smallmoney": 122,
     "bigint": 127, "varbinary": 165, "varchar": 167, "binary": 173, "char": 175, "timestamp": 189,
+    "json": 244, "vector": 165,
     "nvarchar": 231, "nchar": 239, "xml": 241, "hierarchyid": 240, "geometry": 240, "geography": 240, "sysname": 231,
 }  # fmt: skip
-USER_TYPE_IDS = SYSTEM_TYPE_IDS | {"hierarchyid": 128, "geometry": 129, "geography": 130, "sysname": 256}
+USER_TYPE_IDS = SYSTEM_TYPE_IDS | {"hierarchyid": 128, "geometry": 129, "geography": 130, "sysname": 256, "vector": 255}
 
 INTEGERS = {"tinyint": 1, "smallint": 2, "int": 4, "bigint": 8}
-UNICODE = {"nchar", "nvarchar", "ntext", "xml"}
+UNICODE = {"nchar", "nvarchar", "ntext", "xml", "json"}
 ANSI = {"char", "varchar", "text"}
 CHARACTERS = UNICODE | ANSI
 BINARIES = {"binary", "varbinary", "image", "rowversion"}
 SIZED = {"char", "varchar", "nchar", "nvarchar", "binary", "varbinary"}
+LATER = {"json": 2025, "vector": 2025}  # the release that brought a type
 CLR = {"hierarchyid", "geometry", "geography"}
 CLOCK_TYPES = {"time", "datetime2", "datetimeoffset"}
 
@@ -81,7 +83,7 @@ class SqlType:
     @property
     def is_plp(self) -> bool:
         """Whether values travel as partially length-prefixed data, [MS-TDS] 2.2.5.2.3."""
-        return self.length == -1 or self.base == "xml" or self.base in CLR
+        return self.length == -1 or self.base in ("xml", "json") or self.base in CLR
 
     @cached_property
     def duckdb(self) -> str:
@@ -135,6 +137,7 @@ class SqlType:
         if self.base in SIZED:
             return -1 if self.length == -1 else self.length * (2 if self.base in UNICODE else 1)
         special = {"rowversion": 8, "text": 16, "ntext": 16, "image": 16, "sql_variant": 8016, "xml": -1,
+                   "json": -1, "vector": 8 + 4 * self.length,
                    "hierarchyid": 892, "geometry": -1, "geography": -1}  # fmt: skip
         found = special.get(self.base)
         return self.payload_width if found is None else found
@@ -156,7 +159,7 @@ class SqlType:
 
     @property
     def collation_name(self) -> str | None:
-        return (self.collation or COLLATION_NAME) if self.base in CHARACTERS - {"xml"} else None
+        return (self.collation or COLLATION_NAME) if self.base in CHARACTERS - {"xml", "json"} else None
 
     @property
     def counts_case(self) -> bool:
@@ -165,7 +168,7 @@ class SqlType:
 
 
 _NUMERIC = {"tinyint", "smallint", "int", "bigint", "bit", "real", "float", "decimal", "money", "smallmoney"}
-KNOWN = set(_DUCKDB) | {"decimal"} | SIZED | CHARACTERS | BINARIES | CLR
+KNOWN = {"vector"} | set(_DUCKDB) | {"decimal"} | SIZED | CHARACTERS | BINARIES | CLR
 _DECLARATION = re.compile(
     r"\s*(?:\[?sys\]?\.)?\[?([a-z_0-9 ]+?)\]?\s*(?:\(\s*(max|\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*$", re.IGNORECASE
 )
@@ -191,7 +194,7 @@ def parse_type(text: str) -> SqlType:
         raise ValueError(text)
     if base in CLOCK_TYPES:
         return SqlType(base, 0, 0, 7 if first is None else int(first))
-    if base in SIZED:
+    if base in SIZED or base == "vector":
         return SqlType(base, -1 if first and first.lower() == "max" else int(first or 1))
     return SqlType(base)
 

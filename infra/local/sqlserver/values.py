@@ -10,7 +10,7 @@ DATETIME = SqlType("datetime")
 
 # [T-SQL] data type precedence, highest first
 _PRECEDENCE = [
-    "xml", "sql_variant", "datetimeoffset", "datetime2", "datetime", "smalldatetime", "date", "time", "float", "real",
+    "json", "xml", "sql_variant", "datetimeoffset", "datetime2", "datetime", "smalldatetime", "date", "time", "float", "real",
     "decimal", "money", "smallmoney", "bigint", "int", "smallint", "tinyint", "bit", "ntext", "text", "image",
     "rowversion", "uniqueidentifier", "nvarchar", "nchar", "varchar", "char", "varbinary", "binary", "hierarchyid",
     "geography", "geometry",
@@ -59,7 +59,7 @@ def common_type(first: SqlType | None, second: SqlType | None) -> SqlType | None
     if high.base == "decimal" and low.base in _AS_DECIMAL | {"decimal": None}:
         (p1, s1), (p2, s2) = decimal_shape(high), decimal_shape(low)
         return decimal_of(max(p1 - s1, p2 - s2), max(s1, s2))
-    if high.base in CHARACTERS and low.base in CHARACTERS and high.base not in ("xml", "text", "ntext"):
+    if high.base in CHARACTERS and low.base in CHARACTERS and high.base not in ("json", "xml", "text", "ntext"):
         base = ("nvarchar" if high.base in UNICODE else "varchar") if high.base != low.base else high.base
         return SqlType(base, -1 if -1 in (high.length, low.length) else max(high.length, low.length))
     if high.base in ("varbinary", "binary") and low.base in ("varbinary", "binary"):
