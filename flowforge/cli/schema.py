@@ -17,7 +17,11 @@ def schema(
     session: Session,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="COLUMN=TYPE", help="The column's type from now on; may be repeated."),
+        typer.Option(
+            "--type",
+            metavar="COLUMN=TYPE",
+            help="The column's type from now on, as SQL Server names it; may be repeated.",
+        ),
     ] = None,
     accept: Annotated[bool, typer.Option("--accept", help="Accept what changed so far, under a contract.")] = False,
     keep_key: Annotated[
@@ -51,4 +55,9 @@ def _shown(answer: dict[str, Any]) -> list[Any]:
         ("rows are told apart by", f"{answer['identity']}{' (kept)' if answer['keeps_key'] else ''}"),
     ]
     rows = ([c["name"], c["type"], c["decided"], "gone" if c["name"] in gone else None] for c in answer["columns"])
-    return [facts(heading), table(["column", "type", "decided", "in the source"], rows)]
+    means = [
+        (one["column"], f"{one['written']} is {one['type']} in the lake: {one['meaning']}")
+        for one in answer.get("decided_now", ())
+    ]
+    shown = [facts(heading), table(["column", "type", "decided", "in the source"], rows)]
+    return [*shown, facts(means)] if means else shown

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import duckdb
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.transaction import AddAction, RemoveAction
 
 from flowforge.lake.sql import identifier, literal
@@ -37,12 +37,15 @@ class NewFile:
     statistics: str
 
 
-def write_files(connection: duckdb.DuckDBPyConnection, table: DeltaTable, query: str) -> list[NewFile]:
+def write_files(
+    connection: duckdb.DuckDBPyConnection, table: DeltaTable, query: str, types: dict[str, str] | None = None
+) -> list[NewFile]:
     """Writes the rows of `query` in the table's columns and types, as files of about TARGET_BYTES; none where there is no row.
 
-    `query` has all columns of the table. Raises duckdb.IOException when S3 fails.
+    `query` has all columns of the table. `types` are others (name -> DuckDB type), for a commit that changes the table's. Raises
+    duckdb.IOException when S3 fails.
     """
-    uri, types = table.table_uri.rstrip("/"), column_types(connection, table)
+    uri, types = table.table_uri.rstrip("/"), types or column_types(connection, table)
     columns = ", ".join(f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in types.items())
     options = f"{PARQUET}, RETURN_STATS, FILE_SIZE_BYTES {TARGET_BYTES}, OVERWRITE_OR_IGNORE"
     pattern = f"part-{uuid.uuid4().hex}-{{i}}"
@@ -54,6 +57,22 @@ def write_files(connection: duckdb.DuckDBPyConnection, table: DeltaTable, query:
         for path, rows, size, _, found, _ in written
         if rows
     ]
+
+
+def replace_all(table: DeltaTable, new: Iterable[NewFile], schema: Schema, properties: CommitProperties) -> None:
+    """Commits that `new` are the table's files, all of them, in the columns of `schema`. The handle stays as it is.
+
+    Raises CommitFailedError when anybody else has committed since the table was opened.
+    """
+    now = int(time.time() * 1000)
+    actions = [_add_action(file, now) for file in new]
+    table.create_write_transaction(
+        actions, "overwrite", schema, commit_properties=properties, post_commithook_properties=NO_CLEANUP
+    )
+
+
+def _add_action(file: NewFile, now: int, changes_rows: bool = True) -> AddAction:
+    return AddAction(file.path, file.size, {}, now, changes_rows, file.statistics)
 
 
 def swap(
@@ -70,7 +89,7 @@ def swap(
     now = int(time.time() * 1000)
     actions = [
         *(RemoveAction(path, changes_rows, now) for path in old),
-        *(AddAction(file.path, file.size, {}, now, changes_rows, file.statistics) for file in new),
+        *(_add_action(file, now, changes_rows) for file in new),
     ]
     table.create_write_transaction(
         actions, "append", table.schema(), commit_properties=properties, post_commithook_properties=NO_CLEANUP

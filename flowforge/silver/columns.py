@@ -1,9 +1,10 @@
 """Brings a silver table and a batch to the same columns before the batch is applied.
 
 Guarantees: what `drift` allows, and a person's decisions, are made in commits of their own that change no value: columns are
-added in one, types are changed by one that rewrites the table with casts and carries a mark of the batch that asked for it. Each
-can be repeated, and a batch that fails after them finds them done. Anything else is refused before a row is written, with what
-changed and what to do; so is every change under a contract.
+added in one, types are changed by one that rewrites the table with casts and carries a mark of the batch that asked for it, once
+every value of the table and of that batch was seen to come back equal. Each can be repeated, and a batch that fails after them
+finds them done. Anything else is refused before a row is written, with what changed and what to do; so is every change under a
+contract.
 """
 
 import json
@@ -15,11 +16,12 @@ from deltalake import DeltaTable, Schema
 from flowforge.errors import ConflictingTarget, RefineRefused
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import allow_naive_timestamps, once, relation
-from flowforge.silver.casting import fitted, retype
+from flowforge.silver.casting import conversions, fitted, refuse_misfits, retype
 from flowforge.silver.decisions import DROPPED, IDENTITY, SOURCE_KEY, decisions_of
-from flowforge.silver.drift import Drift, compare
+from flowforge.silver.drift import Drift, compare, retold
 from flowforge.silver.marks import Marks
 from flowforge.silver.plan import ADDED, AUDIT, INTERNAL, RefinePlan
+from flowforge.silver.type_names import shown
 from flowforge.state.batch import Batch
 
 
@@ -43,8 +45,10 @@ def admit(
     _refuse(drift, theirs, where)
     if batch.command.silver.schema_mode == "contract" and plan.order > decisions.accepted:
         _refuse_any(drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits}, where)
+    own, brought = sides = conversions(present, drift.retyped, rows, drift.types, where)
+    refuse_misfits(sides, plan, where)
     if drift.retyped:
-        retype(table, present, drift.retyped, plan, where)
+        retype(table, own, plan)
     if drift.added:
         allow_naive_timestamps(table, list(drift.added.values()))
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in drift.added.items())
@@ -56,7 +60,7 @@ def admit(
             "keys have all seven digits of their seconds from now on: rows of before count as ending in 0, and those that do not "
             "are replaced by a full_refresh only"
         )
-    return fitted(rows, plan, drift.types, where), changes
+    return fitted(brought, drift.types), changes
 
 
 def _refuse(drift: Drift, theirs: dict[str, str], where: str) -> None:
@@ -71,12 +75,8 @@ def _refuse(drift: Drift, theirs: dict[str, str], where: str) -> None:
 def _refuse_any(drift: Drift, theirs: dict[str, str], settled: set[str], where: str) -> None:
     known = {*AUDIT, *ADDED, *INTERNAL, *settled}
     changes = [f"column {name} is gone" for name in drift.dropped if name not in known]
-    changes += [f"column {name} is new ({kind})" for name, kind in drift.added.items() if name not in known]
-    changes += [
-        f"column {name} was {theirs[name]} and is {kind} now"
-        for name, kind in drift.retyped.items()
-        if name not in known
-    ]
+    changes += [f"column {name} is new ({shown(kind)})" for name, kind in drift.added.items() if name not in known]
+    changes += [retold(name, theirs[name], kind) for name, kind in drift.retyped.items() if name not in known]
     if changes:
         raise RefineRefused(
             f"{where} has a contract, and the source's columns changed: {'; '.join(changes)}",

@@ -5,7 +5,7 @@ it out. Decisions are additive: a type stays decided until another takes its pla
 """
 
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,11 @@ from deltalake import DeltaTable
 from flowforge.errors import Fatal, NotFound
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import commit, once, open_table, relation, table_uri
+from flowforge.silver.plan import ADDED, AUDIT, INTERNAL
+from flowforge.silver.type_names import lake_type, meaning, shown
 
 TYPES, ACCEPTED, KEEPS_KEY, KEY = "flowforge.types", "flowforge.accepted", "flowforge.keepsKey", "flowforge.key"
 SOURCE_KEY, IDENTITY, DROPPED = "flowforge.sourceKey", "flowforge.identity", "flowforge.dropped"
-KNOWN_TYPE = re.compile(
-    r"BOOLEAN|SMALLINT|INTEGER|BIGINT|FLOAT|DOUBLE|VARCHAR|BLOB|DATE|TIMESTAMP( WITH TIME ZONE)?"
-    r"|DECIMAL\(([1-9]|[12]\d|3[0-8]),(\d|[12]\d|3[0-8])\)"
-)
 
 
 @dataclass(frozen=True)
@@ -34,30 +32,34 @@ class Decisions:
 
 def decisions_of(table: DeltaTable | None) -> Decisions:
     """The decisions in force."""
-    stored = table.metadata().configuration if table is not None else {}
+    return decisions_in(table.metadata().configuration if table is not None else {})
+
+
+def decisions_in(stored: Mapping[str, str]) -> Decisions:
+    """The decisions that a table's properties hold."""
     key = json.loads(stored.get(KEY, "null")) if stored.get(KEEPS_KEY) == "true" else None
     return Decisions(json.loads(stored.get(TYPES, "{}")), int(stored.get(ACCEPTED, 0)), key)
 
 
 def decide(bucket: str, name: str, types: dict[str, str], accepted: int | None, keep_key: bool) -> dict[str, Any]:
-    """Records decisions about silver table `name` and returns its schema; `accepted` is the order of the last batch to accept.
+    """Records decisions about silver table `name` and returns its schema; `types` are as a person writes them, `accepted` is the
+    order of the last batch to accept. The answer's `decided_now` tells what each written type is in the lake.
 
     Raises NotFound, and Fatal for a column or type that silver cannot have.
     """
+    meant = {column: lake_type(written, column) for column, written in types.items()}
 
     def attempt() -> None:
         table = _existing(bucket, name)
         present = {column.name for column in table.schema().fields}
-        for column, kind in types.items():
+        for column in meant:
+            if column in {*AUDIT, *ADDED, *INTERNAL}:
+                raise Fatal(f"column {column} of silver.{name} is silver's own", "its type cannot be decided")
             if column not in present:
                 raise Fatal(f"silver.{name} has no column {column}", f"its columns are {', '.join(sorted(present))}")
-            if not KNOWN_TYPE.fullmatch(kind):
-                raise Fatal(
-                    f"{kind} of column {column} is no type of silver", "write for example VARCHAR or DECIMAL(18,2)"
-                )
         changed: dict[str, str] = {}
-        if types:
-            changed[TYPES] = json.dumps(decisions_of(table).types | types)
+        if meant:
+            changed[TYPES] = json.dumps(decisions_of(table).types | meant)
         if accepted is not None:
             changed[ACCEPTED] = str(accepted)
         if keep_key:
@@ -66,11 +68,15 @@ def decide(bucket: str, name: str, types: dict[str, str], accepted: int | None, 
             table.alter.set_table_properties(changed, raise_if_not_exists=False, commit_properties=once())
 
     commit(f"silver.{name}", attempt)
-    return schema_of(bucket, name)
+    told = [
+        {"column": column, "written": types[column], "type": shown(kind), "meaning": meaning(kind)}
+        for column, kind in meant.items()
+    ]
+    return schema_of(bucket, name) | {"decided_now": told}
 
 
 def schema_of(bucket: str, name: str) -> dict[str, Any]:
-    """A silver table's columns with their types as Delta names them, and the decisions in force; raises NotFound."""
+    """A silver table's columns with their types (32 bits are REAL), and the decisions in force; raises NotFound."""
     table = _existing(bucket, name)
     known, stored = decisions_of(table), table.metadata().configuration
     with duckdb_connection() as connection:
@@ -84,8 +90,14 @@ def schema_of(bucket: str, name: str) -> dict[str, Any]:
         "dropped": json.loads(stored.get(DROPPED, "[]")),
         "keeps_key": known.key is not None,
         "accepted_up_to": known.accepted or None,
-        "columns": [{"name": n, "type": kind, "decided": known.types.get(n)} for n, kind in kinds.items()],
+        "columns": [
+            {"name": n, "type": shown(kind), "decided": _shown(known.types.get(n))} for n, kind in kinds.items()
+        ],
     }
+
+
+def _shown(kind: str | None) -> str | None:
+    return None if kind is None else shown(kind)
 
 
 def _existing(bucket: str, name: str) -> DeltaTable:

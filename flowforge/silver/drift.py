@@ -3,7 +3,7 @@
 Guarantees: pure. A new column is added, one that the source no longer has stays (NULL from then on), and a type grows where every
 value it had stays exact and means the same:
 
-    SMALLINT → INTEGER → BIGINT      FLOAT → DOUBLE      DECIMAL(p,s) → DECIMAL(more than p,s)
+    SMALLINT → INTEGER → BIGINT      REAL → DOUBLE      DECIMAL(p,s) → DECIMAL(more than p,s)
 
 Text has no length in silver, so varchar(20) → varchar(50) is no change. date → datetime is refused: a day becomes a moment, and
 whoever groups by it gets other groups. So is everything else, until a person has decided on the column's type.
@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field
 
 from flowforge.silver.plan import ADDED, AUDIT, INTERNAL
+from flowforge.silver.type_names import shown
 
 WIDER = {
     "SMALLINT": ("INTEGER", "BIGINT"),
@@ -36,9 +37,14 @@ class Drift:
     def changes(self, before: dict[str, str]) -> list[str]:
         """What the batch changes in the table, in sentences; `before` are the table's types."""
         return [
-            *(f"column {name} is new ({kind})" for name, kind in self.added.items()),
-            *(f"column {name} was {before[name]} and is {kind} now" for name, kind in self.retyped.items()),
+            *(f"column {name} is new ({shown(kind)})" for name, kind in self.added.items()),
+            *(retold(name, before[name], kind) for name, kind in self.retyped.items()),
         ]
+
+
+def retold(name: str, before: str, after: str) -> str:
+    """A change of type, in a sentence."""
+    return f"column {name} was {shown(before)} and is {shown(after)} now"
 
 
 def widens(narrow: str, wide: str) -> bool:
@@ -65,7 +71,7 @@ def compare(ours: dict[str, str], theirs: dict[str, str], decided: dict[str, str
         elif kind != theirs[name] and widens(theirs[name], kind):
             drift.retyped[name] = kind
         elif kind != theirs[name] and not (late and widens(kind, theirs[name])):
-            drift.refused.append(f"column {name} was {theirs[name]} and is {kind} now")
+            drift.refused.append(retold(name, theirs[name], kind))
     if not late:
         own = {*AUDIT, *ADDED, *INTERNAL}
         drift.dropped = [name for name in theirs if name not in ours and name not in own]

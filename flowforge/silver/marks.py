@@ -78,6 +78,18 @@ class Marks:
             before, after = after, self._read(f"load/{after}/next")
         return before, after
 
+    def all(self) -> dict[str, int]:
+        """Every mark but those of single batches, as application transactions: for a table that takes this one's place."""
+        names = ["newest", "refresh", "load/last"]
+        order = 0
+        while True:
+            names += [f"load/{order}/{fact}" for fact in ("at", "refreshes", "next")]
+            order = self._read(f"load/{order}/next")
+            if not order:
+                break
+        found = {self._name(name): self.table.transaction_version(self._name(name)) for name in names}
+        return {name: version for name, version in found.items() if version is not None}
+
     def _name(self, mark: str) -> str:
         return f"flowforge/{self.plan.source_key}/{mark}"
 

@@ -8,7 +8,7 @@ the batch is; none is dropped silently.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, repeat
 from typing import Any
@@ -32,7 +32,7 @@ from flowforge.lake.tables import (
 )
 from flowforge.quality.figures import quality_of, to_metadata
 from flowforge.silver.columns import admit
-from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_of
+from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
 from flowforge.silver.marks import Marks
 from flowforge.silver.objects import check_objects
 from flowforge.silver.reading import Staged, stage
@@ -62,10 +62,20 @@ class RefineResult:
     column_types: dict[str, str] = field(default_factory=dict)
 
 
-def refine(batch: Batch, bucket: str, s3: Any = None, rules: Sequence[Rule] | None = None) -> RefineResult:
+@dataclass(frozen=True)
+class Target:
+    """A table beside the batch's own, that is made anew: where it is, and the properties that it begins with."""
+
+    uri: str
+    properties: Mapping[str, str]
+
+
+def refine(
+    batch: Batch, bucket: str, s3: Any = None, rules: Sequence[Rule] | None = None, target: Target | None = None
+) -> RefineResult:
     """Applies `batch` to silver in `bucket`; `s3` is a boto3 client, else the process's own.
 
-    `rules` are the quality rules in force, the batch's own where None.
+    `rules` are the quality rules in force, the batch's own where None; `target` is the table where it is not the batch's own.
 
     Raises RefineRefused when the batch does not fit (its objects, key, columns or quality), ConflictingTarget when the silver
     table belongs to another source, StoreUnavailable when S3 fails or the table is too busy.
@@ -73,7 +83,8 @@ def refine(batch: Batch, bucket: str, s3: Any = None, rules: Sequence[Rule] | No
     if batch.manifest is None:
         raise RefineRefused(f"{batch.name} has no manifest: it has not landed")
     name = f"silver.{batch.command.silver.table}"
-    uri = table_uri(bucket, "silver", batch.command.silver.table)
+    target = target or Target(table_uri(bucket, "silver", batch.command.silver.table), {})
+    uri = target.uri
     with store_errors(name):
         table = open_table(uri)
         if table is not None and _holds(table, batch):
@@ -82,16 +93,17 @@ def refine(batch: Batch, bucket: str, s3: Any = None, rules: Sequence[Rule] | No
     with duckdb_connection() as connection:
         with store_errors(name):
             in_force = batch.command.silver.quality_rules if rules is None else rules
-            staged = stage(connection, batch, bucket, decisions_of(table).key, in_force)
+            decided = decisions_of(table) if table is not None else decisions_in(target.properties)
+            staged = stage(connection, batch, bucket, decided.key, in_force)
         looks = chain([lambda: table], repeat(lambda: open_table(uri)))  # the first attempt has looked already
-        return commit(name, lambda: _apply(connection, batch, staged, next(looks)() or _created(batch, staged, uri)))
+        return commit(name, lambda: _apply(connection, batch, staged, next(looks)() or _created(batch, staged, target)))
 
 
-def _created(batch: Batch, staged: Staged, uri: str) -> DeltaTable:
+def _created(batch: Batch, staged: Staged, target: Target) -> DeltaTable:
     plan = staged.plan
     columns = staged.rows.project(", ".join(identifier(name) for name in plan.columns))
     properties = {SOURCE_KEY: batch.source_key, IDENTITY: plan.identity_text, KEY: json.dumps(plan.key)}
-    return create_table(uri, columns, properties)
+    return create_table(target.uri, columns, {**target.properties, **properties})
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, table: DeltaTable) -> RefineResult:

@@ -33,6 +33,7 @@ from flowforge.silver.staging import content_hash
 from flowforge.silver.writing import Change, write_history, write_rows
 from flowforge.state.batch import Batch
 
+RELEASED = "flowforge.released"  # in the metadata of a commit that applies released rows: of which batch
 FREE = "free"  # contents that no rule keeps out any more
 
 
@@ -110,7 +111,7 @@ def _apply(
     marks = Marks(table, plan)
 
     def properties(change: Change) -> CommitProperties:
-        return once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1})
+        return once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1}, {RELEASED: batch.application_id})
 
     if plan.keeps_history:
         return write_history(connection, table, plan, fitting, marks.load_after(), properties).change

@@ -82,6 +82,18 @@ def _released(state: TableState, marks: dict[str, Watermark]) -> TableState:
     return state.model_copy(update={"active": None, "watermarks": state.watermarks | marks})
 
 
+def announce_again(batch: Batch) -> None:
+    """Has the sweeper tell of the batch at its next round: silver finds it done, and gold follows silver's new version."""
+    items.update(
+        settings().watermarks_table,
+        key_of(batch),
+        "SET #open = :open, published = :no, updated_at = :long_ago",
+        {":open": "open", ":no": False, ":long_ago": 0.0},
+        "attribute_exists(pk)",
+        open="open",
+    )
+
+
 def mark(batch: Batch, *, refined: bool = False, published: bool = False, stuck: bool = False) -> None:
     """Records that silver or gold holds the batch. One that is published, or stuck in a dead-letter queue, is no longer swept."""
     sets = ["updated_at = :now"] + (["refined = :yes"] if refined else []) + (["published = :yes"] if published else [])

@@ -77,6 +77,12 @@ def stored_history(source_key: str, limit: int = 20) -> Iterator[items.Item]:
     return items.query(settings().watermarks_table, condition, values, ScanIndexForward=False, Limit=limit)
 
 
+def all_batches(source_key: str) -> Iterator[Batch]:
+    """Every batch of a table that ever was claimed, in their order; raises UnreadableRecord."""
+    condition, values = "pk = :pk AND begins_with(sk, :batch)", {":pk": source_key, ":batch": "BATCH#"}
+    return map(batch_of, items.query(settings().watermarks_table, condition, values))
+
+
 def open_batches(idle_seconds: float) -> list[items.Item]:
     """Keys of batches that are under way but have not moved for `idle_seconds`, the longest idle first."""
     condition, values = "#open = :open AND updated_at < :idle", {":open": "open", ":idle": time.time() - idle_seconds}

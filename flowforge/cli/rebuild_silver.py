@@ -1,0 +1,79 @@
+"""`flowforge rebuild silver TABLE`: makes a silver table anew from bronze, shows how it differs, and replaces it when told to.
+
+It works with the caller's own AWS credentials: it reads the batches' records and bronze, and writes below silver and, while it
+works, below rebuild/.
+"""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from flowforge.cli import options
+from flowforge.cli.failure import FAILED, GOOD, BadRequest
+from flowforge.cli.lake import lake_failures, use_stack
+from flowforge.cli.output import Output, facts, table
+from flowforge.cli.target import local_stack
+
+app = typer.Typer(help="Make tables of the lake anew from what lies below them.", no_args_is_help=True)
+_COLUMNS = ("keys", "rows", "new rows", "missing", "extra", "changed", "checksum", "new checksum", "for example")
+
+
+@app.command("silver")
+def silver(
+    name: Annotated[str, typer.Argument(metavar="TABLE", help="The silver table's name.")],
+    write: Annotated[bool, typer.Option("--write", help="Put it in place; without, the table is left alone.")] = False,
+    rows: Annotated[int, typer.Option("--range-rows", min=1, help="Rows in one range of keys.")] = 100_000,
+    bucket: Annotated[str | None, typer.Option("--bucket", help="The lake's bucket; else the local stack's.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--watermarks-table", help="The stack's output WatermarksTable; else the local stack's."),
+    ] = None,
+    api: options.ApiUrl = None,
+    as_json: options.Json = False,
+) -> int:
+    """Make a silver table anew from all its batches and compare; exits 1 while the present one differs."""
+    from flowforge.lake.names import table_of
+    from flowforge.recovery.rebuild_silver import rebuild_silver
+
+    out, stack = Output(as_json), local_stack(api)
+    chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket")
+    table_name = state or os.environ.get("FLOWFORGE_WATERMARKS_TABLE") or (stack or {}).get("watermarks_table")
+    if not chosen or not table_name:
+        raise BadRequest("which lake?", "name --bucket and --watermarks-table, or start the local stack")
+    if stack is not None:
+        use_stack(stack)
+    os.environ["FLOWFORGE_WATERMARKS_TABLE"] = table_name
+    with lake_failures(), out.messages.status("reading …") as status:
+        answer = rebuild_silver(chosen, table_of("silver", name), write, rows, status.update)
+    out.answer(answer.document(), *_shown(answer))
+    if answer.difference.equal or answer.version is not None:
+        return GOOD
+    out.say("The present table was left alone; --write puts the new one in its place.")
+    return FAILED
+
+
+def _shown(answer: Any) -> list[Any]:
+    found = answer.difference
+    result = "the same, row by row" if found.equal else "different"
+    heading = [
+        ("table", f"silver.{answer.table}"),
+        ("made from", f"{answer.batches:,} batches of {answer.source_key}"),
+        ("rows", found.rows),
+        ("new rows", found.new_rows),
+        ("compared", f"{len(found.ranges):,} ranges of keys, every column"),
+        ("cannot be read", found.unreadable),
+        *(("column", told) for told in found.columns),
+        ("result", result),
+        ("replaced", f"as version {answer.version}" if answer.version is not None else "no"),
+    ]
+    shown: list[Any] = [facts((name, value) for name, value in heading if value is not None)]
+    differing = [one for one in found.ranges if one.differs]
+    if differing:
+        shown.append(table(_COLUMNS, map(_row, differing)))
+    return shown
+
+
+def _row(one: Any) -> list[Any]:
+    counts = [one.rows, one.new_rows, one.missing, one.extra, one.changed]
+    return [f"{one.first} … {one.last}", *counts, one.checksum[:12], one.new_checksum[:12], "; ".join(one.examples)]

@@ -1,0 +1,103 @@
+"""Names of column types as a person writes them, and what each is in the lake.
+
+Guarantees: pure. A name means what SQL Server means by it: FLOAT is float(53), 64 bits, and REAL has 32, though DuckDB, which
+keeps silver's rows, calls the one DOUBLE and the other FLOAT. A name that means one thing there and another elsewhere is refused
+with both names to choose from. `shown` is the way back: no type is printed under a name that would be read as another.
+"""
+
+from flowforge.errors import Fatal, UnsupportedSource
+from flowforge.source.sql_types import SqlType, parse_sql_type
+
+LAKE_NAMES = {  # names that are not T-SQL's and can mean one thing only
+    "BOOLEAN": "BOOLEAN",
+    "BOOL": "BOOLEAN",
+    "DOUBLE": "DOUBLE",
+    "DOUBLE PRECISION": "DOUBLE",
+    "STRING": "VARCHAR",
+    "BLOB": "BLOB",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP WITH TIME ZONE",
+    "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
+}
+AMBIGUOUS = {
+    "TIMESTAMP": "SQL Server's TIMESTAMP is a row version: write DATETIME2 for a time, ROWVERSION for the bytes",
+    "NUMBER": "write DECIMAL(precision,scale) for exact numbers, FLOAT for 64 bits, REAL for 32",
+}
+STORED = {
+    "bit": "BOOLEAN",
+    "tinyint": "SMALLINT",  # Delta has no unsigned numbers
+    "smallint": "SMALLINT",
+    "int": "INTEGER",
+    "bigint": "BIGINT",
+    "real": "FLOAT",
+    "float": "DOUBLE",
+    "money": "DECIMAL(19,4)",
+    "smallmoney": "DECIMAL(10,4)",
+    "date": "DATE",
+    "smalldatetime": "TIMESTAMP",
+    "datetime": "TIMESTAMP",
+    "datetime2": "TIMESTAMP",
+    "datetimeoffset": "TIMESTAMP WITH TIME ZONE",
+    "time": "VARCHAR",  # Delta has no time of day
+}
+STORED |= dict.fromkeys(("binary", "varbinary", "image", "rowversion"), "BLOB")
+STORED |= dict.fromkeys(("char", "varchar", "nchar", "nvarchar", "text", "ntext", "xml", "uniqueidentifier"), "VARCHAR")
+MEANINGS = {
+    "BOOLEAN": "true or false",
+    "SMALLINT": "whole numbers of 16 bits",
+    "INTEGER": "whole numbers of 32 bits",
+    "BIGINT": "whole numbers of 64 bits",
+    "FLOAT": "floating point of 32 bits, about 7 digits",
+    "DOUBLE": "floating point of 64 bits, about 15 digits",
+    "VARCHAR": "text of any length",
+    "BLOB": "bytes",
+    "DATE": "days",
+    "TIMESTAMP": "date and time without a zone, to the microsecond",
+    "TIMESTAMP WITH TIME ZONE": "moments in UTC, to the microsecond",
+}
+
+
+def lake_type(written: str, column: str) -> str:
+    """The DuckDB type of silver that a person means by `written`; raises Fatal with what to write instead."""
+    name = " ".join(written.upper().split())
+    if name in LAKE_NAMES:
+        return LAKE_NAMES[name]
+    if name in AMBIGUOUS:
+        raise Fatal(f"{written} of column {column} can mean several types", AMBIGUOUS[name])
+    try:
+        parsed = parse_sql_type(name)
+    except UnsupportedSource as error:
+        raise _unknown(written, column) from error
+    return _stored(parsed, written, column)
+
+
+def _stored(parsed: SqlType, written: str, column: str) -> str:
+    if parsed.base == "decimal":
+        if not (1 <= parsed.precision <= 38 and parsed.scale <= parsed.precision):
+            raise Fatal(
+                f"{written} of column {column} is no type of SQL Server",
+                "a DECIMAL has 1 to 38 digits, of which so many at most stand after the point",
+            )
+        return f"DECIMAL({parsed.precision},{parsed.scale})"
+    if parsed.base not in STORED:
+        raise _unknown(written, column)
+    return STORED[parsed.base]
+
+
+def _unknown(written: str, column: str) -> Fatal:
+    return Fatal(
+        f"{written} of column {column} is no type of silver",
+        "write the type as SQL Server does, for example NVARCHAR(50), DECIMAL(18,2), FLOAT, REAL, DATETIME2 or BIT",
+    )
+
+
+def shown(kind: str) -> str:
+    """A DuckDB type under a name that SQL Server's users cannot misread: 32 bits are REAL, never FLOAT."""
+    return "REAL" if kind == "FLOAT" else kind
+
+
+def meaning(kind: str) -> str:
+    """What a column of this DuckDB type holds, in a few words."""
+    if kind.startswith("DECIMAL("):
+        precision, scale = kind[8:-1].split(",")
+        return f"exact numbers of {precision} digits, {scale} of them after the point"
+    return MEANINGS.get(kind, kind)
