@@ -16,6 +16,7 @@ from benchmarks.document import Section, write
 from benchmarks.measurement import Result, Run
 from benchmarks.servers import serving
 from benchmarks.shapes import SHAPES
+from flowforge.cli.streams import open_streams
 
 QUICK = (FETCHMANY, CONNECTORX, OURS)
 LARGE_ROWS = 10_000_000  # read once
@@ -120,6 +121,7 @@ class _Contest:
 
 
 def main() -> None:
+    open_streams()
     chosen = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     if chosen.quick:

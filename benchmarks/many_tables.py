@@ -16,6 +16,7 @@ from benchmarks.cold_starts import ColdStart
 from benchmarks.document import Section, write
 from benchmarks.fanout import FanOut
 from benchmarks.report import machine
+from flowforge.cli.streams import open_streams
 
 POLLERS = {"SQS ReceiveMessage", "SQS DeleteMessageBatch"}  # on AWS Lambda's own pollers make them
 
@@ -88,6 +89,7 @@ def section(heading: str, body: str, started: datetime) -> Section:
 
 
 def main() -> None:
+    open_streams()
     chosen = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     measurements = []

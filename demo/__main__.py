@@ -17,6 +17,7 @@ from demo.story import Story
 from flowforge.cli import output
 from flowforge.cli.failure import FAILED, GOOD, INTERRUPTED, Failure
 from flowforge.cli.stack import STATE_DIR, StackProcess, read_stack
+from flowforge.cli.streams import open_streams
 
 LOG = "demo.log"
 LOG_LINES = 15
@@ -24,6 +25,7 @@ LOG_LINES = 15
 
 def main() -> int:
     """Runs the demo; returns its exit code."""
+    open_streams()
     started = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     story, evidence = Story(output.console()), Evidence()
@@ -55,7 +57,10 @@ def _own_stack() -> Iterator[StackProcess]:
     if read_stack(state_dir) is not None:
         state_dir /= "demo"
     state_dir.mkdir(parents=True, exist_ok=True)
-    with (state_dir / LOG).open("w") as log, StackProcess(state_dir, ["--quiet"], stdout=log, stderr=log) as process:
+    with (
+        (state_dir / LOG).open("w", encoding="utf-8") as log,
+        StackProcess(state_dir, ["--quiet"], stdout=log, stderr=log) as process,
+    ):
         yield process
 
 
@@ -65,7 +70,9 @@ def _ready(process: StackProcess) -> dict[str, Any]:
         return process.wait_ready()
     except Failure as failure:
         log = process.state_dir / LOG
-        failure.remedy = "\n".join([f"{log} ends with:", *log.read_text().splitlines()[-LOG_LINES:]])
+        failure.remedy = "\n".join(
+            [f"{log} ends with:", *log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]]
+        )
         raise
 
 

@@ -69,7 +69,7 @@ def play(stack: dict[str, Any], story: Story, evidence: Evidence) -> None:
 
 
 def _put_models(bucket: str, story: Story) -> None:
-    texts = {f"models/{path.name}": path.read_text() for path in sorted(FOLDER.glob("*.sql"))}
+    texts = {f"models/{path.name}": path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.sql"))}
     problems = check_files(texts, bucket, ahead=True)
     if problems:
         raise Failure("the bank's models are not right", "\n".join(problems))

@@ -16,6 +16,7 @@ from benchmarks.lake.cases import CASE_SECONDS, CONTENDERS, cases
 from benchmarks.lake.contest import Contest
 from benchmarks.lake.report import Outcome
 from benchmarks.servers import create_bucket, embedded_aws, lake_variables
+from flowforge.cli.streams import open_streams
 
 KINDS = ("merge", "scd2", "gold", "compact")
 QUICK_SECONDS = 20  # for each contender and case: five minutes in all
@@ -65,6 +66,7 @@ def section(chosen: argparse.Namespace, started: datetime, outcomes: list[Outcom
 
 
 def main() -> None:
+    open_streams()
     chosen = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends too
     started = datetime.now(UTC)

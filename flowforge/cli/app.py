@@ -1,7 +1,5 @@
 """The command tree, and the one place where errors become messages and exit codes."""
 
-import json
-
 import typer
 
 from flowforge.cli import (
@@ -10,6 +8,7 @@ from flowforge.cli import (
     lineage,
     models,
     quality,
+    rebuild_silver,
     reconcile,
     replay,
     runs,
@@ -19,8 +18,8 @@ from flowforge.cli import (
     upkeep,
     watermarks,
 )
-from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, INTERRUPTED, Failure
-from flowforge.cli.output import Output
+from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, INTERRUPTED, BadRequest, Failure
+from flowforge.cli.output import Output, document_text, leave_pipe
 
 app = typer.Typer(
     name="flowforge",
@@ -44,6 +43,7 @@ app.command("maintain")(upkeep.maintain)
 app.command("replay")(replay.replay)
 app.command("schema")(schema.schema)
 app.command("quality")(quality.quality)
+app.add_typer(rebuild_silver.app, name="rebuild")
 app.add_typer(models.app, name="models")
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(connections.app, name="connections")
@@ -63,18 +63,29 @@ def run(arguments: list[str]) -> int:
     except typer.Abort:
         out.say("Stopped; nothing was changed.")
         return FAILED
+    except UnicodeEncodeError as error:  # nothing that is printed raises it: it was on its way out
+        out.failure(_no_text(error))
+        return BAD_REQUEST
+    except BrokenPipeError:
+        leave_pipe()
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
         out.flush()
 
 
+def _no_text(error: UnicodeEncodeError) -> BadRequest:
+    lacking = error.object[error.start : error.end].encode("ascii", "backslashreplace").decode()
+    return BadRequest(
+        f"what was given holds {lacking}, which is no character of any text",
+        "write names and addresses in the terminal's own encoding (UTF-8)",
+    )
+
+
 def _tell_usage(error: typer.TyperException, out: Output) -> None:
     if out.as_json:
         message = error.format_message()
-        out.line(
-            json.dumps({"error": "UsageError", "message": message, "remedy": "flowforge COMMAND --help"}, indent=2)
-        )
+        out.line(document_text({"error": "UsageError", "message": message, "remedy": "flowforge COMMAND --help"}))
     if message := error.format_message():
         context = getattr(error, "ctx", None)
         if context is not None:

@@ -80,7 +80,7 @@ def put(
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise BadRequest(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flowforge.cli.failure import PIPE_CLOSED, Failure
+from flowforge.cli.streams import takes
 
 # A pipe gets one line per row: there is no window whose width would count.
 PIPE_COLUMNS = 10_000
@@ -30,10 +31,11 @@ class _Console(Console):
     """A console that leaves with the shell's code for a closed pipe."""
 
     def on_broken_pipe(self) -> None:
-        _leave_pipe()
+        leave_pipe()
 
 
-def _leave_pipe() -> None:
+def leave_pipe() -> NoReturn:
+    """Ends the process quietly: whoever read its output stopped reading."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(devnull, stream.fileno())
@@ -59,7 +61,7 @@ class Output:
     def answer(self, document: Any, *shown: RenderableType) -> None:
         """Prints `document` as JSON when asked for it, else what is `shown`."""
         if self.as_json:
-            self.line(json.dumps(document, indent=2, ensure_ascii=False))
+            self.line(document_text(document))
         else:
             self.answers.print(*shown, sep="\n")
 
@@ -68,7 +70,7 @@ class Output:
         try:
             print(text)
         except BrokenPipeError:
-            _leave_pipe()
+            leave_pipe()
 
     def say(self, message: str, style: str | None = None) -> None:
         """Tells something beside the answer, on stderr."""
@@ -77,7 +79,7 @@ class Output:
     def failure(self, failure: Failure) -> None:
         """Tells a failure on stderr, every mistake in a table; with `--json` its document goes to stdout."""
         if self.as_json:
-            self.line(json.dumps(failure.document(), indent=2, ensure_ascii=False))
+            self.line(document_text(failure.document()))
         self.say(f"Error: {failure.message}", style="red")
         if failure.mistakes:
             rows = ((m.get("field", ""), m.get("problem", "")) for m in failure.mistakes)
@@ -90,7 +92,13 @@ class Output:
         try:
             sys.stdout.flush()
         except BrokenPipeError:
-            _leave_pipe()
+            leave_pipe()
+
+
+def document_text(document: Any) -> str:
+    """A document as JSON that is the same document in any encoding: what stdout has no letters for is escaped as JSON does it."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return text if takes(text, sys.stdout) else json.dumps(document, indent=2)
 
 
 def cell(value: Any) -> Text:

@@ -1,7 +1,9 @@
 """The local stack: where it is told (`.flowforge/stack.json`), whether it runs, and how it is started.
 
 The stack is a process of its own (`python -m infra.local`); nothing of it is imported here. `stack.json` exists while it
-runs; one that a killed stack left behind is recognised by its process id and not used.
+runs; one that a killed stack left behind is recognised by its process id and not used. A stack that was started with another
+`--state-dir` is found from the folder that it was started in, where `.flowforge/elsewhere.json` points to it, and from
+anywhere by FLOWFORGE_STATE_DIR.
 """
 
 import ctypes
@@ -11,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ from flowforge.cli.failure import BAD_REQUEST, Failure
 
 STATE_DIR = ".flowforge"
 FILE_NAME = "stack.json"
+POINTER = "elsewhere.json"
+STATE_DIR_VARIABLE = "FLOWFORGE_STATE_DIR"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.05
@@ -25,30 +31,66 @@ _PR_SET_PDEATHSIG = 1
 
 
 def find_stack(start: Path | None = None) -> dict[str, Any] | None:
-    """The running stack's facts, from the nearest `.flowforge/stack.json` in this folder or above; None when none runs."""
+    """The running stack's facts: of FLOWFORGE_STATE_DIR where that is set, else of the nearest `.flowforge` in this folder or
+    above; None when none runs."""
+    if named := os.environ.get(STATE_DIR_VARIABLE):
+        return read_stack(Path(named))
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (stack := read_stack(folder / STATE_DIR)) is not None:
             return stack
+        pointed = _read(folder / STATE_DIR / POINTER).get("state_dir")
+        if isinstance(pointed, str) and (stack := read_stack(Path(pointed))) is not None:
+            return stack
     return None
+
+
+@contextmanager
+def pointed_to(state_dir: Path) -> Iterator[None]:
+    """Lets commands of this folder find a stack in another state folder, as long as the block lasts; without, where this folder
+    cannot be written."""
+    own = Path(STATE_DIR)
+    if state_dir.resolve() == own.resolve():
+        yield
+        return
+    pointer = own / POINTER
+    with suppress(OSError):
+        own.mkdir(exist_ok=True)
+        pointer.write_text(json.dumps({"state_dir": str(state_dir.resolve())}), encoding="utf-8")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if _read(pointer).get("state_dir") == str(state_dir.resolve()):
+                pointer.unlink()
+            own.rmdir()  # where nothing else is in it
 
 
 def read_stack(state_dir: Path) -> dict[str, Any] | None:
     """The facts in `state_dir/stack.json` if its stack runs."""
+    stack = _read(state_dir / FILE_NAME)
+    return stack if stack and _runs(stack.get("pid")) else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none."""
     try:
-        stack = json.loads((state_dir / FILE_NAME).read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return stack if isinstance(stack, dict) and _runs(stack.get("pid")) else None
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def require_stack() -> dict[str, Any]:
     """The running stack's facts; Failure when none runs."""
     stack = find_stack()
     if stack is None:
+        named = os.environ.get(STATE_DIR_VARIABLE)
+        where = f"in {STATE_DIR_VARIABLE}={named}" if named else "in this folder or above"
         raise Failure(
-            f"no local stack runs (no {STATE_DIR}/{FILE_NAME} of a living process in this folder or above)",
-            "start it with `flowforge up`, or name an API with --api or FLOWFORGE_API_URL",
+            f"no local stack runs (no {'' if named else f'{STATE_DIR}/'}{FILE_NAME} of a living process {where})",
+            "start it with `flowforge up`; name the folder of one that was started with --state-dir in FLOWFORGE_STATE_DIR; or "
+            "name an API with --api or FLOWFORGE_API_URL",
             error="NoStack",
         )
     return stack

@@ -13,7 +13,7 @@ import typer
 from flowforge.cli import options
 from flowforge.cli.failure import Failure
 from flowforge.cli.output import Output
-from flowforge.cli.stack import STATE_DIR, StackProcess, read_stack
+from flowforge.cli.stack import STATE_DIR, StackProcess, pointed_to, read_stack
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -52,7 +52,8 @@ def up(
     arguments += ["--s3-endpoint", s3_endpoint] if s3_endpoint else []
     arguments += ["--no-sqlserver"] if no_sqlserver else []
     arguments += ["--quiet"] if quiet or as_json else []
-    with StackProcess(folder, arguments, stdout=subprocess.DEVNULL if as_json else None) as stack:
+    told = subprocess.DEVNULL if as_json else None
+    with pointed_to(folder), StackProcess(folder, arguments, stdout=told) as stack:
         for number in _PASSED_ON:
             signal.signal(number, lambda received, _frame: stack.pass_on(received))
         if as_json:

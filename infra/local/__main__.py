@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from flowforge.cli.streams import open_streams
 from infra.local.servers import StartError
 from infra.local.stack import LocalStack, Settings
 from infra.local.state_file import AlreadyRunning, StateDirectory
@@ -101,6 +102,7 @@ async def _serve(settings: Settings, state: StateDirectory) -> int:
 
 def main() -> int:
     """Run the command line and return the exit status."""
+    open_streams()
     arguments = parse_arguments()
     try:
         with StateDirectory(arguments.state_dir) as state:

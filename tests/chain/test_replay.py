@@ -14,6 +14,7 @@ from tests.waiting import wait_for
 def flowforge(stack, *arguments: str) -> subprocess.CompletedProcess:
     """The command line, as a user of this stack types it."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("FLOWFORGE_", "AWS_"))}
+    environment["FLOWFORGE_STATE_DIR"] = str(stack.state)
     command = [sys.executable, "-m", "flowforge.cli", *arguments, "--api", stack.facts["api"]]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=stack.state.parent)
 

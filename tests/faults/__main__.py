@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from flowforge.cli.streams import open_streams
 from tests.faults.tally import Tally
 
 
@@ -30,6 +31,7 @@ PROCESSES = 2  # a core each
 
 
 def main() -> int:
+    open_streams()
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a random selection of a few minutes")
     parser.add_argument("--seed", type=int, help="repeats the run that printed this seed")
