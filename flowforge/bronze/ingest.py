@@ -22,7 +22,14 @@ from flowforge.bronze.slice_queue import queue_slices
 from flowforge.cloud.clients import prepare
 from flowforge.errors import Fatal, SourceChanged, Wait
 from flowforge.source.bounds import Plan, plan_interval
-from flowforge.source.catalog import TableDescription, consistencies, describe_query, describe_table, server_identity
+from flowforge.source.catalog import (
+    TableDescription,
+    check_statement,
+    consistencies,
+    describe_query,
+    describe_table,
+    server_identity,
+)
 from flowforge.source.companions import with_companions, with_key_digits
 from flowforge.source.connection import SourceConnection, connect
 from flowforge.source.credentials import Credentials
@@ -31,6 +38,7 @@ from flowforge.source.identity import known_rows, refuse_changed_source
 from flowforge.source.loadable import chosen_columns, refuse_clashes
 from flowforge.source.selection import Selection
 from flowforge.source.slices import plan_slices
+from flowforge.source.sql_text import goes_as_written, select_statement
 from flowforge.source.target import read_credentials
 from flowforge.state import batches, claims, leases, records, table
 from flowforge.state.announcements import landed_fact, no_rows_fact
@@ -126,6 +134,8 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
         columns = with_companions(columns, command.source.companion_columns, "the query")
         columns = with_key_digits(columns, _key_of(command, []), "the query")
         refuse_clashes(columns, command.bronze.audit_columns, "the query", is_query=True)
+        if command.source.is_incremental or not goes_as_written(query, columns, Interval()):
+            check_statement(connection, select_statement(query, columns, Interval(column=command.source.delta_column)))
         identity, lacks = server_identity(connection), connection.lacks
         return Source(table.query_name(query), columns, [], None, identity, offered, lacks, notes)
     description = describe_table(connection, command.source.table_name or "")

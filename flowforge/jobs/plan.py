@@ -25,7 +25,7 @@ from events.targets import (
     SilverTarget,
     SourceTable,
 )
-from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_shared_destinations
+from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_query, refuse_shared_destinations
 
 PATTERN = "*"
 
@@ -77,6 +77,7 @@ def _command(
     entry: TableConfig,
     destination: DestinationConfig,
 ) -> IngestTable:
+    refuse_query(entry.query, "source_config.databaseConfig.query")
     bronze, silver, gold = destination.bronzeConfig, destination.silverConfig, destination.goldConfig
     stem = _stem(entry, destination)
     silver_table = (silver.tableName if silver else None) or stem

@@ -7,9 +7,20 @@ from events.commands import IngestTable
 from events.quality import Expression, Rule
 from events.request import InvalidRequest
 from events.targets import GoldModelTarget
-from flowforge.errors import RefineRefused
+from flowforge.errors import QueryRefused, RefineRefused
 from flowforge.gold.models import model_of
 from flowforge.gold.order import order_models
+from flowforge.source.query_text import read_query
+
+
+def refuse_query(query: str | None, field: str) -> None:
+    """Refuses a query that is not one SELECT that only reads, before anything is queued."""
+    if query is None:
+        return
+    try:
+        read_query(query)
+    except QueryRefused as error:
+        raise InvalidRequest([{"field": field, "problem": f"{error}: {error.remedy}"}]) from error
 
 
 def refuse_models(models: list[GoldModelTarget]) -> None:

@@ -5,8 +5,6 @@ such a row is never landed. A remark, or a U+FFFD among the values, makes the se
 itself holds is read as it is. The refusal names column, key and what to do.
 """
 
-# ruff: noqa: S608 - composing SQL of quoted identifiers and bound values
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +17,7 @@ from flowforge.source.credentials import Credentials
 from flowforge.source.failures import describe_reference
 from flowforge.source.keys import is_printable, printed_key
 from flowforge.source.selection import Selection
-from flowforge.source.sql_text import Statement, interval_condition, quote_identifier, relation_sql, where
+from flowforge.source.sql_text import Statement, interval_condition, quote_identifier, select_from
 from flowforge.source.sql_types import parse_sql_type, select_expression
 from flowforge.state.batch import SourceColumn
 
@@ -86,9 +84,9 @@ def find_statement(selection: Selection, columns: Sequence[SourceColumn]) -> Sta
     printed = "".join(f"{printed_key(column)} AS k{n}, " for n, column in enumerate(key))
     broken = {column.name: _broken(column) for column in columns}
     cases = " ".join(f"WHEN {test} THEN N'{name.replace(chr(39), chr(39) * 2)}'" for name, test in broken.items())
-    head = f"SELECT TOP (1) {printed}CASE {cases} END AS column_name FROM {relation_sql(selection.source)}"
+    shown = f"TOP (1) {printed}CASE {cases} END AS column_name"
     any_broken = Statement((" OR ".join(broken.values()),))
-    return Statement((head,)) + where(interval_condition(selection.interval), selection.within, any_broken)
+    return select_from(selection.source, shown, interval_condition(selection.interval), selection.within, any_broken)
 
 
 def _key(selection: Selection) -> list[SourceColumn]:

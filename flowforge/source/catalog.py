@@ -21,7 +21,8 @@ from flowforge.source.description import CatalogColumn, TableDescription, TableS
 from flowforge.source.failures import is_lacking
 from flowforge.source.masking import masks
 from flowforge.source.optional import estimate, optional_rows, refused, rows_or_refusal, tell
-from flowforge.source.sql_text import qualified, select_statement
+from flowforge.source.query_text import read_query
+from flowforge.source.sql_text import Statement, qualified, select_statement
 from flowforge.source.sql_types import parse_sql_type
 from flowforge.source.transactions import sees_open_transactions
 from flowforge.state.batch import Interval, SourceColumn
@@ -32,6 +33,11 @@ BY_ROWS = "how large the table is is not known, so slices go by its rows alone"
 COUNTER_UNKNOWN = "a reseeded identity column is not noticed"
 NO_DATABASE = "SNAPSHOT is not asked for, and a database that was restored is not told by its date"
 NO_PROCEDURE = 2812
+INSIDE = {
+    1033: "the query is read inside another one: leave ORDER BY out, or give it TOP",
+    8155: "name every column with AS",
+    8156: "give each column a name of its own",
+}
 WAREHOUSES = {6: "Azure Synapse dedicated SQL pool", 11: "Azure Synapse serverless SQL pool or Microsoft Fabric"}
 
 
@@ -98,10 +104,7 @@ def describe_query(connection: SourceConnection, sql: str) -> list[SourceColumn]
     Raises UnknownTable, UnknownColumn or QueryRefused for what the server refuses, UnsupportedSource for columns
     without a name or with the same name.
     """
-    rows = _first_result_set(connection, sql)
-    failed = next((r for r in rows if r["error_number"]), None)
-    if failed or not rows:
-        _refuse_query(connection, failed)
+    rows = _described(connection, read_query(sql).written)
     names = [row["name"] for row in rows]
     if not all(names):
         at = [str(n + 1) for n, name in enumerate(names) if not name]
@@ -118,6 +121,20 @@ def describe_query(connection: SourceConnection, sql: str) -> list[SourceColumn]
         described = {"nullable": bool(row["is_nullable"]), "collation": row.get("collation_name")}
         columns.append(SourceColumn(name=row["name"], sql_type=declared, **described))
     return columns
+
+
+def check_statement(connection: SourceConnection, statement: Statement) -> None:
+    """Lets the server describe the very statement that will read a query. Raises QueryRefused for what only shows inside another
+    query: an ORDER BY, a column without a name or with another's."""
+    _described(connection, statement.inlined())
+
+
+def _described(connection: SourceConnection, sql: str) -> list[dict[str, Any]]:
+    rows = _first_result_set(connection, sql)
+    failed = next((r for r in rows if r["error_number"]), None)
+    if failed or not rows:
+        _refuse_query(connection, failed)
+    return rows
 
 
 def expand_pattern(connection: SourceConnection, pattern: str) -> list[str]:
@@ -293,10 +310,8 @@ def _refuse_query(connection: SourceConnection, failed: dict[str, Any] | None) -
     if failed is None:
         raise QueryRefused(f"the query returns no columns at {connection.where}", "give one SELECT that returns rows")
     kind = {208: UnknownTable, 207: UnknownColumn}.get(failed["error_number"], QueryRefused)
-    raise kind(
-        f"the query at {connection.where}: {failed['error_message']}",
-        "correct the query; the server's message says where",
-    )
+    remedy = INSIDE.get(failed["error_number"], "correct the query; the server's message says where")
+    raise kind(f"the query at {connection.where}: {failed['error_message']}", remedy)
 
 
 def _glob(text: str) -> str:

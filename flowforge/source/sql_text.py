@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from flowforge.source.companions import companion_expression
 from flowforge.source.packing import Cell, cells_of, line_expression
+from flowforge.source.query_text import read_query
 from flowforge.source.sql_types import (
     bound_type,
     convert_expression,
@@ -106,30 +107,27 @@ def select_statement(
     `within` is a further condition, such as a slice's. A query that needs no bound and no conversion is sent as it was
     written, so that it may use WITH and ORDER BY.
     """
-    if top is None and _goes_as_written(source, columns, interval):
+    if top is None and goes_as_written(source, columns, interval):
         return Statement((_bare(source),))
     limit = f"TOP ({int(top)}) " if top is not None else ""
-    selected = Statement((f"SELECT {limit}{', '.join(map(_selected, columns))} FROM {relation_sql(source)}",))
-    return selected + where(interval_condition(interval), within)
+    shown = f"{limit}{', '.join(map(_selected, columns))}"
+    return select_from(source, shown, interval_condition(interval), within)
 
 
 def packed_statement(
     source: Source, columns: Sequence[SourceColumn], interval: Interval, within: Statement | None = None
 ) -> tuple[Statement, list[Cell]]:
     """The extraction query for a driver to which every cell is dear, and what is in its cells; see `packing`."""
-    if _goes_as_written(source, columns, interval):
+    if goes_as_written(source, columns, interval):
         return Statement((_bare(source),)), [(position,) for position in range(len(columns))]
     cells = cells_of(columns)
     expressions = [_packed([columns[position] for position in cell]) for cell in cells]
-    selected = Statement((f"SELECT {', '.join(expressions)} FROM {relation_sql(source)}",))
-    return selected + where(interval_condition(interval), within), cells
+    return select_from(source, ", ".join(expressions), interval_condition(interval), within), cells
 
 
 def count_statement(source: Source, interval: Interval) -> Statement:
     """Counts the rows of the interval; its one column is `source_rows`."""
-    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {relation_sql(source)}",)) + where(
-        interval_condition(interval)
-    )
+    return select_from(source, "COUNT_BIG(*) AS source_rows", interval_condition(interval))
 
 
 def dated_count_statement(source: Source, interval: Interval, within: Statement | None = None) -> Statement:
@@ -137,19 +135,19 @@ def dated_count_statement(source: Source, interval: Interval, within: Statement 
     `with_cursor`, which leaves out rows without a cursor."""
     cursor = quote_identifier(interval.column) if interval.column else "*"
     counts = f"COUNT_BIG(*) AS source_rows, {_NOW} AS counted_at, COUNT_BIG({cursor}) AS with_cursor"
-    return Statement((f"SELECT {counts} FROM {relation_sql(source)}",)) + where(interval_condition(interval), within)
+    return select_from(source, counts, interval_condition(interval), within)
 
 
 def newest_statement(source: Source, column: str, sql_type: str) -> Statement:
     """Prints MAX of a cursor over the whole table, as `literal`; NULL when there is none."""
     newest = print_expression(f"MAX({quote_identifier(column)})", sql_type)
-    return Statement((f"SELECT {newest} AS literal FROM {relation_sql(source)}",))
+    return select_from(source, f"{newest} AS literal")
 
 
 def null_count_statement(source: Source, column: str) -> Statement:
     """Counts rows whose cursor is NULL, as `source_rows`."""
-    where = f" WHERE {quote_identifier(column)} IS NULL"
-    return Statement((f"SELECT COUNT_BIG(*) AS source_rows FROM {relation_sql(source)}{where}",))
+    missing = Statement((f"{quote_identifier(column)} IS NULL",))
+    return select_from(source, "COUNT_BIG(*) AS source_rows", missing)
 
 
 def is_empty_statement(low: str, high: str, sql_type: str) -> Statement:
@@ -200,19 +198,27 @@ def _packed(columns: Sequence[SourceColumn]) -> str:
     return f"{line_expression([(_value(c), c.sql_type) for c in columns])} AS {LINE}"
 
 
-def _goes_as_written(source: Source, columns: Sequence[SourceColumn], interval: Interval) -> bool:
+def goes_as_written(source: Source, columns: Sequence[SourceColumn], interval: Interval) -> bool:
+    """Whether a query is sent as it is: nothing has to be bounded or converted."""
     converted = any(_selected(column) != quote_identifier(column.name) for column in columns)
     return isinstance(source, str) and not converted and interval.column is None
 
 
 def _bare(query: str) -> str:
-    return query.strip().rstrip(";").rstrip()
+    return read_query(query).written
 
 
-def relation_sql(source: Source) -> str:
-    """What stands behind FROM: the table's name, or the query in parentheses as `q`."""
-    # Line breaks keep a comment at the query's end from swallowing the rest.
-    return f"(\n{_bare(source)}\n) AS q" if isinstance(source, str) else qualified(source)
+def select_from(source: Source, shown: str, *conditions: Statement | None) -> Statement:
+    """A SELECT of a table or query, with all conditions that there are.
+
+    What a query's WITH defines stands before everything, its OPTION behind, and its ORDER BY is left out where it only orders:
+    inside another query the server would refuse all three. Line breaks keep a comment at its end from swallowing the rest.
+    """
+    if not isinstance(source, str):
+        return Statement((f"SELECT {shown} FROM {qualified(source)}",)) + where(*conditions)
+    query = read_query(source)
+    head = f"{query.prefix}SELECT {shown} FROM (\n{query.body}\n) AS q"
+    return Statement((head,)) + where(*conditions) + (f"\n{query.option}" if query.option else "")
 
 
 def _bound(literal: str, sql_type: str) -> Statement:

@@ -210,3 +210,26 @@ def test_should_refuse_a_gold_model_that_is_not_one_query_over_the_lake(context,
     status, answer = post(document, context)
     assert status == 400
     assert "report" in answer["mistakes"][0]["field"]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("SELECT 1 AS a; CREATE TABLE dbo.x (a int)", "CREATE"),
+        ("SELECT * INTO dbo.copy FROM dbo.customers", "INTO"),
+        ("WITH x AS (SELECT 1 AS a) DELETE FROM x", "DELETE"),
+    ],
+)
+def test_should_refuse_a_query_that_changes_something_before_anything_is_queued(aws, context, query, named):
+    status, answer = post(request(tableName=None, query=query), context)
+    assert status == 400
+    (mistake,) = answer["mistakes"]
+    assert mistake["field"] == "source_config.databaseConfig.query"
+    assert named in mistake["problem"]
+    assert "one SELECT" in mistake["problem"]
+    assert aws.messages("IngestQueue") == []
+
+
+def test_should_take_a_query_with_what_it_defines(aws, context):
+    status, _ = post(request(tableName=None, query="WITH x AS (SELECT 1 AS a) SELECT a FROM x ORDER BY a"), context)
+    assert status == 202

@@ -147,7 +147,7 @@ def test_should_send_a_full_query_as_written_so_that_it_may_start_with_a_common_
 def test_should_close_a_querys_last_comment_before_adding_a_bound():
     interval = Interval(column="a", sql_type="int", low="5", nulls=False)
     statement = select_statement("SELECT a FROM t -- all of it", [SourceColumn(name="a", sql_type="int")], interval)
-    assert statement.text == "SELECT [a] FROM (\nSELECT a FROM t -- all of it\n) AS q WHERE [a] >= CONVERT(int, ?)"
+    assert statement.text == "SELECT [a] FROM (\nSELECT a FROM t\n) AS q WHERE [a] >= CONVERT(int, ?)"
 
 
 def test_should_inline_the_same_values_that_the_marked_text_binds():

@@ -16,7 +16,7 @@ from .errors import SqlError, not_supported, syntax_error
 from .expressions import Expressions, ordered
 from .masks import mask_of
 from .scopes import Output, Query, Scope
-from .sources import Sources, names_of, renamed
+from .sources import Sources, names_of, refuse_in_subquery, renamed
 from .tables import quote
 from .types import SqlType
 from .values import INT, Typed, common_type
@@ -99,6 +99,7 @@ class Compiler:
             return ""
         parts = []
         for cte in with_.expressions:
+            refuse_in_subquery(cte.this)
             query = self.query(cte.this, scope)
             outputs = renamed(query.outputs, [item.name for item in cte.args["alias"].columns], cte.alias)
             scope.ctes[cte.alias.lower()] = outputs

@@ -66,6 +66,8 @@ class Sources:
             alias = node.args.get("alias")
             if alias is None or not alias.name:
                 raise syntax_error(")")
+            if isinstance(node, exp.Subquery):
+                refuse_in_subquery(node.this)
             query = (
                 self._compiler.values(node, scope)
                 if isinstance(node, exp.Values)
@@ -135,6 +137,20 @@ class Sources:
         return f"(SELECT {columns} FROM ({view.sql(session)}) AS v({names})) AS {quote(alias)}({names_of(outputs)})"
 
 
+def refuse_in_subquery(node: exp.Expression) -> None:
+    """What SQL Server takes of a statement and not of a derived table, a view or a WITH."""
+    if node.args.get("order") and not node.args.get("limit") and not node.args.get("offset"):
+        raise SqlError(
+            1033,
+            "The ORDER BY clause is invalid in views, inline functions, derived tables, subqueries, and common table "
+            "expressions, unless TOP, OFFSET or FOR XML is also specified.",
+        )
+    if node.args.get("with_"):
+        raise SqlError(156, "Incorrect syntax near the keyword 'WITH'.", 15)
+    if node.args.get("options"):
+        raise SqlError(156, "Incorrect syntax near the keyword 'OPTION'.", 15)
+
+
 def names_of(outputs: tuple[Output, ...]) -> str:
     return ", ".join(quote(output.name) for output in outputs)
 
@@ -153,4 +169,6 @@ def renamed(outputs: tuple[Output, ...], names: list[str], alias: str) -> tuple[
     for position, output in enumerate(named, 1):
         if not output.name:
             raise SqlError(8155, f"No column name was specified for column {position} of '{alias}'.")
+        if output.name.lower() in [before.name.lower() for before in named[: position - 1]]:
+            raise SqlError(8156, f"The column '{output.name}' was specified multiple times for '{alias}'.")
     return named
