@@ -67,7 +67,7 @@ def secrets_in_texts(document: Any, path: tuple[str, ...] = ()) -> Iterator[tupl
     elif isinstance(document, str) and path:
         if REDACTED in document:
             yield ".".join(path), "its secret was taken out of this copy: put it in again"
-        elif path[-1] != "password" and hide_secrets(document, path[-1]) != document:
+        elif path[-1] not in ("password", "secretId") and hide_secrets(document, path[-1]) != document:
             yield ".".join(path), "holds a password: it would be kept in clear; only connection.password is kept secret"
 
 

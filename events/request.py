@@ -87,7 +87,9 @@ class Connection(Request):
     database: str | None = None
     username: str | None = None
     password: str | None = Field(None, repr=False, max_length=4000)
-    secretId: str | None = Field(None, description='Secrets Manager id of {"username", "password"}')
+    secretId: str | None = Field(
+        None, description='Secrets Manager name of {"username", "password", "host", "port", "database"}'
+    )
     trustServerCertificate: bool = Field(False, description="true turns certificate checks off; TLS stays on")
     driver: Driver = Field("auto", description="extraction driver")
     maxConcurrentReads: int | None = Field(
@@ -98,13 +100,9 @@ class Connection(Request):
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """A connection is an id alone, or an address with a login."""
         if given.get("connectionId"):
-            extra = [
-                f
-                for f in ("host", "database", "username", "password", "secretId", "maxConcurrentReads")
-                if given.get(f) is not None
-            ]
+            extra = [name for name, value in given.items() if name != "connectionId" and value is not None]
             if extra:
-                yield f"connectionId stands alone: remove {', '.join(extra)}"
+                yield f"connectionId stands alone: remove {', '.join(map(shown_name, extra))}"
             return
         wanted = ["host", "database"] if given.get("secretId") else ["host", "database", "username", "password"]
         missing = [field for field in wanted if given.get(field) in (None, "")]

@@ -9,6 +9,7 @@
     │   └── TruncatedRead        the source sent fewer rows than it said
     ├── Fatal                the same message can never succeed: dead-letter queue, StepFailed
     │   ├── LoginRefused         wrong user, password or database
+    │   ├── SecretRefused        a secret that belongs to another server, or that a request may not name
     │   ├── UnknownTable         no such table, or no permission to see it
     │   ├── UnknownColumn        no such column
     │   ├── UnsupportedSource    a type, cursor or table that cannot be loaded safely
@@ -77,6 +78,10 @@ class Fatal(FlowForgeError):
 
 class LoginRefused(Fatal):
     """The server refused the user, the password or the database (18456, 4060)."""
+
+
+class SecretRefused(Fatal):
+    """A secret that belongs to another server or database than the one it was to be sent to."""
 
 
 class UnknownTable(Fatal):

@@ -1,17 +1,37 @@
 """The secret store: passwords go in, references come out.
 
 Guarantees: a secret's id is made here and starts with the deployment's prefix; a version is pinned in the reference, so that a
-later wrong password for the same login does not break a run that is under way; no error text holds a secret's value.
+later wrong password for the same login does not break a run that is under way; no error text holds a secret's value. A login is
+given out for the server and database that its secret names, and for no other: else whoever may name a secret could have its
+password sent to a server of theirs.
 """
 
 import hashlib
 import json
+from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.cloud.clients import client, error_code, unavailable
-from flowforge.errors import NotFound
+from flowforge.errors import NotFound, SecretRefused
 from flowforge.settings import settings
+
+DEFAULT_PORT = 1433
+RESERVED = ("connections/", "lineage/")  # below the deployment's prefix: named by connectionId, and by nobody
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a login is sent to; `trust` means without a look at the server's certificate."""
+
+    host: str
+    port: int
+    database: str
+    trust: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}, database {self.database}"
 
 
 def inline_secret_id(host: str, port: int, database: str, username: str) -> str:
@@ -20,9 +40,12 @@ def inline_secret_id(host: str, port: int, database: str, username: str) -> str:
     return f"{settings().secret_prefix}inline/{digest}"
 
 
-def store_login(secret_id: str, username: str, password: str) -> tuple[str, str]:
-    """Keeps a login; returns (secret id, version id). Storing the same login again returns the version that holds it."""
-    secrets, text = client("secretsmanager"), json.dumps({"username": username, "password": password})
+def store_login(secret_id: str, username: str, password: str, place: Place) -> tuple[str, str]:
+    """Keeps a login with the place that it belongs to; returns (secret id, version id). Storing the same again returns the
+    version that holds it."""
+    kept = {"username": username, "password": password, "host": place.host, "port": place.port}
+    text = json.dumps(kept | {"database": place.database, "trustServerCertificate": place.trust})
+    secrets = client("secretsmanager")
     try:
         try:
             current = secrets.get_secret_value(SecretId=secret_id)
@@ -50,10 +73,21 @@ def _create(secret_id: str, text: str) -> str:
         return secrets.put_secret_value(SecretId=secret_id, SecretString=text)["VersionId"]
 
 
-def read_login(secret_id: str, version: str | None = None) -> tuple[str, str]:
-    """The (username, password) of a secret; a version that the store has dropped falls back to the current one.
+def refusal_of(secret_id: str) -> str | None:
+    """Why a request may not name this secret; None where it may, for the secret's own place."""
+    prefix = settings().secret_prefix
+    if not secret_id.startswith(prefix):
+        return f"expected the name of a secret under {prefix}, not an ARN and not another secret's"
+    if secret_id.removeprefix(prefix).startswith(RESERVED):
+        return "the secret of a saved connection is used by connectionId alone; no other secret of FlowForge's own by anybody"
+    return None
 
-    Raises NotFound when there is no such secret, or it is not {"username", "password"}.
+
+def read_login(secret_id: str, version: str | None, place: Place) -> tuple[str, str]:
+    """The (username, password) of a secret, to be sent to `place`; a version that the store has dropped falls back to the current
+    one.
+
+    Raises NotFound when there is no such secret, or it holds no login, SecretRefused when it belongs to another place.
     """
     secrets = client("secretsmanager")
     try:
@@ -74,11 +108,53 @@ def read_login(secret_id: str, version: str | None = None) -> tuple[str, str]:
         raise unavailable("Secrets Manager", error) from error
     try:
         login = json.loads(found["SecretString"])
-        return login["username"], login["password"]
+        username, password = login["username"], login["password"]
     except (KeyError, ValueError, TypeError):
         raise NotFound(
             f'secret {secret_id!r} is not a JSON object with "username" and "password"', "Store it in that form."
         ) from None
+    _check_place(secret_id, login, place)
+    return username, password
+
+
+def _check_place(secret_id: str, login: dict[str, Any], place: Place) -> None:
+    """Raises SecretRefused unless the login belongs to the place. Secrets that an earlier version has stored name no place:
+    that of an inline login is in its id, that of a saved connection beside it."""
+    if "host" not in login:
+        _check_unnamed(secret_id, login, place)
+        return
+    database = login.get("database") or login.get("dbname")  # RDS writes dbname, or neither
+    told = Place(str(login["host"]), _port(login.get("port")), str(database or place.database))
+    if (_plain(told.host), told.port, told.database) != (_plain(place.host), place.port, place.database):
+        raise SecretRefused(
+            f"secret {secret_id!r} belongs to {told}, and is not sent to {place}",
+            "Name the server that it belongs to, or a secret of this one's; after a change of a saved connection submit again.",
+        )
+    if place.trust and login.get("trustServerCertificate") is not True:
+        raise SecretRefused(
+            f"secret {secret_id!r} is not sent to {place} without a check of the server's certificate",
+            'Leave trustServerCertificate out, or put "trustServerCertificate": true into the secret.',
+        )
+
+
+def _check_unnamed(secret_id: str, login: dict[str, Any], place: Place) -> None:
+    prefix = settings().secret_prefix
+    if secret_id.startswith(f"{prefix}connections/"):
+        return
+    if secret_id != inline_secret_id(place.host, place.port, place.database, str(login["username"])):
+        raise SecretRefused(
+            f"secret {secret_id!r} does not say which server it belongs to",
+            f'Add "host": "{place.host}", "port": {place.port} and "database" to its JSON, beside "username" and "password".',
+        )
+
+
+def _plain(host: str) -> str:
+    return host.lower().rstrip(".")
+
+
+def _port(given: Any) -> int:
+    text = str(given if given is not None else DEFAULT_PORT)
+    return int(text) if text.isascii() and text.isdigit() else -1
 
 
 def read_api_key(secret_id: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from events.request import Connection, InvalidRequest, mistakes_of
 from events.targets import ConnectionReference
-from flowforge.cloud.secrets import read_login
+from flowforge.cloud.secrets import Place, read_login
 from flowforge.source.credentials import Credentials
 
 
@@ -22,8 +22,9 @@ class Target:
 
 
 def read_credentials(reference: ConnectionReference) -> Credentials:
-    """The login of a reference, from the secret store; raises NotFound."""
-    username, password = read_login(reference.secret_id, reference.secret_version)
+    """The login of a reference, from the secret store; raises NotFound, and SecretRefused where it belongs to another server."""
+    place = Place(reference.host, reference.port, reference.database, reference.trust_server_certificate)
+    username, password = read_login(reference.secret_id, reference.secret_version, place)
     return Credentials(username=username, password=password)
 
 
@@ -53,7 +54,7 @@ def target_in(body: dict[str, Any]) -> Target:
 
 def target_of(connection: Connection) -> Target:
     """A connection with its login; an inline password is used as it is and stored nowhere."""
-    from flowforge.state.connections import saved_reference
+    from flowforge.state.connections import check_secret_id, saved_reference
 
     if connection.connectionId:
         reference = saved_reference(connection.connectionId)
@@ -67,6 +68,7 @@ def target_of(connection: Connection) -> Target:
         driver=connection.driver,
     )
     if connection.secretId:
+        check_secret_id(connection.secretId)
         return Target(reference, read_credentials(reference))
     return Target(reference, Credentials(username=connection.username, password=connection.password))
 

@@ -42,7 +42,8 @@ def save(document: dict[str, Any]) -> dict[str, Any]:
         Connection(**saved.model_dump(exclude={"id"}))
     except ValidationError as error:
         raise InvalidRequest(mistakes_of(error)) from None
-    secret_id, version = secrets.store_login(_secret_id(saved.id), saved.username, saved.password)
+    place = secrets.Place(saved.host, saved.port, saved.database, saved.trustServerCertificate)
+    secret_id, version = secrets.store_login(_secret_id(saved.id), saved.username, saved.password, place)
     item = {
         "pk": saved.id,
         **saved.model_dump(exclude={"id", "password"}),
@@ -81,13 +82,20 @@ def saved_reference(connection_id: str) -> ConnectionReference:
 
 
 def to_reference(connection: Connection) -> ConnectionReference:
-    """The reference of a connection in a request; an inline password goes into the secret store."""
+    """The reference of a connection in a request; an inline password goes into the secret store.
+
+    Raises InvalidRequest for a secret that no request may name, SecretRefused for one that belongs to another place.
+    """
     if connection.connectionId:
         return saved_reference(connection.connectionId)
+    place = secrets.Place(connection.host, connection.port, connection.database, connection.trustServerCertificate)
     secret_id, version = connection.secretId, None
     if secret_id is None:
-        where = secrets.inline_secret_id(connection.host, connection.port, connection.database, connection.username)
-        secret_id, version = secrets.store_login(where, connection.username, connection.password)
+        where = secrets.inline_secret_id(place.host, place.port, place.database, connection.username)
+        secret_id, version = secrets.store_login(where, connection.username, connection.password, place)
+    else:
+        check_secret_id(secret_id)
+        secrets.read_login(secret_id, None, place)
     return ConnectionReference(
         host=connection.host,
         port=connection.port,
@@ -98,6 +106,12 @@ def to_reference(connection: Connection) -> ConnectionReference:
         driver=connection.driver,
         max_concurrent_reads=connection.maxConcurrentReads,
     )
+
+
+def check_secret_id(secret_id: str) -> None:
+    """Raises InvalidRequest for a secret that no request may name."""
+    if problem := secrets.refusal_of(secret_id):
+        raise InvalidRequest([{"field": "connection.secretId", "problem": problem}])
 
 
 def _secret_id(connection_id: str) -> str:

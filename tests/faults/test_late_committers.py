@@ -27,13 +27,14 @@ Play = Callable[[Schedule], Verdict]
 @pytest.fixture(scope="module")
 def play_schedule(world, tmp_path_factory) -> Iterator[Play]:
     """Plays schedules on a server of their own, since all sessions of one share its clock."""
-    for login in LOGINS.values():
-        secret = json.dumps({"username": login, "password": LOGIN["password"]})
-        client("secretsmanager").create_secret(Name=f"late/{login}", SecretString=secret)
     with (
         stand_in(tmp_path_factory.mktemp("late"), "--reader", LOGINS[False]) as source,
         pytest.MonkeyPatch.context() as environment,
     ):
+        for login in LOGINS.values():
+            where = {"host": "localhost", "port": source["port"]}
+            secret = json.dumps({"username": login, "password": LOGIN["password"], **where})
+            client("secretsmanager").create_secret(Name=f"late/{login}", SecretString=secret)
         environment.setenv("FLOWFORGE_SOURCE_CA_FILE", source["ca_file"])
         settings.cache_clear()
         connections = [connect(source) for _ in range(WRITERS + 1)]

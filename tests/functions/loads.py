@@ -32,7 +32,7 @@ MANY = "INSERT INTO {t} SELECT account_id, '2024-01-01' FROM accounts WHERE acco
 def server(aws, tmp_path_factory) -> Iterator[StandIn]:
     started = start(tmp_path_factory.mktemp("tls"), "--bank", "--reader", READER)
     for login in ("sa", READER):
-        secret = json.dumps({"username": login, "password": PASSWORD})
+        secret = json.dumps({"username": login, "password": PASSWORD, "host": "localhost", "port": started.port})
         client("secretsmanager").create_secret(Name=f"counts/{login}", SecretString=secret)
     yield started
     stop(started)

@@ -7,7 +7,7 @@ import pytest
 
 from events.envelopes import sqs
 from events.targets import ConnectionReference
-from flowforge.cloud.secrets import store_login
+from flowforge.cloud.secrets import Place, store_login
 from flowforge.state import runs
 from functions.ingest_table.handler import handler
 from functions.track_run.handler import handler as track
@@ -29,10 +29,10 @@ def closed_port() -> int:
 
 
 def unreachable(unique, run_id: str) -> dict:
-    secret_id, version = store_login(f"flowforge/test/{unique('s')}", "sa", "Hidden_pa55")
-    reference = ConnectionReference(
-        host="127.0.0.1", port=closed_port(), database="Bank", secret_id=secret_id, secret_version=version
-    )
+    place = Place("127.0.0.1", closed_port(), "Bank")
+    secret_id, version = store_login(f"flowforge/test/{unique('s')}", "sa", "Hidden_pa55", place)
+    where = {"host": place.host, "port": place.port, "database": place.database}
+    reference = ConnectionReference(**where, secret_id=secret_id, secret_version=version)
     wanted = command(unique("t"), run_id).model_copy(update={"connection": reference})
     return json.loads(wanted.model_dump_json())
 

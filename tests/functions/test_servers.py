@@ -39,7 +39,7 @@ PROFILES = {
 def other(request, aws, tmp_path_factory):
     """A server of another kind, with the login's secret; its profile's name beside it."""
     started = start(tmp_path_factory.mktemp("tls"), "--bank", "--profile", request.param)
-    secret = json.dumps({"username": "sa", "password": PASSWORD})
+    secret = json.dumps({"username": "sa", "password": PASSWORD, "host": "localhost", "port": started.port})
     client("secretsmanager").create_secret(Name=f"servers/{request.param}", SecretString=secret)
     yield request.param, started
     stop(started)

@@ -67,7 +67,8 @@ def test_should_pass_a_reference_on_in_place_of_the_password(aws, context):
     secret = aws.client("secretsmanager").get_secret_value(
         SecretId=reference["secret_id"], VersionId=reference["secret_version"]
     )
-    assert json.loads(secret["SecretString"]) == {"username": "sa", "password": PASSWORD}
+    place = {"host": "localhost", "port": 1433, "database": "BFSI_Test", "trustServerCertificate": False}
+    assert json.loads(secret["SecretString"]) == {"username": "sa", "password": PASSWORD, **place}
 
 
 def test_should_name_every_mistake_of_a_request_at_once(aws, context):
