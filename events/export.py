@@ -26,6 +26,7 @@ MODELS = [
     commands.MaintainTable,
     facts.JobAccepted,
     facts.BronzeLanded,
+    facts.SlicesRead,
     facts.IntervalEmpty,
     facts.WatermarkCommitted,
     facts.SilverRefined,
@@ -133,6 +134,7 @@ def messages() -> list[Any]:
         commands.MaintainTable(layer="silver", table="customers"),
         facts.JobAccepted(run_id=RUN, workflow_id="wf_001", job_id="job_customers", tables=[TABLE]),
         landed,
+        facts.SlicesRead(**BATCH, slices=8, done=3, records=6_000_000),
         facts.IntervalEmpty(**BATCH, source_table="dbo.customers", reason="no rows"),
         facts.WatermarkCommitted(**BATCH, **bound, watermark_after="2025-11-08 06:12:06.997"),
         facts.SilverRefined(

@@ -57,6 +57,14 @@ class BronzeLanded(BatchEvent):
     seconds: float = 0.0
 
 
+class SlicesRead(BatchEvent):
+    """So far `done` of the `slices` of a large batch are in bronze, with so many rows; none when they have just been queued."""
+
+    slices: int
+    done: int
+    records: int
+
+
 class IntervalEmpty(BatchEvent):
     """There was nothing to load: nothing landed, the watermark did not move."""
 

@@ -22,7 +22,7 @@ from flowforge.source.selection import Selection
 from flowforge.source.slices import range_condition
 from flowforge.source.target import read_credentials
 from flowforge.state import batches, leases, records, slice_set
-from flowforge.state.announcements import landed_fact, no_rows_fact, source_table
+from flowforge.state.announcements import landed_fact, no_rows_fact, slices_read, source_table
 from flowforge.state.batch import Batch, BronzeObject
 
 
@@ -81,7 +81,9 @@ def _land_when_whole(command: IngestSlice, credentials: Credentials) -> Outcome:
         plan = batch.slices
         at_source = AtSource(plan, credentials, plan.offered, plan.counting)
         return settle(batch, manifest_of(batch, plan.columns, plan.primary_key, landed), at_source, batch.claimed_at)
-    return Outcome([landed_fact(batch)]) if batch.state == "landed" else Outcome()
+    if batch.state == "landed":
+        return Outcome([landed_fact(batch)])
+    return Outcome(progress=[slices_read(batch, done)] if batch.state == "claimed" else [])
 
 
 def give_up_slice(body: dict[str, Any]) -> None:

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from events.facts import BatchEvent
+from events.facts import BatchEvent, SlicesRead
 
 
 @dataclass
 class Outcome:
-    """What a command led to: facts to announce, and seconds to wait when its own batch is still to come."""
+    """What a command led to: facts to announce, how far a large batch has come, and seconds to wait when its own batch is still
+    to come."""
 
     facts: list[BatchEvent] = field(default_factory=list)
     wait_seconds: int | None = None
     reason: str = ""
+    progress: list[SlicesRead] = field(default_factory=list)

@@ -5,7 +5,7 @@ from flowforge.bronze.outcome import Outcome
 from flowforge.jobs.fanout import send_commands
 from flowforge.settings import settings
 from flowforge.state import slice_set
-from flowforge.state.announcements import about
+from flowforge.state.announcements import about, slices_read
 from flowforge.state.batch import Batch
 
 
@@ -17,4 +17,4 @@ def queue_slices(batch: Batch) -> Outcome:
         wanted = [0]
     commands = [IngestSlice(**about(batch), index=n) for n in wanted]
     send_commands(settings().slice_queue_url, commands)
-    return Outcome()
+    return Outcome(progress=[slices_read(batch, done)])

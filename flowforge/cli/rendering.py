@@ -16,6 +16,7 @@ STYLES = {
     "queued": "dim",
     "accepted": "dim",
     "running": "cyan",
+    "reading": "cyan",
     "landed": "yellow",
     "refined": "blue",
     "published": "green",
@@ -67,7 +68,9 @@ class RunTables:
         return shown
 
     def _cell(self, column: "_Column", table: dict[str, Any]) -> Text:
-        return status(table.get("status"), live=self._live) if column.title == "status" else column.draw(table)
+        if column.title != "status":
+            return column.draw(table)
+        return status(table.get("status"), live=self._live).append(_parts(table))
 
 
 def run_summary(run: dict[str, Any], *, details: bool = True) -> RenderableType:
@@ -96,6 +99,7 @@ def run_list(runs: list[dict[str, Any]]) -> RenderableType:
 def table_line(table: dict[str, Any]) -> str:
     """A table's state in one plain line, for a pipe."""
     facts = [f"{table['table']}: {table.get('status')}"]
+    facts[0] += _parts(table)
     if table.get("records") is not None:
         facts.append(f"{table['records']:,} rows")
     if table.get("silver_rows") is not None:
@@ -106,6 +110,14 @@ def table_line(table: dict[str, Any]) -> str:
     if error := table.get("error"):
         facts.append(f"{error.get('step')}: {error.get('cause')}")
     return output.cell(", ".join(facts)).plain
+
+
+def _parts(table: dict[str, Any]) -> str:
+    """How far the reading of a large table has come."""
+    known = table.get("slices")
+    if table.get("status") != "reading" or not known:
+        return ""
+    return f", {known['done']} of {known['slices']} slices, {known['records']:,} rows so far"
 
 
 def size(byte_count: int | None) -> str:

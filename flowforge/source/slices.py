@@ -79,10 +79,13 @@ def boundary_statement(
 def range_condition(key: Sequence[SourceColumn], wanted: KeyRange) -> Statement | None:
     """`low <= key < high` for one or several columns; None when it is open on both sides."""
     conditions = []
-    if wanted.low is not None:
-        conditions.append(_compared(key, wanted.low, ">", ">="))
-    if wanted.high is not None:
-        conditions.append(_compared(key, wanted.high, "<", "<"))
+    for bound, strictly, at_last in ((wanted.low, ">", ">="), (wanted.high, "<", "<")):
+        if bound is None:
+            continue
+        if len(key) > 1:  # no index can be entered at an OR: the first column alone says where to begin and end
+            first = Statement((f"{quote_identifier(key[0].name)} {strictly}= ",)) + key_value(key[0], bound[0])
+            conditions.append(first)
+        conditions.append(_compared(key, bound, strictly, at_last))
     if not conditions:
         return None
     joined = conditions[0]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from events.facts import BatchEvent, BronzeLanded, IntervalEmpty, StepFailed
+from events.facts import BatchEvent, BronzeLanded, IntervalEmpty, SlicesRead, StepFailed
 from flowforge.alone import Failure
 from flowforge.cloud.items import Item
 from flowforge.errors import Retriable
@@ -63,6 +63,12 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         notes=[*batch.interval.notes, *_read_notes(manifest), *_rows_left(manifest), *_cut_times(manifest.columns)],
         seconds=round(seconds, 3),
     )
+
+
+def slices_read(batch: Batch, done: dict[int, dict[str, Any]]) -> SlicesRead:
+    """How far a batch in slices has come; `done` are those of its set, see `slice_set`."""
+    rows = sum(one["object"]["rows"] for one in done.values() if one["object"])
+    return SlicesRead(**about(batch), slices=len(batch.slices.ranges), done=len(done), records=rows)
 
 
 def _read_notes(manifest: Manifest) -> list[str]:

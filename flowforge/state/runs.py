@@ -18,6 +18,11 @@ from flowforge.settings import settings
 
 NAMES_PER_ITEM = 1_000  # an item holds at most 400 KB
 TERMINAL = ("published", "empty", "failed")
+RANK, SEQ_BITS, SLICE_BITS = (
+    "slices_rank",
+    40,
+    10,
+)  # order of what is told of a run's slices: batch, then how many are done
 STEPS = ("ingest", "watermark", "silver", "gold")
 OF_LINEAGE = {"column_types", "models"}  # of events: large, and shown by nobody here
 
@@ -65,6 +70,8 @@ def _put_run(run_id: str, fields: dict[str, Any], condition: str = "attribute_no
 
 def record(fact: facts.TableEvent) -> None:
     """Writes down what an event says about its table."""
+    if isinstance(fact, facts.SlicesRead):
+        return _record_progress(fact)
     step = {
         facts.BronzeLanded: "ingest",
         facts.IntervalEmpty: "empty",
@@ -83,6 +90,20 @@ def record(fact: facts.TableEvent) -> None:
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
     items.update(settings().runs_table, key, "SET #step = :text", {":text": text}, condition, step=step)
+
+
+def _record_progress(fact: facts.SlicesRead) -> None:
+    """Keeps the furthest that the newest batch of the run has come."""
+    rank = ((fact.generation << SEQ_BITS | fact.seq) << SLICE_BITS) + fact.done
+    key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
+    values = {":text": json.dumps(fact.model_dump(include={"slices", "done", "records"})), ":rank": rank}
+    items.update(
+        settings().runs_table,
+        key,
+        f"SET slices = :text, {RANK} = :rank",
+        values,
+        f"attribute_not_exists({RANK}) OR {RANK} < :rank",
+    )
 
 
 def read_run(run_id: str) -> dict[str, Any]:
@@ -137,7 +158,7 @@ def run_status(tables: list[dict[str, Any]]) -> str:
 
 def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
     """What is known of one table of a run, from the events that arrived."""
-    known = {k: json.loads(v) for k, v in item.items() if k not in ("pk", "sk")}
+    known = {k: json.loads(v) for k, v in item.items() if k not in ("pk", "sk", RANK)}
     landed, empty, committed = known.get("ingest", {}), known.get("empty", {}), known.get("watermark", {})
     refined, published = known.get("silver", {}), known.get("gold", {})
     done = set(known) | ({"ingest"} if empty else set())
@@ -147,6 +168,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
         "table": bronze,
         "source_table": landed.get("source_table") or empty.get("source_table") or source,
         "status": status,
+        "slices": known.get("slices"),
         "records": landed.get("records", 0 if empty else None),
         **{
             k: landed.get(k)
@@ -191,4 +213,5 @@ def _status(known: dict[str, Any], error: dict[str, Any] | None) -> tuple[str, s
         return "failed", error["at"]
     if "empty" in known and "ingest" not in known:
         return "empty", known["empty"]["at"]
-    return ("refined" if "silver" in known else "landed" if "ingest" in known else "queued"), None
+    reached = {"silver": "refined", "ingest": "landed", "slices": "reading"}
+    return next((name for step, name in reached.items() if step in known), "queued"), None

@@ -12,8 +12,8 @@ from flowforge.time_limit import time_limit
 def load(body: dict, context: object) -> None:
     """Handles one IngestSlice command."""
     with time_limit(context):
-        facts = ingest_slice(IngestSlice.model_validate(body)).facts
-    announce(*facts)
+        outcome = ingest_slice(IngestSlice.model_validate(body))
+    announce(*outcome.progress, *outcome.facts)
 
 
 def handler(event: dict, context: object) -> dict:

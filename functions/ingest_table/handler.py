@@ -14,7 +14,7 @@ def load(body: dict, context: object) -> None:
     """Handles one IngestTable command."""
     with time_limit(context):
         outcome = ingest(IngestTable.model_validate(body))
-    announce(*outcome.facts)
+    announce(*outcome.progress, *outcome.facts)
     if outcome.wait_seconds is not None:
         raise Wait(outcome.reason, outcome.wait_seconds)
 

@@ -12,6 +12,7 @@ FACTS = {
     model.__name__: model
     for model in (
         facts.BronzeLanded,
+        facts.SlicesRead,
         facts.IntervalEmpty,
         facts.WatermarkCommitted,
         facts.SilverRefined,

@@ -146,6 +146,22 @@ def test_should_put_every_composite_key_into_exactly_one_range(keys, bounds):
         assert sum(_holds(range_condition(columns, wanted), a, b) for wanted in ranges) == 1
 
 
+def test_should_enter_the_index_of_a_composite_key_where_the_range_begins():
+    """An OR is searched from the index's first row to its last; the bound on the first column alone is not."""
+    columns = [SourceColumn(name="a", sql_type="int"), SourceColumn(name="b", sql_type="int")]
+    text = (
+        range_condition(columns, KeyRange(low=["1", "2"], high=["3", "4"]))
+        .inlined()
+        .replace("CONVERT(int, N'", "")
+        .replace("')", "")
+    )
+    assert (
+        text == "[a] >= 1 AND ([a] > 1 OR ([a] = 1 AND [b] >= 2)) AND [a] <= 3 AND ([a] < 3 OR ([a] = 3 AND [b] < 4))"
+    )
+    alone = range_condition(columns[:1], KeyRange(low=["1"], high=["3"]))
+    assert alone.inlined() == "[a] >= CONVERT(int, N'1') AND [a] < CONVERT(int, N'3')"
+
+
 def _holds(condition, a: int, b: int) -> bool:
     """Evaluates a condition over integers as SQL would."""
     if condition is None:

@@ -1,0 +1,55 @@
+"""A large table that is read in slices shows how far it has come, while it goes on."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from events.commands import IngestSlice
+from events.envelopes import eventbridge, sqs
+from flowforge.bronze.ingest import ingest
+from flowforge.bronze.ingest_slice import ingest_slice
+from flowforge.cli import rendering
+from flowforge.state import runs
+from functions.track_run.handler import handler
+from tests.functions.loads import MANY
+
+
+def tell(context, *facts) -> None:
+    """Tells track_run, as the bus does."""
+    for fact in facts:
+        handler(sqs(eventbridge(type(fact).__name__, fact.model_dump(mode="json"))), context)
+
+
+def shown(run_id: str) -> tuple[str, str]:
+    """The status of a run's only table, and what a person sees of the run."""
+    told = runs.read_run(run_id)
+    console = Console(file=io.StringIO(), width=160)
+    console.print(rendering.run_summary(told), rendering.table_line(told["tables"][0]))
+    return told["tables"][0]["status"], console.file.getvalue()
+
+
+@pytest.fixture
+def track(aws, monkeypatch) -> None:
+    aws.use("TrackQueue", "TrackDeadLetters", monkeypatch)
+
+
+@pytest.mark.usefixtures("sliced", "track")
+def test_should_show_the_slices_that_have_been_read_and_their_rows(loads, context):
+    load = loads(rows=MANY)
+    command = load.command("one", None)
+    runs.open_run(command.run_id, "w", "j", "one", "http", [(command.bronze.table, load.name)])
+    queued = ingest(command)
+    tell(context, *queued.progress)
+    status, text = shown(command.run_id)
+    assert status == "reading"
+    assert text.count("reading, 0 of 5 slices, 0 rows so far") == 2
+    slices = [IngestSlice.model_validate(message["body"]) for message in load.aws.messages("SliceQueue")]
+    outcomes = [ingest_slice(one) for one in slices[:3]]
+    tell(context, *(fact for outcome in reversed(outcomes) for fact in outcome.progress))
+    assert "3 of 5 slices" in shown(command.run_id)[1]
+    tell(context, *queued.progress)  # told again, late
+    assert "3 of 5 slices" in shown(command.run_id)[1]
+    tell(context, *(fact for one in slices[3:] for fact in ingest_slice(one).facts))
+    status, text = shown(command.run_id)
+    assert (status, "so far" in text, "9 rows" in text) == ("landed", False, True)
