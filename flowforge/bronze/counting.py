@@ -98,7 +98,8 @@ def _ask(batch: Batch, at: AtSource) -> dict[str, Any]:
     """Reads the count as a query of its own: under SNAPSHOT no writer's lock holds it up, and its deadline ends it."""
     soon = None if at.counting.insisted else time.monotonic() + COUNT_SECONDS
     by = min((limit for limit in (deadline(), soon) if limit is not None), default=None)
-    selection = Selection(dated_count_statement(at.relation, batch.interval).inlined(), COUNT_COLUMNS)
+    text = dated_count_statement(at.relation, batch.interval).inlined()
+    selection = Selection(text, COUNT_COLUMNS, own=not isinstance(at.relation, str))
     with Reading(batch.command.connection, at.credentials, selection, at.offered, by).open() as reader:
         (row,) = [row for rows in reader for row in rows.to_pylist()]
     return row

@@ -97,12 +97,25 @@ def _adopt(s3: Any, bucket: str, key: str, batch: Batch, index: int | None) -> L
     size = int(answer["ContentRange"].rpartition("/")[2]) if "ContentRange" in answer else len(tail)
     found = _footer_of(tail)
     if not (found and same_batch(found, batch, index)):
-        raise ConflictingTarget(
-            f"s3://{bucket}/{key} exists and is not {batch.name}", "Move that object away, or send another batch_id."
-        )
+        raise _taken(f"s3://{bucket}/{key}", batch, found)
     known = {name: found[name] for name in FACTS_OF_READ if name in found}
     adopted = BronzeObject(key=key, etag=answer["ETag"], rows=found["rows"], bytes=size, **known)
     return Landed(adopted, found.get("max_cursor_value"))
+
+
+def _taken(where: str, batch: Batch, found: dict[str, Any] | None) -> ConflictingTarget:
+    """The error for an object name that something else has: what it is decides what may be done with it."""
+    if not found:
+        return ConflictingTarget(
+            f"{where} exists and is no bronze object", "Move that file out of bronze/, then replay or submit again."
+        )
+    known = {name: found.get(name) for name in ("seq", "generation", "source_key", "run_id")}
+    whose = "batch {seq} (generation {generation}) of {source_key}, run {run_id}".format(**known)
+    return ConflictingTarget(
+        f"{where} holds {whose}, which the state of {batch.source_key} does not know",
+        "Keep it: its rows may be nowhere else. If the watermark table was lost or restored: flowforge watermark rebuild. "
+        "If another deployment fills this bucket, give one of both another bronzeConfig.tableName.",
+    )
 
 
 def _footer_of(body: bytes) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from flowforge.source.sql_text import Statement, parametrised, quote_identifier
 __all__ = ["APPLICATION", "Credentials", "SourceConnection", "connect", "open_pymssql"]
 
 APPLICATION = "flowforge"
+QUERY = "the query"  # what a request's own SQL is called in messages
 # From this severity on pymssql raises what FreeTDS remarks; its own default leaves out that a character was lost (4).
 pymssql._mssql.min_error_severity = 4
 LOCK_TIMEOUT_MS = 60_000  # a question waits this long for a writer's lock, then the message is tried again later
@@ -92,7 +93,7 @@ class SourceConnection:
 
     def _translated(self, error: BaseException, about: str) -> Exception:
         secret = self._credentials.password.get_secret_value()
-        return translate(error, f"{about} at {self.where}" if about else self.where, secret)
+        return translate(error, f"{about} at {self.where}" if about else self.where, secret, about == QUERY)
 
 
 @contextmanager

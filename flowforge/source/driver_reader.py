@@ -50,6 +50,7 @@ class DriverReader(ABC):
         self._connection: Any = None
         self._closed = False
         self._counts_again = selection.counts_again
+        self._theirs = isinstance(selection.source, str) and not selection.own
         self.counted: CountAtSource | None = None
         self.notes: list[str] = []  # how rows are read where the server made it differ
         self._texts = TextCheck(reference, credentials, selection)
@@ -121,7 +122,9 @@ class DriverReader(ABC):
             try:
                 yield
             except self.failures as error:
-                raise self._lifeline.failure(self._where) or translate(error, self._where, self._secret) from error
+                raise self._lifeline.failure(self._where) or translate(
+                    error, self._where, self._secret, self._theirs
+                ) from error
 
     def _asked(self, statement: str) -> Any:
         """The first cell that a statement gives."""

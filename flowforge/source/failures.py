@@ -19,8 +19,9 @@ from flowforge.errors import (
     UnknownTable,
     UnsupportedSource,
 )
+from flowforge.source import remedies
 
-LOGIN_NUMBERS = {18456, 18452, 18470, 18486, 18487, 18488, 4060, 4064, 911, 916}
+LOGIN_NUMBERS = {18456, 18452, 18470, 18486, 18487, 18488, 4060, 4064, 911, 916, 942, 978, 40615, 40914}
 # Deadlock, lock timeout, snapshot conflict, kill, shutdown, resource limits, failover, Azure throttling, the transport.
 TRANSIENT_NUMBERS = {
     1205,
@@ -44,6 +45,15 @@ TRANSIENT_NUMBERS = {
 }
 # Of SNAPSHOT isolation: changed metadata, no version left, no room for versions.
 TRANSIENT_NUMBERS |= {3957, 3958, 3961, 3966, 3967}
+TRANSIENT_NUMBERS |= {
+    922,
+    924,
+    927,
+    952,
+    1101,
+    1105,
+    9002,
+}  # a database that is started, restored, somebody's alone, or full
 # Not allowed, not allowed yet; not for remote tables, clustered columnstore indexes, memory-optimized tables.
 SNAPSHOT_NUMBERS = {3952, 3956, 7420, 35371, 41332}
 TRANSIENT_NUMBERS |= {10053, 10054, 10060, 10928, 10929, 49918, 49919, 49920}
@@ -58,8 +68,6 @@ UNCONVERTED = re.compile(
 )  # the same at a text's end gives up the connection (2401, then 20047)
 BABELFISH_NUMBER = 33557097  # of whatever it has no number for, in PostgreSQL's words
 
-LOGIN_REMEDY = "check user name, password and database, and that the login is mapped to that database"
-
 # mssql-python's text for an SQLSTATE, and the number of sys.messages that usually stands behind it.
 STATES = {
     "Base table or view not found": 208,
@@ -72,13 +80,14 @@ STATES = {
 }
 
 
-def translate(error: BaseException, where: str, secret: str = "") -> FlowForgeError:
-    """Our error for a driver's, to raise `from error`; `where` names server and database, and the table if known."""
+def translate(error: BaseException, where: str, secret: str = "", theirs: bool = False) -> FlowForgeError:
+    """Our error for a driver's, to raise `from error`; `where` names server and database, and the table if known. `theirs`: the
+    statement holds SQL that a person wrote and can correct."""
     if isinstance(error, FlowForgeError):
         return error
     number, text = _number_and_text(error)
     message = _masked(f"{where}: {text}", secret)
-    kind, remedy = _meaning(number, text, error)
+    kind, remedy = _meaning(number, text, error, theirs)
     failure = kind(message, remedy)
     failure.number = number
     return failure
@@ -101,21 +110,22 @@ def _masked(text: str, secret: str) -> str:
     return text.replace(secret, "***") if secret else text
 
 
-def _meaning(number: int, text: str, error: BaseException) -> tuple[type[FlowForgeError], str]:
-    refused = number in LOGIN_NUMBERS or "Login failed for user" in text or "Cannot open database" in text
+def _meaning(number: int, text: str, error: BaseException, theirs: bool) -> tuple[type[FlowForgeError], str]:
+    login = remedies.login_remedy(text)
+    refused = number in LOGIN_NUMBERS or login is not None
     denied = number in PERMISSION_NUMBERS or "permission was denied" in text
     no_snapshot = number in SNAPSHOT_NUMBERS or _refuses_snapshot(text)
     broken_snapshot = "Snapshot isolation transaction" in text
     lost = number in TRANSIENT_NUMBERS or broken_snapshot or _is_transport(error, number)
     cases = (
-        (no_snapshot, SnapshotRefused, "allow SNAPSHOT isolation in the database, or send snapshotIsolation false"),
-        (refused, LoginRefused, LOGIN_REMEDY),
+        (no_snapshot, SnapshotRefused, remedies.NO_SNAPSHOT),
+        (refused, LoginRefused, login or remedies.LOGIN),
         (denied, UnknownTable, _grant(text)),
         (number == NOT_UNICODE, UnsupportedSource, "mend the text at the source"),
         (number == 208, UnknownTable, "check the table's name and schema; `tables` lists what this login can see"),
         (number == 207, UnknownColumn, "check the column's name; `describe` lists the table's columns"),
-        (lost, SourceUnavailable, _reach(number, text)),
-        (True, QueryRefused, "correct the query or the table's settings; the server's message says where"),
+        (lost, SourceUnavailable, remedies.passing_remedy(number, text)),
+        (True, QueryRefused, remedies.QUERY if theirs else remedies.OWN),
     )
     return next((kind, remedy) for holds, kind, remedy in cases if holds)
 
@@ -135,17 +145,19 @@ def translate_login(error: BaseException, where: str, username: str, secret: str
         said = (
             server or f"the server refused the login of {username!r} and the driver lost why; earlier it was {number}"
         )
-        return SourceUnavailable(_masked(f"{where}: {said}", secret), _reach(number, server))
+        return SourceUnavailable(_masked(f"{where}: {said}", secret), remedies.passing_remedy(number, server))
     if server or "20018" in remarks:
         said = server or "the server refused it"
-        return LoginRefused(_masked(f"{where}, login of {username!r}: {said}", secret), LOGIN_REMEDY)
+        return LoginRefused(
+            _masked(f"{where}, login of {username!r}: {said}", secret), remedies.login_remedy(said) or remedies.LOGIN
+        )
     if "20009" in remarks or not remarks:
         reason = re.search(r"error during (.*)", raw)
         message = f"{where}: no connection ({reason[1].strip() if reason else 'the host name is not known'})"
-        return SourceUnavailable(message, _reach(20009, raw))
+        return SourceUnavailable(message, remedies.passing_remedy(20009, raw))
     code = 20002 if "20002" in remarks else 20003
     text = "the TLS handshake or the login failed" if code == 20002 else "the server did not answer in time"
-    return SourceUnavailable(f"{where}: {text}", _reach(code, raw))
+    return SourceUnavailable(f"{where}: {text}", remedies.passing_remedy(code, raw))
 
 
 def describe_reference(reference: ConnectionReference) -> str:
@@ -203,11 +215,3 @@ def _grant(text: str) -> str:
         return f"ask the owner for GRANT {found[1]} ON {target} TO this login's user"
     view = re.search(r"VIEW \w+(?: \w+)* STATE", text)
     return f"ask an administrator for GRANT {view[0]} TO this login" if view else "ask for GRANT SELECT on the table"
-
-
-def _reach(number: int, text: str) -> str:
-    if number == 20002 or "certificate" in text.lower():
-        return "check that FLOWFORGE_SOURCE_CA_FILE names the CA of the server's certificate, and host a name in it"
-    if number in (20009, 10060) or re.search(r"refused|resolve|lookup|timed out|establish connection", text):
-        return "check host, port, firewall, and that the server is running"
-    return "try again; if it keeps happening, look at the server's load, blocking and error log"

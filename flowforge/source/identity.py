@@ -30,7 +30,8 @@ def refuse_changed_source(name: str, identity: dict[str, Any], mark: Watermark) 
         if was is not None and now is not None and was != now and not (failed_over and fact in OF_A_REPLICA):
             raise SourceChanged(
                 f"{name}: {fact} was {was} when the watermark was taken and is {now}: {CAUSES.get(fact, CHANGED)}",
-                "If the data is the same: flowforge watermark accept TABLE; if not: flowforge watermark reset TABLE.",
+                "If the data is the same: flowforge watermark accept TABLE. If it is an earlier state: flowforge watermark set "
+                "TABLE VALUE --column COLUMN, to that moment. If it is other data: flowforge watermark reset TABLE.",
             )
     was, now = mark.identity.get("identity_current"), identity.get("identity_current")
     if was is not None and now is not None and int(now) < int(was):

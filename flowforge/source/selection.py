@@ -21,7 +21,7 @@ class Selection(NamedTuple):
     """The columns of the rows of `source` (a table, or a query's text) in `interval`; `within` is a slice's condition.
 
     `consistency` is what the read asks for; empty is the server's default. `order` names columns to sort by. `counted`: under
-    SNAPSHOT the source counts the rows once more, in the same transaction.
+    SNAPSHOT the source counts the rows once more, in the same transaction. `own`: the source's text is ours, nobody's query.
     """
 
     source: Source
@@ -31,6 +31,7 @@ class Selection(NamedTuple):
     consistency: str = ""
     order: Sequence[str] = ()
     counted: bool = False
+    own: bool = False
 
     def statement(self) -> Statement:
         """What is sent, each column in a cell of its own: the rows, then the counts."""

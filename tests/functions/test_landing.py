@@ -121,9 +121,18 @@ def test_should_adopt_its_own_object_when_an_attempt_before_has_completed_it(buc
 
 def test_should_refuse_an_object_of_somebody_else(bucket, batch):
     bucket.s3.put_object(Bucket=bucket.name, Key=bronze_key(batch), Body=b"not mine")
-    with pytest.raises(ConflictingTarget, match="exists"):
+    with pytest.raises(ConflictingTarget, match="exists and is no bronze object") as caught:
         landed(batch, Reader(3))
+    assert "Move that file" in caught.value.remedy
     assert bucket.s3.get_object(Bucket=bucket.name, Key=bronze_key(batch))["Body"].read() == b"not mine"
+
+
+def test_should_never_advise_to_remove_rows_that_another_batch_has_landed(bucket, batch):
+    landed(batch, Reader(3))
+    with pytest.raises(ConflictingTarget, match=r"holds batch 1 \(generation 1\)") as caught:
+        landed(batch.model_copy(update={"generation": 7}), Reader(3))
+    assert "Keep it" in caught.value.remedy and "flowforge watermark rebuild" in caught.value.remedy
+    assert "another batch_id" not in caught.value.remedy
 
 
 def test_should_raise_and_stop_reading_when_the_store_fails(aws, batch, monkeypatch):

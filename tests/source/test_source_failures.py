@@ -5,7 +5,11 @@ import pymssql
 import pytest
 
 from flowforge.errors import LoginRefused, QueryRefused, SourceUnavailable, UnknownColumn, UnknownTable
+from flowforge.source.catalog import describe_table
 from flowforge.source.failures import translate, translate_login
+from flowforge.source.reader import open_reader
+from flowforge.source.selection import Selection
+from flowforge.state.batch import SourceColumn
 
 REMARK = "DB-Lib error message 20018, severity 14:\nGeneral SQL Server error: Check messages from the SQL Server\n"
 
@@ -111,3 +115,83 @@ def test_should_try_a_login_again_whose_words_are_lost_where_a_passing_failure_c
     """pymssql 2.4.6 keeps the number of the severest failure so far; a later one of that severity has no words."""
     lost = (REMARK + "DB-Lib error message 20002, severity 9:\nTDS server connection failed\n").encode()
     assert type(translate_login(pymssql.OperationalError((kept, lost)), "bank on db:1433", "sa", "")) is expected
+
+
+LOGINS = [
+    (916, 'The server principal "loader" is not able to access the database "Other" under the current security context.',
+     "in [Other]: run there CREATE USER [loader] FOR LOGIN [loader]"),
+    (18470, "Login failed for user 'loader'. Reason: The account is disabled.", "ENABLE"),
+    (18486, "Login failed for user 'loader' because the account is currently locked out.", "UNLOCK"),
+    (18488, "Login failed for user 'loader'. Reason: The password of the account must be changed.", "new password"),
+    (18452, "Login failed. The login is from an untrusted domain and cannot be used with Windows authentication.", "SQL login"),
+    (18456, "Login failed for user 'loader'.", "user name, password"),
+    (911, "Database 'Bnak' does not exist. Make sure that the name is entered correctly.", "'Bnak'"),
+    (4060, 'Cannot open database "Bank" requested by the login. The login failed.', "exists and is online"),
+    (942, "Database 'Bank' cannot be opened because it is offline.", "SET ONLINE"),
+    (978, "The target database ('Bank') is in an availability group and is currently accessible for connections when the "
+     "application intent is set to read only.", "listener"),
+    (40615, "Cannot open server 'x' requested by the login. Client with IP address '::1' is not allowed to access the server.",
+     "firewall"),
+]  # fmt: skip
+PASSING = [
+    (983, "Unable to access availability database 'B' because the database replica is not in the PRIMARY or SECONDARY role.",
+     "listener"),
+    (1222, "Lock request time out period exceeded.", "find what blocks"),
+    (3958, "Transaction aborted when accessing versioned row in table 't'. Requested versioned row was not found. Your tempdb is "
+     "probably out of space.", "snapshotIsolation false"),
+    (922, "Database 'B' is being recovered. Waiting until recovery is finished.", "started or restored"),
+    (9002, "The transaction log for database 'B' is full due to 'LOG_BACKUP'.", "room"),
+    (1205, "Transaction (Process ID 51) was deadlocked.", "try again"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "text", "remedy"), LOGINS)
+def test_should_say_what_ends_the_refusal_of_a_login_with_both_drivers(number, text, remedy):
+    for error in (
+        pymssql.OperationalError(number, text.encode()),
+        mssql_python.OperationalError("Client unable to establish connection", f"[Microsoft][SQL Server]{text}"),
+    ):
+        ours = translate(error, "Bank on db:1433")
+        assert type(ours) is LoginRefused
+        assert remedy in ours.remedy
+
+
+@pytest.mark.parametrize(("number", "text", "remedy"), PASSING)
+def test_should_say_who_can_end_what_may_pass(number, text, remedy):
+    ours = translate(pymssql.OperationalError(number, text.encode()), "Bank on db:1433")
+    assert type(ours) is SourceUnavailable
+    assert remedy in ours.remedy
+
+
+def test_should_ask_to_correct_a_query_only_where_a_person_wrote_it(bank, server):
+    with pytest.raises(QueryRefused) as ours:
+        bank.rows("SELECT FROM WHERE", about="dbo.customers")
+    assert "correct the query" not in ours.value.remedy and "FlowForge's own" in ours.value.remedy
+    with pytest.raises(QueryRefused) as theirs:
+        bank.rows("SELECT FROM WHERE", about="the query")
+    assert theirs.value.remedy.startswith("correct the query")
+
+
+@pytest.mark.parametrize("driver", ["mssql-python", "pymssql"])
+def test_should_tell_a_failing_view_from_a_failing_query(bank, server, driver):
+    columns = [SourceColumn(name="x", sql_type="int")]
+    query = "SELECT 1 / (customer_id - customer_id) AS x FROM customers"
+    bank.run(f"CREATE VIEW dbo.fails AS {query}")
+    try:
+        remedies = [
+            failure(server, driver, Selection(source, columns)).remedy
+            for source in (query, describe_table(bank, "fails"))
+        ]
+    finally:
+        bank.run("DROP VIEW dbo.fails")
+    assert remedies[0].startswith("correct the query")
+    assert "a view" in remedies[1] and "correct the query" not in remedies[1]
+
+
+def failure(server, driver: str, selection: Selection) -> QueryRefused:
+    with (
+        pytest.raises(QueryRefused) as caught,
+        open_reader(server.reference, server.credentials, selection, driver) as reader,
+    ):
+        list(reader)
+    return caught.value
