@@ -1,7 +1,8 @@
 """Names of tables: how a source table is written in a request, and which destination names are allowed.
 
 Guarantees: a source name is only split here, never pasted into SQL (the catalog lookup binds it); a destination name can
-never be a path; two different source names never share a default destination name.
+never be a path. Default names may meet (dbo.sales_orders and sales.orders): within a request and by who owns a destination such a
+load is refused.
 """
 
 import hashlib

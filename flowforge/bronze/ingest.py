@@ -43,6 +43,7 @@ from flowforge.source.target import read_credentials
 from flowforge.state import batches, claims, leases, records, table
 from flowforge.state.announcements import landed_fact, no_rows_fact
 from flowforge.state.batch import Batch, Interval, SlicePlan, SourceColumn
+from flowforge.state.spelling import settled_key
 
 ANNOUNCE_AGAIN_SECONDS = 60  # a landed batch that nobody has committed for so long after its lease is told again
 
@@ -83,7 +84,7 @@ def _ingest(command: IngestTable) -> Outcome:
     credentials = read_credentials(command.connection)
     with connect(command.connection, credentials) as connection:
         source = inspect(connection, command)
-        key = table.source_key(command.connection, source.name, command.bronze.table)
+        key = settled_key(command.connection, source.identity.get("database"), source.name, command.bronze.table)
         own, state = records.batch_of_run(key, command.run_id), table.read_state(key)
         if own is None and state.active is None:
             plan = _plan(connection, command, source, state)

@@ -3,10 +3,10 @@
 Guarantees that no two tables of a run share a destination in any layer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from events.commands import IngestTable
-from events.names import destination_stem, split_table_name
+from events.names import split_table_name
 from events.request import (
     Deletes,
     DestinationConfig,
@@ -26,6 +26,7 @@ from events.targets import (
     SourceTable,
 )
 from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_query, refuse_shared_destinations
+from flowforge.state.spelling import Loaded, default_stem
 
 PATTERN = "*"
 
@@ -36,16 +37,18 @@ def plan_tables(
     batch_id: str,
     connection: ConnectionReference,
     expand: Callable[[str], Iterable[str]],
+    loaded: Sequence[Loaded] = (),
 ) -> list[IngestTable]:
-    """One command per table of the request; `expand` turns a pattern such as dbo.* into table names.
+    """One command per table of the request; `expand` turns a pattern such as dbo.* into table names, and `loaded` is what the
+    lake has of this source.
 
-    A table that is named and also matched by a pattern is loaded once, as named. Raises InvalidRequest for a pattern that
-    matches nothing and for destinations that two tables would share.
+    A table that is named and also matched by a pattern is loaded once, with the settings of its entry and the catalog's spelling.
+    Raises InvalidRequest for a pattern that matches nothing and for destinations that two tables would share.
     """
     commands = []
     for entry in _entries(request, expand):
         destination = entry.destination_config or request.destination_config
-        commands.append(_command(request, run_id, batch_id, connection, entry, destination))
+        commands.append(_command(request, run_id, batch_id, connection, entry, destination, loaded))
     refuse_shared_destinations(commands)
     return commands
 
@@ -62,11 +65,26 @@ def _entries(request: JobRequest, expand: Callable[[str], Iterable[str]]) -> lis
         if not found:
             problem = f"the pattern {text!r} matches no table"
             raise InvalidRequest([{"field": f"source_config.databaseConfig.tables.{n}", "problem": problem}])
+        spelled = {split_table_name(name) for name in found} if PATTERN in text else set()
         for name in found:
-            if split_table_name(name) not in seen:
-                seen.add(split_table_name(name))
+            if split_table_name(name) in seen:
+                continue
+            # The catalog's spelling of a table that an entry names: another table only where the entry's spelling is one too.
+            at = next((n for n, entry in enumerate(named) if _is_other_spelling(entry, name, spelled)), None)
+            seen.add(split_table_name(name))
+            if at is None:
                 named.append(TableConfig(tableName=name))
+            else:
+                named[at] = named[at].model_copy(update={"tableName": name})
     return named
+
+
+def _is_other_spelling(entry: TableConfig, name: str, spelled: set[tuple[str, str]]) -> bool:
+    """Whether an entry means the table that the catalog calls `name`; `spelled` are the names that the catalog has."""
+    if not entry.tableName or not spelled:
+        return False
+    written, catalog = split_table_name(entry.tableName), split_table_name(name)
+    return written not in spelled and [part.lower() for part in written] == [part.lower() for part in catalog]
 
 
 def _command(
@@ -76,10 +94,11 @@ def _command(
     connection: ConnectionReference,
     entry: TableConfig,
     destination: DestinationConfig,
+    loaded: Sequence[Loaded],
 ) -> IngestTable:
     refuse_query(entry.query, "source_config.databaseConfig.query")
     bronze, silver, gold = destination.bronzeConfig, destination.silverConfig, destination.goldConfig
-    stem = _stem(entry, destination)
+    stem = _stem(entry, destination, loaded)
     silver_table = (silver.tableName if silver else None) or stem
     gold_table = (gold.tableName if gold else None) or silver_table
     gold_target = _gold(gold, gold_table)
@@ -156,10 +175,10 @@ def _columns(given: str | list[str] | None) -> list[str]:
     return [given] if isinstance(given, str) else given or []
 
 
-def _stem(entry: TableConfig, destination: DestinationConfig) -> str:
+def _stem(entry: TableConfig, destination: DestinationConfig, loaded: Sequence[Loaded]) -> str:
     """The name that silver and gold take by default: the source table's, or the bronze table's for a query."""
     if entry.tableName:
-        return destination_stem(*split_table_name(entry.tableName))
+        return default_stem(entry.tableName, list(loaded))
     name = destination.bronzeConfig.tableName
     if not name:
         problem = "a query needs destination_config.bronzeConfig.tableName: it has no table name of its own"

@@ -68,10 +68,18 @@ def refuse_shared_destinations(commands: list[IngestTable]) -> None:
         owners: dict[str, str] = {}
         for command in commands:
             source, target = command.source.table_name or "query", name(command)
-            if target is not None and owners.setdefault(target, source) is not source:
+            # Most readers of the lake take names that differ by case only for one.
+            if target is not None and (other := owners.setdefault(target.lower(), source)) is not source:
                 problem = (
-                    f"{owners[target]} and {source} would both fill {layer} table {target!r}; name one differently"
+                    f"{other} and {source} would both fill {layer} table {target!r}; name one differently, such as "
+                    f"{_other_name(source, target)!r} ({layer}Config.tableName in an entry of its own)"
                 )
                 mistakes.append({"field": "source_config.databaseConfig.tables", "problem": problem})
     if mistakes:
         raise InvalidRequest(mistakes)
+
+
+def _other_name(source: str, target: str) -> str:
+    """A name that another table would not take by default."""
+    schema, dot, _ = source.replace("[", "").replace("]", "").partition(".")
+    return f"{target}_of_{schema if dot else 'dbo'}"

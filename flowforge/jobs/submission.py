@@ -22,6 +22,7 @@ from flowforge.jobs.unfinished import TABLES_TOLD
 from flowforge.settings import settings
 from flowforge.state import runs, unqueued
 from flowforge.state.connections import to_reference
+from flowforge.state.spelling import loaded_from
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
         request = parse_job_request(document, workflow_id)
         batch_id = request.batch_id or f"batch_{datetime.now(UTC):%Y%m%d_%H%M%S}_{run_id[-6:]}"
         connection = to_reference(request.source_config.connection)
-        commands = plan_tables(request, run_id, batch_id, connection, lambda pattern: _expand(connection, pattern))
+        loaded = loaded_from(connection)
+        commands = plan_tables(
+            request, run_id, batch_id, connection, lambda pattern: _expand(connection, pattern), loaded
+        )
     except (InvalidRequest, Fatal) as error:
         if trigger != "http" and isinstance(error, InvalidRequest | Fatal):
             runs.reject(run_id, trigger, _mistakes(error))

@@ -75,7 +75,7 @@ def _claim_actions(following: TableState, batch: Batch) -> list[dict[str, Any]]:
         items.put_action(table, run, new),
         items.put_action(table, label, new),
     ]
-    for owner in _owned(batch):
+    for owner in _owned(batch) + (_owned_in_any_case(batch) if following.version == 0 else []):
         action = items.put_action(table, owner, f"{new} OR source_key = :me")
         action["Put"]["ExpressionAttributeValues"] = items.encode({":me": batch.source_key})
         actions.append(action)
@@ -110,15 +110,29 @@ def _owned(batch: Batch) -> list[items.Item]:
     return [{"pk": name, "sk": "OWNER", "source_key": batch.source_key} for name in names]
 
 
+def _owned_in_any_case(batch: Batch) -> list[items.Item]:
+    """The same in lower case, for a table that is new: most readers of the lake take names that differ by case only for one."""
+    owned = _owned(batch)
+    lower = {owner["pk"].partition("#")[0] + "#" + owner["pk"].partition("#")[2].lower() for owner in owned}
+    return [{**owned[0], "pk": name} for name in sorted(lower - {owner["pk"] for owner in owned})]
+
+
 def _refuse_foreign_owner(batch: Batch) -> None:
-    for owner in _owned(batch):
+    for owner in _owned(batch) + _owned_in_any_case(batch):
         found = items.get(settings().watermarks_table, {"pk": owner["pk"], "sk": "OWNER"})
         if found and found["source_key"] != batch.source_key:
-            layer, _, name = owner["pk"].lower().partition("#")
+            layer, _, name = owner["pk"].partition("#")
+            layer, theirs, ours = layer.lower(), _source_of(found["source_key"]), _source_of(batch.source_key)
             raise ConflictingTarget(
                 f"{layer} table {name!r} is filled from {found['source_key']}, not from {batch.source_key}",
-                f"Give this load a {layer}Config.tableName of its own.",
+                f"Both {theirs} and {ours} would be called {name!r}: give this load a {layer}Config.tableName of its own, such "
+                f"as {ours.replace('.', '__')!r}.",
             )
+
+
+def _source_of(key: str) -> str:
+    """The source table in a source key."""
+    return key.rpartition(">")[0].rpartition("/")[2]
 
 
 def _free_label(state: TableState, command: IngestTable, seq: int) -> str:
