@@ -16,6 +16,7 @@
     │   ├── QueryRefused         the source refused the SQL itself
     │   ├── ConflictingTarget    two sources for one silver table, two batches for one object
     │   ├── SourceChanged        the source is not the one that the watermark belongs to
+    │   ├── LakeChanged          the lake does not hold what the state says, or holds what it does not know
     │   ├── LateRows             rows came into an interval that was closed, again and again
     │   ├── RefineRefused        a batch that silver or gold cannot take
     │   │   └── RulesBroken          rows break a quality rule of severity fail
@@ -106,6 +107,10 @@ class ConflictingTarget(Fatal):
 
 class SourceChanged(Fatal):
     """The source is not the one its watermark was taken from (restored, recreated, retyped)."""
+
+
+class LakeChanged(Fatal):
+    """State and lake do not go together: one of them was lost, restored, replaced, or has another deployment in it."""
 
 
 class LateRows(Fatal):

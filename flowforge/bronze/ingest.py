@@ -12,6 +12,7 @@ from typing import Any
 from events.commands import IngestTable
 from events.facts import IntervalEmpty
 from flowforge.bronze.counting import AtSource, plan_counting
+from flowforge.bronze.footing import find_footing
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.login_view import keys_and_cursors, view_of_query, view_of_table
@@ -94,8 +95,10 @@ def _ingest(command: IngestTable) -> Outcome:
                     return Outcome([], plan.wait_seconds, plan.reason)
                 return Outcome([_nothing(command, source.name, state, plan)])
             slices = _slices(connection, command, source, plan.interval)
-            interval = _told(plan, slices, command, source.lacks)
-            claimed = claims.claim(state, command, source.name, interval, source.identity, plan.samples, slices)
+            footing = find_footing(state, command, plan.interval, source.name)
+            interval = _told(plan, slices, command, [*source.lacks, *footing.notes])
+            drawn = (interval, source.identity, plan.samples, slices)
+            claimed = claims.claim(footing.state, command, source.name, *drawn, lake=footing.etag)
     if own:
         return _resume(own, source, credentials, replayed)
     return _finish_other(state) if state.active is not None else _load(claimed, source, credentials)
@@ -109,15 +112,15 @@ def _slices(connection: SourceConnection, command: IngestTable, source: Source, 
     return found and found.model_copy(update={"columns": source.columns, "counting": counting})
 
 
-def _told(plan: Plan, slices: SlicePlan | None, command: IngestTable, lacks: list[str]) -> Interval:
+def _told(plan: Plan, slices: SlicePlan | None, command: IngestTable, notes: list[str]) -> Interval:
     """The interval with a promise that tells of its slices, and of rows that wait for the clock; its notes tell of what the
-    source lacks, and of batches that this run has given up."""
+    source lacks, of a lake that was found otherwise, and of batches that this run has given up."""
     more = ""
     if slices is not None:
         more = f"; read in {len(slices.ranges)} slices, each a statement that sees what is committed when it starts"
     told = {
         "promise": plan.interval.promise + more + _waiting(plan),
-        "notes": [*plan.interval.notes, *lacks, *command.given_up],
+        "notes": [*plan.interval.notes, *notes, *command.given_up],
     }
     return plan.interval.model_copy(update=told)
 

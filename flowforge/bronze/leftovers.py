@@ -42,6 +42,7 @@ def _written_by(batch: Batch) -> Iterator[str]:
     s3, bucket, keys = client("s3"), settings().bucket, bronze_keys(batch)
     prefix = keys[0].rpartition("/")[0] + "/" if batch.slices else keys[0]
     identity = f'"source_key": {json.dumps(batch.source_key)}, "generation": {batch.generation}, "seq": {batch.seq},'
+    identity += f' "claim": {json.dumps(batch.claim)},' if batch.claim else ""
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for key in (found["Key"] for found in page.get("Contents", [])):
             if key in keys:

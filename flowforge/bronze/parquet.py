@@ -171,6 +171,8 @@ def footer(batch: Batch, columns: list[SourceColumn], rows: int, index: int | No
         "source_key": batch.source_key,
         "generation": batch.generation,
         "seq": batch.seq,
+        "claim": batch.claim,
+        "epoch": batch.epoch,
         "slice": index or 0,
         "slices": len(batch.slices.ranges) if batch.slices else 1,
         "interval": batch.interval.model_dump(),
@@ -186,7 +188,10 @@ def footer(batch: Batch, columns: list[SourceColumn], rows: int, index: int | No
 def same_batch(found: dict[str, Any], batch: Batch, index: int | None = None) -> bool:
     """Whether a footer is that of this very batch, interval and slice."""
     mine = footer(batch, [], 0, index)
-    return all(found.get(k) == mine[k] for k in ("source_key", "generation", "seq", "slice", "slices", "interval"))
+    found = {"claim": "", **found}
+    return all(
+        found.get(k) == mine[k] for k in ("source_key", "generation", "seq", "claim", "slice", "slices", "interval")
+    )
 
 
 def read_footer(source: Any) -> dict[str, Any] | None:

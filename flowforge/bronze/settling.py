@@ -10,6 +10,7 @@ import time
 from aws_lambda_powertools import Logger
 
 from flowforge.bronze.counting import AtSource, count_landed
+from flowforge.bronze.footing import take_lead
 from flowforge.bronze.outcome import Outcome
 from flowforge.errors import LateRows
 from flowforge.jobs.fanout import send_commands
@@ -17,6 +18,7 @@ from flowforge.settings import settings
 from flowforge.state import batches
 from flowforge.state.announcements import landed_fact, source_table
 from flowforge.state.batch import Batch, Manifest
+from flowforge.state.table import read_state
 
 logger = Logger(service="flowforge")
 REMEDY = (
@@ -28,11 +30,13 @@ REMEDY = (
 def settle(batch: Batch, manifest: Manifest, at_source: AtSource, began_at: float) -> Outcome:
     """Has the source count the batch's rows, then lands it or gives it up; `began_at` is in epoch seconds.
 
-    Raises LateRows when rows came late into every batch that this run has tried, Wait when another worker has the claim.
+    Raises LateRows when rows came late into every batch that this run has tried, LakeChanged when another deployment has landed
+    a batch meanwhile, Wait when another worker has the claim.
     """
     count, late = count_landed(batch, at_source, manifest.objects)
     if late:
         return _give_up(batch, late)
+    take_lead(batch, read_state(batch.source_key))
     batch = batches.land(batch, manifest.model_copy(update={"count": count}))
     return Outcome([landed_fact(batch, time.time() - began_at)])
 

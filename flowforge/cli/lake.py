@@ -65,10 +65,11 @@ def lake_failures() -> Iterator[None]:
 
 def use_stack(stack: dict[str, Any]) -> None:
     """Points this process's AWS variables at the local stack, so that no other account is asked or changed by mistake."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         os.environ.pop(name, None)
     os.environ |= {
-        "AWS_ENDPOINT_URL": stack["s3"],
+        "AWS_ENDPOINT_URL": stack.get("aws") or stack["s3"],  # tables and secrets are never in another S3
+        "AWS_ENDPOINT_URL_S3": stack["s3"],
         "AWS_REGION": stack["region"],
         "AWS_DEFAULT_REGION": stack["region"],
         "AWS_ACCESS_KEY_ID": stack["aws_access_key_id"],

@@ -58,5 +58,5 @@ def _row(one: dict[str, Any]) -> list[Any]:
     marks = ", ".join(f"{column} = {value}" for column, value in one["watermarks"].items()) or None
     stored = one["stored"] and f"generation {one['stored']['generation']}, batch {one['stored']['seq']}"
     told = f"{one['action']}: {one['reason']}" if one["reason"] else one["action"]
-    found = f"generation {one['generation'] - 1}, batch {one['seq']}"
+    found = f"generation {one['in_bronze']['generation']}, batch {one['in_bronze']['seq']}"
     return [one["bronze_table"], stored, found, marks, one["batches"], one["for_silver"], told]

@@ -2,11 +2,12 @@
 
 Guarantees: a watermark never passes a row that is not in bronze. A batch counts when all its objects are there, and when the next
 one of its cursor started where it ended: what was given up and read again does not. Of a batch in slices that lacks one, nobody
-can tell whether that slice was empty: it counts only if the next batch started where it ended.
+can tell whether that slice was empty: it counts only if the next batch started where it ended. Where two states have claimed
+the same place in the order, the one counts that the lake's head is of.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,38 +15,65 @@ from events.commands import IngestTable
 from flowforge.alone import each_alone
 from flowforge.recovery.footers import FoundObject
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.state.lake_head import Head
 from flowforge.state.table import TableState, Watermark
 
 
 @dataclass
 class Rebuilt:
-    """The state of one source as bronze tells it; `incomplete` are batches that do not count, `dated` objects of a footer
-    that is too old to hold its command. With a `problem` nothing is known but the source: a footer of it cannot be read."""
+    """The state of one source as bronze tells it; `newest` is the (generation, seq) of bronze's newest batch, `incomplete` are
+    batches that do not count, `dated` objects of a footer that is too old to hold its command. With a `problem` nothing is known
+    but the source: a footer of it cannot be read."""
 
     state: TableState
+    newest: tuple[int, int] = (0, 0)
     batches: list[Batch] = field(default_factory=list)
     incomplete: list[int] = field(default_factory=list)
     dated: int = 0
     problem: str | None = None
 
 
-def rebuild_states(objects: Iterable[FoundObject], bucket: str) -> list[Rebuilt]:
-    """One Rebuilt for each source key, in their order. A new generation begins: corrections by hand are not in bronze."""
-    sources: dict[str, dict[tuple[int, int], list[FoundObject]]] = {}
+def sources_of(objects: Iterable[FoundObject]) -> list[str]:
+    """The source keys that objects tell of."""
+    return sorted({found.footer["source_key"] for found in objects if found.footer and "source_key" in found.footer})
+
+
+def rebuild_states(
+    objects: Iterable[FoundObject], bucket: str, heads: Mapping[str, Head | None] | None = None
+) -> list[Rebuilt]:
+    """One Rebuilt for each source key, in their order; `heads` are the lake's, by source key. A new generation begins, above
+    all that the lake knows: corrections by hand are not in bronze."""
+    sources: dict[str, dict[tuple[int, int], dict[str, list[FoundObject]]]] = {}
     for found in objects:
         if found.footer and {"source_key", "generation", "seq"} <= set(found.footer):
             identity = (found.footer["generation"], found.footer["seq"])
-            sources.setdefault(found.footer["source_key"], {}).setdefault(identity, []).append(found)
-    done, failed = each_alone(sorted(sources), lambda key: _rebuilt(key, sources[key], bucket))
+            claims = sources.setdefault(found.footer["source_key"], {}).setdefault(identity, {})
+            claims.setdefault(found.footer.get("claim", ""), []).append(found)
+
+    def rebuilt(key: str) -> Rebuilt:
+        head = (heads or {}).get(key)
+        landed = {identity: _counting(claims, head) for identity, claims in sources[key].items()}
+        return _rebuilt(key, landed, bucket, head)
+
+    done, failed = each_alone(sorted(sources), rebuilt)
     told = [Rebuilt(_nothing_of(one.thing), problem=f"a footer cannot be read ({one.error!r})") for one in failed]
-    return sorted([rebuilt for _, rebuilt in done] + told, key=lambda rebuilt: rebuilt.state.source_key)
+    return sorted([found for _, found in done] + told, key=lambda found: found.state.source_key)
 
 
 def _nothing_of(source_key: str) -> TableState:
     return TableState(source_key=source_key, bronze_table=source_key.rpartition(">")[2])
 
 
-def _rebuilt(source_key: str, landed: dict[tuple[int, int], list[FoundObject]], bucket: str) -> Rebuilt:
+def _counting(claims: dict[str, list[FoundObject]], head: Head | None) -> list[FoundObject]:
+    """The objects of one batch, where several have the same place in the order."""
+    own = [claim for claim in sorted(claims) if head and claims[claim][0].footer.get("epoch", "") == head.epoch]
+    chosen = head.claim if head and head.claim in claims else own[-1] if own else max(claims)
+    return claims[chosen]
+
+
+def _rebuilt(
+    source_key: str, landed: dict[tuple[int, int], list[FoundObject]], bucket: str, head: Head | None
+) -> Rebuilt:
     order = sorted(landed)
     generation = order[-1][0]
     committed = _committed({identity: landed[identity] for identity in order if identity[0] == generation})
@@ -53,14 +81,15 @@ def _rebuilt(source_key: str, landed: dict[tuple[int, int], list[FoundObject]], 
     command = newest.get("command") or {}
     state = TableState(
         source_key=source_key,
-        generation=generation + 1,
-        seq=max(seq for _, seq in order),
+        generation=max(generation, head.generation if head else 0) + 1,
+        seq=max(*(seq for _, seq in order), head.seq if head else 0),
+        landed=head.landed if head else None,
         bronze_table=source_key.rpartition(">")[2],
         source_table=source_key.rpartition(">")[0].split("/", 2)[2],
         silver_table=(command.get("silver") or {}).get("table", ""),
         watermarks=_watermarks([landed[identity] for identity in order if identity in committed]),
     )
-    rebuilt = Rebuilt(state)
+    rebuilt = Rebuilt(state, order[-1])
     for identity in order:
         objects = landed[identity]
         if not _is_whole(objects):
@@ -140,6 +169,8 @@ def _batch(objects: list[FoundObject], bucket: str, state: str) -> Batch:
         token="rebuilt",  # noqa: S106  nobody holds it
         lease_until=0,
         label=footer["label"],
+        claim=footer.get("claim", ""),
+        epoch=footer.get("epoch", ""),
         interval=Interval(**footer["interval"]),
         command=command,
         identity=footer["identity"],

@@ -7,14 +7,17 @@ nothing is applied twice. May be run again after it was interrupted: the table's
 
 from typing import Any
 
+from flowforge.bronze.footing import is_known
 from flowforge.cloud import items
 from flowforge.errors import StoreUnavailable, UnreadableRecord
 from flowforge.lake.tables import open_table, store_errors, table_uri
-from flowforge.recovery.batches import Rebuilt, rebuild_states
+from flowforge.recovery.batches import Rebuilt, rebuild_states, sources_of
 from flowforge.recovery.footers import read_footers
 from flowforge.settings import settings
+from flowforge.silver.marks import is_applied, newest_mark
 from flowforge.state import claims
-from flowforge.state.batch import Batch
+from flowforge.state.batch import SEQ_BITS, Batch
+from flowforge.state.lake_head import Head, read_head
 from flowforge.state.table import TableState, read_state, registry_action, salvage_state
 
 
@@ -25,9 +28,11 @@ def rebuild(bucket: str, bronze_table: str | None = None, write: bool = False, f
     """
     found = list(read_footers(bucket, bronze_table))
     tables = []
-    for rebuilt in rebuild_states(found, bucket):
+    heads = {key: read_head(bucket, key) for key in sources_of(found)}
+    for rebuilt in rebuild_states(found, bucket, heads):
         stored, problem = _stored(rebuilt.state.source_key)
-        kept = rebuilt.problem or (None if force else problem or _reason_to_keep(stored, rebuilt))
+        head = heads[rebuilt.state.source_key]
+        kept = rebuilt.problem or (None if force else problem or _reason_to_keep(stored, rebuilt, head))
         _look_at_silver(rebuilt, bucket)
         if write and kept is None:
             _write(rebuilt, stored)
@@ -43,17 +48,19 @@ def _stored(source_key: str) -> tuple[TableState, str | None]:
         return salvage_state(source_key), f"{error}; --force writes it anew"
 
 
-def _reason_to_keep(stored: TableState, rebuilt: Rebuilt) -> str | None:
+def _reason_to_keep(stored: TableState, rebuilt: Rebuilt, head: Head | None) -> str | None:
     if stored.version == 0:
         return None
     if stored.active is not None:
         return f"batch {stored.active} is under way"
-    newest = (rebuilt.state.generation - 1, rebuilt.state.seq)
-    return "what is stored is as new" if (stored.generation, stored.seq) >= newest else None
+    if head is not None and not is_known(stored, head):
+        return None
+    return "what is stored is as new" if (stored.generation, stored.seq) >= rebuilt.newest else None
 
 
 def _look_at_silver(rebuilt: Rebuilt, bucket: str) -> None:
-    """Marks the batches that silver holds; the newest one is told again in any case, for gold's sake."""
+    """Marks the batches that silver holds; the newest one is told again in any case, for gold's sake. The generation to begin is
+    above all that silver holds."""
     wanted = [batch for batch in rebuilt.batches if batch.state == "committed"]
     newest = max(wanted, key=lambda batch: (batch.generation, batch.seq), default=None)
     tables: dict[str, Any] = {}
@@ -63,8 +70,11 @@ def _look_at_silver(rebuilt: Rebuilt, bucket: str) -> None:
             if name not in tables:
                 tables[name] = open_table(table_uri(bucket, "silver", name))
             table = tables[name]
-            refined = table is not None and table.transaction_version(batch.application_id) is not None
-        older = batch.generation < rebuilt.state.generation - 1
+            refined = table is not None and is_applied(table, batch)
+            if table is not None:
+                order = table.transaction_version(newest_mark(batch.source_key)) or 0
+                rebuilt.state.generation = max(rebuilt.state.generation, (order >> SEQ_BITS) + 1)
+        older = batch.generation < rebuilt.newest[0]
         done = batch.state == "voided" or older or (refined and batch is not newest)
         rebuilt.batches[n] = batch.model_copy(
             update={"refined": refined, "published": done and batch.state != "voided"}
@@ -100,6 +110,7 @@ def _told(rebuilt: Rebuilt, stored: TableState, kept: str | None, write: bool) -
         "reason": kept,
         "generation": state.generation,
         "seq": state.seq,
+        "in_bronze": dict(zip(("generation", "seq"), rebuilt.newest, strict=True)),
         "watermarks": {column: mark.value for column, mark in state.watermarks.items()},
         "stored": {
             "generation": stored.generation,

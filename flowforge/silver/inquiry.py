@@ -11,10 +11,10 @@ from flowforge.cloud.clients import client, unavailable
 from flowforge.lake.names import table_of
 from flowforge.settings import settings
 from flowforge.silver.decisions import decide, schema_of
-from flowforge.silver.plan import SEQ_BITS
 from flowforge.silver.release import waiting
 from flowforge.silver.report import quality_of_table
 from flowforge.state import records
+from flowforge.state.batch import order_of
 from flowforge.state.table import read_state
 
 
@@ -64,4 +64,4 @@ def order_release(name: str) -> dict[str, Any]:
 def _newest(table: str) -> int:
     """Order of the newest batch that the table's source has claimed."""
     state = read_state(schema_of(settings().bucket, table)["source_key"])
-    return state.generation << SEQ_BITS | state.seq
+    return order_of(state.generation, state.seq)

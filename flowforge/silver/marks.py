@@ -1,7 +1,8 @@
 """What a silver table remembers of the batches of its source, as Delta application transactions.
 
 Guarantees: read on the handle that the next commit is made on, and written by that commit: never ahead of the rows nor behind.
-`newest` and `refresh` are the orders of the newest batch and refresh. The full loads form a list by order, each with its time,
+`newest` and `refresh` are the orders of the newest batch and refresh; `epoch/<epoch>` the order of the newest batch of one state
+of the watermark table. The full loads form a list by order, each with its time,
 since the history of a batch that comes late depends on the load that followed it. No mark ever expires.
 """
 
@@ -10,7 +11,27 @@ from datetime import timedelta
 
 from deltalake import DeltaTable
 
+from flowforge.errors import LakeChanged
 from flowforge.silver.plan import EPOCH, RefinePlan
+from flowforge.state.batch import SEQ_BITS, Batch
+
+REMEDY = (
+    "flowforge watermark rebuild --table BRONZE_TABLE --write takes up what bronze holds; then submit the request again. Where "
+    "bronze has been deleted, load into a new silver table (silverConfig.tableName)."
+)
+
+
+def newest_mark(source_key: str) -> str:
+    """The application transaction whose version is the order of the newest batch; `bronze.lake_inquiry` looks for it too."""
+    return f"flowforge/{source_key}/newest"
+
+
+def is_applied(table: DeltaTable, batch: Batch) -> bool:
+    """Whether the table holds the batch. Raises LakeChanged where another batch has taken its place in the order."""
+    found = table.transaction_version(batch.application_id)
+    if found is not None and found != batch.application_version:
+        raise LakeChanged(f"{table.table_uri.rstrip('/')} holds another batch that is {batch.name} too", REMEDY)
+    return found is not None
 
 
 @dataclass(frozen=True)
@@ -43,6 +64,18 @@ class Marks:
         """Order of the newest batch that was applied; 0 when there was none."""
         return self._read("newest")
 
+    def refuse_foreign(self) -> None:
+        """Raises LakeChanged for a batch of a state that this table has never seen, below one that it holds: its rows would lose
+        against older ones. What is merely late is of a state that the table knows."""
+        plan = self.plan
+        if plan.epoch and plan.order <= self.newest and not self._read(f"epoch/{plan.epoch}"):
+            generation, seq = self.newest >> SEQ_BITS, self.newest & (1 << SEQ_BITS) - 1
+            raise LakeChanged(
+                f"the table holds batches of {plan.source_key} up to generation {generation}, batch {seq}; generation "
+                f"{plan.generation}, batch {plan.seq} is of a watermark table that did not know them",
+                REMEDY,
+            )
+
     @property
     def overtaken(self) -> bool:
         """A refresh of a later batch has told already what this batch could tell."""
@@ -57,6 +90,8 @@ class Marks:
         """The marks as they are when this batch is applied."""
         plan = self.plan
         marks = {"newest": max(self.newest, plan.order)}
+        if plan.epoch:
+            marks[f"epoch/{plan.epoch}"] = max(self._read(f"epoch/{plan.epoch}"), plan.order)
         if plan.refreshes:
             marks["refresh"] = max(self.last_refresh, plan.order)
         if plan.keeps_history and plan.cursor is None:

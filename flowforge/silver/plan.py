@@ -35,9 +35,8 @@ from flowforge.own_columns import (
     VALID_FROM,
     VALID_TO,
 )
-from flowforge.state.batch import Batch
+from flowforge.state.batch import Batch, order_of
 
-SEQ_BITS = 40  # generation and seq in one comparable integer, for the marks in the table
 MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,6 +59,7 @@ class RefinePlan:
     generation: int
     seq: int
     loaded_at: int
+    epoch: str = ""
     folds: dict[str, Fold] = field(default_factory=dict)
     nullable: tuple[str, ...] = ()
     source_tells_apart: bool = False
@@ -131,7 +131,7 @@ class RefinePlan:
     @property
     def order(self) -> int:
         """Position of the batch among the batches of its source: later is greater."""
-        return self.generation << SEQ_BITS | self.seq
+        return order_of(self.generation, self.seq)
 
     @property
     def marks_deleted(self) -> bool:
@@ -199,6 +199,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
         generation=batch.generation,
         seq=batch.seq,
         loaded_at=round(batch.claimed_at * 1_000_000),
+        epoch=batch.epoch,
         folds={renamed[name]: fold for name, fold in folds.items()},
         nullable=tuple(name for name in key if name in may_be_null - own_key and silver.null_keys == "match"),
         source_tells_apart=tells_apart,

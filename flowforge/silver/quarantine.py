@@ -14,6 +14,7 @@ from flowforge.lake.tables import allow_naive_timestamps, commit, once, open_or_
 from flowforge.own_columns import CONTENT, REASON, RULES  # noqa: F401 - known from here
 from flowforge.silver.decisions import SOURCE_KEY
 from flowforge.silver.drift import widens
+from flowforge.silver.marks import is_applied
 from flowforge.silver.plan import GENERATION, SEQ
 from flowforge.state.batch import Batch
 
@@ -25,10 +26,10 @@ def keep_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, r
 
     def attempt() -> None:
         table = open_or_create(uri, rows, {SOURCE_KEY: batch.source_key})
-        if table.transaction_version(batch.application_id) is None:
+        if not is_applied(table, batch):
             fitting = _aligned(connection, table, rows)
             allow_naive_timestamps(table, [str(kind) for kind in fitting.types])
-            properties = once({batch.application_id: 1})
+            properties = once({batch.application_id: batch.application_version})
             write_deltalake(table, fitting, mode="append", schema_mode="merge", commit_properties=properties)
 
     commit(f"silver/_quarantine/{name}", attempt)
@@ -37,7 +38,7 @@ def keep_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, r
 def kept_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str) -> Table | None:
     """What rules have kept out of the batch before: `content` (hash) and `rules`; None where there was no attempt before."""
     table = open_table(table_uri(bucket, "quarantine", batch.command.silver.table))
-    if table is None or table.transaction_version(batch.application_id) is None:
+    if table is None or not is_applied(table, batch):
         return None
     rows = relation(connection, table)
     if RULES not in rows.columns:

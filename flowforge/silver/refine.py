@@ -33,7 +33,7 @@ from flowforge.lake.tables import (
 from flowforge.quality.figures import quality_of, to_metadata
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
-from flowforge.silver.marks import Marks
+from flowforge.silver.marks import Marks, is_applied
 from flowforge.silver.objects import check_objects
 from flowforge.silver.reading import Staged, stage
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
@@ -87,7 +87,7 @@ def refine(
     uri = target.uri
     with store_errors(name):
         table = open_table(uri)
-        if table is not None and _holds(table, batch):
+        if table is not None and is_applied(table, batch):
             return _applied_before(table, batch)
     check_objects(batch, s3 or client("s3"))
     with duckdb_connection() as connection:
@@ -109,12 +109,13 @@ def _created(batch: Batch, staged: Staged, target: Target) -> DeltaTable:
 def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, table: DeltaTable) -> RefineResult:
     """One attempt, on a handle whose version is the only one that it may commit on."""
     plan = staged.plan
-    if _holds(table, batch):
+    if is_applied(table, batch):
         return _applied_before(table, batch)
+    marks = Marks(table, plan)
+    marks.refuse_foreign()
     rows, changes = admit(connection, table, batch, plan, staged.rows)
     staged.schema_changes.extend(changes)
-    marks = Marks(table, plan)
-    transactions = {batch.application_id: 1, **marks.following()}
+    transactions = {batch.application_id: batch.application_version, **marks.following()}
 
     def properties(change: Change) -> CommitProperties:
         metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined)}
@@ -128,10 +129,6 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
         written = write_nothing(table, properties)
     result = _result(table, batch, table.version() + 1, written, staged.quarantined)
     return replace(result, schema_changes=staged.schema_changes, quality=staged.quality)
-
-
-def _holds(table: DeltaTable, batch: Batch) -> bool:
-    return table.transaction_version(batch.application_id) is not None
 
 
 def _applied_before(table: DeltaTable, batch: Batch) -> RefineResult:

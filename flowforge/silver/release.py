@@ -24,7 +24,7 @@ from flowforge.lake.tables import Moved, commit, once, open_table, relation, sto
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import decisions_of
 from flowforge.silver.judging import judge_batch
-from flowforge.silver.marks import Marks
+from flowforge.silver.marks import Marks, is_applied
 from flowforge.silver.objects import check_objects
 from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
 from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch
@@ -103,7 +103,7 @@ def _apply(
     connection: duckdb.DuckDBPyConnection, batch: Batch, plan: RefinePlan, rows: duckdb.DuckDBPyRelation, bucket: str
 ) -> Change:
     table = open_table(table_uri(bucket, "silver", batch.command.silver.table))
-    if table is None or table.transaction_version(batch.application_id) is None:
+    if table is None or not is_applied(table, batch):
         raise RefineRefused(
             f"silver.{batch.command.silver.table} does not hold {batch.name} yet", "replay the batch first"
         )

@@ -1,7 +1,8 @@
 """The batch: one interval of one table, from claim to gold.
 
-A batch is identified by (source key, generation, seq). The record below is what the watermark table keeps about it: all that a
-later attempt needs to finish the same batch, and all that silver needs to apply it, so that nobody ever lists a bucket.
+A batch is identified by (source key, generation, seq) and by its claim, which no other state can repeat. The record below is
+what the watermark table keeps about it: all that a later attempt needs to finish the same batch, and all that silver needs to
+apply it, so that nobody ever lists a bucket.
 """
 
 from typing import Any, Literal
@@ -13,6 +14,12 @@ from events.request import Companion
 
 AnyCompanion = Companion | Literal["digit"]  # the last is never asked for: a key of seven digits has it
 State = Literal["claimed", "landed", "committed", "refined", "empty", "voided"]
+SEQ_BITS = 40  # generation and seq in one comparable integer
+
+
+def order_of(generation: int, seq: int) -> int:
+    """Position of a batch among the batches of its source: later is greater."""
+    return generation << SEQ_BITS | seq
 
 
 class Interval(BaseModel):
@@ -147,8 +154,10 @@ class SlicePlan(BaseModel):
 class Batch(BaseModel):
     """The record of one batch.
 
-    `attempts` counts the workers that have held the claim; `token` fences off earlier ones; `failed` tells that a slice was given
-    up; `problem` says why the sweeper could not follow it up. Times are in epoch seconds.
+    `claim` is drawn when it is claimed, `epoch` when its table's state was new; both are empty in records of a version before.
+    `lake` is the ETag of what the lake held of the source when the batch was claimed, empty for nothing. `attempts` counts the
+    workers that have held the claim; `token` fences off earlier ones; `failed` tells that a slice was given up; `problem` says why
+    the sweeper could not follow it up. Times are in epoch seconds.
     """
 
     source_key: str
@@ -158,6 +167,9 @@ class Batch(BaseModel):
     token: str
     lease_until: float
     label: str
+    claim: str = ""
+    epoch: str = ""
+    lake: str = ""
     interval: Interval
     command: IngestTable
     identity: dict[str, Any] = Field(default_factory=dict)
@@ -178,6 +190,16 @@ class Batch(BaseModel):
         return f"{self.source_key} generation {self.generation} batch {self.seq}"
 
     @property
+    def order(self) -> int:
+        """Position of the batch among the batches of its source."""
+        return order_of(self.generation, self.seq)
+
+    @property
     def application_id(self) -> str:
-        """Identity of the batch in a Delta application transaction."""
+        """Place of the batch in Delta's application transactions; `application_version` tells which batch took it."""
         return f"flowforge/{self.source_key}/{self.generation}/{self.seq}"
+
+    @property
+    def application_version(self) -> int:
+        """The claim as a number of 60 bits; 1 for a batch of a version before."""
+        return 2 + int(self.claim[:15], 16) if self.claim else 1

@@ -12,7 +12,7 @@ from flowforge.settings import settings
 from flowforge.state import digests
 from flowforge.state.batch import Batch, Manifest
 from flowforge.state.records import RETRY_SECONDS, is_written, key_of, transition, write
-from flowforge.state.table import TableState, Watermark, read_state
+from flowforge.state.table import Landed, TableState, Watermark, read_state
 
 
 def land(batch: Batch, manifest: Manifest) -> Batch:
@@ -67,7 +67,9 @@ def commit(batch: Batch) -> tuple[str | None, str | None]:
             last_rows=_last_rows(batch),
         )
     owns = state.generation == batch.generation and state.active == batch.seq
-    actions = [_released(state, marks).put_action(), transition(batch, "landed", "committed")]
+    landed = Landed(generation=batch.generation, seq=batch.seq, claim=batch.claim) if batch.claim else state.landed
+    following = _released(state, marks).model_copy(update={"landed": landed})
+    actions = [following.put_action(), transition(batch, "landed", "committed")]
     if not ((owns and items.transact(actions)) or is_written(batch, "committed")):
         raise Wait(f"{batch.name} changed while it was being committed", RETRY_SECONDS)
     return batch.watermark_before, after

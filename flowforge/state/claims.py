@@ -26,8 +26,11 @@ def claim(
     identity: dict[str, Any],
     samples: list[dict[str, Any]],
     slices: SlicePlan | None = None,
+    *,
+    lake: str = "",
 ) -> Batch:
-    """Claims the next batch of a table for a run, before a row is read; the plan of its slices is part of the claim.
+    """Claims the next batch of a table for a run, before a row is read; the plan of its slices is part of the claim, and so is
+    the ETag `lake` of what the lake held.
 
     Raises Wait when another writer was faster, ConflictingTarget when the silver or gold table belongs to another source.
     """
@@ -36,6 +39,7 @@ def claim(
     seq = state.seq + 1
     update: dict[str, Any] = {"seq": seq, "active": seq, "source_table": source_table}
     update |= {"bronze_table": command.bronze.table, "silver_table": command.silver.table}
+    update["epoch"] = state.epoch or uuid.uuid4().hex[:16]
     if interval.column:
         update["samples"] = state.samples | {interval.column: samples}
     following = state.model_copy(update=update)
@@ -50,6 +54,9 @@ def claim(
         claimed_at=time.time(),
         updated_at=time.time(),
         label=_free_label(state, command, seq),
+        claim=uuid.uuid4().hex[:16],
+        epoch=following.epoch,
+        lake=lake,
         interval=interval,
         command=command,
         identity=identity,
@@ -136,10 +143,11 @@ def _source_of(key: str) -> str:
 
 
 def _free_label(state: TableState, command: IngestTable, seq: int) -> str:
-    """The object name of a batch: its label, or the label with the sequence number where a client used it before."""
+    """The object name of a batch: its label, or the label with the sequence number where a client used it before, or may have."""
     digest = hashlib.sha256(state.source_key.encode()).hexdigest()[:6]
     label = command.batch_id
-    for label in (command.batch_id, f"{command.batch_id}~{seq}", f"{command.batch_id}~{seq}~{digest}"):
+    plain = [] if state.resumed else [label]
+    for label in (*plain, f"{command.batch_id}~{seq}", f"{command.batch_id}~{seq}~{digest}"):
         if not items.get(settings().watermarks_table, {"pk": f"LABEL#{command.bronze.table}", "sk": label}):
             return label
     return f"{label}~{state.generation}"

@@ -46,7 +46,13 @@ def audit(source_key: str) -> list[dict[str, Any]]:
 def _correct(state: TableState, watermarks: dict[str, Watermark], entry: dict[str, Any], reason: str) -> TableState:
     table = settings().watermarks_table
     following = state.model_copy(
-        update={"generation": state.generation + 1, "active": None, "watermarks": watermarks, "samples": {}}
+        update={
+            "generation": state.generation + 1,
+            "active": None,
+            "watermarks": watermarks,
+            "samples": {},
+            "landed": None,
+        }
     )
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     note = {"pk": state.source_key, "sk": f"AUDIT#{at}#{uuid.uuid4().hex[:8]}", "at": at, "reason": reason, **entry}

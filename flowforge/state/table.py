@@ -17,6 +17,7 @@ from events.targets import ConnectionReference
 from flowforge.cloud import items
 from flowforge.errors import ConflictingTarget, NotFound, unreadable
 from flowforge.settings import settings
+from flowforge.state.batch import order_of
 
 STATE = "STATE"
 TABLES = "TABLES"  # partition of the registry: one item per source key
@@ -36,14 +37,36 @@ class Watermark(BaseModel):
     identity: dict[str, Any] = Field(default_factory=dict)
 
 
+class Landed(BaseModel):
+    """The batch by which a lake and a state know each other: the newest that this state has committed, or found in the lake."""
+
+    model_config = ConfigDict(frozen=True)
+
+    generation: int
+    seq: int
+    claim: str
+
+    @property
+    def order(self) -> int:
+        """Position of the batch among the batches of its source."""
+        return order_of(self.generation, self.seq)
+
+
 class TableState(BaseModel):
-    """What is known of a source key; a fresh one has version 0 and is not stored yet."""
+    """What is known of a source key; a fresh one has version 0 and is not stored yet.
+
+    `epoch` is drawn with the first claim. `landed` is None before the first commit, and after a person has decided what the
+    watermarks are. `resumed` tells that the lake holds batches whose labels this state does not know.
+    """
 
     source_key: str
     generation: int = 1
     seq: int = 0
     version: int = 0
     active: int | None = None
+    epoch: str = ""
+    landed: Landed | None = None
+    resumed: bool = False
     bronze_table: str = ""
     source_table: str = ""
     silver_table: str = ""

@@ -163,6 +163,7 @@ class LocalStack:
     def _make_facts(self, api_url: str, aws_url: str, resources: Resources) -> dict[str, Any]:
         return {
             "api": api_url,
+            "aws": aws_url,
             "s3": self.settings.s3_endpoint or aws_url,
             "bucket": resources.buckets[0] if resources.buckets else None,
             "watermarks_table": resources.make("Watermarks")[0]

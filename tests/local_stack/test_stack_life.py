@@ -33,8 +33,8 @@ def test_should_publish_where_it_is_for_the_owner_only_and_withdraw_that_at_the_
     stack = start_stack().wait_until_ready()
 
     assert set(stack.facts) == {
-        "api", "s3", "bucket", "region", "aws_access_key_id", "aws_secret_access_key", "sqlserver", "ca_file", "pid", "logs",
-        "watermarks_table", "connections_table",
+        "api", "aws", "s3", "bucket", "region", "aws_access_key_id", "aws_secret_access_key", "sqlserver", "ca_file", "pid",
+        "logs", "watermarks_table", "connections_table",
     }  # fmt: skip
     assert stack.facts["bucket"] == "lake-dev-123456789012"
     assert stack.facts["pid"] == stack.process.pid
