@@ -22,13 +22,21 @@ STOP_SECONDS = 30
 @contextmanager
 def embedded_aws(log: Path) -> Iterator[str]:
     """Runs the embedded AWS for the block; yields its address, which takes requests at once."""
-    with ports.listen(0) as listener, log.open("w") as output:
-        port, number = listener.getsockname()[1], listener.fileno()
-        process = start("infra.local.moto_server", str(number), pass_fds=[number], stdout=output, stderr=output)
+    process, url = start_aws(log)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield url
     finally:
         stop(process)
+
+
+def start_aws(log: Path, *folder: str) -> tuple[subprocess.Popen, str]:
+    """Starts the embedded AWS, which keeps what it holds in `folder` where one is named; returns its process and address."""
+    with ports.listen(0) as listener, log.open("a") as output:
+        port, number = listener.getsockname()[1], listener.fileno()
+        process = start(
+            "infra.local.moto_server", str(number), *folder, pass_fds=[number], stdout=output, stderr=output
+        )
+    return process, f"http://127.0.0.1:{port}"
 
 
 def start_standin(tls_directory: Path, *options: str, **settings: Any) -> tuple[subprocess.Popen, dict[str, Any]]:

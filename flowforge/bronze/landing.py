@@ -19,7 +19,7 @@ from flowforge.bronze.parquet import FACTS_OF_READ, Encoder, Told, read_footer, 
 from flowforge.bronze.read_ahead import ReadAhead
 from flowforge.bronze.upload import KeyTaken, ObjectWriter
 from flowforge.cloud.clients import client, unavailable
-from flowforge.errors import ConflictingTarget, LakeChanged
+from flowforge.errors import ConflictingTarget
 from flowforge.settings import settings
 from flowforge.source.sql_types import cursor_kind
 from flowforge.state.batch import Batch, BronzeObject, Manifest, SourceColumn
@@ -47,7 +47,7 @@ def land(
 
     Returns None when it has no rows, or only such as are known to be landed, unless `even_empty` wants an object without rows.
     `open_reader` opens the ArrowReader; `told` says, once all is read, what the read knows of itself. Raises what the reader
-    raises, StoreUnavailable, ConflictingTarget, or LakeChanged for another deployment's.
+    raises, StoreUnavailable, or ConflictingTarget.
     """
     bucket, key = settings().bucket, bronze_key(batch, index)
     with ReadAhead(open_reader, even_empty) as read_ahead:
@@ -96,11 +96,6 @@ def _adopt(s3: Any, bucket: str, key: str, batch: Batch, index: int | None) -> L
         raise unavailable("S3", error) from error
     size = int(answer["ContentRange"].rpartition("/")[2]) if "ContentRange" in answer else len(tail)
     found = _footer_of(tail)
-    if found and found.get("source_key") == batch.source_key and found.get("claim", "") != batch.claim:
-        raise LakeChanged(
-            f"s3://{bucket}/{key} exists and is another batch of the same source than {batch.name}",
-            "Only one deployment may load a table into a lake. If there is no other, send another batch_id.",
-        )
     if not (found and same_batch(found, batch, index)):
         raise _taken(f"s3://{bucket}/{key}", batch, found)
     known = {name: found[name] for name in FACTS_OF_READ if name in found}

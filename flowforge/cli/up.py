@@ -30,6 +30,12 @@ def up(
     parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A template parameter.")] = None,
     env: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable for all functions.")] = None,
     s3_endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Another S3, such as MinIO.")] = None,
+    data_dir: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Keep watermarks, runs, connections and lake there; else they end with the stack."
+        ),
+    ] = None,
     no_sqlserver: Annotated[
         bool, typer.Option("--no-sqlserver", help="Without the stand-in: you have a server.")
     ] = False,
@@ -50,6 +56,7 @@ def up(
     arguments += [part for pair in parameter or [] for part in ("--parameter", pair)]
     arguments += [part for pair in env or [] for part in ("--env", pair)]
     arguments += ["--s3-endpoint", s3_endpoint] if s3_endpoint else []
+    arguments += ["--data-dir", str(Path(data_dir).resolve())] if data_dir else []
     arguments += ["--no-sqlserver"] if no_sqlserver else []
     arguments += ["--quiet"] if quiet or as_json else []
     told = subprocess.DEVNULL if as_json else None

@@ -127,7 +127,7 @@ def _applied(table: DeltaTable | None, source_key: str, refined: set[str]) -> li
         if batch.manifest is not None
         and (
             batch.application_id in refined
-            or (table is not None and table.transaction_version(batch.application_id) is not None)
+            or (table is not None and table.transaction_version(batch.application_id) == batch.application_version)
         )
     ]
     if not held:
@@ -188,7 +188,9 @@ def _replace(
 
     Raises CommitFailedError when another commit was faster.
     """
-    marks, own = {batch.application_id: 1 for batch in known} | Marks(new, plan).all(), Marks(table, plan).all()
+    epochs = {batch.epoch for batch in known if batch.epoch}
+    marks = {batch.application_id: batch.application_version for batch in known} | Marks(new, plan).all(epochs)
+    own = Marks(table, plan).all(epochs)
     marks = {name: max(version, own.get(name, version)) for name, version in marks.items()}
     types = column_types(engine, new)
     allow_naive_timestamps(table, list(types.values()))

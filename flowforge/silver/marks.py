@@ -6,6 +6,7 @@ of the watermark table. The full loads form a list by order, each with its time,
 since the history of a batch that comes late depends on the load that followed it. No mark ever expires.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -113,9 +114,10 @@ class Marks:
             before, after = after, self._read(f"load/{after}/next")
         return before, after
 
-    def all(self) -> dict[str, int]:
-        """Every mark but those of single batches, as application transactions: for a table that takes this one's place."""
-        names = ["newest", "refresh", "load/last"]
+    def all(self, epochs: Iterable[str] = ()) -> dict[str, int]:
+        """Every mark but those of single batches and of other `epochs`, as application transactions: for a table that takes this
+        one's place."""
+        names = ["newest", "refresh", "load/last", *(f"epoch/{epoch}" for epoch in epochs)]
         order = 0
         while True:
             names += [f"load/{order}/{fact}" for fact in ("at", "refreshes", "next")]

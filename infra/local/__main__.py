@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from flowforge.cli.streams import open_streams
+from infra.local.data_directory import DataDirectory, DataDirectoryError
 from infra.local.servers import StartError
 from infra.local.stack import LocalStack, Settings
 from infra.local.state_file import AlreadyRunning, StateDirectory
@@ -37,6 +38,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     cli.add_argument("--env", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="for every function")
     cli.add_argument("--s3-endpoint", metavar="URL", help="another S3, such as the MinIO of infra/compose.yaml")
+    cli.add_argument("--data-dir", type=Path, metavar="DIR", help="keep tables, queues, secrets and objects there")
     cli.add_argument("--no-sqlserver", action="store_true", help="without the SQL Server stand-in")
     cli.add_argument("--no-warm", action="store_true", help="start a function's first worker at its first event only")
     cli.add_argument("--quiet", action="store_true", help="log to files only")
@@ -50,7 +52,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def settings_from(arguments: argparse.Namespace, state: Path) -> Settings:
+def settings_from(arguments: argparse.Namespace, state: Path, data: DataDirectory | None) -> Settings:
     """Return the stack's settings as the command line asks for them."""
     return Settings(
         template=arguments.template,
@@ -65,6 +67,7 @@ def settings_from(arguments: argparse.Namespace, state: Path) -> Settings:
         quiet=arguments.quiet,
         warm=not arguments.no_warm,
         s3_endpoint=arguments.s3_endpoint,
+        data=data,
     )
 
 
@@ -105,9 +108,10 @@ def main() -> int:
     open_streams()
     arguments = parse_arguments()
     try:
-        with StateDirectory(arguments.state_dir) as state:
-            return asyncio.run(run(settings_from(arguments, state.path), state))
-    except (AlreadyRunning, StartError, TemplateError) as error:
+        with StateDirectory(arguments.state_dir) as state, contextlib.ExitStack() as exits:
+            data = exits.enter_context(DataDirectory(arguments.data_dir)) if arguments.data_dir else None
+            return asyncio.run(run(settings_from(arguments, state.path, data), state))
+    except (AlreadyRunning, DataDirectoryError, StartError, TemplateError) as error:
         print(f"the local stack cannot start: {error}", file=sys.stderr)
         return 2
 

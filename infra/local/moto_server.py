@@ -1,6 +1,7 @@
-"""The embedded AWS: moto's server with what moto 5.2.5 lacks, run as `python -m infra.local.moto_server FD`.
+"""The embedded AWS: moto's server with what moto 5.2.5 lacks, run as `python -m infra.local.moto_server FD [FOLDER]`.
 
-FD is a listening socket that the parent has bound, so that no other server can ever answer in this one's place.
+FD is a listening socket that the parent has bound, so that no other server can ever answer in this one's place. With FOLDER,
+which nobody else may use, what it holds outlives it (`moto_kept`).
 
 Each replacement below names what goes wrong without it; `tests/local_stack` tells when a newer moto no longer needs it.
 
@@ -18,12 +19,14 @@ disabled rules; S3 events all carry one id, are named `eTag`, and reach the rule
 import functools
 import json
 import logging
+import os
 import socket
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import moto.events.models as events
@@ -37,6 +40,8 @@ from moto.s3.responses import S3Response
 from werkzeug.serving import make_server
 
 from infra.local.aws_calls import CountedCalls
+from infra.local.kept import Kept
+from infra.local.moto_kept import keep_all_but_items, keep_items
 from infra.local.moto_memory import keep_only_what_is_there
 from infra.local.moto_objects import store_without_copies
 from infra.local.moto_searches import look_no_further
@@ -156,8 +161,8 @@ def send_s3_event(account_id: str, bucket: Any, event_name: str, key: Any) -> No
         send_to_targets(rule, event)
 
 
-def correct_moto() -> None:
-    """Put the replacements of this module in place, in this process."""
+def correct_moto(kept: Kept | None = None) -> None:
+    """Put the replacements of this module in place, in this process; with `kept`, what is held is kept there."""
     # What a request's host and class say never changes, but for each request moto walks through its own source tree.
     DomainDispatcherApplication.get_backend_for_host = functools.cache(DomainDispatcherApplication.get_backend_for_host)
     responses.method_names_from_class = functools.cache(responses.method_names_from_class)
@@ -169,6 +174,8 @@ def correct_moto() -> None:
     sqs.SQSBackend.change_message_visibility = change_visibility_locked
     sqs.SQSBackend.is_message_valid_based_on_retention_period = within_retention
     look_no_further()
+    if kept is not None:
+        keep_items(kept)
     DynamoHandler.call_action = one_at_a_time(DynamoHandler.call_action, threading.RLock())
     writing = threading.RLock()
     for owner, name in ((S3Response, "put_object"), (S3Response, "_key_response_post"), (S3Backend, "list_objects")):
@@ -177,12 +184,15 @@ def correct_moto() -> None:
     keep_only_what_is_there()
     events.Rule.send_to_targets = send_to_targets
     s3_notifications._send_event_bridge_message = send_s3_event
+    if kept is not None:
+        keep_all_but_items(kept)
 
 
 def main() -> None:
     """Serve every service on the given listening socket until killed."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    correct_moto()
+    os.umask(0o077)  # there are secrets in what is kept
+    correct_moto(Kept(Path(sys.argv[2])) if len(sys.argv) > 2 else None)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         host, port = listener.getsockname()
         app = DomainDispatcherApplication(create_backend_app)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local import ports
+from infra.local.data_directory import DataDirectory
 from infra.local.logs import Log
 from infra.local.processes import Child, Children, clean_environment
 from infra.local.template import REGION
@@ -33,8 +34,11 @@ def aws_environment(access_key_id: str, secret_access_key: str) -> dict[str, str
     }
 
 
-async def start_embedded_aws(children: Children, preferred_port: int, environment: dict[str, str]) -> tuple[str, Child]:
-    """Start moto's server and return its URL and its process, whose output the caller follows.
+async def start_embedded_aws(
+    children: Children, preferred_port: int, environment: dict[str, str], data: DataDirectory | None = None
+) -> tuple[str, Child]:
+    """Start moto's server and return its URL and its process, whose output the caller follows; with `data` it keeps there what it
+    holds, and the directory's lock as long as it lives.
 
     The URL can be used at once: the socket listens already, and the first requests wait until the server is up.
     """
@@ -42,10 +46,16 @@ async def start_embedded_aws(children: Children, preferred_port: int, environmen
         url = f"http://{ports.HOST}:{listener.getsockname()[1]}"
         listener.set_inheritable(True)
         child = await children.start(
-            [sys.executable, "-m", "infra.local.moto_server", str(listener.fileno())],
+            [
+                sys.executable,
+                "-m",
+                "infra.local.moto_server",
+                str(listener.fileno()),
+                *([str(data.path)] if data else []),
+            ],
             env={**clean_environment(), **environment},
             cwd=_project_root(),
-            pass_fds=[listener.fileno()],
+            pass_fds=[listener.fileno(), *([data.lock] if data else [])],
         )
     return url, child
 

@@ -17,6 +17,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 
 from infra.local import servers
+from infra.local.data_directory import DataDirectory
 from infra.local.dispatcher import Dispatcher
 from infra.local.function import Function, read_functions
 from infra.local.logs import Log
@@ -42,6 +43,7 @@ class Settings:
     quiet: bool = False
     warm: bool = True
     s3_endpoint: str | None = None
+    data: DataDirectory | None = None  # where the embedded AWS keeps what it holds
 
     @property
     def logs(self) -> Path:
@@ -99,7 +101,7 @@ class LocalStack:
         await self._children.open()
         aws_env = servers.aws_environment(*self._credentials)
         aws_log = self._new_log("aws")
-        url, aws = await servers.start_embedded_aws(self._children, settings.aws_port, aws_env)
+        url, aws = await servers.start_embedded_aws(self._children, settings.aws_port, aws_env, settings.data)
         self._spawn(self._watch(aws, "the embedded AWS", aws_log))
         standin = asyncio.create_task(self._start_sqlserver()) if settings.with_sqlserver else None
         try:

@@ -46,12 +46,30 @@ class Stack:
         ]
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         self.process = start("infra.local", *wanted, **output)
-        file = state / "stack.json"
-        wait_for(lambda: file.exists() or self.process.poll() is not None, "stack.json")
+        self.file = state / "stack.json"
+        wait_for(lambda: self._is_ready() or self.process.poll() is not None, "stack.json")
         assert self.process.poll() is None, self.process.stdout.read()
-        self.facts = json.loads(file.read_text())
+        self.facts = json.loads(self.file.read_text())
         self.http = httpx.Client(base_url=self.facts["api"], timeout=60)
-        self.connection = {**self.facts["sqlserver"]}
+        self.connection = dict(self.facts["sqlserver"] or {})
+
+    def _is_ready(self) -> bool:
+        """Whether this stack says so, not one that was killed before."""
+        return self.file.exists() and json.loads(self.file.read_text())["pid"] == self.process.pid
+
+    def use(self, sqlserver: dict[str, Any]) -> "Stack":
+        """Takes a stand-in that is not the stack's own, by its ready line."""
+        login = {"host": "localhost", "username": "sa", "password": "FlowForge2024!"}
+        self.connection = {"port": sqlserver["port"], "database": sqlserver["database"], **login}
+        self.facts["sqlserver"] = self.connection
+        return self
+
+    def kill(self) -> None:
+        """Ends the stack as the kernel would; its children end with it."""
+        self.http.close()
+        self.process.kill()
+        self.process.wait(20)
+        self.process.stdout.close()
 
     def stop(self) -> None:
         self.http.close()
@@ -62,7 +80,7 @@ class Stack:
     def client(self, service: str) -> Any:
         return boto3.client(
             service,
-            endpoint_url=self.facts["s3"],
+            endpoint_url=self.facts["s3" if service == "s3" else "aws"],
             region_name=self.facts["region"],
             aws_access_key_id=self.facts["aws_access_key_id"],
             aws_secret_access_key=self.facts["aws_secret_access_key"],

@@ -1,0 +1,246 @@
+"""Lets the embedded AWS outlive its process: what moto holds of tables, queues, secrets and objects is written to `kept` as well,
+and is there again when the template's resources are created at the next start.
+
+Guarantees: written before it can be seen (objects, messages) or before the call is answered, under the lock that keeps other
+calls out meanwhile (items, secrets). Not kept: old versions of objects, unfinished uploads, how often a message was received and
+until when it is hidden: after a restart every message is there to be received. Objects lie in files, not in memory.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import moto.sqs.models as sqs
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
+from moto.dynamodb.responses import DynamoHandler
+from moto.s3.models import FakeBucket, FakeKey, S3Backend
+from moto.s3.utils import _VersionedKeyStore
+from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
+from moto.secretsmanager.responses import SecretsManagerResponse
+
+from infra.local.kept import Change, Kept, StoredFile, in_parts
+
+ITEM_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem")
+SECRET_FIELDS = ("arn", "secret_string", "description", "tags", "created_date", "last_changed_date", "deleted_date")
+MESSAGE_FIELDS = ("body", "sent_timestamp", "delayed_until", "message_attributes", "system_attributes")
+MESSAGE_FIELDS += ("group_id", "deduplication_id", "sequence_number")
+
+
+def keep_all_but_items(kept: Kept) -> None:
+    """Put the replacements for messages, secrets and objects in place, in this process."""
+    _keep_messages(kept)
+    _keep_secrets(kept)
+    _keep_objects(kept)
+
+
+# ---------------------------------------------------------------- DynamoDB
+def keep_items(kept: Kept) -> None:
+    """Put the replacements for items in place; whatever locks a call must be put around them."""
+    calls, creates = DynamoHandler.call_action, DynamoDBBackend.create_table
+
+    def call_action(handler: DynamoHandler) -> Any:
+        answer = calls(handler)
+        action = handler.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        if action in ITEM_WRITES and answer[0] < 300:
+            backend, places = handler.dynamodb_backend, _places(action, handler.body)
+            kept.write(*{place[:2]: _item(backend, *place) for place in _named(backend, places)}.values())
+        return answer
+
+    def create_table(backend: DynamoDBBackend, name: str, *args: Any, **kwargs: Any) -> Table:
+        table = creates(backend, name, *args, **kwargs)
+        for _, attributes in kept.all("items", name):
+            table.put_item(attributes, overwrite=True)
+        return table
+
+    DynamoHandler.call_action, DynamoDBBackend.create_table = call_action, create_table
+
+
+def _places(action: str, body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The table and the key (with or without other attributes) of each item that a call writes."""
+    if action == "TransactWriteItems":
+        wanted = [
+            one for operation in body["TransactItems"] for kind, one in operation.items() if kind != "ConditionCheck"
+        ]
+        return [(one["TableName"], one.get("Item") or one["Key"]) for one in wanted]
+    if action == "BatchWriteItem":
+        requests = [(table, one) for table, many in body["RequestItems"].items() for one in many]
+        return [
+            (table, (one.get("PutRequest") or {}).get("Item") or one["DeleteRequest"]["Key"]) for table, one in requests
+        ]
+    return [(body["TableName"], body.get("Item") or body["Key"])]
+
+
+def _named(
+    backend: DynamoDBBackend, places: list[tuple[str, dict[str, Any]]]
+) -> list[tuple[str, str, DynamoType, DynamoType | None]]:
+    found = []
+    for name, attributes in places:
+        table = backend.get_table(name)
+        key = {attribute: attributes[attribute] for attribute in table.table_key_attrs}
+        range_key = DynamoType(attributes[table.range_key_attr]) if table.has_range_key else None
+        place = json.dumps(key, sort_keys=True)
+        found.append((table.name, place, DynamoType(attributes[table.hash_key_attr]), range_key))
+    return found
+
+
+def _item(
+    backend: DynamoDBBackend, name: str, place: str, hash_key: DynamoType, range_key: DynamoType | None
+) -> Change:
+    item = backend.get_table(name).get_item(hash_key, range_key)
+    return ("items", name, place, item.to_json()["Attributes"] if item is not None else None)
+
+
+# ---------------------------------------------------------------- SQS
+def _keep_messages(kept: Kept) -> None:
+    adds, deletes, creates = sqs.Queue.add_message, sqs.Queue.delete_message, sqs.SQSBackend.create_queue
+    purges = sqs.SQSBackend.purge_queue
+
+    def add_message(queue: sqs.Queue, message: sqs.Message) -> None:
+        document = {name: getattr(message, name) for name in MESSAGE_FIELDS}
+        kept.write(("messages", queue.name, message.id, document))  # a dead letter changes its owner
+        adds(queue, message)
+
+    def delete_message(queue: sqs.Queue, receipt_handle: str) -> None:
+        gone = [message.id for message in list(queue._messages) if message.had_receipt_handle(receipt_handle)]
+        deletes(queue, receipt_handle)
+        kept.write(*(("messages", queue.name, number, None) for number in gone))
+
+    def create_queue(backend: sqs.SQSBackend, name: str, *args: Any, **kwargs: Any) -> sqs.Queue:
+        there = name in backend.queues
+        queue = creates(backend, name, *args, **kwargs)
+        for number, document in () if there else kept.all("messages", name):
+            message = sqs.Message(number, document["body"])
+            for field in MESSAGE_FIELDS:
+                setattr(message, field, document[field])
+            adds(queue, message)
+        return queue
+
+    def purge_queue(backend: sqs.SQSBackend, queue_name: str) -> None:
+        purges(backend, queue_name)
+        kept.write(*(("messages", queue_name, number, None) for number, _ in kept.all("messages", queue_name)))
+
+    sqs.Queue.add_message, sqs.Queue.delete_message = add_message, delete_message
+    sqs.SQSBackend.create_queue, sqs.SQSBackend.purge_queue = create_queue, purge_queue
+
+
+# ---------------------------------------------------------------- Secrets Manager
+def _keep_secrets(kept: Kept) -> None:
+    for place, document in kept.all("secrets", None):
+        account, region, name = json.loads(place)
+        secret = FakeSecret(account, region, name, {}, "")
+        for field in (*SECRET_FIELDS, "versions"):
+            setattr(secret, field, document[field])
+        secret.set_default_version_id(document["version"])
+        secretsmanager_backends[account][region].secrets[name] = secret
+
+    def kept_after(call: Callable[[SecretsManagerResponse], str]) -> Callable[[SecretsManagerResponse], str]:
+        def called(response: SecretsManagerResponse) -> str:
+            answer = call(response)
+            store = response.backend.secrets
+            known = {place for place, _ in kept.all("secrets", store_name(response))}
+            changes = [_secret(store_name(response), secret) for secret in list(dict.values(store))]
+            gone = known - {place for _, _, place, _ in changes}
+            kept.write(*changes, *(("secrets", store_name(response), place, None) for place in gone))
+            return answer
+
+        return called
+
+    for name in ("create_secret", "update_secret", "put_secret_value", "delete_secret", "restore_secret"):
+        setattr(SecretsManagerResponse, name, kept_after(getattr(SecretsManagerResponse, name)))
+
+
+def store_name(response: SecretsManagerResponse) -> str:
+    """The owner of an account's secrets in a region."""
+    return f"{response.current_account}/{response.region}"
+
+
+def _secret(owner: str, secret: FakeSecret) -> Change:
+    document = {name: getattr(secret, name) for name in SECRET_FIELDS}
+    document |= {"versions": secret.versions, "version": secret.default_version_id}
+    return ("secrets", owner, json.dumps([secret.account_id, secret.region, secret.name]), document)
+
+
+# ---------------------------------------------------------------- S3
+class KeptKeys(_VersionedKeyStore):
+    """A bucket's objects: whatever becomes the newest of its key is on the disk first."""
+
+    def __init__(self, kept: Kept, bucket: str) -> None:
+        super().__init__()
+        self._kept, self._bucket = kept, bucket
+
+    def load(self, key: FakeKey) -> None:
+        """Puts an object in its place that is on the disk already."""
+        dict.__setitem__(self, key.name, [key])
+
+    def setlist(self, key: str, list_: list[Any]) -> None:
+        self._become(key, list_[-1] if list_ else None)
+        stays, before = {id(one) for one in list_}, self.getlist(key, [])
+        super().setlist(key, list_)
+        _remove(one for one in before if id(one) not in stays)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._become(key, value)
+        super().__setitem__(key, value)
+
+    def pop(self, key: str) -> None:
+        before = self.getlist(key, [])
+        self._kept.write(("objects", self._bucket, key, None))
+        super().pop(key)
+        _remove(before)
+
+    def _become(self, key: str, newest: Any) -> None:
+        """Writes the newest of a key's versions; a delete marker, or none, takes its row out."""
+        document = None
+        if isinstance(newest, FakeKey):
+            if not isinstance(newest._value_buffer, StoredFile):
+                etag = newest.etag.strip('"')  # computed while the bytes are at hand
+                file = self._kept.store(in_parts(newest._value_buffer))
+                newest._value_buffer.close()
+                newest._value_buffer, newest._etag = file, etag
+            document = _object(newest)
+        self._kept.write(("objects", self._bucket, key, document))
+
+
+def _remove(keys: Any) -> None:
+    for key in keys:
+        if isinstance(getattr(key, "_value_buffer", None), StoredFile):
+            key._value_buffer.remove()
+
+
+def _object(key: FakeKey) -> dict[str, Any]:
+    return {
+        "file": key._value_buffer.path.name,
+        "etag": key._etag,
+        "size": key.contentsize,
+        "modified": key.last_modified.isoformat(),
+        "version": key._version_id,
+        "metadata": dict(key._metadata),
+    }
+
+
+def _keep_objects(kept: Kept) -> None:
+    creates, describes = S3Backend.create_bucket, FakeKey.set_metadata
+
+    def create_bucket(backend: S3Backend, bucket_name: str, *args: Any, **kwargs: Any) -> FakeBucket:
+        bucket = creates(backend, bucket_name, *args, **kwargs)
+        bucket.keys = KeptKeys(kept, bucket_name)
+        for name, document in kept.all("objects", bucket_name):
+            where = {"account_id": backend.account_id, "region_name": bucket.region_name, "bucket_name": bucket_name}
+            key = FakeKey(name, b"", etag=document["etag"], version_id=document["version"], **where)
+            key._value_buffer.close()
+            key._value_buffer, key.contentsize = kept.find(document["file"]), document["size"]
+            key.last_modified = datetime.fromisoformat(document["modified"])
+            key._metadata.update(document["metadata"])
+            bucket.keys.load(key)
+        return bucket
+
+    def set_metadata(key: FakeKey, *args: Any, **kwargs: Any) -> None:
+        before = dict(key._metadata)
+        describes(key, *args, **kwargs)
+        if isinstance(key._value_buffer, StoredFile) and dict(key._metadata) != before:
+            kept.write(("objects", key.bucket_name, key.name, _object(key)))
+
+    S3Backend.create_bucket, FakeKey.set_metadata = create_bucket, set_metadata

@@ -1,0 +1,136 @@
+"""A lake on an S3 of its own outlives the stack that filled it; the next stack starts with an empty state, or with its own."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chain.conftest import Stack, in_lake_of
+from tests.chain.test_replay import flowforge
+from tests.faults.servers import stand_in
+from tests.servers import ROOT, embedded_aws
+
+pytestmark = pytest.mark.timeout(400)
+ROWS = {
+    "customers": "customer_id, last_name, city, annual_income",
+    "accounts": "account_id, balance, status",
+    "transactions": "transaction_id, amount, status",
+}
+
+
+class Place:
+    """An S3 and a SQL Server that stay while stacks come and go."""
+
+    def __init__(self, folder: Path, s3: str, source: dict[str, Any]):
+        self.folder, self.s3, self.source, self.started = folder, s3, source, []
+
+    def start(self, *options: str) -> Stack:
+        trust = f"FLOWFORGE_SOURCE_CA_FILE={self.source['ca_file']}"
+        state = self.folder / f"stack{len(self.started)}" / ".flowforge"
+        stack = Stack(state, "--no-sqlserver", "--s3-endpoint", self.s3, "--env", trust, *options)
+        self.started.append(stack)
+        return stack.use(self.source)
+
+    def stop(self) -> None:
+        for stack in self.started:
+            if stack.process.poll() is None:
+                stack.stop()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("place")
+    with embedded_aws(folder / "s3.log") as s3, stand_in(folder, "--bank") as source:
+        here = Place(folder, s3, source)
+        try:
+            yield here
+        finally:
+            here.stop()
+
+
+def submit(stack: Stack, file: str) -> dict[str, Any]:
+    document = json.loads((ROOT / "examples" / file).read_text())
+    document["source_config"]["connection"] = stack.connection
+    run = stack.run(document)
+    assert run["status"] == "succeeded", [table["error"] for table in run["tables"]]
+    return {table["source_table"].removeprefix("dbo."): table for table in run["tables"]}
+
+
+def assert_same(stack: Stack) -> None:
+    for table, columns in ROWS.items():
+        query = f"SELECT {columns} FROM {{}}{table} ORDER BY 1"
+        source = [tuple(map(str, row)) for row in stack.ask(query.format("dbo."))]
+        assert [tuple(map(str, row)) for row in stack.lake(query.format("silver."))] == source, table
+
+
+def change(stack: Stack) -> None:
+    stack.execute(
+        "UPDATE customers SET city = N'Elsewhere', modified_date = GETDATE() WHERE customer_id <= 20",
+        "UPDATE accounts SET balance = balance + 1, modified_date = GETDATE() WHERE account_id <= 1010",
+        "INSERT INTO transactions (account_id, amount, transaction_date, transaction_time, transaction_type, status) "
+        "SELECT TOP (5) account_id, amount, transaction_date, transaction_time, transaction_type, status FROM transactions",
+    )
+    stack.settle()
+
+
+def test_should_load_what_changed_into_a_lake_that_has_outlived_its_stack(place):
+    first = place.start()
+    submit(first, "bank.json")
+    first.stop()
+    second = place.start()
+    with in_lake_of(second):
+        change(second)
+        loaded = submit(second, "bank-incremental.json")
+        assert_same(second)
+        assert "the lake holds batches that the watermark table does not know" in " ".join(loaded["customers"]["notes"])
+        change(second)
+        assert [table["notes"] for table in submit(second, "bank-incremental.json").values()] == [[], [], []]
+        assert_same(second)
+    second.stop()
+
+
+def test_should_restore_and_compare_with_tables_and_lake_in_different_places(place, name, tmp_path):
+    first = place.start()
+    first.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, v int, rv rowversion)")
+    first.execute(f"INSERT INTO {name} (id, v) VALUES (1, 1), (2, 2)")
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "rv"}
+    history = {"silverConfig": {"mergeStrategy": "append"}}
+    assert first.load(config, **history)["status"] == "published"
+    first.stop()
+    second = place.start()
+    second.execute(f"UPDATE {name} SET v = 10 WHERE id = 1")
+    refused = second.load(config, **history)
+    command = f"flowforge watermark rebuild --table bronze_{name} --write"
+    assert (refused["status"], refused["error"]["error"]) == ("failed", "LakeChanged")
+    assert command in refused["error"]["remedy"]
+    with in_lake_of(second):
+        ended = flowforge(second, *command.split()[1:])
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert second.load(config, **history)["status"] == "published"
+        assert second.lake(f"SELECT id, v FROM silver.{name} ORDER BY ALL") == [(1, 1), (1, 10), (2, 2)]
+        submit(second, "bank.json")
+        request = second.request({"tableName": "customers"})
+        request["source_config"]["connection"]["trustServerCertificate"] = True
+        (tmp_path / "request.json").write_text(json.dumps(request))
+        compared = flowforge(second, "reconcile", "customers", "--json", "--request", str(tmp_path / "request.json"))
+        assert compared.returncode == 0, compared.stdout + compared.stderr
+    second.stop()
+
+
+def test_should_refuse_another_lake_than_the_one_that_the_state_knows(place, name, tmp_path):
+    first = place.start("--data-dir", str(tmp_path / "data"))
+    first.execute(
+        f"CREATE TABLE {name} (id int PRIMARY KEY, rv rowversion)", f"INSERT INTO {name} (id) VALUES (1), (2)"
+    )
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "rv"}
+    assert first.load(config)["status"] == "published"
+    first.stop()
+    with embedded_aws(tmp_path / "other.log") as other:
+        second = place.start("--data-dir", str(tmp_path / "data"), "--s3-endpoint", other)
+        second.execute(f"INSERT INTO {name} (id) VALUES (3)")
+        refused = second.load(config)
+        assert refused["error"]["error"] == "LakeChanged", refused
+        assert "has nothing of the table" in refused["error"]["cause"]
+        second.stop()
