@@ -2,15 +2,19 @@
 and is there again when the template's resources are created at the next start.
 
 Guarantees: written before it can be seen (objects, messages) or before the call is answered, under the lock that keeps other
-calls out meanwhile (items, secrets). Not kept: old versions of objects, unfinished uploads, how often a message was received and
-until when it is hidden: after a restart every message is there to be received. Objects lie in files, not in memory.
+calls out meanwhile (items, secrets); an event for all its targets at once. Not kept: old versions of objects, unfinished uploads,
+how often a message was received and until when it is hidden: after a restart every message is there to be received. Objects lie
+in files, not in memory.
 """
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import moto.events.models as events
+import moto.s3.notifications as s3_notifications
 import moto.sqs.models as sqs
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
@@ -27,6 +31,8 @@ ITEM_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "Bat
 SECRET_FIELDS = ("arn", "secret_string", "description", "tags", "created_date", "last_changed_date", "deleted_date")
 MESSAGE_FIELDS = ("body", "sent_timestamp", "delayed_until", "message_attributes", "system_attributes")
 MESSAGE_FIELDS += ("group_id", "deduplication_id", "sequence_number")
+
+_gathering = threading.local()
 
 
 def keep_all_but_items(kept: Kept) -> None:
@@ -99,9 +105,29 @@ def _keep_messages(kept: Kept) -> None:
     purges = sqs.SQSBackend.purge_queue
 
     def add_message(queue: sqs.Queue, message: sqs.Message) -> None:
-        document = {name: getattr(message, name) for name in MESSAGE_FIELDS}
-        kept.write(("messages", queue.name, message.id, document))  # a dead letter changes its owner
-        adds(queue, message)
+        if (gathered := getattr(_gathering, "messages", None)) is not None:
+            gathered.append((queue, message))
+        else:
+            deliver([(queue, message)])
+
+    def deliver(messages: list[tuple[sqs.Queue, sqs.Message]]) -> None:
+        """Sends messages, all or none: a bus that has taken an event gives it to each of its targets."""
+        kept.write(*(_message(queue, message) for queue, message in messages))
+        for queue, message in messages:
+            adds(queue, message)
+
+    def to_all_targets(call: Callable) -> Callable:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            _gathering.messages = []
+            try:
+                answer = call(*args, **kwargs)
+                gathered = _gathering.messages
+            finally:
+                _gathering.messages = None
+            deliver(gathered)
+            return answer
+
+        return called
 
     def delete_message(queue: sqs.Queue, receipt_handle: str) -> None:
         gone = [message.id for message in list(queue._messages) if message.had_receipt_handle(receipt_handle)]
@@ -122,8 +148,15 @@ def _keep_messages(kept: Kept) -> None:
         purges(backend, queue_name)
         kept.write(*(("messages", queue_name, number, None) for number, _ in kept.all("messages", queue_name)))
 
+    events.EventsBackend.put_events = to_all_targets(events.EventsBackend.put_events)
+    s3_notifications._send_event_bridge_message = to_all_targets(s3_notifications._send_event_bridge_message)
     sqs.Queue.add_message, sqs.Queue.delete_message = add_message, delete_message
     sqs.SQSBackend.create_queue, sqs.SQSBackend.purge_queue = create_queue, purge_queue
+
+
+def _message(queue: sqs.Queue, message: sqs.Message) -> Change:
+    """A dead letter keeps its number and changes its queue."""
+    return ("messages", queue.name, message.id, {name: getattr(message, name) for name in MESSAGE_FIELDS})
 
 
 # ---------------------------------------------------------------- Secrets Manager

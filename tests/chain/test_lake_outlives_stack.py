@@ -86,7 +86,8 @@ def test_should_load_what_changed_into_a_lake_that_has_outlived_its_stack(place)
         assert_same(second)
         assert "the lake holds batches that the watermark table does not know" in " ".join(loaded["customers"]["notes"])
         change(second)
-        assert [table["notes"] for table in submit(second, "bank-incremental.json").values()] == [[], [], []]
+        again = submit(second, "bank-incremental.json")
+        assert not any("the lake holds" in note for table in again.values() for note in table["notes"])
         assert_same(second)
     second.stop()
 

@@ -40,7 +40,9 @@ def checkout(alone):
 @pytest.fixture
 def running(checkout):
     """A stack that `flowforge up --json` started, once it is ready; ended with the test."""
-    process = checkout.start("up", "--port", "0", "--bank-scale", "2.5", "--parameter", "A=b", "--json")
+    process = checkout.start(
+        "up", "--port", "0", "--bank-scale", "2.5", "--parameter", "A=b", "--data-dir", "kept", "--json"
+    )
     lines = [process.stdout.readline()]
     while not lines[-1].startswith("}") and lines[-1]:
         lines.append(process.stdout.readline())
@@ -53,7 +55,18 @@ def running(checkout):
 def test_should_tell_where_the_stack_is_and_pass_the_options_on(running, checkout):
     passed = running.facts["arguments"]
 
-    assert passed[passed.index("--port") :] == ["--port", "0", "--bank-scale", "2.5", "--parameter", "A=b", "--quiet"]
+    wanted = [
+        "--port",
+        "0",
+        "--bank-scale",
+        "2.5",
+        "--parameter",
+        "A=b",
+        "--data-dir",
+        str(checkout.folder / "kept"),
+        "--quiet",
+    ]
+    assert passed[passed.index("--port") :] == wanted
     assert json.loads((checkout.folder / ".flowforge" / "stack.json").read_text()) == running.facts
 
 

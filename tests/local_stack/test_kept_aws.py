@@ -1,5 +1,6 @@
 """What the embedded AWS keeps in a data directory: all that was acknowledged, when it is killed at any moment."""
 
+import json
 import os
 import random
 import stat
@@ -38,6 +39,11 @@ class Aws:
         self.dynamo.create_table(**TABLE)
         self.queue = self.sqs.create_queue(QueueName="work")["QueueUrl"]
         self.s3.create_bucket(Bucket="lake")
+        self.heard = [self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("one", "two")]
+        self.bus = self.client("events")
+        self.bus.put_rule(Name="all", EventPattern=json.dumps({"source": ["tests"]}))
+        arns = [{"Id": name, "Arn": f"arn:aws:sqs:us-east-1:123456789012:{name}"} for name in ("one", "two")]
+        self.bus.put_targets(Rule="all", Targets=arns)
 
     def client(self, service: str) -> Any:
         login = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
@@ -52,6 +58,13 @@ class Aws:
     def put(self, pk: str, sk: str, **values: str) -> dict:
         item = {"pk": {"S": pk}, "sk": {"S": sk}, **{name: {"S": value} for name, value in values.items()}}
         return {"Put": {"TableName": "marks", "Item": item}}
+
+    def bodies(self, queue: str) -> list[str]:
+        """What a queue's messages hold; they stay hidden from now on."""
+        found = []
+        while batch := self.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            found += [message["Body"] for message in batch]
+        return found
 
     def items(self) -> list[dict]:
         found = self.dynamo.scan(TableName="marks", ConsistentRead=True)["Items"]
@@ -147,6 +160,9 @@ def test_should_lose_nothing_acknowledged_whenever_it_is_killed(aws):
                 try:
                     if writer == 0:
                         aws.dynamo.transact_write_items(TransactItems=[aws.put(name, "x"), aws.put(name, "y")])
+                    elif writer == 3:
+                        event = {"Source": "tests", "DetailType": "told", "Detail": json.dumps({"name": name})}
+                        assert aws.bus.put_events(Entries=[event])["FailedEntryCount"] == 0
                     elif writer == 1:
                         aws.s3.put_object(Bucket="lake", Key=name, Body=name.encode() * 100)
                     else:
@@ -156,7 +172,7 @@ def test_should_lose_nothing_acknowledged_whenever_it_is_killed(aws):
                 sure.append((str(writer), name))
                 written.release()
 
-        writers = [threading.Thread(target=write, args=[writer]) for writer in range(3)]
+        writers = [threading.Thread(target=write, args=[writer]) for writer in range(4)]
         for one in writers:
             one.start()
         for _ in range(random.randint(20, 80)):
@@ -166,14 +182,15 @@ def test_should_lose_nothing_acknowledged_whenever_it_is_killed(aws):
             one.join(60)
         aws.process.wait(20)
         aws.start()
-    pairs, objects, messages = aws.items(), aws.keys(), set()
-    while batch := aws.sqs.receive_message(QueueUrl=aws.queue, MaxNumberOfMessages=10).get("Messages"):
-        messages |= {message["Body"] for message in batch}
+    pairs, objects, messages = aws.items(), aws.keys(), aws.bodies(aws.queue)
+    one, two = ({json.loads(body)["detail"]["name"] for body in aws.bodies(queue)} for queue in aws.heard)
     assert {name for writer, name in sure if writer == "0"} <= {item["pk"] for item in pairs}
     assert all(sum(other["pk"] == item["pk"] for other in pairs) == 2 for item in pairs)  # all or nothing
     assert {name for writer, name in sure if writer == "1"} <= set(objects)
     assert all(body == key.encode() * 100 for key, body in objects.items())
-    assert {name for writer, name in sure if writer == "2"} <= messages
+    assert {name for writer, name in sure if writer == "2"} <= set(messages)
+    assert {name for writer, name in sure if writer == "3"} <= one
+    assert one == two  # an event reaches all its targets or none
     assert len(os.listdir(aws.folder / "objects")) == len(objects)  # what a crash has left is removed
 
 
