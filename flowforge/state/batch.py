@@ -156,8 +156,8 @@ class Batch(BaseModel):
 
     `claim` is drawn when it is claimed, `epoch` when its table's state was new; both are empty in records of a version before.
     `lake` is the ETag of what the lake held of the source when the batch was claimed, empty for nothing. `attempts` counts the
-    workers that have held the claim; `token` fences off earlier ones; `failed` tells that a slice was given up; `problem` says why
-    the sweeper could not follow it up. Times are in epoch seconds.
+    workers that have held the claim; `token` fences off earlier ones; `failed` tells that a slice was given up; `problem` says
+    why the sweeper could not follow it up. Times are in epoch seconds.
     """
 
     source_key: str

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from flowforge.cloud.clients import client, error_code, unavailable
 from flowforge.cloud.objects import GONE, find_object
+from flowforge.errors import unreadable
 from flowforge.state.batch import order_of
 from flowforge.state.table import Landed, TableState, key_id
 
@@ -68,11 +69,16 @@ def head_key(source_key: str) -> str:
 
 
 def read_head(bucket: str, source_key: str) -> Head | None:
-    """The head of a source; None where none was written. Raises StoreUnavailable."""
-    found = find_object(bucket, head_key(source_key))
+    """The head of a source; None where none was written. Raises StoreUnavailable, UnreadableRecord."""
+    key = head_key(source_key)
+    found = find_object(bucket, key)
     if found is None:
         return None
-    return Head(**{k: v for k, v in json.loads(found.body).items() if k in Head.model_fields}, etag=found.etag)
+    try:
+        return Head.model_validate(json.loads(found.body) | {"etag": found.etag})
+    except (ValueError, TypeError) as error:
+        remedy = f"Delete it, then flowforge watermark accept {source_key.rpartition('>')[2]}."
+        raise unreadable(f"s3://{bucket}/{key}", error, remedy) from error
 
 
 def replace_head(bucket: str, head: Head, etag: str) -> bool:
