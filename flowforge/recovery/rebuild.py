@@ -7,6 +7,7 @@ nothing is applied twice. May be run again after it was interrupted: the table's
 
 from typing import Any
 
+from flowforge.alone import each_alone
 from flowforge.bronze.footing import is_known
 from flowforge.cloud import items
 from flowforge.errors import StoreUnavailable, UnreadableRecord
@@ -28,11 +29,13 @@ def rebuild(bucket: str, bronze_table: str | None = None, write: bool = False, f
     """
     found = list(read_footers(bucket, bronze_table))
     tables = []
-    heads = {key: read_head(bucket, key) for key in sources_of(found)}
+    read, unread = each_alone(sources_of(found), lambda key: read_head(bucket, key))
+    heads, damaged = dict(read), {one.thing: f"{one.cause}; --force goes on without it" for one in unread}
     for rebuilt in rebuild_states(found, bucket, heads):
-        stored, problem = _stored(rebuilt.state.source_key)
-        head = heads[rebuilt.state.source_key]
-        kept = rebuilt.problem or (None if force else problem or _reason_to_keep(stored, rebuilt, head))
+        key = rebuilt.state.source_key
+        stored, problem = _stored(key)
+        problem = problem or damaged.get(key)
+        kept = rebuilt.problem or (None if force else problem or _reason_to_keep(stored, rebuilt, heads.get(key)))
         _look_at_silver(rebuilt, bucket)
         if write and kept is None:
             _write(rebuilt, stored)
