@@ -16,9 +16,11 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from events.documents import Unreadable, read_json
+from events.hosts import checked_host, with_address
 from events.model import Request
 from events.names import DESTINATION, LABEL, split_table_name, strip_layer
 from events.quality import GoldRules, SilverRules
@@ -78,6 +80,18 @@ def _different_columns(value: str | list[str] | None) -> str | list[str] | None:
     return value
 
 
+OTHER_LOGINS = ("authentication", "tenantId", "clientId", "clientSecret", "accessToken", "trustedConnection")
+LOGINS = (
+    "a connection logs in by username and password, of SQL Server or as DOMAIN\\user. Entra ID, managed identities and service "
+    "principals need a driver that asks for tokens, which the one for questions (pymssql) does not: make it a SQL login"
+)
+
+
+def other_logins(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The fields of a connection that ask for another login than there is, each with what there is."""
+    yield from ((name, LOGINS) for name in OTHER_LOGINS if name in given)
+
+
 class Connection(Request):
     """How to reach the SQL Server: inline, by a secret's id, or by a saved connection's id."""
 
@@ -99,6 +113,7 @@ class Connection(Request):
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """A connection is an id alone, or an address with a login."""
+        yield from other_logins(given)
         if given.get("connectionId"):
             extra = [name for name, value in given.items() if name != "connectionId" and value is not None]
             if extra:
@@ -111,12 +126,8 @@ class Connection(Request):
         if given.get("secretId") and given.get("password") is not None:
             yield "give password or secretId, not both"
 
-    @field_validator("host")
-    @classmethod
-    def _host(cls, value: str | None) -> str | None:
-        if value and any(c in value for c in "\x00;{}\r\n \\/,"):
-            raise ValueError("expected a host name or address without spaces, port or instance")
-        return value
+    _address = model_validator(mode="before")(with_address)
+    _host = field_validator("host")(checked_host)
 
 
 class BronzeConfig(Request):

@@ -3,9 +3,8 @@
 from events.targets import ConnectionReference
 from flowforge.bronze.parquet import Told
 from flowforge.errors import SnapshotRefused
-from flowforge.settings import settings
 from flowforge.source.credentials import Credentials
-from flowforge.source.reader import ArrowReader, open_reader
+from flowforge.source.reader import ArrowReader, open_reader, wanted_driver
 from flowforge.source.selection import Selection
 from flowforge.time_limit import deadline
 
@@ -50,8 +49,8 @@ class Reading:
         return self._opened(last)
 
     def _opened(self, consistency: str) -> ArrowReader:
-        driver = settings().driver if self._connection.driver == "auto" else self._connection.driver
         selection = self._selection._replace(consistency=consistency)
+        driver = wanted_driver(self._connection)
         reader = open_reader(self._connection, self._credentials, selection, driver, deadline=self._deadline)
         self.held, self._reader = consistency, reader
         return reader

@@ -30,6 +30,7 @@ from flowforge.source.sql_text import Statement
 class DriverReader(ABC):
     """An ArrowReader over one connection of its own; see `reader.open_reader`."""
 
+    driver: str
     failures: tuple[type[BaseException], ...]  # what the driver raises
     replaces_text = False  # whether the driver puts U+FFFD for what it cannot convert, and says nothing
 

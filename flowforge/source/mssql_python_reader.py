@@ -37,6 +37,7 @@ class DriverNotLoadable(ImportError):
 class MssqlPythonReader(DriverReader):
     """A DriverReader over mssql-python."""
 
+    driver = "mssql-python"
     replaces_text = True
     failures = (mssql_python.Error, mssql_python.Warning, RuntimeError, UnicodeError, pa.ArrowException)
 

@@ -33,6 +33,7 @@ pymssql.set_wait_callback(lambda descriptor: setattr(_waiting, "on", descriptor)
 class PymssqlReader(DriverReader):
     """A DriverReader over pymssql."""
 
+    driver = "pymssql"
     failures = (pymssql.Error, UnicodeError)
 
     def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:

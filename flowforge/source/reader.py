@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from events.targets import ConnectionReference
 from flowforge.errors import UnsupportedSource
+from flowforge.settings import settings
 from flowforge.source.batch_rows import BATCH_ROWS, BatchRows
 from flowforge.source.completeness import CountAtSource
 from flowforge.source.credentials import Credentials
@@ -29,6 +30,7 @@ class ArrowReader(Protocol):
     where the selection asks for it; `notes` tell of how the rows are read, where the server made it differ."""
 
     schema: pa.Schema
+    driver: str
     counted: CountAtSource | None
     notes: list[str]
 
@@ -51,14 +53,15 @@ def open_reader(
 ) -> ArrowReader:
     """Asks for the selection and returns its rows as Arrow, in the columns' canonical types.
 
-    `driver` is auto (mssql-python where it is installed and loads, else pymssql), mssql-python or pymssql; `deadline` an
-    instant of time.monotonic(). Raises UnsupportedSource for a driver that is not there, and what connecting and running
-    raise. While rows are read: SourceUnavailable when the connection is lost, the server ends the statement or the
-    deadline passes, TruncatedRead when the server counted other than what arrived.
+    `driver` is auto (mssql-python where it is installed and loads, else pymssql; pymssql for a Windows login), mssql-python or
+    pymssql; `deadline` an instant of time.monotonic(). Raises UnsupportedSource for a driver that is not there or does not know
+    the login, and what connecting and running raise. While rows are read: SourceUnavailable when the connection is lost, the
+    server ends the statement or the deadline passes, TruncatedRead when the server counted other than what arrived.
     """
     rows = BatchRows(selection.columns, batch_rows)
     if driver not in ("auto", *_PACKAGES):
         raise UnsupportedSource(f"there is no driver {driver!r}", f"use auto, {' or '.join(_PACKAGES)}")
+    driver = _for_login(driver, credentials.username)
     if driver != "auto" and not find_spec(_PACKAGES[driver]):
         raise UnsupportedSource(
             f"the driver {driver} is not installed", f"install the package {driver}, or use driver auto"
@@ -76,3 +79,20 @@ def open_reader(
     from flowforge.source.pymssql_reader import PymssqlReader
 
     return PymssqlReader(reference, credentials, selection, rows, deadline)
+
+
+def wanted_driver(reference: ConnectionReference) -> str:
+    """The driver that the connection names, or else the deployment."""
+    return settings().driver if reference.driver == "auto" else reference.driver
+
+
+def _for_login(driver: str, username: str) -> str:
+    """Of the two drivers only pymssql logs in to a Windows domain (DOMAIN\\user, by NTLM)."""
+    if "\\" not in username:
+        return driver
+    if driver == "mssql-python":
+        raise UnsupportedSource(
+            f"the driver mssql-python does not log in as {username!r}: a Windows login needs NTLM",
+            "use driver auto or pymssql, or a SQL login",
+        )
+    return "pymssql"

@@ -1,13 +1,15 @@
 """Connections: saved ones by id, inline ones turned into a reference. The password lives in the secret store only."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from events.hosts import checked_host, with_address
 from events.model import Request
-from events.request import Connection, Driver, InvalidRequest, mistakes_of
+from events.request import Connection, Driver, InvalidRequest, mistakes_of, other_logins
 from events.targets import ConnectionReference
 from flowforge.cloud import items, secrets
 from flowforge.errors import NotFound
@@ -26,6 +28,14 @@ class SavedConnection(Request):
     trustServerCertificate: bool = False
     driver: Driver = "auto"
     maxConcurrentReads: int | None = Field(None, ge=1, le=1000)
+
+    _address = model_validator(mode="before")(with_address)
+    _host = field_validator("host")(checked_host)
+
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """Only logins by user name and password."""
+        yield from other_logins(given)
 
     @field_validator("id")
     @classmethod

@@ -1,7 +1,7 @@
 """test_connection: does this connection work, and what may its login see?
 
 POST /api/test-connection/database with {"connection": ...} or a whole job request. The outcome is the answer: a connection that
-fails is a result, not an HTTP error.
+fails is a result, not an HTTP error. What a load does is tried: its questions, and one row through the driver that it reads by.
 """
 
 import time
@@ -17,14 +17,18 @@ app = resolver()
 def post() -> dict:
     """Tests the connection in the body."""
     from flowforge.source.catalog import connection_facts
+    from flowforge.source.probe import driver_that_reads
 
     target, started = target_in(json_body(app)), time.monotonic()
+    step = "asking the server"
     try:
         with opened(target) as source:
             facts = connection_facts(source)
+        step = "reading as a load does"
+        facts["driver"] = driver_that_reads(target.reference, target.credentials)
         return {"status": "success", **facts, "seconds": round(time.monotonic() - started, 3)}
     except FlowForgeError as error:
-        return {"status": "failed", **error_body(error)}
+        return {"status": "failed", "step": step, **error_body(error)}
 
 
 def handler(event: dict, context: object) -> dict:
