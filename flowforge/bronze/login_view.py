@@ -13,6 +13,7 @@ from flowforge.source.connection import SourceConnection
 from flowforge.source.description import TableDescription
 from flowforge.source.masking import masks, refuse_masked, told_masks, told_masks_below
 from flowforge.source.row_filters import RowFilters, row_filters
+from flowforge.source.table_kinds import told_kind
 from flowforge.state.batch import SourceColumn
 
 
@@ -20,11 +21,13 @@ def view_of_table(
     connection: SourceConnection, command: IngestTable, description: TableDescription, columns: list[SourceColumn]
 ) -> tuple[list[SourceColumn], list[str]]:
     """A table's or view's columns as they can be read, and the notes of the run; raises UnsupportedSource."""
+    told = told_kind(description)
     refuse_masked(description, [*description.primary_key, *command.silver.primary_key], _cursors(command))
     if description.type == "view":
-        return view_of_query(connection, command, columns, description.qualified_name)
+        columns, below = view_of_query(connection, command, columns, description.qualified_name)
+        return columns, told + below
     filters = row_filters(connection, description.object_id)
-    return columns, told_masks(description) + told_filters(command, filters, description.qualified_name)
+    return columns, told + told_masks(description) + told_filters(command, filters, description.qualified_name)
 
 
 def view_of_query(

@@ -24,6 +24,7 @@ from flowforge.source.optional import estimate, optional_rows, refused, rows_or_
 from flowforge.source.query_text import read_query
 from flowforge.source.sql_text import Statement, qualified, select_statement
 from flowforge.source.sql_types import parse_sql_type
+from flowforge.source.table_kinds import synonym_target
 from flowforge.source.transactions import sees_open_transactions
 from flowforge.state.batch import Interval, SourceColumn
 
@@ -59,11 +60,14 @@ def list_tables(connection: SourceConnection) -> list[TableSummary]:
 def describe_table(connection: SourceConnection, table_name: str) -> TableDescription:
     """Describes `table`, `schema.table` or `[schema].[table]`; without a schema dbo.
 
-    Columns that cannot be read are told apart (`unreadable`). Raises UnknownTable, with near matches.
+    A synonym is what it stands for. Columns that cannot be read are told apart (`unreadable`). Raises UnknownTable, with near
+    matches, UnsupportedSource for a synonym that leads out of the database.
     """
     schema, name = _split(table_name)
     found = connection.rows(catalog_sql.OBJECTS, (schema, name), about=table_name)
     exact = [row for row in found if (row["schema_name"], row["object_name"]) == (schema, name)]
+    if not found and (target := synonym_target(connection, schema, name)):
+        return describe_table(connection, target[1]).model_copy(update={"synonym": target[0]})
     if not found:
         raise _unknown_table(connection, schema, name)
     if len(found) > 1 and not exact:

@@ -13,6 +13,9 @@ FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 LEFT JOIN sys.tables AS t ON t.object_id = o.object_id
 WHERE s.name = %s AND o.name = %s AND o.type IN ('U', 'V')"""
 
+SYNONYMS = """SELECT s.name AS schema_name, y.name AS object_name, y.base_object_name, DB_NAME() AS database_name
+FROM sys.synonyms AS y JOIN sys.schemas AS s ON s.schema_id = y.schema_id WHERE s.name = %s AND y.name = %s"""
+
 LIST = """SELECT s.name AS schema_name, o.name AS object_name, o.type AS object_type, o.object_id
 FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0

@@ -29,7 +29,7 @@ def chosen_columns(description: TableDescription, excluded: Sequence[str], neede
         told = "; ".join(f"column {c.name!r} ({c.sql_type}): {c.problem}" for c in unreadable)
         raise UnsupportedSource(f"{where}: {told}", f"{unreadable[0].remedy} ({EXCLUDE})")
     fields = set(SourceColumn.model_fields)
-    kept = [column for column in description.columns if column.name not in left_out]
+    kept = [column for column in description.columns if column.name not in left_out and not column.column_set]
     return [SourceColumn(**column.model_dump(include=fields)) for column in kept]
 
 

@@ -7,6 +7,7 @@ mssql-python, quoted literals for pymssql, whose own substitution trips over a p
 
 # ruff: noqa: S608 - composing SQL safely is what this module is for
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -53,6 +54,8 @@ class Relation(Protocol):
     name: str
 
 
+# Of a graph table: the catalog's name of a column that statements are to name without its suffix.
+_GRAPH = re.compile(r"(\$(?:node_id|edge_id|from_id|to_id))_[0-9A-F]{32}")
 _NOW = "CONVERT(varchar(27), SYSUTCDATETIME(), 121)"
 LINE = "flowforge_line"  # what a cell with several columns is called
 Source = Relation | str  # a table, or the text of a query
@@ -183,6 +186,8 @@ def shift_statement(server_time: str, milliseconds: int) -> Statement:
 def _value(column: SourceColumn) -> str:
     if column.companion and column.of:
         return companion_expression(column.companion, quote_identifier(column.of))
+    if pseudo := _GRAPH.fullmatch(column.name):
+        return pseudo[1]
     return quote_identifier(column.name)
 
 

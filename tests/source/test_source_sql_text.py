@@ -133,7 +133,7 @@ def test_should_read_types_without_a_safe_wire_form_through_a_conversion():
     description = table(*columns, ("u", "time(6)"))
     assert select_statement(description, description.columns, Interval()).text == (
         "SELECT CONVERT(varchar(16), [t], 121) AS [t], [h].ToString() AS [h], "
-        "[g].STAsBinary() AS [g], CONVERT(nvarchar(max), [x]) AS [x], CONVERT(varbinary(max), [i]) AS [i], [u] "
+        "[g].AsBinaryZM() AS [g], CONVERT(nvarchar(max), [x]) AS [x], CONVERT(varbinary(max), [i]) AS [i], [u] "
         "FROM [dbo].[customers]"
     )
 

@@ -12,6 +12,7 @@ import duckdb
 
 from .tables import Column, ForeignKey, Key, Table, Traits, quote
 from .types import SqlType
+from .variables import split_name
 
 FIRST_OBJECT_ID = 901_578_250
 _SCHEMAS = [(1, "dbo"), (2, "guest"), (3, "INFORMATION_SCHEMA"), (4, "sys")]
@@ -119,6 +120,16 @@ class Catalog:
             schema,
         )
         return found[0][0] if found else None
+
+    def synonym(self, schema: str, name: str) -> list[str] | None:
+        """The parts of the name that a synonym stands for; None where there is none."""
+        found = self._rows(
+            "SELECT o.definition FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
+            " WHERE lower(o.name) = lower(?) AND lower(s.name) = lower(?) AND o.type = 'SN'",
+            name,
+            schema,
+        )
+        return split_name(found[0][0]) if found else None
 
     def _load(self, schema: str, name: str) -> Table | None:
         found = self._rows(

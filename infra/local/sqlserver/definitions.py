@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .script import Simple
     from .session import Session
 
-_KINDS = ("TABLE", "VIEW", "SCHEMA", "FUNCTION", "SECURITY", "INDEX", "UNIQUE", "CLUSTERED", "NONCLUSTERED")
+_KINDS = ("TABLE", "VIEW", "SCHEMA", "FUNCTION", "SECURITY", "SYNONYM", "INDEX", "UNIQUE", "CLUSTERED", "NONCLUSTERED")
 
 
 class Definitions:
@@ -36,9 +36,7 @@ class Definitions:
     def run(self, statement: Simple) -> None:
         reader = TokenReader(statement)
         verb = reader.name().upper()
-        kind = reader.accept_any(
-            "TABLE", "VIEW", "SCHEMA", "FUNCTION", "SECURITY", "INDEX", "UNIQUE", "CLUSTERED", "NONCLUSTERED"
-        )
+        kind = reader.accept_any(*_KINDS)
         if kind in ("UNIQUE", "CLUSTERED", "NONCLUSTERED"):
             is_unique = kind == "UNIQUE"
             reader.accept_any("CLUSTERED", "NONCLUSTERED")
@@ -83,6 +81,8 @@ class Definitions:
                 break
             body.item()
         reader.expect_symbol(")")
+        if reader.accept("AS"):
+            body.add_graph_columns(reader.accept_any("NODE", "EDGE") or "")
         while (word := reader.accept_any("ON", "TEXTIMAGE_ON", "WITH")) is not None:
             if word == "WITH":
                 reader.skip_parentheses()
@@ -265,6 +265,19 @@ class Definitions:
         self._cursor.execute(f"DELETE FROM {table.storage}")
         if table.identity is not None:
             self.restart_identity(table, table.identity.seed)
+
+    # --- synonyms
+
+    def _create_synonym(self, reader: TokenReader) -> None:
+        schema, name = self._target(reader)
+        reader.expect("FOR")
+        base = ".".join("[" + part.replace("]", "]]") + "]" for part in reader.qualified_name())
+        self._catalog.add_object(name, schema, "SN", self._now(), definition=base)
+
+    def _drop_synonym(self, reader: TokenReader) -> None:
+        schema, name = self._target(reader)
+        number = self._catalog.object_id(schema, name)
+        self._cursor.execute("DELETE FROM meta.objects WHERE object_id = ? AND type = 'SN'", [number])
 
     # --- row-level security
 

@@ -17,6 +17,7 @@ class Output:
     nullable: bool = True
     is_identity: bool = False
     mask: str | None = None  # what stands in place of its values for this session
+    is_hidden: bool = False  # left out of *
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,7 @@ class Scope:
         while scope is not None:
             sources = [item for item in scope.sources if _matches(item, qualifier, schema)]
             known = known or bool(sources)
-            found = [
-                (item, output) for item in sources for output in item.outputs if output.name.lower() == name.lower()
-            ]
+            found = [(item, output) for item in sources for output in item.outputs if _is_named(output.name, name)]
             if len(found) > 1:
                 raise SqlError(209, f"Ambiguous column name '{name}'.")
             if found:
@@ -93,7 +92,12 @@ class Scope:
                 107,
                 f"The column prefix '{qualifier}' does not match with a table name or alias name used in the query.",
             )
-        return [(output, item.reference(output)) for item in sources for output in item.outputs]
+        return [(output, item.reference(output)) for item in sources for output in item.outputs if not output.is_hidden]
+
+
+def _is_named(column: str, name: str) -> bool:
+    """Whether a column goes by that name; the pseudo columns of a graph table ($node_id) are written without their suffix."""
+    return column.lower() == name.lower() or (name.startswith("$") and column.lower().startswith(f"{name.lower()}_"))
 
 
 def _matches(source: Source, qualifier: str, schema: str) -> bool:

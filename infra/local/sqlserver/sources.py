@@ -100,6 +100,9 @@ class Sources:
         if (view := find_view(schema, name, release)) is not None:
             return self._view(view, f"{schema}.{name}".lower(), alias, schema, scope)
         table = self._compiler.session.catalog.find(schema or "dbo", name)
+        if table is None and (base := self._compiler.session.catalog.synonym(schema or "dbo", name)):
+            self._compiler.session.check_database(base[-3] if len(base) > 2 else "", ".".join(base))
+            table = self._compiler.session.catalog.find(base[-2] if len(base) > 1 else "dbo", base[-1])
         if table is None:
             raise invalid_object(f"{schema}.{name}" if schema else name)
         if table.definition is not None:
@@ -108,7 +111,7 @@ class Sources:
         else:
             masks = [self._compiler.session.mask_of(table, column) for column in table.columns]
         outputs = tuple(
-            Output(c.name, c.type, c.nullable, c.seed is not None, mask)
+            Output(c.name, c.type, c.nullable, c.seed is not None, mask, c.traits.is_hidden)
             for c, mask in zip(table.columns, masks, strict=True)
         )
         scope.sources.append(Source(alias, outputs, table.schema))

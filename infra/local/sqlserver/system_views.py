@@ -27,6 +27,9 @@ _OBJECT_SELECT = """SELECT name, object_id, CAST(NULL AS INTEGER), schema_id, pa
  WHEN 'U' THEN 'USER_TABLE' WHEN 'V' THEN 'VIEW' WHEN 'PK' THEN 'PRIMARY_KEY_CONSTRAINT' WHEN 'UQ' THEN 'UNIQUE_CONSTRAINT'
  WHEN 'F' THEN 'FOREIGN_KEY_CONSTRAINT' WHEN 'D' THEN 'DEFAULT_CONSTRAINT' END, create_date, modify_date, false{more}
  FROM meta.objects {where}"""
+_TABLE_FACTS = """, 0, false, false, CASE WHEN EXISTS (FROM meta.columns c WHERE c.object_id = meta.objects.object_id AND
+ c.traits.generated_always = 1) THEN 2 ELSE 0 END, NULL, false, EXISTS (FROM meta.columns c WHERE c.object_id = meta.objects.object_id
+ AND c.name LIKE '$node_id%'), EXISTS (FROM meta.columns c WHERE c.object_id = meta.objects.object_id AND c.name LIKE '$edge_id%')"""
 _SYSTEM_COLUMNS = (
     "object_id int;name sysname;column_id int;system_type_id tinyint;user_type_id int;max_length smallint;precision tinyint;"
     "scale tinyint;collation_name sysname;is_nullable bit;is_ansi_padded bit;is_rowguidcol bit;is_identity bit;"
@@ -99,7 +102,7 @@ _VIEWS: dict[str, SystemView] = {
     "sys.tables": view(
         _OBJECT_COLUMNS + ";lob_data_space_id int;is_tracked_by_cdc bit;is_memory_optimized bit;temporal_type tinyint@2016;"
         "history_table_id int@2016;is_external bit@2016;is_node bit@2017;is_edge bit@2017",
-        _OBJECT_SELECT.format(where="WHERE type = 'U'", more=", 0, false, false, 0, NULL, false, false, false"),
+        _OBJECT_SELECT.format(where="WHERE type = 'U'", more=_TABLE_FACTS),
     ),
     "sys.views": view(_OBJECT_COLUMNS + ";with_check_option bit", _OBJECT_SELECT.format(where="WHERE type = 'V'", more=", false")),
     "sys.schemas": view("name sysname;schema_id int;principal_id int", "SELECT name, schema_id, 1 FROM meta.schemas"),
@@ -109,6 +112,10 @@ _VIEWS: dict[str, SystemView] = {
         _SYSTEM_COLUMNS + ";masking_function nvarchar(4000)",
         _SYSTEM_COLUMNS_SELECT.format(more=", traits.mask ", where=" WHERE traits.mask IS NOT NULL"),
         since=2016,
+    ),
+    "sys.synonyms": view(
+        _OBJECT_COLUMNS + ";base_object_name nvarchar(1035)",
+        _OBJECT_SELECT.format(where="WHERE type = 'SN'", more=", definition"),
     ),
     "sys.types": view(_TYPE_COLUMNS, _types()),
     "sys.identity_columns": view(

@@ -4,12 +4,14 @@ What has no effect here (file groups, clustering, fill factors) is skipped; what
 constraints, computed columns) is refused.
 """
 
+import hashlib
 from dataclasses import replace
 
 from .dialect import is_symbol, is_word
 from .errors import SqlError, not_supported
 from .tables import Column, ForeignKey, Key, Table, Traits
 from .token_reader import TokenReader
+from .types import SqlType
 
 
 class TableReader:
@@ -40,6 +42,8 @@ class TableReader:
             self.defaults.append((reader.name(), text))
         elif name is not None:
             raise reader.unexpected()
+        elif reader.accept("PERIOD", "FOR", "SYSTEM_TIME"):
+            reader.skip_parentheses()
         elif reader.peek() is not None and is_word(reader.peek(), "PERIOD", "INDEX"):
             raise not_supported(f"{reader.peek().text.upper()} in a table definition")
         else:
@@ -116,7 +120,10 @@ class TableReader:
         if reader.accept("NOT", "FOR", "REPLICATION") or reader.accept_any("ROWGUIDCOL"):
             return column
         if (traits := self._traits(column.traits)) is not None:
-            return replace(column, traits=traits, nullable=column.nullable and not traits.generated_always)
+            # A row that is inserted is current from now on, without end; UPDATE and DELETE keep no history here.
+            period = {1: "SYSUTCDATETIME()", 2: "'9999-12-31 23:59:59.9999999'"}.get(traits.generated_always)
+            default = {"default": period, "default_name": f"DF_{column.name}"} if period else {}
+            return replace(column, traits=traits, nullable=column.nullable and not period, **default)
         if reader.accept("FOREIGN", "KEY") or (reader.peek() is not None and is_word(reader.peek(), "REFERENCES")):
             self._foreign_key(name, (column.name,))
             return column
@@ -156,6 +163,20 @@ class TableReader:
             increment = self._integer()
             reader.expect_symbol(")")
         return replace(column, seed=seed, increment=increment, nullable=False)
+
+    def add_graph_columns(self, kind: str) -> None:
+        """The columns that AS NODE and AS EDGE put before a table's own; those that no statement may read are hidden ones."""
+        suffix = hashlib.md5(f"{self._schema}.{self._name}".encode(), usedforsecurity=False).hexdigest().upper()
+        names = {"NODE": ["$node_id"], "EDGE": ["$edge_id", "$from_id", "$to_id"]}[kind]
+        text = f'N\'{{"type":"{kind.lower()}","schema":"{self._schema}","table":"{self._name}","id":0}}\''
+        hidden = Traits(is_hidden=True, graph_type=1)
+        own = [Column(f"graph_id_{suffix}", SqlType("bigint"), traits=hidden)]
+        for name, graph_type in zip(names, (2, 5, 8), strict=False):
+            shown = Traits(graph_type=graph_type, is_hidden=False)
+            own.append(
+                Column(f"{name}_{suffix}", SqlType("nvarchar", 1000), default=text, default_name=name, traits=shown)
+            )
+        self.columns = own + self.columns
 
     def _integer(self) -> int:
         sign = -1 if self._reader.accept_symbol("-") else 1
