@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from events.commands import IngestTable
 from flowforge.bronze.lake_inquiry import ask_lake
-from flowforge.errors import LakeChanged
+from flowforge.errors import LakeChanged, StoreUnavailable
 from flowforge.settings import settings
 from flowforge.source.canaries import is_before
 from flowforge.state import records
@@ -67,7 +67,7 @@ def take_lead(batch: Batch, state: TableState) -> None:
     """Makes a batch, all of whose objects are in bronze, the lake's newest; it may then count as landed.
 
     Raises LakeChanged where the lake's head is not the one that the batch was claimed above: another deployment has landed a
-    batch meanwhile. May be called again.
+    batch meanwhile; StoreUnavailable where S3 refuses though it is. May be called again.
     """
     if not batch.claim:  # claimed by a version before
         return
@@ -89,6 +89,10 @@ def take_lead(batch: Batch, state: TableState) -> None:
     head = read_head(settings().bucket, batch.source_key)
     if head is not None and head.claim == batch.claim:
         return
+    if (
+        head.etag if head else ""
+    ) == batch.lake:  # 409: S3 was at the object for somebody else, or for our own call before
+        raise StoreUnavailable(f"S3: {batch.name}: its head is being written", "The message is delivered again.")
     there = _told(head) if head else "its head is gone"
     raise LakeChanged(
         f"{source_table(batch)}: the lake changed while {batch.name} was read: {there}",
