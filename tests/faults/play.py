@@ -212,7 +212,8 @@ def play(
                 source.step(*step)
         for writer in list(source.open):
             source.step("commit", writer)
-        waits = source.column == "id" and not schedule.sighted  # numbers must age before a blind login trusts them
+        numbers = source.column == "id" or schedule.kind.repeats
+        waits = numbers and not schedule.sighted  # numbers must age before a blind login trusts them
         for _ in range(1 + waits):
             source.advance(2 * 86_400_000)  # a date waits for its day to end, by the clock that is furthest behind
             loader.load()
@@ -223,10 +224,11 @@ def play(
 
 
 def _compare(source: Source, loader: Loader, naive: NaiveReader, silver: bool, loads: int) -> Verdict:
-    """Every row's last version must have landed; a version may land again only where a key tells silver so."""
+    """Every row's last version must have landed; a version may land again only where silver knows it by its key or content."""
     final = {key: version for key, version, _ in source.rows()}
     lost = {item for item in final.items() if item not in loader.bronze}
-    doubled = set() if source.schedule.keyed else {item for item, count in loader.bronze.items() if count > 1}
+    again = source.schedule.keyed or source.kind.repeats
+    doubled = set() if again else {item for item, count in loader.bronze.items() if count > 1}
     if silver:
         kept = loader.refine(random.Random(source.schedule.seed))
         lost |= set(final.items()) - set(kept)

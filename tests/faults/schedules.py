@@ -34,10 +34,17 @@ class Kind:
         return bool(self.local)
 
     @property
+    def repeats(self) -> bool:
+        """Its numbers are not unique, so the last one is read again."""
+        return self.local == SECONDS
+
+    @property
     def updates(self) -> bool:
         """An update moves it."""
         return self.stamped or self.name == "rowversion"
 
+
+SECONDS = "DATEDIFF(second, '2026-01-01', SYSUTCDATETIME())"
 
 KINDS = {
     kind.name: kind
@@ -45,6 +52,7 @@ KINDS = {
         Kind("rowversion", "rowversion"),
         Kind("int", "int IDENTITY(1,1)"),
         Kind("bigint", "bigint IDENTITY(9007199254740993,1)"),  # beyond what a float holds
+        Kind("int, seconds", "int", SECONDS, SECONDS),  # several rows have the same
         Kind("date", "date", "SYSDATETIME()", "SYSUTCDATETIME()", 5 * HOUR),
         Kind("smalldatetime", "smalldatetime", "SYSDATETIME()", "SYSUTCDATETIME()", 30 * SECOND),
         Kind("datetime", "datetime", "GETDATE()", "GETUTCDATE()"),
