@@ -150,6 +150,8 @@ class Engine:
         tables = [*self.inputs.values(), *self.references.values(), *([self.target] if self.target else [])]
         confine(self.connection, [uri for table in tables for uri in table.file_uris()])
         text = self.model.sql if self.model.sql is not None else self.text_of_copy()
+        if self.model.sql is not None:
+            self._read_again(text)
         try:
             self.connection.execute(f"CREATE TABLE main.result AS {text.strip().rstrip(';')}")
         except (duckdb.IOException, duckdb.OutOfMemoryException):
@@ -158,6 +160,16 @@ class Engine:
             raise refusal(self.model, error) from error
         made = self.connection.table("main.result")
         return made.project(", ".join(stored_column(n, str(t)) for n, t in zip(made.columns, made.types, strict=True)))
+
+    def _read_again(self, text: str) -> None:
+        from flowforge.lake.second_reading import NotAllowed, check_query  # sqlglot: for models only
+
+        try:
+            check_query(self.connection, text, [(name.layer, name.table) for name in self.inputs])
+        except NotAllowed as error:
+            raise RefineRefused(
+                f"{self.model.place()}: {error}", "a model is one SELECT over silver.<table> and gold.<table>"
+            ) from error
 
 
 def refusal(model: Model, error: duckdb.Error) -> RefineRefused:

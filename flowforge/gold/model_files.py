@@ -35,10 +35,13 @@ def parse_model(key: str, text: str) -> Model:
     return read_model(table, text, found.strategy, found.key, key, found.rules, found.rule_lines)
 
 
-def parse_models(files: Iterable[tuple[str, str]]) -> ModelFiles:
-    """The models in files given as (key, text)."""
+def parse_models(files: Iterable[tuple[str, str | None]]) -> ModelFiles:
+    """The models in files given as (key, text; None: larger than a model may be)."""
     found = ModelFiles([], {})
     for key, text in files:
+        if text is None:
+            found.problems[key] = f"{key}: the file is larger than {LONGEST_BYTES // 1024} KiB"
+            continue
         try:
             found.models.append(parse_model(key, text))
         except RefineRefused as error:
@@ -65,12 +68,18 @@ def is_model(key: str) -> bool:
     return key.startswith(PREFIX) and key.endswith(SUFFIX) and "/" not in key.removeprefix(PREFIX)
 
 
-def _texts(bucket: str) -> list[tuple[str, str]]:
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace").removeprefix("\ufeff")
+
+
+def _texts(bucket: str) -> list[tuple[str, str | None]]:
     s3 = client("s3")
     try:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
         found = [(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", [])]
-        kept = [key for key, size in found if is_model(key) and size <= LONGEST_BYTES]
-        return [(key, s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8", "replace")) for key in kept]
+        kept = [(key, size <= LONGEST_BYTES) for key, size in found if is_model(key)]
+        return [
+            (key, _text(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) if fits else None) for key, fits in kept
+        ]
     except (ClientError, BotoCoreError) as error:
         raise unavailable("s3", error) from error

@@ -24,13 +24,16 @@ from deltalake.exceptions import DeltaError
 from flowforge.cloud.clients import client, unavailable
 from flowforge.errors import NotFound, QueryRefused
 from flowforge.lake.names import TableName
+from flowforge.lake.parsing import NotAllowed
+from flowforge.lake.second_reading import check_query
 from flowforge.lake.sql import literal, read_parquet
-from flowforge.lake.statements import NotAllowed, tables_read
+from flowforge.lake.statements import tables_read
 from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import PREFIXES, create_view, open_table, rows_query, store_errors, table_uri
 
 NOT_TABLES = ("_quarantine", "_models")  # folders beside the tables: quarantine tables, records of gold models
 LAYERS = ("bronze", "silver", "gold", "quarantine")
+WRITE = "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
 WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
 
 
@@ -54,13 +57,12 @@ def query(sql: str, bucket: str, as_of: int | datetime | None = None) -> QueryRe
     try:
         names = tables_read(sql, LAYERS)
     except NotAllowed as error:
-        raise QueryRefused(
-            str(error), "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
-        ) from error
+        raise QueryRefused(str(error), WRITE) from error
     _refuse_travel(names, as_of)
     with duckdb_connection() as connection, store_errors("query"), _vacuumed(as_of):
         paths = [uri for name in names for uri in _create_view(connection, name, bucket, as_of)]
         confine(connection, paths)
+        _read_again(connection, sql, names)
         try:
             columns, rows = _answer(connection, sql)
         except (duckdb.IOException, duckdb.OutOfMemoryException):
@@ -68,6 +70,13 @@ def query(sql: str, bucket: str, as_of: int | datetime | None = None) -> QueryRe
         except duckdb.Error as error:
             raise QueryRefused(str(error).strip()) from error
     return QueryResult(columns, rows, time.perf_counter() - started)
+
+
+def _read_again(connection: duckdb.DuckDBPyConnection, sql: str, names: list[TableName]) -> None:
+    try:
+        check_query(connection, sql, [(name.layer, name.table) for name in names])
+    except NotAllowed as error:
+        raise QueryRefused(str(error), WRITE) from error
 
 
 def tables_present(bucket: str) -> list[TableName]:

@@ -2,16 +2,17 @@
 
 Guarantees: pure. Only one query passes (SELECT, WITH, UNION …), only over tables written as layer.table; anything that could
 read, write or reveal something else (ATTACH, COPY, PRAGMA, read_parquet and all other table functions, settings) is refused by
-name. The connection that runs it is confined besides (`storage.confine`), so this is the first wall, not the only one.
+name. DuckDB's own reading is compared before the text runs (`second_reading`), and the connection that runs it is confined
+besides (`storage.confine`), so this is the first wall, not the only one.
 """
 
 import re
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
+from events.names import DESTINATION
 from flowforge.lake.names import TableName
+from flowforge.lake.parsing import NotAllowed, parse
 
 HARMLESS_SOURCES = (exp.GenerateSeries, exp.Unnest)
 REVEALING = re.compile(
@@ -19,14 +20,6 @@ REVEALING = re.compile(
     r"getenv|getvariable|current_setting|which_secret",
     re.IGNORECASE,
 )
-
-
-class NotAllowed(ValueError):
-    """The text is not one query over the lake's tables; the message says what is in the way, `line` where it is known."""
-
-    def __init__(self, message: str, line: int | None = None):
-        super().__init__(message)
-        self.line = line
 
 
 def tables_read(sql: str, layers: tuple[str, ...]) -> list[TableName]:
@@ -57,11 +50,7 @@ def table_lines(sql: str, layers: tuple[str, ...]) -> dict[TableName, int | None
 
 def one_query(sql: str) -> exp.Query:
     """The syntax tree of a text that is one SELECT, WITH or UNION; raises NotAllowed for any other."""
-    try:
-        statements = [statement for statement in sqlglot.parse(sql, dialect="duckdb") if statement is not None]
-    except SqlglotError as error:
-        line = error.errors[0].get("line") if getattr(error, "errors", None) else None
-        raise NotAllowed(f"it cannot be read as SQL: {str(error).splitlines()[0]}", line) from error
+    statements = parse(sql)
     if len(statements) != 1:
         raise NotAllowed(f"expected one query, found {len(statements)} statements")
     if not isinstance(statements[0], exp.Query):
@@ -89,4 +78,8 @@ def table_name(table: exp.Table, common: set[str], layers: tuple[str, ...]) -> T
         written = ".".join(part for part in (table.catalog, table.db, table.name) if part)
         choices = " or ".join(f"{layer}.<table>" for layer in layers)
         raise NotAllowed(f"the table {written!r} is not known here: write {choices}", line_of(table))
+    if not DESTINATION.fullmatch(table.name):
+        raise NotAllowed(
+            f"{table.name!r} names no table of the lake: letters, digits, _ and -, not a path", line_of(table)
+        )
     return TableName(table.db.lower(), table.name)

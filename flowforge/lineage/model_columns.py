@@ -34,7 +34,7 @@ def model_columns(sql: str, columns: Mapping[str, Sequence[str]]) -> ColumnLinea
             one_query(sql), schema=_schema(columns), dialect="duckdb", validate_qualify_columns=False, identify=False
         )
         root = build_scope(query)
-    except (SqlglotError, NotAllowed):
+    except (SqlglotError, NotAllowed, RecursionError):
         return ColumnLineage()
     return _Trace().of(root) if root is not None else ColumnLineage()
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 import duckdb
 from arro3.core import RecordBatchReader, Table
 
-from events.quality import QualityFigure, Rule
+from events.quality import Expression, QualityFigure, Rule
 from flowforge.errors import RefineRefused
 from flowforge.lake.folding import Fold
+from flowforge.lake.parsing import NotAllowed
 from flowforge.lake.reasons import reason
+from flowforge.lake.second_reading import check_condition
 from flowforge.lake.sql import literal
-from flowforge.lake.statements import NotAllowed
 from flowforge.quality.rules import BATCH, batch_condition, row_condition
 
 
@@ -65,12 +66,14 @@ def check_rule(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Ru
             if of_rows
             else batch_condition(rule, subject.moment)
         )
+        if isinstance(rule, Expression):
+            check_condition(connection, text)
     except NotAllowed as error:
         raise RefineRefused(f"{subject.place(rule)}: rule {rule.title}: {error}") from error
     with _refusals(subject, rule):
-        kind = str(connection.sql(f"SELECT ({text}) AS passes FROM {BATCH} r LIMIT 0").types[0])
-    if kind != "BOOLEAN":
-        raise RefineRefused(f"{subject.place(rule)}: rule {rule.title} is no condition but a {kind}")
+        kinds = [str(kind) for kind in connection.sql(f"SELECT ({text}) AS passes FROM {BATCH} r LIMIT 0").types]
+    if kinds != ["BOOLEAN"]:
+        raise RefineRefused(f"{subject.place(rule)}: rule {rule.title} is no condition but a {', '.join(kinds)}")
     return text
 
 
@@ -82,10 +85,25 @@ def _row_figures(connection: duckdb.DuckDBPyConnection, subject: Subject, rules:
     with _refusals(subject, rules[0] if len(rules) == 1 else None):
         connection.execute(f"CREATE TEMP TABLE judged AS SELECT {', '.join(items)} FROM {BATCH} r")
         checked, *failed = connection.execute(f"SELECT {counts} FROM judged").fetchone()
+        _compare(connection, subject, rules, checked)
     return [
         QualityFigure(rule=rule.title, severity=rule.severity, checked=checked, failed=count)
         for rule, count in zip(rules, failed, strict=True)
     ]
+
+
+def _compare(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Sequence[Rule], checked: int) -> None:
+    """Raises RefineRefused unless every row was judged once."""
+    written = [rule for rule in rules if isinstance(rule, Expression)]
+    if not written:
+        return
+    (rows,) = connection.execute(f"SELECT count(*) FROM {BATCH}").fetchone()
+    if rows != checked:
+        names = ", ".join(rule.title for rule in written)
+        raise RefineRefused(
+            f"{subject.place(written[0])}: of {rows:,} rows {checked:,} were judged: not one answer for each row by {names}",
+            subject.remedy,
+        )
 
 
 def _batch_figure(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Rule) -> QualityFigure:
