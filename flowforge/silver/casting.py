@@ -70,28 +70,35 @@ def refuse_misfits(sides: list[Conversion], plan: RefinePlan, where: str) -> Non
         )
 
 
-def retype(table: DeltaTable, change: Conversion, plan: RefinePlan) -> None:
-    """Rewrites the table with the new types, in one commit; `refuse_misfits` has looked at its values."""
-    allow_naive_timestamps(table, list(change.wanted.values()))
+def rewrite(
+    table: DeltaTable, change: Conversion, filled: dict[str, str], kinds: dict[str, str], plan: RefinePlan
+) -> None:
+    """Rewrites the table with the new types, and with new columns (`filled`: name -> expression, of the types `kinds`), in one
+    commit; `refuse_misfits` has looked at its values."""
+    allow_naive_timestamps(table, [*change.wanted.values(), *(kinds[name] for name in filled)])
     items = [_cast(name, change.wanted.get(name), "CAST") for name in change.rows.columns]
+    items += [f"CAST({value} AS {kinds[name]}) AS {identifier(name)}" for name, value in filled.items()]
     mark = {f"flowforge/{plan.source_key}/columns": plan.order}
     write_deltalake(
         table,
         change.rows.project(", ".join(items)),
         mode="overwrite",
         schema_mode="overwrite",
-        commit_properties=once(mark, {"flowforge.retyped": json.dumps(change.wanted)}),
+        commit_properties=once(
+            mark, {"flowforge.retyped": json.dumps(change.wanted), "flowforge.filled": json.dumps(filled)}
+        ),
     )
 
 
-def fitted(change: Conversion, types: dict[str, str]) -> duckdb.DuckDBPyRelation:
-    """The batch's rows in the table's types, with NULL in the columns that only the table has.
+def fitted(change: Conversion, types: dict[str, str], filled: dict[str, str]) -> duckdb.DuckDBPyRelation:
+    """The batch's rows in the table's types, with NULL in the columns that only the table has, or what `filled` says of them.
 
     A row that is kept out of the table may hold what does not fit; it is not written.
     """
     rows = change.rows
     items = [_cast(name, change.wanted.get(name), "TRY_CAST") for name in rows.columns]
-    items += [f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in types.items() if name not in rows.columns]
+    missing = {name: kind for name, kind in types.items() if name not in rows.columns}
+    items += [f"CAST({filled.get(name, 'NULL')} AS {kind}) AS {identifier(name)}" for name, kind in missing.items()]
     return rows.project(", ".join(items))
 
 

@@ -16,10 +16,11 @@ from deltalake import DeltaTable, Schema
 from flowforge.errors import ConflictingTarget, RefineRefused
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import allow_naive_timestamps, once, relation
-from flowforge.silver.casting import conversions, fitted, refuse_misfits, retype
+from flowforge.silver.casting import conversions, fitted, refuse_misfits, rewrite
 from flowforge.silver.decisions import DROPPED, IDENTITY, SOURCE_KEY, decisions_of
 from flowforge.silver.drift import Drift, compare, retold
 from flowforge.silver.marks import Marks
+from flowforge.silver.new_columns import COLUMN_IDS, FILLED, NewColumns, column_ids, filled_before, look_at
 from flowforge.silver.plan import ADDED, AUDIT, INTERNAL, RefinePlan
 from flowforge.silver.type_names import shown
 from flowforge.state.batch import Batch
@@ -47,20 +48,21 @@ def admit(
         _refuse_any(drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits}, where)
     own, brought = sides = conversions(present, drift.retyped, rows, drift.types, where)
     refuse_misfits(sides, plan, where)
-    if drift.retyped:
-        retype(table, own, plan)
-    if drift.added:
-        allow_naive_timestamps(table, list(drift.added.values()))
-        empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in drift.added.items())
+    new = NewColumns() if late else look_at(table, batch, plan, drift, theirs)
+    if drift.retyped or new.fills:
+        rewrite(table, own, new.fills, drift.added, plan)
+    if empty_ones := {name: kind for name, kind in drift.added.items() if name not in new.fills}:
+        allow_naive_timestamps(table, list(empty_ones.values()))
+        empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in empty_ones.items())
         schema = RecordBatchReader.from_arrow(connection.sql(f"SELECT {empty} LIMIT 0")).schema
         table.alter.add_columns(Schema.from_arrow(schema).fields, commit_properties=once())
-    changes = drift.changes(theirs) + _note_dropped(table, drift, late)
+    changes = drift.changes(theirs, new.told) + _note_columns(table, batch, plan, drift, new, late)
     if [name for name in plan.digits if name in drift.added] and table.count():
         changes.append(
             "keys have all seven digits of their seconds from now on: rows of before count as ending in 0, and those that do not "
             "are replaced by a full_refresh only"
         )
-    return fitted(brought, drift.types), changes
+    return fitted(brought, drift.types, filled_before(table) if late and not plan.keeps_history else {}), changes
 
 
 def _refuse(drift: Drift, theirs: dict[str, str], where: str) -> None:
@@ -84,14 +86,23 @@ def _refuse_any(drift: Drift, theirs: dict[str, str], settled: set[str], where: 
         )
 
 
-def _note_dropped(table: DeltaTable, drift: Drift, late: bool) -> list[str]:
-    """Keeps the columns that the source no longer has in the table's properties; returns what is new about them."""
-    known = dropped_before(table)
-    if late or drift.dropped == known:
+def _note_columns(
+    table: DeltaTable, batch: Batch, plan: RefinePlan, drift: Drift, new: NewColumns, late: bool
+) -> list[str]:
+    """Keeps the source's columns and those that it no longer has in the table's properties; returns what is new about them."""
+    if late:
         return []
-    properties = {DROPPED: json.dumps(drift.dropped)}
-    table.alter.set_table_properties(properties, raise_if_not_exists=False, commit_properties=once())
-    return [f"column {name} is gone from the source" for name in drift.dropped if name not in known] + [
+    known, stored = dropped_before(table), table.metadata().configuration
+    properties = {DROPPED: json.dumps(drift.dropped)} if drift.dropped != known else {}
+    if new.fills and not plan.keeps_history:
+        properties[FILLED] = json.dumps(filled_before(table) | new.fills)
+    ids = column_ids(batch, plan)
+    if ids and json.loads(stored.get(COLUMN_IDS, "{}")) != ids:
+        properties[COLUMN_IDS] = json.dumps(ids)
+    if properties:
+        table.alter.set_table_properties(properties, raise_if_not_exists=False, commit_properties=once())
+    gone = [name for name in drift.dropped if name not in known and name not in new.renamed.values()]
+    return [f"column {name} is gone from the source" for name in gone] + [
         f"column {name} is back" for name in known if name not in drift.dropped
     ]
 

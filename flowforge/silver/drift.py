@@ -11,6 +11,7 @@ A batch that comes late, from before a change that the table has made already, i
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowforge.silver.plan import ADDED, AUDIT, INTERNAL
@@ -34,10 +35,12 @@ class Drift:
     dropped: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
-    def changes(self, before: dict[str, str]) -> list[str]:
-        """What the batch changes in the table, in sentences; `before` are the table's types."""
+    def changes(self, before: dict[str, str], told: Mapping[str, str] | None = None) -> list[str]:
+        """What the batch changes in the table, in sentences; `before` are the table's types, `told` what is known better of an
+        added column."""
+        own = told or {}
         return [
-            *(f"column {name} is new ({shown(kind)})" for name, kind in self.added.items()),
+            *(own.get(name, f"column {name} is new ({shown(kind)})") for name, kind in self.added.items()),
             *(retold(name, before[name], kind) for name, kind in self.retyped.items()),
         ]
 

@@ -34,6 +34,7 @@ from flowforge.quality.figures import quality_of, to_metadata
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
 from flowforge.silver.marks import Marks, is_applied
+from flowforge.silver.new_columns import COLUMN_IDS, column_ids
 from flowforge.silver.objects import check_objects
 from flowforge.silver.reading import Staged, stage
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
@@ -103,6 +104,8 @@ def _created(batch: Batch, staged: Staged, target: Target) -> DeltaTable:
     plan = staged.plan
     columns = staged.rows.project(", ".join(identifier(name) for name in plan.columns))
     properties = {SOURCE_KEY: batch.source_key, IDENTITY: plan.identity_text, KEY: json.dumps(plan.key)}
+    if ids := column_ids(batch, plan):
+        properties[COLUMN_IDS] = json.dumps(ids)
     return create_table(target.uri, columns, {**target.properties, **properties})
 
 

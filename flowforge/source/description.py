@@ -22,14 +22,10 @@ class TableSummary(BaseModel):
 class CatalogColumn(SourceColumn):
     """A column with what the catalog knows beyond name, type and nullability.
 
-    `default` is the definition of its default, as the server keeps it.
     `generated_always` and `graph_type` are sys.columns' numbers (0 and None for an ordinary column).
     """
 
-    column_id: int = 0
     identity: bool = False
-    computed: bool = False
-    default: str | None = None
     hidden: bool = False
     sparse: bool = False
     column_set: bool = False

@@ -70,7 +70,8 @@ class SourceColumn(BaseModel):
 
     `collation` is what texts compare by, where the source says. With `companion` it is none of the catalog's, but made in the
     SELECT from the column `of`: see `source.companions`. `masked`: the server gives this login masks in place of its values, or
-    may do so.
+    may do so. `column_id` stays when a column is renamed (0: not known); `default` is the definition of its default, as the
+    server keeps it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -82,6 +83,9 @@ class SourceColumn(BaseModel):
     companion: AnyCompanion | None = None
     of: str | None = None
     masked: bool = False
+    column_id: int = 0
+    default: str | None = None
+    computed: bool = False
 
 
 class Counting(BaseModel):

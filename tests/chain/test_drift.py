@@ -35,6 +35,33 @@ def test_should_follow_safe_changes_and_apply_a_refused_batch_after_a_decision(s
     assert ["zip", "VARCHAR", "VARCHAR", "-"] in [line.split() for line in shown.stdout.splitlines()]
 
 
+def test_should_have_in_old_rows_what_they_have_at_the_source(stack, name):
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "at"}
+    stack.execute(
+        f"CREATE TABLE {name} (id int PRIMARY KEY, at datetime2 DEFAULT SYSUTCDATETIME(), city nvarchar(9))",
+        f"INSERT INTO {name} (id, city) VALUES (1, 'Rome'), (2, 'Oslo')",
+    )
+    stack.settle()
+    stack.load(config, **own(name))
+    stack.execute(
+        f"ALTER TABLE {name} ADD c int NOT NULL DEFAULT 5",
+        f"ALTER TABLE {name} ADD n int NULL DEFAULT 6",
+        f"EXEC sp_rename 'dbo.{name}.city', 'town', 'COLUMN'",
+        f"INSERT INTO {name} (id, town) VALUES (3, 'Bern')",
+    )
+    stack.settle()
+    told = stack.load(config, **own(name))["schema_changes"]
+    assert any(one.startswith("column c is new (INTEGER); rows of before got its default") for one in told)
+    assert any("unless it was added WITH VALUES" in one for one in told)
+    assert any(one.startswith("column city is called town at the source now") for one in told)
+    question = f"SELECT id, c, n FROM {{}}{name} ORDER BY id"
+    assert (
+        stack.lake(question.format("silver."))
+        == stack.ask(question.format(""))
+        == [(1, 5, None), (2, 5, None), (3, 5, 6)]
+    )
+
+
 def test_should_accept_what_changed_under_a_contract(stack, name):
     contract = own(name) | {"silverConfig": own(name).get("silverConfig", {}) | {"schemaMode": "contract"}}
     stack.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", f"INSERT INTO {name} VALUES (1)")

@@ -1,0 +1,104 @@
+"""Columns that a source has got since the last batch: what the rows of before have in them, and which only changed their name.
+
+At the source every row has a value in a new column that is NOT NULL, given by its default, and no delta column says that these
+rows were changed. Guarantees: a constant default is put into silver's rows of before, as the server did, and into a batch
+of before that comes late; where it is not known what they have, the run says so and names the command that reads them. A nullable
+column is NULL in them at the source too, unless it was added WITH VALUES: that is told, not guessed.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from deltalake import DeltaTable
+
+from flowforge.lake.sql import identifier
+from flowforge.silver.defaults import constant
+from flowforge.silver.drift import Drift
+from flowforge.silver.plan import CURRENT, RefinePlan
+from flowforge.silver.type_names import shown
+from flowforge.state.batch import Batch, SourceColumn
+
+FILLED = "flowforge.filled"  # table property: {column: expression}, for batches of before that come late
+COLUMN_IDS = "flowforge.columnIds"  # table property: {"object": the source's object_id, "ids": {column: column_id}}
+
+
+@dataclass
+class NewColumns:
+    """Of the columns that a batch adds: `fills` (name -> expression for the rows of before), `renamed` (name -> name before), and
+    `told`, a sentence for each."""
+
+    fills: dict[str, str] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+
+
+def column_ids(batch: Batch, plan: RefinePlan) -> dict[str, Any]:
+    """What tells a column from another of the same name; empty where the source is no table, or said nothing."""
+    ids = {name: column.column_id for name, column in _declared(batch, plan).items() if column.column_id}
+    return {"object": batch.identity.get("object_id"), "ids": ids} if ids else {}
+
+
+def look_at(table: DeltaTable, batch: Batch, plan: RefinePlan, drift: Drift, types: dict[str, str]) -> NewColumns:
+    """What is to be done and told about the added columns of `drift`; `types` are the table's."""
+    found = NewColumns()
+    declared = _declared(batch, plan)
+    if not table.count():
+        return found
+    again = f"flowforge watermark reset {batch.command.bronze.table} --yes, then load again: that reads every row"
+    reads_part = batch.interval.column is not None and batch.interval.low is not None
+    before = _before(table, batch)
+    for name, kind in drift.added.items():
+        column = declared.get(name)
+        if column is None or column.of is not None:
+            continue
+        old = before.get(column.column_id)
+        if old in drift.dropped and types[old] == kind:
+            found.renamed[name] = old
+            found.told[name] = f"column {old} is called {name} at the source now; silver keeps {old} as it was" + (
+                f", and rows of before have NULL in {name} until they are read again ({again})" if reads_part else ""
+            )
+        elif reads_part:
+            _fill_or_tell(found, name, kind, column, plan, again)
+    return found
+
+
+def filled_before(table: DeltaTable) -> dict[str, str]:
+    """The defaults that rows of before have got: column -> expression."""
+    return json.loads(table.metadata().configuration.get(FILLED, "{}"))
+
+
+def _fill_or_tell(found: NewColumns, name: str, kind: str, column: SourceColumn, plan: RefinePlan, again: str) -> None:
+    told = f"column {name} is new ({shown(kind)})"
+    value = constant(column.default, column.sql_type)
+    fillable = not plan.keyless and plan.strategy in ("merge", "replace", "scd2")
+    if not column.nullable and not column.computed and value is not None and fillable:
+        filled = f"CAST({value} AS {kind})"
+        found.fills[name] = f"CASE WHEN {identifier(CURRENT)} THEN {filled} END" if plan.keeps_history else filled
+        found.told[name] = f"{told}; rows of before got its default {column.default}, as at the source"
+    elif not column.nullable or column.computed:
+        what = (
+            "is computed"
+            if column.computed
+            else f"has the default {column.default}"
+            if column.default
+            else "is NOT NULL"
+        )
+        found.told[name] = f"{told} and {what}: rows of before have a value at the source and NULL here ({again})"
+    elif column.default:
+        found.told[name] = (
+            f"{told} with the default {column.default}: rows of before have NULL here, and at the source too unless it was "
+            f"added WITH VALUES ({again})"
+        )
+
+
+def _before(table: DeltaTable, batch: Batch) -> dict[int, str]:
+    """The columns of the last batch by their id, where that was the same object of the source."""
+    stored = json.loads(table.metadata().configuration.get(COLUMN_IDS, "{}"))
+    if not stored or stored.get("object") != batch.identity.get("object_id"):
+        return {}
+    return {number: name for name, number in stored["ids"].items()}
+
+
+def _declared(batch: Batch, plan: RefinePlan) -> dict[str, SourceColumn]:
+    return dict(zip(plan.source, batch.manifest.columns, strict=False))
