@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from flowforge.cli.failure import BAD_REQUEST, FAILED, BadRequest, Failure
+from flowforge.cli.failure import BAD_REQUEST, FAILED, UNREACHABLE, BadRequest, Failure
 
 # API Gateway gives an answer up after 30 s; waiting a little longer shows its own message.
 READ_SECONDS = 35.0
@@ -71,6 +71,7 @@ class Api:
                 f"no answer from {self.url}: {str(error) or type(error).__name__}",
                 "start the local stack with `flowforge up`, or name another API with --api or FLOWFORGE_API_URL",
                 error="ApiUnreachable",
+                exit_code=UNREACHABLE,
                 transient=True,
             ) from error
         if answer.is_success:

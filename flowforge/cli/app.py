@@ -25,7 +25,7 @@ app = typer.Typer(
     name="flowforge",
     help="SQL Server tables into an S3 lakehouse: bronze, silver, gold.",
     epilog="Exit codes: 0 all good; 1 a table failed, or the answer is a failure; 2 a wrong request or usage;"
-    " 130 Ctrl-C. The API is --api, else FLOWFORGE_API_URL, else the running local stack's.",
+    " 3 the API cannot be reached; 130 Ctrl-C. The API is --api, else FLOWFORGE_API_URL, else the running local stack's.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,8 +1,9 @@
 """How a command ends when it has no good answer: an exit code, a sentence, and what to do about it.
 
 0    all good
-1    the answer is a failure: a table failed, the source refused, nothing found, the API cannot be reached, time is up
+1    the answer is a failure: a table failed, the source refused, nothing found, time is up
 2    the request is wrong: usage, a file that cannot be read, a document with mistakes
+3    the API cannot be reached: nobody answers at its address, or no local stack runs and no other API is named
 130  Ctrl-C
 141  whoever read our output stopped reading
 """
@@ -12,6 +13,7 @@ from typing import Any
 GOOD = 0
 FAILED = 1
 BAD_REQUEST = 2
+UNREACHABLE = 3
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 

@@ -4,6 +4,7 @@ A run is over when every table is published, empty or failed, or when the reques
 for a moment is asked again: the run does not depend on anybody watching it.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +24,9 @@ TERMINAL = frozenset({"published", "empty", "failed"})
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 2.0
 UNREACHABLE_SECONDS = 30.0
+QUIET_SECONDS = 5.0  # without a change, before claims are looked at
+CLAIM_SECONDS = 2.0
+MOST_CLAIMS = 5
 
 
 class StillRunning(Failure):
@@ -47,6 +51,7 @@ def exit_code(run: dict[str, Any]) -> int:
 def follow(api: Api, run_id: str, timeout_seconds: float | None = None) -> Iterator[dict[str, Any]]:
     """Yields the run each time it was asked for, the finished one last; StillRunning when the time is up before."""
     started = answered = time.monotonic()
+    claims = _Claims(api)
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
@@ -56,6 +61,7 @@ def follow(api: Api, run_id: str, timeout_seconds: float | None = None) -> Itera
                 raise
         else:
             answered = time.monotonic()
+            claims.tell(run)
             yield run
             if finished(run):
                 return
@@ -67,6 +73,43 @@ def follow(api: Api, run_id: str, timeout_seconds: float | None = None) -> Itera
             )
         time.sleep(pause)
         pause = min(pause * 1.1, LONGEST_PAUSE_SECONDS)
+
+
+class _Claims:
+    """Whose worker has stopped, of the tables of a run that does not move: its claim stands in the way until it is free."""
+
+    def __init__(self, api: Api):
+        self._api, self._moved, self._state, self._asked = api, time.monotonic(), "", 0.0
+        self._told: dict[str, str] = {}
+
+    def tell(self, run: dict[str, Any]) -> None:
+        """Puts `waiting` to the tables that wait for a claim; asks seldom, and only while nothing else happens."""
+        state, now = json.dumps(run, sort_keys=True), time.monotonic()
+        if state != self._state:
+            self._state, self._moved, self._told = state, now, {}
+        elif now - self._moved >= QUIET_SECONDS and now - self._asked >= CLAIM_SECONDS:
+            waiting = [table["table"] for table in run["tables"] if table.get("status") in ("queued", "running")]
+            self._told = {name: told for name in waiting[:MOST_CLAIMS] if (told := self._claim(name))}
+            self._asked = now
+        for table in run["tables"]:
+            if told := self._told.get(table["table"]):
+                table["waiting"] = told
+
+    def _claim(self, name: str) -> str | None:
+        try:
+            active = self._api.get("watermarks", name).get("active_batch") or {}
+        except Failure:
+            return None
+        silent, left = active.get("silent_seconds"), active.get("free_in_seconds")
+        if (
+            active.get("state") != "claimed"
+            or silent is None
+            or left is None
+            or silent <= active["heartbeat_seconds"] * 2
+        ):
+            return None
+        when = f"its claim is free in {left:.0f} s" if left > 0 else "its claim is free and goes to the next worker"
+        return f"the worker stopped {silent:.0f} s ago; {when}"
 
 
 class Progress:
@@ -106,7 +149,8 @@ class Progress:
         if self._run is None:
             return Text("waiting for the run …", style="dim")
         head = Text.assemble("run ", (self._run["run_id"], "bold"))
-        shown = Group(head, rendering.RunTables(self._run["tables"], live=True))
+        waiting = [Text(f"{t['table']}  {t['waiting']}", "yellow") for t in self._run["tables"] if t.get("waiting")]
+        shown = Group(head, rendering.RunTables(self._run["tables"], live=True), *waiting)
         return Padding(shown, (0, 0, 0, self._indent), expand=False)
 
 

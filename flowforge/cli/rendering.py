@@ -26,6 +26,8 @@ STYLES = {
     "rejected": "bold red",
 }
 MARKS = {"published": "✔", "succeeded": "✔", "empty": "✔", "failed": "✘", "rejected": "✘"}
+LEGEND = {"✔": "done", "✘": "failed", "·": "under way"}
+CHANGES = {"+": "rows inserted", "~": "updated", "-": "deleted"}
 _TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -57,14 +59,20 @@ class RunTables:
                 break
             left_out.add(title)
             shown = self._table(left_out)
-        return shown
+        return shown if output.fits(shown, console, options) else self._blocks()
+
+    def _blocks(self) -> RenderableType:
+        """One block of facts for each table: a window too narrow for the least that a line has breaks no name."""
+        kept = [column for column in _COLUMNS if column.title not in _DISPENSABLE]
+        return Group(*(output.facts((c.title, self._cell(c, table)) for c in kept) for table in self._tables))
 
     def _table(self, left_out: set[str]) -> Table:
         columns = [column for column in _COLUMNS if column.title not in left_out]
         rows = ([self._cell(column, table) for column in columns] for table in self._tables)
-        shown = output.table([column.title for column in columns], rows)
+        shown = output.grid([column.title for column in columns], rows)
         for column, drawn in zip(columns, shown.columns, strict=True):
             drawn.justify = "right" if column.right else "left"
+            drawn.no_wrap = True
         return shown
 
     def _cell(self, column: "_Column", table: dict[str, Any]) -> Text:
@@ -82,7 +90,7 @@ def run_summary(run: dict[str, Any], *, details: bool = True) -> RenderableType:
     if details:
         parts += [line for table in run["tables"] for line in _details(table)]
     parts += [_mistakes(run)] if run.get("mistakes") else []
-    return Group(*parts)
+    return Group(*parts, legend([run]))
 
 
 def run_list(runs: list[dict[str, Any]]) -> RenderableType:
@@ -93,7 +101,18 @@ def run_list(runs: list[dict[str, Any]]) -> RenderableType:
         told = ", ".join(f"{count} {name}" for name, count in counts.items())
         shown = [run["run_id"], run.get("workflow_id"), run.get("job_id"), status(run.get("status"))]
         rows.append([*shown, output.moment(run.get("accepted_at")), told])
-    return output.table(["run", "workflow", "job", "status", "accepted", "tables"], rows)
+    columns = ["run", "workflow", "job", "status", "accepted", "tables"]
+    return Group(output.Rows(columns, rows, prose="tables", dispensable=("tables", "job", "workflow")), legend(runs))
+
+
+def legend(runs: list[dict[str, Any]]) -> Text:
+    """What the signs mean that these runs are shown with."""
+    tables = [table for run in runs for table in run.get("tables") or []]
+    told = {MARKS.get(one.get("status") or "", "·") for one in [*runs, *tables]}
+    meanings = [f"{sign} {LEGEND[sign]}" for sign in LEGEND if sign in told]
+    changed = {sign for table in tables for sign in _changes(table)}
+    meanings += [f"{sign}n {word}" for sign, word in CHANGES.items() if sign in changed]
+    return Text("   ".join(meanings), style="dim")
 
 
 def table_line(table: dict[str, Any]) -> str:
@@ -107,6 +126,8 @@ def table_line(table: dict[str, Any]) -> str:
     if table.get("watermark_after") is not None:
         state = "" if table.get("watermark_committed") else " (not committed)"
         facts.append(f"watermark {output.moment(table['watermark_after']).plain}{state}")
+    if table.get("waiting"):
+        facts.append(table["waiting"])
     if error := table.get("error"):
         facts.append(f"{error.get('step')}: {error.get('cause')}")
     return output.cell(", ".join(facts)).plain
@@ -135,9 +156,13 @@ def _name(table: dict[str, Any]) -> Text:
 
 
 def _silver(table: dict[str, Any]) -> Text:
-    changes = {"+": table.get("inserted"), "~": table.get("updated"), "-": table.get("deleted")}
-    told = "".join(f" {sign}{count:,}" for sign, count in changes.items() if count)
+    told = "".join(f" {sign}{count:,}" for sign, count in _changes(table).items())
     return Text.assemble(output.number(table.get("silver_rows")), (told, "dim"))
+
+
+def _changes(table: dict[str, Any]) -> dict[str, int]:
+    counts = zip(CHANGES, (table.get("inserted"), table.get("updated"), table.get("deleted")), strict=True)
+    return {sign: count for sign, count in counts if count}
 
 
 def _gold(table: dict[str, Any]) -> Text:

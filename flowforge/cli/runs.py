@@ -39,7 +39,7 @@ def submit(
     workflow = workflow_of(document, file)
     unchanged = source is None and connection is None
     if unchanged:
-        _warn_of_another_port(document, session)
+        _refuse_another_port(document, session)
     with session.open() as api:
         body = content if unchanged else redirected(document, source, connection)
         accepted = api.post("workflows", workflow, "run", body=body)
@@ -78,16 +78,19 @@ def status(
     return progress.exit_code(found)
 
 
-def _warn_of_another_port(document: dict[str, Any], session: Session) -> None:
-    """The stand-in takes another port when its own is in use; documents name the usual one and are sent as they are."""
+def _refuse_another_port(document: dict[str, Any], session: Session) -> None:
+    """The stand-in takes another port when its own is in use, and documents name the usual one: which is meant?"""
     serves = (local_stack(session.api) or {}).get("sqlserver")
     config = document.get("source_config")
     named = config.get("connection") if isinstance(config, dict) else None
     if not serves or not isinstance(named, dict) or named.get("host") not in ("localhost", "127.0.0.1"):
         return
     if named.get("port", 1433) != serves["port"]:
-        place = f"{serves['host']}:{serves['port']}"
-        session.out.say(f"The local stack's SQL Server is at {place}; to read from it add --source {place}", "yellow")
+        place, own = f"{serves['host']}:{serves['port']}", f"{named['host']}:{named.get('port', 1433)}"
+        raise BadRequest(
+            f"the document reads from {own}, and the local stack's SQL Server is at {place}; nothing was submitted",
+            f"add --source {place} to read from the stack's, or --source {own} to read from the other one",
+        )
 
 
 def _watch(api: "Api", run_id: str, timeout: float | None, out: Output) -> int:

@@ -12,16 +12,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from flowforge.cli.failure import BAD_REQUEST, Failure
+from flowforge.cli.failure import BAD_REQUEST, UNREACHABLE, BadRequest, Failure
 
 STATE_DIR = ".flowforge"
 FILE_NAME = "stack.json"
+POSIX = hasattr(os, "fork")
 POINTER = "elsewhere.json"
 STATE_DIR_VARIABLE = "FLOWFORGE_STATE_DIR"
 START_SECONDS = 60.0
@@ -92,12 +94,29 @@ def require_stack() -> dict[str, Any]:
             "start it with `flowforge up`; name the folder of one that was started with --state-dir in FLOWFORGE_STATE_DIR; or "
             "name an API with --api or FLOWFORGE_API_URL",
             error="NoStack",
+            exit_code=UNREACHABLE,
         )
     return stack
 
 
+def writable(state_dir: Path) -> Path:
+    """The state folder, made where it is missing; BadRequest that names it where nothing can be written in it."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=state_dir):
+            pass
+    except OSError as error:
+        raise BadRequest(
+            f"the state folder {state_dir} cannot be written: {error.strerror or error}",
+            "give another one with --state-dir; commands find it by FLOWFORGE_STATE_DIR",
+        ) from error
+    return state_dir
+
+
 def _runs(pid: Any) -> bool:
     if not isinstance(pid, int) or pid <= 0:
+        return False
+    if not POSIX:  # no stack runs there, and signal 0 would be Ctrl-C
         return False
     try:
         os.kill(pid, 0)
@@ -125,7 +144,7 @@ class StackProcess:
             stdout=stdout,
             stderr=stderr,
             process_group=0,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 (no thread runs yet)
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 (no thread runs yet; Windows has neither, and no stack)
         )
 
     def __enter__(self) -> "StackProcess":

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from flowforge.cli import options
-from flowforge.cli.failure import Failure
+from flowforge.cli.failure import BadRequest, Failure
 from flowforge.cli.output import Output
-from flowforge.cli.stack import STATE_DIR, StackProcess, pointed_to, read_stack
+from flowforge.cli.stack import POSIX, STATE_DIR, StackProcess, pointed_to, read_stack, writable
 
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PASSED_ON = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
 
 def up(
@@ -44,7 +44,8 @@ def up(
 ) -> int:
     """Run the local stack in the foreground until Ctrl-C; `.flowforge/stack.json` tells when it is ready."""
     out = Output(as_json)
-    folder = Path(state_dir)
+    _refuse_windows()
+    folder = writable(Path(state_dir))
     if (running := read_stack(folder)) is not None:
         raise Failure(
             f"a stack already runs on {state_dir}: {running.get('api')} (process {running['pid']})",
@@ -68,3 +69,12 @@ def up(
             out.flush()
         code = stack.process.wait()
     return code if code >= 0 else 128 - code
+
+
+def _refuse_windows() -> None:
+    """The stack's processes need a POSIX system; the other commands do not."""
+    if not POSIX:
+        raise BadRequest(
+            "the local stack needs Linux or macOS",
+            "run it in WSL, where its API serves Windows too (--api or FLOWFORGE_API_URL); a deployed API needs no stack",
+        )

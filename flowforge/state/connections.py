@@ -132,7 +132,8 @@ def _read(connection_id: str) -> items.Item:
     item = items.get(settings().connections_table, {"pk": connection_id})
     if not item:
         raise NotFound(
-            f"no saved connection {connection_id!r}", "Save it by POST /api/connections, or list them there."
+            f"no saved connection {connection_id!r}",
+            "flowforge connections add saves one, flowforge connections list shows them.",
         )
     return item
 

@@ -110,7 +110,7 @@ def read_run(run_id: str) -> dict[str, Any]:
     """A run with the status of each of its tables; raises NotFound."""
     found = {item["sk"]: item for item in items.query(settings().runs_table, "pk = :pk", {":pk": run_id})}
     if "RUN" not in found:
-        raise NotFound(f"no run {run_id!r}", "List the runs by GET /api/runs.")
+        raise NotFound(f"no run {run_id!r}", "flowforge status lists the runs.")
     names = [pair for sk in sorted(found) if sk.startswith("NAMES#") for pair in json.loads(found[sk]["names"])]
     tables = [table_status(bronze, source, found.get(f"TABLE#{bronze}", {})) for bronze, source in names]
     run = found["RUN"]

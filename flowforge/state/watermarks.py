@@ -1,5 +1,6 @@
 """Watermarks as people and the bus see them: committed from landed batches, shown, set and reset by hand."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,11 +9,14 @@ from events.request import InvalidRequest
 from flowforge.alone import Failure, each_alone
 from flowforge.cloud.items import Item
 from flowforge.errors import Retriable, UnreadableRecord
+from flowforge.settings import settings
 from flowforge.source.seeds import NotAValue, seed_literal
 from flowforge.source.sql_types import cursor_kind
 from flowforge.state import batches, corrections, records
 from flowforge.state.announcements import about, landed_batch
 from flowforge.state.table import TableState, key_id, list_tables, read_state, resolve
+
+HEARTBEAT_SHARE = 0.25  # of the lease, after which a worker that lives renews it (`bronze.heartbeat`)
 
 
 def commit_landed(landed: BronzeLanded) -> WatermarkCommitted | None:
@@ -113,7 +117,19 @@ def _shown(state: TableState) -> dict[str, Any]:
             column: mark.model_dump(include={"value", "sql_type", "committed_at", "seq"})
             for column, mark in state.watermarks.items()
         },
-        "active_batch": active and {field: active.get(field) for field in ("seq", "state", "attempts", "lease_until")},
+        "active_batch": active and _claim(active),
+    }
+
+
+def _claim(active: Item) -> dict[str, Any]:
+    """Who holds the table: a worker that lives is silent for little more than `heartbeat_seconds`, another waits until the claim
+    is free (0: at once)."""
+    left = float(active.get("lease_until") or 0) - time.time()
+    return {
+        **{field: active.get(field) for field in ("seq", "state", "attempts", "lease_until")},
+        "free_in_seconds": round(max(0.0, left), 1),
+        "silent_seconds": round(max(0.0, settings().lease_seconds - left), 1),
+        "heartbeat_seconds": settings().lease_seconds * HEARTBEAT_SHARE,
     }
 
 

@@ -16,7 +16,7 @@ from flowforge.cli.streams import open_streams
 from infra.local.data_directory import DataDirectory, DataDirectoryError
 from infra.local.servers import StartError
 from infra.local.stack import LocalStack, Settings
-from infra.local.state_file import AlreadyRunning, StateDirectory
+from infra.local.state_file import AlreadyRunning, NotWritable, StateDirectory
 from infra.local.template import TemplateError
 
 
@@ -111,7 +111,7 @@ def main() -> int:
         with StateDirectory(arguments.state_dir) as state, contextlib.ExitStack() as exits:
             data = exits.enter_context(DataDirectory(arguments.data_dir)) if arguments.data_dir else None
             return asyncio.run(run(settings_from(arguments, state.path, data), state))
-    except (AlreadyRunning, DataDirectoryError, StartError, TemplateError) as error:
+    except (AlreadyRunning, DataDirectoryError, NotWritable, StartError, TemplateError) as error:
         print(f"the local stack cannot start: {error}", file=sys.stderr)
         return 2
 

@@ -16,6 +16,10 @@ class AlreadyRunning(Exception):
     """Another stack runs on the same state directory."""
 
 
+class NotWritable(Exception):
+    """The state directory, or what it needs there, cannot be made."""
+
+
 class StateDirectory:
     """The directory of one running stack; a context manager that holds its lock."""
 
@@ -24,8 +28,13 @@ class StateDirectory:
         self.file = self.path / "stack.json"
 
     def __enter__(self) -> "StateDirectory":
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.path / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise NotWritable(
+                f"the state folder {self.path} cannot be written ({error.strerror or error}): give another --state-dir"
+            ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -8,15 +8,15 @@ import subprocess
 def test_should_say_how_to_start_a_stack_when_there_is_no_api(alone):
     plain, as_json = alone("status"), alone("status", "--json")
 
-    assert (plain.code, plain.out) == (1, "")
+    assert (plain.code, plain.out) == (3, "")
     assert "flowforge up" in plain.err
-    assert (as_json.code, as_json.document["error"]) == (1, "NoStack")
+    assert (as_json.code, as_json.document["error"]) == (3, "NoStack")
 
 
 def test_should_say_so_when_nobody_answers_at_the_address(alone):
     ended = alone("status", "--api", "http://127.0.0.1:9", "--json")
 
-    assert (ended.code, ended.document["error"]) == (1, "ApiUnreachable")
+    assert (ended.code, ended.document["error"]) == (3, "ApiUnreachable")
     assert "http://127.0.0.1:9" in ended.document["message"]
 
 
@@ -42,7 +42,7 @@ def test_should_prefer_the_option_to_the_environment_to_the_stack(alone, api, st
 
     assert alone("status", env={"FLOWFORGE_API_URL": api.url}).code == 0
     assert alone("status", "--api", api.url, env={"FLOWFORGE_API_URL": "http://127.0.0.1:9"}).code == 0
-    assert alone("status").code == 1
+    assert alone("status").code == 3
 
 
 def test_should_not_believe_the_file_of_a_stack_that_was_killed(alone, stack_file):

@@ -191,12 +191,15 @@ def test_should_keep_watching_while_the_api_is_away_for_a_moment(flowforge, api,
     assert flowforge("status", "run-1", "--watch").code == 0
 
 
-def test_should_say_where_the_stand_in_is_when_the_document_names_another_port(flowforge, api, stack_file):
+def test_should_stop_and_ask_which_server_is_meant_when_the_document_names_another_port(flowforge, api, stack_file):
     stack_file(sqlserver={"host": "localhost", "port": 40001})
     api.answer(RUN, ACCEPTED, 202)
     document = REQUEST | {"source_config": {"connection": {"host": "localhost", "port": 1433}}}
 
-    ended = flowforge("submit", write(flowforge.folder, document), "--json")
+    ended = flowforge("submit", write(flowforge.folder, document))
 
-    assert "--source localhost:40001" in ended.err
-    assert (ended.code, api.asked[0].document) == (0, document)
+    assert (ended.code, api.asked) == (2, [])
+    assert "add --source localhost:40001" in ended.err
+    assert "or --source localhost:1433" in ended.err
+    named = flowforge("submit", write(flowforge.folder, document), "--source", "localhost:1433", "--json")
+    assert (named.code, api.asked[0].document) == (0, document)
