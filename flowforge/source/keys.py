@@ -37,6 +37,12 @@ def key_value(column: SourceColumn, literal: str) -> Statement:
     """The expression that turns a printed key back into the column's type."""
     kind = parse_sql_type(column.sql_type)
     if kind.base in ("decimal", "uniqueidentifier", *STRINGS):
-        return Statement((f"CONVERT({kind.declaration}, ", ")"), (literal,))
+        # A text goes through the code page of its collation: that of the column, or letters would be lost in the database's own.
+        page = f" COLLATE {column.collation}" if kind.base in ("char", "varchar") and _is_name(column.collation) else ""
+        return Statement((f"CONVERT({kind.declaration}, ", f"{page})"), (literal,))
     before, after = convert_expression("\x00", column.sql_type).split("\x00")
     return Statement((before, after), (literal,))
+
+
+def _is_name(collation: str | None) -> bool:
+    return bool(collation) and collation.isidentifier()

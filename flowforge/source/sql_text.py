@@ -161,12 +161,12 @@ def is_empty_statement(low: str, high: str, sql_type: str) -> Statement:
 
 
 def normalise_statement(literal: str, sql_type: str) -> Statement:
-    """Prints a literal (see `seeds`) or a stored bound as the column would, as `literal`; NULL when the server cannot
-    convert it.
+    """Prints a literal (see `seeds`) or a stored bound as the column would, as `literal`; a server that cannot convert it
+    refuses. Not by TRY_CONVERT: one that only speaks TDS gave other values by it than by CONVERT.
 
     A datetimeoffset is printed in UTC, so that bounds can be shifted as text.
     """
-    value = convert_expression("\x00", sql_type, "TRY_CONVERT")
+    value = convert_expression("\x00", sql_type)
     if parse_sql_type(sql_type).base == "datetimeoffset":
         value = f"SWITCHOFFSET({value}, '+00:00')"
     printed = print_expression("v.converted", sql_type)

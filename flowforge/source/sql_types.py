@@ -160,15 +160,15 @@ def print_expression(expression: str, sql_type: str) -> str:
     return f"CONVERT(varchar({width}), {expression}, {style})"
 
 
-def convert_expression(value_sql: str, sql_type: str, function: str = "CONVERT", style: int | None = None) -> str:
-    """The expression that turns a literal's text into the cursor's own type; `function` may be TRY_CONVERT."""
+def convert_expression(value_sql: str, sql_type: str) -> str:
+    """The expression that turns a literal's text into the cursor's own type."""
     kind = parse_sql_type(sql_type)
     if kind.cursor_kind == "rowversion":
-        return f"{function}(binary(8), {value_sql}, 1)"
+        return f"CONVERT(binary(8), {value_sql}, 1)"
     if kind.cursor_kind == "integer":
-        return f"{function}({kind.declaration}, {value_sql})"
-    own = {"date": 23, "smalldatetime": 120}.get(kind.base, 121)
-    return f"{function}({kind.declaration}, {value_sql}, {own if style is None else style})"
+        return f"CONVERT({kind.declaration}, {value_sql})"
+    style = {"date": 23, "smalldatetime": 120}.get(kind.base, 121)
+    return f"CONVERT({kind.declaration}, {value_sql}, {style})"
 
 
 def bound_type(sql_type: str, literal: str) -> str:

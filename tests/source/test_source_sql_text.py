@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowforge.source.description import CatalogColumn, TableDescription
+from flowforge.source.keys import key_value
 from flowforge.source.sql_text import (
     count_statement,
     is_empty_statement,
@@ -187,11 +188,11 @@ def test_should_shift_by_seconds_and_milliseconds_apart_since_dateadd_takes_an_i
 def test_should_print_a_bound_back_and_bring_offsets_to_utc():
     assert normalise_statement("2024-01-31 10:00:00.000", "datetime").text == (
         "SELECT CONVERT(varchar(23), v.converted, 121) AS literal FROM "
-        "(SELECT TRY_CONVERT(datetime, ?, 121) AS converted) AS v"
+        "(SELECT CONVERT(datetime, ?, 121) AS converted) AS v"
     )
     assert normalise_statement("2024-01-31 10:00:00 +02:00", "datetimeoffset(0)").text == (
         "SELECT CONVERT(varchar(26), v.converted, 121) AS literal FROM "
-        "(SELECT SWITCHOFFSET(TRY_CONVERT(datetimeoffset(0), ?, 121), '+00:00') AS converted) AS v"
+        "(SELECT SWITCHOFFSET(CONVERT(datetimeoffset(0), ?, 121), '+00:00') AS converted) AS v"
     )
 
 
@@ -223,3 +224,9 @@ def test_should_send_a_query_as_it_was_written_to_either_driver():
     query = "WITH t AS (SELECT 1 AS a) SELECT a FROM t ORDER BY a"
     statement, cells = packed_statement(query, [SourceColumn(name="a", sql_type="int")], Interval())
     assert (statement.text, cells) == (query, [(0,)])
+
+
+def test_should_turn_a_key_back_through_the_code_page_of_its_column():
+    column = SourceColumn(name="k", sql_type="varchar(20)", collation="Cyrillic_General_CI_AS")
+    assert key_value(column, "Ж").inlined() == "CONVERT(varchar(20), N'Ж' COLLATE Cyrillic_General_CI_AS)"
+    assert key_value(column.model_copy(update={"collation": "x; DROP"}), "Ж").inlined() == "CONVERT(varchar(20), N'Ж')"
