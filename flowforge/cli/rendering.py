@@ -89,6 +89,7 @@ def run_summary(run: dict[str, Any], *, details: bool = True) -> RenderableType:
         parts.append(RunTables(run["tables"]))
     if details:
         parts += [line for table in run["tables"] for line in _details(table)]
+    parts += [_discarded(one) for one in run.get("discarded") or []]
     parts += [_mistakes(run)] if run.get("mistakes") else []
     return Group(*parts, legend([run]))
 
@@ -238,6 +239,11 @@ def broken_rule(name: str, figure: dict[str, Any]) -> Text:
 def _told(error: dict[str, Any]) -> str:
     attempts = f" (attempt {error['attempts']})" if (error.get("attempts") or 0) > 1 else ""
     return f"{error.get('step')} failed{attempts}: {error.get('error')}: {error.get('cause')}"
+
+
+def _discarded(one: dict[str, Any]) -> Text:
+    told = f"its {one['queue']} message was discarded: {one['discarded_because']}; {one['consequence']}"
+    return Text.assemble((f"{one.get('table') or 'run'}  ", "dim"), output.cell(told), style="yellow")
 
 
 def _mistakes(run: dict[str, Any]) -> RenderableType:

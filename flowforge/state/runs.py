@@ -15,6 +15,7 @@ from flowforge.cloud import items
 from flowforge.errors import NotFound
 from flowforge.quality.figures import plain
 from flowforge.settings import settings
+from flowforge.state import discards
 
 NAMES_PER_ITEM = 1_000  # an item holds at most 400 KB
 TERMINAL = ("published", "empty", "failed")
@@ -119,7 +120,8 @@ def read_run(run_id: str) -> dict[str, Any]:
     status = "rejected" if run["status"] == "rejected" else run_status(tables)
     if status in ("succeeded", "failed"):
         shown["finished_at"] = max((t["finished_at"] for t in tables if t["finished_at"]), default=None)
-    return {"run_id": run_id, **shown, "status": status, "mistakes": mistakes, "tables": tables}
+    told = {"mistakes": mistakes, "discarded": discards.of_run(found)}
+    return {"run_id": run_id, **shown, "status": status, **told, "tables": tables}
 
 
 def job_of(run_id: str) -> str | None:

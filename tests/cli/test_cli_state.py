@@ -103,3 +103,39 @@ def test_should_keep_the_ids_of_given_up_messages_whole_in_a_narrow_window(flowf
         shown = flowforge("replay", env={"COLUMNS": columns}).out.splitlines()
         assert all(sum(name in line for line in shown) == 2 for name in ids.values())
         assert max(map(len, shown)) <= int(columns)
+
+
+def letter(number: int) -> dict:
+    told = {"queue": "ingest", "table": "bronze_t", "run_id": "run_1", "age_seconds": 5, "reason": "x: y"}
+    return told | {"id": f"id-{number}"}
+
+
+def test_should_show_how_far_a_replay_is_and_ask_for_no_more_than_was_there(flowforge, api):
+    more = {"messages": [letter(1), letter(2)], "more": True, "until": 17.5, "left": 3, "newer": 0, "failed": []}
+    last = {"messages": [letter(3)], "more": False, "until": 17.5, "left": 2, "newer": 2, "failed": []}
+    api.answer_in_turn("POST /api/dead-letters/replay", [more, last])
+    ended = flowforge("replay", "--all")
+    assert ended.code == 0
+    assert [asked.document for asked in api.asked] == [{"all": True}, {"all": True, "until": 17.5}]
+    assert "2 done, about 3 still in the queues" in ended.err
+    assert "3 messages put back" in ended.out
+    assert "2 came in since this began" in ended.err
+
+
+def test_should_discard_only_what_is_named_and_with_a_reason(flowforge, api):
+    answer = {"messages": [letter(1) | {"consequence": "it is not loaded"}], "more": False, "failed": []}
+    api.answer("POST /api/dead-letters/discard", answer)
+    for wrong in (["--discard", "--all"], ["--discard", "--reason", "x"], ["--reason", "x", "--all"]):
+        assert flowforge("replay", *wrong).code == 2
+    assert api.asked == []
+    ended = flowforge("replay", "--discard", "--id", "id-1", "--reason", "dropped")
+    assert (ended.code, api.asked[0].document) == (0, {"ids": ["id-1"], "reason": "dropped"})
+    assert "1 message discarded" in ended.out and "it is not loaded" in ended.out
+
+
+def test_should_name_the_message_at_which_a_replay_failed(flowforge, api):
+    failed = letter(2) | {"problem": "SQS: too long"}
+    api.answer("POST /api/dead-letters/replay", {"messages": [letter(1)], "more": False, "failed": [failed]})
+    ended = flowforge("replay", "--all")
+    assert ended.code == 1
+    assert "id-2" in ended.err and "too long" in ended.err

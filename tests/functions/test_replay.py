@@ -2,15 +2,18 @@
 
 import json
 
+import boto3
 import pytest
 
 from events.envelopes import eventbridge, http
 from events.export import FULL
 from events.facts import SilverRefined
+from flowforge.cloud.clients import forget_clients
 from flowforge.settings import settings
 from flowforge.state import runs
 from functions.replay.handler import handler
 from functions.submit_job.handler import handler as submit
+from tests.faults.aws_proxy import AwsProxy, Call, Fault
 from tests.functions.commands import command
 
 QUEUES = ("Submit", "Ingest", "Slice", "Watermark", "Refine", "Publish", "Track")
@@ -61,8 +64,8 @@ def ask(context) -> dict:
     return json.loads(handler(http("GET", "/api/dead-letters"), context)["body"])
 
 
-def put_back(context, body: dict) -> dict:
-    answer = handler(http("POST", "/api/dead-letters/replay", body=body), context)
+def put_back(context, body: dict, action: str = "replay") -> dict:
+    answer = handler(http("POST", f"/api/dead-letters/{action}", body=body), context)
     assert answer["statusCode"] == 200, answer["body"]
     return json.loads(answer["body"])
 
@@ -143,3 +146,117 @@ def test_should_mark_slices_and_tables_that_a_person_puts_back(aws, context, uni
         True,
     ]
     assert "replayed" not in json.dumps(aws.messages("PublishQueue")[0]["body"])
+
+
+class Failing:
+    """A rule of a proxy: while a replay goes on, each message that it puts back fails again at once."""
+
+    def __init__(self, aws):
+        self.aws, self.failed = aws, 0
+
+    def __call__(self, call: Call) -> Fault | None:
+        return Fault("heard", hear=self.fail) if call.operation.endswith(".SendMessage") else None
+
+    def fail(self, reply: bytes) -> None:
+        if self.failed > 200:  # it would go on for ever
+            return
+        url = self.aws.name("IngestQueue")
+        for message in self.aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            self.aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            self.failed += 1
+            bury(self.aws, "Ingest", json.loads(message["Body"]), "LoginRefused: wrong password")
+
+
+@pytest.fixture
+def failing(aws, monkeypatch):
+    rule = Failing(FixedAws(aws))
+    with AwsProxy(aws.endpoint) as proxy:
+        proxy.rule = rule
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        forget_clients()
+        yield rule
+    monkeypatch.undo()
+    forget_clients()
+
+
+class FixedAws:
+    """The stack past the proxy."""
+
+    def __init__(self, aws):
+        self.name = aws.name
+        self._sqs = boto3.client("sqs", endpoint_url=aws.endpoint)
+
+    def client(self, service: str):
+        return self._sqs
+
+
+def test_should_put_each_message_back_once_though_it_fails_again_at_once(aws, context, unique, failing):
+    for _ in range(7):
+        bury(failing.aws, "Ingest", wanted(unique), "LoginRefused: wrong password")
+    answer = put_back(context, {"all": True})
+    again = put_back(context, {"all": True, "until": answer["until"]})  # as the command does where there is more
+    assert (len(answer["messages"]), failing.failed, again["messages"]) == (7, 7, [])
+    assert (answer["more"], again["newer"], again["left"]) == (False, 7, 7)
+    assert len(ask(context)["messages"]) == 7
+
+
+def test_should_put_back_all_others_when_one_message_cannot_be_sent(aws, context, unique, monkeypatch):
+    refused, cyrillic = wanted(unique), wanted(unique)
+    cyrillic["source"]["query"] = "ж" * 100_000  # fits into a message as UTF-8 only
+    bury(aws, "Ingest", refused, "x: y")
+    bury_text(aws, "Ingest", json.dumps(cyrillic, ensure_ascii=False))
+    others = [wanted(unique) for _ in range(3)]
+    for other in others:
+        bury(aws, "Ingest", other, "x: y")
+
+    def rule(call: Call) -> Fault | None:
+        hit = call.operation.endswith(".SendMessage") and refused["run_id"].encode() in call.body
+        return Fault("instead", status=400, code="InvalidParameterValue") if hit else None
+
+    with AwsProxy(aws.endpoint) as proxy, proxy.ruled_by(rule), monkeypatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", proxy.url)
+        forget_clients()
+        answer = put_back(context, {"all": True})
+    forget_clients()
+    sent = {message["body"]["run_id"]: message["Body"] for message in aws.messages("IngestQueue")}
+    assert set(sent) == {one["run_id"] for one in (cyrillic, *others)}
+    assert len(sent[cyrillic["run_id"]].encode()) < 256 * 1024
+    assert [failed["run_id"] for failed in answer["failed"]] == [refused["run_id"]]
+    assert "InvalidParameterValue" in answer["failed"][0]["problem"]
+    assert [left["run_id"] for left in ask(context)["messages"]] == [refused["run_id"]]
+
+
+def bury_text(aws, queue: str, text: str) -> None:
+    aws.client("sqs").send_message(QueueUrl=aws.name(f"{queue}DeadLetters"), MessageBody=text)
+
+
+def test_should_discard_with_a_reason_that_is_kept_and_shown(aws, context, unique):
+    gone, kept = wanted(unique), wanted(unique)
+    tables = [(gone["bronze"]["table"], "dbo.t")]
+    runs.open_run(gone["run_id"], "wf", "job", "b", "http", tables)
+    message_id = bury(aws, "Ingest", gone, "UnknownTable: no such table")
+    bury(aws, "Ingest", kept, "UnknownTable: no such table")
+    bury(aws, "Submit", eventbridge("JobRequested", FULL, source="cron"), "InvalidRequest: x")
+    because = "the table was dropped for good"
+    answer = put_back(context, {"run_id": gone["run_id"], "reason": because}, "discard")
+    assert [one["id"] for one in answer["messages"]] == [message_id]
+    assert "next load" in answer["messages"][0]["consequence"]
+    assert len(ask(context)["messages"]) == 2 and aws.messages("IngestQueue") == []
+    (told,) = runs.read_run(gone["run_id"])["discarded"]
+    assert (told["discarded_because"], told["reason"]) == (because, "UnknownTable: no such table")
+    put_back(context, {"all": True, "reason": "all of it"}, "discard")
+    shown = handler(http("GET", "/api/dead-letters/discarded"), context)["body"]
+    assert {(one["queue"], one["discarded_because"]) for one in json.loads(shown)["discarded"]} >= {
+        ("ingest", because),
+        ("ingest", "all of it"),
+        ("submit", "all of it"),
+    }
+    assert FULL["source_config"]["connection"]["password"] not in shown
+    assert ask(context)["messages"] == []
+
+
+@pytest.mark.parametrize("reason", [None, "", "  ", 7, "x" * 501])
+def test_should_discard_nothing_without_a_reason(aws, context, unique, reason):
+    bury(aws, "Ingest", wanted(unique), "x: y")
+    answer = handler(http("POST", "/api/dead-letters/discard", body={"all": True, "reason": reason}), context)
+    assert (answer["statusCode"], len(ask(context)["messages"])) == (400, 1)

@@ -1,0 +1,62 @@
+"""Messages that a person gave up for good: what they were about, why they had failed, and why nobody wants them any more.
+
+Guarantees: an entry is written before its message is deleted, under the message's own id, so discarding again after a crash
+writes the same entry. No message's text is kept: a request may hold a password. Entries stay as long as the runs table.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flowforge.cloud import items
+from flowforge.errors import StoreUnavailable
+from flowforge.settings import settings
+
+DISCARDED = "DISCARDED"
+SHOWN = ("id", "queue", "table", "run_id", "reason", "sent_at", "at", "discarded_because", "consequence")
+MOST_SHOWN = 200
+CONSEQUENCES = {
+    "submit": "the request is not run",
+    "ingest": "the run does not load the table; its watermark stays, and the next load reads the rows",
+    "slice": "the next load of the table gives its batch up and reads the rows again",
+    "watermark": "the sweeper tells of the batch again",
+    "silver": "the batch stays in bronze and does not reach silver; set the table's watermark back to read its rows again",
+    "gold": "gold follows with the table's next batch",
+    "track": "the run shows less than happened",
+    "lineage": "lineage lacks what the event told",
+}
+
+
+def consequence(queue: str) -> str:
+    """What it means that a message of this queue is never handled."""
+    return CONSEQUENCES.get(queue, "nobody handles the message")
+
+
+def keep(letter: dict[str, Any], because: str) -> None:
+    """Writes down that a message is given up; with its run, too, where it names one."""
+    sent_at = datetime.fromtimestamp(letter["at"], UTC).isoformat(timespec="milliseconds")
+    entry = {key: letter.get(key) for key in ("id", "queue", "table", "run_id", "reason")} | {
+        "sent_at": sent_at,
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "discarded_because": because,
+        "consequence": consequence(letter["queue"]),
+    }
+    places = [{"pk": DISCARDED, "sk": f"{sent_at}#{letter['id']}"}]
+    if letter.get("run_id"):
+        places.append({"pk": letter["run_id"], "sk": f"{DISCARDED}#{letter['id']}"})
+    if not items.transact([items.put_action(settings().runs_table, place | entry) for place in places]):
+        raise StoreUnavailable("another discard is at the same message", "Run the command again.")
+
+
+def of_run(found: dict[str, items.Item]) -> list[dict[str, Any]]:
+    """Those among a run's items (by sort key), oldest first."""
+    return sorted((_shown(item) for sk, item in found.items() if sk.startswith(DISCARDED)), key=lambda one: one["at"])
+
+
+def newest() -> list[dict[str, Any]]:
+    """What was given up, the newest messages first, at most MOST_SHOWN."""
+    options = {"ScanIndexForward": False, "Limit": MOST_SHOWN}
+    return [_shown(item) for item in items.query(settings().runs_table, "pk = :pk", {":pk": DISCARDED}, **options)]
+
+
+def _shown(item: items.Item) -> dict[str, Any]:
+    return {field: item.get(field) for field in SHOWN}
