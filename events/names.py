@@ -47,6 +47,11 @@ def destination_stem(schema: str, table: str) -> str:
     return f"{plain}_{digest}" if plain else f"table_{digest}"
 
 
+def is_reserved(name: str) -> bool:
+    """Whether a destination name is the lake's own: folders that begin with _ hold quarantine, records of models, Delta's log."""
+    return name.startswith("_")
+
+
 def strip_layer(name: str, layer: str) -> str:
     """`silver.customers` and `customers` name the same silver table."""
     return name.removeprefix(f"{layer}.")

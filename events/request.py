@@ -22,7 +22,7 @@ from pydantic import (
 from events.documents import Unreadable, read_json
 from events.hosts import checked_host, with_address
 from events.model import Request
-from events.names import DESTINATION, LABEL, split_table_name, strip_layer
+from events.names import DESTINATION, LABEL, is_reserved, split_table_name, strip_layer
 from events.quality import GoldRules, SilverRules
 from events.redaction import secrets_in_texts, shown_name
 
@@ -60,6 +60,10 @@ def _destination(value: str | None, info: ValidationInfo) -> str | None:
     name = strip_layer(value, layer) if layer else value
     if not DESTINATION.fullmatch(name):
         raise ValueError("expected letters, digits, _ and - only (at most 128), not a path")
+    if is_reserved(name):
+        raise ValueError(
+            "begins with _, as the lake's own folders do (_quarantine, _models, _delta_log): choose another name"
+        )
     return name
 
 
@@ -123,8 +127,9 @@ class Connection(Request):
         missing = [field for field in wanted if given.get(field) in (None, "")]
         if missing:
             yield f"missing {', '.join(missing)} (or name a saved connection with connectionId)"
-        if given.get("secretId") and given.get("password") is not None:
-            yield "give password or secretId, not both"
+        extra = [field for field in ("username", "password") if given.get("secretId") and given.get(field) is not None]
+        if extra:
+            yield f"secretId holds the login: remove {', '.join(extra)}"
 
     _address = model_validator(mode="before")(with_address)
     _host = field_validator("host")(checked_host)
@@ -228,7 +233,8 @@ class GoldConfig(Request):
 
 
 class DestinationConfig(Request):
-    """The three layers' settings; each has working defaults."""
+    """The three layers' settings; each has working defaults. A table's own settings go over those of the request, field by field;
+    gold models add up."""
 
     bronzeConfig: BronzeConfig = BronzeConfig()
     silverConfig: SilverConfig | None = None
@@ -294,10 +300,13 @@ class TableConfig(Request):
         """An incremental load has a cursor; an entry is a table or a query."""
         if given.get("isIncremental") is True and not given.get("deltaColumn"):
             yield "isIncremental needs deltaColumn: the column whose values grow with every change"
-        if given.get("lastWatermark") is not None and not given.get("deltaColumn"):
-            yield "lastWatermark needs deltaColumn"
         if isinstance(given.get("lastWatermark"), str) and not given["lastWatermark"].strip():
             yield "lastWatermark", "is empty: leave it out to load from the beginning"
+        if given.get("deltaColumn") and given.get("isIncremental") is not True:
+            yield "deltaColumn", "needs isIncremental true: a full load reads every row"
+        for field, usual in (("lastWatermark", None), ("nullCursor", "include"), ("cursorClock", "unknown")):
+            if given.get(field, usual) != usual and not given.get("deltaColumn"):
+                yield field, "needs isIncremental true and a deltaColumn: it is about the cursor"
         if given.get("query") and given.get("tableName"):
             yield "give tableName or query, not both"
         if given.get("query") and given.get("columns"):
@@ -330,8 +339,11 @@ class DatabaseConfig(TableConfig):
 
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
-        """Exactly one of table, query and tables."""
+        """Exactly one of table, query and tables; what is said of a table is said in its entry."""
         yield from super().contradictions(given)
+        if isinstance(given.get("tables"), list):
+            for field in sorted(set(given) & set(TableConfig.model_fields) - {"tableName", "query"}):
+                yield field, "stands beside tables, where it would be about none of them: write it into their entries"
         forms = [form for form in ("tableName", "query", "tables") if given.get(form) is not None]
         if len(forms) != 1 and forms != ["tableName", "query"]:
             found = f"; got {', '.join(forms)}" if forms else ""
@@ -380,11 +392,7 @@ class JobRequest(Request):
         entries = [(f"tables.{n}", entry) for n, entry in enumerate(tables) if isinstance(entry, dict)]
         for where, entry in entries if tables else [("", config)]:
             path = ".".join(["source_config.databaseConfig", where] if where else ["source_config.databaseConfig"])
-            bronze = _part(
-                entry if entry.get("destination_config") else {"destination_config": shared},
-                "destination_config",
-                "bronzeConfig",
-            )
+            bronze = _layered(entry, shared, "bronzeConfig")
             incremental = entry.get("isIncremental") is True
             if bronze.get("loadStrategy") == "incremental" and not incremental:
                 yield (
@@ -400,12 +408,41 @@ class JobRequest(Request):
                 )
             if entry.get("query") and not bronze.get("tableName"):
                 yield path, "a query needs bronzeConfig.tableName: it has no table name of its own"
+            if bronze.get("loadStrategy") != "full_refresh":
+                yield from _needs_full_refresh(path, entry, _layered(entry, shared, "silverConfig"))
+        if entries and all(isinstance(entry, dict) for entry in tables):
+            yield from _used_by_none(shared, [entry for _, entry in entries])
         fixed = [n for n in ("bronzeConfig", "silverConfig", "goldConfig") if _part(shared, n).get("tableName")]
         if tables and fixed:
             yield (
                 "destination_config",
                 f"with tables, {', '.join(fixed)}.tableName would be shared by all: name it in each entry",
             )
+
+
+def _layered(entry: dict[str, Any], shared: dict[str, Any], layer: str) -> dict[str, Any]:
+    """A layer's settings of a table: its own over those of the request."""
+    return _part(shared, layer) | _part(entry, "destination_config", layer)
+
+
+def _needs_full_refresh(path: str, entry: dict[str, Any], silver: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What only a full_refresh does, since other loads do not see what is gone."""
+    if entry.get("allowEmptyRefresh") is True:
+        yield f"{path}.allowEmptyRefresh", "needs bronzeConfig.loadStrategy full_refresh"
+    if silver.get("deletes") in ("hard", "soft"):
+        yield (
+            path,
+            f"deletes {silver['deletes']} needs bronzeConfig.loadStrategy full_refresh: other loads see no deletions",
+        )
+
+
+def _used_by_none(shared: dict[str, Any], entries: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Settings of the request in whose place every table has its own."""
+    for layer in ("bronzeConfig", "silverConfig", "goldConfig"):
+        owns = [_part(entry, "destination_config", layer) for entry in entries]
+        for field in sorted(set(_part(shared, layer)) - {"models", "tableName"}):
+            if all(own.get(field) is not None for own in owns):
+                yield f"destination_config.{layer}.{field}", "is used by no table: each has its own"
 
 
 def _part(given: Any, *names: str) -> dict[str, Any]:

@@ -20,7 +20,9 @@
     │   ├── LateRows             rows came into an interval that was closed, again and again
     │   ├── RefineRefused        a batch that silver or gold cannot take
     │   │   └── RulesBroken          rows break a quality rule of severity fail
+    │   ├── UnfitStore           the S3 does not do what the lake rests on
     │   ├── EndpointRefused      the receiver of lineage events does not take them, or is not one to send them to
+    │   ├── TooLarge             what is kept, or told, does not fit where it goes
     │   ├── UnreadableRecord     something in our own state that this version cannot read
     │   └── NotFound             no such run, watermark, connection or secret
     └── Wait                 somebody else holds the table: ask again after `.seconds`
@@ -125,6 +127,10 @@ class RefineRefused(Fatal):
         self.gold_tables = tuple(gold_tables)
 
 
+class UnfitStore(Fatal):
+    """The S3 ignores conditions of a write, so two writers would overwrite each other in silence."""
+
+
 class EndpointRefused(Fatal):
     """The receiver of lineage events does not take them, or its address or key is not one to use."""
 
@@ -135,6 +141,10 @@ class RulesBroken(RefineRefused):
     def __init__(self, message: str, remedy: str, figures: Sequence[QualityFigure]):
         super().__init__(message, remedy)
         self.figures = list(figures)
+
+
+class TooLarge(Fatal):
+    """A record or message that is larger than its store or queue takes."""
 
 
 class UnreadableRecord(Fatal):

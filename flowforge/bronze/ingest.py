@@ -21,7 +21,10 @@ from flowforge.bronze.reading import Reading
 from flowforge.bronze.settling import settle
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.cloud.clients import prepare
+from flowforge.cloud.compact import pack
+from flowforge.cloud.conditional_writes import prove_once
 from flowforge.errors import Fatal, SourceChanged, Wait
+from flowforge.settings import settings
 from flowforge.source.bounds import Plan, plan_interval
 from flowforge.source.catalog import (
     TableDescription,
@@ -43,9 +46,12 @@ from flowforge.source.sql_text import goes_as_written, select_statement
 from flowforge.source.target import read_credentials
 from flowforge.state import batches, claims, leases, records, table
 from flowforge.state.announcements import landed_fact, no_rows_fact
-from flowforge.state.batch import Batch, Interval, SlicePlan, SourceColumn
+from flowforge.state.batch import Batch, Interval, KeyRange, SlicePlan, SourceColumn
 from flowforge.state.spelling import settled_key
 
+MOST_PLAN_BYTES = (
+    120_000  # of a batch's record, which holds 400 KB: the bounds of slices are keys, and keys may be long
+)
 ANNOUNCE_AGAIN_SECONDS = 60  # a landed batch that nobody has committed for so long after its lease is told again
 
 
@@ -95,6 +101,7 @@ def _ingest(command: IngestTable) -> Outcome:
                     return Outcome([], plan.wait_seconds, plan.reason)
                 return Outcome([_nothing(command, source.name, state, plan)])
             slices = _slices(connection, command, source, plan.interval)
+            prove_once(settings().bucket)
             footing = find_footing(state, command, plan.interval, source.name)
             interval = _told(plan, slices, command, [*source.lacks, *footing.notes])
             drawn = (interval, source.identity, plan.samples, slices)
@@ -109,7 +116,16 @@ def _slices(connection: SourceConnection, command: IngestTable, source: Source, 
         return None
     found = plan_slices(connection, source.description, interval, source.offered)
     counting = plan_counting(command.source, interval, source.description)
-    return found and found.model_copy(update={"columns": source.columns, "counting": counting})
+    return found and _compact(found.model_copy(update={"columns": source.columns, "counting": counting}))
+
+
+def _compact(plan: SlicePlan) -> SlicePlan | None:
+    """The plan with as many slices as the batch's record has room for; each time two neighbours become one."""
+    while len(pack(plan.model_dump(mode="json"))) > MOST_PLAN_BYTES and len(plan.ranges) > 1:
+        pairs = [plan.ranges[n : n + 2] for n in range(0, len(plan.ranges), 2)]
+        ranges = [KeyRange(low=pair[0].low, high=pair[-1].high) for pair in pairs]
+        plan = plan.model_copy(update={"ranges": ranges})
+    return plan if len(plan.ranges) > 1 else None
 
 
 def _told(plan: Plan, slices: SlicePlan | None, command: IngestTable, notes: list[str]) -> Interval:

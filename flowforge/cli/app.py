@@ -4,6 +4,7 @@ import typer
 
 from flowforge.cli import (
     connections,
+    doctor,
     lake,
     lineage,
     models,
@@ -40,6 +41,7 @@ app.command("sql")(lake.sql)
 app.command("lineage")(lineage.lineage)
 app.command("reconcile")(reconcile.reconcile)
 app.command("maintain")(upkeep.maintain)
+app.command("doctor")(doctor.doctor)
 app.command("replay")(replay.replay)
 app.command("schema")(schema.schema)
 app.command("quality")(quality.quality)

@@ -44,6 +44,8 @@ def lineage(
     with lake_failures():
         graph = read_graph(chosen)
         found = graph.find(name)
+    for problem in graph.problems:
+        Output(as_json).say(problem, style="yellow")
     part, out = graph.around(found.id), Output(as_json)
     if svg is not None:
         _write(svg, part, found.id, columns)

@@ -85,6 +85,8 @@ def run_summary(run: dict[str, Any], *, details: bool = True) -> RenderableType:
     """A run with its tables, where its objects are, and what failed."""
     title = Text.assemble("run ", (run["run_id"], "bold"), f"  {run.get('workflow_id') or ''} ", " ")
     parts: list[RenderableType] = [Text.assemble(title, status(run.get("status")))]
+    called = [run[name] for name in ("workflow_name", "job_name") if run.get(name)]
+    parts += [Text(": ".join(output.cell(name).plain for name in called), style="dim")] if called else []
     if run["tables"]:
         parts.append(RunTables(run["tables"]))
     if details:

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from flowforge.cli import options
-from flowforge.cli.failure import GOOD, BadRequest
+from flowforge.cli.failure import FAILED, GOOD, BadRequest
 from flowforge.cli.lake import Bucket, lake_failures, open_lake
 from flowforge.cli.output import Output, number, table
 from flowforge.cli.rendering import size
@@ -50,15 +51,19 @@ def maintain(
     if bool(tables) == everything:
         raise BadRequest("which tables?", "name them, or give --all")
     chosen = open_lake(bucket, api)
+    from flowforge.alone import each_alone
     from flowforge.lake.upkeep import maintain as maintain_table
     from flowforge.lake.upkeep import maintained_tables
 
-    out, done = Output(as_json), []
+    out = Output(as_json)
     with lake_failures():
-        for name in maintained_tables(chosen) if everything else [_named(text) for text in tables or []]:
-            done.append(maintain_table(name, chosen, retain))
-    out.answer({"tables": [asdict(one) for one in done]}, table(_COLUMNS, (_row(one) for one in done)))
-    return GOOD
+        names = maintained_tables(chosen) if everything else [_named(text) for text in tables or []]
+    done, failed = each_alone(names, lambda name: maintain_table(name, chosen, retain))
+    wrong = [{"table": str(one.thing), "error": one.told, "remedy": one.remedy} for one in failed]
+    document = {"tables": [asdict(one) for _, one in done], "failed": wrong}
+    shown = [table(_COLUMNS, (_row(one) for _, one in done))] if done else []
+    out.answer(document, *shown, *(Text(f"{one['table']}: {one['error']} {one['remedy']}", "red") for one in wrong))
+    return FAILED if wrong else GOOD
 
 
 def _named(text: str) -> "TableName":

@@ -1,16 +1,22 @@
 """The event bus: announces facts. Guarantees that every entry was accepted, since PutEvents answers 200 with failed entries."""
 
+import json
 import os
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from events.model import Message
 from flowforge.cloud.clients import client, unavailable
+from flowforge.cloud.compact import shorten
 from flowforge.errors import StoreUnavailable
 from flowforge.settings import settings
 
 SOURCE = "flowforge"
 ENTRIES_PER_CALL = 10  # PutEvents' limit
+MOST_BYTES = (
+    200_000  # of an event, whose limit is 256 KB with its envelope; what is longer is cut where it only informs
+)
+BYTES_PER_CALL = 240_000  # the same limit is one of all entries of a call
 
 
 def announce(*facts: Message) -> None:
@@ -23,14 +29,28 @@ def announce(*facts: Message) -> None:
         {
             "Source": SOURCE,
             "DetailType": type(fact).__name__,
-            "Detail": fact.model_dump_json(),
+            "Detail": _detail(fact),
             "EventBusName": settings().bus,
             **({"TraceHeader": trace} if trace else {}),
         }
         for fact in facts
     ]
-    for start in range(0, len(entries), ENTRIES_PER_CALL):
-        _put(entries[start : start + ENTRIES_PER_CALL])
+    group: list[dict] = []
+    for entry in entries:
+        size = sum(len(one["Detail"].encode()) for one in [*group, entry])
+        if group and (len(group) == ENTRIES_PER_CALL or size > BYTES_PER_CALL):
+            _put(group)
+            group = []
+        group.append(entry)
+    if group:
+        _put(group)
+
+
+def _detail(fact: Message) -> str:
+    text = fact.model_dump_json()
+    if len(text.encode()) <= MOST_BYTES:
+        return text
+    return json.dumps(shorten(json.loads(text), MOST_BYTES), ensure_ascii=False, separators=(",", ":"))
 
 
 def _put(entries: list[dict]) -> None:

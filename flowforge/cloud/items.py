@@ -1,7 +1,8 @@
 """Key-value items: plain Python in, plain Python out, over the DynamoDB client.
 
 Numbers come back as int or float; floats go in through Decimal's text form, exactly. Transactions report whether a condition
-failed (False) apart from a call that failed (StoreUnavailable, retriable).
+failed (False) apart from a call that failed (StoreUnavailable, retriable). An item that is larger than the table takes is
+TooLarge, which no retry mends; it is never taken for a condition that did not hold.
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,11 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.cloud.clients import client, error_code, unavailable
+from flowforge.errors import FlowForgeError, TooLarge
 
 Item = dict[str, Any]
+MOST_BYTES = 400 * 1024  # of an item, names and values (Amazon DynamoDB Developer Guide, "Quotas")
+CANCELLED = ("TransactionCanceledException", "TransactionConflictException")
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 
@@ -25,6 +29,39 @@ def encode(values: Item) -> dict[str, Any]:
 def decode(item: dict[str, Any]) -> Item:
     """DynamoDB attribute values as Python values."""
     return {k: _plain(_deserialize(v)) for k, v in item.items()}
+
+
+def size_of(item: Item) -> int:
+    """About how many bytes an item takes: its names and values as UTF-8, a number as its digits."""
+    return sum(len(name.encode()) + _size(value) for name, value in item.items() if value is not None)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):
+        return size_of(value) + 3 + len(value)
+    if isinstance(value, list):
+        return sum(map(_size, value)) + 3 + len(value)
+    return len(value) if isinstance(value, bytes) else len(str(value).encode(errors="surrogatepass"))
+
+
+def _fitting(item: Item) -> Item:
+    """The item; raises TooLarge where the table would not take it."""
+    if (size := size_of(item)) > MOST_BYTES:
+        raise _too_large(f"{item.get('sk')} of {item.get('pk')} takes {size:,} bytes")
+    return item
+
+
+def _too_large(what: str) -> TooLarge:
+    return TooLarge(
+        f"{what}; the table takes {MOST_BYTES:,} for one item",
+        "Shorten what it holds: texts given by hand, a query, the number of columns or models of one table.",
+    )
+
+
+def _failed(error: ClientError) -> FlowForgeError:
+    reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons") or []]
+    invalid = error_code(error) == "ValidationException" or "ValidationError" in reasons
+    return _too_large(f"DynamoDB: {error}") if invalid and "size" in str(error) else unavailable("DynamoDB", error)
 
 
 def _plain(value: Any) -> Any:
@@ -76,7 +113,7 @@ def put(table: str, item: Item, condition: str | None = None, values: Item | Non
     extra = {"ConditionExpression": condition} if condition else {}
     if values:
         extra["ExpressionAttributeValues"] = encode(values)
-    return _conditional("put_item", TableName=table, Item=encode(item), **extra)
+    return _conditional("put_item", TableName=table, Item=encode(_fitting(item)), **extra)
 
 
 def delete(table: str, key: Item) -> None:
@@ -99,7 +136,11 @@ def update_action(
 def put_action(table: str, item: Item, condition: str | None = None) -> dict[str, Any]:
     """A put as a part of a transaction."""
     return {
-        "Put": {"TableName": table, "Item": encode(item), **({"ConditionExpression": condition} if condition else {})}
+        "Put": {
+            "TableName": table,
+            "Item": encode(_fitting(item)),
+            **({"ConditionExpression": condition} if condition else {}),
+        }
     }
 
 
@@ -114,9 +155,10 @@ def transact(actions: list[dict[str, Any]]) -> bool:
         client("dynamodb").transact_write_items(TransactItems=actions)
         return True
     except ClientError as error:
-        if error_code(error) in ("TransactionCanceledException", "TransactionConflictException"):
+        failed = _failed(error)
+        if not isinstance(failed, TooLarge) and error_code(error) in CANCELLED:
             return False
-        raise unavailable("DynamoDB", error) from error
+        raise failed from error
     except BotoCoreError as error:
         raise unavailable("DynamoDB", error) from error
 
@@ -141,7 +183,7 @@ def _conditional(operation: str, **arguments: Any) -> bool:
     except ClientError as error:
         if error_code(error) == "ConditionalCheckFailedException":
             return False
-        raise unavailable("DynamoDB", error) from error
+        raise _failed(error) from error
     except BotoCoreError as error:
         raise unavailable("DynamoDB", error) from error
 

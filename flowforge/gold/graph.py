@@ -12,6 +12,7 @@ from typing import Literal
 from deltalake import DeltaTable
 
 from events.quality import QualityFigure
+from flowforge.alone import each_alone
 from flowforge.gold.binding import bind_models
 from flowforge.gold.marks import DEFINITION, is_current, mark_of, marks_of
 from flowforge.gold.model_files import ModelFiles, parse_models, read_models
@@ -45,14 +46,14 @@ class ModelState:
 def model_states(bucket: str) -> tuple[list[ModelState], list[str]]:
     """The state of every gold table, each after those that it reads, and what is wrong with models that have no place in the
     graph. Raises StoreUnavailable."""
-    files, records = read_models(bucket), read_records(bucket)
+    files, (records, unread) = read_models(bucket), read_records(bucket)
     ordered, problems = order_models(_all_models(files, records))
-    tables = open_tables(bucket, ordered)
+    tables, unopened = open_tables(bucket, ordered)
     refused = bind_models(ordered, tables)
     states: dict[TableName, ModelState] = {}
     for model in ordered:
         states[model.name] = _state(model, tables, records.get(model.table), refused.get(model.name), states)
-    return list(states.values()), [*files.problems.values(), *problems]
+    return list(states.values()), [*files.problems.values(), *unread, *unopened, *problems]
 
 
 def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:
@@ -60,9 +61,9 @@ def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:
     that do not exist yet."""
     new, present = parse_models(texts.items()), read_models(bucket)
     others = ModelFiles([model for model in present.models if model.origin not in texts], {})
-    ordered, problems = order_models([*_all_models(others, read_records(bucket)), *new.models])
+    ordered, problems = order_models([*_all_models(others, read_records(bucket)[0]), *new.models])
     problems = [problem for problem in problems if any(key in problem for key in texts)]
-    tables, ours = open_tables(bucket, ordered), [model for model in ordered if model.origin in texts]
+    (tables, _), ours = open_tables(bucket, ordered), [model for model in ordered if model.origin in texts]
     known = {model.name for model in ordered} | set(tables)
     if not ahead:
         problems += [
@@ -75,12 +76,22 @@ def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:
     return [*new.problems.values(), *problems, *(refused[model.name] for model in ours if model.name in refused)]
 
 
-def open_tables(bucket: str, models: Iterable[Model]) -> dict[TableName, DeltaTable]:
-    """The tables that models make and read, as far as they exist."""
-    names = {name for model in models for name in (model.name, *model.reads)}
-    with store_errors("gold models"):
-        opened = {name: open_table(table_uri(bucket, name.layer, name.table)) for name in sorted(names)}
-    return {name: table for name, table in opened.items() if table is not None}
+def open_tables(bucket: str, models: Iterable[Model]) -> tuple[dict[TableName, DeltaTable], list[str]]:
+    """The tables that models make and read, as far as they exist, and what is wrong with those that cannot be opened.
+
+    Raises StoreUnavailable where none can.
+    """
+    names = sorted({name for model in models for name in (model.name, *model.reads)})
+
+    def opened(name: TableName) -> DeltaTable | None:
+        with store_errors(str(name)):
+            return open_table(table_uri(bucket, name.layer, name.table))
+
+    done, failed = each_alone(names, opened)
+    if failed and not done:
+        raise failed[0].error
+    problems = [f"{one.thing} cannot be opened: {one.cause}" for one in failed]
+    return {name: table for name, table in done if table is not None}, problems
 
 
 def _all_models(files: ModelFiles, records: dict[str, Record]) -> list[Model]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from events.names import DESTINATION
+from events.names import DESTINATION, is_reserved
 from flowforge.cloud.clients import client, unavailable
 from flowforge.errors import RefineRefused
 from flowforge.gold.model_settings import read_settings
@@ -31,6 +31,9 @@ def parse_model(key: str, text: str) -> Model:
     table = key.rpartition("/")[2].removesuffix(SUFFIX)
     if not key.endswith(SUFFIX) or not DESTINATION.fullmatch(table):
         raise RefineRefused(f"{key} names no gold table", "call it models/<table>.sql: letters, digits, _ and -")
+    if is_reserved(table):
+        told = f"{key}: a gold table must not begin with _, as the lake's own folders do (_models, _delta_log): rename the file"
+        raise RefineRefused(told, "call it models/<table>.sql, with a table that does not begin with _")
     found = read_settings(text, lambda line: place_of(table, key, line))
     return read_model(table, text, found.strategy, found.key, key, found.rules, found.rule_lines)
 

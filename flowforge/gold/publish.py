@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from events.facts import PublishedModel
 from events.targets import GoldTarget
-from flowforge.errors import NotFound, RefineRefused
+from flowforge.errors import NotFound, RefineRefused, UnreadableRecord
 from flowforge.gold.build import Built, Missing, build
 from flowforge.gold.model_files import ModelFiles, read_models
 from flowforge.gold.models import Model, copy_of_silver, model_of
@@ -132,5 +132,8 @@ def _note(model: Model, built: Built | Missing, bucket: str) -> None:
 
 def _was_refused(model: Model, bucket: str) -> bool:
     """Whether the last outcome was another one: a model whose rule was taken back is what is published already."""
-    record = read_record(bucket, model.table) if model.rules else None
+    try:
+        record = read_record(bucket, model.table) if model.rules else None
+    except UnreadableRecord:
+        return True  # it is written anew
     return record is not None and record.outcome == "failed"

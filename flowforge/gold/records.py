@@ -12,9 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.quality import QualityFigure, QualityRule
+from flowforge.alone import each_alone
 from flowforge.cloud.clients import client, unavailable
 from flowforge.cloud.objects import find_object
-from flowforge.errors import RefineRefused, RulesBroken
+from flowforge.errors import RefineRefused, RulesBroken, unreadable
 from flowforge.gold.models import Model, Strategy
 
 if TYPE_CHECKING:  # with the engine behind them; lineage reads records without it
@@ -78,21 +79,31 @@ def write_record(bucket: str, record: Record) -> None:
 
 
 def read_record(bucket: str, table: str) -> Record | None:
-    """One table's record, or None where there is none; raises StoreUnavailable."""
-    found = find_object(bucket, f"{PREFIX}{table}.json")
-    return Record.model_validate_json(found.body) if found else None
+    """One table's record, or None where there is none; raises UnreadableRecord, StoreUnavailable."""
+    key = f"{PREFIX}{table}.json"
+    found = find_object(bucket, key)
+    return _parsed(key, found.body) if found else None
 
 
-def read_records(bucket: str) -> dict[str, Record]:
-    """All records, by gold table; raises StoreUnavailable."""
+def read_records(bucket: str) -> tuple[dict[str, Record], list[str]]:
+    """All records, by gold table, and what is wrong with those that cannot be read; raises StoreUnavailable."""
     s3 = client("s3")
     try:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
         keys = [item["Key"] for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".json")]
-        texts = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
+        texts = [(key, s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
     except (ClientError, BotoCoreError) as error:
         raise unavailable("s3", error) from error
-    return {record.table: record for record in map(Record.model_validate_json, texts)}
+    done, failed = each_alone(texts, lambda text: _parsed(*text))
+    return {record.table: record for _, record in done}, [f"{one.cause}. {one.remedy}" for one in failed]
+
+
+def _parsed(key: str, text: bytes) -> Record:
+    try:
+        return Record.model_validate_json(text)
+    except ValueError as error:
+        remedy = f"Delete it: the table's next build writes it anew (aws s3 rm s3://<bucket>/{key})."
+        raise unreadable(key, error, remedy) from error
 
 
 def _about(model: Model) -> dict[str, object]:

@@ -5,6 +5,8 @@ Guarantees that no two tables of a run share a destination in any layer.
 
 from collections.abc import Callable, Iterable, Sequence
 
+from pydantic import ValidationError
+
 from events.commands import IngestTable
 from events.names import split_table_name
 from events.request import (
@@ -16,6 +18,7 @@ from events.request import (
     JobRequest,
     SilverConfig,
     TableConfig,
+    mistakes_of,
 )
 from events.targets import (
     BronzeTarget,
@@ -47,10 +50,34 @@ def plan_tables(
     """
     commands = []
     for entry in _entries(request, expand):
-        destination = entry.destination_config or request.destination_config
+        destination = _merged(request.destination_config, entry.destination_config)
         commands.append(_command(request, run_id, batch_id, connection, entry, destination, loaded))
     refuse_shared_destinations(commands)
     return commands
+
+
+def _merged(shared: DestinationConfig, own: DestinationConfig | None) -> DestinationConfig:
+    """A table's own settings over those of the request, as far as they were given; gold models add up.
+
+    Raises InvalidRequest where the two contradict each other.
+    """
+    if own is None:
+        return shared
+    settings = shared.model_dump(exclude_unset=True)
+    for layer, given in own.model_dump(exclude_unset=True).items():
+        settings[layer] = (settings.get(layer) or {}) | (given or {})
+    configs = [config.goldConfig for config in (shared, own) if config.goldConfig]
+    models = [model for config in configs for model in config.models]
+    names = [model.tableName for model in models]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        problem = f"{', '.join(twice)}: the request and one of its tables have a model of this name"
+        raise InvalidRequest([{"field": "destination_config.goldConfig.models", "problem": problem}])
+    if models:
+        settings["goldConfig"] |= {"models": [model.model_dump(exclude_unset=True) for model in models]}
+    try:
+        return DestinationConfig.model_validate(settings)
+    except ValidationError as error:
+        raise InvalidRequest(mistakes_of(error, "destination_config")) from None
 
 
 def _entries(request: JobRequest, expand: Callable[[str], Iterable[str]]) -> list[TableConfig]:

@@ -3,6 +3,8 @@
 Guarantees: pure; all mistakes of a kind are told at once, each with its field.
 """
 
+from collections.abc import Sequence
+
 from events.commands import IngestTable
 from events.quality import Expression, Rule
 from events.request import InvalidRequest
@@ -21,6 +23,9 @@ def refuse_query(query: str | None, field: str) -> None:
         read_query(query)
     except QueryRefused as error:
         raise InvalidRequest([{"field": field, "problem": f"{error}: {error.remedy}"}]) from error
+
+
+MOST_BYTES = 200_000  # a message holds 256 KB; on its way a command gets marks, and reasons why it came again
 
 
 def refuse_models(models: list[GoldModelTarget]) -> None:
@@ -83,3 +88,19 @@ def _other_name(source: str, target: str) -> str:
     """A name that another table would not take by default."""
     schema, dot, _ = source.replace("[", "").replace("]", "").partition(".")
     return f"{target}_of_{schema if dot else 'dbo'}"
+
+
+def refuse_large_commands(commands: Sequence[IngestTable]) -> None:
+    """Raises InvalidRequest for tables whose message no queue takes: their query, rules and models are too long together."""
+    sizes = [(command, len(command.model_dump_json().encode())) for command in commands]
+    mistakes = [
+        {
+            "field": "source_config.databaseConfig",
+            "problem": f"{command.bronze.table}: its query, rules and models take {size:,} bytes of the {MOST_BYTES:,} that a "
+            "message has for them: put the query into a view, or the models into the bucket (flowforge models put)",
+        }
+        for command, size in sizes
+        if size > MOST_BYTES
+    ]
+    if mistakes:
+        raise InvalidRequest(mistakes)

@@ -18,6 +18,7 @@ from flowforge.cloud.bus import announce
 from flowforge.errors import Fatal
 from flowforge.jobs.fanout import send_commands
 from flowforge.jobs.plan import plan_tables
+from flowforge.jobs.refusals import refuse_large_commands
 from flowforge.jobs.unfinished import TABLES_TOLD
 from flowforge.settings import settings
 from flowforge.state import runs, unqueued
@@ -57,13 +58,15 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
         commands = plan_tables(
             request, run_id, batch_id, connection, lambda pattern: _expand(connection, pattern), loaded
         )
+        refuse_large_commands(commands)
     except (InvalidRequest, Fatal) as error:
         if trigger != "http" and isinstance(error, InvalidRequest | Fatal):
             runs.reject(run_id, trigger, _mistakes(error))
         raise
     tables = [(c.bronze.table, c.source.table_name or "query") for c in commands]
     unqueued.keep(run_id, commands)
-    runs.open_run(run_id, request.workflow_id, request.job_id, batch_id, trigger, tables)
+    called = {"workflow_name": request.workflow_name, "job_name": request.job_name}
+    runs.open_run(run_id, request.workflow_id, request.job_id, batch_id, trigger, tables, called)
     send_commands(settings().ingest_queue_url, commands)
     unqueued.forget(run_id)
     names = [bronze for bronze, _ in tables]

@@ -3,15 +3,16 @@
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from events.commands import MaintainTable
+from flowforge.alone import each_alone
 from flowforge.cloud.clients import client, unavailable
 from flowforge.lake.names import TableName
+from flowforge.message import logger, metrics
 from flowforge.settings import settings
 
-logger = Logger(service="flowforge")
 LEAST_FILES = 8  # small files that are worth a rewrite on a schedule
 
 
@@ -19,16 +20,23 @@ def queue_all() -> dict[str, Any]:
     """Sends one MaintainTable for every table of silver, gold and quarantine; returns how many."""
     from flowforge.lake.upkeep import maintained_tables
 
-    names = maintained_tables(settings().bucket)
+    done, failed = each_alone(maintained_tables(settings().bucket), _queue)
+    for failure in failed:
+        logger.error("upkeep not queued", table=str(failure.thing), cause=str(failure.error), exc_info=failure.error)
+    if failed:
+        metrics.add_metric(name="UpkeepFailures", unit=MetricUnit.Count, value=len(failed))
+        metrics.flush_metrics()
+    if failed and not done:
+        raise failed[0].error
+    return {"queued": len(done), "failed": len(failed)}
+
+
+def _queue(name: TableName) -> None:
+    command = MaintainTable(layer=name.layer, table=name.table)  # type: ignore[arg-type]
     try:
-        for name in names:
-            command = MaintainTable(layer=name.layer, table=name.table)  # type: ignore[arg-type]
-            client("sqs").send_message(
-                QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"], MessageBody=command.model_dump_json()
-            )
+        client("sqs").send_message(QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"], MessageBody=command.model_dump_json())
     except (ClientError, BotoCoreError) as error:
         raise unavailable("SQS", error) from error
-    return {"queued": len(names)}
 
 
 def maintain_one(command: MaintainTable) -> None:

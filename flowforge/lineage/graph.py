@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowforge.errors import NotFound
+from flowforge.alone import each_alone
+from flowforge.errors import NotFound, Retriable
 from flowforge.lineage.archive import Event, latest_keys, read_event
 from flowforge.lineage.datasets import DatasetId
 
@@ -48,11 +49,12 @@ class ColumnEdge:
 
 @dataclass
 class Graph:
-    """Tables, which is made from which, and the same for their columns."""
+    """Tables, which is made from which, and the same for their columns; `problems` are events that could not be read."""
 
     tables: dict[DatasetId, Table] = field(default_factory=dict)
     edges: set[tuple[DatasetId, DatasetId]] = field(default_factory=set)
     columns: set[ColumnEdge] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
 
     def above(self, table: DatasetId) -> list[DatasetId]:
         """What a table is made from, in order of name."""
@@ -87,10 +89,27 @@ class Graph:
 
 
 def read_graph(bucket: str) -> Graph:
-    """The graph of a lake. Raises StoreUnavailable."""
+    """The graph of a lake, of all events that can be read. Raises StoreUnavailable."""
     with ThreadPoolExecutor(READERS) as readers:
-        events = readers.map(lambda key: read_event(bucket, key), latest_keys(bucket))
-        return graph_of(event for event in events if event is not None)
+        read = lambda key: _readable(read_event(bucket, key))  # noqa: E731
+        found = list(readers.map(lambda key: each_alone([key], read), latest_keys(bucket)))
+    failed = [failure for _, failures in found for failure in failures]
+    for failure in failed:
+        if isinstance(failure.error, Retriable):
+            raise failure.error
+    graph = graph_of(event for done, _ in found for _, event in done if event is not None)
+    graph.problems += [f"{failure.thing} cannot be read: {failure.told}" for failure in failed]
+    return graph
+
+
+def _readable(event: Event | None) -> Event | None:
+    """An event that has what the graph is made of; raises ValueError for another."""
+    if event is not None:
+        outputs = event.get("outputs") if isinstance(event, dict) else None
+        named = isinstance(outputs, list) and bool(outputs) and {"namespace", "name"} <= set(outputs[0])
+        if not (named and isinstance(event.get("eventTime"), str) and isinstance(event.get("inputs"), list)):
+            raise ValueError("it has no output, no inputs or no time")
+    return event
 
 
 def graph_of(events: Iterable[Event]) -> Graph:

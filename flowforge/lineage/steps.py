@@ -10,7 +10,7 @@ from typing import Any
 
 from events import facts
 from events.model import Message
-from flowforge.errors import Retriable
+from flowforge.errors import Retriable, UnreadableRecord
 from flowforge.gold.records import read_record
 from flowforge.lineage.datasets import in_lake, source_of
 from flowforge.lineage.failures import failed_steps
@@ -113,7 +113,10 @@ def _dropped(fact: facts.ModelsPublished, _: str, told_at: str) -> Iterator[Step
 def _model(
     model: facts.PublishedModel, told_at: str, seconds: float, parent: Parent | None, tags: Mapping[str, Any]
 ) -> Step:
-    record = read_record(settings().bucket, model.table)
+    try:
+        record = read_record(settings().bucket, model.table)
+    except UnreadableRecord:
+        record = None  # as of one that is gone: the event lacks columns and query
     known = record if record is not None and record.definition == model.definition else None
     types = known.column_types if known else {}
     if known is None:

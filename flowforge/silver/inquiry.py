@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from events.commands import ReleaseQuarantine
 from events.request import InvalidRequest
 from flowforge.cloud.clients import client, unavailable
+from flowforge.errors import NotFound
 from flowforge.lake.names import table_of
 from flowforge.settings import settings
 from flowforge.silver.decisions import decide, schema_of
@@ -51,7 +52,10 @@ def order_release(name: str) -> dict[str, Any]:
     bucket, table = settings().bucket, table_of("silver", name)
     source_key = schema_of(bucket, table)["source_key"]
     rows = sum(waiting(bucket, table).values())
-    (newest,) = records.history(source_key, 1)
+    newest = next(iter(records.history(source_key, 1)), None)
+    if newest is None:
+        remedy = "Restore the record from bronze: flowforge watermark rebuild --write."
+        raise NotFound(f"no batch of {source_key} is recorded", remedy)
     run = {"run_id": newest.command.run_id, "bronze_table": newest.command.bronze.table}
     command = ReleaseQuarantine(silver_table=table, source_key=source_key, **run)
     try:

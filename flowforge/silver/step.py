@@ -4,10 +4,11 @@ import time
 
 from events.commands import ReleaseQuarantine
 from events.facts import BronzeLanded, SilverRefined
-from flowforge.errors import Retriable
+from flowforge.errors import NotFound, Retriable
 from flowforge.settings import settings
 from flowforge.state import batches, records
 from flowforge.state.announcements import about, landed_batch
+from flowforge.state.batch import Batch
 
 
 def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
@@ -19,7 +20,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     if batch is None:
         return None
     started = time.monotonic()
-    (newest,) = records.history(batch.source_key, 1)  # its request's rules are in force, also for what is replayed
+    newest = _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
     result = refine(batch, batch.manifest.bucket, rules=newest.command.silver.quality_rules)
     batches.mark(batch, refined=True)
     return SilverRefined(
@@ -41,23 +42,28 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
 
 
 def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
-    """Releases what breaks no rule any more, batch by batch; the fact sets gold off. None when nothing was released."""
+    """Releases what breaks no rule any more, batch by batch; the fact sets gold off, in the name of the newest batch that silver
+    holds, however many empty ones came since.
+
+    It is told in any case: a worker that died between the release and the telling has left nothing to release, and gold leaves
+    alone what has not changed. None where silver has no table.
+    """
     from flowforge.lake.tables import delta_types, open_table, table_uri
     from flowforge.silver.release import release, waiting
 
     started, bucket, inserted, updated = time.monotonic(), settings().bucket, 0, 0
-    newest = records.history(command.source_key, 20)
-    told = 0
+    rules = _newest(command.source_key).command.silver.quality_rules
+    last: Batch | None = None
     for generation, seq in waiting(bucket, command.silver_table):
         batch = records.find_batch(command.source_key, generation, seq)
         if batch is None or batch.manifest is None:
             raise Retriable(f"batch {seq} of {command.source_key} is not recorded as landed")
-        found = release(batch, bucket, newest[0].command.silver.quality_rules)
-        told += found.released
+        found = release(batch, bucket, rules)
+        last = batch
         inserted, updated = inserted + (found.change.inserted or 0), updated + (found.change.updated or 0)
-    refined = next((batch for batch in newest if batch.refined), None)
+    refined = records.newest(command.source_key, _is_told_of) or last
     table = open_table(table_uri(bucket, "silver", command.silver_table))
-    if not told or refined is None or table is None:
+    if refined is None or table is None:
         return None
     return SilverRefined(
         **about(refined),
@@ -68,4 +74,17 @@ def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
         silver_rows=table.count(),
         column_types=delta_types(table),
         seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _is_told_of(batch: Batch) -> bool:
+    return batch.refined and batch.manifest is not None and batch.state != "voided"
+
+
+def _newest(source_key: str) -> Batch:
+    """The table's newest batch, whose request's rules are in force."""
+    for batch in records.history(source_key, 1):
+        return batch
+    raise NotFound(
+        f"no batch of {source_key} is recorded", "Restore the record from bronze: flowforge watermark rebuild --write."
     )

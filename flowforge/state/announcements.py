@@ -1,11 +1,11 @@
 """From an event to the batch that it tells of, and from a batch's record to the events about it, again at any time."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from events.facts import BatchEvent, BronzeLanded, IntervalEmpty, SlicesRead, StepFailed
 from flowforge.alone import Failure
+from flowforge.cloud.compact import unpack
 from flowforge.cloud.items import Item
 from flowforge.errors import Retriable
 from flowforge.source.consistency import weakest
@@ -123,7 +123,7 @@ def no_rows_fact(batch: Batch) -> IntervalEmpty:
 def swept_in_vain(item: Item, failure: Failure[Any]) -> StepFailed | None:
     """What to tell the run of a stored batch that cannot be followed up; None where the record does not even name its run."""
     try:
-        command = json.loads(item["command"])
+        command = unpack(item["command"])
         run_id, bronze_table = str(command["run_id"]), str(command["bronze"]["table"])
     except (KeyError, TypeError, ValueError):
         return None

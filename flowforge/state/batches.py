@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from flowforge.cloud import items
+from flowforge.cloud.compact import pack
 from flowforge.errors import Wait
 from flowforge.settings import settings
 from flowforge.state import digests
@@ -17,7 +18,7 @@ from flowforge.state.table import Landed, TableState, Watermark, read_state
 
 def land(batch: Batch, manifest: Manifest) -> Batch:
     """Stores the manifest: the batch is landed. Raises Wait when another attempt has taken the claim meanwhile."""
-    values = {":manifest": manifest.model_dump_json(), ":landed": "landed"}
+    values = {":manifest": pack(manifest.model_dump(mode="json")), ":landed": "landed"}
     if not (write(batch, "SET manifest = :manifest, #s = :landed", values, "claimed") or is_written(batch, "landed")):
         raise Wait(f"{batch.name} was taken over by another worker before it landed", RETRY_SECONDS)
     return batch.model_copy(update={"manifest": manifest, "state": "landed"})

@@ -11,11 +11,14 @@ from typing import Any
 
 from events.commands import IngestTable
 from flowforge.cloud import items
-from flowforge.errors import ConflictingTarget, Wait
+from flowforge.errors import ConflictingTarget, TooLarge, Wait
 from flowforge.settings import settings
 from flowforge.state.batch import Batch, Interval, SlicePlan
 from flowforge.state.records import RETRY_SECONDS, find_batch, item_of
 from flowforge.state.table import TableState, registry_action
+
+BYTES_PER_SLICE = 700  # where and what its object is, until the manifest is recorded
+MANIFEST_BYTES = 60_000  # what that takes at most by then, compressed
 
 
 def claim(
@@ -63,6 +66,7 @@ def claim(
         slices=slices,
         watermark_before=before.value if before else None,
     )
+    _refuse_too_large(batch, source_table)
     if items.transact(_claim_actions(following, batch)):
         return batch
     stored = find_batch(batch.source_key, batch.generation, batch.seq)
@@ -70,6 +74,17 @@ def claim(
         return batch
     _refuse_foreign_owner(batch)
     raise Wait(f"{source_table}: another load took the table first", RETRY_SECONDS)
+
+
+def _refuse_too_large(batch: Batch, source_table: str) -> None:
+    """Raises TooLarge where the batch's record would outgrow its item before it is landed: better now than after the read."""
+    ranges = len(batch.slices.ranges) if batch.slices else 0
+    size = items.size_of(item_of(batch)) + BYTES_PER_SLICE * ranges + MANIFEST_BYTES
+    if size > items.MOST_BYTES:
+        raise TooLarge(
+            f"{source_table}: what is kept of its batch would take {size:,} bytes, and an item holds {items.MOST_BYTES:,}",
+            "Load it with fewer columns, a shorter query or shorter models: through a view, or model files in the bucket.",
+        )
 
 
 def _claim_actions(following: TableState, batch: Batch) -> list[dict[str, Any]]:

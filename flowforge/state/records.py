@@ -6,11 +6,13 @@ recognised by that token and not mistaken for somebody else's write.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from flowforge.cloud import items
-from flowforge.errors import unreadable
+from flowforge.cloud.compact import pack, unpack
+from flowforge.errors import UnreadableRecord, unreadable
 from flowforge.settings import settings
 from flowforge.state.batch import Batch
 
@@ -36,14 +38,14 @@ def item_of(batch: Batch) -> items.Item:
     """The stored form of a batch; the sweeper sees it."""
     plain = json.loads(batch.model_dump_json(exclude={"source_key"}))
     for field in _JSON:
-        plain[field] = json.dumps(plain[field])
+        plain[field] = pack(plain[field])
     return {**key_of(batch), **plain, "open": "open"}
 
 
 def batch_of(item: items.Item) -> Batch:
     """A batch from its stored form; raises UnreadableRecord."""
     try:
-        fields = {k: json.loads(v) if k in _JSON else v for k, v in item.items() if k not in ("pk", "sk")}
+        fields = {k: unpack(v) if k in _JSON else v for k, v in item.items() if k not in ("pk", "sk")}
         return Batch(source_key=item["pk"], **fields)
     except (ValueError, TypeError) as error:
         raise unreadable(f"the record {item['sk']} of {item['pk']}", error, REMEDY) from error
@@ -71,10 +73,21 @@ def history(source_key: str, limit: int = 20) -> list[Batch]:
     return [batch_of(item) for item in stored_history(source_key, limit)]
 
 
-def stored_history(source_key: str, limit: int = 20) -> Iterator[items.Item]:
-    """The newest batches of a table as they are stored, newest first."""
+def stored_history(source_key: str, limit: int | None = 20) -> Iterator[items.Item]:
+    """The newest batches of a table as they are stored, newest first; all of them, page by page, without a `limit`."""
     condition, values = "pk = :pk AND begins_with(sk, :batch)", {":pk": source_key, ":batch": "BATCH#"}
-    return items.query(settings().watermarks_table, condition, values, ScanIndexForward=False, Limit=limit)
+    options = {"ScanIndexForward": False} | ({"Limit": limit} if limit else {})
+    return items.query(settings().watermarks_table, condition, values, **options)
+
+
+def newest(source_key: str, fits: Callable[[Batch], bool]) -> Batch | None:
+    """The newest batch of a table that fits, however many have come since; one that cannot be read is passed over."""
+    for item in stored_history(source_key, None):
+        with suppress(UnreadableRecord):
+            batch = batch_of(item)
+            if fits(batch):
+                return batch
+    return None
 
 
 def all_batches(source_key: str) -> Iterator[Batch]:

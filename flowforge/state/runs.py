@@ -5,25 +5,38 @@ A step that succeeds later (a replay) outweighs its earlier failure, never the o
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from events import facts
 from flowforge.cloud import items
+from flowforge.cloud.compact import pack, shorten, unpack
 from flowforge.errors import NotFound
 from flowforge.quality.figures import plain
 from flowforge.settings import settings
 from flowforge.state import discards
 
-NAMES_PER_ITEM = 1_000  # an item holds at most 400 KB
+NAMES_PER_ITEM = 250  # each may take a kilobyte, and an item holds 400
+TOLD_BYTES = 50_000  # of what one step tells of a table: an item holds seven
+MISTAKES_KEPT, MISTAKES_BYTES, TEXT_CHARACTERS = 500, 100_000, 2_000
 TERMINAL = ("published", "empty", "failed")
 RANK, SEQ_BITS, SLICE_BITS = (
     "slices_rank",
     40,
     10,
 )  # order of what is told of a run's slices: batch, then how many are done
+SHOWN = (
+    "workflow_id",
+    "workflow_name",
+    "job_id",
+    "job_name",
+    "batch_id",
+    "trigger",
+    "accepted_at",
+    "finished_at",
+)
 STEPS = ("ingest", "watermark", "silver", "gold")
 OF_LINEAGE = {"column_types", "models"}  # of events: large, and shown by nobody here
 
@@ -33,22 +46,29 @@ def _now() -> str:
 
 
 def open_run(
-    run_id: str, workflow_id: str, job_id: str, batch_id: str, trigger: str, tables: list[tuple[str, str]]
+    run_id: str,
+    workflow_id: str,
+    job_id: str,
+    batch_id: str,
+    trigger: str,
+    tables: list[tuple[str, str]],
+    names: Mapping[str, str | None] | None = None,
 ) -> None:
-    """Opens a run with its (bronze table, source table) pairs; a run that is open already stays as it is."""
+    """Opens a run with its (bronze table, source table) pairs; `names` are what people call its workflow and job. A run that is
+    open already stays as it is."""
     for start in range(0, len(tables), NAMES_PER_ITEM):
-        names = json.dumps(tables[start : start + NAMES_PER_ITEM])
-        part = {"pk": run_id, "sk": f"NAMES#{start:08d}", "names": names}
+        part = {"pk": run_id, "sk": f"NAMES#{start:08d}", "names": pack(tables[start : start + NAMES_PER_ITEM])}
         items.put(settings().runs_table, part, "attribute_not_exists(pk)")
     run = {"workflow_id": workflow_id, "job_id": job_id, "batch_id": batch_id, "trigger": trigger, "status": "accepted"}
-    _put_run(run_id, run, "attribute_not_exists(pk) OR attribute_exists(mistakes)")  # a replay of what was rejected
+    again = "attribute_not_exists(pk) OR attribute_exists(mistakes)"  # a replay of what was rejected
+    _put_run(run_id, run | dict(names or {}), again)
 
 
 def tables_of(run_id: str) -> list[str]:
     """The bronze tables of a run, in the order of its request."""
     values = {":pk": run_id, ":names": "NAMES#"}
     found = items.query(settings().runs_table, "pk = :pk AND begins_with(sk, :names)", values)
-    return [bronze for item in found for bronze, _ in json.loads(item["names"])]
+    return [bronze for item in found for bronze, _ in unpack(item["names"])]
 
 
 def is_open(run_id: str) -> bool:
@@ -59,9 +79,16 @@ def is_open(run_id: str) -> bool:
 
 def reject(run_id: str, trigger: str, mistakes: list[dict[str, str]]) -> None:
     """Keeps a request that could not be taken, with its mistakes."""
-    _put_run(
-        run_id, {"trigger": trigger, "status": "rejected", "mistakes": json.dumps(mistakes), "finished_at": _now()}
-    )
+    told = shorten({"mistakes": [_clipped(mistake) for mistake in mistakes[:MISTAKES_KEPT]]}, MISTAKES_BYTES)[
+        "mistakes"
+    ]
+    if len(told) < len(mistakes):
+        told.append({"field": "(more)", "problem": f"{len(mistakes) - len(told):,} further mistakes"})
+    _put_run(run_id, {"trigger": trigger, "status": "rejected", "mistakes": json.dumps(told), "finished_at": _now()})
+
+
+def _clipped(mistake: dict[str, str]) -> dict[str, str]:
+    return {k: v if len(v) <= TEXT_CHARACTERS else f"{v[:TEXT_CHARACTERS]}…" for k, v in mistake.items()}
 
 
 def _put_run(run_id: str, fields: dict[str, Any], condition: str = "attribute_not_exists(pk)") -> None:
@@ -82,12 +109,12 @@ def record(fact: facts.TableEvent) -> None:
     }.get(type(fact))
     if isinstance(fact, facts.StepFailed):
         detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": _now()}
-        step, text = f"failed_{fact.step}", json.dumps(detail)
+        step, text = f"failed_{fact.step}", pack(shorten(detail, TOLD_BYTES))
     else:
         told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE))
         if isinstance(fact, facts.GoldPublished):
             told["quality"] = {model.table: plain(model.quality) for model in fact.models if model.quality}
-        text = json.dumps(told | {"at": _now()})
+        text = pack(shorten(told | {"at": _now()}, TOLD_BYTES))
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
     items.update(settings().runs_table, key, "SET #step = :text", {":text": text}, condition, step=step)
@@ -112,10 +139,10 @@ def read_run(run_id: str) -> dict[str, Any]:
     found = {item["sk"]: item for item in items.query(settings().runs_table, "pk = :pk", {":pk": run_id})}
     if "RUN" not in found:
         raise NotFound(f"no run {run_id!r}", "flowforge status lists the runs.")
-    names = [pair for sk in sorted(found) if sk.startswith("NAMES#") for pair in json.loads(found[sk]["names"])]
+    names = [pair for sk in sorted(found) if sk.startswith("NAMES#") for pair in unpack(found[sk]["names"])]
     tables = [table_status(bronze, source, found.get(f"TABLE#{bronze}", {})) for bronze, source in names]
     run = found["RUN"]
-    shown = {k: run.get(k) for k in ("workflow_id", "job_id", "batch_id", "trigger", "accepted_at", "finished_at")}
+    shown = {k: run.get(k) for k in SHOWN}
     mistakes = json.loads(run["mistakes"]) if "mistakes" in run else []
     status = "rejected" if run["status"] == "rejected" else run_status(tables)
     if status in ("succeeded", "failed"):
@@ -143,7 +170,7 @@ def _in_short(item: items.Item) -> dict[str, Any]:
     try:
         run = read_run(item["pk"])
     except (ValueError, TypeError, KeyError) as error:
-        known = {k: item.get(k) for k in ("workflow_id", "job_id", "batch_id", "trigger", "accepted_at", "finished_at")}
+        known = {k: item.get(k) for k in SHOWN}
         mistake = {"field": "(run)", "problem": f"what is stored of it cannot be read: {error!r}"}
         return {"run_id": item["pk"], **known, "status": "unreadable", "mistakes": [mistake], "tables": []}
     run["tables"] = [{"table": t["table"], "status": t["status"]} for t in run["tables"]]
@@ -160,7 +187,7 @@ def run_status(tables: list[dict[str, Any]]) -> str:
 
 def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
     """What is known of one table of a run, from the events that arrived."""
-    known = {k: json.loads(v) for k, v in item.items() if k not in ("pk", "sk", RANK)}
+    known = {k: unpack(v) for k, v in item.items() if k not in ("pk", "sk", RANK)}
     landed, empty, committed = known.get("ingest", {}), known.get("empty", {}), known.get("watermark", {})
     refined, published = known.get("silver", {}), known.get("gold", {})
     done = set(known) | ({"ingest"} if empty else set())

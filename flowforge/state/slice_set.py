@@ -1,10 +1,10 @@
 """Which slices of a batch are done: a set, not a counter, so a slice that is delivered twice counts once."""
 
-import json
 import time
 from typing import Any
 
 from flowforge.cloud import items
+from flowforge.cloud.compact import pack, unpack
 from flowforge.settings import settings
 from flowforge.state.batch import Batch, BronzeObject
 from flowforge.state.records import key_of
@@ -17,7 +17,7 @@ def finish_slice(batch: Batch, index: int, found: BronzeObject | None, max_curso
     longer claimed.
     """
     done = {"object": found.model_dump() if found else None, "max_cursor": max_cursor}
-    values = {":done": json.dumps(done), ":claimed": "claimed", ":now": time.time()}
+    values = {":done": pack(done), ":claimed": "claimed", ":now": time.time()}
     condition = "#s = :claimed AND attribute_not_exists(#slice)"
     names = {"s": "state", "slice": _slice_attribute(index)}
     expression = "SET #slice = :done, updated_at = :now"
@@ -28,7 +28,7 @@ def finished_slices(batch: Batch) -> dict[int, dict[str, Any]]:
     """The slices that are done, by index: {"object": BronzeObject's fields or None, "max_cursor"}."""
     item = items.get(settings().watermarks_table, key_of(batch)) or {}
     ranges = range(len(batch.slices.ranges) if batch.slices else 0)
-    return {n: json.loads(item[_slice_attribute(n)]) for n in ranges if _slice_attribute(n) in item}
+    return {n: unpack(item[_slice_attribute(n)]) for n in ranges if _slice_attribute(n) in item}
 
 
 def _slice_attribute(index: int) -> str:

@@ -7,7 +7,6 @@ silver relies on, and still never share a watermark.
 """
 
 import hashlib
-import json
 import re
 from typing import Any
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from events.targets import ConnectionReference
 from flowforge.cloud import items
+from flowforge.cloud.compact import pack, unpack
 from flowforge.errors import ConflictingTarget, NotFound, unreadable
 from flowforge.settings import settings
 from flowforge.state.batch import order_of
@@ -81,8 +81,8 @@ class TableState(BaseModel):
             "pk": self.source_key,
             "sk": STATE,
             **plain,
-            "watermarks": json.dumps(watermarks),
-            "samples": json.dumps(self.samples),
+            "watermarks": pack(watermarks),
+            "samples": pack(self.samples),
         }
 
     def put_action(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def read_state(key: str) -> TableState:
     if not found:
         return TableState(source_key=key)
     try:
-        found["watermarks"], found["samples"] = json.loads(found["watermarks"]), json.loads(found["samples"])
+        found["watermarks"], found["samples"] = unpack(found["watermarks"]), unpack(found["samples"])
         return TableState(source_key=key, **{k: v for k, v in found.items() if k not in ("pk", "sk")})
     except (ValueError, TypeError, KeyError) as error:
         remedy = (

@@ -73,7 +73,7 @@ def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_column(state: TableState, name: str, value: str) -> str:
     """The column's own spelling; refuses a column that the last batch lacks, and a value that cannot be of its type."""
-    newest = next((batch for batch in records.history(state.source_key) if batch.manifest), None)
+    newest = records.newest(state.source_key, lambda batch: batch.manifest is not None)
     columns = newest.manifest.columns if newest else []
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
     if columns and found is None:

@@ -94,6 +94,11 @@ class Resources:
                 self._made[logical] = self._name_only(logical, resource)
         return self._made[logical]
 
+    @property
+    def s3(self) -> Any:
+        """The client of the store that holds the buckets."""
+        return self._client("s3")
+
     def async_queue(self, function_arn: str) -> str:
         """Return the URL of the queue of a function's asynchronous invocations, creating it the first time."""
         if function_arn not in self.async_queues:

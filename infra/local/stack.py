@@ -62,6 +62,18 @@ def s3_credentials() -> tuple[str, str]:
     )
 
 
+def _prove(resources: Resources) -> None:
+    """Tries whether another S3 honours conditional writes, before anything is loaded into it; raises StartError."""
+    from flowforge.cloud.conditional_writes import prove
+    from flowforge.errors import FlowForgeError
+
+    try:
+        for bucket in resources.buckets:
+            prove(resources.s3, bucket)
+    except FlowForgeError as error:
+        raise servers.StartError(f"{error}. {error.remedy}") from error
+
+
 class LocalStack:
     """A running stack. `facts` is what stack.json tells; `ended` is set when a server of the stack has died."""
 
@@ -132,6 +144,8 @@ class LocalStack:
         resources = Resources(template, self.settings.stack_name, url, self.settings.s3_endpoint, self._credentials)
         try:
             resources.create_all()
+            if self.settings.s3_endpoint:
+                _prove(resources)
         except BotoCoreError as error:
             raise servers.StartError(f"{error}; see {self.settings.logs / 'aws.log'}") from error
         for schedule in resources.schedules.values():

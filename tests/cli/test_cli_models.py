@@ -74,3 +74,40 @@ def test_should_refuse_files_that_cannot_be_read(alone, stack_file, s3):
     assert alone("models", "put", "missing.sql").code == 2
     (alone.folder / "latin.sql").write_bytes(b"SELECT '\xe9' AS a")
     assert "not in UTF-8" in alone("models", "put", "latin.sql").err
+
+
+def test_should_show_all_others_when_a_record_a_file_or_a_table_is_broken(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-models")
+    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **KEYS)
+    lake = "lake-of-models"
+    broken = {
+        "gold/_models/torn.json": b"{",
+        "models/_models.sql": b"SELECT 1 AS a FROM silver.payments",
+        "models/long.sql": b"-- " + b"x" * 300_000,
+        "models/good.sql": b"SELECT id FROM silver.payments",
+        "models/of_torn.sql": b"SELECT id FROM silver.torn",
+        "silver/torn/_delta_log/00000000000000000000.json": b"{ no JSON",
+    }
+    for key, body in broken.items():
+        client.put_object(Bucket=lake, Key=key, Body=body)
+    try:
+        shown = alone("models", "--json")
+        maintained = alone("maintain", "--all", "--json")
+        refused = alone("models", "put", *write(alone, _quarantine="SELECT id FROM silver.payments"), "--json")
+    finally:
+        for key in broken:
+            client.delete_object(Bucket=lake, Key=key)
+    assert shown.code == 1, shown.err
+    states = {one["table"]: one["state"] for one in shown.document["models"]}
+    assert states["good"] == "stale"
+    told = " ".join(shown.document["problems"])
+    assert "gold/_models/torn.json cannot be read" in told and "next build writes it anew" in told
+    assert (
+        "models/_models.sql: a gold table must not begin with _" in told
+        and "models/long.sql: the file is larger than" in told
+    )
+    assert "silver.torn cannot be opened" in told
+    assert maintained.code == 1, maintained.err
+    assert "silver.payments" in {one["table"] for one in maintained.document["tables"]}
+    assert [one["table"] for one in maintained.document["failed"]] == ["silver.torn"]
+    assert refused.code == 2 and "must not begin with _" in refused.out

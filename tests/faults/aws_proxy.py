@@ -56,6 +56,9 @@ class AwsProxy:
         self.rule: Rule = lambda call: None
         self.calls: dict[str, list[Call]] = {}
         self.struck: Counter[str] = Counter()
+        self.dropped: dict[
+            str, tuple[str, ...]
+        ] = {}  # HTTP method -> headers that its requests lose, as before a loose store
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._serving: set[asyncio.Task] = set()  # asyncio itself holds its tasks weakly
@@ -136,7 +139,9 @@ class AwsProxy:
 
     async def _forward(self, head: bytes, body: bytes) -> bytes:
         lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
-        dropped = ("expect:", "connection:", "transfer-encoding:", "content-length:")
+        method = lines[0].partition(" ")[0]
+        loose = tuple(f"{name.lower()}:" for name in self.dropped.get(method, ()))
+        dropped = ("expect:", "connection:", "transfer-encoding:", "content-length:", *loose)
         kept = [line for line in lines if not line.lower().startswith(dropped)]
         sent = "\r\n".join([*kept, "Connection: close", f"Content-Length: {len(body)}", "", ""]).encode("latin-1")
         reader, writer = await asyncio.open_connection(self._target.hostname, self._target.port, limit=1 << 26)

@@ -46,6 +46,7 @@ class Loads:
     server: StandIn
     name: str
     connection: ConnectionReference
+    proxy: AwsProxy
     meanwhile: list[str | Callable[[], None]] = field(default_factory=list)
 
     def execute(self, *statements: str) -> None:
@@ -119,7 +120,7 @@ def loads(aws, server, unique, monkeypatch) -> Iterator[Callable[..., Loads]]:
         def make(at: str = "datetime2(3)", login: str = "sa", indexed: bool = True, rows: str = ROWS) -> Loads:
             # Not mssql-python: it reads the certificates to trust once in a process, and other folders have servers of their own.
             where = {"host": "localhost", "port": server.port, "database": server.database, "driver": "pymssql"}
-            load = Loads(aws, server, unique("t"), ConnectionReference(**where, secret_id=f"counts/{login}"))
+            load = Loads(aws, server, unique("t"), ConnectionReference(**where, secret_id=f"counts/{login}"), proxy)
             load.execute(f"CREATE TABLE {{t}} (id int PRIMARY KEY, at {at})", rows)
             if indexed:
                 load.execute("CREATE INDEX by_at ON {t} (at)")

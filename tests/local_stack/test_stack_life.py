@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pymssql
 
+from tests.faults.aws_proxy import AwsProxy
 from tests.waiting import wait_for
 
 
@@ -170,3 +171,13 @@ def test_should_keep_objects_on_another_s3_that_notifies_the_webhook(start_stack
     assert other.functions()["Dropped"]["ok"] == 0
     # This S3 is no MinIO and knows no webhook: the stack runs all the same, and says so.
     assert "does not notify arn:minio:sqs::FLOWFORGE:webhook" in (stack.state / "logs" / "dispatcher.log").read_text()
+
+
+def test_should_not_start_on_an_s3_that_ignores_conditional_writes(start_stack, tmp_path):
+    other = start_stack(state=tmp_path / "other").wait_until_ready()
+    with AwsProxy(other.facts["s3"]) as proxy:
+        proxy.dropped = {"PUT": ("If-None-Match",)}
+        stack = start_stack("--s3-endpoint", proxy.url)
+        assert stack.process.wait(timeout=60) == 2
+    told = stack.process.stdout.read()
+    assert "ignores If-None-Match" in told and "Use a store that honours" in told

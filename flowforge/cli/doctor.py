@@ -1,0 +1,105 @@
+"""`flowforge doctor`: looks at what a deployment rests on, and says for each finding what to do.
+
+The API is asked as any command does; the lake is tried with the caller's own S3 credentials, as `flowforge sql` does.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from rich.text import Text
+
+from flowforge.cli.failure import FAILED, GOOD, Failure
+from flowforge.cli.lake import Bucket, lake_failures, open_lake
+from flowforge.cli.options import Session, api_command
+from flowforge.cli.output import Rows
+
+State = Literal["good", "warning", "bad"]
+STYLES = {"good": "green", "warning": "yellow", "bad": "red"}
+_COLUMNS = ("state", "what", "finding", "what to do")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `remedy` is empty where all is well."""
+
+    what: str
+    state: State
+    finding: str
+    remedy: str = ""
+
+
+@api_command
+def doctor(session: Session, bucket: Bucket = None) -> int:
+    """Look at API, credentials, S3 conditional writes, tables and queues; exits 1 when something is bad."""
+    with session.open() as api:
+        findings = [
+            *_look("api", lambda: _api(api)),
+            *_look("credentials", lambda: _credentials(open_lake(bucket, session.api))),
+            *_look("conditional writes", lambda: _conditional_writes(open_lake(bucket, session.api))),
+            *_look("tables", lambda: _tables(api)),
+            *_look("queues", lambda: _queues(api)),
+        ]
+    rows = [[Text(one.state, STYLES[one.state]), one.what, one.finding, one.remedy or None] for one in findings]
+    session.out.answer({"findings": [asdict(one) for one in findings]}, Rows(_COLUMNS, rows, prose="finding"))
+    return FAILED if any(one.state == "bad" for one in findings) else GOOD
+
+
+def _look(what: str, at: Callable[[], list[Finding]]) -> list[Finding]:
+    """Each is looked at alone: what cannot be told is a finding itself."""
+    try:
+        return at()
+    except Failure as failure:
+        return [Finding(what, "bad", failure.message, failure.remedy or "")]
+
+
+def _api(api: Any) -> list[Finding]:
+    api.get("runs", limit=1)
+    return [Finding("api", "good", f"{api.url} answers")]
+
+
+def _credentials(bucket: str) -> list[Finding]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from flowforge.cloud.clients import client
+
+    try:
+        client("s3").head_bucket(Bucket=bucket)
+    except (ClientError, BotoCoreError) as error:
+        remedy = "Name the bucket with --bucket, and give AWS credentials that may read and write it."
+        return [Finding("credentials", "bad", f"bucket {bucket}: {error}", remedy)]
+    return [Finding("credentials", "good", f"reach bucket {bucket} at {client('s3').meta.endpoint_url}")]
+
+
+def _conditional_writes(bucket: str) -> list[Finding]:
+    from flowforge.cloud.clients import client
+    from flowforge.cloud.conditional_writes import prove, race
+
+    with lake_failures():
+        prove(client("s3"), bucket)
+        race(client("s3"), bucket)
+    told = "a key that is taken is refused, on PUT and on completion; of several writers at once one wins"
+    return [Finding("conditional writes", "good", told)]
+
+
+def _tables(api: Any) -> list[Finding]:
+    marks = api.get("watermarks")["watermarks"]
+    broken = [mark for mark in marks if mark.get("problem")]
+    if not broken:
+        return [Finding("tables", "good", f"{len(marks):,} tables are known, and the state of each can be read")]
+    return [Finding("tables", "bad", mark["problem"], f"flowforge watermark get {mark['id']}") for mark in broken]
+
+
+def _queues(api: Any) -> list[Finding]:
+    answer = api.get("dead-letters")
+    counts: dict[str, int] = {}
+    for one in answer["messages"]:
+        counts[one["queue"]] = counts.get(one["queue"], 0) + 1
+    more = " or more" if answer["more"] else ""
+    failed = [Finding("queues", "bad", f"{one['queue']}: {one['problem']}") for one in answer.get("failed") or []]
+    if not counts and not failed:
+        return [Finding("queues", "good", "no message was given up")]
+    remedy = "flowforge replay shows why; mend the cause and replay them, or discard them."
+    return failed + [
+        Finding("queues", "warning", f"{queue}: {count:,}{more} given up", remedy) for queue, count in counts.items()
+    ]

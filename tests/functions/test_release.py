@@ -1,0 +1,61 @@
+"""Rows that are released from quarantine, from the order to gold."""
+
+import json
+
+import pytest
+
+from events.commands import IngestTable
+from events.envelopes import eventbridge, http, sqs
+from events.request import SilverConfig
+from functions.publish_gold.handler import handler as publish
+from functions.refine_silver.handler import handler as refine
+
+EMPTY_BATCHES = 23  # more than a table's history shows
+
+
+def ruled(load, run: str, most: int) -> IngestTable:
+    rule = {"rule": "range", "column": "id", "max": most, "severity": "quarantine"}
+    command = load.command(run)
+    rules = SilverConfig(qualityRules=[rule]).qualityRules
+    return command.model_copy(update={"silver": command.silver.model_copy(update={"quality_rules": rules})})
+
+
+@pytest.fixture
+def follow(aws, context, monkeypatch):
+    """Brings what is announced to silver, or to gold, as the queues do."""
+
+    def to(queue: str, handler, *bodies: dict) -> list[dict]:
+        aws.use(f"{queue}Queue", f"{queue}DeadLetters", monkeypatch)
+        for body in bodies:
+            assert handler(sqs(body), context) == {"batchItemFailures": []}
+        assert aws.messages(f"{queue}DeadLetters") == []
+        return [message["body"] for message in aws.messages("PublishQueue" if queue == "Refine" else "TrackQueue")]
+
+    for queue in ("RefineQueue", "PublishQueue", "TrackQueue", "RefineDeadLetters", "PublishDeadLetters"):
+        aws.messages(queue)
+    return to
+
+
+def gold_rows(told: list[dict]) -> list[int]:
+    published = [one["detail"] for one in told if one["detail-type"] == "GoldPublished"]
+    return [rows for detail in published for rows in detail["gold_tables"].values()]
+
+
+def test_should_bring_released_rows_to_gold_though_only_empty_batches_came_since(aws, context, loads, follow):
+    load = loads()
+    (landed,) = load.follow(ruled(load, "strict", 15))
+    fact = eventbridge("BronzeLanded", json.loads(landed.model_dump_json()))
+    refined = follow("Refine", refine, fact)
+    assert gold_rows(follow("Publish", publish, *refined)) == [1]
+    for number in range(EMPTY_BATCHES):
+        assert load.follow(ruled(load, f"mild_{number}", 1000)) == []
+    assert load.states().count("empty") >= 19
+    for queue in ("RefineQueue", "PublishQueue"):
+        aws.messages(queue)
+    follow("Refine", refine)  # nothing yet: the order goes to that queue
+    where = f"/api/silver/{load.name}/release", "/api/silver/{table}/release"
+    assert json.loads(refine(http("POST", *where, body={}), context)["body"])["rows"] == 2
+    (order,) = [message["body"] for message in aws.messages("RefineQueue")]
+    refined = follow("Refine", refine, order)
+    assert gold_rows(follow("Publish", publish, *refined)) == [3]
+    assert follow("Refine", refine, order)  # the worker died before it told: gold hears of it all the same

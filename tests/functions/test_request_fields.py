@@ -1,0 +1,283 @@
+"""Every field of a request has an effect on what is loaded or shown, or it is refused: nothing that a user writes vanishes."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from events.envelopes import http
+from events.request import (
+    BronzeConfig,
+    ColumnChoice,
+    Connection,
+    DatabaseConfig,
+    DestinationConfig,
+    GoldConfig,
+    GoldModel,
+    InvalidRequest,
+    JobRequest,
+    SilverConfig,
+    SourceConfig,
+    TableConfig,
+    parse_job_request,
+)
+from flowforge.state import runs
+from functions.connections.handler import handler as connections
+from functions.submit_job.handler import handler as submit
+
+INLINE = {"host": "db", "database": "Bank", "username": "u", "password": "p"}
+SAVED = "fields"
+BASE = {
+    "workflow_id": "wf",
+    "job_id": "job",
+    "batch_id": "b",
+    "source_type": "database",
+    "source_config": {"type": "sql-server", "connection": INLINE, "databaseConfig": {"tableName": "customers"}},
+}
+WHERE = "source_config.connection"
+DATA = "source_config.databaseConfig"
+TO = "destination_config"
+GROWING = {f"{DATA}.isIncremental": True, f"{DATA}.deltaColumn": "modified"}
+REFRESH = {f"{TO}.bronzeConfig.loadStrategy": "full_refresh"}
+RULE = {"rule": "not_null", "column": "a"}
+GOLD_SQL = {f"{TO}.goldConfig.tableName": "g", f"{TO}.goldConfig.sql": "SELECT 1 AS a FROM silver.customers"}
+MODEL = {"tableName": "m", "sql": "SELECT a, b FROM silver.customers"}
+
+
+def model(**settings: Any) -> list[dict[str, Any]]:
+    return [MODEL | settings]
+
+
+# field -> where it stands, two values (None: left out), and what it needs around it
+FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
+    "JobRequest.workflow_id": ("workflow_id", "wf", "other", {}),
+    "JobRequest.job_id": ("job_id", "job", "other", {}),
+    "JobRequest.workflow_name": ("workflow_name", None, "Bank", {}),
+    "JobRequest.job_name": ("job_name", None, "Nightly", {}),
+    "JobRequest.source_type": ("source_type", "database", "file", {}),
+    "JobRequest.batch_id": ("batch_id", "b", "c", {}),
+    "SourceConfig.type": ("source_config.type", "sql-server", "oracle", {}),
+    "Connection.connectionId": (WHERE, INLINE, {"connectionId": SAVED}, {}),
+    "Connection.host": (f"{WHERE}.host", "db", "db2", {}),
+    "Connection.port": (f"{WHERE}.port", None, 1434, {}),
+    "Connection.database": (f"{WHERE}.database", "Bank", "Other", {}),
+    "Connection.username": (f"{WHERE}.username", "u", "v", {}),
+    "Connection.password": (f"{WHERE}.password", "p", "q", {}),
+    "Connection.secretId": (WHERE, INLINE, {"host": "db", "database": "Bank", "secretId": "flowforge/x"}, {}),
+    "Connection.trustServerCertificate": (f"{WHERE}.trustServerCertificate", False, True, {}),
+    "Connection.driver": (f"{WHERE}.driver", "auto", "pymssql", {}),
+    "Connection.maxConcurrentReads": (f"{WHERE}.maxConcurrentReads", None, 2, {}),
+    "DatabaseConfig.tables": (DATA, {"tables": ["a"]}, {"tables": ["a", "b"]}, {}),
+    "TableConfig.tableName": (f"{DATA}.tableName", "customers", "accounts", {}),
+    "TableConfig.query": (
+        DATA,
+        {"query": "SELECT 1 AS a"},
+        {"query": "SELECT 2 AS a"},
+        {f"{TO}.bronzeConfig.tableName": "q"},
+    ),
+    "TableConfig.isIncremental": (f"{DATA}.isIncremental", False, True, {f"{DATA}.deltaColumn": "modified"}),
+    "TableConfig.deltaColumn": (f"{DATA}.deltaColumn", "a", "b", GROWING),
+    "TableConfig.lastWatermark": (f"{DATA}.lastWatermark", None, "2024-01-01", GROWING),
+    "TableConfig.nullCursor": (f"{DATA}.nullCursor", "include", "fail", GROWING),
+    "TableConfig.cursorClock": (f"{DATA}.cursorClock", "unknown", "utc", GROWING),
+    "TableConfig.acceptPartialView": (f"{DATA}.acceptPartialView", False, True, REFRESH),
+    "TableConfig.allowEmptyRefresh": (f"{DATA}.allowEmptyRefresh", False, True, REFRESH),
+    "TableConfig.snapshotIsolation": (f"{DATA}.snapshotIsolation", True, False, {}),
+    "TableConfig.countRows": (f"{DATA}.countRows", "auto", "never", {}),
+    "TableConfig.companionColumns": (f"{DATA}.companionColumns", [], ["srid"], {}),
+    "ColumnChoice.exclude": (f"{DATA}.columns", None, {"exclude": ["a"]}, {}),
+    "BronzeConfig.tableName": (f"{TO}.bronzeConfig.tableName", None, "elsewhere", {}),
+    "BronzeConfig.storageFormat": (f"{TO}.bronzeConfig.storageFormat", "parquet", "orc", {}),
+    "BronzeConfig.loadStrategy": (f"{TO}.bronzeConfig.loadStrategy", "append", "full_refresh", {}),
+    "BronzeConfig.auditColumns": (f"{TO}.bronzeConfig.auditColumns", True, False, {}),
+    "BronzeConfig.compression": (f"{TO}.bronzeConfig.compression", "snappy", "zstd", {}),
+    "SilverConfig.tableName": (f"{TO}.silverConfig.tableName", None, "elsewhere", {}),
+    "SilverConfig.primaryKey": (f"{TO}.silverConfig.primaryKey", None, "a", {}),
+    "SilverConfig.mergeStrategy": (f"{TO}.silverConfig.mergeStrategy", "merge", "scd2", {}),
+    "SilverConfig.deletes": (f"{TO}.silverConfig.deletes", "hard", "soft", REFRESH),
+    "SilverConfig.schemaMode": (f"{TO}.silverConfig.schemaMode", "evolve", "contract", {}),
+    "SilverConfig.nullKeys": (f"{TO}.silverConfig.nullKeys", "match", "quarantine", {}),
+    "SilverConfig.keyComparison": (f"{TO}.silverConfig.keyComparison", "source", "exact", {}),
+    "SilverConfig.qualityRules": (f"{TO}.silverConfig.qualityRules", [], [RULE], {}),
+    "GoldConfig.tableName": (f"{TO}.goldConfig.tableName", None, "elsewhere", {}),
+    "GoldConfig.buildStrategy": (f"{TO}.goldConfig.buildStrategy", "full", "incremental", {}),
+    "GoldConfig.primaryKey": (
+        f"{TO}.goldConfig.primaryKey",
+        "a",
+        "b",
+        {f"{TO}.goldConfig.buildStrategy": "incremental"},
+    ),
+    "GoldConfig.sql": (
+        f"{TO}.goldConfig.sql",
+        GOLD_SQL[f"{TO}.goldConfig.sql"],
+        "SELECT 2 AS a FROM silver.c",
+        GOLD_SQL,
+    ),
+    "GoldConfig.qualityRules": (f"{TO}.goldConfig.qualityRules", [], [RULE], {}),
+    "GoldModel.tableName": (f"{TO}.goldConfig.models", model(), model(tableName="n"), {}),
+    "GoldModel.sql": (f"{TO}.goldConfig.models", model(), model(sql="SELECT b FROM silver.customers"), {}),
+    "GoldModel.buildStrategy": (
+        f"{TO}.goldConfig.models",
+        model(primaryKey="a"),
+        model(primaryKey="a", buildStrategy="incremental"),
+        {},
+    ),
+    "GoldModel.primaryKey": (f"{TO}.goldConfig.models", model(primaryKey="a"), model(primaryKey=["a", "b"]), {}),
+    "GoldModel.qualityRules": (f"{TO}.goldConfig.models", model(), model(qualityRules=[RULE]), {}),
+}
+PARTS = {
+    "source_config",
+    "connection",
+    "databaseConfig",
+    TO,
+    "bronzeConfig",
+    "silverConfig",
+    "goldConfig",
+    "models",
+    "columns",
+}
+MODELS = (
+    JobRequest,
+    SourceConfig,
+    Connection,
+    DatabaseConfig,
+    TableConfig,
+    ColumnChoice,
+    DestinationConfig,
+    BronzeConfig,
+    SilverConfig,
+    GoldConfig,
+    GoldModel,
+)
+DESTINATION = sorted(
+    name for name, (path, *_) in FIELDS.items() if path.startswith(TO) and not name.endswith("tableName")
+)
+
+
+def put(document: dict[str, Any], path: str, value: Any) -> None:
+    *above, last = path.split(".")
+    for name in above:
+        document = document.setdefault(name, {})
+    document.pop(last, None)
+    if value is not None:
+        document[last] = copy.deepcopy(value)
+
+
+def document_of(path: str, value: Any, around: dict[str, Any]) -> dict[str, Any]:
+    document = copy.deepcopy(BASE)
+    for place, needed in around.items():
+        put(document, place, needed)
+    put(document, path, value)
+    return document
+
+
+@pytest.fixture
+def outcome(aws, context):
+    """What comes of a document: what is queued and shown, or "refused"."""
+    saved = {"id": SAVED, "host": "saved", "database": "Bank", "username": "u", "password": "p"}
+    assert connections(http("POST", "/api/connections", body=saved), context)["statusCode"] in (200, 201)
+    aws.messages("IngestQueue")
+
+    def of(document: dict[str, Any]) -> str:
+        route = f"/api/workflows/{document['workflow_id']}/run", "/api/workflows/{id}/run"
+        answer = submit(http("POST", *route, document), context)
+        body = json.loads(answer["body"])
+        if answer["statusCode"] != 202:
+            assert answer["statusCode"] in (400, 403, 404, 422), body
+            return "refused"
+        queued = [message["body"] for message in aws.messages("IngestQueue")]
+        run = runs.read_run(body["run_id"])
+        shown = {name: run[name] for name in ("workflow_id", "workflow_name", "job_id", "job_name", "batch_id")}
+        commands = sorted(json.dumps({**command, "run_id": ""}, sort_keys=True) for command in queued)
+        return json.dumps([shown, commands])
+
+    return of
+
+
+def test_should_know_every_field_of_a_request():
+    wanted = {
+        f"{one.__name__}.{field}"
+        for one in MODELS
+        for field in (one.model_fields if one is not DatabaseConfig else ["tables"])
+        if field not in PARTS
+    }
+    assert wanted == set(FIELDS)
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS))
+def test_should_use_or_refuse_every_field(outcome, field):
+    path, one, other, around = FIELDS[field]
+    found = outcome(document_of(path, one, around)), outcome(document_of(path, other, around))
+    assert found[0] != found[1]
+    assert "refused" not in found or field in {
+        "JobRequest.source_type",
+        "SourceConfig.type",
+        "TableConfig.isIncremental",
+        "BronzeConfig.storageFormat",
+        "Connection.secretId",
+    }
+
+
+@pytest.mark.parametrize("field", DESTINATION)
+def test_should_use_the_requests_settings_for_a_table_that_has_some_of_its_own(outcome, field):
+    path, one, other, around = FIELDS[field]
+    own = {f"{DATA}.destination_config": {layer: {"tableName": "own"} for layer in ("bronzeConfig", "silverConfig")}}
+    own[f"{DATA}.destination_config"]["goldConfig"] = {"tableName": "own_gold"}
+    found = outcome(document_of(path, one, around | own)), outcome(document_of(path, other, around | own))
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("field", sorted(set(TableConfig.model_fields) - {"tableName", "query", "destination_config"}))
+def test_should_refuse_what_stands_beside_tables_and_is_about_none_of_them(outcome, field):
+    _, one, other, _ = FIELDS["ColumnChoice.exclude" if field == "columns" else f"TableConfig.{field}"]
+    around = {f"{DATA}.isIncremental": True, f"{DATA}.deltaColumn": "a", **REFRESH}
+    around |= {DATA: {"tables": [{"tableName": "a"}]}}
+    assert outcome(document_of(f"{DATA}.{field}", other if one is None else one, around)) == "refused"
+
+
+def test_should_add_the_requests_models_to_those_of_a_table(outcome):
+    own = {"goldConfig": {"models": [MODEL | {"tableName": "of_the_table"}]}}
+    document = document_of(f"{TO}.goldConfig.models", model(tableName="of_the_request"), {f"{DATA}.{TO}": own})
+    assert '"of_the_request"'.replace('"', '\\"') in (found := outcome(document)) and "of_the_table" in found
+    document["destination_config"]["goldConfig"]["models"] = model(tableName="of_the_table")
+    assert outcome(document) == "refused"  # one name, two models
+
+
+def test_should_refuse_a_setting_in_whose_place_every_table_has_its_own(outcome):
+    entries = [{"tableName": name, TO: {"bronzeConfig": {"compression": "gzip"}}} for name in ("a", "b")]
+    around = {DATA: {"tables": entries}}
+    assert outcome(document_of(f"{TO}.bronzeConfig.compression", "zstd", around)) == "refused"
+    around[DATA]["tables"].append("c")
+    assert outcome(document_of(f"{TO}.bronzeConfig.compression", "zstd", around)) != "refused"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (f"{DATA}.deltaColumn", "modified"),
+        (f"{DATA}.lastWatermark", "2024-01-01"),
+        (f"{DATA}.nullCursor", "fail"),
+        (f"{DATA}.cursorClock", "utc"),
+        (f"{DATA}.allowEmptyRefresh", True),
+        (f"{TO}.silverConfig.deletes", "soft"),
+        (WHERE, {"connectionId": SAVED, "port": 1434}),
+        (WHERE, {"connectionId": SAVED, "driver": "pymssql"}),
+        (WHERE, {"connectionId": SAVED, "trustServerCertificate": True}),
+        (WHERE, {"host": "db", "database": "Bank", "secretId": "flowforge/x", "username": "u"}),
+    ],
+)
+def test_should_refuse_what_would_have_no_effect(outcome, path, value):
+    assert outcome(document_of(path, value, {})) == "refused"
+
+
+@pytest.mark.parametrize("name", ["_models", "_quarantine", "_delta_log", "_Models", "_of_mine"])
+@pytest.mark.parametrize("layer", ["bronzeConfig", "silverConfig", "goldConfig", "models"])
+def test_should_refuse_names_of_the_lakes_own_folders(layer, name):
+    where = {"goldConfig": {"models": model(tableName=name)}} if layer == "models" else {layer: {"tableName": name}}
+    with pytest.raises(InvalidRequest, match="choose another name"):
+        parse_job_request(copy.deepcopy(BASE) | {TO: where})
+
+
+def test_should_take_a_source_table_whose_name_begins_so_under_another_name(outcome):
+    assert '\\"table\\": \\"models_' in outcome(document_of(f"{DATA}.tableName", "_models", {}))
