@@ -34,6 +34,7 @@ import moto.s3.notifications as s3_notifications
 import moto.sqs.models as sqs
 from moto.core import responses
 from moto.dynamodb.responses import DynamoHandler
+from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
@@ -45,6 +46,7 @@ from infra.local.moto_kept import keep_all_but_items, keep_items
 from infra.local.moto_memory import keep_only_what_is_there
 from infra.local.moto_objects import store_without_copies
 from infra.local.moto_searches import look_no_further
+from infra.local.own_calls import OwnCallsOnly
 
 
 def milliseconds() -> float:
@@ -163,6 +165,7 @@ def send_s3_event(account_id: str, bucket: Any, event_name: str, key: Any) -> No
 
 def correct_moto(kept: Kept | None = None) -> None:
     """Put the replacements of this module in place, in this process; with `kept`, what is held is kept there."""
+    werkzeug_app.DISABLE_GLOBAL_CORS = True  # else every answer tells every page that it may read it
     # What a request's host and class say never changes, but for each request moto walks through its own source tree.
     DomainDispatcherApplication.get_backend_for_host = functools.cache(DomainDispatcherApplication.get_backend_for_host)
     responses.method_names_from_class = functools.cache(responses.method_names_from_class)
@@ -198,7 +201,12 @@ def main() -> None:
         app = DomainDispatcherApplication(create_backend_app)
         app.debug = True
         make_server(
-            host, port, CountedCalls(app), threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
+            host,
+            port,
+            OwnCallsOnly(CountedCalls(app)),
+            threaded=True,
+            request_handler=MotoRequestHandler,
+            fd=listener.fileno(),
         ).serve_forever()
 
 
