@@ -53,6 +53,7 @@ class DataDirectory:
         if known and (self.path / FORMAT).read_text() != VERSION:
             raise DataDirectoryError(f"--data-dir {self.path} was written by another version of FlowForge")
         if not known:
+            (self.path / FORMAT).touch(0o600)
             (self.path / FORMAT).write_text(VERSION)
 
     def _wait(self) -> None:
