@@ -1,6 +1,7 @@
 """Which SQL Server `test-connection`, `tables` and `describe` ask about.
 
-A saved connection, the one of a job request, one spelled out by options, else the local stack's own.
+A saved connection, the one of a job request, one spelled out by options, else the one that the table was loaded from, else the
+local stack's own.
 """
 
 from dataclasses import dataclass
@@ -25,8 +26,16 @@ class SourceChoice:
     trust: bool = False
     password_stdin: bool = False
 
-    def resolve(self, api: str | None) -> dict[str, Any]:
-        """The API's `connection` object; BadRequest when the options name none, or more than one."""
+    @property
+    def is_named(self) -> bool:
+        """Whether an option names a source."""
+        return any(option is not None for option in (self.connection_id, self.request_file, self.host))
+
+    def resolve(self, api: str | None, loaded: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The API's `connection` object; `loaded` is what counts where no option names one, before the stack's own.
+
+        BadRequest when the options name none, or more than one.
+        """
         named = [o for o in (self.connection_id, self.request_file, self.host) if o is not None]
         if len(named) > 1:
             raise BadRequest("give one of --connection, --request, --host")
@@ -40,7 +49,14 @@ class SourceChoice:
             )
         if self.database or self.username:
             raise BadRequest("--database and --username go with --host")
-        return _of_stack(api)
+        return loaded or _of_stack(api)
+
+
+def server_of(connection: dict[str, Any]) -> str:
+    """A connection's server and database, for people."""
+    if connection.get("connectionId"):
+        return f"connection {connection['connectionId']}"
+    return f"{connection['host']}:{connection.get('port', 1433)}/{connection['database']}"
 
 
 def inline_connection(

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from flowforge.cli.connection import SourceChoice
+from flowforge.cli.connection import SourceChoice, server_of
 from flowforge.cli.failure import FAILED, GOOD, BadRequest, Failure
 from flowforge.cli.lake import use_stack
+from flowforge.cli.loaded import refuse_another
 from flowforge.cli.options import Session, source_command
 from flowforge.cli.output import facts, table
 from flowforge.cli.target import local_stack
@@ -45,12 +46,15 @@ def reconcile(
     chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket")
     if chosen is None:
         raise BadRequest("which lake?", "name its bucket with --bucket, or start the local stack with `flowforge up`")
-    connection = choice.resolve(session.api)
+    connection = choice.resolve(session.api, mark.get("connection"))
     if stack is not None:
         use_stack(stack)
         _use_tables(stack)
     answer = _compared(mark, connection, chosen, rows, session)
-    session.out.answer({"table": mark["bronze_table"], **answer.document()}, *_shown(mark, answer))
+    server = server_of(connection)
+    session.out.answer(
+        {"table": mark["bronze_table"], "server": server, **answer.document()}, *_shown(mark, answer, server)
+    )
     return FAILED if answer.differs else GOOD
 
 
@@ -91,6 +95,8 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
     )
     try:
         target = target_in({"connection": connection})
+        reference = target.reference
+        refuse_another(mark, reference.host, reference.port, reference.database)
         with session.out.messages.status("reading …") as status:
             return reconcile(
                 question, target.reference, target.credentials, bucket, lambda n: status.update(f"{n:,} rows read …")
@@ -99,8 +105,9 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
         raise Failure(str(error), error.remedy, error=type(error).__name__) from error
 
 
-def _shown(mark: dict[str, Any], answer: Any) -> list[Any]:
+def _shown(mark: dict[str, Any], answer: Any, server: str) -> list[Any]:
     heading = [
+        ("server", server),
         ("source", mark["source_table"]),
         ("silver table", mark["silver_table"]),
         ("source rows", answer.source_rows),

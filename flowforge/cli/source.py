@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flowforge.cli.connection import SourceChoice
+from flowforge.cli.connection import SourceChoice, server_of
 from flowforge.cli.failure import FAILED, GOOD
+from flowforge.cli.loaded import only_source, source_of_table
 from flowforge.cli.options import Session, source_command
 from flowforge.cli.output import Rows, facts, table
 
@@ -26,11 +27,14 @@ def try_connection(choice: SourceChoice, session: Session) -> int:
 @source_command
 def tables(choice: SourceChoice, session: Session) -> int:
     """List the tables and views that the login may read."""
-    body = {"connection": choice.resolve(session.api)}
     with session.open() as api:
-        answer = api.post("database", "tables", body=body)
+        loaded = None if choice.is_named else only_source(api)
+        connection = choice.resolve(session.api, loaded)
+        answer = api.post("database", "tables", body={"connection": connection})
+    answer["server"] = server_of(connection)
     rows = ([t["schema"], t["name"], t["type"], t.get("row_estimate")] for t in answer["tables"])
-    session.out.answer(answer, table(["schema", "name", "type", "rows (estimate)"], rows))
+    listing = table(["schema", "name", "type", "rows (estimate)"], rows)
+    session.out.answer(answer, facts([("server", answer["server"])]), listing)
     return GOOD
 
 
@@ -42,9 +46,11 @@ def describe(
     preview: Annotated[int, typer.Option("--preview", min=0, max=1000, help="Rows to show.")] = 5,
 ) -> int:
     """Show a table's columns, keys, possible cursors and first rows."""
-    body = {"connection": choice.resolve(session.api), "table": name, "preview": preview}
     with session.open() as api:
-        answer = api.post("database", "schema", body=body)
+        loaded = None if choice.is_named else source_of_table(api, name)
+        connection = choice.resolve(session.api, loaded)
+        answer = api.post("database", "schema", body={"connection": connection, "table": name, "preview": preview})
+    answer["server"] = server_of(connection)
     session.out.answer(answer, *_description(answer))
     return GOOD
 
@@ -55,6 +61,7 @@ def _description(answer: dict[str, Any]) -> list[Any]:
         for c in answer["columns"]
     )
     heading = [
+        ("server", answer["server"]),
         ("table", f"{answer['schema']}.{answer['name']}"),
         ("rows (estimate)", answer["row_estimate"]),
         ("primary key", ", ".join(answer["primary_key"]) or None),

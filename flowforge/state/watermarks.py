@@ -6,6 +6,7 @@ from typing import Any
 
 from events.facts import BronzeLanded, WatermarkCommitted
 from events.request import InvalidRequest
+from events.targets import ConnectionReference
 from flowforge.alone import Failure, each_alone
 from flowforge.cloud.items import Item
 from flowforge.errors import Retriable, UnreadableRecord
@@ -52,8 +53,23 @@ def _unreadable(failure: Failure[Item]) -> dict[str, Any]:
 def show(name: str) -> dict[str, Any]:
     """One table with its watermarks, last batches and corrections; raises NotFound or ConflictingTarget."""
     state = resolve(name)
-    past = [_past(item) for item in records.stored_history(state.source_key)]
-    return _shown(state) | {"history": past, "audit": corrections.audit(state.source_key)}
+    stored = list(records.stored_history(state.source_key))
+    past = [_past(item) for item in stored]
+    readable, _ = each_alone(stored, records.batch_of)
+    source = _source(readable[0][1].command.connection) if readable else None
+    return _shown(state) | {"connection": source, "history": past, "audit": corrections.audit(state.source_key)}
+
+
+def _source(connection: ConnectionReference) -> dict[str, Any]:
+    """The source that the newest batch was read from, as a request would name it; the password stays with its secret."""
+    return {
+        "host": connection.host,
+        "port": connection.port,
+        "database": connection.database,
+        "secretId": connection.secret_id,
+        "trustServerCertificate": connection.trust_server_certificate,
+        "driver": connection.driver,
+    }
 
 
 def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:

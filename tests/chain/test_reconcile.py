@@ -117,3 +117,19 @@ def test_should_say_what_a_comparison_rests_on_where_a_policy_hides_rows(compare
     assert found["only_in_silver"] == 1 and "a security policy shows this login" in found["rests_on"][0]
     assert "may be hidden" in " ".join(flowforge(compared, "reconcile", name).stdout.split())
     compared.execute(f"DROP SECURITY POLICY dbo.p_{name}")
+
+
+def test_should_compare_with_the_server_that_was_loaded_from_and_refuse_another(compared, name):
+    compared.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", f"INSERT INTO {name} VALUES (1)")
+    assert compared.load({"tableName": name})["records"] == 1
+    where = compared.facts["sqlserver"]
+    found = reconciled(compared, name)
+    assert found["server"].endswith(f":{where['port']}/{where['database']}") and not found["differs"]
+    request = compared.request({"tableName": name})
+    request["source_config"]["connection"]["host"] = "elsewhere.example"
+    file = compared.state / "elsewhere.json"
+    file.write_text(json.dumps(request))
+    ended = flowforge(compared, "reconcile", name, "--json", "--request", str(file))
+    assert ended.returncode == 1
+    told = json.loads(ended.stdout)
+    assert told["error"] == "SourceMismatch" and "elsewhere.example" in told["message"]

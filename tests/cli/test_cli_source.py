@@ -117,3 +117,34 @@ def test_should_tell_the_apis_refusal_and_remedy(flowforge, api, stack_file):
     assert (ended.code, ended.out) == (1, "")
     assert "no table x" in ended.err
     assert "look at `tables`" in ended.err
+
+
+LOADED = {"host": "db.bank.example", "port": 1444, "database": "Bank", "secretId": "flowforge/connections/bank"}
+
+
+def test_should_describe_a_table_at_the_server_that_it_was_loaded_from(flowforge, api, stack_file):
+    stack_file()
+    api.answer("GET /api/watermarks/customers", {"bronze_table": "bronze_customers", "connection": LOADED})
+    api.answer(SCHEMA, DESCRIBED)
+    plain, as_json = flowforge("describe", "customers"), flowforge("describe", "customers", "--json")
+    assert [one.document["connection"] for one in api.asked if one.method == "POST"] == [LOADED, LOADED]
+    assert "db.bank.example:1444/Bank" in plain.out
+    assert as_json.document["server"] == "db.bank.example:1444/Bank"
+
+
+def test_should_list_the_tables_of_the_only_server_that_was_loaded_from_and_ask_where_there_are_two(
+    flowforge, api, stack_file
+):
+    stack_file()
+    mark = {"id": "abc", "source_key": "db.bank.example:1444/Bank/dbo.customers>bronze_customers"}
+    api.answer("GET /api/watermarks", {"watermarks": [mark]})
+    api.answer("GET /api/watermarks/abc", {"bronze_table": "bronze_customers", "connection": LOADED})
+    api.answer(TABLES, {"tables": [{"schema": "dbo", "name": "customers", "type": "table", "row_estimate": 500}]})
+    ended = flowforge("tables")
+    assert "db.bank.example:1444/Bank" in ended.out
+    assert api.asked[-1].document == {"connection": LOADED}
+    other = {"id": "def", "source_key": "other.example:1433/Ledger/dbo.accounts>bronze_accounts"}
+    api.answer("GET /api/watermarks", {"watermarks": [mark, other]})
+    refused = flowforge("tables", "--json")
+    assert refused.code == 2
+    assert "other.example:1433/Ledger" in refused.document["message"] and "--connection" in refused.document["remedy"]

@@ -1,0 +1,54 @@
+"""Which source a table was loaded from, as the API tells it: commands that look at a source look at that one."""
+
+from typing import TYPE_CHECKING, Any
+
+from flowforge.cli.failure import BadRequest, Failure
+
+if TYPE_CHECKING:
+    from flowforge.cli.api import Api
+
+
+def source_of_table(api: "Api", name: str) -> dict[str, Any] | None:
+    """The connection that a table was loaded by last; None for a table that was never loaded."""
+    try:
+        return api.get("watermarks", name).get("connection")
+    except Failure as failure:
+        if failure.error == "NotFound":
+            return None
+        raise
+
+
+def only_source(api: "Api") -> dict[str, Any] | None:
+    """The one connection that tables were loaded by; None where there are none yet. BadRequest where there are several."""
+    try:
+        listed = api.get("watermarks")["watermarks"]
+    except Failure as failure:
+        if failure.error == "NotFound":
+            return None
+        raise
+    places = {table["source_key"].rpartition(">")[0].rpartition("/")[0]: table["id"] for table in listed}
+    if len(places) > 1:
+        raise BadRequest(
+            f"which SQL Server? tables were loaded from {', '.join(sorted(places))}",
+            "name one with --connection ID, --request FILE, or --host, --database and --username",
+        )
+    return source_of_table(api, next(iter(places.values()))) if places else None
+
+
+def refuse_another(mark: dict[str, Any], host: str, port: int, database: str) -> None:
+    """Raises Failure where a table was loaded from another server or database than this one."""
+    loaded = mark.get("connection")
+    if not loaded:
+        return
+    theirs = (_host(loaded["host"]), loaded["port"], loaded["database"].lower())
+    if theirs != (_host(host), port, database.lower()):
+        raise Failure(
+            f"{mark['bronze_table']} was loaded from {loaded['host']}:{loaded['port']}/{loaded['database']}, "
+            f"not from {host}:{port}/{database}",
+            "leave the source's options out, or name the one that it was loaded from",
+            error="SourceMismatch",
+        )
+
+
+def _host(name: str) -> str:
+    return "localhost" if name.lower() in ("127.0.0.1", "::1") else name.lower()
