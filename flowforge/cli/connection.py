@@ -56,7 +56,7 @@ def server_of(connection: dict[str, Any]) -> str:
     """A connection's server and database, for people."""
     if connection.get("connectionId"):
         return f"connection {connection['connectionId']}"
-    return f"{connection['host']}:{connection.get('port', 1433)}/{connection['database']}"
+    return f"{connection.get('host')}:{connection.get('port', 1433)}/{connection.get('database')}"
 
 
 def inline_connection(
