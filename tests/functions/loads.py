@@ -46,7 +46,7 @@ class Loads:
     server: StandIn
     name: str
     connection: ConnectionReference
-    proxy: AwsProxy
+    proxy: AwsProxy | None = None
     meanwhile: list[str | Callable[[], None]] = field(default_factory=list)
 
     def execute(self, *statements: str) -> None:
