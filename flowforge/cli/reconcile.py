@@ -114,6 +114,7 @@ def _shown(mark: dict[str, Any], answer: Any, server: str) -> list[Any]:
         ("silver rows", answer.silver_rows),
         ("newer at the source", answer.newer_rows),
         ("only in silver", _with_examples(answer.only_in_silver, answer.only_in_silver_examples)),
+        ("in quarantine", answer.in_quarantine),
         ("columns not compared", ", ".join(answer.not_compared) or None),
         ("rests on", "; ".join(answer.rests_on) or None),
         ("compared by", "key and content" if answer.by_key else "count: the source has no primary key"),

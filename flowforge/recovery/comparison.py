@@ -101,6 +101,19 @@ class Comparison:
                 f"DELETE FROM {side} WHERE EXISTS (SELECT 1 FROM newer WHERE {self._same('newer', side)})"
             )
 
+    def take_quarantine(self, rows: duckdb.DuckDBPyRelation | None) -> None:
+        """The rows that silver has kept out, as hashes of what silver would hold of them."""
+        there = {} if rows is None else set(rows.columns)
+        items = ", ".join(
+            f"TRY_CAST({identifier(column.name) if column.name in there else 'NULL'} AS {self.silver[column.name]}) "
+            f"AS {identifier(column.name)}"
+            for column in self.columns
+        )
+        query = (
+            f"SELECT DISTINCT {self._hash()} AS kept FROM (SELECT {items} FROM ({rows.sql_query()}))" if there else ""
+        )
+        self.engine.execute(f"CREATE TEMP TABLE kept_out AS {query or 'SELECT 0::UHUGEINT AS kept WHERE false'}")
+
     def result(self) -> Result:
         """What differs, by range."""
         newer = self.question.bound is not None and bool(self.key)
@@ -117,21 +130,30 @@ class Comparison:
             columns=[column.name for column in self.columns],
             not_compared=self.not_compared,
             by_key=bool(self.key),
+            in_quarantine=self._scalar(f"SELECT count(*) {self._joined()} WHERE kept IS NOT NULL AND {self._other()}"),
         )
 
+    def _joined(self) -> str:
+        """Source rows beside silver's of the same key (of the same content, where there is none) and what was kept out."""
+        same = self._same("source", "silver") if self.key else f"silver.{HASH} = source.{HASH}"
+        return f"FROM source LEFT JOIN silver ON {same} LEFT JOIN kept_out ON kept = source.{HASH}"
+
+    def _other(self) -> str:
+        """Silver does not hold the row as the source does."""
+        return f"silver.{HASH} IS DISTINCT FROM source.{HASH}"
+
     def _ranges(self) -> list[RangeResult]:
-        joined = f"FROM source LEFT JOIN silver ON {self._same('source', 'silver')}"
         rows = self.engine.execute(
-            f"SELECT {PART}, count(*), count(silver.{HASH}), count(*) FILTER (silver.{HASH} IS NULL), "
-            f"count(*) FILTER (silver.{HASH} <> source.{HASH}), printf('%032x', bit_xor(source.{HASH})), "
-            f"printf('%032x', bit_xor(silver.{HASH})), "
+            f"SELECT {PART}, count(*), count(silver.{HASH}), count(*) FILTER (silver.{HASH} IS NULL AND kept IS NULL), "
+            f"count(*) FILTER (silver.{HASH} <> source.{HASH} AND kept IS NULL), printf('%032x', bit_xor(source.{HASH})), "
+            f"count(*) FILTER (kept IS NOT NULL AND {self._other()}), printf('%032x', bit_xor(silver.{HASH})), "
             f"arg_min({self._list('source')}, {PLACE}), arg_max({self._list('source')}, {PLACE}), "
-            f"min({self._shown('source')}, {EXAMPLES}) FILTER (silver.{HASH} IS DISTINCT FROM source.{HASH}) "
-            f"{joined} GROUP BY {PART} ORDER BY {PART}"
+            f"min({self._shown('source')}, {EXAMPLES}) FILTER ({self._other()} AND kept IS NULL) "
+            f"{self._joined()} GROUP BY {PART} ORDER BY {PART}"
         ).fetchall()
         return [
-            RangeResult(first, last, count, held, missing, changed, ours, theirs or "", examples or [])
-            for _, count, held, missing, changed, ours, theirs, first, last, examples in rows
+            RangeResult(first, last, count, held, missing, changed, ours, theirs or "", examples or [], kept)
+            for _, count, held, missing, changed, ours, kept, theirs, first, last, examples in rows
         ]
 
     def _arrow(self, batch: pa.RecordBatch) -> str:

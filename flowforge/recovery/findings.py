@@ -38,6 +38,7 @@ class RangeResult:
     source_checksum: str
     silver_checksum: str
     examples: list[str] = field(default_factory=list)
+    in_quarantine: int = 0
 
     @property
     def differs(self) -> bool:
@@ -48,7 +49,8 @@ class RangeResult:
 @dataclass(frozen=True)
 class Result:
     """The comparison. `only_in_silver` rows have no row at the source: deleted there, where deletes are not loaded, or hidden
-    from the login that compares, where `rests_on` tells of such rows."""
+    from the login that compares, where `rests_on` tells of such rows. `in_quarantine` are rows that silver has kept out as the
+    source has them: no difference."""
 
     source_rows: int
     silver_rows: int
@@ -60,11 +62,12 @@ class Result:
     not_compared: list[str]
     by_key: bool
     rests_on: list[str] = field(default_factory=list)
+    in_quarantine: int = 0
 
     @property
     def differs(self) -> bool:
         """Whether anything is different."""
-        counted = not self.by_key and self.source_rows != self.silver_rows
+        counted = not self.by_key and self.source_rows != self.silver_rows + self.in_quarantine
         return counted or bool(self.only_in_silver) or any(one.differs for one in self.ranges)
 
     def document(self) -> dict[str, Any]:

@@ -59,6 +59,8 @@ def reconcile(
 
         # What is newer is read last: a row that is changed meanwhile is then in neither or in both, and excluded.
         comparison.take_silver(silver)
+        kept_out = open_table(table_uri(bucket, "quarantine", question.silver_table))
+        comparison.take_quarantine(relation(engine, kept_out) if kept_out is not None else None)
         comparison.take_source(read(comparison.columns, False), progress)
         if question.bound is not None and comparison.key:
             comparison.take_newer(read(comparison.key_columns, True))

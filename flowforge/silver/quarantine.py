@@ -35,9 +35,14 @@ def keep_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, r
     commit(f"silver/_quarantine/{name}", attempt)
 
 
-def kept_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str) -> Table | None:
-    """What rules have kept out of the batch before: `content` (hash) and `rules`; None where there was no attempt before."""
-    table = open_table(table_uri(bucket, "quarantine", batch.command.silver.table))
+def quarantine_of(batch: Batch, bucket: str) -> DeltaTable | None:
+    """The quarantine table of the batch's silver table, where there is one."""
+    return open_table(table_uri(bucket, "quarantine", batch.command.silver.table))
+
+
+def kept_out(connection: duckdb.DuckDBPyConnection, batch: Batch, table: DeltaTable | None) -> Table | None:
+    """What rules have kept out of the batch before, by its quarantine table: `content` (hash) and `rules`; None where there was
+    no attempt before."""
     if table is None or not is_applied(table, batch):
         return None
     rows = relation(connection, table)

@@ -15,7 +15,7 @@ from events.quality import QualityFigure, Rule
 from flowforge.lake.sql import read_parquet
 from flowforge.silver.judging import BatchRows, judge_batch
 from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
-from flowforge.silver.quarantine import keep_out, kept_out
+from flowforge.silver.quarantine import keep_out, kept_out, quarantine_of
 from flowforge.silver.staging import (
     content_hash,
     irregularities,
@@ -33,12 +33,14 @@ FAILED = "failed_rules"
 @dataclass(frozen=True)
 class Staged:
     """A batch's rows, ready to be applied: as a relation that is read anew by every attempt. `quarantined` counts the rows that
-    were kept out; `schema_changes` grows with what attempts have changed in the table's columns."""
+    were kept out, `has_quarantine` tells whether any row of the table ever was; `schema_changes` grows with what attempts have
+    changed in the table's columns."""
 
     plan: RefinePlan
     rows: duckdb.DuckDBPyRelation
     quarantined: int
     quality: list[QualityFigure]
+    has_quarantine: bool = False
     schema_changes: list[str] = field(default_factory=list)
 
 
@@ -53,23 +55,39 @@ def stage(
 
     Raises RefineRefused when the batch does not fit, or breaks a rule of severity `fail`.
     """
-    uris = [f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects]
-    objects = read_parquet(uris)
-    bronze = connection.sql(f"SELECT * FROM {objects}")
-    plan = plan_refine(batch, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), kept_key)
+    uris, objects = uris_of(batch), objects_of(batch)
+    plan = plan_of(connection, batch, kept_key)
     staged, unfit = staged_rows(connection, plan, objects)
     verdict = judge_batch(batch_rows(batch, bucket, plan, staged, uris), rules)
-    before = kept_out(connection, batch, bucket)
+    quarantine = quarantine_of(batch, bucket)
+    before = kept_out(connection, batch, quarantine)
     failed = verdict.failed if before is None else before
     if unfit or (failed is not None and failed.num_rows):
         rows = quarantined(connection, plan, staged, unfit, failed)
         count = rows.count("*").fetchone()[0]
         if count:
             keep_out(connection, batch, bucket, rows)
-            failed = kept_out(connection, batch, bucket)
+            failed = kept_out(connection, batch, quarantine_of(batch, bucket))
     else:
         count = 0
-    return Staged(plan, _remaining(connection, plan, staged, failed), count, verdict.figures)
+    remaining = _remaining(connection, plan, staged, failed)
+    return Staged(plan, remaining, count, verdict.figures, quarantine is not None or count > 0)
+
+
+def plan_of(connection: duckdb.DuckDBPyConnection, batch: Batch, kept_key: list[str] | None) -> RefinePlan:
+    """The plan of a batch, from the columns of its objects."""
+    bronze = connection.sql(f"SELECT * FROM {objects_of(batch)}")
+    return plan_refine(batch, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), kept_key)
+
+
+def uris_of(batch: Batch) -> list[str]:
+    """The batch's bronze objects."""
+    return [f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects]
+
+
+def objects_of(batch: Batch) -> str:
+    """The table expression of the batch's bronze objects."""
+    return read_parquet(uris_of(batch))
 
 
 def staged_rows(connection: duckdb.DuckDBPyConnection, plan: RefinePlan, objects: str) -> tuple[str, str | None]:

@@ -36,7 +36,9 @@ from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, 
 from flowforge.silver.marks import Marks, is_applied
 from flowforge.silver.new_columns import COLUMN_IDS, column_ids
 from flowforge.silver.objects import check_objects
-from flowforge.silver.reading import Staged, stage
+from flowforge.silver.quarantine import quarantine_of
+from flowforge.silver.reading import Staged, objects_of, plan_of, stage
+from flowforge.silver.settling import settle
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
 from flowforge.state.batch import Batch
 
@@ -84,11 +86,14 @@ def refine(
     if batch.manifest is None:
         raise RefineRefused(f"{batch.name} has no manifest: it has not landed")
     name = f"silver.{batch.command.silver.table}"
+    own = target is None  # one that is made anew settles nothing
     target = target or Target(table_uri(bucket, "silver", batch.command.silver.table), {})
     uri = target.uri
     with store_errors(name):
         table = open_table(uri)
         if table is not None and is_applied(table, batch):
+            if own:
+                _settle_again(batch, bucket, table)
             return _applied_before(table, batch)
     check_objects(batch, s3 or client("s3"))
     with duckdb_connection() as connection:
@@ -97,7 +102,20 @@ def refine(
             decided = decisions_of(table) if table is not None else decisions_in(target.properties)
             staged = stage(connection, batch, bucket, decided.key, in_force)
         looks = chain([lambda: table], repeat(lambda: open_table(uri)))  # the first attempt has looked already
-        return commit(name, lambda: _apply(connection, batch, staged, next(looks)() or _created(batch, staged, target)))
+        result = commit(name, lambda: _apply(connection, batch, staged, next(looks)() or _created(batch, staged, target)))
+        if own and staged.has_quarantine:
+            settle(connection, batch, staged.plan, bucket, objects_of(batch))
+    return result
+
+
+def _settle_again(batch: Batch, bucket: str, table: DeltaTable) -> None:
+    """For a batch that silver holds: its worker may have died before it could take out of quarantine what it has settled."""
+    quarantine = quarantine_of(batch, bucket)
+    if quarantine is None or not quarantine.count():
+        return
+    with duckdb_connection() as connection:
+        plan = plan_of(connection, batch, decisions_of(table).key)
+        settle(connection, batch, plan, bucket, objects_of(batch))
 
 
 def _created(batch: Batch, staged: Staged, target: Target) -> DeltaTable:

@@ -27,7 +27,7 @@ from flowforge.silver.judging import judge_batch
 from flowforge.silver.marks import Marks, is_applied
 from flowforge.silver.objects import check_objects
 from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
-from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch
+from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch, quarantine_of
 from flowforge.silver.reading import FAILED, batch_rows, staged_rows
 from flowforge.silver.staging import content_hash
 from flowforge.silver.writing import Change, write_history, write_rows
@@ -70,7 +70,7 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
     uris = [f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects]
     objects = read_parquet(uris)
     with duckdb_connection() as connection, store_errors(name):
-        held = kept_out(connection, batch, bucket)
+        held = kept_out(connection, batch, quarantine_of(batch, bucket))
         if held is None or not held.num_rows:
             return Released(0, 0, Change())
         bronze = connection.sql(f"SELECT * FROM {objects}")

@@ -133,3 +133,28 @@ def test_should_compare_with_the_server_that_was_loaded_from_and_refuse_another(
     assert ended.returncode == 1
     told = json.loads(ended.stdout)
     assert told["error"] == "SourceMismatch" and "elsewhere.example" in told["message"]
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+def test_should_count_rows_in_quarantine_apart(compared, name, key):
+    compared.execute(
+        f"CREATE TABLE {name} (id int NOT NULL {key}, v int, at time(7))",
+        f"INSERT INTO {name} VALUES (1, 1, '10:00:00.1234567'), (2, 99, NULL), (3, 98, '11:00')",
+    )
+    rule = {"rule": "range", "column": "v", "max": 10, "severity": "quarantine"}
+    where = {"silverConfig": {"tableName": name, "qualityRules": [rule]}}
+    compared.load({"tableName": name}, **where)
+    answer = reconciled(compared, name)
+    assert (answer["differs"], answer["silver_rows"], answer["in_quarantine"]) == (False, 1, 2)
+    compared.execute(f"UPDATE {name} SET v = 97 WHERE id = 3", f"UPDATE {name} SET v = 2 WHERE id = 2")
+    if key:
+        found = reconciled(compared, name)
+        assert (found["in_quarantine"], [part["missing"] for part in found["ranges"]]) == (0, [2])
+        compared.load({"tableName": name}, **where)
+        answer = reconciled(compared, name)
+        assert (answer["differs"], answer["silver_rows"], answer["in_quarantine"]) == (False, 2, 1)
+        assert compared.lake(f"SELECT id, v FROM quarantine.{name}") == [(3, 97)]
+        compared.execute(f"UPDATE {name} SET v = 96 WHERE id = 1")  # silver holds the row of before
+        compared.load({"tableName": name}, **where)
+        assert (reconciled(compared, name)["differs"], reconciled(compared, name)["in_quarantine"]) == (False, 2)
+        assert "in quarantine" in flowforge(compared, "reconcile", name).stdout
