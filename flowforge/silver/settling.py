@@ -4,8 +4,9 @@
 Guarantees: runs once the batch is in silver, so no row is ever in neither; a worker that dies in between leaves entries that the
 batch's next delivery, or the key's next batch, takes out. An entry goes when a later batch has told of its key, or a later
 refresh of the whole table, in whatever order they come. Entries of a batch that silver does not hold yet stay: its next attempt
-keeps out the same rows. A row without a key is known by its content, and so are those of a table without one. An entry of a history is a
-state that it lacks: it stays, once, until it is released. Where a table only adds rows, each entry is a row of its own.
+keeps out the same rows. A row without a key is known by its content, and so are those of a table without one. An entry of a
+history is a state that it lacks: it stays, once, until it is released. Where a table only adds rows, each entry is a row of its
+own.
 """
 
 from collections.abc import Iterator
