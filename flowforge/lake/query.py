@@ -31,7 +31,8 @@ from flowforge.lake.statements import tables_read
 from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import PREFIXES, create_view, open_table, rows_query, store_errors, table_uri
 
-NOT_TABLES = ("_quarantine", "_models", "_probe")  # folders beside the tables: see events.names.RESERVED
+# Folders beside the tables: see events.names.RESERVED.
+NOT_TABLES = ("_quarantine", "_models", "_probe", "_settled")
 LAYERS = ("bronze", "silver", "gold", "quarantine")
 WRITE = "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
 WITH_ZONE = "TIMESTAMP WITH TIME ZONE"

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL text of quoted names and counted values
 """The quarantine table of a silver table: rows that were kept out, each with the reason and the batch.
 
 Guarantees: what is kept out of a batch is written once, before the batch is applied, and what was written first counts: an
@@ -17,6 +18,8 @@ from flowforge.silver.drift import widens
 from flowforge.silver.marks import is_applied
 from flowforge.silver.plan import GENERATION, SEQ
 from flowforge.state.batch import Batch
+
+SETTLED = "_settled"  # a folder beside the quarantine tables
 
 
 def keep_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> None:
@@ -40,17 +43,39 @@ def quarantine_of(batch: Batch, bucket: str) -> DeltaTable | None:
     return open_table(table_uri(bucket, "quarantine", batch.command.silver.table))
 
 
-def kept_out(connection: duckdb.DuckDBPyConnection, batch: Batch, table: DeltaTable | None) -> Table | None:
-    """What rules have kept out of the batch before, by its quarantine table: `content` (hash) and `rules`; None where there was
-    no attempt before."""
+def kept_out(
+    connection: duckdb.DuckDBPyConnection, batch: Batch, table: DeltaTable | None, settled: DeltaTable | None = None
+) -> Table | None:
+    """What rules have kept out of the batch before, by its quarantine table and the verdicts of entries that left it: `content`
+    (hash) and `rules`; None where there was no attempt before."""
     if table is None or not is_applied(table, batch):
         return None
     rows = relation(connection, table)
     if RULES not in rows.columns:
         return None
-    found = rows.filter(f"{of_batch(batch)} AND {RULES} IS NOT NULL")
-    distinct = found.aggregate(f"{CONTENT} AS content, any_value({RULES}) AS rules", CONTENT)
-    return RecordBatchReader.from_arrow(distinct).read_all()
+    found = f"SELECT {CONTENT}, {RULES} FROM ({rows.sql_query()}) WHERE {of_batch(batch)} AND {RULES} IS NOT NULL"
+    if settled is not None:
+        left = relation(connection, settled).sql_query()
+        found += f" UNION ALL SELECT {CONTENT}, {RULES} FROM ({left}) WHERE {of_batch(batch)}"
+    distinct = f"SELECT {CONTENT} AS content, any_value({RULES}) AS rules FROM ({found}) GROUP BY {CONTENT}"
+    return RecordBatchReader.from_arrow(connection.sql(distinct)).read_all()
+
+
+def settled_of(batch: Batch, bucket: str) -> DeltaTable | None:
+    """The verdicts of entries that have left quarantine, where there are any."""
+    return open_table(table_uri(bucket, "quarantine", f"{SETTLED}/{batch.command.silver.table}"))
+
+
+def note_settled(batch: Batch, bucket: str, verdicts: duckdb.DuckDBPyRelation) -> None:
+    """Keeps the verdicts of entries that are about to leave: what a batch has kept out stays kept out when it is applied again,
+    by another attempt or into a table that is made anew. `verdicts`: content, rules, generation and seq."""
+    name = f"{SETTLED}/{batch.command.silver.table}"
+
+    def attempt() -> None:
+        table = open_or_create(table_uri(bucket, "quarantine", name), verdicts, {SOURCE_KEY: batch.source_key})
+        write_deltalake(table, verdicts, mode="append", commit_properties=once())
+
+    commit(f"silver/_quarantine/{name}", attempt)
 
 
 def of_batch(batch: Batch) -> str:

@@ -14,8 +14,9 @@ from arro3.core import Table
 from events.quality import QualityFigure, Rule
 from flowforge.lake.sql import read_parquet
 from flowforge.silver.judging import BatchRows, judge_batch
+from flowforge.silver.marks import is_applied
 from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
-from flowforge.silver.quarantine import keep_out, kept_out, quarantine_of
+from flowforge.silver.quarantine import keep_out, kept_out, quarantine_of, settled_of
 from flowforge.silver.staging import (
     content_hash,
     irregularities,
@@ -60,14 +61,15 @@ def stage(
     staged, unfit = staged_rows(connection, plan, objects)
     verdict = judge_batch(batch_rows(batch, bucket, plan, staged, uris), rules)
     quarantine = quarantine_of(batch, bucket)
-    before = kept_out(connection, batch, quarantine)
+    settled = settled_of(batch, bucket) if quarantine is not None and is_applied(quarantine, batch) else None
+    before = kept_out(connection, batch, quarantine, settled)
     failed = verdict.failed if before is None else before
     if unfit or (failed is not None and failed.num_rows):
         rows = quarantined(connection, plan, staged, unfit, failed)
         count = rows.count("*").fetchone()[0]
         if count:
             keep_out(connection, batch, bucket, rows)
-            failed = kept_out(connection, batch, quarantine_of(batch, bucket))
+            failed = kept_out(connection, batch, quarantine_of(batch, bucket), settled)
     else:
         count = 0
     remaining = _remaining(connection, plan, staged, failed)

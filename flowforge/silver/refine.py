@@ -102,7 +102,9 @@ def refine(
             decided = decisions_of(table) if table is not None else decisions_in(target.properties)
             staged = stage(connection, batch, bucket, decided.key, in_force)
         looks = chain([lambda: table], repeat(lambda: open_table(uri)))  # the first attempt has looked already
-        result = commit(name, lambda: _apply(connection, batch, staged, next(looks)() or _created(batch, staged, target)))
+        result = commit(
+            name, lambda: _apply(connection, batch, staged, next(looks)() or _created(batch, staged, target))
+        )
         if own and staged.has_quarantine:
             settle(connection, batch, staged.plan, bucket, objects_of(batch))
     return result

@@ -6,7 +6,7 @@ batch's next delivery, or the key's next batch, takes out. An entry goes when a 
 refresh of the whole table, in whatever order they come. Entries of a batch that silver does not hold yet stay: its next attempt
 keeps out the same rows. A row without a key is known by its content, and so are those of a table without one. An entry of a
 history is a state that it lacks: it stays, once, until it is released. Where a table only adds rows, each entry is a row of its
-own.
+own. The verdict of an entry that leaves is kept, since its batch may be applied again (`quarantine.note_settled`).
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from flowforge.lake.tables import commit, once, open_table, relation, table_uri
 from flowforge.silver.marks import Marks
 from flowforge.silver.matching import missing_key, with_forms
 from flowforge.silver.merging import REMOVED, Arriving, Merge, Rules
-from flowforge.silver.plan import GENERATION, SEQ, SEQ_BITS, RefinePlan
-from flowforge.silver.quarantine import CONTENT, REASON
+from flowforge.silver.plan import GENERATION, SEQ, RefinePlan
+from flowforge.silver.quarantine import CONTENT, REASON, RULES, note_settled
 from flowforge.silver.staging import NULL_KEY, content_hash, stored_rows
-from flowforge.state.batch import Batch
+from flowforge.state.batch import SEQ_BITS, Batch
 
 ENTRY, ORDER, DOOMED = "_flowforge_entry", "_flowforge_order", "settled_entries"
 
@@ -38,7 +38,7 @@ def settle(connection: duckdb.DuckDBPyConnection, batch: Batch, plan: RefinePlan
         silver = open_table(table_uri(bucket, "silver", name))
         if table is None or silver is None or not table.count() or plan.adds_only:
             return 0
-        return Settling(connection, batch, plan, table, silver, objects).commit()
+        return Settling(connection, batch, plan, table, silver, objects, bucket).commit()
 
     return commit(f"silver/_quarantine/{name}", attempt)
 
@@ -54,7 +54,9 @@ class Settling:
         table: DeltaTable,
         silver: DeltaTable,
         objects: str,
+        bucket: str,
     ):
+        self._bucket = bucket
         self._connection, self._batch, self._plan = connection, batch, plan
         self._table, self._silver, self._objects = table, silver, objects
         rows = relation(connection, table)
@@ -79,6 +81,13 @@ class Settling:
         )
         removed = merge.count(REMOVED)
         if removed:
+            if {CONTENT, RULES} <= self._types.keys():
+                going = f"SELECT e.* FROM entries e SEMI JOIN {DOOMED} d USING ({GENERATION}, {SEQ}, {ENTRY})"
+                verdicts = (
+                    f"SELECT DISTINCT {CONTENT}, {RULES}, {GENERATION}, {SEQ} FROM ({going}) WHERE {RULES} IS NOT NULL"
+                )
+                if self._connection.sql(f"{verdicts} LIMIT 1").fetchone():
+                    note_settled(self._batch, self._bucket, self._connection.sql(verdicts))
             merge.commit(0, once())
         return removed
 

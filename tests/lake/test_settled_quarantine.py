@@ -11,7 +11,7 @@ from flowforge.errors import RefineRefused
 from flowforge.lake.query import query
 from flowforge.lake.storage import storage_options
 from flowforge.lake.tables import open_table, table_uri
-from flowforge.silver.refine import refine
+from flowforge.silver.refine import Target, refine
 from tests.lake.conftest import Lake
 
 STRICT = [{"rule": "range", "column": "v", "max": 10, "severity": "quarantine", "name": "small"}]
@@ -143,3 +143,15 @@ def test_should_keep_the_states_that_a_history_lacks_each_once(lake):
     for seq, value in enumerate((99, 99, 1), 1):
         refine(source.batch(seq, rows(("a", value))), lake.bucket)
     assert kept(lake) == [("a", 99, 2)]
+
+
+def test_should_keep_out_what_was_kept_out_when_a_batch_is_applied_into_a_table_that_is_made_anew(lake):
+    source = lake.source(key=["code"], rules=STRICT)
+    batches = [source.batch(seq, rows(("a", 90 + seq), ("b", seq))) for seq in (1, 2)]
+    for batch in batches:
+        refine(batch, lake.bucket)
+    assert kept(lake) == [("a", 92, 2)]
+    target = Target(table_uri(lake.bucket, "silver", "anew"), {})
+    for batch in batches:
+        refine(batch, lake.bucket, rules=(), target=target)
+    assert query("SELECT code, v FROM silver.anew", lake.bucket).rows == silver(lake) == [("b", 2)]
