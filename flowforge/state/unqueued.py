@@ -53,7 +53,7 @@ def kept(run_id: str) -> tuple[list[IngestTable], bool]:
         return [], True
     try:
         packed = "".join(part["commands"] for part in parts)
-        lines = zlib.decompress(base64.b85decode(packed)).decode().splitlines()
+        lines = zlib.decompress(base64.b85decode(packed)).decode().split("\n")
     except (ValueError, TypeError, KeyError, zlib.error):
         return [], False
     done, failed = each_alone(lines, IngestTable.model_validate_json)
