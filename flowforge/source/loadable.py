@@ -52,7 +52,8 @@ def refuse_clashes(columns: Sequence[SourceColumn], audited: bool, where: str, i
                 rename.format(f"[{name}]"),
             )
         if is_own(name, audited):
-            raise UnsupportedSource(
-                f"{where}: the column {name!r} has the name of one that FlowForge adds", rename.format(f"[{name}]")
-            )
+            remedy = rename.format(f"[{name}]")
+            if not is_own(name, False):
+                remedy += " Or send bronzeConfig.auditColumns false, so that FlowForge adds none of that name."
+            raise UnsupportedSource(f"{where}: the column {name!r} has the name of one that FlowForge adds", remedy)
         seen[name.lower()] = name

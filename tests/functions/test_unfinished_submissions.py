@@ -35,7 +35,10 @@ def submission(unique) -> tuple[dict, str]:
     """The HTTP event of a request of many tables, and the first part of their names."""
     prefix = unique("t")
     document = copy.deepcopy(FULL) | {"workflow_id": "wf"}
-    cursor = {"isIncremental": True, "deltaColumn": "changed\u2028at"}  # a name may hold what some take for the end of a line
+    cursor = {
+        "isIncremental": True,
+        "deltaColumn": "changed\u2028at",
+    }  # a name may hold what some take for the end of a line
     tables = [{"tableName": f"{prefix}_{n}", **cursor} for n in range(TABLES)]
     document["source_config"]["databaseConfig"] = {"tables": tables}
     document["destination_config"] = {}
