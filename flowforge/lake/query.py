@@ -31,7 +31,7 @@ from flowforge.lake.statements import tables_read
 from flowforge.lake.storage import confine, duckdb_connection
 from flowforge.lake.tables import PREFIXES, create_view, open_table, rows_query, store_errors, table_uri
 
-# Folders beside the tables: see events.names.RESERVED.
+# Folders beside the tables; no table's name begins with _ (events.names).
 NOT_TABLES = ("_quarantine", "_models", "_probe", "_settled")
 LAYERS = ("bronze", "silver", "gold", "quarantine")
 WRITE = "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
