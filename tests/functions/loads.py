@@ -28,12 +28,17 @@ ROWS = "INSERT INTO {t} VALUES (10, '2024-01-01'), (20, '2024-02-02'), (30, '202
 MANY = "INSERT INTO {t} SELECT account_id, '2024-01-01' FROM accounts WHERE account_id < 1010"
 
 
+def keep_login(name: str, login: str, port: int) -> None:
+    """Keeps a login of the server at that port as a secret."""
+    secret = json.dumps({"username": login, "password": PASSWORD, "host": "localhost", "port": port})
+    client("secretsmanager").create_secret(Name=name, SecretString=secret)
+
+
 @pytest.fixture(scope="package")
 def server(aws, tmp_path_factory) -> Iterator[StandIn]:
     started = start(tmp_path_factory.mktemp("tls"), "--bank", "--reader", READER)
     for login in ("sa", READER):
-        secret = json.dumps({"username": login, "password": PASSWORD, "host": "localhost", "port": started.port})
-        client("secretsmanager").create_secret(Name=f"counts/{login}", SecretString=secret)
+        keep_login(f"counts/{login}", login, started.port)
     yield started
     stop(started)
 

@@ -11,7 +11,7 @@ from flowforge.errors import UnknownColumn, UnsupportedSource
 from flowforge.source.catalog_columns import readable_columns
 from flowforge.source.loadable import refuse_clashes
 from flowforge.state.batch import SourceColumn
-from tests.functions.loads import Loads
+from tests.functions.loads import Loads, keep_login
 from tests.functions.test_login_view import landed
 from tests.standin.conftest import StandIn, start, stop
 
@@ -84,6 +84,7 @@ def test_should_refuse_columns_that_differ_by_case_only():
 def newer(server) -> Iterator[StandIn]:
     """A server of 2025, with the certificate of the other."""
     started = start(server.ca_file.parent, "--release", "2025")
+    keep_login("newer/sa", "sa", started.port)
     yield started
     stop(started)
 
@@ -91,7 +92,8 @@ def newer(server) -> Iterator[StandIn]:
 @pytest.fixture
 def on_newer(newer, loads) -> Loads:
     load = loads()
-    return replace(load, server=newer, connection=load.connection.model_copy(update={"port": newer.port}))
+    there = {"port": newer.port, "secret_id": "newer/sa"}
+    return replace(load, server=newer, connection=load.connection.model_copy(update=there))
 
 
 def test_should_land_json_as_text_and_refuse_vectors_by_name(on_newer):
