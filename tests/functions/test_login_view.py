@@ -42,7 +42,7 @@ def test_should_say_each_time_which_columns_landed_as_masks(masked):
         "aXXX@XXXX.com",
         "0.00",
         "1900-01-01",
-        "A..e",
+        "xxxx",  # the server makes it nvarchar, and an expression has the default mask whatever the column's own is
     )
     assert row["id"] in (10, 20, 30)
 
