@@ -63,6 +63,7 @@ def _copy_examples(folder: Path, port: int) -> None:
         (folder / "examples" / path.name).write_text(text)
 
 
+@pytest.mark.timeout(600)  # a document's commands run one after the other, each in a process of its own
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_should_show_commands_that_work(folder, document):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("FLOWFORGE_", "AWS_"))}
