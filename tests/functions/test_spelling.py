@@ -19,7 +19,7 @@ def requested(load: Loads, **config) -> dict:
         "host": where.host,
         "port": where.port,
         "database": where.database,
-        "secretId": "flowforge/connections/bank",
+        "secretId": where.secret_id,
     }
     document["source_config"] |= {"connection": connection, "databaseConfig": config}
     document["destination_config"] = {}
@@ -89,7 +89,6 @@ def test_should_load_a_table_once_that_is_named_in_another_case_and_matched_by_a
     load = loads()
     settings = {"tableName": load.name.upper(), "isIncremental": True, "deltaColumn": "at"}
     document = requested(load, tables=[settings, f"dbo.{load.name}*"])
-    document["source_config"]["connection"]["secretId"] = load.connection.secret_id
     accepted = submit(document, new_run_id(), "http")
     assert accepted.tables == [f"bronze_{load.name}"]
     (command,) = load.submitted_again()
