@@ -1,5 +1,6 @@
 """Messages that can never succeed: they end in their dead-letter queue with the reason, and nobody else waits for them."""
 
+import hashlib
 import json
 
 import pytest
@@ -78,6 +79,15 @@ def test_should_give_up_a_message_that_kills_every_worker_and_let_the_siblings_f
     assert (lost, doubled) == (0, 0)
 
 
+def _kept(queue: str, letter: dict) -> str:
+    """What a dead letter tells of its message; of a request that cannot be read, which may hold a password, its hash alone."""
+    return json.loads(letter["Body"])["notKept"]["sha256"] if queue == "Submit" else letter["Body"]
+
+
+def _kept_of(queue: str, text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest() if queue == "Submit" else text
+
+
 @pytest.mark.parametrize(
     "text", ["", "not json", "[]", '"text"', "{}", '{"run_id": 7}', '{"detail-type": 1, "detail": []}']
 )
@@ -90,6 +100,6 @@ def test_should_keep_what_is_no_message_with_its_reason(world, tally, text):
     for queue in WORK:
         letters = world.letters(f"{queue}DeadLetters")
         ignored = queue in ("Track", "Submit") and text.startswith("{")  # an event that is not theirs
-        assert [letter["Body"] for letter in letters] == ([] if ignored else [texts]), queue
+        assert [_kept(queue, letter) for letter in letters] == ([] if ignored else [_kept_of(queue, texts)]), queue
         assert all(reason(letter)[1] for letter in letters)
     tally.add("poison messages", faults=len(WORK))
