@@ -126,7 +126,7 @@ def test_should_refuse_a_result_that_is_not_as_described(server, driver, sql):
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_should_refuse_a_query_of_two_selects(server, driver):
-    with pytest.raises(QueryRefused, match="more than one result set"):
+    with pytest.raises(QueryRefused, match="more than one statement"):
         open_and_read(server, "SELECT 1 AS id; SELECT 'x' AS id", driver)
 
 
