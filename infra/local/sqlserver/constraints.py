@@ -93,9 +93,11 @@ def violated_key(error: Exception, table: Table, database: str) -> SqlError:
     parts = [
         part.partition(": ") for part in found.group(1).split(", ")
     ]  # a form's own commas leave parts without a value
-    values = ", ".join(value for _, sign, value in parts if sign)
+    named = any(sign for _, sign, _ in parts)  # two rows of one statement are told without their columns
+    values = ", ".join(value if sign else label for label, sign, value in parts if sign or not named)
     told = " ".join(label.lower() for label, _, _ in parts)
-    unique = [item for item in table.keys if item.is_unique and all(name.lower() in told for name in item.columns)]
+    unique = [item for item in table.keys if item.is_unique]
+    unique = [key for key in unique if all(name.lower() in told for name in key.columns)] if named else unique[:1]
     key = max(unique, key=lambda item: len(item.columns), default=None)
     where = f"object '{table.schema}.{table.name}'. The duplicate key value is ({values})."
     if key is not None and not key.is_constraint:
