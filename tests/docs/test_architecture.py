@@ -1,0 +1,136 @@
+"""The map is the territory: what docs/architecture.md and docs/settings.md name exists, and what exists is named there."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from events.export import MODELS
+from events.request import JobRequest
+from flowforge.settings import Settings
+from flowforge.settings import settings as read_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+NOTHING = "\u2013"  # the dash of an empty cell
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+
+
+def rows(document: str, heading: str) -> list[list[str]]:
+    """The cells of each table below that begins with this heading, its head left out."""
+    found = []
+    for table in re.findall(r"(?:^\|.*\n)+", document, re.MULTILINE):
+        lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        if lines[0][0] == heading:
+            found += lines[2:]
+    return found
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def packages() -> set[str]:
+    return {path.parent.name for path in ROOT.glob("flowforge/*/__init__.py")}
+
+
+def resources(kind: str) -> dict[str, dict]:
+    return {name: found for name, found in TEMPLATE["Resources"].items() if found["Type"] == kind}
+
+
+def imported(package: str) -> Iterator[str]:
+    """The other packages of flowforge that a package imports, those for type checkers included."""
+    for path in (ROOT / "flowforge" / package).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            modules += [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            if modules == ["flowforge"]:
+                modules = [f"flowforge.{one.name}" for one in node.names]
+            yield from (name.split(".")[1] for name in modules if name.startswith("flowforge."))
+
+
+def test_should_name_every_function_with_the_libraries_of_its_package():
+    told = {names(name)[0]: group for name, group, *_ in rows(ARCHITECTURE, "function")}
+    declared = {
+        function["Properties"]["Handler"].split(".")[1]: function["Metadata"]["LibraryGroup"]
+        for function in resources("AWS::Serverless::Function").values()
+    }
+    assert told == declared
+    assert set(told) == {path.parent.name for path in ROOT.glob("functions/*/handler.py")}
+
+
+def test_should_name_every_package_and_no_other():
+    assert {names(row[0])[0] for row in rows(ARCHITECTURE, "package of `flowforge/`")} == packages()
+    top = {path.name for path in ROOT.glob("flowforge/*.py") if path.name != "__init__.py"}
+    assert set(re.findall(r"`flowforge/(\w+\.py)`", ARCHITECTURE)) == top
+
+
+@pytest.mark.parametrize("package", sorted(packages()))
+def test_should_list_what_a_package_imports(package):
+    (row,) = [row for row in rows(ARCHITECTURE, "package of `flowforge/`") if names(row[0]) == [package]]
+    unlisted = (set(imported(package)) & packages()) - {package} - set(names(row[2]))
+    assert not unlisted, (
+        f"flowforge/{package} imports {unlisted}: is that right? docs/architecture.md lists what it may"
+    )
+
+
+def test_should_name_modules_that_exist():
+    named = re.findall(r"`([\w/]+\.py)`", ARCHITECTURE + SETTINGS)
+    assert len(named) > 60
+    assert [path for path in named if not any((top / path).exists() for top in (ROOT, ROOT / "flowforge"))] == []
+
+
+def test_should_name_every_queue_rule_and_message():
+    queues, rules = resources("AWS::SQS::Queue"), resources("AWS::Events::Rule")
+    assert [name for name in queues if not re.search(rf"\b{name}\b", ARCHITECTURE)] == []
+    assert {row[0] for row in rows(ARCHITECTURE, "rule")} == set(rules)
+    assert set(re.findall(r"\b\w+(?:Queue|DeadLetters)\b", ARCHITECTURE)) <= set(queues)
+    messages = {model.__name__ for model in MODELS if model is not JobRequest}
+    assert [name for name in messages if not re.search(rf"\b{name}\b", ARCHITECTURE)] == []
+
+
+def test_should_tell_which_queues_a_rule_fills():
+    for name, _, told in rows(ARCHITECTURE, "rule"):
+        targets = str(TEMPLATE["Resources"][name]["Properties"]["Targets"])
+        assert set(told.split(", ")) == set(re.findall(r"\w+Queue\b", targets)), name
+
+
+def test_should_document_every_setting_with_its_default():
+    told = [(name, row[1]) for row in rows(SETTINGS, "setting") for name in names(row[0])]
+    assert {name for name, _ in told} == set(Settings.model_fields)
+    for name, shown in told:
+        default = Settings.model_fields[name].default
+        assert shown.strip("`") in {NOTHING if default in ("", None) else str(default), str(default)}, name
+
+
+def test_should_document_every_parameter_with_its_default():
+    of_settings = {names(row[3])[0]: row[1] for row in rows(SETTINGS, "setting") if len(row) == 5 and names(row[3])}
+    own = {name: row[1] for row in rows(SETTINGS, "parameter") for name in names(row[0])}
+    named = of_settings | own | {"LakeBucketName": "`flowforge-data`"}
+    defaults = {name: str(found.get("Default", "")) or NOTHING for name, found in TEMPLATE["Parameters"].items()}
+    assert {name: shown.strip("`") for name, shown in named.items()} == defaults
+
+
+def test_should_tell_which_parameter_sets_a_setting():
+    text = (ROOT / "template.yaml").read_text()
+    for setting, parameter in [(names(row[0])[0], row[3]) for row in rows(SETTINGS, "setting") if len(row) == 5]:
+        found = re.findall(rf"FLOWFORGE_{setting.upper()}: !Ref (\w+)", text)
+        assert set(found) == set(names(parameter)), setting
+
+
+def test_should_take_a_setting_from_its_variable(monkeypatch):
+    monkeypatch.setenv("FLOWFORGE_MAX_ATTEMPTS", "5")
+    monkeypatch.setenv("FLOWFORGE_SLICE_ROWS", "")
+    read_settings.cache_clear()
+    try:
+        assert (read_settings().max_attempts, read_settings().slice_rows) == (5, 2_000_000)
+        monkeypatch.setenv("FLOWFORGE_MAX_ATTEMPTS", "0")
+        read_settings.cache_clear()
+        with pytest.raises(ValueError, match="max_attempts"):
+            read_settings()
+    finally:
+        read_settings.cache_clear()
