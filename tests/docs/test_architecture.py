@@ -15,6 +15,7 @@ from flowforge.settings import settings as read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 NOTHING = "\u2013"  # the dash of an empty cell
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
@@ -79,9 +80,15 @@ def test_should_list_what_a_package_imports(package):
 
 
 def test_should_name_modules_that_exist():
-    named = re.findall(r"`([\w/]+\.py)`", ARCHITECTURE + SETTINGS)
+    named = re.findall(r"`([\w/]+\.py)`", ARCHITECTURE + SETTINGS + GLOSSARY)
     assert len(named) > 60
     assert [path for path in named if not any((top / path).exists() for top in (ROOT, ROOT / "flowforge"))] == []
+
+
+def test_should_explain_words_in_their_order_each_with_its_module():
+    words = [row[0] for row in rows(GLOSSARY, "word")]
+    assert words == sorted(words)
+    assert [word for word, _, module in rows(GLOSSARY, "word") if not names(module)] == []
 
 
 def test_should_name_every_queue_rule_and_message():
