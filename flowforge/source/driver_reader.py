@@ -19,7 +19,7 @@ from flowforge.source.batch_rows import BatchRows
 from flowforge.source.broken_text import TextCheck
 from flowforge.source.completeness import CountAtSource, check_complete, check_counted, counted_rows
 from flowforge.source.credentials import Credentials
-from flowforge.source.failures import NOT_UNICODE, describe_reference, translate
+from flowforge.source.failures import describe_reference, translate
 from flowforge.source.lifeline import Lifeline
 from flowforge.source.packing import Cell
 from flowforge.source.proof import require_conversions
@@ -60,7 +60,7 @@ class DriverReader(ABC):
                 self._connection = self._connect(reference, credentials)
             require_conversions(reference, [column.sql_type for column in selection.columns], self._asked)
             prepared = self._prepare(reference, selection)
-            with self._asking():
+            with self._naming_rows(0), self._asking():
                 self._execute(*prepared)
         except BaseException:
             self.close()
@@ -104,16 +104,18 @@ class DriverReader(ABC):
             self._using.release()
 
     def _next(self, arrived: int) -> pa.RecordBatch:
-        most = self._batch_rows.rows
-        try:
-            with self._asking():
-                batch = self._fetch(most)
-        except UnsupportedSource as error:
-            if error.number != NOT_UNICODE:
-                raise
-            raise self._texts.refused(arrived, most) from error
+        with self._naming_rows(arrived), self._asking():
+            batch = self._fetch(self._batch_rows.rows)
         self._lifeline.check(self._where)
         return batch
+
+    @contextmanager
+    def _naming_rows(self, arrived: int) -> Iterator[None]:
+        try:
+            yield
+        except UnsupportedSource as error:
+            named = self._texts.refused(error, arrived, self._batch_rows.rows)
+            raise named from (None if named is error else error)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

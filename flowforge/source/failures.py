@@ -20,6 +20,7 @@ from flowforge.errors import (
     UnsupportedSource,
 )
 from flowforge.source import remedies
+from flowforge.source.variants import OTHER_PAGE
 
 LOGIN_NUMBERS = {18456, 18452, 18470, 18486, 18487, 18488, 4060, 4064, 911, 916, 942, 978, 40615, 40914}
 # Deadlock, lock timeout, snapshot conflict, kill, shutdown, resource limits, failover, Azure throttling, the transport.
@@ -121,7 +122,7 @@ def _meaning(number: int, text: str, error: BaseException, theirs: bool) -> tupl
         (no_snapshot, SnapshotRefused, remedies.NO_SNAPSHOT),
         (refused, LoginRefused, login or remedies.LOGIN),
         (denied, UnknownTable, _grant(text)),
-        (number == NOT_UNICODE, UnsupportedSource, "mend the text at the source"),
+        (number == NOT_UNICODE or OTHER_PAGE in text, UnsupportedSource, "mend the text at the source"),
         (number == 208, UnknownTable, "check the table's name and schema; `tables` lists what this login can see"),
         (number == 207, UnknownColumn, "check the column's name; `describe` lists the table's columns"),
         (lost, SourceUnavailable, remedies.passing_remedy(number, text)),

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from flowforge.errors import UnsupportedSource
+from flowforge.source.variants import VARIANT
 
 MAX = -1  # length of (max) types
 LONGEST_NVARCHAR = 4_000  # in characters, without max
@@ -23,26 +24,10 @@ PLAIN = {"bit", "real", "float", "money", "smallmoney", "date", "smalldatetime",
 PLAIN |= {"text", "ntext", "image", "xml", "json", "rowversion", "sql_variant", "hierarchyid", "geometry", "geography"}
 SYNONYMS = {"numeric": "decimal", "dec": "decimal", "integer": "int", "timestamp": "rowversion", "sysname": "nvarchar"}
 
-# A sql_variant by the type of each value: a plain conversion would cut seconds, cents and digits, and whatever is longer than
-# 4,000 characters. It converts to no (max) type itself, only by way of the types that it can hold. Long text goes through the
-# database's code page; short text, by far the most, does not.
-_VARIANT = """CASE
-WHEN SQL_VARIANT_PROPERTY({0}, 'BaseType') IN ('date', 'time', 'smalldatetime', 'datetime', 'datetime2', 'datetimeoffset')
-THEN CONVERT(nvarchar(4000), {0}, 121)
-WHEN SQL_VARIANT_PROPERTY({0}, 'BaseType') IN ('money', 'smallmoney')
-THEN CONVERT(nvarchar(4000), CONVERT(decimal(19,4), {0}))
-WHEN SQL_VARIANT_PROPERTY({0}, 'BaseType') IN ('real', 'float') THEN CONVERT(nvarchar(4000), CONVERT(float, {0}), 3)
-WHEN SQL_VARIANT_PROPERTY({0}, 'BaseType') IN ('binary', 'varbinary')
-THEN CONVERT(nvarchar(max), CONVERT(varbinary(8000), {0}), 1)
-WHEN SQL_VARIANT_PROPERTY({0}, 'BaseType') IN ('char', 'varchar')
-THEN CASE WHEN DATALENGTH({0}) > 4000 THEN CONVERT(nvarchar(max), CONVERT(varchar(8000), {0}))
-ELSE CONVERT(nvarchar(4000), {0}) END
-ELSE CONVERT(nvarchar(4000), {0}) END""".replace("\n", " ")
-
 # How a column is read where its own wire form would lose something or is not understood; see select_expression.
 TRANSPORT = {
     "time": "CONVERT(varchar(16), {0}, 121)",
-    "sql_variant": _VARIANT,
+    "sql_variant": VARIANT,
     "image": "CONVERT(varbinary(max), {0})",
     "hierarchyid": "{0}.ToString()",
     "geometry": "{0}.AsBinaryZM()",  # STAsBinary leaves out Z and M

@@ -65,6 +65,29 @@ def test_should_name_the_row_and_column_of_half_a_character(bank, server, scratc
     assert "mend the text" in caught.value.remedy
 
 
+def variant(text: str, collation: str) -> str:
+    return f"CONVERT(sql_variant, CONVERT(varchar(8000), {text}) COLLATE {collation})"
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_long_text_of_any_code_page_in_a_variant_or_name_its_row(bank, server, scratch, driver):
+    table = scratch("id int PRIMARY KEY, n int, [v]]'s] sql_variant")
+    read = {
+        variant("REPLICATE(N'Ж', 3998)", "Cyrillic_General_CI_AS"): "Ж" * 3_998,
+        variant("REPLICATE(N'Ж', 3998)", "Latin1_General_100_CI_AS_SC_UTF8"): "Ж" * 3_998,  # of 7,996 bytes
+        variant("REPLICATE('é', 8000)", "Latin1_General_BIN"): "é" * 8_000,  # of the database's code page
+    }
+    for n, value in enumerate(read):
+        bank.run(f"INSERT INTO {table} VALUES ({n}, 0, {value})")
+    found = rows_of(server, describe_table(bank, table), driver)
+    assert found.column("v]'s").to_pylist() == list(read.values())
+    long = variant("'x' + REPLICATE('ж', 4000)", "Cyrillic_General_CI_AS")
+    bank.run(f"INSERT INTO {table} VALUES (71, 0, {long})")
+    with pytest.raises(UnsupportedSource, match=r"column \"v\]'s\" .*code page.*row with key 71") as caught:
+        rows_of(server, describe_table(bank, table), driver)
+    assert "columns.exclude" in caught.value.remedy
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_should_name_the_column_of_half_a_character_where_there_is_no_key(bank, server, scratch, driver):
     table = scratch("id int, c nvarchar(9)")

@@ -9,7 +9,7 @@ import re
 from .constants import folded
 from .errors import SqlError, not_supported
 from .moments import moment_text, to_moment
-from .types import BINARIES, CHARACTERS, CLR, INTEGERS, UNICODE, SqlType
+from .types import ANSI, BINARIES, CHARACTERS, CLR, INTEGERS, UNICODE, SqlType
 from .values import (
     MOMENTS,
     Typed,
@@ -115,6 +115,8 @@ def _to_text(value: Typed, target: SqlType, style, attempt: bool, storing: str) 
         if constant:  # bytes are the text's own, in UTF-16
             return quote_text(halves_kept(bytes.fromhex(constant[1]).decode("utf-16le", "surrogatepass")))
         sql = _text_of(sql, source, style)
+        if source.base == "sql_variant" and target.base in ANSI:
+            sql = f"database_text({sql})"
         longest = {"datetime": 30, "uniqueidentifier": 36}.get(source.base, 0)
         if source.is_numeric and target.length > 0 and not storing:
             return _padded(f"number_fits({sql}, {target.length}, {quote_text(str(source))})", target)
@@ -211,7 +213,9 @@ def _to_guid(value: Typed, target: SqlType, style, attempt: bool, storing) -> st
 def _to_variant(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
     source = value.type
     text = value.sql if source.base in CHARACTERS else _text_of(value.sql, source, 121 if source.base in MOMENTS else 2)
-    return f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE struct_pack(base := '{source.base}', txt := {text}) END"
+    collation = quote_text(source.collation_name) if source.collation_name else "CAST(NULL AS VARCHAR)"
+    fields = f"base := '{source.base}', txt := {text}, sort := {collation}"
+    return f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE struct_pack({fields}) END"
 
 
 def _to_clr(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:

@@ -176,7 +176,8 @@ class Expressions:
     def _value_collate(self, node: exp.Collate, scope: Scope) -> Typed:
         inner = self.value(node.this, scope)
         binary = "BIN" in node.expression.name.upper() or "_CS" in node.expression.name.upper()
-        return Typed(f"({inner.sql}{BINARY if binary else NOCASE}", inner.type, inner.nullable)
+        kind = replace(inner.type, collation=node.expression.name) if inner.type else None
+        return Typed(f"({inner.sql}{BINARY if binary else NOCASE}", kind, inner.nullable)
 
     def _value_anonymous(self, node: exp.Anonymous, scope: Scope) -> Typed:
         return functions.call(node.name, node.expressions, self, scope)

@@ -9,6 +9,7 @@ import duckdb
 
 _ZERO = 62_135_596_800_000_000  # microseconds from 0001-01-01 to 1970-01-01
 _DAY = 864_000_000_000
+_NOT_1252 = "[^\\x00-\\xff" + bytes(set(range(128, 160)) - {129, 141, 143, 144, 157}).decode("cp1252") + "]"
 
 MACROS = f"""
 raised(fail, x) AS CASE WHEN fail IS NULL THEN NULL ELSE error(replace(fail, '%', x)) END
@@ -63,9 +64,10 @@ text_offset(x) AS CAST(CASE WHEN regexp_matches(trim(x), '[+-][0-9]{{2}}:[0-9]{{
   THEN (CASE WHEN right(trim(x), 6)[1] = '-' THEN -1 ELSE 1 END) * (CAST(substr(right(trim(x), 6), 2, 2) AS INTEGER) * 60 + CAST(right(trim(x), 2) AS INTEGER)) ELSE 0 END AS SMALLINT)
 variant_bytes(v) AS CASE WHEN v IS NULL THEN NULL WHEN v.base IN ('binary', 'varbinary') THEN unhex(v.txt)
   ELSE error('#40517#The FlowForge stand-in converts only binary sql_variant values to binary.')::BLOB END
-variant_length(v) AS CASE WHEN v.base IS NULL THEN NULL WHEN v.base IN ('char', 'varchar') THEN length(v.txt)
+variant_length(v) AS CASE WHEN v.base IS NULL THEN NULL WHEN v.base IN ('char', 'varchar') THEN CASE WHEN suffix(v.sort, '_UTF8') THEN strlen(v.txt) ELSE length(v.txt) END
   WHEN v.base IN ('nchar', 'nvarchar') THEN 2 * length(v.txt) WHEN v.base IN ('binary', 'varbinary') THEN length(v.txt) // 2
   ELSE error('#40517#The FlowForge stand-in knows the length of text and bytes in a sql_variant only.')::BIGINT END
+database_text(x) AS regexp_replace(x, '{_NOT_1252}', '?', 'g')
 divided(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.') ELSE a / b END
 int_divided(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.')::HUGEINT ELSE a // b END
 remainder(a, b) AS CASE WHEN b = 0 THEN error('#8134#Divide by zero error encountered.')::HUGEINT ELSE a % b END

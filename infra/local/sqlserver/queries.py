@@ -58,7 +58,8 @@ class Compiler:
             fields = f"ticks := CAST({self._placeholder(ticks)} AS BIGINT), off := CAST({self._placeholder(offset)} AS SMALLINT)"
             text = f"struct_pack({fields})"
         elif kind.base == "sql_variant":
-            text = f"struct_pack(base := {self._placeholder(value['base'])}, txt := {self._placeholder(value['txt'])})"
+            fields = f"base := {self._placeholder(value['base'])}, txt := {self._placeholder(value['txt'])}"
+            text = f"struct_pack({fields}, sort := CAST(NULL AS VARCHAR))"
         else:
             bound = str(value) if kind.base in ("decimal", "money", "smallmoney") else value
             text = f"CAST({self._placeholder(bound)} AS {kind.duckdb})"

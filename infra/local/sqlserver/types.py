@@ -7,7 +7,7 @@ Representation in DuckDB (exact, and comparable by DuckDB itself):
     time(n), datetime2(n)   BIGINT, units of 100 ns since midnight / since 0001-01-01
     datetimeoffset(n)       STRUCT(ticks BIGINT, off SMALLINT), ticks in UTC, off in minutes
     datetime, smalldatetime TIMESTAMP, already rounded to SQL Server's grid
-    sql_variant             STRUCT(base VARCHAR, txt VARCHAR)
+    sql_variant             STRUCT(base VARCHAR, txt VARCHAR, sort VARCHAR)
     hierarchyid             VARCHAR, the path; geography, geometry: BLOB, SQL Server's own serialisation
 """
 
@@ -49,7 +49,7 @@ _DUCKDB = {
     "real": "REAL", "float": "DOUBLE", "money": "DECIMAL(19,4)", "smallmoney": "DECIMAL(10,4)", "date": "DATE",
     "datetime": "TIMESTAMP", "smalldatetime": "TIMESTAMP", "time": "BIGINT", "datetime2": "BIGINT",
     "datetimeoffset": "STRUCT(ticks BIGINT, off SMALLINT)", "uniqueidentifier": "UUID",
-    "sql_variant": "STRUCT(base VARCHAR, txt VARCHAR)", "geometry": "BLOB", "geography": "BLOB",
+    "sql_variant": "STRUCT(base VARCHAR, txt VARCHAR, sort VARCHAR)", "geometry": "BLOB", "geography": "BLOB",
 }  # fmt: skip
 _FIXED_WIDTHS = {
     "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "bit": 1, "real": 4, "float": 8, "money": 8, "smallmoney": 4,

@@ -156,9 +156,26 @@ def _columnproperty(it: Call) -> Typed:
 
 @function("SQL_VARIANT_PROPERTY", arguments=(2, 2))
 def _variant_property(it: Call) -> Typed:
-    if (it.constant(1) or "").lower() != "basetype":
+    part = {"basetype": "base", "collation": "sort"}.get((it.constant(1) or "").lower())
+    if part is None:
         raise not_supported(f"the sql_variant property {it.constant(1)}")
-    return Typed(f"({convert(it.value(0), SqlType('sql_variant')).sql}).base", SqlType("nvarchar", 128))
+    return Typed(f"({convert(it.value(0), SqlType('sql_variant')).sql}).{part}", _SYSNAME)
+
+
+# How the names of collations begin or end, and the code page of their char and varchar.
+_CODE_PAGES = {".*_UTF8": 65001, "SQL_Latin1_General_CP1_.*": 1252, "Latin1_General.*": 1252, "Cyrillic_General.*": 1251,
+               "Greek.*": 1253, "Polish.*": 1250, "Turkish.*": 1254, "Japanese.*": 932}  # fmt: skip
+
+
+@function("COLLATIONPROPERTY", arguments=(2, 2))
+def _collation_property(it: Call) -> Typed:
+    if (it.constant(1) or "").lower() != "codepage":
+        raise not_supported(f"the collation property {it.constant(1)}")
+    name = it.text(0).sql
+    cases = " ".join(
+        f"WHEN regexp_full_match({name}, '{known}', 'i') THEN {page}" for known, page in _CODE_PAGES.items()
+    )
+    return Typed(f"CASE {cases} END", INT)
 
 
 @function("SCOPE_IDENTITY", arguments=(0, 0))
