@@ -59,6 +59,13 @@ def calls_at(url: str) -> Counter[str]:
         return Counter(json.load(answer))
 
 
+def calls_by_caller(url: str) -> Counter[tuple[str, str]]:
+    """The same by (caller, operation); the caller is the function, empty for everybody else."""
+    with urllib.request.urlopen(f"{url}{PATH}?by=caller", timeout=30) as answer:  # noqa: S310  loopback
+        callers = json.load(answer)
+    return Counter({(caller, of): count for caller, calls in callers.items() for of, count in calls.items()})
+
+
 def _messages(queue_url: str, environment: dict[str, str]) -> int:
     code = (
         "import boto3, sys; print(boto3.client('sqs').get_queue_attributes(QueueUrl=sys.argv[1],"

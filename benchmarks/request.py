@@ -1,10 +1,14 @@
 """The job request of the runs over many tables."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
-def request_of(connection: dict[str, Any], tables: list[str]) -> dict[str, Any]:
-    """One request for all `tables` (names or patterns), with every setting left at its default."""
+def request_of(connection: dict[str, Any], tables: Sequence[str], cursor: str | None = None) -> dict[str, Any]:
+    """One request for all `tables`, by names, and by `cursor` where there is one; or by patterns. Every other setting is left at
+    its default."""
+    entry = {"isIncremental": True, "deltaColumn": cursor}
+    entries = [{"tableName": table, **entry} for table in tables] if cursor else tables
     return {
         "workflow_id": "many",
         "job_id": "many",
@@ -12,7 +16,7 @@ def request_of(connection: dict[str, Any], tables: list[str]) -> dict[str, Any]:
         "source_config": {
             "type": "sql-server",
             "connection": connection,
-            "databaseConfig": {"tables": tables},
+            "databaseConfig": {"tables": entries},
         },
         "destination_config": {},
     }

@@ -23,6 +23,7 @@ from flowforge.lake.folding import key_of_macro
 from flowforge.lake.sql import literal
 
 RETRY_TIMEOUT = "30s"  # delta-rs' own is three minutes, longer than a function may have left
+APPLICATION = "AWS_SDK_UA_APP_ID"  # who is calling, for the store's logs: boto3 says it of its own accord
 DUCKDB_SHARE = 0.4  # of the function's memory; delta-rs, which takes what it needs, has the rest
 
 # DuckDB hashes the extension's 22 MB for each LOAD, 55 ms of CPU: the file is checked once in a process. User's SQL cannot LOAD.
@@ -34,6 +35,8 @@ def storage_options() -> dict[str, str]:
     key, secret, token = _credentials()
     options = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": _region()}
     options["retry_timeout"] = RETRY_TIMEOUT
+    if application := os.environ.get(APPLICATION):
+        options["user_agent"] = f"delta-rs app/{application}"
     if token:
         options["AWS_SESSION_TOKEN"] = token
     if endpoint := _endpoint():
@@ -56,6 +59,8 @@ def duckdb_connection() -> Iterator[duckdb.DuckDBPyConnection]:
             "temp_directory": spill,
             "allow_unsigned_extensions": _signature_checked.is_set(),
         }
+        if application := os.environ.get(APPLICATION):
+            config["custom_user_agent"] = f"app/{application}"
         if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
             config["memory_limit"] = f"{int(int(megabytes) * DUCKDB_SHARE)}MiB"
         with duckdb.connect(":memory:", config=config) as connection:

@@ -2,6 +2,7 @@
 
 A WSGI layer around moto's application: what is counted is what arrived, whichever SDK sent it. Services are read from the
 request's signature, operations from its target header; S3 has no such header, so its operation follows from method and query.
+`/_local/calls?by=caller` shows them for each caller apart: the function whose application id is in the user agent, or "".
 """
 
 import json
@@ -26,6 +27,8 @@ _BY_QUERY = {  # what a query parameter makes of a method; the first that is the
 }
 _BY_METHOD = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 
+_CALLER = re.compile(r"\bapp/(\S+)")
+
 Application = Callable[[dict[str, Any], Callable], Iterable[bytes]]
 
 
@@ -33,17 +36,31 @@ class CountedCalls:
     """The application, counting."""
 
     def __init__(self, application: Application) -> None:
-        self._application, self._calls, self._lock = application, Counter(), threading.Lock()
+        self._application, self._lock = application, threading.Lock()
+        self._calls: Counter[tuple[str, str]] = Counter()  # (caller, operation)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
         if environ["PATH_INFO"] == PATH:
-            with self._lock:
-                body = json.dumps(self._calls).encode()
+            body = json.dumps(self._shown("by=caller" in environ.get("QUERY_STRING", ""))).encode()
             start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
             return [body]
         with self._lock:
-            self._calls[operation_of(environ)] += 1
+            self._calls[caller_of(environ), operation_of(environ)] += 1
         return self._application(environ, start_response)
+
+    def _shown(self, by_caller: bool) -> dict[str, Any]:
+        with self._lock:
+            counted = list(self._calls.items())
+        callers: dict[str, Counter[str]] = {}
+        for (caller, operation), count in counted:
+            callers.setdefault(caller, Counter())[operation] += count
+        return callers if by_caller else sum(callers.values(), Counter())
+
+
+def caller_of(environ: dict[str, Any]) -> str:
+    """The application id that a request's user agent names (`AWS_SDK_UA_APP_ID`); empty where it names none."""
+    found = _CALLER.search(environ.get("HTTP_USER_AGENT", ""))
+    return found[1] if found else ""
 
 
 def operation_of(environ: dict[str, Any]) -> str:

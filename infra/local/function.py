@@ -165,6 +165,7 @@ def _environment(
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(properties.get("MemorySize", 128)),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_SDK_UA_APP_ID": logical,  # by which `aws_calls` knows whose call it is
         "LAMBDA_TASK_ROOT": str(path[0]),
         "_HANDLER": properties["Handler"],
         "PYTHONPATH": ":".join(map(str, path)),

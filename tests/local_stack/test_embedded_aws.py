@@ -516,3 +516,14 @@ def test_should_count_calls_by_service_and_operation(aws):
         "S3 HeadObject": 1,
         "EventBridge PutEvents": 1,
     }
+
+
+def test_should_count_the_calls_of_each_caller_apart(aws, monkeypatch):
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "SomeFunction")
+    named = aws("sqs")
+    monkeypatch.delenv("AWS_SDK_UA_APP_ID")
+    named.list_queues()
+    aws("sqs").list_queues()
+    found = httpx.get(named.meta.endpoint_url + "/_local/calls?by=caller").json()
+    assert found["SomeFunction"] == {"SQS ListQueues": 1}
+    assert found[""]["SQS ListQueues"] >= 1
