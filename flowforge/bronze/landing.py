@@ -82,6 +82,7 @@ def manifest_of(
         bytes=sum(one.object.bytes for one in landed),
         columns=columns,
         primary_key=primary_key,
+        unique_keys=batch.identity.get("unique_keys", []),
         audit_columns=batch.command.bronze.audit_columns,
         max_cursor_value=max(newest, key=int if numbers else str, default=None),
     )

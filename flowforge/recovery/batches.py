@@ -158,6 +158,7 @@ def _batch(objects: list[FoundObject], bucket: str, state: str) -> Batch:
         bytes=sum(one.bytes for one in objects),
         columns=[SourceColumn(**column) for column in footer["columns"]],
         primary_key=footer["identity"].get("primary_key", []),
+        unique_keys=footer["identity"].get("unique_keys", []),
         audit_columns=command.bronze.audit_columns,
         max_cursor_value=max(newest, key=lambda text: (len(text), text), default=None),
     )

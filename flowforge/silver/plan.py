@@ -177,7 +177,8 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
             "name the key in silverConfig.primaryKey, or write mergeStrategy merge (one row for each content)",
         )
     own_key = {_find(name, renamed) for name in manifest.primary_key}
-    tells_apart = set(key) == own_key
+    uniques = [own_key, *({_find(name, renamed) for name in names} for names in manifest.unique_keys)]
+    tells_apart = any(unique and unique <= set(key) for unique in uniques)
     digits = {renamed[c.of]: renamed[c.name] for c in manifest.columns if c.companion == "digit" and c.of in renamed}
     key = list(dict.fromkeys(part for name in key for part in (name, digits.get(name, name))))
     full = batch.command.bronze.load_strategy == "full_refresh" and silver.deletes != "ignore"

@@ -185,6 +185,7 @@ def server_identity(connection: SourceConnection, description: TableDescription 
         "database_created": row["database_created"],
         "object_id": description.object_id if description else None,
         "primary_key": description.primary_key if description else [],
+        "unique_keys": description.unique_keys if description else [],
     }
     fork = optional_rows(connection, catalog_sql.FORK)  # without, every other name is another server
     facts |= fork[0] if fork else {}

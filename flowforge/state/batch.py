@@ -113,7 +113,8 @@ class SourceCount(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a landed batch consists of. `columns` are the source's (without audit columns), `primary_key` the source's key."""
+    """What a landed batch consists of. `columns` are the source's (without audit columns), `primary_key` the source's key;
+    `unique_keys` are the columns of each index in which no two rows are equal, as far as a version before knew of them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -123,6 +124,7 @@ class Manifest(BaseModel):
     bytes: int
     columns: list[SourceColumn]
     primary_key: list[str] = Field(default_factory=list)
+    unique_keys: list[list[str]] = Field(default_factory=list)
     audit_columns: bool = True
     max_cursor_value: str | None = None
     count: SourceCount = SourceCount()

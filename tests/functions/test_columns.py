@@ -8,8 +8,12 @@ import pytest
 from events.export import FULL
 from events.request import InvalidRequest, parse_job_request
 from flowforge.errors import UnknownColumn, UnsupportedSource
+from flowforge.recovery.batches import rebuild_states
+from flowforge.recovery.footers import read_footers
+from flowforge.settings import settings
 from flowforge.source.catalog_columns import readable_columns
 from flowforge.source.loadable import refuse_clashes
+from flowforge.state import records
 from flowforge.state.batch import SourceColumn
 from tests.functions.loads import Loads, keep_login
 from tests.functions.test_login_view import landed
@@ -32,6 +36,18 @@ def test_should_refuse_an_encrypted_column_by_name_unless_it_is_left_out(loads):
     assert load.states() == []
     (fact,) = load.load("r2", excluded_columns=["SSN"])
     assert [list(row)[:3] for row in landed(fact)] == [["id", "at", "note"]] * 3
+
+
+def test_should_carry_every_unique_key_with_the_batch_and_in_its_objects(loads):
+    """By these silver knows that two rows with one key are two spellings of it, whichever of the keys a request names."""
+    load = loads()
+    load.execute("ALTER TABLE {t} ADD code nvarchar(20)", "CREATE INDEX other ON {t} (code)")
+    load.execute("CREATE UNIQUE INDEX by_code ON {t} (code, at)")
+    load.load("r1")
+    (batch,) = records.history(load.key)
+    assert sorted(batch.manifest.unique_keys) == [["code", "at"], ["id"]]
+    (rebuilt,) = rebuild_states(read_footers(settings().bucket, f"bronze_{load.name}"), settings().bucket)
+    assert [one.manifest.unique_keys for one in rebuilt.batches] == [batch.manifest.unique_keys]
 
 
 def test_should_leave_out_no_key_no_cursor_and_no_column_that_is_not_there(loads):

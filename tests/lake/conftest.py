@@ -79,6 +79,7 @@ class Source:
                     for name in names
                 ],
                 primary_key=given.get("key", []),
+                unique_keys=given.get("unique_keys", []),
                 audit_columns=bool(audit),
             ),
         )
@@ -117,7 +118,7 @@ class Lake:
         s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
 
     def source(self, table: str = "customers", **settings: Any) -> Source:
-        """A source table; settings: key, cursor, strategy, load, gold, source_key, silver_table, requested_key,
+        """A source table; settings: key, unique_keys, cursor, strategy, load, gold, source_key, silver_table, requested_key,
         audit, deletes, schema_mode, claimed_at, rules, columns (name -> of SourceColumn), silver (of SilverTarget)."""
         return Source(self.s3, self.bucket, table, **settings)
 

@@ -130,6 +130,21 @@ def test_should_keep_out_and_name_two_rows_that_only_the_source_tells_apart(lake
     assert refine(exact, lake.bucket).inserted == 2
 
 
+@pytest.mark.parametrize("strategy", ["merge", "scd2"])
+def test_should_keep_two_spellings_out_of_a_key_that_a_unique_index_holds(lake, strategy):
+    """The request names a key; which of the source's indexes hold it unique comes with the batch, in whatever order and case."""
+    rows = codes(("Abc", 1, 2, datetime(2024, 1, 1)), ("ABC", 1, 3, datetime(2024, 1, 2)))
+    asked = {"requested_key": ["part", "code"], "columns": {"code": CI}, "strategy": strategy, "cursor": "changed"}
+    unique = lake.source(**asked, key=["v"], unique_keys=[["v"], ["CODE", "part"]])
+    result = refine(unique.batch(1, rows), lake.bucket)
+    assert (result.inserted, result.quarantined) == (0, 2)
+    wider = lake.source("wider", **asked, unique_keys=[["code"]])  # unique by less than the key is unique by the key
+    assert refine(wider.batch(1, rows), lake.bucket).quarantined == 2
+    plain = lake.source("plain", **asked, unique_keys=[["code", "v"]])
+    result = refine(plain.batch(1, rows), lake.bucket)  # nothing says so: states of one key, of which the newest counts
+    assert (result.quarantined, query("SELECT max(v) FROM silver.plain", lake.bucket).rows) == (0, [(3,)])
+
+
 def test_should_join_rows_that_were_doubled_before_and_keep_an_old_id(lake):
     source = source_of(lake)
     before = {"key_comparison": "exact"}
