@@ -26,6 +26,7 @@ def test_should_let_dependencies_point_one_way_only():
         ("record_lineage", {"pyarrow", "deltalake", "duckdb", "pymssql", "aioboto3"}),
         ("test_connection", {"pyarrow", "deltalake", "duckdb", "mssql_python", "aioboto3"}),
         ("list_tables", {"pyarrow", "deltalake", "duckdb", "mssql_python", "aioboto3"}),
+        ("describe_table", {"pyarrow", "deltalake", "duckdb", "mssql_python", "aioboto3"}),
         ("ingest_table", {"deltalake", "duckdb"}),
         ("ingest_slice", {"deltalake", "duckdb"}),
         ("refine_silver", {"pyarrow", "pymssql", "mssql_python", "aioboto3"}),

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from samtranslator.yaml_helper import yaml_parse
 
 from events.export import MODELS
 from events.request import JobRequest
+from flowforge.cli import app as cli
 from flowforge.settings import Settings
 from flowforge.settings import settings as read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+EVENTS = (ROOT / "docs" / "events.md").read_text()
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 NOTHING = "\u2013"  # the dash of an empty cell
@@ -39,6 +42,10 @@ def packages() -> set[str]:
     return {path.parent.name for path in ROOT.glob("flowforge/*/__init__.py")}
 
 
+def functions() -> set[str]:
+    return {path.parent.name for path in ROOT.glob("functions/*/handler.py")}
+
+
 def resources(kind: str) -> dict[str, dict]:
     return {name: found for name, found in TEMPLATE["Resources"].items() if found["Type"] == kind}
 
@@ -61,7 +68,7 @@ def test_should_name_every_function_with_the_libraries_of_its_package():
         for function in resources("AWS::Serverless::Function").values()
     }
     assert told == declared
-    assert set(told) == {path.parent.name for path in ROOT.glob("functions/*/handler.py")}
+    assert set(told) == functions()
 
 
 def test_should_name_every_package_and_no_other():
@@ -80,9 +87,12 @@ def test_should_list_what_a_package_imports(package):
 
 
 def test_should_name_modules_that_exist():
-    named = re.findall(r"`([\w/]+\.py)`", ARCHITECTURE + SETTINGS + GLOSSARY)
-    assert len(named) > 60
-    assert [path for path in named if not any((top / path).exists() for top in (ROOT, ROOT / "flowforge"))] == []
+    paths = [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *ROOT.glob("docs/**/*.md")]
+    named = [path for document in paths for path in re.findall(r"`([\w/]+\.py)`", document.read_text())]
+    assert len(named) > 100
+    kept = {path.name for top in ("flowforge", "infra", "tests") for path in (ROOT / top).rglob("*.py")}
+    missing = [path for path in named if not any((top / path).exists() for top in (ROOT, ROOT / "flowforge"))]
+    assert [path for path in missing if path not in kept] == []  # decisions.md leaves folders out
 
 
 def test_should_explain_words_in_their_order_each_with_its_module():
@@ -104,6 +114,40 @@ def test_should_tell_which_queues_a_rule_fills():
     for name, _, told in rows(ARCHITECTURE, "rule"):
         targets = str(TEMPLATE["Resources"][name]["Properties"]["Targets"])
         assert set(told.split(", ")) == set(re.findall(r"\w+Queue\b", targets)), name
+
+
+def test_should_say_of_every_function_what_it_must_not_import():
+    layers = (ROOT / "tests" / "contracts" / "test_layers.py").read_text()
+    assert [name for name in functions() if f'("{name}", {{' not in layers] == []
+
+
+def test_should_explain_every_field_of_a_request():
+    schema = JobRequest.model_json_schema()
+    fields = {field for one in (schema, *schema["$defs"].values()) for field in one.get("properties", {})}
+    told = EVENTS.partition("## Commands and events")[0] + EVENTS.partition("## Silver")[2]
+    assert [field for field in sorted(fields) if not re.search(rf"\b{field}\b", told)] == []
+
+
+def test_should_show_every_route_and_no_other():
+    events = [
+        one
+        for found in resources("AWS::Serverless::Function").values()
+        for one in found["Properties"]["Events"].values()
+    ]
+    declared = {one["Properties"]["Path"] for one in events if one["Type"] == "HttpApi"}
+    table = EVENTS.partition("## HTTP API")[2]
+    told = {path.rstrip("/") for path in re.findall(r"/api/[\w/{}-]+", table)}
+    assert told == declared
+
+
+def test_should_show_every_command():
+    shown = "".join(path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/*.md")))
+    commands = dict(typer.main.get_command(cli.app).commands)
+    for name, group in list(commands.items()):
+        if hasattr(group, "commands"):
+            del commands[name]
+            commands |= {f"{name} {inner}": one for inner, one in group.commands.items()}
+    assert [name for name in commands if not re.search(rf"flowforge {name}\b", shown)] == []
 
 
 def test_should_document_every_setting_with_its_default():

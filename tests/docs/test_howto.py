@@ -1,0 +1,88 @@
+"""What docs/howto.md says of logs, metrics, steps, memory and schedules is what the code and the template have."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+from samtranslator.yaml_helper import yaml_parse
+
+from events.request import parse_job_request
+
+ROOT = Path(__file__).resolve().parents[2]
+HOWTO = (ROOT / "docs" / "howto.md").read_text()
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+LEVELS = {"debug", "info", "warning", "error", "exception"}
+MINOR = {
+    "not a request file",
+    "giving up a request",
+    "the login of a request that was given up is not kept",
+    "the message keeps its queue's visibility timeout",
+    "no such table any more",
+}  # lines that explain themselves
+
+
+@cache
+def calls() -> list[ast.Call]:
+    """The calls of every module that writes lines or metrics, or takes messages."""
+    paths = [path for folder in ("flowforge", "functions") for path in (ROOT / folder).rglob("*.py")]
+    texts = [text for text in (path.read_text() for path in paths) if re.search("logger|metrics|process_", text)]
+    return [node for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+
+
+def called(name: str, *, on: str) -> list[ast.Call]:
+    return [
+        call
+        for call in calls()
+        if isinstance(call.func, ast.Attribute) and call.func.attr == name and getattr(call.func.value, "id", "") == on
+    ]
+
+
+def section(heading: str) -> str:
+    return re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", HOWTO, re.MULTILINE | re.DOTALL)[1]
+
+
+def test_should_explain_every_line_of_the_logs():
+    written = {ast.literal_eval(call.args[0]) for level in LEVELS for call in called(level, on="logger")}
+    table = section("Read the logs").partition("| message | level |")[2]
+    told = set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE))
+    assert told == written - MINOR
+
+
+def test_should_name_every_step_and_field_of_a_line():
+    logs = section("Read the logs")
+    steps = {
+        call.args[2].value
+        for call in calls()
+        if getattr(call.func, "id", "") in ("process_messages", "process_envelopes")
+    }
+    assert set(re.search(r"the step \(([^)]+)\)", logs)[1].replace("`", "").split(", ")) == steps
+    (keys,) = called("append_keys", on="logger")
+    assert all(f"`{keyword.arg}`" in logs for keyword in keys.keywords)
+
+
+def test_should_name_every_metric_that_tells_of_a_failure():
+    written = {keyword.value.value for call in called("add_metric", on="metrics") for keyword in call.keywords[:1]}
+    assert set(re.findall(r"`(\w+Failures)`", section("Be alerted"))) == written - {"Deliveries"}
+
+
+def test_should_compute_with_the_memory_of_the_template():
+    functions = [
+        found["Properties"] for found in TEMPLATE["Resources"].values() if found["Type"].endswith("::Function")
+    ]
+    sizes = {found.get("MemorySize", TEMPLATE["Globals"]["Function"]["MemorySize"]) for found in functions}
+    told = re.search(r"memory \(([^)]+)\)", section("What it costs"))[1].replace(",", "")
+    assert {int(number) for number in re.findall(r"\d+", told)} == sizes
+
+
+def test_should_offer_a_schedule_whose_event_starts_a_run():
+    target = yaml_parse((ROOT / "examples" / "schedule.yaml").read_text())["Resources"]["NightlyLoad"]["Properties"][
+        "Target"
+    ]
+    assert (
+        target["EventBridgeParameters"]["DetailType"]
+        in TEMPLATE["Resources"]["JobRequested"]["Properties"]["EventPattern"]["detail-type"]
+    )
+    request = parse_job_request(target["Input"])
+    assert request.batch_id is None  # each run gets one of its own
+    assert request.source_config.connection.connectionId == "bank"
