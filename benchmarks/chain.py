@@ -29,6 +29,7 @@ from benchmarks.contenders import ROOT
 from benchmarks.fanout import calls_by_caller
 from benchmarks.request import request_of
 from flowforge.cli.api import Api
+from flowforge.cli.keys import bearer
 from flowforge.cli.progress import follow
 
 ROWS, SCHEMA = 10, "many"
@@ -75,7 +76,8 @@ def load_tables(tables: int, warm_tables: int = WARM_TABLES) -> list[Chain]:
 def _loads(facts: dict[str, Any], schema: str, tables: int) -> Iterator[Chain]:
     with _source(facts["sqlserver"]) as source:
         _create_tables(source, schema, tables)
-        with Api(facts["api"]) as api, httpx.Client(base_url=facts["api"], timeout=60) as http:
+        client = httpx.Client(base_url=facts["api"], timeout=60, headers=bearer(facts["token"]))
+        with Api(facts["api"], token=facts["token"]) as api, client as http:
             for load, end in LOADS.items():
                 if load == "one changed row":
                     _change_rows(source, schema, tables)

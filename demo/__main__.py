@@ -16,6 +16,7 @@ from demo.evidence import Evidence
 from demo.story import Story
 from flowforge.cli import output
 from flowforge.cli.failure import FAILED, GOOD, INTERRUPTED, Failure
+from flowforge.cli.private_files import make_folder
 from flowforge.cli.stack import STATE_DIR, StackProcess, read_stack
 from flowforge.cli.streams import open_streams
 
@@ -56,7 +57,7 @@ def _own_stack() -> Iterator[StackProcess]:
     state_dir = Path(STATE_DIR)
     if read_stack(state_dir) is not None:
         state_dir /= "demo"
-    state_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(state_dir, ours=True)
     with (
         (state_dir / LOG).open("w", encoding="utf-8") as log,
         StackProcess(state_dir, ["--quiet"], stdout=log, stderr=log) as process,

@@ -41,7 +41,7 @@ def play(stack: dict[str, Any], story: Story, evidence: Evidence) -> None:
     """Plays the demo on a running stack. Raises Failure when a step cannot be done at all."""
     use_stack(stack)
     lake = Lake(stack["bucket"])
-    with open_bank(stack["sqlserver"]) as bank, Api(stack["api"]) as api:
+    with open_bank(stack["sqlserver"]) as bank, Api(stack["api"], token=stack["token"]) as api:
         story.chapter("Put the bank's gold models into the bucket")
         _put_models(stack["bucket"], story)
 

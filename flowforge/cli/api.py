@@ -1,6 +1,6 @@
 """The HTTP API as the command line sees it: JSON in, JSON out, refusals as `Failure`.
 
-Requests to a loopback address pass no proxy and carry no signature; requests to API Gateway are signed.
+Requests to a loopback address pass no proxy; those to a local stack carry its token, those to API Gateway are signed.
 """
 
 import ipaddress
@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from flowforge.cli import keys
 from flowforge.cli.failure import BAD_REQUEST, FAILED, UNREACHABLE, BadRequest, Failure
 
 # API Gateway gives an answer up after 30 s; waiting a little longer shows its own message.
@@ -21,7 +22,7 @@ _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 class Api:
     """A client of one API; a context manager. Every call raises Failure unless the answer is a success."""
 
-    def __init__(self, url: str, sign: bool = False):
+    def __init__(self, url: str, sign: bool = False, token: str | None = None):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadRequest(f"not an API address: {url}", "give http://host:port or https://host/stage")
@@ -32,7 +33,8 @@ class Api:
 
             auth = Signature(parts.hostname)
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-        self._client = httpx.Client(auth=auth, timeout=timeout, trust_env=not _loopback(parts.hostname))
+        shown = keys.bearer(token) if token and auth is None else {}
+        self._client = httpx.Client(auth=auth, headers=shown, timeout=timeout, trust_env=not _loopback(parts.hostname))
 
     def __enter__(self) -> "Api":
         return self

@@ -14,6 +14,7 @@ from flowforge.cli import (
     replay,
     runs,
     schema,
+    show_token,
     source,
     up,
     upkeep,
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("up")(up.up)
+app.command("token")(show_token.token)
 app.command("submit")(runs.submit)
 app.command("status")(runs.status)
 app.command("test-connection")(source.try_connection)

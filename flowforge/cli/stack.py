@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from flowforge.cli import private_files
 from flowforge.cli.failure import BAD_REQUEST, UNREACHABLE, BadRequest, Failure
 
 STATE_DIR = ".flowforge"
@@ -57,7 +58,7 @@ def pointed_to(state_dir: Path) -> Iterator[None]:
         return
     pointer = own / POINTER
     with suppress(OSError):
-        own.mkdir(exist_ok=True)
+        private_files.make_folder(own, ours=True)
         pointer.write_text(json.dumps({"state_dir": str(state_dir.resolve())}), encoding="utf-8")
     try:
         yield
@@ -102,7 +103,7 @@ def require_stack() -> dict[str, Any]:
 def writable(state_dir: Path) -> Path:
     """The state folder, made where it is missing; BadRequest that names it where nothing can be written in it."""
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(state_dir, ours=state_dir.name == STATE_DIR)
         with tempfile.TemporaryFile(dir=state_dir):
             pass
     except OSError as error:

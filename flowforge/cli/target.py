@@ -1,11 +1,14 @@
 """Which API a command speaks to, and whose SQL Server it means when none is named.
 
-`--api`, else FLOWFORGE_API_URL, else the running local stack.
+`--api`, else FLOWFORGE_API_URL, else the running local stack. A local stack is shown its token, which FLOWFORGE_TOKEN names
+for one that is not found from here.
 """
 
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from flowforge.cli.keys import TOKEN_VARIABLE
 from flowforge.cli.stack import find_stack, require_stack
 
 if TYPE_CHECKING:
@@ -22,7 +25,10 @@ def open_api(given: str | None, sign: bool = False) -> "Api":
     # httpx takes longer to import than --help may take.
     from flowforge.cli.api import Api
 
-    return Api(api_url(given), sign)
+    url = api_url(given)
+    if stack := local_stack(url):
+        return Api(url, token=stack.get("token"))
+    return Api(url, sign, os.environ.get(TOKEN_VARIABLE))
 
 
 def local_stack(given: str | None) -> dict | None:
@@ -31,4 +37,9 @@ def local_stack(given: str | None) -> dict | None:
     if stack is None:
         return None
     chosen = given or os.environ.get("FLOWFORGE_API_URL") or stack["api"]
-    return stack if chosen.rstrip("/") == str(stack["api"]).rstrip("/") else None
+    return stack if _place(chosen) == _place(str(stack["api"])) else None
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url.rstrip("/"))
+    return parts._replace(netloc=parts.netloc.replace("localhost", "127.0.0.1")).geturl()

@@ -10,6 +10,8 @@ import stat
 import time
 from pathlib import Path
 
+from flowforge.cli.keys import FILE_NAME as KEYS
+
 LOCK, FORMAT, VERSION = "data.lock", "format", "1\n"
 LEAVING_SECONDS = 5  # the embedded AWS of a stack that was killed ends with it, a moment later
 
@@ -38,7 +40,7 @@ class DataDirectory:
     def _claim(self) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         known = (self.path / FORMAT).exists()
-        if not known and any(one.name != LOCK for one in self.path.iterdir()):
+        if not known and any(one.name not in (LOCK, KEYS) for one in self.path.iterdir()):
             raise DataDirectoryError(f"--data-dir {self.path} holds something else: name an empty folder, or a new one")
         if not known:
             self.path.chmod(0o700)

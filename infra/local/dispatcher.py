@@ -29,8 +29,10 @@ STOP_SECONDS = 5
 class Dispatcher:
     """Feeds the functions of one stack while its context is open."""
 
-    def __init__(self, resources: Resources, functions: list[Function], report: Callable[[str], None]) -> None:
-        self._resources, self._functions, self._report = resources, functions, report
+    def __init__(
+        self, resources: Resources, functions: list[Function], token: str, report: Callable[[str], None]
+    ) -> None:
+        self._resources, self._functions, self._token, self._report = resources, functions, token, report
         self._by_arn = {function.settings.arn: function for function in functions}
         self._by_name = {function.settings.name: function for function in functions}
         self._tasks: list[asyncio.Task] = []
@@ -92,7 +94,8 @@ class Dispatcher:
 
     async def _serve(self, api: http_api.HttpApi, local: local_api.LocalApi, preferred_port: int) -> str:
         app = web.Application(
-            client_max_size=http_api.PAYLOAD_LIMIT_BYTES, middlewares=[own_calls.refuse_pages, local_api.refuse_others]
+            client_max_size=http_api.PAYLOAD_LIMIT_BYTES,
+            middlewares=[own_calls.refuse_pages, own_calls.ask_for(self._token), local_api.refuse_others],
         )
         app.add_routes([*local.routes(), web.route("*", "/{path:.*}", api.handle)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

@@ -1,7 +1,8 @@
 """The template's HTTP API: its routes, payload format 2.0 events, and answers as API Gateway gives them.
 
-The routes are read from the OpenAPI body that SAM generates. IAM authorizers are not enforced here: whoever reaches a
-loopback port already has the machine. What no route matches, by path or by method, is a 404 with API Gateway's body.
+The routes are read from the OpenAPI body that SAM generates. IAM authorizers are not enforced here: the stack's token stands
+in their place (`own_calls`), and no function sees it. What no route matches, by path or
+by method, is a 404 with API Gateway's body.
 """
 
 import asyncio
@@ -102,6 +103,7 @@ def request_event(route: Route, match: re.Match[str], request: web.Request, body
     for name, value in request.headers.items():
         headers[name.lower()] = f"{headers[name.lower()]},{value}" if name.lower() in headers else value
     cookies = headers.pop("cookie", "")
+    headers.pop("authorization", None)
     is_text = not body or bool(TEXT_TYPE.fullmatch(request.content_type)) or "content-type" not in headers
     event = {
         "version": "2.0", "routeKey": key, "rawPath": request.path, "rawQueryString": request.rel_url.raw_query_string,

@@ -1,4 +1,4 @@
-"""What the local stack serves beside the template's routes, all under `/_local/` and for this machine only.
+"""What the local stack serves beside the template's routes, all under `/_local/`, for this machine and the stack's token only.
 
 `POST /_local/minio` takes MinIO's bucket notifications, `POST /_local/schedule/<logical id>` fires a schedule now,
 `GET /_local/state` shows workers and counts.

@@ -2,10 +2,12 @@
 
 Guarantees: what the stack serves answers to a Host that names this machine, so a name that was pointed at it afterwards (DNS
 rebinding) does not reach it; and to no Origin but its own, so no page of another site starts or reads anything. Nothing is
-answered with CORS headers.
+answered with CORS headers. The API and `/_local/` answer to who shows the stack's token, so no program of another user, or one
+that may not read this user's files, starts or reads anything either.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import hmac
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +18,11 @@ WEBHOOK, CONTAINERS = "/_local/minio", "host.docker.internal"  # MinIO in a cont
 FOREIGN_SITES = ("cross-site", "same-site")
 PAGE_TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data")  # a page may send these unasked
 REFUSAL = "for programs of this machine only: {} is not its own"
+
+REMEDY = (
+    "send it as `Authorization: Bearer TOKEN`: `flowforge token` prints it, and it is in keys.json of the stack's state folder "
+    "(.flowforge) or --data-dir; commands find it there, or by FLOWFORGE_STATE_DIR, or take it from FLOWFORGE_TOKEN"
+)
 
 Application = Callable[[dict[str, Any], Callable], Iterable[bytes]]
 
@@ -51,6 +58,30 @@ async def refuse_pages(request: web.Request, handler: Callable) -> web.StreamRes
         told = {"error": "NotJson", "message": f"{request.content_type} is not taken"}
         return web.json_response(told | {"remedy": "send content-type: application/json"}, status=415)
     return await handler(request)
+
+
+def ask_for(token: str) -> Callable:
+    """A middleware that answers 401 to who does not show the token."""
+    expected = token.encode()
+
+    @web.middleware
+    async def refuse_strangers(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        # Some versions of MinIO look for the webhook without its token; they hear that something listens.
+        probe = request.method == "HEAD" and request.path == WEBHOOK
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        known = hmac.compare_digest(shown.strip().encode(errors="surrogateescape"), expected)
+        if probe or (known and scheme.lower() == "bearer"):
+            return await handler(request)
+        told = {
+            "error": "TokenRequired",
+            "message": "the local stack answers to its token only",
+            "remedy": REMEDY,
+        }
+        return web.json_response(told, status=401, headers={"WWW-Authenticate": "Bearer"})
+
+    return refuse_strangers
 
 
 class OwnCallsOnly:

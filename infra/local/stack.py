@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
+from flowforge.cli.keys import keys_in
 from infra.local import servers
 from infra.local.data_directory import DataDirectory
 from infra.local.dispatcher import Dispatcher
@@ -87,6 +88,7 @@ class LocalStack:
         self._tasks: list[asyncio.Task] = []
         self._exits = contextlib.AsyncExitStack()
         self._sqlserver: servers.SqlServer | None = None
+        self._keys = keys_in(settings.data.path if settings.data else settings.state)
         self._credentials = s3_credentials() if settings.s3_endpoint else ("local", "local")
 
     async def __aenter__(self) -> "LocalStack":
@@ -126,7 +128,9 @@ class LocalStack:
             Function(found, self._new_log(found.logical_id), self._children)
             for found in read_functions(resources, self._worker_environment(url, aws_env))
         ]
-        dispatcher = await self._exits.enter_async_context(Dispatcher(resources, functions, self._report))
+        dispatcher = await self._exits.enter_async_context(
+            Dispatcher(resources, functions, self._keys.token, self._report)
+        )
         api_url = await dispatcher.start(url, aws_env, settings.port)
         self.facts = self._make_facts(api_url, url, resources)
         if settings.warm:
@@ -179,6 +183,7 @@ class LocalStack:
     def _make_facts(self, api_url: str, aws_url: str, resources: Resources) -> dict[str, Any]:
         return {
             "api": api_url,
+            "token": self._keys.token,
             "aws": aws_url,
             "s3": self.settings.s3_endpoint or aws_url,
             "bucket": resources.buckets[0] if resources.buckets else None,

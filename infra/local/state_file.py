@@ -11,6 +11,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from flowforge.cli import private_files
+from flowforge.cli.stack import STATE_DIR
+
 
 class AlreadyRunning(Exception):
     """Another stack runs on the same state directory."""
@@ -29,8 +32,9 @@ class StateDirectory:
 
     def __enter__(self) -> "StateDirectory":
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            lock = self.path / "stack.lock"
+            private_files.make_folder(self.path, ours=self.path.name == STATE_DIR or lock.exists())
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise NotWritable(
                 f"the state folder {self.path} cannot be written ({error.strerror or error}): give another --state-dir"
@@ -54,11 +58,7 @@ class StateDirectory:
 
     def publish(self, facts: dict[str, Any]) -> None:
         """Write stack.json, at once and for the owner's eyes only: it holds the credentials of the stack."""
-        draft = self.path / "stack.json.new"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(facts, file, indent=2)
-            file.write("\n")
-        draft.replace(self.file)
+        private_files.write(self.file, json.dumps(facts, indent=2) + "\n")
 
     def withdraw(self) -> None:
         """Remove stack.json: the stack is ready no longer."""

@@ -19,6 +19,7 @@ import pymssql
 import pytest
 
 from events.export import FULL
+from flowforge.cli.keys import bearer
 from flowforge.cloud.clients import forget_clients
 from flowforge.lake.query import query
 from tests.servers import start
@@ -50,7 +51,7 @@ class Stack:
         wait_for(lambda: self._is_ready() or self.process.poll() is not None, "stack.json")
         assert self.process.poll() is None, self.process.stdout.read()
         self.facts = json.loads(self.file.read_text())
-        self.http = httpx.Client(base_url=self.facts["api"], timeout=60)
+        self.http = httpx.Client(base_url=self.facts["api"], timeout=60, headers=bearer(self.facts["token"]))
         self.connection = dict(self.facts["sqlserver"] or {})
 
     def _is_ready(self) -> bool:

@@ -84,6 +84,24 @@ def test_should_sign_requests_to_a_deployed_api_and_no_others(flowforge, api):
     assert "wJalr" not in str(signed.headers)
 
 
+def test_should_show_a_stacks_token_to_that_stack_only(alone, api, stack_file):
+    api.answer("GET /api/runs", {"runs": []})
+    stack_file(token="of-the-stack")
+
+    alone("status")
+    alone("status", "--api", api.url.replace("127.0.0.1", "localhost"))
+    told = alone("token")
+    named = {"FLOWFORGE_TOKEN": "of-another"}
+    alone("status", env=named)
+    stack_file(token="of-the-stack", api="http://127.0.0.1:9")
+    alone("status", "--api", api.url)
+    alone("status", "--api", api.url, env=named)
+
+    shown = [asked.headers.get("authorization") for asked in api.asked]
+    assert shown == [*["Bearer of-the-stack"] * 3, None, "Bearer of-another"]
+    assert (told.out, told.err) == ("of-the-stack\n", "")
+
+
 def test_should_end_quietly_when_the_reader_goes_away(flowforge, api, told):
     api.answer("GET /api/runs", {"runs": [told.run()]})
 

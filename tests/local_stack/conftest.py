@@ -12,6 +12,7 @@ import boto3
 import httpx
 import pytest
 
+from flowforge.cli.keys import bearer
 from tests.servers import start
 from tests.waiting import wait_for
 
@@ -38,7 +39,7 @@ class RunningStack:
         wait_for(lambda: self.file.exists() or self.process.poll() is not None, "stack.json")
         assert self.process.poll() is None, self.process.stdout.read()
         self.facts = json.loads(self.file.read_text())
-        self.http = httpx.Client(base_url=self.facts["api"], timeout=60)
+        self.http = httpx.Client(base_url=self.facts["api"], timeout=60, headers=bearer(self.facts["token"]))
         self._clients.append(self.http)
         return self
 

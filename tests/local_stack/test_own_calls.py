@@ -1,7 +1,16 @@
-"""What a local stack holds is for programs of this machine: no web page reads or starts anything, under whatever name it asks."""
+"""What a local stack holds is for its user's programs: no web page reads or starts anything, under whatever name it asks, and no
+other program of the machine, which does not know the token."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
 
 import httpx
 import pytest
+
+from flowforge.cli.keys import bearer
 
 EVIL = "http://evil.example"
 FOREIGN = [
@@ -55,3 +64,52 @@ def test_should_answer_its_own_pages_and_programs(stack):
     assert stack.http.get("/items/1", headers={"Origin": own, "Sec-Fetch-Site": "same-origin"}).status_code == 200
     named = own.replace("127.0.0.1", "localhost").removeprefix("http://")
     assert stack.http.get("/items/1", headers={"Host": named}).status_code == 200
+
+
+@pytest.mark.parametrize("shown", [{}, bearer("guessed"), {"Authorization": "Basic c2E6"}, bearer("\u00e9")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/items/1"), ("POST", "/items"), ("DELETE", "/items/1"), ("GET", "/nothing"), ("GET", "/_local/state"),
+     ("POST", "/_local/minio"), ("POST", "/_local/schedule/ApiNightly")],
+)  # fmt: skip
+def test_should_answer_no_program_that_does_not_show_the_token(stack, method, path, shown):
+    sent = [(name, value.encode()) for name, value in shown.items()]
+    answer = httpx.request(method, stack.facts["api"] + path, headers=sent)
+    told = answer.json()
+    assert (answer.status_code, told["error"]) == (401, "TokenRequired")
+    assert "flowforge token" in told["remedy"] and "keys.json" in told["remedy"]
+    assert stack.facts["token"] not in answer.text
+
+
+def test_should_take_the_token_as_minio_sends_it_and_show_it_to_no_function(stack):
+    authorized = {"Authorization": f"bearer {stack.facts['token']}"}
+    sent = httpx.post(stack.facts["api"] + "/_local/minio", headers=authorized, content=b"{}")
+    assert (sent.status_code, sent.json()) == (200, {"events": 0})
+    assert (
+        httpx.head(stack.facts["api"] + "/_local/minio").status_code == 200
+    )  # how MinIO finds out that something listens
+    assert stack.facts["token"] not in stack.http.get("/items/1").text  # which answers with all that its function sees
+
+
+def test_should_keep_the_token_for_its_owner_and_for_the_next_start(stack):
+    kept = stack.state / "keys.json"
+    assert json.loads(kept.read_text())["token"] == stack.facts["token"]
+    assert stat.S_IMODE(kept.stat().st_mode) == stat.S_IMODE(stack.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(stack.state.stat().st_mode) == 0o700
+    assert token(stack.state) == stack.facts["token"]
+
+
+def test_should_make_new_keys_where_others_could_read_the_old_ones(tmp_path):
+    first = token(tmp_path)
+    assert token(tmp_path) == first and len(first) >= 43
+    (tmp_path / "keys.json").chmod(0o640)
+    second = token(tmp_path)
+    assert second != first
+    assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
+
+
+def token(folder) -> str:
+    """What `flowforge token` says of a folder."""
+    command = [sys.executable, "-m", "flowforge.cli", "token", "--state-dir", str(folder)]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("FLOWFORGE_")}
+    return subprocess.run(command, env=plain, capture_output=True, text=True, check=True).stdout.strip()
