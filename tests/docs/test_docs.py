@@ -109,6 +109,16 @@ def test_should_link_to_files_and_headings_that_exist(document):
     assert [f"{path.name}#{anchor}" for path, anchor in targets if anchor not in anchors(path)] == []
 
 
+def test_should_lead_from_the_readme_to_every_document():
+    found, new = set(), [ROOT / "README.md"]
+    while new:
+        document = new.pop()
+        found.add(document)
+        links = re.findall(r"\]\((?!http)([^)#]+\.md)", document.read_text())
+        new += {(document.parent / link).resolve() for link in links} - found - set(new)
+    assert set(WRITTEN) <= found
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_should_hold_no_address_of_a_person_or_a_host(document):
     text = document.read_text()
