@@ -7,6 +7,8 @@ from pydantic import Field
 from events.model import Message
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 
+Layer = Literal["bronze", "silver", "gold"]
+
 
 class SubmitJob(Message):
     """Asks submit_job to start a run. On the bus its detail is `{"request": <job request>}`, detail-type JobRequested."""
@@ -29,6 +31,10 @@ class IngestTable(Message):
     gold: GoldTarget
     replayed: bool = False
     given_up: list[str] = Field(default_factory=list)
+    default_names: list[Layer] = Field(
+        default_factory=list,
+        description="layers whose table the request does not name: they follow the catalog's spelling",
+    )
 
 
 class ReleaseQuarantine(Message):

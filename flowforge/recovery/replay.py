@@ -41,10 +41,11 @@ class Selection:
 
     def fits(self, letter: dict[str, Any], source_table: str | None) -> bool:
         """Whether a message is meant; what is not asked for does not exclude."""
-        named = {letter["table"], source_table, (source_table or "").removeprefix("dbo.")}
+        names = (letter["table"], source_table, (source_table or "").removeprefix("dbo."))
+        named = {name.lower() for name in names if name}  # a load may have given a table the catalog's spelling since
         return (
             (self.run_id is None or letter["run_id"] == self.run_id)
-            and (self.table is None or self.table in named)
+            and (self.table is None or self.table.lower() in named)
             and (not self.ids or letter["id"] in self.ids)
         )
 

@@ -140,15 +140,26 @@ def read_run(run_id: str) -> dict[str, Any]:
     if "RUN" not in found:
         raise NotFound(f"no run {run_id!r}", "flowforge status lists the runs.")
     names = [pair for sk in sorted(found) if sk.startswith("NAMES#") for pair in unpack(found[sk]["names"])]
-    tables = [table_status(bronze, source, found.get(f"TABLE#{bronze}", {})) for bronze, source in names]
+    told = _told(found)
+    tables = [table_status(bronze, source, told.get(bronze.lower(), {})) for bronze, source in names]
     run = found["RUN"]
     shown = {k: run.get(k) for k in SHOWN}
     mistakes = json.loads(run["mistakes"]) if "mistakes" in run else []
     status = "rejected" if run["status"] == "rejected" else run_status(tables)
     if status in ("succeeded", "failed"):
         shown["finished_at"] = max((t["finished_at"] for t in tables if t["finished_at"]), default=None)
-    told = {"mistakes": mistakes, "discarded": discards.of_run(found)}
-    return {"run_id": run_id, **shown, "status": status, **told, "tables": tables}
+    more = {"mistakes": mistakes, "discarded": discards.of_run(found)}
+    return {"run_id": run_id, **shown, "status": status, **more, "tables": tables}
+
+
+def _told(found: Mapping[str, items.Item]) -> dict[str, items.Item]:
+    """What events said of each table, by its name in lower case: a table that is loaded for the first time may get the catalog's
+    spelling on the way, and no two tables of a run differ by case only."""
+    told: dict[str, items.Item] = {}
+    for sk in sorted(found):
+        if sk.startswith("TABLE#"):
+            told.setdefault(sk.removeprefix("TABLE#").lower(), {}).update(found[sk])
+    return told
 
 
 def job_of(run_id: str) -> str | None:
@@ -194,7 +205,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
     error = next((known[f"failed_{s}"] for s in STEPS if f"failed_{s}" in known and s not in done), None)
     status, finished = _status(known, error)
     return {
-        "table": bronze,
+        "table": landed.get("bronze_table") or empty.get("bronze_table") or bronze,
         "source_table": landed.get("source_table") or empty.get("source_table") or source,
         "status": status,
         "slices": known.get("slices"),

@@ -2,13 +2,16 @@
 
 SQL Server compares names by the database's collation, mostly without a look at case; a lake's names are what they are.
 
-Guarantees: a table that was loaded once keeps its lake tables and its watermark, whatever case a later request writes it in; a
-second lake table of a default name that differs by case only is refused with both names. The registry is asked by submissions,
-and by loads of a table that is new.
+Guarantees: a table that was loaded once keeps its lake tables and its watermark, whatever case a later request writes it in; one
+that is new gets the catalog's spelling where the request does not name it itself. A second lake table of a default name that
+differs by case only is refused with both names. The registry is asked by submissions, and by loads of a table that is new, or
+that its lake tables do not spell as the catalog does.
 """
 
+import re
 from typing import NamedTuple
 
+from events.commands import IngestTable
 from events.names import destination_stem, split_table_name
 from events.targets import ConnectionReference
 from flowforge.errors import ConflictingTarget
@@ -18,17 +21,18 @@ BRONZE = "bronze_"
 
 
 class Loaded(NamedTuple):
-    """A source table, as the catalog spells it, and the bronze table that it is loaded into."""
+    """A source table, as the catalog spells it, and the bronze and silver table that it is loaded into."""
 
     source_table: str
     bronze_table: str
+    silver_table: str = ""
 
 
 def loaded_from(connection: ConnectionReference) -> list[Loaded]:
     """What was ever loaded from a server's database."""
     place = source_key(connection, "", "").rstrip(">").lower()
     return [
-        Loaded(item["source_table"], item["bronze_table"])
+        Loaded(item["source_table"], item["bronze_table"], item.get("silver_table", ""))
         for item in list_tables()
         if item["sk"].lower().startswith(place) and item.get("source_table") and item.get("bronze_table")
     ]
@@ -47,6 +51,45 @@ def default_stem(written: str, loaded: list[Loaded]) -> str:
     # Where two spellings have been loaded apart, or are two tables, each keeps its own.
     fitting.sort(key=lambda one: (one.bronze_table != default, one.source_table != name))
     return fitting[0].bronze_table.removeprefix(BRONZE) if fitting else stem
+
+
+def named_by_catalog(command: IngestTable, source_table: str) -> IngestTable:
+    """The command with its default names as the lake has them, or for a table that is new to the lake as the catalog spells it.
+
+    `source_table` is `schema.table` in the catalog's spelling. Names change in case only. A default name that the request's own
+    models or rules read is kept: there the request has named the table.
+    """
+    schema, _, table = source_table.partition(".")
+    stem = destination_stem(schema, table)
+    given = {"bronze": command.bronze.table, "silver": command.silver.table, "gold": command.gold.table or ""}
+    ours = {"bronze": f"{BRONZE}{stem}", "silver": stem, "gold": stem}
+    respelt = [
+        layer for layer in command.default_names if given[layer] != ours[layer] and _same(given[layer], ours[layer])
+    ]
+    if not respelt:
+        return command
+    here = [
+        one
+        for one in loaded_from(command.connection)
+        if one.source_table == source_table and _same(one.bronze_table, command.bronze.table)
+    ]
+    if here:
+        here.sort(key=lambda one: one.bronze_table != command.bronze.table)
+        silver = here[0].silver_table or given["silver"]
+        ours = {"bronze": here[0].bronze_table, "silver": silver, "gold": silver}
+    elif any(_reads(command, given[layer]) for layer in respelt):
+        return command
+    names = {layer: ours[layer] for layer in respelt if _same(given[layer], ours[layer])}
+    targets = {layer: getattr(command, layer).model_copy(update={"table": name}) for layer, name in names.items()}
+    return command.model_copy(update=targets)
+
+
+def _reads(command: IngestTable, name: str) -> bool:
+    """Whether the request's models or rules hold a table's name as it is written."""
+    rules = [*command.silver.quality_rules, *command.gold.quality_rules]
+    rules += [rule for model in command.gold.models for rule in model.quality_rules]
+    texts = [*(model.sql for model in command.gold.models), *(rule.model_dump_json() for rule in rules)]
+    return any(re.search(rf"\b{re.escape(name)}\b", text) for text in texts)
 
 
 def settled_key(connection: ConnectionReference, database: str | None, source_table: str, bronze_table: str) -> str:

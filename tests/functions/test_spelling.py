@@ -1,15 +1,19 @@
 """One table, however requests spell it: one bronze table, one watermark; and what is refused where names meet."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
 from events.export import FULL
 from events.request import InvalidRequest
-from flowforge.errors import ConflictingTarget
+from events.targets import ConnectionReference
+from flowforge.bronze.ingest import ingest
+from flowforge.errors import ConflictingTarget, UnknownTable
 from flowforge.jobs.submission import new_run_id, submit
-from flowforge.state import table
-from tests.functions.loads import Loads
+from flowforge.state import runs, table
+from tests.functions.loads import ROWS, Loads, keep_login
+from tests.standin.conftest import start, stop
 
 
 def requested(load: Loads, **config) -> dict:
@@ -93,3 +97,109 @@ def test_should_load_a_table_once_that_is_named_in_another_case_and_matched_by_a
     assert accepted.tables == [f"bronze_{load.name}"]
     (command,) = load.submitted_again()
     assert (command.source.table_name, command.source.delta_column) == (f"[dbo].[{load.name}]", "at")
+
+
+@pytest.fixture
+def mixed(loads) -> Loads:
+    """A table whose name has capitals, of which the lake has nothing."""
+    load = loads()
+    named = replace(load, name=f"Mixed_{load.name}")
+    named.execute("CREATE TABLE {t} (id int PRIMARY KEY, at datetime2(3))", ROWS)
+    return named
+
+
+def accepted(load: Loads, written: str, silver: dict | None = None, gold: dict | None = None):
+    """The command of a request that writes the table so, and names no bronze table."""
+    document = requested(load, tableName=written, isIncremental=True, deltaColumn="at")
+    document["destination_config"] = {"silverConfig": silver or {}} | ({"goldConfig": gold} if gold else {})
+    submit(document, new_run_id(), "http")
+    (command,) = load.submitted_again()
+    return command.model_copy(update={"connection": load.connection})
+
+
+def keys_of(load: Loads) -> list[str]:
+    return [item["sk"] for item in table.list_tables() if load.name.lower() in item["sk"].lower()]
+
+
+def test_should_name_a_new_table_as_the_catalog_does(mixed):
+    command = accepted(mixed, f"DBO.{mixed.name.upper()}")
+    (landed,) = ingest(command).facts
+    assert (landed.bronze_table, landed.source_table) == (f"bronze_{mixed.name}", f"dbo.{mixed.name}")
+    assert mixed.name in landed.bronze_key
+    runs.record(landed)
+    (shown,) = runs.read_run(command.run_id)["tables"]
+    assert (shown["table"], shown["status"]) == (f"bronze_{mixed.name}", "landed")
+    mixed.commit(landed)
+    again = accepted(mixed, mixed.name.lower())
+    assert (again.bronze.table, again.silver.table, again.gold.table) == (
+        f"bronze_{mixed.name}",
+        mixed.name,
+        mixed.name,
+    )
+    assert not mixed.follow(again)
+    assert keys_of(mixed) == [mixed.key] and mixed.watermark() is not None
+
+
+def test_should_bring_two_spellings_that_wait_at_once_into_one_table(mixed):
+    waiting = [accepted(mixed, written) for written in (mixed.name.upper(), mixed.name.lower(), mixed.name)]
+    landed = [fact for command in waiting for fact in mixed.follow(command)]
+    assert [fact.records for fact in landed] == [3] and keys_of(mixed) == [mixed.key]
+
+
+def test_should_keep_the_names_that_a_request_gives(mixed):
+    written = mixed.name.lower()
+    own = accepted(mixed, written, {"tableName": written})
+    read = accepted(
+        mixed, written, gold={"models": [{"tableName": f"m_{written}", "sql": f"SELECT * FROM silver.{written}"}]}
+    )
+    assert own.default_names == ["bronze"] and read.default_names == ["bronze", "silver", "gold"]
+    mixed.follow(read)
+    assert keys_of(mixed)[0].endswith(f">bronze_{written}")
+    assert table.read_state(keys_of(mixed)[0]).silver_table == written
+    assert not mixed.follow(own) and len(keys_of(mixed)) == 1
+
+
+def test_should_go_on_under_the_name_that_an_earlier_version_took_from_a_request(mixed):
+    upper = mixed.name.upper()
+    before = mixed.command("r1", table_name=upper)
+    targets = {"bronze": before.bronze.model_copy(update={"table": f"bronze_{upper}"})}
+    targets["silver"] = before.silver.model_copy(update={"table": upper})
+    assert mixed.follow(before.model_copy(update=targets))
+    for written in (mixed.name, mixed.name.lower(), upper):
+        command = accepted(mixed, written)
+        assert (command.bronze.table, command.silver.table) == (f"bronze_{upper}", upper)
+        assert not mixed.follow(command)
+    (key,) = keys_of(mixed)
+    assert key.endswith(f"/dbo.{mixed.name}>bronze_{upper}") and table.read_state(key).silver_table == upper
+
+
+@pytest.fixture(scope="module")
+def counts_case(server):
+    """A server whose collation takes `cs` and `Cs` for two names."""
+    started = start(server.ca_file.parent, "--collation", "Latin1_General_CS_AS")
+    keep_login("flowforge/counts/case", "sa", started.port)
+    yield started
+    stop(started)
+
+
+def test_should_take_names_that_differ_by_case_for_two_tables_where_the_server_does(loads, counts_case):
+    base = loads()
+    where = {"host": "localhost", "port": counts_case.port, "database": counts_case.database, "driver": "pymssql"}
+    connection = ConnectionReference(**where, secret_id="flowforge/counts/case")
+    lower, capital = (replace(base, server=counts_case, connection=connection, name=name) for name in ("cs", "Cs"))
+    for load, rows in ((lower, "(1, '2024-01-01')"), (capital, "(2, '2024-01-01'), (3, '2024-01-01')")):
+        load.execute("CREATE TABLE {t} (id int PRIMARY KEY, at datetime2(3))", f"INSERT INTO {{t}} VALUES {rows}")
+    base.aws.messages("IngestQueue")
+    assert [fact.records for fact in lower.follow(accepted(lower, "dbo.cs"))] == [1]
+    with pytest.raises(ConflictingTarget, match=r"is filled from .*/dbo\.cs>") as caught:
+        capital.follow(accepted(capital, "dbo.Cs"))
+    assert "dbo__Cs" in caught.value.remedy
+    apart = capital.command("r1").model_copy(update={"default_names": []})
+    named = {
+        layer: getattr(apart, layer).model_copy(update={"table": "capital"}) for layer in ("bronze", "silver", "gold")
+    }
+    assert [fact.records for fact in capital.follow(apart.model_copy(update=named))] == [2]
+    assert not lower.follow(accepted(lower, "cs"))
+    with pytest.raises(UnknownTable, match=r"dbo\.CS does not exist") as caught:
+        ingest(lower.command("r9", table_name="CS"))
+    assert "dbo.Cs" in caught.value.remedy

@@ -15,6 +15,7 @@ from . import bank
 from .certificate import ensure_certificate, server_context
 from .profiles import PROFILES
 from .server import HOST, Server
+from .types import COLLATION_NAME
 
 SAMPLE_PASSWORD = "FlowForge2024!"
 
@@ -35,6 +36,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rows", action="append", default=[], metavar="TABLE=N", help="exact rows of one bank table")
     parser.add_argument("--typezoo", action="store_true", help="create dbo.typezoo, one column per type")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="sqlserver", help="which kind of server to act")
+    parser.add_argument(
+        "--collation", default=COLLATION_NAME, help="of server and database: with _CS_ names count case, too"
+    )
     parser.add_argument("--verbose", action="store_true", help="log every request to stderr")
     chosen = parser.parse_args(argv)
     try:
@@ -62,7 +66,13 @@ def main() -> None:
     password = _password(chosen.password_env)
     login = (chosen.username, password)
     with Server(
-        chosen.database, *login, server_context(directory), chosen.reader, chosen.release, chosen.profile
+        chosen.database,
+        *login,
+        server_context(directory),
+        chosen.reader,
+        chosen.release,
+        chosen.profile,
+        collation=chosen.collation,
     ) as server:
         try:
             port = server.listen(chosen.port)

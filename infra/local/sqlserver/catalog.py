@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 import duckdb
 
 from .tables import Column, ForeignKey, Key, Table, Traits, quote
-from .types import SqlType
+from .types import COLLATION_NAME, SqlType, counts_case
 from .variables import split_name
 
 FIRST_OBJECT_ID = 901_578_250
@@ -64,6 +64,7 @@ class Catalog:
     cursor: duckdb.DuckDBPyConnection
     database: str
     version: CatalogVersion
+    collation: str = COLLATION_NAME
     _found: dict = field(default_factory=dict)
     _found_at: int = -1
     has_changed: bool = False
@@ -90,8 +91,12 @@ class Catalog:
     def _rows(self, sql: str, *values) -> list[tuple]:
         return self.cursor.execute(sql, list(values)).fetchall()
 
+    def _is(self, column: str) -> str:
+        """The condition that a name is the one that is bound."""
+        return f"{column} = ?" if counts_case(self.collation) else f"lower({column}) = lower(?)"
+
     def schema_id(self, name: str) -> int | None:
-        found = self._rows("SELECT schema_id FROM meta.schemas WHERE lower(name) = lower(?)", name)
+        found = self._rows(f"SELECT schema_id FROM meta.schemas WHERE {self._is('name')}", name)
         return found[0][0] if found else None
 
     def create_schema(self, name: str) -> None:
@@ -101,13 +106,13 @@ class Catalog:
         self.forget()
 
     def drop_schema(self, name: str) -> None:
-        self.cursor.execute("DELETE FROM meta.schemas WHERE lower(name) = lower(?)", [name])
+        self.cursor.execute(f"DELETE FROM meta.schemas WHERE {self._is('name')}", [name])
         self.cursor.execute(f"DROP SCHEMA {quote('db_' + name.lower())}")
         self.forget()
 
     def find(self, schema: str, name: str) -> Table | None:
-        """The table or view of this name, case-insensitively; None if there is none."""
-        key = (schema.lower(), name.lower())
+        """The table or view of this name, as the database's collation compares names; None if there is none."""
+        key = (schema, name) if counts_case(self.collation) else (schema.lower(), name.lower())
         if key not in self._found:
             self._found[key] = self._load(schema, name)
         return self._found[key]
@@ -115,7 +120,7 @@ class Catalog:
     def object_id(self, schema: str, name: str) -> int | None:
         found = self._rows(
             "SELECT object_id FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
-            " WHERE lower(o.name) = lower(?) AND lower(s.name) = lower(?)",
+            f" WHERE {self._is('o.name')} AND {self._is('s.name')}",
             name,
             schema,
         )
@@ -125,7 +130,7 @@ class Catalog:
         """The parts of the name that a synonym stands for; None where there is none."""
         found = self._rows(
             "SELECT o.definition FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
-            " WHERE lower(o.name) = lower(?) AND lower(s.name) = lower(?) AND o.type = 'SN'",
+            f" WHERE {self._is('o.name')} AND {self._is('s.name')} AND o.type = 'SN'",
             name,
             schema,
         )
@@ -134,7 +139,7 @@ class Catalog:
     def _load(self, schema: str, name: str) -> Table | None:
         found = self._rows(
             "SELECT o.object_id, s.name, o.name, o.definition FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
-            " WHERE lower(o.name) = lower(?) AND lower(s.name) = lower(?) AND o.type IN ('U', 'V')",
+            f" WHERE {self._is('o.name')} AND {self._is('s.name')} AND o.type IN ('U', 'V')",
             name,
             schema,
         )
@@ -222,7 +227,7 @@ class Catalog:
         return self.find(table.schema, table.name)
 
     def add_column(self, number: int, column: Column) -> None:
-        kind = column.type
+        kind = replace(column.type, collation=column.type.collation or self.collation)
         self.cursor.execute(
             "INSERT INTO meta.columns VALUES (" + ", ".join("?" * 20) + ")",
             [number, column.column_id, column.name, kind.base, kind.length, kind.precision, kind.scale, column.nullable,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from .errors import SqlError
 from .tables import Column, quote, storage_name
-from .types import COLLATION_NAME
 from .view_text import SystemView, values, view
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def _databases(session: Session) -> str:
             number,
             server.replicas.created,
             160,
-            COLLATION_NAME,
+            server.collation,
             "MULTI_USER",
             False,
             0,

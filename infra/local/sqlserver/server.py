@@ -34,6 +34,7 @@ from .replicas import Replicas
 from .rights import Rights
 from .session import Session
 from .transactions import Rowversions, Transaction
+from .types import COLLATION_NAME
 from .typezoo import create_typezoo
 
 _log = logging.getLogger(__name__)
@@ -58,15 +59,18 @@ class Server:
         reader: str | None = None,
         release: int = 2022,
         profile: str = "sqlserver",
+        *,
+        collation: str = COLLATION_NAME,
     ):
         self.release = min(release, PROFILES[profile].release)
         self.rights, self.policies = Rights(username, self.release), Policies()
+        self.collation = collation  # of server and database; one that counts case counts it in names of objects, too
         self.database, self.name, self.tls_context = database, "FLOWFORGE", tls_context
         self._username, self._password, self._reader = username, password, reader
         self.version = f"Microsoft SQL Server 2022 (FlowForge stand-in) - {VERSION} (X64)"
         self.properties = {
             "productversion": VERSION, "productmajorversion": "16", "edition": "FlowForge stand-in", "engineedition": 3,
-            "servername": self.name, "machinename": self.name, "productlevel": "RTM", "collation": "SQL_Latin1_General_CP1_CI_AS",
+            "servername": self.name, "machinename": self.name, "productlevel": "RTM", "collation": collation,
             "ishadrenabled": 0, "isclustered": 0, "instancename": None, "isintegratedsecurityonly": 0,
         }  # fmt: skip
         self.profile = PROFILES[profile]

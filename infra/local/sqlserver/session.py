@@ -40,7 +40,7 @@ class Session:
         self.login_time = server.now()
         self.sees_server_state = server.sees_server_state(login.user)
         self.cursor = server.new_cursor()
-        self.catalog = Catalog(self.cursor, server.database, server.catalog_version)
+        self.catalog = Catalog(self.cursor, server.database, server.catalog_version, server.collation)
         self.statements = Statements(self)
         self.database = server.database
         self._gate = threading.Lock()

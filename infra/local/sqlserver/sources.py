@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -133,7 +134,9 @@ class Sources:
         session = self._compiler.session
         session.server.profile.check_view(key)
         kept = [(name, kind) for name, kind, since in view.columns if since <= session.server.release]
-        outputs = tuple(Output(name, kind) for name, kind in kept)
+        collation = session.server.collation  # names are compared as the database compares text
+        kinds = [(name, replace(kind, collation=collation) if kind.is_character else kind) for name, kind in kept]
+        outputs = tuple(Output(name, kind) for name, kind in kinds)
         scope.sources.append(Source(alias, outputs, schema))
         names = ", ".join(quote(name) for name, _, _ in view.columns)
         columns = ", ".join(session.server.profile.shown(name, kind.base) for name, kind in kept)

@@ -104,4 +104,6 @@ def quote(name: str) -> str:
 
 
 def storage_name(schema: str, name: str) -> str:
-    return f"{quote('db_' + schema.lower())}.{quote(name)}"
+    """DuckDB's name for a table; it takes names that differ by case for one, so capitals get a mark."""
+    marked = "".join(f"^{char}" if char.isupper() else char for char in name)
+    return f"{quote('db_' + schema.lower())}.{quote(marked)}"

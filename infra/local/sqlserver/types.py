@@ -164,7 +164,7 @@ class SqlType:
     @property
     def counts_case(self) -> bool:
         """Whether texts of this type that differ in case only are different."""
-        return self.collation is not None and "_CI_" not in f"{self.collation.upper()}_"
+        return self.collation is not None and counts_case(self.collation)
 
 
 _NUMERIC = {"tinyint", "smallint", "int", "bigint", "bit", "real", "float", "decimal", "money", "smallmoney"}
@@ -228,3 +228,8 @@ def type_info(sql_type: SqlType, database: str = "") -> bytes:
         "xml": b"\xf1\x00",
         "sql_variant": struct.pack("<BI", 0x62, 8009),
     }[base]
+
+
+def counts_case(collation: str) -> bool:
+    """Whether a collation takes `a` and `A` for two."""
+    return "_CI_" not in f"{collation.upper()}_"

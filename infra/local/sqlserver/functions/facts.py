@@ -106,7 +106,7 @@ def _serverproperty(it: Call) -> Typed:
 def _databaseproperty(it: Call) -> Typed:
     known = (it.constant(0) or "").lower() == it.session.server.database.lower()
     properties = {"updateability": "READ_WRITE", "status": "ONLINE", "recovery": "SIMPLE", "useraccess": "MULTI_USER",
-                  "collation": "SQL_Latin1_General_CP1_CI_AS", "isautoshrink": "0", "version": "957"}  # fmt: skip
+                  "collation": it.session.server.collation, "isautoshrink": "0", "version": "957"}  # fmt: skip
     known = known and not it.session.server.profile.hides_facts
     return _fact(properties.get((it.constant(1) or "").lower()) if known else None)
 
