@@ -40,6 +40,7 @@ from flowforge.source.credentials import Credentials
 from flowforge.source.description import find_column
 from flowforge.source.identity import known_rows, refuse_changed_source
 from flowforge.source.loadable import chosen_columns, refuse_clashes
+from flowforge.source.read_hints import loose_hints, told_hints
 from flowforge.source.selection import Selection
 from flowforge.source.slices import plan_slices
 from flowforge.source.sql_text import goes_as_written, select_statement
@@ -47,7 +48,7 @@ from flowforge.source.target import read_credentials
 from flowforge.state import batches, claims, leases, records, table
 from flowforge.state.announcements import landed_fact, no_rows_fact
 from flowforge.state.batch import Batch, Interval, KeyRange, SlicePlan, SourceColumn
-from flowforge.state.spelling import settled_key
+from flowforge.state.spelling import named_by_catalog, settled_key
 
 MOST_PLAN_BYTES = (
     120_000  # of a batch's record, which holds 400 KB: the bounds of slices are keys, and keys may be long
@@ -91,6 +92,8 @@ def _ingest(command: IngestTable) -> Outcome:
     credentials = read_credentials(command.connection)
     with connect(command.connection, credentials) as connection:
         source = inspect(connection, command)
+        if source.description is not None:
+            command = named_by_catalog(command, source.description.synonym or source.name)
         key = settled_key(command.connection, source.identity.get("database"), source.name, command.bronze.table)
         own, state = records.batch_of_run(key, command.run_id), table.read_state(key)
         if own is None and state.active is None:
@@ -156,6 +159,7 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
         refuse_clashes(columns, command.bronze.audit_columns, "the query", is_query=True)
         if command.source.is_incremental or not goes_as_written(query, columns, Interval()):
             check_statement(connection, select_statement(query, columns, Interval(column=command.source.delta_column)))
+        notes = notes + told_hints(loose_hints(query), "the query")
         identity, lacks = server_identity(connection), connection.lacks
         return Source(table.query_name(query), columns, [], None, identity, offered, lacks, notes)
     description = describe_table(connection, command.source.table_name or "")

@@ -13,7 +13,7 @@ from flowforge.source.connection import SourceConnection
 from flowforge.source.description import TableDescription
 from flowforge.source.masking import masks, refuse_masked, told_masks, told_masks_below
 from flowforge.source.row_filters import RowFilters, row_filters
-from flowforge.source.table_kinds import told_kind
+from flowforge.source.table_kinds import told_kind, told_view_hints
 from flowforge.state.batch import SourceColumn
 
 
@@ -25,7 +25,7 @@ def view_of_table(
     refuse_masked(description, [*description.primary_key, *command.silver.primary_key], _cursors(command))
     if description.type == "view":
         columns, below = view_of_query(connection, command, columns, description.qualified_name)
-        return columns, told + below
+        return columns, told + below + told_view_hints(connection, description)
     filters = row_filters(connection, description.object_id)
     return columns, told + told_masks(description) + told_filters(command, filters, description.qualified_name)
 

@@ -32,6 +32,7 @@ from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_qu
 from flowforge.state.spelling import Loaded, default_stem
 
 PATTERN = "*"
+KEEPS_STATES = ("append", "scd2")  # what a full load has brought stays, whatever the next one brings
 
 
 def plan_tables(
@@ -123,8 +124,9 @@ def _command(
     destination: DestinationConfig,
     loaded: Sequence[Loaded],
 ) -> IngestTable:
-    refuse_query(entry.query, "source_config.databaseConfig.query")
     bronze, silver, gold = destination.bronzeConfig, destination.silverConfig, destination.goldConfig
+    keeps = entry.isIncremental or (silver is not None and silver.mergeStrategy in KEEPS_STATES)
+    refuse_query(entry.query, "source_config.databaseConfig.query", keeps=keeps)
     stem = _stem(entry, destination, loaded)
     silver_table = (silver.tableName if silver else None) or stem
     gold_table = (gold.tableName if gold else None) or silver_table
@@ -132,6 +134,8 @@ def _command(
     refuse_models(gold_target.models)
     refuse_expressions("silverConfig", silver.qualityRules if silver else [])
     refuse_expressions("goldConfig", gold_target.quality_rules)
+    named = {"bronze": bronze.tableName, "silver": silver and silver.tableName}
+    named["gold"] = (gold and gold.tableName) or named["silver"] or (None if gold_target.table else gold_table)
     cursor = [entry.deltaColumn] if isinstance(entry.deltaColumn, str) else entry.deltaColumn or []
     return IngestTable(
         run_id=run_id,
@@ -172,6 +176,7 @@ def _command(
             null_keys=silver.nullKeys if silver else "match",
         ),
         gold=gold_target,
+        default_names=[layer for layer, name in named.items() if not name] if entry.tableName else [],
     )
 
 

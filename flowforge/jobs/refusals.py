@@ -13,14 +13,19 @@ from flowforge.errors import QueryRefused, RefineRefused
 from flowforge.gold.models import model_of
 from flowforge.gold.order import order_models
 from flowforge.source.query_text import read_query
+from flowforge.source.read_hints import loose_hints, refusal
 
 
-def refuse_query(query: str | None, field: str) -> None:
-    """Refuses a query that is not one SELECT that only reads, before anything is queued."""
+def refuse_query(query: str | None, field: str, *, keeps: bool) -> None:
+    """Refuses a query that is not one SELECT that only reads, before anything is queued.
+
+    With `keeps`, where no later load mends what this one gets wrong, a query with a hint that reads loosely, too."""
     if query is None:
         return
     try:
         read_query(query)
+        if keeps and (hints := loose_hints(query)):
+            raise InvalidRequest([{"field": field, "problem": refusal(hints)}])
     except QueryRefused as error:
         raise InvalidRequest([{"field": field, "problem": f"{error}: {error.remedy}"}]) from error
 

@@ -1,7 +1,7 @@
 """The questions to SQL Server's catalog views. `%s` stands for a bound value.
 
 Views and columns as documented: sys.objects, sys.tables, sys.columns, sys.types, sys.indexes, sys.partitions,
-sys.allocation_units, sys.databases, sys.default_constraints, sys.security_policies, sys.security_predicates and
+sys.allocation_units, sys.databases, sys.default_constraints, sys.sql_modules, sys.security_policies, sys.security_predicates and
 sys.dm_exec_describe_first_result_set. They show what the login may see, nothing else. Where a column came with a later release
 than others, the question takes all columns of the view and names none. Types are joined by what they are and not by their
 numbers, which other servers than SQL Server choose for themselves.
@@ -30,6 +30,8 @@ LEFT JOIN (SELECT y.system_type_id, MIN(y.name) AS name FROM sys.types AS y
 WHERE y.is_user_defined = 0 AND y.is_assembly_type = 0 AND y.name <> 'sysname' GROUP BY y.system_type_id) AS b
 ON t.is_user_defined = 1 AND t.is_assembly_type = 0 AND b.system_type_id = t.system_type_id
 WHERE c.object_id = %s ORDER BY c.column_id"""
+
+DEFINITION = "SELECT m.definition FROM sys.sql_modules AS m WHERE m.object_id = %s"
 
 DEFAULTS = """SELECT d.parent_column_id, d.definition FROM sys.default_constraints AS d WHERE d.parent_object_id = %s"""
 

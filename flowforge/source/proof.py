@@ -8,6 +8,7 @@ server that refuses the question has not passed.
 """
 
 from collections.abc import Callable, Iterable
+from struct import pack
 from typing import Any, NamedTuple
 
 from events.targets import ConnectionReference
@@ -51,7 +52,7 @@ _LINE = (
     ("uniqueidentifier", "'6F9619FF-8B86-D011-B42D-00C04FC964FF'", "6F9619FF-8B86-D011-B42D-00C04FC964FF"),
 )
 
-# What `select_expression` asks for, by base type: a constant of it and the text that must come.
+# What `select_expression` asks for, by base type: a constant of it and the text, or the bytes, that must come.
 _TEXTS = {
     "time": (("time(7)", "CONVERT(time(7), '23:59:59.1234567', 121)", "23:59:59.1234567"),),
     "xml": (("xml", "CONVERT(xml, N'<a>я</a>')", "<a>я</a>"),),
@@ -64,6 +65,8 @@ _TEXTS = {
         ("sql_variant", "CONVERT(sql_variant, CONVERT(varbinary(4), 0x01FF))", "0x01FF"),
         ("sql_variant", "CONVERT(sql_variant, CONVERT(decimal(20,9), '123456789.123456789'))", "123456789.123456789"),
     ),
+    "geometry": (("geometry", "geometry::STGeomFromText('POINT (1 2 3 4)', 0)", pack("<BI4d", 1, 3001, 1, 2, 3, 4)),),
+    "geography": (("geography", "geography::Point(1, 2, 4326)", pack("<BI2d", 1, 1, 2, 1)),),  # WKB has the longitude first
 }  # fmt: skip
 
 # A literal of each cursor type, which must come back as it went. Six digits: other servers keep no seventh.
@@ -103,12 +106,13 @@ def require_conversions(reference: ConnectionReference, declarations: Iterable[s
         if kind.base in TRANSPORT and (kind.base != "time" or kind.scale == 7)
     }
     for base in sorted(needed & set(_TEXTS)):
-        for declared, constant, text in _TEXTS[base]:
+        for declared, constant, expected in _TEXTS[base]:
             statement = f"SELECT {select_expression('v.c', declared)} AS shown FROM (SELECT {constant} AS c) AS v"  # noqa: S608
-            if not _passed(_server(reference), statement, ask, statement, text.__eq__):
+            if not _passed(_server(reference), statement, ask, statement, lambda shown, as_=expected: shown == as_):
+                text = repr(expected) if isinstance(expected, str) else f"0x{expected.hex().upper()}"
                 raise UnsupportedSource(
-                    f"{describe_reference(reference)} does not print {base} as SQL Server does: {constant} must read as {text!r}",
-                    f"leave columns of type {base} out by a query that lists the others, or converts them to text itself",
+                    f"{describe_reference(reference)} does not print {base} as SQL Server does: {constant} must read as {text}",
+                    f"leave columns of type {base} out (columns.exclude), or convert them to text by a query or a view",
                 )
 
 

@@ -24,6 +24,7 @@ STATEMENTS = frozenset((
 ))  # fmt: skip
 REMOTE = frozenset(("OPENQUERY", "OPENROWSET", "OPENDATASOURCE"))
 HINTS = {"MERGE": ("JOIN", "UNION"), "USE": ("HINT", "PLAN")}  # what else these words may mean, by the word behind them
+BEFORE_SELECT = ("(", "UNION", "EXCEPT", "INTERSECT", "ALL")
 REMEDY = "give one SELECT (WITH is allowed) that only reads, or name a view"
 _TOKEN = re.compile(
     r"""(?P<blank>\s+|--[^\n\r]*)|(?P<comment>/\*)|(?P<string>[nN]?'(?:[^']|'')*')|(?P<name>\[(?:[^\]]|\]\])*\]|"(?:[^"]|"")*")"""
@@ -54,7 +55,7 @@ class QueryText(NamedTuple):
 @lru_cache(maxsize=64)
 def read_query(text: str) -> QueryText:
     """The parts of a query. Raises QueryRefused, with what is wrong with it, for all that is not one SELECT that reads."""
-    tokens = list(_tokens(text))
+    tokens = list(tokens_of(text))
     while tokens and tokens[0].text == ";":
         tokens = tokens[1:]
     while tokens and tokens[-1].text == ";":
@@ -63,6 +64,7 @@ def read_query(text: str) -> QueryText:
         raise QueryRefused("the query is empty", REMEDY)
     _refuse_statements(tokens)
     start = _main_select(tokens)
+    _refuse_second(tokens, start)
     order, option = _tail(tokens, start)
     end = len(tokens)
     first_behind = min((at for at in (order, option) if at is not None), default=end)
@@ -75,7 +77,7 @@ def read_query(text: str) -> QueryText:
     )
 
 
-def _tokens(text: str) -> Iterator[Token]:
+def tokens_of(text: str) -> Iterator[Token]:
     at, depth = 0, 0
     while at < len(text):
         found = _TOKEN.match(text, at)
@@ -133,6 +135,13 @@ def _refuse_statements(tokens: list[Token]) -> None:
             raise QueryRefused(
                 f"the query holds the variable {token.text.lower()}: a query has none", "write the value itself"
             )
+
+
+def _refuse_second(tokens: list[Token], start: int) -> None:
+    """A SELECT begins a statement, too, where no parenthesis and no UNION stands before it."""
+    for n in range(start + 1, len(tokens)):
+        if tokens[n].kind == "word" and tokens[n].text == "SELECT" and _text(tokens, n - 1) not in BEFORE_SELECT:
+            raise QueryRefused(f"the query holds a second SELECT, at character {tokens[n].start + 1}", REMEDY)
 
 
 def _main_select(tokens: list[Token]) -> int:

@@ -10,11 +10,12 @@ ledger          every column, those that the server fills too
 
 import re
 
-from flowforge.errors import UnsupportedSource
+from flowforge.errors import QueryRefused, UnsupportedSource
 from flowforge.source import catalog_sql
 from flowforge.source.connection import SourceConnection
 from flowforge.source.description import TableDescription
 from flowforge.source.optional import optional_rows
+from flowforge.source.read_hints import loose_hints, told_hints
 from flowforge.source.sql_text import quote_identifier
 
 VERSIONED = 2  # sys.tables.temporal_type of a table with a history; 1 is the history itself
@@ -53,3 +54,13 @@ def told_kind(description: TableDescription) -> list[str]:
     if sets:
         told.append(f"the column set {', '.join(sets)} is left out: the sparse columns that it repeats land themselves")
     return told
+
+
+def told_view_hints(connection: SourceConnection, view: TableDescription) -> list[str]:
+    """What a run says of a view whose own definition reads with NOLOCK or the like; nothing where this login is not shown it."""
+    rows = optional_rows(connection, catalog_sql.DEFINITION, (view.object_id,)) or []
+    try:
+        hints = loose_hints(rows[0]["definition"] or "") if rows else []
+    except QueryRefused:  # T-SQL that this reader does not know; the server knew it
+        return []
+    return told_hints(hints, f"the view {view.qualified_name}")

@@ -80,6 +80,19 @@ def test_should_say_of_a_query_and_a_view_which_masks_they_may_show(masked, kind
     masked.execute("DROP VIEW dbo.v_{t}")
 
 
+@pytest.mark.parametrize("kind", ["view", "query"])
+def test_should_say_each_time_that_a_view_or_a_query_reads_with_nolock(loads, kind):
+    load = loads()
+    text = f"SELECT id, at, 'WITH (READPAST)' AS told FROM dbo.{load.name} WITH (NOLOCK)"
+    load.execute(f"CREATE VIEW dbo.v_{{t}} AS {text}")
+    source = {"table_name": f"v_{load.name}"} if kind == "view" else {"table_name": None, "query": text}
+    for run in ("r1", "r2"):
+        (fact,) = load.load(run, column=None, **source)
+        assert [note for note in fact.notes if "reads with NOLOCK: this load may miss rows" in note], fact.notes
+        assert fact.records == 3
+    load.execute("DROP VIEW dbo.v_{t}")
+
+
 POLICY = (
     "CREATE FUNCTION dbo.fn_{t}(@id AS int) RETURNS TABLE WITH SCHEMABINDING AS RETURN "
     "SELECT 1 AS ok WHERE SUSER_SNAME() = 'sa' OR @id < 30",

@@ -231,6 +231,26 @@ def test_should_refuse_a_query_that_changes_something_before_anything_is_queued(
     assert aws.messages("IngestQueue") == []
 
 
+def test_should_refuse_a_query_with_nolock_where_no_later_load_mends_it(aws, context):
+    query = "SELECT account_id, modified_date FROM dbo.accounts WITH (NOLOCK)"
+    cases = [
+        ({"isIncremental": True, "deltaColumn": "modified_date"}, {}, 400),
+        ({}, {"silverConfig": {"mergeStrategy": "scd2", "primaryKey": "account_id"}}, 400),
+        ({}, {"silverConfig": {"mergeStrategy": "append"}}, 400),
+        ({}, {}, 202),
+    ]
+    for config, destination, expected in cases:
+        document = request(tableName=None, query=query, **config)
+        document["destination_config"] |= destination
+        status, answer = post(document, context)
+        assert status == expected, answer
+        if status == 400:
+            (mistake,) = answer["mistakes"]
+            assert mistake["field"] == "source_config.databaseConfig.query"
+            assert "NOLOCK" in mistake["problem"] and "Leave the hint out" in mistake["problem"]
+    assert len(aws.messages("IngestQueue")) == 1
+
+
 def test_should_take_a_query_with_what_it_defines(aws, context):
     status, _ = post(request(tableName=None, query="WITH x AS (SELECT 1 AS a) SELECT a FROM x ORDER BY a"), context)
     assert status == 202

@@ -10,6 +10,7 @@ from flowforge.errors import QueryRefused
 from flowforge.source.bounds import plan_interval
 from flowforge.source.catalog import check_statement, describe_query
 from flowforge.source.query_text import STATEMENTS, read_query
+from flowforge.source.read_hints import loose_hints
 from flowforge.source.reader import open_reader
 from flowforge.source.selection import Selection
 from flowforge.source.sql_text import select_statement
@@ -87,6 +88,10 @@ WRITES = {
     "SELECT 1) AS a": "parenthesis too many",
     "WITH x AS (SELECT 1 AS a)": "no SELECT stands behind",
     "SELECT 1 AS a FOR XML PATH": "FOR XML",
+    "SELECT 1 AS a SELECT 2 AS a": "a second SELECT, at character 15",
+    "WITH x AS (SELECT 1 AS a) SELECT a FROM x SELECT 2 AS a": "a second SELECT",
+    "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; SELECT 1 AS a": "begins with SET",
+    "SELECT 1 AS a SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED": "SET",
 }
 
 
@@ -96,6 +101,47 @@ def test_should_refuse_by_name_what_is_not_one_select_that_reads(query):
         read_query(query)
     assert WRITES[query] in str(caught.value)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "selects",
+    [
+        "SELECT 1 AS a UNION ALL SELECT 2",
+        "SELECT 1 AS a EXCEPT SELECT 2",
+        "SELECT 1 AS a INTERSECT (SELECT 2)",
+        "SELECT 1 AS a WHERE 1 > ALL (SELECT 2 UNION SELECT 3)",
+        "(SELECT 1 AS a)",
+        "WITH x AS (SELECT 1 AS a) (SELECT a FROM x)",
+    ],
+)
+def test_should_take_a_select_of_many_selects(selects):
+    assert read_query(selects).written == selects
+
+
+HINTED = {
+    "t WITH (NOLOCK)": ["NOLOCK"],
+    "t (nolock)": ["NOLOCK"],
+    "dbo.t AS a (NOLOCK) JOIN b WITH(READPAST) ON a.x = b.x": ["NOLOCK", "READPAST"],
+    "t WITH (INDEX(1), ReadUncommitted)": ["READUNCOMMITTED"],
+    "t WITH (ROWLOCK NOLOCK)": ["NOLOCK"],
+    "a, [b c](NOLOCK)": ["NOLOCK"],
+    "t OPTION (TABLE HINT (t, NOLOCK))": ["NOLOCK"],
+    "(SELECT x FROM (SELECT * FROM t WITH (NOLOCK)) AS u) AS v": ["NOLOCK"],
+    "t WHERE x IN (SELECT y FROM u (/* as ever */ nolock))": ["NOLOCK"],
+    "t nolock": [],
+    "t WITH (TABLOCK, HOLDLOCK)": [],
+    "t WHERE 'WITH (NOLOCK)' <> x -- FROM t (NOLOCK)": [],
+    "[t (NOLOCK)] /* WITH (NOLOCK) */": [],
+    'u AS "WITH" WHERE (nolock) = COUNT(nolock)': [],
+    "t JOIN u ON f(nolock) = 1": [],
+    "OPENJSON(@@VERSION) WITH (nolock int)": [],
+}
+
+
+@pytest.mark.parametrize("source", HINTED)
+def test_should_find_hints_that_read_loosely_and_take_no_other_word_for_one(source):
+    assert loose_hints(f"SELECT nolock, [NOLOCK] FROM {source}") == HINTED[source]
+    assert loose_hints(f"WITH q (nolock) AS (SELECT x FROM {source}\n) SELECT nolock FROM q") == HINTED[source]
 
 
 @given(

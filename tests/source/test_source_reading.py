@@ -17,7 +17,7 @@ from flowforge.errors import (
 )
 from flowforge.source.bounds import plan_interval
 from flowforge.source.catalog import describe_query, describe_table
-from flowforge.source.completeness import check_complete
+from flowforge.source.completeness import COUNT_COLUMN, check_complete, counted_rows
 from flowforge.source.connection import connect
 from flowforge.source.reader import open_reader
 from flowforge.source.selection import Selection
@@ -191,6 +191,12 @@ def test_should_choose_the_fast_driver_where_it_loads(server):
     with open_reader(server.reference, server.credentials, Selection("SELECT 1 AS id", ID)) as reader:
         assert type(reader).__name__ == "MssqlPythonReader"
         assert rows_of(reader) == [{"id": 1}]
+
+
+def test_should_refuse_a_result_set_that_follows_the_rows_in_place_of_their_count():
+    with pytest.raises(QueryRefused, match="bank: the query returns more than one result set"):
+        counted_rows("id", ("x",), "bank")
+    assert (counted_rows(COUNT_COLUMN, (7,), "bank"), counted_rows(None, None, "bank")) == (7, None)
 
 
 @pytest.mark.parametrize(("arrived", "counted"), [(10, 11), (10, 9), (10, None), (0, None)])

@@ -138,9 +138,17 @@ def test_should_read_in_lines_where_they_hold(bank, server):
     assert notes == []
 
 
+LACKING = {
+    "hierarchyid": "'/1/2/'",
+    "geometry": "0x01B90B0000000000000000F03F000000000000004000000000000008400000000000001040",
+    "geography": "0x01010000000000000000000040000000000000F03F",
+}
+
+
+@pytest.mark.parametrize("kind", LACKING)
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_should_refuse_a_type_that_the_server_does_not_print_as_documented(babelfish, driver):
-    columns = [SourceColumn(name="h", sql_type="hierarchyid")]
-    with pytest.raises(UnsupportedSource, match=r"does not print hierarchyid .*'/1/2/'") as caught:
+def test_should_refuse_a_type_that_the_server_does_not_print_as_documented(babelfish, driver, kind):
+    columns = [SourceColumn(name="h", sql_type=kind)]
+    with pytest.raises(UnsupportedSource, match=rf"does not print {kind} .*{LACKING[kind]}") as caught:
         open_reader(babelfish.reference, babelfish.credentials, Selection("SELECT 1 AS h", columns), driver)
-    assert "leave columns of type hierarchyid out" in caught.value.remedy
+    assert f"leave columns of type {kind} out (columns.exclude)" in caught.value.remedy

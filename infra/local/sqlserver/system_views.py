@@ -117,6 +117,10 @@ _VIEWS: dict[str, SystemView] = {
         _OBJECT_COLUMNS + ";base_object_name nvarchar(1035)",
         _OBJECT_SELECT.format(where="WHERE type = 'SN'", more=", definition"),
     ),
+    "sys.sql_modules": view(
+        "object_id int;definition nvarchar(max);uses_ansi_nulls bit;uses_quoted_identifier bit",
+        "SELECT object_id, 'CREATE VIEW ' || name || ' AS ' || definition, true, true FROM meta.objects WHERE type = 'V'",
+    ),
     "sys.types": view(_TYPE_COLUMNS, _types()),
     "sys.identity_columns": view(
         "object_id int;name sysname;column_id int;seed_value bigint;increment_value bigint;is_identity bit",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from ..errors import SqlError, not_supported
+from ..profiles import FOREIGN
 from ..types import SqlType
 from ..values import INT, Typed
 
@@ -28,6 +29,8 @@ def method(node: exp.Dot, expressions: Expressions, scope: Scope) -> Typed:
     base = value.type.base
     if base == "hierarchyid" and name == "tostring":
         return Typed(value.sql, SqlType("nvarchar", 4000))
+    if name == "asbinaryzm" and expressions.compiler.session.server.profile.is_babelfish:
+        raise SqlError(FOREIGN, f"function sys.asbinaryzm(sys.{base}) does not exist")
     if base in ("geography", "geometry") and name in ("stasbinary", "asbinaryzm"):
         # A geography holds latitude before longitude; WKB has x first. STAsBinary has no place for Z and M.
         macro = "point_wkb" if name == "stasbinary" else "point_wkb_zm"
