@@ -50,15 +50,22 @@ def resources(kind: str) -> dict[str, dict]:
     return {name: found for name, found in TEMPLATE["Resources"].items() if found["Type"] == kind}
 
 
-def imported(package: str) -> Iterator[str]:
-    """The other packages of flowforge that a package imports, those for type checkers included."""
+def modules(package: str) -> Iterator[str]:
+    """What a package of flowforge imports, those for type checkers included."""
     for path in (ROOT / "flowforge" / package).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            modules += [one.name for one in node.names] if isinstance(node, ast.Import) else []
-            if modules == ["flowforge"]:
-                modules = [f"flowforge.{one.name}" for one in node.names]
-            yield from (name.split(".")[1] for name in modules if name.startswith("flowforge."))
+            names_of = [one.name for one in getattr(node, "names", []) if isinstance(one, ast.alias)]
+            if isinstance(node, ast.Import):
+                yield from names_of
+            if isinstance(node, ast.ImportFrom):
+                yield from (
+                    [f"flowforge.{name}" for name in names_of] if node.module == "flowforge" else [node.module or ""]
+                )
+
+
+def imported(package: str) -> set[str]:
+    """The other packages of flowforge that a package imports."""
+    return ({name.split(".")[1] for name in modules(package) if name.startswith("flowforge.")} & packages()) - {package}
 
 
 def test_should_name_every_function_with_the_libraries_of_its_package():
@@ -80,10 +87,19 @@ def test_should_name_every_package_and_no_other():
 @pytest.mark.parametrize("package", sorted(packages()))
 def test_should_list_what_a_package_imports(package):
     (row,) = [row for row in rows(ARCHITECTURE, "package of `flowforge/`") if names(row[0]) == [package]]
-    unlisted = (set(imported(package)) & packages()) - {package} - set(names(row[2]))
+    unlisted = imported(package) - set(names(row[2]))
     assert not unlisted, (
         f"flowforge/{package} imports {unlisted}: is that right? docs/architecture.md lists what it may"
     )
+
+
+def test_should_tell_which_packages_import_drivers_and_engines():
+    found = {package: {name.split(".")[0] for name in modules(package)} for package in packages()}
+    told = re.search(r"^Drivers are imported in (.*?) Silver's", ARCHITECTURE, re.MULTILINE | re.DOTALL)[1]
+    drivers, lake, arrow = (set(names(part)) & packages() for part in re.split(r"`duckdb`|`pyarrow`", told))
+    assert drivers == {package for package, used in found.items() if used & {"pymssql", "mssql_python"}}
+    assert lake == {package for package, used in found.items() if used & {"duckdb", "deltalake"}}
+    assert arrow == {package for package, used in found.items() if "pyarrow" in used}
 
 
 def test_should_name_modules_that_exist():
