@@ -114,7 +114,12 @@ class Delivery:
             body = None
         if not isinstance(body, dict):
             return self.give_up({}, Fatal("the message is not a JSON object", SEND_WHAT_FITS))
-        logger.append_keys(step=self.step, run_id=body.get("run_id"), table=table_of(body), attempt=self.attempts)
+        about = {"run_id": body.get("run_id"), "table": table_of(body)}
+        with logger.append_context_keys(step=self.step, **about, attempt=self.attempts):  # not of lines that follow
+            self._judge(body, handle, context)
+        return None
+
+    def _judge(self, body: dict[str, Any], handle: Handle, context: Any) -> None:
         if self.attempts > settings().max_attempts:
             died = Fatal(
                 f"the worker died or ran out of time {self.attempts - 1} times",

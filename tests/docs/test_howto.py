@@ -57,8 +57,9 @@ def test_should_name_every_step_and_field_of_a_line():
         if getattr(call.func, "id", "") in ("process_messages", "process_envelopes")
     }
     assert set(re.search(r"the step \(([^)]+)\)", logs)[1].replace("`", "").split(", ")) == steps
-    (keys,) = called("append_keys", on="logger")
-    assert all(f"`{keyword.arg}`" in logs for keyword in keys.keywords)
+    (keys,) = called("append_context_keys", on="logger")
+    written = [keyword.arg for keyword in keys.keywords if keyword.arg] + ["run_id", "table"]
+    assert all(f"`{name}`" in logs for name in written)
 
 
 def test_should_name_every_metric_that_tells_of_a_failure():

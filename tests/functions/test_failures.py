@@ -1,6 +1,7 @@
 """What becomes of a message that cannot be handled: retried, given up with its reason on the run, never lost."""
 
 import json
+import logging
 import socket
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from events.envelopes import sqs
 from events.targets import ConnectionReference
 from flowforge.cloud.secrets import Place, store_login
+from flowforge.message import logger
 from flowforge.state import runs
 from functions.ingest_table.handler import handler
 from functions.track_run.handler import handler as track
@@ -62,6 +64,31 @@ def test_should_give_up_after_the_last_attempt_and_say_why_on_the_run(aws, conte
     assert dead["body"] == body
     assert dead["MessageAttributes"]["reason"]["StringValue"].startswith("SourceUnavailable")
     assert "Hidden_pa55" not in json.dumps([detail, dead, run], default=str)
+
+
+class Lines(logging.Handler):
+    """The lines of the log as they are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[dict] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.written.append(json.loads(logger.registered_formatter.format(record)))
+
+
+def test_should_name_in_a_line_the_message_that_it_is_about_and_no_other(aws, context, unique):
+    lines, known = Lines(), logging.getLogger("flowforge")
+    body = unreachable(unique, unique("run"))
+    known.addHandler(lines)
+    try:
+        handler(sqs(body, "no object", attempt=3), context)
+    finally:
+        known.removeHandler(lines)
+    told = [(line["step"], line["run_id"], line["table"], line["attempt"]) for line in lines.written if "step" in line]
+    assert set(told) == {("ingest", body["run_id"], body["bronze"]["table"], 3)}
+    (unreadable,) = [line for line in lines.written if "not a JSON object" in line.get("cause", "")]
+    assert "run_id" not in unreadable
 
 
 def test_should_give_up_at_once_what_can_never_succeed(aws, context, unique):
