@@ -189,6 +189,13 @@ def test_should_tell_which_parameter_sets_a_setting():
         assert set(found) == set(names(parameter)), setting
 
 
+def test_should_name_every_variable_that_is_read():
+    paths = [*ROOT.glob("flowforge/**/*.py"), ROOT / "infra" / "local" / "stack.py"]
+    read = {name for path in paths for name in re.findall(r"\bFLOWFORGE_[A-Z0-9_]*[A-Z0-9]\b", path.read_text())}
+    of_settings = {f"FLOWFORGE_{name.upper()}" for name in Settings.model_fields}
+    assert [name for name in sorted(read - of_settings) if f"`{name}`" not in SETTINGS] == []
+
+
 def test_should_take_a_setting_from_its_variable(monkeypatch):
     monkeypatch.setenv("FLOWFORGE_MAX_ATTEMPTS", "5")
     monkeypatch.setenv("FLOWFORGE_SLICE_ROWS", "")
