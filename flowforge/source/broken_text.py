@@ -18,6 +18,7 @@ from flowforge.source.connection import connect
 from flowforge.source.credentials import Credentials
 from flowforge.source.failures import NOT_UNICODE, describe_reference
 from flowforge.source.keys import is_printable, printed_key
+from flowforge.source.remedies import LEAVE_OUT
 from flowforge.source.selection import Selection
 from flowforge.source.sql_text import Statement, interval_condition, quote_identifier, select_from
 from flowforge.source.sql_types import parse_sql_type, select_expression
@@ -131,12 +132,12 @@ HALVES = Unreadable(
     TEXTS,
     _has_half,
     "text that is no Unicode (half of a surrogate pair)",
-    "mend the text at the source, or leave the column out by a query that lists the others",
+    f"mend the text at the source, or {LEAVE_OUT}",
 )
 LONG_TEXTS = Unreadable(
     ("sql_variant",),
     lambda column: is_of_other_page(quote_identifier(column.name)),
     "a sql_variant with a varchar of more than 4,000 characters in another code page than the database's, which the server makes "
     "question marks of",
-    "store it as nvarchar, leave the column out (columns.exclude), or read its bytes by a query: CONVERT(varbinary(8000), …)",
+    f"store it as nvarchar, read its bytes by a query (CONVERT(varbinary(8000), …)), or {LEAVE_OUT}",
 )

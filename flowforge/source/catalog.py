@@ -12,13 +12,13 @@ import uuid
 from typing import Any
 
 from events.names import split_table_name
-from flowforge.errors import FlowForgeError, QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
+from flowforge.errors import FlowForgeError, QueryRefused, UnknownTable, UnsupportedSource
 from flowforge.source import catalog_sql
 from flowforge.source.catalog_columns import readable_columns
 from flowforge.source.connection import SourceConnection
 from flowforge.source.consistency import offered
 from flowforge.source.description import CatalogColumn, TableDescription, TableSummary, UnreadableColumn
-from flowforge.source.failures import is_lacking
+from flowforge.source.failures import described, is_lacking
 from flowforge.source.masking import masks
 from flowforge.source.optional import estimate, optional_rows, refused, rows_or_refusal, tell
 from flowforge.source.query_text import read_query
@@ -314,9 +314,9 @@ def _unknown_table(connection: SourceConnection, schema: str, name: str) -> Unkn
 def _refuse_query(connection: SourceConnection, failed: dict[str, Any] | None) -> None:
     if failed is None:
         raise QueryRefused(f"the query returns no columns at {connection.where}", "give one SELECT that returns rows")
-    kind = {208: UnknownTable, 207: UnknownColumn}.get(failed["error_number"], QueryRefused)
-    remedy = INSIDE.get(failed["error_number"], "correct the query; the server's message says where")
-    raise kind(f"the query at {connection.where}: {failed['error_message']}", remedy)
+    error = described(failed["error_number"], failed["error_message"], f"the query at {connection.where}")
+    error.remedy = INSIDE.get(failed["error_number"], error.remedy)
+    raise error
 
 
 def _glob(text: str) -> str:

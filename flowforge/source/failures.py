@@ -88,7 +88,7 @@ def translate(error: BaseException, where: str, secret: str = "", theirs: bool =
         return error
     number, text = _number_and_text(error)
     message = _masked(f"{where}: {text}", secret)
-    kind, remedy = _meaning(number, text, error, theirs)
+    kind, remedy = _meaning(number, text, theirs=theirs, is_transport=_is_transport(error, number))
     failure = kind(message, remedy)
     failure.number = number
     return failure
@@ -111,22 +111,30 @@ def _masked(text: str, secret: str) -> str:
     return text.replace(secret, "***") if secret else text
 
 
-def _meaning(number: int, text: str, error: BaseException, theirs: bool) -> tuple[type[FlowForgeError], str]:
+def described(number: int, text: str, where: str) -> FlowForgeError:
+    """Our error for one that the server names in its description of a person's query, and does not raise."""
+    kind, remedy = _meaning(number, text, theirs=True)
+    failure = kind(f"{where}: {text}", remedy)
+    failure.number = number
+    return failure
+
+
+def _meaning(number: int, text: str, *, theirs: bool, is_transport: bool = False) -> tuple[type[FlowForgeError], str]:
     login = remedies.login_remedy(text)
     refused = number in LOGIN_NUMBERS or login is not None
-    denied = number in PERMISSION_NUMBERS or "permission was denied" in text
+    denied = number in PERMISSION_NUMBERS or "permission was denied" in text or "permission denied" in text
     no_snapshot = number in SNAPSHOT_NUMBERS or _refuses_snapshot(text)
     broken_snapshot = "Snapshot isolation transaction" in text
-    lost = number in TRANSIENT_NUMBERS or broken_snapshot or _is_transport(error, number)
+    lost = number in TRANSIENT_NUMBERS or broken_snapshot or is_transport
     cases = (
-        (no_snapshot, SnapshotRefused, remedies.NO_SNAPSHOT),
+        (no_snapshot, SnapshotRefused, remedies.snapshot_remedy(text)),
         (refused, LoginRefused, login or remedies.LOGIN),
-        (denied, UnknownTable, _grant(text)),
+        (denied, UnknownTable, remedies.grant_remedy(text)),
         (number == NOT_UNICODE or OTHER_PAGE in text, UnsupportedSource, "mend the text at the source"),
-        (number == 208, UnknownTable, "check the table's name and schema; `tables` lists what this login can see"),
-        (number == 207, UnknownColumn, "check the column's name; `describe` lists the table's columns"),
+        (number == 208, UnknownTable, remedies.MISSING_IN_QUERY if theirs else remedies.MISSING),
+        (number == 207, UnknownColumn, remedies.MISSING_IN_QUERY if theirs else remedies.MISSING),
         (lost, SourceUnavailable, remedies.passing_remedy(number, text)),
-        (True, QueryRefused, remedies.QUERY if theirs else remedies.OWN),
+        (True, QueryRefused, remedies.refusal_remedy(text, theirs)),
     )
     return next((kind, remedy) for holds, kind, remedy in cases if holds)
 
@@ -204,15 +212,3 @@ def _refuses_snapshot(text: str) -> bool:
         or "SNAPSHOT isolation level is not supported" in text
         or ("Remote access is not supported" in text and "SNAPSHOT" in text)
     )
-
-
-def _grant(text: str) -> str:
-    found = re.search(
-        r"The (\w+) permission was denied on the (?:object|column) '([^']+)'.*?(?:schema '([^']+)')?", text
-    )
-    schema = re.search(r"schema '([^']+)'", text)
-    if found:
-        target = f"[{schema[1]}].[{found[2]}]" if schema else f"[{found[2]}]"
-        return f"ask the owner for GRANT {found[1]} ON {target} TO this login's user"
-    view = re.search(r"VIEW \w+(?: \w+)* STATE", text)
-    return f"ask an administrator for GRANT {view[0]} TO this login" if view else "ask for GRANT SELECT on the table"

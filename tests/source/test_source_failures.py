@@ -6,7 +6,7 @@ import pytest
 
 from flowforge.errors import LoginRefused, QueryRefused, SourceUnavailable, UnknownColumn, UnknownTable
 from flowforge.source.catalog import describe_table
-from flowforge.source.failures import translate, translate_login
+from flowforge.source.failures import described, translate, translate_login
 from flowforge.source.reader import open_reader
 from flowforge.source.selection import Selection
 from flowforge.state.batch import SourceColumn
@@ -50,6 +50,29 @@ def test_should_class_a_servers_error_by_its_number_and_keep_its_words(number, t
         ),
         (300, "VIEW SERVER STATE permission was denied on object 'server'.", "GRANT VIEW SERVER STATE"),
         (300, "VIEW SERVER PERFORMANCE STATE permission was denied.", "GRANT VIEW SERVER PERFORMANCE STATE"),
+        (
+            230,
+            "The SELECT permission was denied on the column 'ssn' of the object 'people', database 'hr', schema 'dbo'.",
+            "GRANT SELECT ON [dbo].[people] ([ssn]) TO this login's user in database [hr], or leave the column out",
+        ),
+        (
+            229,
+            "The EXECUTE permission was denied on the object 'rate', database 'other', schema 'fx'.",
+            "GRANT EXECUTE ON [fx].[rate] TO this login's user in database [other]",
+        ),
+        (
+            229,
+            "The VIEW DEFINITION permission was denied on the object 'v', schema 's'.",
+            "GRANT VIEW DEFINITION ON [s].[v]",
+        ),
+        (
+            262,
+            "SHOWPLAN permission denied in database 'bank'.",
+            "GRANT SHOWPLAN TO this login's user in database [bank]",
+        ),
+        (262, "VIEW DATABASE STATE permission denied in database 'bank'.", "GRANT VIEW DATABASE STATE"),
+        (297, "The user does not have permission to perform this action.", "the server does not say"),
+        (33557097, "permission denied for table customers", "GRANT SELECT"),
     ],
 )
 def test_should_name_the_grant_that_is_missing(number, text, remedy):
@@ -125,6 +148,7 @@ LOGINS = [
     (18488, "Login failed for user 'loader'. Reason: The password of the account must be changed.", "new password"),
     (18452, "Login failed. The login is from an untrusted domain and cannot be used with Windows authentication.", "SQL login"),
     (18456, "Login failed for user 'loader'.", "user name, password"),
+    (40532, 'Cannot open server "bank" requested by the login. The login failed.', "NAME.database.windows.net"),
     (911, "Database 'Bnak' does not exist. Make sure that the name is entered correctly.", "'Bnak'"),
     (4060, 'Cannot open database "Bank" requested by the login. The login failed.', "exists and is online"),
     (942, "Database 'Bank' cannot be opened because it is offline.", "SET ONLINE"),
@@ -142,6 +166,12 @@ PASSING = [
     (922, "Database 'B' is being recovered. Waiting until recovery is finished.", "started or restored"),
     (9002, "The transaction log for database 'B' is full due to 'LOG_BACKUP'.", "room"),
     (1205, "Transaction (Process ID 51) was deadlocked.", "try again"),
+    (601, "Could not continue scan with NOLOCK due to data movement.", "leave NOLOCK out"),
+    (3961, "Snapshot isolation transaction failed in database 'B' because the object accessed has been modified by "
+     "a DDL statement in another concurrent transaction since the start of this transaction.", "definition was changed"),
+    (10928, "Resource ID: 1. The request limit for the database is 30 and has been reached.", "maxConcurrentReads"),
+    (596, "Cannot continue the execution because the session is in the kill state.", "ended the session"),
+    (9002, "The transaction log for database 'certificates' is full due to 'LOG_BACKUP'.", "room"),
 ]  # fmt: skip
 
 
@@ -160,6 +190,49 @@ def test_should_say_what_ends_the_refusal_of_a_login_with_both_drivers(number, t
 def test_should_say_who_can_end_what_may_pass(number, text, remedy):
     ours = translate(pymssql.OperationalError(number, text.encode()), "Bank on db:1433")
     assert type(ours) is SourceUnavailable
+    assert remedy in ours.remedy
+
+
+LASTING = [
+    (208, "Invalid object name 'dbo.gone'.", "sp_refreshview", "names in the query"),
+    (207, "Invalid column name 'gone'.", "sp_refreshview", "names in the query"),
+    (8134, "Divide by zero error encountered.", "FlowForge's own", "correct the query"),
+    (824, "SQL Server detected a logical consistency-based I/O error: incorrect checksum.", "DBCC CHECKDB", "DBCC CHECKDB"),
+    (650, "You can only specify the READPAST lock in the READ COMMITTED or REPEATABLE READ isolation levels.",
+     "leave READPAST out", "leave READPAST out"),
+    (3952, "Snapshot isolation transaction failed accessing database 'B' because it is not allowed in this database.",
+     "ALLOW_SNAPSHOT_ISOLATION ON", "ALLOW_SNAPSHOT_ISOLATION ON"),
+    (41332, "Memory optimized tables cannot be accessed when the session TRANSACTION ISOLATION LEVEL is set to SNAPSHOT.",
+     "cannot be read under SNAPSHOT", "cannot be read under SNAPSHOT"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "text", "ours", "theirs"), LASTING)
+def test_should_advise_what_fits_the_writer_of_a_statement(number, text, ours, theirs):
+    error = pymssql.OperationalError(number, text.encode())
+    assert ours in translate(error, "b").remedy
+    assert theirs in translate(error, "b", theirs=True).remedy
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "kind", "remedy"),
+    [
+        (
+            229,
+            "The SELECT permission was denied on the object 'x', database 'b', schema 'dbo'.",
+            UnknownTable,
+            "GRANT SELECT ON [dbo].[x]",
+        ),
+        (916, 'The server principal "loader" is not able to access the database "Other".', LoginRefused, "in [Other]"),
+        (1205, "Transaction (Process ID 51) was deadlocked.", SourceUnavailable, "try again"),
+        (208, "Invalid object name 'nope'.", UnknownTable, "names in the query"),
+        (245, "Conversion failed.", QueryRefused, "correct the query"),
+    ],
+)
+def test_should_class_what_the_server_says_of_a_query_as_what_it_raises(number, text, kind, remedy):
+    """sys.dm_exec_describe_first_result_set tells an error in its columns."""
+    ours = described(number, text, "the query at b")
+    assert type(ours) is kind and str(ours) == f"the query at b: {text}"
     assert remedy in ours.remedy
 
 
