@@ -67,6 +67,18 @@ def test_should_name_every_metric_that_tells_of_a_failure():
     assert set(re.findall(r"`(\w+Failures)`", section("Be alerted"))) == written - {"Deliveries"}
 
 
+def test_should_have_an_alarm_for_every_dead_letter_queue():
+    resources = TEMPLATE["Resources"]
+    alarms = {name: found for name, found in resources.items() if found["Type"] == "AWS::CloudWatch::Alarm"}
+    watched = str([found["Properties"]["Dimensions"] for found in alarms.values()])
+    queues = [name for name in resources if name.endswith("DeadLetters")]
+    assert [name for name in queues if f"['{name}', 'QueueName']" not in watched] == []
+    assert set(re.findall(r"`(\w+Alarm)`", section("Be alerted"))) == set(alarms)
+    for found in alarms.values():
+        assert found["Condition"] == "Alarmed"
+        assert found["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
+
+
 def test_should_compute_with_the_memory_of_the_template():
     functions = [
         found["Properties"] for found in TEMPLATE["Resources"].values() if found["Type"].endswith("::Function")
