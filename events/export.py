@@ -35,7 +35,7 @@ MODELS = [
     facts.StepFailed,
 ]
 RUN, TABLE = "run_20251108T061208_6f1d2c3b4a", "bronze_customers"
-BATCH = {
+BATCH: dict[str, Any] = {
     "run_id": RUN,
     "bronze_table": TABLE,
     "source_key": f"localhost:1433/BFSI_Test/dbo.customers>{TABLE}",
@@ -96,7 +96,7 @@ def messages() -> list[Any]:
         silver=SilverTarget(table="customers"),
         gold=GoldTarget(table="customers"),
     )
-    bound = {"cursor_column": "modified_date"}
+    bound: dict[str, Any] = {"cursor_column": "modified_date"}
     landed = facts.BronzeLanded(
         **BATCH,
         **bound,

@@ -34,15 +34,20 @@ class Request(BaseModel):
             made = handler(given)
         except ValidationError as error:
             for found in error.errors(include_url=False, include_context=False):
-                kind = PydanticCustomError(found["type"], found["msg"])
+                kind = _mistake(found["type"], found["msg"])
                 errors.append(InitErrorDetails(type=kind, loc=found["loc"], input=None))
         if isinstance(given, dict):
             for found in cls.contradictions(given):
                 path, problem = ((), found) if isinstance(found, str) else (tuple(found[0].split(".")), found[1])
-                errors.append(InitErrorDetails(type=PydanticCustomError("value_error", problem), loc=path, input=None))
+                errors.append(InitErrorDetails(type=_mistake("value_error", problem), loc=path, input=None))
         if errors:
             raise ValidationError.from_exception_data(cls.__name__, errors)
         return made  # type: ignore[return-value]
+
+
+def _mistake(kind: str, problem: str) -> PydanticCustomError:
+    # Pydantic asks for texts from the code, for it fills in placeholders; without a context it leaves the text alone.
+    return PydanticCustomError(kind, problem)  # pyright: ignore[reportArgumentType]
 
 
 class Message(BaseModel):

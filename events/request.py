@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from events.documents import Unreadable, read_json
 from events.hosts import checked_host, with_address
@@ -56,7 +57,8 @@ class InvalidRequest(ValueError):
 def _destination(value: str | None, info: ValidationInfo) -> str | None:
     if value is None:
         return None
-    layer = {"SilverConfig": "silver", "GoldConfig": "gold", "GoldModel": "gold"}.get(info.config.get("title", ""), "")
+    title = info.config.get("title") if info.config else None
+    layer = {"SilverConfig": "silver", "GoldConfig": "gold", "GoldModel": "gold"}.get(title or "", "")
     name = strip_layer(value, layer) if layer else value
     if not DESTINATION.fullmatch(name):
         raise ValueError("expected letters, digits, _ and - only (at most 128), not a path")
@@ -99,19 +101,22 @@ def other_logins(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
 class Connection(Request):
     """How to reach the SQL Server: inline, by a secret's id, or by a saved connection's id."""
 
-    connectionId: str | None = Field(None, description="id of a connection saved by POST /api/connections")
+    connectionId: str | None = Field(default=None, description="id of a connection saved by POST /api/connections")
     host: str | None = None
-    port: int = Field(1433, ge=1, le=65535)
+    port: int = Field(default=1433, ge=1, le=65535)
     database: str | None = None
     username: str | None = None
-    password: str | None = Field(None, repr=False, max_length=4000)
+    password: str | None = Field(default=None, repr=False, max_length=4000)
     secretId: str | None = Field(
-        None, description='Secrets Manager name of {"username", "password", "host", "port", "database"}'
+        default=None, description='Secrets Manager name of {"username", "password", "host", "port", "database"}'
     )
-    trustServerCertificate: bool = Field(False, description="true turns certificate checks off; TLS stays on")
-    driver: Driver = Field("auto", description="extraction driver")
+    trustServerCertificate: bool = Field(default=False, description="true turns certificate checks off; TLS stays on")
+    driver: Driver = Field(default="auto", description="extraction driver")
     maxConcurrentReads: int | None = Field(
-        None, ge=1, le=1000, description="reads of this server and database at the same time; default: the deployment's"
+        default=None,
+        ge=1,
+        le=1000,
+        description="reads of this server and database at the same time; default: the deployment's",
     )
 
     @classmethod
@@ -388,7 +393,8 @@ class JobRequest(Request):
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """The load strategy fits the load, and no destination is shared by accident."""
         config, shared = _part(given, "source_config", "databaseConfig"), _part(given, "destination_config")
-        tables = config.get("tables") if isinstance(config.get("tables"), list) else []
+        listed = config.get("tables")
+        tables = listed if isinstance(listed, list) else []
         entries = [(f"tables.{n}", entry) for n, entry in enumerate(tables) if isinstance(entry, dict)]
         for where, entry in entries if tables else [("", config)]:
             path = ".".join(["source_config.databaseConfig", where] if where else ["source_config.databaseConfig"])
@@ -487,7 +493,7 @@ def mistakes_of(error: ValidationError, prefix: str = "") -> list[dict[str, str]
     return [_mistake(detail, prefix) for detail in error.errors(include_url=False, include_input=False)]
 
 
-def _mistake(error: dict[str, Any], prefix: str) -> dict[str, str]:
+def _mistake(error: ErrorDetails, prefix: str) -> dict[str, str]:
     path = [shown_name(part) for part in error["loc"] if part not in ("(table)", "(pattern)", "str", "list[str]")]
     problem = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":

@@ -49,7 +49,7 @@ def plan_counting(wanted: SourceTable, interval: Interval, description: TableDes
         return Counting(together=True, insisted=always, why_not=NO_MOMENT)
     if interval.ties:
         return Counting(together=True, insisted=always, why_not=TIES.format(interval.column))
-    if always or (is_table and interval.column in description.indexed_columns):
+    if always or (description is not None and is_table and interval.column in description.indexed_columns):
         return Counting(together=True, afterwards=True, insisted=always)
     return Counting(why_not=f"not counted: {interval.column} leads no index; countRows always counts all the same")
 

@@ -24,6 +24,7 @@ from flowforge.cloud.clients import prepare
 from flowforge.cloud.compact import pack
 from flowforge.cloud.conditional_writes import prove_once
 from flowforge.errors import Fatal, SourceChanged, Wait
+from flowforge.given import given
 from flowforge.settings import settings
 from flowforge.source.bounds import Plan, plan_interval
 from flowforge.source.catalog import (
@@ -277,7 +278,7 @@ def _load(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
 
 def _land(batch: Batch, source: Source, credentials: Credentials) -> Outcome:
     command, began_at = batch.command, time.time()
-    relation = source.description or command.source.query
+    relation = source.description or given(command.source.query)
     counting = plan_counting(command.source, batch.interval, source.description)
     selection = Selection(relation, source.columns, batch.interval, counted=counting.together)
     even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh

@@ -17,13 +17,14 @@ from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
 from flowforge.bronze.settling import settle, submit_again
 from flowforge.errors import Fatal, Wait
+from flowforge.given import given
 from flowforge.source.credentials import Credentials
 from flowforge.source.selection import Selection
 from flowforge.source.slices import range_condition
 from flowforge.source.target import read_credentials
 from flowforge.state import batches, leases, records, slice_set
 from flowforge.state.announcements import landed_fact, no_rows_fact, slices_read, source_table
-from flowforge.state.batch import Batch, BronzeObject
+from flowforge.state.batch import Batch, BronzeObject, SlicePlan
 
 
 def ingest_slice(command: IngestSlice) -> Outcome:
@@ -56,12 +57,11 @@ def _load_and_settle(command: IngestSlice, batch: Batch) -> Outcome:
     with reading_permitted(batch.command.connection), Heartbeat(partial(leases.renew, batch)):
         credentials = read_credentials(batch.command.connection)
         if command.index not in slice_set.finished_slices(batch):
-            _load(batch, command.index, credentials)
+            _load(batch, given(batch.slices), command.index, credentials)
         return _land_when_whole(command, credentials)
 
 
-def _load(batch: Batch, index: int, credentials: Credentials) -> None:
-    plan = batch.slices
+def _load(batch: Batch, plan: SlicePlan, index: int, credentials: Credentials) -> None:
     within = range_condition(plan.key, plan.ranges[index])
     selection = Selection(plan, plan.columns, batch.interval, within, counted=plan.counting.together)
     reading = Reading(batch.command.connection, credentials, selection, plan.offered)
@@ -70,15 +70,14 @@ def _load(batch: Batch, index: int, credentials: Credentials) -> None:
 
 
 def _land_when_whole(command: IngestSlice, credentials: Credentials) -> Outcome:
-    batch = records.find_batch(command.source_key, command.generation, command.seq)
-    done = slice_set.finished_slices(batch)
-    if batch.state == "claimed" and len(done) == len(batch.slices.ranges):
+    batch = given(records.find_batch(command.source_key, command.generation, command.seq))
+    done, plan = slice_set.finished_slices(batch), given(batch.slices)
+    if batch.state == "claimed" and len(done) == len(plan.ranges):
         found = [done[n] for n in sorted(done) if done[n]["object"]]
         landed = [Landed(BronzeObject(**one["object"]), one["max_cursor"]) for one in found]
         if not landed:
             batches.close_empty(batch)
             return Outcome([no_rows_fact(batch)])
-        plan = batch.slices
         at_source = AtSource(plan, credentials, plan.offered, plan.counting)
         return settle(batch, manifest_of(batch, plan.columns, plan.primary_key, landed), at_source, batch.claimed_at)
     if batch.state == "landed":

@@ -37,7 +37,7 @@ class LastRows:
         except (pa.ArrowInvalid, OverflowError):  # none of the column's type
             self._number = None
             return
-        found = batch.filter(pc.equal(values, number))
+        found = batch.filter(pc.call_function("equal", [values, number]))
         self._rows += found.num_rows
         if self._rows <= MOST_ROWS and found.num_rows:
             self._digests.append(digest_of(zip(*map(_plain, found.columns), strict=True)))

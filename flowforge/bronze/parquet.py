@@ -133,7 +133,7 @@ class Encoder:
         self._last_rows.add(batch)
         if pa.types.is_fixed_size_binary(values.type):
             values = values.cast(pa.binary())
-        newest = pc.max(values)
+        newest = pc.call_function("max", [values])
         if newest.is_valid and (self.max_cursor is None or newest.as_py() > self.max_cursor.as_py()):
             self.max_cursor = newest
 

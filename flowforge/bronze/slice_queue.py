@@ -2,6 +2,7 @@
 
 from events.commands import IngestSlice
 from flowforge.bronze.outcome import Outcome
+from flowforge.given import given
 from flowforge.jobs.fanout import send_commands
 from flowforge.settings import settings
 from flowforge.state import slice_set
@@ -12,7 +13,7 @@ from flowforge.state.batch import Batch
 def queue_slices(batch: Batch) -> Outcome:
     """Queues one message for each slice that is not done yet. A slice that is queued twice is loaded once."""
     done = slice_set.finished_slices(batch)
-    wanted = [n for n in range(len(batch.slices.ranges)) if n not in done]
+    wanted = [n for n in range(len(given(batch.slices).ranges)) if n not in done]
     if not wanted:  # the worker that did the last one died before it could say so: any slice's message will tell
         wanted = [0]
     commands = [IngestSlice(**about(batch), index=n) for n in wanted]

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.cloud.clients import error_code, unavailable
 from flowforge.errors import StoreUnavailable
+from flowforge.given import given
 
 PART_BYTES = 8 * 2**20  # S3 wants at least 5 MiB for all but the last, and at most 10,000 parts
 PARTS_AT_ONCE = 3
@@ -99,7 +100,8 @@ class ObjectWriter:
     def _send_part(self, number: int, holder: list[bytearray]) -> str:
         """Uploads the part in `holder`, which it empties: the pool keeps its arguments, and no part may outlive its upload."""
         try:
-            return _call(self._s3.upload_part, **self._upload, PartNumber=number, Body=holder.pop())["ETag"]
+            where = given(self._upload)
+            return _call(self._s3.upload_part, **where, PartNumber=number, Body=holder.pop())["ETag"]
         finally:
             self._free.release()
 

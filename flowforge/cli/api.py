@@ -62,9 +62,9 @@ class Api:
         self, method: str, path: tuple[str, ...], *, body: Any = None, params: dict[str, Any] | None = None
     ) -> Any:
         url = "/".join([self.url, "api", *(quote(part, safe="") for part in path)])
-        sent = {"content": body, "headers": {"content-type": "application/json"}} if isinstance(body, bytes) else {}
-        if body is not None and not sent:
-            sent = {"json": body}
+        sent: dict[str, Any] = {} if body is None else {"json": body}
+        if isinstance(body, bytes):
+            sent = {"content": body, "headers": {"content-type": "application/json"}}
         known = {name: value for name, value in (params or {}).items() if value is not None}
         try:
             answer = self._client.request(method, url, params=known, **sent)
@@ -83,11 +83,11 @@ class Api:
 
 def _refusal(answer: httpx.Response, url: str) -> Failure:
     try:
-        told = answer.json()
+        said = answer.json()
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        told = {"message": f"{url} answered {answer.status_code} {answer.reason_phrase}, and not in JSON"}
+        said = None
+    plain = {"message": f"{url} answered {answer.status_code} {answer.reason_phrase}, and not in JSON"}
+    told: dict[str, Any] = said if isinstance(said, dict) else plain
     message = told.get("message") or told.get("Message") or f"{url} answered {answer.status_code}"
     remedy = told.get("remedy") or ""
     if answer.status_code in (401, 403) and not remedy:

@@ -53,7 +53,7 @@ def redirected(document: dict[str, Any], source: str | None, connection: str | N
     """A copy of the document that reads from `source` (host:port) or from a saved connection."""
     config = document.get("source_config")
     inline = config.get("connection") if isinstance(config, dict) else None
-    if not isinstance(inline, dict):
+    if not isinstance(config, dict) or not isinstance(inline, dict):
         raise BadRequest("the document has no source_config.connection to replace")
     if connection is not None:
         replaced: dict[str, Any] = {"connectionId": connection}

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from flowforge.cli.failure import PIPE_CLOSED, Failure
 from flowforge.cli.streams import takes
+from flowforge.given import given
 
 # A pipe gets one line per row: there is no window whose width would count.
 PIPE_COLUMNS = 10_000
@@ -122,7 +123,7 @@ def moment(value: Any) -> Text:
             when = datetime.fromisoformat(value)
         except ValueError:
             return cell(value)
-        if len(_FRACTION.match(value, 19)[1]) > 6:
+        if len(given(_FRACTION.match(value, 19))[1]) > 6:
             return cell(value.replace("T", " ", 1))  # Python would cut the seventh digit
         digits = "milliseconds" if when.microsecond % 1000 == 0 else "microseconds"
         plain = when.replace(tzinfo=None).isoformat(sep=" ", timespec=digits if when.microsecond else "seconds")

@@ -110,7 +110,7 @@ def scan(table: str) -> Iterator[Item]:
 
 def put(table: str, item: Item, condition: str | None = None, values: Item | None = None) -> bool:
     """Writes an item; False when `condition` does not hold."""
-    extra = {"ConditionExpression": condition} if condition else {}
+    extra: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
     if values:
         extra["ExpressionAttributeValues"] = encode(values)
     return _conditional("put_item", TableName=table, Item=encode(_fitting(item)), **extra)

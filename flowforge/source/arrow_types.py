@@ -83,7 +83,7 @@ def check_columns(returned: Sequence[str], asked: Sequence[str]) -> None:
 
 def times_from_text(texts: pa.Array) -> pa.Array:
     """`12:34:56.1234567` as time64[ns], exactly."""
-    stamps = pc.binary_join_element_wise("1970-01-01", texts.cast(pa.string()), " ")
+    stamps = pc.call_function("binary_join_element_wise", ["1970-01-01", texts.cast(pa.string()), " "])
     return pc.cast(stamps, pa.timestamp("ns")).cast(pa.time64("ns"))
 
 
@@ -103,7 +103,7 @@ def canonical_array(array: pa.Array, field: pa.Field) -> pa.Array:
 
 def _converted(array: pa.Array, target: pa.DataType, kind: SqlType) -> pa.Array:
     if kind.base == "uniqueidentifier":
-        return pc.utf8_lower(array).cast(target)
+        return pc.call_function("utf8_lower", [array]).cast(target)
     if kind.base == "time" and (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
         return times_from_text(array)
     if kind.base == "rowversion":

@@ -5,12 +5,14 @@ moves back; a batch reads again from a little below it where the destination can
 to read says so, and why.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.targets import SourceTable
 from flowforge.errors import QueryRefused, SourceChanged, UnsupportedSource
+from flowforge.given import given
 from flowforge.settings import settings
 from flowforge.source.ceiling import Ceiling, Cursor, shifted, take_ceiling
 from flowforge.source.connection import SourceConnection
@@ -35,8 +37,15 @@ FULL_LOAD = "full load: every row that was committed when the read reached it"
 class Described(Protocol):
     """A TableDescription, or the columns of a query with an empty `primary_key`."""
 
-    columns: list[SourceColumn]
-    primary_key: list[str]
+    @property
+    def columns(self) -> Sequence[SourceColumn]:
+        """The columns that can be read."""
+        ...
+
+    @property
+    def primary_key(self) -> list[str]:
+        """The names of its columns, in order."""
+        ...
 
 
 class Plan(BaseModel):
@@ -100,16 +109,19 @@ def _with_ties(plan: Plan, watermark: str | None, known: str) -> Plan:
 
 
 def _cursor(description: Described, source: SourceTable) -> Cursor:
-    where = "the query" if source.query else description.qualified_name
+    table = description if isinstance(description, TableDescription) and not source.query else None
+    where = table.qualified_name if table else "the query"
     # Further columns of a composite cursor decide nothing: rows that tie on the first are read together, low <= c < high.
-    column, *_ = [find_column(description.columns, name, where) for name in (source.delta_column, *source.tie_columns)]
+    column, *_ = [
+        find_column(description.columns, name, where) for name in (given(source.delta_column), *source.tie_columns)
+    ]
     if cursor_kind(column.sql_type) is None:
         raise UnsupportedSource(
             f"{where}: column {column.name!r} of type {column.sql_type} cannot be a delta column: its values do not grow exactly",
             f"use a column of type {CURSOR_TYPES}, or a full load",
         )
     return Cursor(
-        relation=source.query or description,
+        relation=table or given(source.query),
         where=where,
         name=column.name,
         sql_type=column.sql_type,
@@ -145,7 +157,7 @@ def _start(connection: SourceConnection, cursor: Cursor, watermark: str | None, 
         return literal
     said = "is no value of that type to the server" if printed is None else f"is {printed} to the server"
     if watermark is None:
-        remedy = f"write it like {EXAMPLES[cursor_kind(cursor.sql_type)]}"
+        remedy = f"write it like {EXAMPLES[given(cursor_kind(cursor.sql_type))]}"
         raise UnsupportedSource(f"{_named(cursor, seed)} {said}", remedy)
     raise SourceChanged(
         f"{cursor.where}: the watermark {watermark!r} of {cursor.name!r} ({cursor.sql_type}) {said}",
@@ -187,7 +199,7 @@ def _plan(
         )
     if low is not None and connection.scalar(is_empty_statement(low, ceiling.high, cursor.sql_type)):
         return Plan(interval=interval, empty=True, reason=f"nothing is settled above {low}", **kept)
-    if overlap_ms:
+    if overlap_ms and low is not None:
         interval = interval.model_copy(update={"low": _overlapped(connection, cursor, low, overlap_ms)})
     return Plan(interval=interval, **kept)
 

@@ -11,6 +11,7 @@ somebody is changing is passed over.
 from typing import Any
 
 from flowforge.errors import SourceChanged
+from flowforge.given import given
 from flowforge.source.connection import SourceConnection
 from flowforge.source.description import TableDescription
 from flowforge.source.keys import is_printable, key_value, printed_key
@@ -43,9 +44,8 @@ def take_canaries(connection: SourceConnection, description: TableDescription, i
     within = interval.model_copy(update={"nulls": False} if indexed else {"nulls": False, "low": None})
     names = ", ".join(f"{printed_key(column)} AS k{n}" for n, column in enumerate(key))
     order = [interval.column] if indexed else [column.name for column in key]
-    text = (
-        f"SELECT TOP ({PER_BATCH}) {names}, {_printed(quote_identifier(interval.column), interval.sql_type)} AS literal"
-    )
+    literal = _printed(quote_identifier(interval.column), given(interval.sql_type))
+    text = f"SELECT TOP ({PER_BATCH}) {names}, {literal} AS literal"
     statement = Statement((f"{text} FROM {qualified(description)} WITH (READPAST)",)) + where(
         interval_condition(within), Statement((f"{quote_identifier(interval.column)} IS NOT NULL",))
     )

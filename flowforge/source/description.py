@@ -1,5 +1,6 @@
 """What a table looks like, as the catalog describes it; values only, no questions to a server."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -88,7 +89,7 @@ class TableDescription(BaseModel):
         return find_column(self.columns, name, self.qualified_name)
 
 
-def find_column(columns: list[Any], name: str, where: str) -> Any:
+def find_column(columns: Sequence[Any], name: str, where: str) -> Any:
     """The column called `name` among `columns`, exactly or else ignoring case; `where` names the table for
     UnknownColumn."""
     matching = [c for c in columns if c.name == name] or [c for c in columns if c.name.lower() == name.lower()]

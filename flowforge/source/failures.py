@@ -6,6 +6,7 @@ number, only the text of the SQLSTATE.
 """
 
 import re
+from typing import Any
 
 from events.targets import ConnectionReference
 from flowforge.errors import (
@@ -184,9 +185,9 @@ def _number_and_text(error: BaseException) -> tuple[int, str]:
 
 
 def _number_and_raw(error: BaseException) -> tuple[int, str]:
-    args = error.args[0] if error.args and isinstance(error.args[0], tuple) else error.args
+    args: tuple[Any, ...] = error.args[0] if error.args and isinstance(error.args[0], tuple) else error.args
     number = args[0] if len(args) >= 2 and isinstance(args[0], int) else 0
-    raw = args[1] if number else args[0] if args else repr(error)
+    raw = args[1] if number and len(args) > 1 else args[0] if args else repr(error)
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
     return NOT_UNICODE if UNCONVERTED.search(text) else number, text
 

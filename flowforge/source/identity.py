@@ -9,6 +9,7 @@ some, begins a new fork. A fact that was not known then, or is not now, is no re
 from typing import Any
 
 from flowforge.errors import SourceChanged
+from flowforge.given import given
 from flowforge.source.canaries import check_canaries, is_before, remember, take_canaries, went_back
 from flowforge.source.connection import SourceConnection
 from flowforge.source.description import TableDescription
@@ -55,9 +56,10 @@ def known_rows(
 
     Raises SourceChanged for one that went back, and for row versions below the watermark.
     """
-    column, sql_type, high = interval.column, interval.sql_type, interval.high
+    column, high = interval.column, interval.high
     if column is None:
         return {}
+    sql_type = given(interval.sql_type)
     if mark and high and cursor_kind(sql_type) == "rowversion" and is_before(high, mark.value, sql_type):
         raise went_back(f"{column}: the database's row versions stand at {high}, below the watermark {mark.value}")
     if description is None:

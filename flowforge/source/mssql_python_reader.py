@@ -55,8 +55,9 @@ class MssqlPythonReader(DriverReader):
                 return connection
         except self.failures as error:
             if "Failed to load the driver" in str(error):
+                provider = mssql_python.native_provider  # pyright: ignore[reportAttributeAccessIssue] - missing in its stubs
                 raise DriverNotLoadable(
-                    f"mssql-python's native driver {mssql_python.native_provider} does not load; "
+                    f"mssql-python's native driver {provider} does not load; "
                     "mssql-odbc needs libssl 3, msodbcsql18 needs libltdl and Kerberos"
                 ) from error
             raise
@@ -80,7 +81,7 @@ class MssqlPythonReader(DriverReader):
 def _prepare_driver() -> None:
     mssql_python.pooling(enabled=False)
     if not os.environ.get("MSSQL_PYTHON_NATIVE_PROVIDER") and find_spec("mssql_py_core"):
-        mssql_python.native_provider = "mssql-odbc"
+        mssql_python.native_provider = "mssql-odbc"  # pyright: ignore[reportAttributeAccessIssue] - missing in its stubs
 
 
 def _connection_string(reference: ConnectionReference, credentials: Credentials) -> str:

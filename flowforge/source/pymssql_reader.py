@@ -49,7 +49,8 @@ class PymssqlReader(DriverReader):
 
     def _execute(self, statement: Statement, cells: list[Cell]) -> None:
         self._cells = cells
-        self._lines = {cell: LineReader([self.schema.field(n) for n in cell]) for cell in self._cells if len(cell) > 1}
+        lines = (cell for cell in cells if len(cell) > 1)
+        self._lines: dict[Cell, LineReader] = {cell: LineReader([self.schema.field(n) for n in cell]) for cell in lines}
         self._cursor, self._ended = self._connection.cursor(), False
         self._cursor.execute(statement.inlined())
         asked = [self.schema.names[cell[0]] if len(cell) == 1 else LINE for cell in self._cells]
@@ -67,8 +68,8 @@ class PymssqlReader(DriverReader):
                 arrays[position] = array
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-    def _arrays(self, cell: tuple[int, ...], values: tuple[Any, ...]) -> list[pa.Array]:
-        if len(cell) > 1:
+    def _arrays(self, cell: Cell, values: tuple[Any, ...]) -> list[pa.Array]:
+        if len(cell) != 1:
             return self._lines[cell].arrays(values)
         field = self.schema.field(cell[0])
         return [canonical_array(_delivered(values, field.metadata[b"sql_type"].decode()), field)]

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from flowforge.errors import QueryRefused
+from flowforge.given import given
 
 # Reserved words that begin a statement, or that only a statement other than SELECT holds.
 STATEMENTS = frozenset((
@@ -80,8 +81,8 @@ def read_query(text: str) -> QueryText:
 def tokens_of(text: str) -> Iterator[Token]:
     at, depth = 0, 0
     while at < len(text):
-        found = _TOKEN.match(text, at)
-        kind, start, at = found.lastgroup, at, found.end()
+        found = given(_TOKEN.match(text, at))
+        kind, start, at = given(found.lastgroup), at, found.end()
         if kind == "comment":
             at = _end_of_comment(text, at)
         elif kind == "sign" and found[0] in "'\"[":

@@ -59,7 +59,7 @@ def _moment(text: str, sql_type: str, clock: str, example: str) -> str:
         if isinstance(error, NotAValue):
             raise
         moment = None
-    if moment is None:
+    if moment is None or found is None:
         raise NotAValue(f"is not a value of type {sql_type}", example)
     return floor_literal(f"{moment.isoformat(sep=' ')}.{(found['digits'] or '').ljust(7, '0')}", sql_type)
 

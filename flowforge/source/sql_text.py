@@ -9,8 +9,9 @@ mssql-python, quoted literals for pymssql, whose own substitution trips over a p
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
+from flowforge.given import given
 from flowforge.source.companions import companion_expression
 from flowforge.source.packing import Cell, cells_of, line_expression
 from flowforge.source.query_text import read_query
@@ -50,8 +51,15 @@ class Statement(NamedTuple):
 class Relation(Protocol):
     """A table or view as the catalog names it."""
 
-    schema_name: str
-    name: str
+    @property
+    def schema_name(self) -> str:
+        """The schema, as the catalog spells it."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name in that schema."""
+        ...
 
 
 # Of a graph table: the catalog's name of a column that statements are to name without its suffix.
@@ -203,7 +211,7 @@ def _packed(columns: Sequence[SourceColumn]) -> str:
     return f"{line_expression([(_value(c), c.sql_type) for c in columns])} AS {LINE}"
 
 
-def goes_as_written(source: Source, columns: Sequence[SourceColumn], interval: Interval) -> bool:
+def goes_as_written(source: Source, columns: Sequence[SourceColumn], interval: Interval) -> TypeGuard[str]:
     """Whether a query is sent as it is: nothing has to be bounded or converted."""
     converted = any(_selected(column) != quote_identifier(column.name) for column in columns)
     return isinstance(source, str) and not converted and interval.column is None
@@ -241,7 +249,7 @@ def interval_condition(interval: Interval) -> Statement | None:
         if literal is not None:
             joint = " AND " if condition.parameters else ""
             condition += f"{joint}{name} {operator} "
-            condition += _bound(literal, bound_type(interval.sql_type, literal))
+            condition += _bound(literal, bound_type(given(interval.sql_type), literal))
     if not condition.parameters:
         return None if interval.nulls else Statement((f"{name} IS NOT NULL",))
     return Statement(("(",)) + condition + f") OR {name} IS NULL" if interval.nulls else condition

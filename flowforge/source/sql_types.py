@@ -81,7 +81,7 @@ def parse_sql_type(declaration: str) -> SqlType:
     name = match[1].lower() if match else ""
     base = SYNONYMS.get(name, name)
     first = MAX if match and (match[2] or "").lower() == "max" else int(match[2]) if match and match[2] else None
-    if base == "decimal":
+    if match and base == "decimal":
         return SqlType(base, precision=18 if first is None else first, scale=int(match[3] or 0))
     if base in TIMES:
         return SqlType(base, scale=7 if first is None else first)

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from events.request import Connection, InvalidRequest, mistakes_of
 from events.targets import ConnectionReference
 from flowforge.cloud.secrets import Place, read_login
+from flowforge.given import given
 from flowforge.source.credentials import Credentials
 
 
@@ -25,7 +26,7 @@ def read_credentials(reference: ConnectionReference) -> Credentials:
     """The login of a reference, from the secret store; raises NotFound, and SecretRefused where it belongs to another server."""
     place = Place(reference.host, reference.port, reference.database, reference.trust_server_certificate)
     username, password = read_login(reference.secret_id, reference.secret_version, place)
-    return Credentials(username=username, password=password)
+    return Credentials(username=username, password=SecretStr(password))
 
 
 def saved_target(parameters: dict[str, str] | None) -> Target:
@@ -60,9 +61,9 @@ def target_of(connection: Connection) -> Target:
         reference = saved_reference(connection.connectionId)
         return Target(reference, read_credentials(reference))
     reference = ConnectionReference(
-        host=connection.host,
+        host=given(connection.host),
         port=connection.port,
-        database=connection.database,
+        database=given(connection.database),
         secret_id=connection.secretId or "",
         trust_server_certificate=connection.trustServerCertificate,
         driver=connection.driver,
@@ -70,7 +71,8 @@ def target_of(connection: Connection) -> Target:
     if connection.secretId:
         check_secret_id(connection.secretId)
         return Target(reference, read_credentials(reference))
-    return Target(reference, Credentials(username=connection.username, password=connection.password))
+    login = Credentials(username=given(connection.username), password=SecretStr(given(connection.password)))
+    return Target(reference, login)
 
 
 @contextmanager

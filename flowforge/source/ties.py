@@ -5,6 +5,7 @@ silver, which tells rows apart by key or by content, takes what it has already. 
 identity, or alone in a unique index) is bounded exclusively.
 """
 
+from flowforge.given import given
 from flowforge.source.ceiling import Cursor
 from flowforge.source.sql_types import cursor_kind, lowest_literal
 from flowforge.state.batch import Interval
@@ -27,10 +28,10 @@ def with_last_number(interval: Interval, watermark: str | None, known: str) -> I
 
     With nothing above that number it holds its rows only, and `known` is their digest as they were landed.
     """
-    low = last_number(watermark, interval.sql_type) if watermark is not None else None
+    low = last_number(watermark, given(interval.sql_type)) if watermark is not None else None
     told = {"ties": True, "promise": interval.promise + PROMISE.format(interval.column)}
-    if low is None:
+    if watermark is None or low is None:
         return interval.model_copy(update=told)
-    if int(interval.high) > int(watermark):
+    if int(given(interval.high)) > int(watermark):
         return interval.model_copy(update=told | {"low": low})
     return interval.model_copy(update=told | {"low": low, "high": watermark, "nulls": False, "known": known})

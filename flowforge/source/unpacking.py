@@ -55,5 +55,5 @@ def _printed_type(canonical: pa.DataType) -> pa.DataType:
 def _array(column: pa.ChunkedArray, field: pa.Field) -> pa.Array:
     values = pa.concat_arrays(column.chunks)
     if field.metadata[b"sql_type"] == b"uniqueidentifier":
-        return pc.utf8_lower(values)
+        return pc.call_function("utf8_lower", [values])
     return values.cast(field.type)

@@ -8,6 +8,7 @@ from flowforge.alone import Failure
 from flowforge.cloud.compact import unpack
 from flowforge.cloud.items import Item
 from flowforge.errors import Retriable
+from flowforge.given import given
 from flowforge.source.consistency import weakest
 from flowforge.source.sql_types import SqlType, parse_sql_type
 from flowforge.state.batch import Batch, Manifest, SourceColumn
@@ -40,7 +41,7 @@ def about(batch: Batch) -> dict[str, Any]:
 
 def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
     """The announcement of a landed batch, from its record alone."""
-    manifest: Manifest = batch.manifest  # type: ignore[assignment]
+    manifest = given(batch.manifest)
     first = manifest.objects[0]
     return BronzeLanded(
         **about(batch),
@@ -68,7 +69,7 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
 def slices_read(batch: Batch, done: dict[int, dict[str, Any]]) -> SlicesRead:
     """How far a batch in slices has come; `done` are those of its set, see `slice_set`."""
     rows = sum(one["object"]["rows"] for one in done.values() if one["object"])
-    return SlicesRead(**about(batch), slices=len(batch.slices.ranges), done=len(done), records=rows)
+    return SlicesRead(**about(batch), slices=len(given(batch.slices).ranges), done=len(done), records=rows)
 
 
 def _read_notes(manifest: Manifest) -> list[str]:
@@ -128,5 +129,7 @@ def swept_in_vain(item: Item, failure: Failure[Any]) -> StepFailed | None:
     except (KeyError, TypeError, ValueError):
         return None
     step = "ingest" if item.get("state") == "claimed" else "gold" if item.get("refined") else "silver"
-    told = {"error": type(failure.error).__name__, "cause": failure.cause, "remedy": failure.remedy}
-    return StepFailed(run_id=run_id, bronze_table=bronze_table, step=step, **told)
+    error = type(failure.error).__name__
+    return StepFailed(
+        run_id=run_id, bronze_table=bronze_table, step=step, error=error, cause=failure.cause, remedy=failure.remedy
+    )

@@ -13,6 +13,7 @@ from events.request import Connection, Driver, InvalidRequest, mistakes_of, othe
 from events.targets import ConnectionReference
 from flowforge.cloud import items, secrets
 from flowforge.errors import NotFound
+from flowforge.given import given
 from flowforge.settings import settings
 
 
@@ -98,18 +99,20 @@ def to_reference(connection: Connection) -> ConnectionReference:
     """
     if connection.connectionId:
         return saved_reference(connection.connectionId)
-    place = secrets.Place(connection.host, connection.port, connection.database, connection.trustServerCertificate)
+    host, database = given(connection.host), given(connection.database)
+    place = secrets.Place(host, connection.port, database, connection.trustServerCertificate)
     secret_id, version = connection.secretId, None
     if secret_id is None:
-        where = secrets.inline_secret_id(place.host, place.port, place.database, connection.username)
-        secret_id, version = secrets.store_login(where, connection.username, connection.password, place)
+        username = given(connection.username)
+        where = secrets.inline_secret_id(place.host, place.port, place.database, username)
+        secret_id, version = secrets.store_login(where, username, given(connection.password), place)
     else:
         check_secret_id(secret_id)
         secrets.read_login(secret_id, None, place)
     return ConnectionReference(
-        host=connection.host,
+        host=host,
         port=connection.port,
-        database=connection.database,
+        database=database,
         secret_id=secret_id,
         secret_version=version,
         trust_server_certificate=connection.trustServerCertificate,

@@ -14,6 +14,7 @@ from events import facts
 from flowforge.cloud import items
 from flowforge.cloud.compact import pack, shorten, unpack
 from flowforge.errors import NotFound
+from flowforge.given import given
 from flowforge.quality.figures import plain
 from flowforge.settings import settings
 from flowforge.state import discards
@@ -117,7 +118,7 @@ def record(fact: facts.TableEvent) -> None:
         text = pack(shorten(told | {"at": _now()}, TOLD_BYTES))
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
-    items.update(settings().runs_table, key, "SET #step = :text", {":text": text}, condition, step=step)
+    items.update(settings().runs_table, key, "SET #step = :text", {":text": text}, condition, step=given(step))
 
 
 def _record_progress(fact: facts.SlicesRead) -> None:

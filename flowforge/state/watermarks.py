@@ -90,13 +90,13 @@ def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
 def _checked_column(state: TableState, name: str, value: str) -> str:
     """The column's own spelling; refuses a column that the last batch lacks, and a value that cannot be of its type."""
     newest = records.newest(state.source_key, lambda batch: batch.manifest is not None)
-    columns = newest.manifest.columns if newest else []
+    columns = newest.manifest.columns if newest and newest.manifest else []
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
     if columns and found is None:
         names = ", ".join(column.name for column in columns if cursor_kind(column.sql_type))
         problem = f"{state.source_table} has no column {name!r}; its possible cursors are {names or 'none'}"
         raise InvalidRequest([{"field": "column", "problem": problem}])
-    if found is None:
+    if newest is None or found is None:
         return name
     try:
         seed_literal(value, found.sql_type, newest.command.source.cursor_clock)
