@@ -58,7 +58,7 @@ def build(model: Model, bucket: str, opened: dict[TableName, DeltaTable] | None 
     def attempt() -> Built | Missing:
         for name in model.reads:
             if name not in handles:
-                table = open_table(table_uri(bucket, name.layer, name.table))  # type: ignore[arg-type]
+                table = open_table(table_uri(bucket, name.layer, name.table))
                 if table is None:
                     return Missing(name)
                 handles[name] = table

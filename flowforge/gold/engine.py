@@ -9,12 +9,14 @@ Resource management: `Engine` is a context manager; results are tables of its co
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import duckdb
 from deltalake import DeltaTable
 
 from events.quality import QualityFigure
 from flowforge.errors import RefineRefused
+from flowforge.given import given
 from flowforge.gold.models import Model
 from flowforge.lake.names import TableName
 from flowforge.lake.reasons import line_named, reason
@@ -43,8 +45,8 @@ class Engine:
         self.connection = self._opened.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._opened.__exit__(*error)  # type: ignore[arg-type]
+    def __exit__(self, *error: Any) -> None:
+        self._opened.__exit__(*error)
 
     def rows(self) -> duckdb.DuckDBPyRelation:
         """All rows of the model. Raises RefineRefused when DuckDB does not take its SQL."""
@@ -103,8 +105,9 @@ class Engine:
         same = " AND ".join(
             f"{identifier(name, 't')} IS NOT DISTINCT FROM {identifier(name, 'r')}" for name in self.model.key
         )
+        present = rows_query(self.connection, given(self.target))
         return self.connection.sql(
-            f"SELECT t.* FROM ({rows_query(self.connection, self.target)}) AS t ANTI JOIN ({rows.sql_query()}) AS r ON {same} "
+            f"SELECT t.* FROM ({present}) AS t ANTI JOIN ({rows.sql_query()}) AS r ON {same} "
             f"UNION ALL BY NAME SELECT * EXCLUDE ({GONE}) FROM ({rows.sql_query()}) WHERE NOT {GONE}"
         )
 

@@ -101,7 +101,7 @@ def _all_models(files: ModelFiles, records: dict[str, Record]) -> list[Model]:
 
 
 def _of_record(record: Record) -> Model:
-    reads = {TableName(*name.split(".", 1)): None for name in record.reads}
+    reads: dict[TableName, int | None] = {TableName(*name.split(".", 1)): None for name in record.reads}
     return Model(
         record.table, record.sql, reads, record.strategy, tuple(record.key), FROM_JOB, rules=tuple(record.rules)
     )

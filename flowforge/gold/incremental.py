@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from flowforge.given import given
 from flowforge.lake.names import TableName
 from flowforge.lake.statements import NotAllowed, line_of, one_query, table_name
 
@@ -66,7 +67,7 @@ def driving_table(sql: str, key: Sequence[str]) -> Driving:
     columns = _key_columns(select, table, key)
     _check_groups(select, table, columns)
     _check_windows(select, table, columns)
-    return Driving(name, columns, _columns_read(select))
+    return Driving(given(name), columns, _columns_read(select))
 
 
 def _refused(reason: str, at: exp.Expr) -> NotAllowed:

@@ -22,7 +22,7 @@ from flowforge.errors import RefineRefused
 from flowforge.gold.models import Strategy
 
 SETTING = re.compile(r"--\s*@(\w+)\s*(.*?)\s*")
-STRATEGIES = ("full", "incremental")
+STRATEGIES: tuple[Strategy, ...] = ("full", "incremental")
 RULES = TypeAdapter(GoldRules)
 SHOWN = (
     f"-- @buildStrategy {' or '.join(STRATEGIES)}, -- @primaryKey column, column, "
@@ -46,7 +46,7 @@ def read_settings(text: str, place: Callable[[int], str]) -> Settings:
     for number, line in enumerate(text.splitlines(), 1):
         if setting := SETTING.fullmatch(line.strip()):
             try:
-                _take(found, *setting.groups(), number)
+                _take(found, setting[1], setting[2], number)
             except ValueError as error:
                 raise RefineRefused(f"{place(number)}: {error}", SHOWN) from error
     return found
@@ -54,7 +54,7 @@ def read_settings(text: str, place: Callable[[int], str]) -> Settings:
 
 def _take(found: Settings, name: str, value: str, line: int) -> None:
     if name == "buildStrategy" and value in STRATEGIES:
-        found.strategy = value  # type: ignore[assignment]
+        found.strategy = value
     elif name == "primaryKey" and value:
         found.key = tuple(part.strip() for part in value.split(","))
         if not all(found.key):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from events.facts import PublishedModel
 from events.targets import GoldTarget
 from flowforge.errors import NotFound, RefineRefused, UnreadableRecord
+from flowforge.given import given
 from flowforge.gold.build import Built, Missing, build
 from flowforge.gold.model_files import ModelFiles, read_models
 from flowforge.gold.models import Model, copy_of_silver, model_of
@@ -62,7 +63,7 @@ def publish_model(key: str, bucket: str) -> PublishResult:
 def job_models(batch: Batch) -> tuple[list[Model], list[str]]:
     """The gold tables that the batch's own job asks for, and what is wrong with those that cannot be built."""
     gold: GoldTarget = batch.command.gold
-    key = batch.command.silver.primary_key or batch.manifest.primary_key
+    key = batch.command.silver.primary_key or given(batch.manifest).primary_key
     if key and batch.command.silver.strategy == "scd2":
         key = [*key, VALID_FROM]
     models, problems = [], []
@@ -73,9 +74,9 @@ def job_models(batch: Batch) -> tuple[list[Model], list[str]]:
             wanted = gold.primary_key or key if gold.build_strategy == "incremental" else ()
             silver, rules = batch.command.silver.table, gold.quality_rules
             models.append(copy_of_silver(gold.table, silver, gold.build_strategy, wanted, rules=rules))
-    for given in gold.models:
+    for wanted_model in gold.models:
         try:
-            models.append(model_of(given))
+            models.append(model_of(wanted_model))
         except RefineRefused as error:
             problems.append(str(error))
     return models, problems

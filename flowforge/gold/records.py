@@ -6,7 +6,7 @@ see the query of a model that came with a job, and the reason of the last failur
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,7 +106,7 @@ def _parsed(key: str, text: bytes) -> Record:
         raise unreadable(key, error, remedy) from error
 
 
-def _about(model: Model) -> dict[str, object]:
+def _about(model: Model) -> dict[str, Any]:
     return {
         "table": model.table,
         "sql": model.sql,

@@ -3,6 +3,7 @@
 import time
 
 from events.facts import GoldPublished, ModelsPublished, SilverRefined
+from flowforge.given import given
 from flowforge.state import batches
 from flowforge.state.announcements import about, landed_batch
 
@@ -15,7 +16,7 @@ def publish_refined(refined: SilverRefined) -> GoldPublished | None:
     if batch is None:
         return None
     started = time.monotonic()
-    result = publish(batch, batch.manifest.bucket)
+    result = publish(batch, given(batch.manifest).bucket)
     batches.mark(batch, published=True)
     return GoldPublished(
         **about(batch),

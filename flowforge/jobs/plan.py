@@ -4,6 +4,7 @@ Guarantees that no two tables of a run share a destination in any layer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -28,6 +29,7 @@ from events.targets import (
     SilverTarget,
     SourceTable,
 )
+from flowforge.given import given
 from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_query, refuse_shared_destinations
 from flowforge.state.spelling import Loaded, default_stem
 
@@ -65,8 +67,8 @@ def _merged(shared: DestinationConfig, own: DestinationConfig | None) -> Destina
     if own is None:
         return shared
     settings = shared.model_dump(exclude_unset=True)
-    for layer, given in own.model_dump(exclude_unset=True).items():
-        settings[layer] = (settings.get(layer) or {}) | (given or {})
+    for layer, wanted in own.model_dump(exclude_unset=True).items():
+        settings[layer] = (settings.get(layer) or {}) | (wanted or {})
     configs = [config.goldConfig for config in (shared, own) if config.goldConfig]
     models = [model for config in configs for model in config.models]
     names = [model.tableName for model in models]
@@ -101,7 +103,7 @@ def _entries(request: JobRequest, expand: Callable[[str], Iterable[str]]) -> lis
             at = next((n for n, entry in enumerate(named) if _is_other_spelling(entry, name, spelled)), None)
             seen.add(split_table_name(name))
             if at is None:
-                named.append(TableConfig(tableName=name))
+                named.append(TableConfig.model_validate({"tableName": name}))
             else:
                 named[at] = named[at].model_copy(update={"tableName": name})
     return named
@@ -194,13 +196,13 @@ def _gold(config: GoldConfig | None, table: str) -> GoldTarget:
     if config.sql:
         return GoldTarget(models=[_model(table, config), *models])
     key = _columns(config.primaryKey)
-    settings = {"build_strategy": config.buildStrategy, "quality_rules": config.qualityRules}
+    settings: dict[str, Any] = {"build_strategy": config.buildStrategy, "quality_rules": config.qualityRules}
     return GoldTarget(table=table, primary_key=key, models=models, **settings)
 
 
-def _model(table: str, given: GoldModel | GoldConfig) -> GoldModelTarget:
-    settings = {"build_strategy": given.buildStrategy, "quality_rules": given.qualityRules}
-    return GoldModelTarget(table=table, sql=given.sql, primary_key=_columns(given.primaryKey), **settings)
+def _model(table: str, asked: GoldModel | GoldConfig) -> GoldModelTarget:
+    settings: dict[str, Any] = {"build_strategy": asked.buildStrategy, "quality_rules": asked.qualityRules}
+    return GoldModelTarget(table=table, sql=given(asked.sql), primary_key=_columns(asked.primaryKey), **settings)
 
 
 def _columns(given: str | list[str] | None) -> list[str]:

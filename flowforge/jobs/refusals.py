@@ -48,7 +48,7 @@ def refuse_models(models: list[GoldModelTarget]) -> None:
         raise InvalidRequest(mistakes)
 
 
-def refuse_expressions(config: str, rules: list[Rule]) -> None:
+def refuse_expressions(config: str, rules: Sequence[Rule]) -> None:
     """Refuses SQL that a quality rule of a table must not contain, before anything is loaded."""
     expressions = [rule for rule in rules if isinstance(rule, Expression)]
     if not expressions:

@@ -5,6 +5,8 @@ What was kept of a run that was never opened is dropped: its caller got no answe
 others before it is looked at; a table whose command cannot be read any more has failed, and its run says so.
 """
 
+from typing import Any
+
 from events.commands import IngestTable
 from events.facts import JobAccepted, StepFailed
 from flowforge.alone import Failure, each_alone
@@ -35,8 +37,8 @@ def _finish(run_id: str) -> bool:
     if commands and is_open:
         send_commands(settings().ingest_queue_url, commands)
         first, tables = commands[0], [command.bronze.table for command in commands]
-        told = {"run_id": run_id, "workflow_id": first.workflow_id, "job_id": first.job_id}
-        announce(JobAccepted(**told, tables=tables[:TABLES_TOLD]))
+        told = tables[:TABLES_TOLD]
+        announce(JobAccepted(run_id=run_id, workflow_id=first.workflow_id, job_id=first.job_id, tables=told))
     if is_open and not whole:
         _tell_unreadable(run_id, commands)
         unqueued.set_aside(run_id)
@@ -47,5 +49,6 @@ def _finish(run_id: str) -> bool:
 
 def _tell_unreadable(run_id: str, sent: list[IngestTable]) -> None:
     lost = set(runs.tables_of(run_id)) - {command.bronze.table for command in sent}
-    told = {"step": "ingest", "error": "UnreadableRecord", "cause": UNREADABLE, "remedy": "Submit the request again."}
+    told: dict[str, Any] = {"step": "ingest", "error": "UnreadableRecord", "cause": UNREADABLE}
+    told["remedy"] = "Submit the request again."
     announce(*(StepFailed(run_id=run_id, bronze_table=table, **told) for table in sorted(lost)))

@@ -66,19 +66,20 @@ MOST_COMMON = Sensitivity("unicode", "", True, True)  # what _CI_AS means: SQL S
 
 def sensitivity(collation: str | None, unicode: bool) -> Sensitivity:
     """What a collation's name says of nvarchar columns (`unicode`) or varchar columns; of no name, that everything counts."""
-    parts = (collation or "").upper().split("_")
+    name = collation or ""
+    parts = name.upper().split("_")
     if ("CI" not in parts and "CS" not in parts) or {"BIN", "BIN2"} & {*parts}:
         return EVERYTHING
-    by_table = bool(CODE_PAGE_SORTED.match(collation)) and not unicode
-    letters = ("latin1" if LATIN_1.match(collation) else "ascii") if by_table else "unicode"
-    accents = "AI" in parts and bool(PLAIN_ACCENTS.match(collation)) and letters != "ascii"
+    by_table = bool(CODE_PAGE_SORTED.match(name)) and not unicode
+    letters = ("latin1" if LATIN_1.match(name) else "ascii") if by_table else "unicode"
+    accents = letters if "AI" in parts and PLAIN_ACCENTS.match(name) and letters != "ascii" else ""
     return Sensitivity(
         case=letters if "CI" in parts else "",
-        accents=letters if accents else "",  # type: ignore[arg-type]
+        accents=accents,
         kana="KS" not in parts and not by_table,
         width="WS" not in parts and not by_table,
-        one_case="CI" in parts and not SINGLE_LETTERS.match(collation),
-        dotless=bool(DOTLESS.match(collation)) or "CP1254" in parts,
+        one_case="CI" in parts and not SINGLE_LETTERS.match(name),
+        dotless=bool(DOTLESS.match(name)) or "CP1254" in parts,
     )
 
 

@@ -32,7 +32,9 @@ def compact(name: str, uri: str, least_files: int) -> int:
 
     def attempt() -> int:
         table = open_table(uri)
-        chosen = _at_most(small_files(table)) if table is not None else {}
+        if table is None:
+            return 0
+        chosen = _at_most(small_files(table))
         if len(chosen) < max(2, least_files):
             return 0
         with duckdb_connection() as connection:

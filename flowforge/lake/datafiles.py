@@ -44,8 +44,8 @@ def data_files(table: DeltaTable, types: Mapping[str, str]) -> list[DataFile]:
     facts = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
     ranges = zip(*bounds, strict=True) if known else ((),) * actions.num_rows
     return [
-        DataFile(*found, dict(zip(known, of, strict=True)))
-        for found, of in zip(zip(*facts, strict=True), ranges, strict=True)
+        DataFile(path, size, rows, dict(zip(known, of, strict=True)))
+        for (path, size, rows), of in zip(zip(*facts, strict=True), ranges, strict=True)
     ]
 
 

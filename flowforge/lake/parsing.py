@@ -10,8 +10,8 @@ import unicodedata
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token
+from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.tokenizer_core import Token
 
 MOST_CHARACTERS = 256 * 1024
 MOST_TOKENS = 20_000
@@ -40,7 +40,7 @@ def parse(sql: str) -> list[exp.Expr]:
         _check_characters(sql, tokens)
         return [statement for statement in sqlglot.parse(sql, dialect="duckdb") if statement is not None]
     except SqlglotError as error:
-        line = error.errors[0].get("line") if getattr(error, "errors", None) else None
+        line = error.errors[0].get("line") if isinstance(error, ParseError) and error.errors else None
         raise NotAllowed(f"it cannot be read as SQL: {str(error).splitlines()[0]}", line) from error
     except RecursionError:
         raise NotAllowed("it is nested too deep to be read: split it") from None

@@ -23,6 +23,7 @@ from deltalake.exceptions import DeltaError
 
 from flowforge.cloud.clients import client, unavailable
 from flowforge.errors import NotFound, QueryRefused
+from flowforge.given import given
 from flowforge.lake.names import TableName
 from flowforge.lake.parsing import NotAllowed
 from flowforge.lake.second_reading import check_query
@@ -143,7 +144,7 @@ def _vacuumed(as_of: int | datetime | None) -> Iterator[None]:
 
 
 def _open_as_of(name: TableName, bucket: str, as_of: int | datetime | None) -> DeltaTable | None:
-    table = open_table(table_uri(bucket, name.layer, name.table))  # type: ignore[arg-type]
+    table = open_table(table_uri(bucket, name.layer, name.table))
     if table is None or as_of is None:
         return table
     version = as_of if isinstance(as_of, int) else _version_at(table, name, as_of)
@@ -160,10 +161,10 @@ def _open_as_of(name: TableName, bucket: str, as_of: int | datetime | None) -> D
 
 def _version_at(table: DeltaTable, name: TableName, moment: datetime) -> int:
     """The version of a moment by the times that writers put into their commits: objects' own times are in whole seconds."""
-    entries, latest = table.history(), open_table(table.table_uri)
+    entries, latest = table.history(), given(open_table(table.table_uri))
     while latest.version() != table.version():  # history counts back from the handle's version: it must be the newest
         table, entries = latest, latest.history()
-        latest = open_table(table.table_uri)
+        latest = given(open_table(table.table_uri))
     commits = [(entry["timestamp"] / 1000, entry["version"]) for entry in entries]
     versions = [version for made_at, version in commits if made_at <= moment.timestamp()]
     if not versions:

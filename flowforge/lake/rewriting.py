@@ -65,7 +65,7 @@ def replace_all(table: DeltaTable, new: Iterable[NewFile], schema: Schema, prope
     Raises CommitFailedError when anybody else has committed since the table was opened.
     """
     now = int(time.time() * 1000)
-    actions = [_add_action(file, now) for file in new]
+    actions: list[AddAction | RemoveAction] = [_add_action(file, now) for file in new]
     table.create_write_transaction(
         actions, "overwrite", schema, commit_properties=properties, post_commithook_properties=NO_CLEANUP
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from flowforge.given import given
 from flowforge.lake.parsing import NotAllowed
 from flowforge.lake.statements import REVEALING
 
@@ -60,7 +61,7 @@ def check_condition(connection: duckdb.DuckDBPyConnection, text: str) -> None:
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
-    (text,) = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
+    (text,) = given(connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone())
     try:
         read = json.loads(text)
     except RecursionError:

@@ -99,8 +99,8 @@ def _secret() -> str:
 
 def _credentials() -> tuple[str, str, str | None]:
     if "AWS_ACCESS_KEY_ID" in os.environ and "AWS_SECRET_ACCESS_KEY" in os.environ:
-        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        return tuple(os.environ.get(name) or None for name in names)  # type: ignore[return-value]
+        key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+        return key, secret, os.environ.get("AWS_SESSION_TOKEN") or None
     import boto3
 
     found = boto3.Session().get_credentials()

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 from arro3.core import RecordBatchReader
@@ -24,7 +24,6 @@ from flowforge.errors import RefineRefused, StoreUnavailable
 from flowforge.lake.sql import identifier, read_parquet
 from flowforge.lake.storage import storage_options
 
-Layer = Literal["silver", "gold", "quarantine"]
 PREFIXES: dict[str, str] = {"silver": "silver", "gold": "gold", "quarantine": "silver/_quarantine"}
 UPKEEP = "flowforge.upkeep"  # in the metadata of a commit that changes no row
 UPKEEP_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
@@ -59,8 +58,8 @@ class Handle(DeltaTable):
         return self._asked[asked]
 
 
-def table_uri(bucket: str, layer: Layer, table: str) -> str:
-    """Where a layer's table is."""
+def table_uri(bucket: str, layer: str, table: str) -> str:
+    """Where a layer's table is; a layer is one of PREFIXES."""
     return f"s3://{bucket}/{PREFIXES[layer]}/{table}"
 
 
@@ -99,7 +98,8 @@ def create_table(uri: str, rows: duckdb.DuckDBPyRelation, configuration: Mapping
         if open_table(uri) is not None:
             raise Moved from error
         raise
-    table.empty_version = 0
+    if isinstance(table, Handle):  # always: the class makes its own kind, only its signature does not say so
+        table.empty_version = 0
     return table
 
 

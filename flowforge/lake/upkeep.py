@@ -16,6 +16,7 @@ from deltalake import CommitProperties, DeltaTable
 from flowforge.cloud.clients import client, unavailable
 from flowforge.cloud.objects import find_object
 from flowforge.errors import NotFound, QueryRefused
+from flowforge.given import given
 from flowforge.lake.compaction import compact, small_files
 from flowforge.lake.names import TableName
 from flowforge.lake.query import tables_present
@@ -71,14 +72,14 @@ def maintained_tables(bucket: str) -> list[TableName]:
 def tidy(name: TableName, bucket: str, retention_hours: int, least_files: int = 2) -> Upkeep:
     """`maintain` without a lower bound of the retention: for a table that nobody else reads or writes."""
     started = time.monotonic()
-    uri = table_uri(bucket, name.layer, name.table)  # type: ignore[arg-type]
+    uri = table_uri(bucket, name.layer, name.table)
     table = open_table(uri)
     if table is None:
         raise NotFound(f"there is no table {name} in {bucket}")
     before = _files(table, uri)
     compacted = compact(str(name), uri, least_files)
     with store_errors(str(name)):
-        table = open_table(uri)
+        table = given(open_table(uri))
         deleted = table.vacuum(
             retention_hours,
             dry_run=False,
@@ -86,7 +87,7 @@ def tidy(name: TableName, bucket: str, retention_hours: int, least_files: int = 
             full=True,
             commit_properties=CommitProperties(custom_metadata={UPKEEP: "vacuum"}),
         )
-        table = open_table(uri)
+        table = given(open_table(uri))
         checkpoint = table.version() - _last_checkpoint(uri) >= CHECKPOINT_COMMITS
         if checkpoint:
             table.create_checkpoint()

@@ -32,7 +32,7 @@ def queue_all() -> dict[str, Any]:
 
 
 def _queue(name: TableName) -> None:
-    command = MaintainTable(layer=name.layer, table=name.table)  # type: ignore[arg-type]
+    command = MaintainTable.model_validate({"layer": name.layer, "table": name.table})
     try:
         client("sqs").send_message(QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"], MessageBody=command.model_dump_json())
     except (ClientError, BotoCoreError) as error:

@@ -7,7 +7,7 @@ that is down holds up nothing but the copies for it. No error text holds the key
 Resource management: the session is a call's own and closed with it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from openlineage.client.transport.http import ApiKeyTokenProvider, HttpConfig, H
 
 from flowforge.cloud.secrets import read_api_key
 from flowforge.errors import EndpointRefused, EndpointUnavailable
+from flowforge.given import given
 from flowforge.settings import settings
 
 TIMEOUT_SECONDS = 5
@@ -30,12 +31,12 @@ class Endpoint:
     def __init__(self, transport: HttpTransport, host: str):
         self._transport, self._host = transport, host
 
-    def send(self, event: Mapping[str, Any]) -> None:
+    def send(self, event: Any) -> None:
         """Sends one event. Raises EndpointUnavailable when asking again may help, else EndpointRefused."""
         try:
-            self._transport.emit(event)  # type: ignore[arg-type]
+            self._transport.emit(event)
         except requests.HTTPError as error:
-            status = error.response.status_code
+            status = given(error.response).status_code
             told = f"the lineage endpoint {self._host} answered {status}"
             if status >= 500 or status in LATER:
                 raise EndpointUnavailable(told) from None

@@ -39,12 +39,12 @@ def model_columns(sql: str, columns: Mapping[str, Sequence[str]]) -> ColumnLinea
     return _Trace().of(root) if root is not None else ColumnLineage()
 
 
-def _schema(columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, dict[str, str]]]:
+def _schema(columns: Mapping[str, Sequence[str]]) -> dict[str, object]:
     schema: dict[str, dict[str, dict[str, str]]] = {}
     for name, present in columns.items():
         layer, _, table = name.partition(".")
         schema.setdefault(layer, {})[table] = dict.fromkeys(present, "VARCHAR")
-    return schema
+    return {**schema}
 
 
 class _Trace:
@@ -119,7 +119,8 @@ class _Trace:
 
 
 def _outputs(scope: Scope) -> list[str]:
-    return [name for name in scope.expression.named_selects if name != "*"]
+    query = scope.expression
+    return [name for name in query.named_selects if name != "*"] if isinstance(query, exp.Query | exp.UDTF) else []
 
 
 def _branches(scope: Scope, name: str) -> Iterator[tuple[Scope, str]]:

@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from openlineage.client import facet_v2, set_producer
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.generated.base import OutputDatasetFacet
 from openlineage.client.generated.output_statistics_output_dataset import OutputStatisticsOutputDatasetFacet
 from openlineage.client.serde import Serde
 
@@ -139,7 +140,7 @@ def _output(dataset: Dataset, columns: ColumnLineage, ids: Mapping[str, DatasetI
         fields = {name: told.Fields(_origins(origins, ids)) for name, origins in columns.fields.items() if origins}
         facets["columnLineage"] = told.ColumnLineageDatasetFacet(fields, _origins(columns.rows, ids))
     counts = OutputStatisticsOutputDatasetFacet(dataset.rows, dataset.bytes, dataset.files)
-    statistics = {} if dataset.rows is None else {"outputStatistics": counts}
+    statistics: dict[str, OutputDatasetFacet] = {} if dataset.rows is None else {"outputStatistics": counts}
     return OutputDataset(*dataset.id, facets=facets, outputFacets=statistics)
 
 

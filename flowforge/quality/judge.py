@@ -14,6 +14,7 @@ from arro3.core import RecordBatchReader, Table
 
 from events.quality import Expression, QualityFigure, Rule
 from flowforge.errors import RefineRefused
+from flowforge.given import given
 from flowforge.lake.folding import Fold
 from flowforge.lake.parsing import NotAllowed
 from flowforge.lake.reasons import reason
@@ -84,7 +85,7 @@ def _row_figures(connection: duckdb.DuckDBPyConnection, subject: Subject, rules:
     counts = ", ".join(["count(*)", *(f"count(*) FILTER (NOT q{n})" for n in range(len(rules)))])
     with _refusals(subject, rules[0] if len(rules) == 1 else None):
         connection.execute(f"CREATE TEMP TABLE judged AS SELECT {', '.join(items)} FROM {BATCH} r")
-        checked, *failed = connection.execute(f"SELECT {counts} FROM judged").fetchone()
+        checked, *failed = given(connection.execute(f"SELECT {counts} FROM judged").fetchone())
         _compare(connection, subject, rules, checked)
     return [
         QualityFigure(rule=rule.title, severity=rule.severity, checked=checked, failed=count)
@@ -97,7 +98,7 @@ def _compare(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Seq
     written = [rule for rule in rules if isinstance(rule, Expression)]
     if not written:
         return
-    (rows,) = connection.execute(f"SELECT count(*) FROM {BATCH}").fetchone()
+    (rows,) = given(connection.execute(f"SELECT count(*) FROM {BATCH}").fetchone())
     if rows != checked:
         names = ", ".join(rule.title for rule in written)
         raise RefineRefused(
@@ -109,7 +110,7 @@ def _compare(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Seq
 def _batch_figure(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Rule) -> QualityFigure:
     text = check_rule(connection, subject, rule)
     with _refusals(subject, rule):
-        passes = connection.execute(f"SELECT coalesce({text}, true) FROM {BATCH} r").fetchone()[0]
+        (passes,) = given(connection.execute(f"SELECT coalesce({text}, true) FROM {BATCH} r").fetchone())
     return QualityFigure(rule=rule.title, severity=rule.severity, checked=1, failed=int(not passes))
 
 

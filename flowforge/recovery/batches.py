@@ -66,7 +66,7 @@ def _nothing_of(source_key: str) -> TableState:
 
 def _counting(claims: dict[str, list[FoundObject]], head: Head | None) -> list[FoundObject]:
     """The objects of one batch, where several have the same place in the order."""
-    own = [claim for claim in sorted(claims) if head and claims[claim][0].footer.get("epoch", "") == head.epoch]
+    own = [claim for claim in sorted(claims) if head and claims[claim][0].told.get("epoch", "") == head.epoch]
     chosen = head.claim if head and head.claim in claims else own[-1] if own else max(claims)
     return claims[chosen]
 
@@ -77,7 +77,7 @@ def _rebuilt(
     order = sorted(landed)
     generation = order[-1][0]
     committed = _committed({identity: landed[identity] for identity in order if identity[0] == generation})
-    newest = landed[order[-1]][0].footer
+    newest = landed[order[-1]][0].told
     command = newest.get("command") or {}
     state = TableState(
         source_key=source_key,
@@ -94,7 +94,7 @@ def _rebuilt(
         objects = landed[identity]
         if not _is_whole(objects):
             rebuilt.incomplete.append(identity[1])
-        if "command" not in objects[0].footer:
+        if "command" not in objects[0].told:
             rebuilt.dated += len(objects)
         else:
             known = identity in committed or identity[0] < generation
@@ -108,7 +108,7 @@ def _committed(landed: dict[tuple[int, int], list[FoundObject]]) -> set[tuple[in
     following: dict[str | None, dict[str, Any]] = {}
     runs: set[str] = set()
     for identity in sorted(landed, reverse=True):
-        footer = landed[identity][0].footer
+        footer = landed[identity][0].told
         column, after = footer["interval"]["column"], following.get(footer["interval"]["column"])
         continued = column is not None and after is not None and _starts_at(after, footer["interval"]["high"])
         replaced = footer["run_id"] in runs or (column is not None and after is not None and not continued)
@@ -125,13 +125,13 @@ def _starts_at(footer: dict[str, Any], high: str | None) -> bool:
 
 
 def _is_whole(objects: list[FoundObject]) -> bool:
-    return len(objects) == objects[0].footer["slices"]
+    return len(objects) == objects[0].told["slices"]
 
 
 def _watermarks(committed: list[list[FoundObject]]) -> dict[str, Watermark]:
     marks = {}
     for objects in committed:
-        footer = objects[0].footer
+        footer = objects[0].told
         interval = footer["interval"]
         if interval["column"] is not None and interval["high"] is not None:
             marks[interval["column"]] = Watermark(
@@ -145,16 +145,16 @@ def _watermarks(committed: list[list[FoundObject]]) -> dict[str, Watermark]:
 
 
 def _batch(objects: list[FoundObject], bucket: str, state: str) -> Batch:
-    footer = objects[0].footer
+    footer = objects[0].told
     command = IngestTable.model_validate(footer["command"])
-    newest = [found.footer.get("max_cursor_value") for found in objects if found.footer.get("max_cursor_value")]
+    newest = [found.told.get("max_cursor_value") for found in objects if found.told.get("max_cursor_value")]
     manifest = Manifest(
         bucket=bucket,
         objects=[
-            BronzeObject(key=one.key, etag=one.etag, rows=one.footer["rows"], bytes=one.bytes)
+            BronzeObject(key=one.key, etag=one.etag, rows=one.told["rows"], bytes=one.bytes)
             for one in sorted(objects, key=lambda one: one.key)
         ],
-        rows=sum(one.footer["rows"] for one in objects),
+        rows=sum(one.told["rows"] for one in objects),
         bytes=sum(one.bytes for one in objects),
         columns=[SourceColumn(**column) for column in footer["columns"]],
         primary_key=footer["identity"].get("primary_key", []),

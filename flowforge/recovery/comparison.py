@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowforge.errors import UnsupportedSource
+from flowforge.given import given
 from flowforge.lake.folding import folds_of
 from flowforge.lake.sql import identifier, literal
 from flowforge.lake.types import stored_type
@@ -103,16 +104,16 @@ class Comparison:
 
     def take_quarantine(self, rows: duckdb.DuckDBPyRelation | None) -> None:
         """The rows that silver has kept out, as hashes of what silver would hold of them."""
-        there = {} if rows is None else set(rows.columns)
+        there = set() if rows is None else set(rows.columns)
         items = ", ".join(
             f"TRY_CAST({identifier(column.name) if column.name in there else 'NULL'} AS {self.silver[column.name]}) "
             f"AS {identifier(column.name)}"
             for column in self.columns
         )
-        query = (
-            f"SELECT DISTINCT {self._hash()} AS kept FROM (SELECT {items} FROM ({rows.sql_query()}))" if there else ""
-        )
-        self.engine.execute(f"CREATE TEMP TABLE kept_out AS {query or 'SELECT 0::UHUGEINT AS kept WHERE false'}")
+        query = "SELECT 0::UHUGEINT AS kept WHERE false"
+        if rows is not None and there:
+            query = f"SELECT DISTINCT {self._hash()} AS kept FROM (SELECT {items} FROM ({rows.sql_query()}))"
+        self.engine.execute(f"CREATE TEMP TABLE kept_out AS {query}")
 
     def result(self) -> Result:
         """What differs, by range."""
@@ -203,14 +204,14 @@ class Comparison:
 
     def _bound(self) -> str:
         """The watermark in silver's type, cut to the microseconds that it has."""
-        kind, text = self.silver[self.question.column], self.question.bound
+        kind, text = self.silver[given(self.question.column)], given(self.question.bound)
         if kind == "BLOB":
             return f"from_hex({literal(text.removeprefix('0x'))})"
         cut = re.sub(MICROSECONDS, r"\1", text)
         return f"CAST({literal(cut)} AS {kind})"
 
     def _scalar(self, query: str) -> Any:
-        return self.engine.execute(query).fetchone()[0]
+        return given(self.engine.execute(query).fetchone())[0]
 
 
 def _cut(rows: pa.Table) -> pa.Table:

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flowforge.bronze.parquet import read_footer
 from flowforge.cloud.async_clients import async_client
 from flowforge.cloud.clients import unavailable
+from flowforge.given import given
 
 TAIL_BYTES = 256 * 2**10  # more than most footers take; one that is larger is read again, whole
 OBJECTS_AT_ONCE = 64
@@ -27,6 +28,11 @@ class FoundObject:
     etag: str
     bytes: int
     footer: dict[str, Any] | None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The entry of an object that has one."""
+        return given(self.footer)
 
 
 def read_footers(bucket: str, bronze_table: str | None = None) -> list[FoundObject]:

@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from flowforge.errors import Fatal, NotFound, StoreUnavailable
+from flowforge.given import given
 from flowforge.lake.rewriting import replace_all, write_files
 from flowforge.lake.sql import read_parquet
 from flowforge.lake.storage import duckdb_connection
@@ -78,7 +79,7 @@ def rebuild_silver(
             known = _applied(table, source_key, refined)
             beside.follow(known, progress)
             with duckdb_connection() as engine, store_errors(f"silver.{name}"):
-                new = open_table(beside.uri)
+                new = given(open_table(beside.uri))
                 plan = _plan(engine, known[-1], new)
                 progress("comparing …")
                 difference = _compared(engine, table, new, plan, rows_per_range)
@@ -139,7 +140,8 @@ def _applied(table: DeltaTable | None, source_key: str, refined: set[str]) -> li
 
 
 def _plan(engine: duckdb.DuckDBPyConnection, newest: Batch, new: DeltaTable) -> RefinePlan:
-    uris = [f"s3://{newest.manifest.bucket}/{item.key}" for item in newest.manifest.objects]
+    manifest = given(newest.manifest)
+    uris = [f"s3://{manifest.bucket}/{item.key}" for item in manifest.objects]
     bronze = engine.sql(f"SELECT * FROM {read_parquet(uris)}")
     return plan_refine(newest, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), decisions_of(new).key)
 
@@ -155,7 +157,7 @@ def _compared(
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:  # a file is gone, or is no Parquet any more
-        rows = relation(engine, new).count("*").fetchone()[0]
+        rows = given(relation(engine, new).count("*").fetchone())[0]
         return VersionDifference(None, rows, [], [], " ".join(str(error).split())[:300])
 
 

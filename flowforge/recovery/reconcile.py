@@ -71,7 +71,9 @@ def _settled(question: Question, description: TableDescription) -> Question:
     """The question up to the last number where other rows may still get it: they come with the next load, too."""
     if (
         question.bound is None
-        or cursor_kind(question.sql_type or "") != "integer"
+        or question.column is None
+        or question.sql_type is None
+        or cursor_kind(question.sql_type) != "integer"
         or description.is_unique(question.column)
     ):
         return question

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from flowforge.given import given
 from flowforge.lake.sql import identifier, literal
 from flowforge.silver.type_names import shown
 
@@ -111,7 +112,8 @@ def _joined(
         "printf('%032x', bit_xor(h)), printf('%032x', bit_xor(g)), "
         f"min(k, {EXAMPLES}) FILTER (n <> m OR h <> g) FROM ({numbered}) GROUP BY part ORDER BY part"
     ).fetchall()
-    ranges = [VersionRange(*row[:7], row[7] or "", row[8] or "", row[9] or []) for row in (one[1:] for one in found)]
+    rows = (tuple(one[1:]) for one in found)
+    ranges = [VersionRange(*counts, h or "", g or "", examples or []) for *counts, h, g, examples in rows]
     return VersionDifference(sum(one.rows for one in ranges), sum(one.new_rows for one in ranges), columns, ranges)
 
 
@@ -121,7 +123,7 @@ def _types(engine: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
 
 
 def _count(engine: duckdb.DuckDBPyConnection, query: str) -> int:
-    return engine.execute(f"SELECT count(*) FROM ({query})").fetchone()[0]
+    return given(engine.execute(f"SELECT count(*) FROM ({query})").fetchone())[0]
 
 
 def _column_differences(types: dict[str, str], new: dict[str, str]) -> list[str]:

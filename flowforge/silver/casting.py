@@ -13,6 +13,7 @@ import duckdb
 from deltalake import DeltaTable, write_deltalake
 
 from flowforge.errors import RefineRefused
+from flowforge.given import given
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import allow_naive_timestamps, once
 from flowforge.silver.plan import APPLIES, RefinePlan
@@ -139,7 +140,7 @@ def _misfits(side: Conversion, plan: RefinePlan) -> list[str]:
     return [
         f"{side.where} {count:,} value{'' if count == 1 else 's'} of {name} that would not come back equal from "
         f"{shown(side.wanted[name])}{_sample(side.rows, plan, condition)}"
-        for count, (name, condition) in zip(counts, lost.items(), strict=True)
+        for count, (name, condition) in zip(given(counts), lost.items(), strict=True)
         if count
     ]
 
@@ -168,7 +169,7 @@ def _rewritten_identities(side: Conversion, plan: RefinePlan) -> list[str]:
         f"CAST({identifier(n)} AS VARCHAR) <> CAST(CAST({identifier(n)} AS {side.wanted[n]}) AS VARCHAR)" for n in names
     )
     counts = side.rows.aggregate(", ".join(f"count(*) FILTER ({text})" for text in texts)).fetchone()
-    return [name for name, count in zip(names, counts, strict=True) if count]
+    return [name for name, count in zip(names, given(counts), strict=True) if count]
 
 
 def _cast(name: str, kind: str | None, function: str) -> str:

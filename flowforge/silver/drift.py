@@ -55,7 +55,7 @@ def widens(narrow: str, wide: str) -> bool:
     if wide in WIDER.get(narrow, ()):
         return True
     ours, theirs = _DECIMAL.fullmatch(narrow), _DECIMAL.fullmatch(wide)
-    return bool(ours and theirs) and ours[2] == theirs[2] and int(ours[1]) < int(theirs[1])
+    return bool(ours and theirs and ours[2] == theirs[2] and int(ours[1]) < int(theirs[1]))
 
 
 def compare(ours: dict[str, str], theirs: dict[str, str], decided: dict[str, str], late: bool) -> Drift:

@@ -56,8 +56,8 @@ def order_release(name: str) -> dict[str, Any]:
     if newest is None:
         remedy = "Restore the record from bronze: flowforge watermark rebuild --write."
         raise NotFound(f"no batch of {source_key} is recorded", remedy)
-    run = {"run_id": newest.command.run_id, "bronze_table": newest.command.bronze.table}
-    command = ReleaseQuarantine(silver_table=table, source_key=source_key, **run)
+    run_id, bronze_table = newest.command.run_id, newest.command.bronze.table
+    command = ReleaseQuarantine(silver_table=table, source_key=source_key, run_id=run_id, bronze_table=bronze_table)
     try:
         client("sqs").send_message(QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"], MessageBody=command.model_dump_json())
     except (ClientError, BotoCoreError) as error:

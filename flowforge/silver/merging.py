@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import duckdb
 from deltalake import CommitProperties, DeltaTable
 
+from flowforge.given import given
 from flowforge.lake.datafiles import ORDERED, DataFile, data_files, placed_rows
 from flowforge.lake.rewriting import TARGET_BYTES, NewFile, swap, write_files
 from flowforge.lake.sql import identifier
@@ -57,7 +58,7 @@ class Arriving:
 def receive(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> Arriving:
     """Gives the rows a name, and holds them in a temporary table where there are not too many."""
     rows.create_view("offered", replace=True)
-    (count,) = connection.execute("SELECT count(*) FROM offered").fetchone()
+    (count,) = given(connection.execute("SELECT count(*) FROM offered").fetchone())
     if count * len(rows.columns) > HELD_CELLS:
         return Arriving("offered", False)
     connection.execute("CREATE OR REPLACE TEMP TABLE arriving AS SELECT * FROM offered")
@@ -225,4 +226,4 @@ class Merge:
         )
 
     def _one(self, query: str) -> tuple:
-        return self._connection.execute(query).fetchone()
+        return given(self._connection.execute(query).fetchone())

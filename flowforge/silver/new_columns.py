@@ -12,6 +12,7 @@ from typing import Any
 
 from deltalake import DeltaTable
 
+from flowforge.given import given
 from flowforge.lake.sql import identifier
 from flowforge.silver.defaults import constant
 from flowforge.silver.drift import Drift
@@ -101,4 +102,4 @@ def _before(table: DeltaTable, batch: Batch) -> dict[int, str]:
 
 
 def _declared(batch: Batch, plan: RefinePlan) -> dict[str, SourceColumn]:
-    return dict(zip(plan.source, batch.manifest.columns, strict=False))
+    return dict(zip(plan.source, given(batch.manifest).columns, strict=False))

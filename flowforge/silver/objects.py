@@ -6,12 +6,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.cloud.clients import unavailable
 from flowforge.errors import RefineRefused
+from flowforge.given import given
 from flowforge.state.batch import Batch
 
 
 def check_objects(batch: Batch, s3: Any) -> None:
     """Compares every object of the manifest with what is in the bucket; raises RefineRefused where one is not the landed one."""
-    manifest = batch.manifest
+    manifest = given(batch.manifest)
     if not manifest.objects:
         raise RefineRefused(f"{batch.name} has no objects in its manifest")
     for item in manifest.objects:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from flowforge.errors import RefineRefused
+from flowforge.given import given
 from flowforge.lake.folding import COUNT, Fold, folds_of
 from flowforge.lake.types import stored_type
 from flowforge.own_columns import (
@@ -121,7 +122,8 @@ class RefinePlan:
             return [*self.key, VALID_FROM]
         if self.keyless:
             return [ROW_HASH, OCCURRENCE]
-        return [*self.key, self.cursor] if self.strategy == "append" and self.cursor not in self.key else self.key
+        states = self.strategy == "append" and self.cursor is not None and self.cursor not in self.key
+        return [*self.key, given(self.cursor)] if states else self.key
 
     @property
     def identity_text(self) -> str:
@@ -161,7 +163,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
     DuckDB numbers names that differ only by case (`ID`, `id_1`), and Delta cannot have both: silver takes the numbered names.
     Raises RefineRefused when bronze lacks a column or the key is not among them.
     """
-    manifest, silver = batch.manifest, batch.command.silver
+    manifest, silver = given(batch.manifest), batch.command.silver
     where = f"silver.{silver.table}"
     names, declared = list(bronze), [column.name for column in manifest.columns]
     renamed = dict(zip(declared, names, strict=False))
@@ -215,7 +217,7 @@ def _key(wanted: list[str], renamed: dict[str, str], where: str) -> list[str]:
             f"{where}: key column {', '.join(missing)} is not among the source's columns",
             f"name key columns that exist: {', '.join(renamed)}",
         )
-    return list(dict.fromkeys(found.values()))
+    return list(dict.fromkeys(column for column in found.values() if column is not None))
 
 
 def _find(name: str, renamed: dict[str, str]) -> str | None:

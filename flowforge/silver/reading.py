@@ -12,6 +12,7 @@ import duckdb
 from arro3.core import Table
 
 from events.quality import QualityFigure, Rule
+from flowforge.given import given
 from flowforge.lake.sql import read_parquet
 from flowforge.silver.judging import BatchRows, judge_batch
 from flowforge.silver.marks import is_applied
@@ -66,7 +67,7 @@ def stage(
     failed = verdict.failed if before is None else before
     if unfit or (failed is not None and failed.num_rows):
         rows = quarantined(connection, plan, staged, unfit, failed)
-        count = rows.count("*").fetchone()[0]
+        (count,) = given(rows.count("*").fetchone())
         if count:
             keep_out(connection, batch, bucket, rows)
             failed = kept_out(connection, batch, quarantine_of(batch, bucket), settled)
@@ -84,7 +85,8 @@ def plan_of(connection: duckdb.DuckDBPyConnection, batch: Batch, kept_key: list[
 
 def uris_of(batch: Batch) -> list[str]:
     """The batch's bronze objects."""
-    return [f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects]
+    manifest = given(batch.manifest)
+    return [f"s3://{manifest.bucket}/{item.key}" for item in manifest.objects]
 
 
 def objects_of(batch: Batch) -> str:

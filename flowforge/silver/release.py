@@ -18,6 +18,7 @@ from deltalake import CommitProperties
 from events.quality import Rule
 from flowforge.cloud.clients import client
 from flowforge.errors import RefineRefused
+from flowforge.given import given
 from flowforge.lake.sql import read_parquet
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import Moved, commit, once, open_table, relation, store_errors, table_uri
@@ -67,7 +68,8 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
     name = f"silver.{batch.command.silver.table}"
     table = open_table(table_uri(bucket, "silver", batch.command.silver.table))
     check_objects(batch, s3 or client("s3"))
-    uris = [f"s3://{batch.manifest.bucket}/{item.key}" for item in batch.manifest.objects]
+    manifest = given(batch.manifest)
+    uris = [f"s3://{manifest.bucket}/{item.key}" for item in manifest.objects]
     objects = read_parquet(uris)
     with duckdb_connection() as connection, store_errors(name):
         held = kept_out(connection, batch, quarantine_of(batch, bucket))
@@ -89,7 +91,7 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
             connection.from_arrow(failed).create_view(FAILED, replace=True)
             still = f"WHERE content NOT IN (SELECT content FROM {FAILED})"
         connection.execute(f"CREATE TEMP TABLE {FREE} AS SELECT content FROM held_out {still}")
-        free = connection.table(FREE).count("*").fetchone()[0]
+        (free,) = given(connection.table(FREE).count("*").fetchone())
         change = Change()
         if free:
             passing = f"{APPLIES} AND {content_hash(plan)} IN (SELECT content FROM {FREE})"

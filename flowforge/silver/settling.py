@@ -74,7 +74,7 @@ class Settling:
             f"CREATE OR REPLACE TEMP TABLE {DOOMED} AS SELECT DISTINCT {GENERATION}, {SEQ}, {ENTRY} FROM entries e "
             f"WHERE {' OR '.join(f'({condition})' for condition in conditions)}"
         )
-        identity = dict.fromkeys((GENERATION, SEQ, ENTRY), False)
+        identity: dict[str, bool] = dict.fromkeys((GENERATION, SEQ, ENTRY), False)
         rules = Rules(f"'{REMOVED}'", arrives="false")
         merge = Merge(
             self._connection, self._table, Arriving(DOOMED, True), identity, rules, forms={ENTRY: self._entry()}
@@ -158,10 +158,9 @@ class Settling:
     def _among(self, rows: str) -> str:
         """Whether the entry's key is among rows, which have forms. As text: quarantine's types may be wider."""
         plan = self._plan
-        states = plan.strategy == "append" and plan.cursor is not None and plan.cursor not in plan.key
-        compared = plan.matches | (
-            {plan.cursor: plan.cursor} if states else {}
-        )  # of such a table each state of a key counts
+        compared = plan.matches
+        if plan.strategy == "append" and plan.cursor is not None and plan.cursor not in plan.key:
+            compared = compared | {plan.cursor: plan.cursor}  # of such a table each state of a key counts
         if not compared.keys() <= self._types.keys():
             return "false"
         same = [f"{self._text(name, 'r')} IS NOT DISTINCT FROM {self._text(name, 'e')}" for name in compared.values()]

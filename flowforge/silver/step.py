@@ -5,6 +5,7 @@ import time
 from events.commands import ReleaseQuarantine
 from events.facts import BronzeLanded, SilverRefined
 from flowforge.errors import NotFound, Retriable
+from flowforge.given import given
 from flowforge.settings import settings
 from flowforge.state import batches, records
 from flowforge.state.announcements import about, landed_batch
@@ -21,7 +22,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         return None
     started = time.monotonic()
     newest = _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
-    result = refine(batch, batch.manifest.bucket, rules=newest.command.silver.quality_rules)
+    result = refine(batch, given(batch.manifest).bucket, rules=newest.command.silver.quality_rules)
     batches.mark(batch, refined=True)
     return SilverRefined(
         **about(batch),

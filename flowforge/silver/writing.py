@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import duckdb
 from deltalake import CommitProperties, DeltaTable
 
+from flowforge.given import given
 from flowforge.lake.rewriting import swap, write_files
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import column_types, relation
@@ -81,14 +82,14 @@ def write_history(
     """Applies the batch's states to their keys' versions; `confirmed` is the next full load after a batch that comes late."""
     connection.sql(with_forms(plan, rows.sql_query(), types_of(rows))).create_view(history.STAGED, replace=True)
     if not table.count():
-        (several,) = connection.execute(history.keys_with_several_states(plan)).fetchone()
+        (several,) = given(connection.execute(history.keys_with_several_states(plan)).fetchone())
         return _add_rows(connection, table, history.first_versions(plan, several=several > 0), properties)
     types = column_types(connection, table)
     held = with_forms(plan, relation(connection, table).sql_query(), types)
     connection.sql(held).create_view(history.TARGET, replace=True)
     for statement in history.steps(plan, types, confirmed):
         connection.execute(statement)
-    change = Change(*connection.execute(history.figures()).fetchone())
+    change = Change(*given(connection.execute(history.figures()).fetchone()))
     if change == Change():
         return write_nothing(table, properties)
     fates = {history.UPDATE: REPLACED, history.DELETE: REMOVED, history.END: MARKED}
@@ -149,7 +150,7 @@ def _with_nulls(
         return identity
     counts = ", ".join(f"count(*) - count({identifier(name)})" for name in possible)
     found = connection.execute(f"SELECT {counts} FROM {arriving.name}").fetchone()
-    return identity | {name: count > 0 for name, count in zip(possible, found, strict=True)}
+    return identity | {name: count > 0 for name, count in zip(possible, given(found), strict=True)}
 
 
 def types_of(rows: duckdb.DuckDBPyRelation) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """connections: saved connections; the password goes to the secret store and is never shown again."""
 
+from typing import Any
 from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
@@ -29,6 +30,6 @@ def delete(connection_id: str) -> Response:
     return Response(204, content_type="application/json", body="")
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

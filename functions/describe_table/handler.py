@@ -1,5 +1,7 @@
 """describe_table: columns with their canonical types, keys, row estimate, cursor candidates, and a preview of N rows."""
 
+from typing import Any
+
 from events.request import InvalidRequest
 from flowforge.http import json_body, resolver, whole_number
 from flowforge.source.describe import describe
@@ -32,6 +34,6 @@ def _answer(target, table, preview) -> dict:
         return describe(source, table, rows)
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

@@ -3,6 +3,8 @@
 GET with a saved connection's id, POST with an inline connection: a password never stands in an address.
 """
 
+from typing import Any
+
 from flowforge.http import json_body, resolver
 from flowforge.source.target import opened, saved_target, target_in
 
@@ -29,6 +31,6 @@ def _answer(target) -> dict:
     return {"tables": [{"schema": table.pop("schema_name"), **table} for table in found]}
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

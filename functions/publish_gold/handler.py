@@ -1,6 +1,7 @@
 """publish_gold: publishes the gold tables that follow from a refined batch, or from a model dropped in the bucket; shows what
 their quality rules found."""
 
+from typing import Any
 from urllib.parse import unquote
 
 from events.facts import SilverRefined
@@ -33,7 +34,7 @@ def publish(body: dict, context: object) -> None:
         announce(fact)
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, and messages of the publish queue."""
     if is_http(event):
         return app.resolve(event, context)

@@ -1,6 +1,7 @@
 """refine_silver: applies a landed batch to its silver table, once; shows silver tables, takes decisions about them,
 and lets rows out of quarantine."""
 
+from typing import Any
 from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
@@ -58,7 +59,7 @@ def refine(body: dict, context: object) -> None:
         announce(fact)
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, and messages of the refine queue."""
     if is_http(event):
         return app.resolve(event, context)

@@ -68,6 +68,6 @@ def _selection(body: dict[str, Any], fields: tuple[str, ...]) -> Selection:
     return Selection(body.get("run_id"), body.get("table"), frozenset(ids), min(float(until), time.time()))
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

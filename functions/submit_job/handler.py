@@ -1,5 +1,6 @@
 """submit_job: takes a job request from the API, from the bus or from a file under requests/ in the lake's bucket."""
 
+from typing import Any
 from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
@@ -28,7 +29,7 @@ def run(workflow_id: str) -> Response:
     return answer(202, body)
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point: an HTTP call, or queued envelopes of the bus, S3 and MinIO."""
     if is_http(event):
         return app.resolve(event, context)

@@ -5,6 +5,7 @@ fails is a result, not an HTTP error. What a load does is tried: its questions, 
 """
 
 import time
+from typing import Any
 
 from flowforge.errors import FlowForgeError
 from flowforge.http import error_body, json_body, resolver
@@ -31,6 +32,6 @@ def post() -> dict:
         return {"status": "failed", "step": step, **error_body(error)}
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

@@ -1,5 +1,6 @@
 """track_run: keeps the run history from what the bus tells, and shows it."""
 
+from typing import Any
 from urllib.parse import unquote
 
 from events import facts
@@ -38,12 +39,12 @@ def get(run_id: str) -> dict:
 
 def track(envelope: dict, context: object) -> None:
     """Handles one event of the bus; those without a table have nothing to record."""
-    model = FACTS.get(envelope.get("detail-type"))
+    model = FACTS.get(envelope.get("detail-type") or "")
     if model:
         runs.record(model.model_validate(envelope["detail"]))
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, and messages of the track queue."""
     if is_http(event):
         return app.resolve(event, context)

@@ -1,5 +1,6 @@
 """watermark: turns landed batches into watermarks; shows, sets and resets them; sweeps what was not followed up."""
 
+from typing import Any
 from urllib.parse import unquote
 
 from events.facts import BronzeLanded
@@ -49,7 +50,7 @@ def commit(body: dict, context: object) -> None:
         announce(fact)
 
 
-def handler(event: dict, context: object) -> dict:
+def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, messages, and the sweeper's schedule."""
     if is_http(event):
         return app.resolve(event, context)
