@@ -14,7 +14,7 @@ from typing import Any
 from events.commands import IngestTable
 from flowforge.alone import each_alone
 from flowforge.recovery.footers import FoundObject
-from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn, State
 from flowforge.state.lake_head import Head
 from flowforge.state.table import TableState, Watermark
 
@@ -144,10 +144,10 @@ def _watermarks(committed: list[list[FoundObject]]) -> dict[str, Watermark]:
     return marks
 
 
-def _batch(objects: list[FoundObject], bucket: str, state: str) -> Batch:
+def _batch(objects: list[FoundObject], bucket: str, state: State) -> Batch:
     footer = objects[0].told
     command = IngestTable.model_validate(footer["command"])
-    newest = [found.told.get("max_cursor_value") for found in objects if found.told.get("max_cursor_value")]
+    newest = [value for found in objects if (value := found.told.get("max_cursor_value"))]
     manifest = Manifest(
         bucket=bucket,
         objects=[

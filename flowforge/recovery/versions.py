@@ -112,8 +112,10 @@ def _joined(
         "printf('%032x', bit_xor(h)), printf('%032x', bit_xor(g)), "
         f"min(k, {EXAMPLES}) FILTER (n <> m OR h <> g) FROM ({numbered}) GROUP BY part ORDER BY part"
     ).fetchall()
-    rows = (tuple(one[1:]) for one in found)
-    ranges = [VersionRange(*counts, h or "", g or "", examples or []) for *counts, h, g, examples in rows]
+    ranges = [
+        VersionRange(first, last, rows, new_rows, missing, extra, changed, h or "", g or "", examples or [])
+        for _, first, last, rows, new_rows, missing, extra, changed, h, g, examples in found
+    ]
     return VersionDifference(sum(one.rows for one in ranges), sum(one.new_rows for one in ranges), columns, ranges)
 
 
