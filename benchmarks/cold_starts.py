@@ -41,8 +41,8 @@ def functions() -> list[str]:
 def measure(function: str, repeat: int) -> ColdStart:
     """Imports a function's handler `repeat` times, each time in a new process, after one that warms the disk cache."""
     found = [_import(function) for _ in range(repeat + 1)][1:]
-    middle = (statistics.median(run[n] for run in found) for n in (0, 1))
-    return ColdStart(function, *middle, found[0][2])
+    seconds, peak = statistics.median(run[0] for run in found), statistics.median(run[1] for run in found)
+    return ColdStart(function, seconds, peak, found[0][2])
 
 
 def _import(function: str) -> tuple[float, float, list[str]]:

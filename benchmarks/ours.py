@@ -7,6 +7,10 @@ FlowForge never reads without TLS. For comparison with peers that run without it
 encryption off, here and only here, unless BENCH_TLS is set.
 """
 
+from pydantic import SecretStr
+
+from events.request import Driver
+from flowforge.given import given
 from infra.local import packaged  # noqa: F401  first: a function's package has no numpy
 
 # isort: split
@@ -16,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from events.commands import IngestTable
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
@@ -35,7 +39,7 @@ def without_encryption(driver: str) -> None:
     if driver == "pymssql":
         import pymssql
 
-        connect_encrypted = pymssql.connect
+        connect_encrypted: Any = pymssql.connect
         pymssql.connect = lambda **options: connect_encrypted(**options | {"encryption": "off"})
         return
     from flowforge.source import mssql_python_reader as reader
@@ -44,7 +48,7 @@ def without_encryption(driver: str) -> None:
     reader._connection_string = lambda *whom: encrypted(*whom).replace("Encrypt={yes}", "Encrypt={no}")
 
 
-def command(driver: str) -> IngestTable:
+def command(driver: Driver) -> IngestTable:
     """The command that `submit_job` would send."""
     where = ConnectionReference(
         host=os.environ["BENCH_HOST"],
@@ -76,12 +80,13 @@ class Task(NamedTuple):
     open: Callable[[], ArrowReader]
 
     @classmethod
-    def of(cls, driver: str) -> "Task":
+    def of(cls, driver: Driver) -> "Task":
         """Asks the source for the table."""
         asked = command(driver)
-        credentials = Credentials(username=os.environ["BENCH_USER"], password=os.environ["BENCH_PASSWORD"])
+        password = SecretStr(os.environ["BENCH_PASSWORD"])
+        credentials = Credentials(username=os.environ["BENCH_USER"], password=password)
         with connect(asked.connection, credentials) as connection:
-            described = describe_table(connection, asked.source.table_name)
+            described = describe_table(connection, given(asked.source.table_name))
         columns = [SourceColumn(**c.model_dump(include=set(SourceColumn.model_fields))) for c in described.columns]
         interval = Interval()
         batch = Batch(
@@ -101,7 +106,7 @@ class Task(NamedTuple):
 
 def main() -> None:
     """Reads and lands the table once."""
-    driver = sys.argv[1]
+    driver: Any = sys.argv[1]
     if not os.environ.get("BENCH_TLS"):
         without_encryption(driver)
     prepare("s3")

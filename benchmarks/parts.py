@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.contenders import ROOT
+from flowforge.given import given
 
 IMPORTS, CATALOG, READING, ENCODING, UPLOAD, EXIT = (
     "interpreter and imports",
@@ -74,7 +75,7 @@ def body(parts: dict[str, float]) -> str:
 def _run(variables: dict[str, str]) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.parts"]
     process = subprocess.Popen(command, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    printed = process.stdout.read()
+    printed = given(process.stdout).read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

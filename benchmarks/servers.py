@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.contenders import ROOT
 from benchmarks.shapes import SHAPES, TABLE
+from flowforge.given import given
 from infra.local import ports
 from infra.local.processes import start_mortal
 
@@ -87,7 +88,7 @@ def _standin(shape: str, rows: int, variables: dict[str, str]) -> Iterator[dict]
     command = [sys.executable, "-m", "benchmarks.standin", "--shape", shape, "--rows", str(rows)]
     process = start_mortal(command, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     with _ended(process):
-        ready = process.stdout.readline()
+        ready = given(process.stdout).readline()
         if not ready:
             sys.exit("the SQL Server stand-in did not start")
         yield json.loads(ready)

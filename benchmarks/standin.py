@@ -18,6 +18,7 @@ from typing import Any
 from sqlglot import exp
 
 from benchmarks.shapes import SHAPES, TABLE, Shape
+from flowforge.given import given
 from infra.local.sqlserver.__main__ import SAMPLE_PASSWORD
 from infra.local.sqlserver.certificate import ensure_certificate, server_context
 from infra.local.sqlserver.connection import Cancelled, Connection, Reply
@@ -66,7 +67,7 @@ class ReplayedExecution(Execution):
         super().__init__(session)
         self._replies = replies
 
-    def _select(self, tree: exp.Expression, sink: Any) -> None:
+    def _select(self, tree: exp.Expr, sink: Any) -> None:
         if not isinstance(sink, Reply) or tree.find(exp.Table) is None:
             return super()._select(tree, sink)
         channel, key = sink._channel, self._key(tree, sink)
@@ -81,7 +82,7 @@ class ReplayedExecution(Execution):
         channel._pending, channel._packet_id = after["pending"], after["packet_id"]
         sink._held, self._session.row_count = after["held"], after["rows"]
 
-    def _key(self, tree: exp.Expression, sink: Reply) -> tuple:
+    def _key(self, tree: exp.Expr, sink: Reply) -> tuple:
         compiler = Compiler(self._session)
         query = compiler.query(tree.copy(), None)
         channel = sink._channel
@@ -89,7 +90,7 @@ class ReplayedExecution(Execution):
         asked = (query.sql, repr(compiler.used_binds(query.sql)), shown, sink._held)
         return (*asked, channel.packet_size, channel._pending, channel._packet_id)
 
-    def _record(self, tree: exp.Expression, sink: Reply, key: tuple) -> None:
+    def _record(self, tree: exp.Expr, sink: Reply, key: tuple) -> None:
         channel, packets = sink._channel, []
         send = channel._send
 
@@ -125,7 +126,7 @@ class BenchmarkServer(Server):
         session = Session(self, owner, 1)
         Definitions(session).run(parse_batch(shape.declaration())[0])
         table = session.catalog.find("dbo", TABLE)
-        session.cursor.execute(f"INSERT INTO {table.storage} {shape.query(rows)}")
+        session.cursor.execute(f"INSERT INTO {given(table).storage} {shape.query(rows)}")
         session.close()
 
 

@@ -11,6 +11,7 @@ import sys
 from deltalake import DeltaTable
 
 from benchmarks.lake.rows import GOLD, checksum, history, merged
+from flowforge.given import given
 from flowforge.lake.sql import read_parquet
 from flowforge.lake.storage import duckdb_connection, storage_options
 
@@ -37,7 +38,7 @@ def main() -> None:
     """Prints {"rows", "checksum"}."""
     kind = sys.argv[1]
     with duckdb_connection() as connection:
-        count, total = connection.execute(checksum(_table(kind), kind)).fetchone()
+        count, total = given(connection.execute(checksum(_table(kind), kind)).fetchone())
     print(json.dumps({"rows": count, "checksum": total}))
 
 

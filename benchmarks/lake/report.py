@@ -40,8 +40,8 @@ def _row(case: str, found: Outcome, ours: Outcome | None) -> str:
     shown = f"**{found.contender}**" if found.contender == OURS else found.contender
     if found.reason:
         return f"| {case} | {shown} | – | | | {found.reason.replace('|', '/')} |"
-    compared = ours is not None and not ours.reason and found.contender != OURS
-    ratio = f"{found.seconds / ours.seconds:.1f}" if compared else ""
+    compared = ours if ours is not None and not ours.reason and found.contender != OURS else None
+    ratio = f"{found.seconds / compared.seconds:.1f}" if compared else ""
     return f"| {case} | {shown} | {found.seconds:.1f} | {found.cpu_seconds:.1f} | {found.peak_mb:.0f} | {ratio} |"
 
 

@@ -8,12 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import s3
-from arrow_odbc import read_arrow_batches_from_odbc
+from arrow_odbc import read_arrow_batches_from_odbc  # pyright: ignore[reportMissingImports] - in its own environment
 
 
 def driver() -> str:
     """The path of Microsoft's ODBC driver."""
-    (package,) = find_spec("mssql_python_odbc").submodule_search_locations
+    spec = find_spec("mssql_python_odbc")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("mssql_python_odbc is not installed: it brings the driver")
+    (package,) = spec.submodule_search_locations
     found = sorted(Path(package).glob("libs/linux/debian_ubuntu/*/lib/libmsodbcsql*"))
     fitting = [path for path in found if path.parts[-3] == os.uname().machine]
     return str(fitting[0])

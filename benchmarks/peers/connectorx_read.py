@@ -4,7 +4,7 @@ import os
 import sys
 from urllib.parse import quote
 
-import connectorx
+import connectorx  # pyright: ignore[reportMissingImports] - in its own environment
 import s3
 
 

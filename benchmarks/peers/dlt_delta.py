@@ -5,9 +5,9 @@ import os
 import sys
 import tempfile
 
-import dlt
+import dlt  # pyright: ignore[reportMissingImports] - in its own environment
 import pyarrow.parquet as pq
-from dlt.destinations import filesystem
+from dlt.destinations import filesystem  # pyright: ignore[reportMissingImports] - in its own environment
 from pyarrow import fs
 
 KEY, BUCKET = "transaction_id", os.environ["BENCH_BUCKET"]

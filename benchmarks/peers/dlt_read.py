@@ -5,10 +5,10 @@ import sys
 import tempfile
 from urllib.parse import quote
 
-import dlt
-from dlt.destinations import filesystem
-from dlt.sources.sql_database import sql_table
-from sqlalchemy.dialects.mssql.base import MSDialect
+import dlt  # pyright: ignore[reportMissingImports] - in its own environment
+from dlt.destinations import filesystem  # pyright: ignore[reportMissingImports] - in its own environment
+from dlt.sources.sql_database import sql_table  # pyright: ignore[reportMissingImports] - in its own environment
+from sqlalchemy.dialects.mssql.base import MSDialect  # pyright: ignore[reportMissingImports] - in its own environment
 
 
 def without_key_reflection() -> None:

@@ -1,6 +1,7 @@
 """What most people write: pymssql, fetchmany into lists, `pa.array` per column, one row group per fetch."""
 
 import os
+from typing import Any
 
 import pyarrow as pa
 import pymssql
@@ -27,14 +28,16 @@ def schema(cursor: pymssql.Cursor, table: str) -> pa.Schema:
     )
     return pa.schema(
         [
-            (name, pa.decimal128(precision, scale) if kind == "decimal" else TYPES.get(kind, pa.string()))
+            (name, pa.decimal128(precision, scale) if kind == "decimal" else TYPES.get(str(kind), pa.string()))
             for name, kind, precision, scale in cursor.fetchall()
         ]
     )
 
 
 def main() -> None:
-    where = {name: os.environ[f"BENCH_{name.upper()}"] for name in ("user", "password", "database", "port")}
+    where: dict[str, Any] = {
+        name: os.environ[f"BENCH_{name.upper()}"] for name in ("user", "password", "database", "port")
+    }
     encryption = "require" if os.environ.get("BENCH_TLS") else "off"
     table = os.environ["BENCH_TABLE"]
     with pymssql.connect(server=os.environ["BENCH_HOST"], encryption=encryption, use_datetime2=True, **where) as source:

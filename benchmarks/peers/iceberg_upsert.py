@@ -4,15 +4,15 @@ import json
 import os
 import shutil
 import sys
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
-from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.io.pyarrow import _pyarrow_to_schema_without_ids
-from pyiceberg.schema import Schema, assign_fresh_schema_ids
-from pyiceberg.table import Table
-from pyiceberg.types import NestedField
+from pyiceberg.catalog.sql import SqlCatalog  # pyright: ignore[reportMissingImports] - in its own environment
+from pyiceberg.io.pyarrow import _pyarrow_to_schema_without_ids  # pyright: ignore[reportMissingImports] - in its own environment
+from pyiceberg.schema import Schema, assign_fresh_schema_ids  # pyright: ignore[reportMissingImports] - in its own environment
+from pyiceberg.types import NestedField  # pyright: ignore[reportMissingImports] - in its own environment
 
 KEY = "transaction_id"
 FOLDER, BUCKET = os.environ["BENCH_FOLDER"], os.environ["BENCH_BUCKET"]
@@ -53,7 +53,7 @@ def required(rows: pa.Table) -> pa.Table:
 
 
 def base(table: str) -> None:
-    found: Table | None = None
+    found: Any = None
     for path in objects():
         rows = required(pq.read_table(path, filesystem=filesystem()))
         if found is None:

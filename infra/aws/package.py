@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
@@ -62,7 +63,7 @@ OPENSSL_1 = {"libssl.so.1.1", "libcrypto.so.1.1"}
 
 def main() -> int:
     """Builds one folder; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("logical_id", help="the function's name in template.yaml")
     parser.add_argument("target", type=Path)
     parser.add_argument("--arch", choices=("x86_64", "arm64"), default="x86_64")
@@ -127,7 +128,8 @@ def needed(path: Path) -> set[str]:
             return set()
         file.seek(0)
         dynamic = [section for section in ELFFile(file).iter_sections() if isinstance(section, DynamicSection)]
-        return {tag.needed for section in dynamic for tag in section.iter_tags("DT_NEEDED")}
+        tags: list[Any] = [tag for section in dynamic for tag in section.iter_tags("DT_NEEDED")]
+        return {tag.needed for tag in tags}  # an attribute of this kind of tag only
 
 
 if __name__ == "__main__":

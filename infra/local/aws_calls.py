@@ -60,7 +60,7 @@ class CountedCalls:
 def caller_of(environ: dict[str, Any]) -> str:
     """The application id that a request's user agent names (`AWS_SDK_UA_APP_ID`); empty where it names none."""
     found = _CALLER.search(environ.get("HTTP_USER_AGENT", ""))
-    return found[1] if found else ""
+    return found[1] or "" if found else ""
 
 
 def operation_of(environ: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
 from moto.secretsmanager.responses import SecretsManagerResponse
 
 from infra.local.kept import Change, Kept, StoredFile, in_parts
+from infra.local.moto_edge import put_in_place
 
 ITEM_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem")
 SECRET_FIELDS = ("arn", "secret_string", "description", "tags", "created_date", "last_changed_date", "deleted_date")
@@ -61,7 +62,8 @@ def keep_items(kept: Kept) -> None:
             table.put_item(attributes, overwrite=True)
         return table
 
-    DynamoHandler.call_action, DynamoDBBackend.create_table = call_action, create_table
+    put_in_place(DynamoHandler, call_action=call_action)
+    put_in_place(DynamoDBBackend, create_table=create_table)
 
 
 def _places(action: str, body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -86,7 +88,7 @@ def _named(
     for name, attributes in places:
         table = backend.get_table(name)
         key = {attribute: attributes[attribute] for attribute in table.table_key_attrs}
-        range_key = DynamoType(attributes[table.range_key_attr]) if table.has_range_key else None
+        range_key = DynamoType(attributes[table.range_key_attr]) if table.range_key_attr is not None else None
         place = json.dumps(key, sort_keys=True)
         found.append((table.name, place, DynamoType(attributes[table.hash_key_attr]), range_key))
     return found
@@ -138,7 +140,7 @@ def _keep_messages(kept: Kept) -> None:
         there = name in backend.queues
         queue = creates(backend, name, *args, **kwargs)
         for number, document in () if there else kept.all("messages", name):
-            message = sqs.Message(number, document["body"])
+            message: Any = sqs.Message(number, document["body"])
             for field in MESSAGE_FIELDS:
                 setattr(message, field, document[field])
             adds(queue, message)
@@ -148,10 +150,11 @@ def _keep_messages(kept: Kept) -> None:
         purges(backend, queue_name)
         kept.write(*(("messages", queue_name, number, None) for number, _ in kept.all("messages", queue_name)))
 
-    events.EventsBackend.put_events = to_all_targets(events.EventsBackend.put_events)
-    s3_notifications._send_event_bridge_message = to_all_targets(s3_notifications._send_event_bridge_message)
-    sqs.Queue.add_message, sqs.Queue.delete_message = add_message, delete_message
-    sqs.SQSBackend.create_queue, sqs.SQSBackend.purge_queue = create_queue, purge_queue
+    put_in_place(events.EventsBackend, put_events=to_all_targets(events.EventsBackend.put_events))
+    to_bus = to_all_targets(s3_notifications._send_event_bridge_message)
+    put_in_place(s3_notifications, _send_event_bridge_message=to_bus)
+    put_in_place(sqs.Queue, add_message=add_message, delete_message=delete_message)
+    put_in_place(sqs.SQSBackend, create_queue=create_queue, purge_queue=purge_queue)
 
 
 def _message(queue: sqs.Queue, message: sqs.Message) -> Change:
@@ -163,7 +166,7 @@ def _message(queue: sqs.Queue, message: sqs.Message) -> Change:
 def _keep_secrets(kept: Kept) -> None:
     for place, document in kept.all("secrets", None):
         account, region, name = json.loads(place)
-        secret = FakeSecret(account, region, name, {}, "")
+        secret: Any = FakeSecret(account, region, name, {}, "")
         for field in (*SECRET_FIELDS, "versions"):
             setattr(secret, field, document[field])
         secret.set_default_version_id(document["version"])
@@ -232,7 +235,7 @@ class KeptKeys(_VersionedKeyStore):
                 etag = newest.etag.strip('"')  # computed while the bytes are at hand
                 file = self._kept.store(in_parts(newest._value_buffer))
                 newest._value_buffer.close()
-                newest._value_buffer, newest._etag = file, etag
+                put_in_place(newest, _value_buffer=file, _etag=etag)
             document = _object(newest)
         self._kept.write(("objects", self._bucket, key, document))
 
@@ -243,7 +246,7 @@ def _remove(keys: Any) -> None:
             key._value_buffer.remove()
 
 
-def _object(key: FakeKey) -> dict[str, Any]:
+def _object(key: Any) -> dict[str, Any]:
     return {
         "file": key._value_buffer.path.name,
         "etag": key._etag,
@@ -262,7 +265,7 @@ def _keep_objects(kept: Kept) -> None:
         bucket.keys = KeptKeys(kept, bucket_name)
         for name, document in kept.all("objects", bucket_name):
             where = {"account_id": backend.account_id, "region_name": bucket.region_name, "bucket_name": bucket_name}
-            key = FakeKey(name, b"", etag=document["etag"], version_id=document["version"], **where)
+            key: Any = FakeKey(name, b"", etag=document["etag"], version_id=document["version"], **where)
             key._value_buffer.close()
             key._value_buffer, key.contentsize = kept.find(document["file"]), document["size"]
             key.last_modified = datetime.fromisoformat(document["modified"])
@@ -270,10 +273,11 @@ def _keep_objects(kept: Kept) -> None:
             bucket.keys.load(key)
         return bucket
 
-    def set_metadata(key: FakeKey, *args: Any, **kwargs: Any) -> None:
+    def set_metadata(key: Any, *args: Any, **kwargs: Any) -> None:
         before = dict(key._metadata)
         describes(key, *args, **kwargs)
         if isinstance(key._value_buffer, StoredFile) and dict(key._metadata) != before:
             kept.write(("objects", key.bucket_name, key.name, _object(key)))
 
-    S3Backend.create_bucket, FakeKey.set_metadata = create_bucket, set_metadata
+    put_in_place(S3Backend, create_bucket=create_bucket)
+    put_in_place(FakeKey, set_metadata=set_metadata)

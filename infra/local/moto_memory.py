@@ -16,6 +16,8 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
+from infra.local.moto_edge import put_in_place
+
 Place = tuple[Table, DynamoType, DynamoType | None]
 
 _transaction = threading.local()
@@ -48,7 +50,7 @@ def places_of(backend: DynamoDBBackend, operations: list[dict[str, Any]]) -> Ite
         for kind, wanted in operation.items():
             table, key = backend.tables.get(wanted.get("TableName")), wanted.get("Item" if kind == "Put" else "Key", {})
             if table is not None and all(name in key for name in table.table_key_attrs):
-                range_key = DynamoType(key[table.range_key_attr]) if table.has_range_key else None
+                range_key = DynamoType(key[table.range_key_attr]) if table.range_key_attr is not None else None
                 yield table, DynamoType(key[table.hash_key_attr]), range_key
 
 
@@ -76,13 +78,14 @@ def copy_table(table: Table, memo: dict[int, Any]) -> Table:
     """Copy a table as `copy.deepcopy` does; in a transaction leave it as it is."""
     if getattr(_transaction, "now", False):
         return table
-    twin = memo[id(table)] = Table.__new__(type(table))
+    twin: Any = Table.__new__(type(table))
+    memo[id(table)] = twin
     twin.__dict__.update(copy.deepcopy(table.__dict__, memo))
     return twin
 
 
 def keep_only_what_is_there() -> None:
     """Put the replacements of this module in place, in this process."""
-    BaseModel.__new__ = make_unnoted
-    Table.__deepcopy__ = copy_table
-    DynamoDBBackend.transact_write_items = transact_in_place
+    put_in_place(BaseModel, __new__=make_unnoted)
+    put_in_place(Table, __deepcopy__=copy_table)
+    put_in_place(DynamoDBBackend, transact_write_items=transact_in_place)

@@ -11,8 +11,11 @@ from itertools import accumulate
 from typing import Any
 
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
-from moto.s3.models import S3_UPLOAD_PART_MIN_SIZE, FakeKey, FakeMultipart
+from moto.s3.models import FakeKey, FakeMultipart
 from moto.s3.responses import S3Response
+from moto.settings import S3_UPLOAD_PART_MIN_SIZE
+
+from infra.local.moto_edge import put_in_place
 
 _ranged = threading.local()
 
@@ -71,7 +74,7 @@ def complete_joined(upload: FakeMultipart, body: Iterator[tuple[int, str]]) -> t
         raise MalformedXML
     if any(part is None or part.etag.replace('"', "") != etag for part, etag in chosen):
         raise InvalidPart
-    parts = [part for part, _ in chosen]
+    parts = [part for part, _ in chosen if part is not None]
     if any(part.contentsize < S3_UPLOAD_PART_MIN_SIZE for part in parts[:-1]):
         raise EntityTooSmall
     for number in [number for number, part in upload.parts.items() if part in parts]:
@@ -80,12 +83,12 @@ def complete_joined(upload: FakeMultipart, body: Iterator[tuple[int, str]]) -> t
     return JoinedParts(parts), f"{whole.hexdigest()}-{len(parts)}", None
 
 
-def value_of(key: FakeKey, _value: Callable = FakeKey.value.fget) -> bytes | StoredBytes:
+def value_of(key: FakeKey, _value: Any = FakeKey.value.fget) -> bytes | StoredBytes:
     """Return an object's bytes; while a range is asked for, what reads just that."""
     return StoredBytes(key) if getattr(_ranged, "now", False) else _value(key)
 
 
-def take_value(key: FakeKey, value: Any, _take: Callable = FakeKey.value.fset) -> None:
+def take_value(key: Any, value: Any, _take: Any = FakeKey.value.fset) -> None:
     """Store an object's bytes, or the parts that they are in."""
     if not isinstance(value, JoinedParts):
         _take(key, value)
@@ -108,6 +111,6 @@ def answer_range(
 
 def store_without_copies() -> None:
     """Put the replacements of this module in place, in this process."""
-    FakeMultipart.complete = complete_joined
-    FakeKey.value = property(value_of, take_value)
-    S3Response.key_response = answer_range
+    put_in_place(FakeMultipart, complete=complete_joined)
+    put_in_place(FakeKey, value=property(value_of, take_value))
+    put_in_place(S3Response, key_response=answer_range)

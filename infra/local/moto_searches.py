@@ -12,6 +12,8 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeBucket, S3Backend
 
+from infra.local.moto_edge import put_in_place
+
 
 def list_below_prefix(
     backend: S3Backend,
@@ -25,7 +27,7 @@ def list_below_prefix(
     if prefix and isinstance(bucket, FakeBucket):
         keys, bucket = bucket.keys, copy.copy(bucket)
         below = ((name, keys.get(name)) for name in list(keys) if name.startswith(prefix))
-        bucket.keys = {name: key for name, key in below if key is not None}
+        put_in_place(bucket, keys={name: key for name, key in below if key is not None})
     return _list(backend, bucket, prefix, *args, **kwargs)
 
 
@@ -47,9 +49,9 @@ def query_candidates(  # noqa: PLR0917 - moto's own
     index = next((index for index in table.all_indexes() if index.name == index_name), None)
     candidates = copy.copy(table)
     if index is not None:
-        candidates.items = items_with(table, [key["AttributeName"] for key in index.schema])
+        put_in_place(candidates, items=items_with(table, [key["AttributeName"] for key in index.schema]))
     elif hash_key is not None and not index_name:
-        candidates.items = {hash_key: table.items[hash_key]} if hash_key in table.items else {}
+        put_in_place(candidates, items={hash_key: table.items[hash_key]} if hash_key in table.items else {})
     return _query(
         candidates,
         hash_key,
@@ -78,5 +80,5 @@ def items_with(table: Table, names: list[str]) -> dict[DynamoType, Any]:
 
 def look_no_further() -> None:
     """Put the replacements of this module in place, in this process."""
-    S3Backend.list_objects = list_below_prefix
-    Table.query = query_candidates
+    put_in_place(S3Backend, list_objects=list_below_prefix)
+    put_in_place(Table, query=query_candidates)

@@ -33,15 +33,18 @@ import moto.events.models as events
 import moto.s3.notifications as s3_notifications
 import moto.sqs.models as sqs
 from moto.core import responses
+from moto.core.utils import method_names_from_class
 from moto.dynamodb.responses import DynamoHandler
 from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
+from moto.sqs.exceptions import ReceiptHandleIsInvalid
 from werkzeug.serving import make_server
 
 from infra.local.aws_calls import CountedCalls
 from infra.local.kept import Kept
+from infra.local.moto_edge import put_in_place
 from infra.local.moto_kept import keep_all_but_items, keep_items
 from infra.local.moto_memory import keep_only_what_is_there
 from infra.local.moto_objects import store_without_copies
@@ -62,10 +65,10 @@ def delete_message_in_place(queue: sqs.Queue, receipt_handle: str) -> None:
         for position, message in enumerate(queue._messages):
             if message.had_receipt_handle(receipt_handle):
                 queue.pending_messages.discard(message)
-                queue.deleted_messages.update(message.all_receipt_handles)
+                queue.deleted_messages.update(handle for handle in message.all_receipt_handles if handle is not None)
                 del queue._messages[position]
                 return
-        raise sqs.ReceiptHandleIsInvalid()
+        raise ReceiptHandleIsInvalid()
 
 
 def receive_message_locked(
@@ -94,7 +97,7 @@ def send_message_uncounted(
         _sending.now = False
 
 
-def attributes_of(queue: sqs.Queue, _all: Callable = sqs.Queue.attributes.fget) -> dict[str, Any]:
+def attributes_of(queue: Any, _all: Any = sqs.Queue.attributes.fget) -> dict[str, Any]:
     """Return a queue's attributes; while a message is sent only those that do not need its messages counted."""
     if getattr(_sending, "now", False):
         return {"ContentBasedDeduplication": str(queue.content_based_deduplication).lower()}
@@ -114,7 +117,8 @@ def change_visibility_locked(
 
 def within_retention(backend: sqs.SQSBackend, queue_name: str, message: sqs.Message) -> bool:
     """Tell whether a message is young enough, without computing every attribute of its queue as moto does."""
-    retention_seconds = int(backend.get_queue(queue_name).message_retention_period)
+    queue: Any = backend.get_queue(queue_name)
+    retention_seconds = int(queue.message_retention_period)
     return milliseconds() - message.sent_timestamp < retention_seconds * 1000
 
 
@@ -128,7 +132,7 @@ def one_at_a_time(function: Callable, lock: threading.RLock) -> Callable:
     return locked
 
 
-def send_to_targets(rule: events.Rule, event: dict[str, Any], transform_input: bool = True) -> None:
+def send_to_targets(rule: Any, event: dict[str, Any], transform_input: bool = True) -> None:
     """Deliver an event to a rule's queues in the form that EventBridge documents, or as the target's `Input` says."""
     if rule.state == "DISABLED" or not rule.event_pattern.matches_event(event):
         return
@@ -168,25 +172,27 @@ def correct_moto(kept: Kept | None = None) -> None:
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # else every answer tells every page that it may read it
     # What a request's host and class say never changes, but for each request moto walks through its own source tree.
     DomainDispatcherApplication.get_backend_for_host = functools.cache(DomainDispatcherApplication.get_backend_for_host)
-    responses.method_names_from_class = functools.cache(responses.method_names_from_class)
-    sqs.unix_time_millis = milliseconds
-    sqs.Queue.delete_message = delete_message_in_place
-    sqs.Queue.attributes = property(attributes_of)
-    sqs.SQSBackend.send_message = send_message_uncounted
-    sqs.SQSBackend.receive_message = receive_message_locked
-    sqs.SQSBackend.change_message_visibility = change_visibility_locked
-    sqs.SQSBackend.is_message_valid_based_on_retention_period = within_retention
+    put_in_place(responses, method_names_from_class=functools.cache(method_names_from_class))
+    put_in_place(sqs, unix_time_millis=milliseconds)
+    put_in_place(sqs.Queue, delete_message=delete_message_in_place, attributes=property(attributes_of))
+    put_in_place(
+        sqs.SQSBackend,
+        send_message=send_message_uncounted,
+        receive_message=receive_message_locked,
+        change_message_visibility=change_visibility_locked,
+        is_message_valid_based_on_retention_period=within_retention,
+    )
     look_no_further()
     if kept is not None:
         keep_items(kept)
-    DynamoHandler.call_action = one_at_a_time(DynamoHandler.call_action, threading.RLock())
+    put_in_place(DynamoHandler, call_action=one_at_a_time(DynamoHandler.call_action, threading.RLock()))
     writing = threading.RLock()
     for owner, name in ((S3Response, "put_object"), (S3Response, "_key_response_post"), (S3Backend, "list_objects")):
         setattr(owner, name, one_at_a_time(getattr(owner, name), writing))
     store_without_copies()
     keep_only_what_is_there()
-    events.Rule.send_to_targets = send_to_targets
-    s3_notifications._send_event_bridge_message = send_s3_event
+    put_in_place(events.Rule, send_to_targets=send_to_targets)
+    put_in_place(s3_notifications, _send_event_bridge_message=send_s3_event)
     if kept is not None:
         keep_all_but_items(kept)
 
@@ -198,7 +204,7 @@ def main() -> None:
     correct_moto(Kept(Path(sys.argv[2])) if len(sys.argv) > 2 else None)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         host, port = listener.getsockname()
-        app = DomainDispatcherApplication(create_backend_app)
+        app: Any = DomainDispatcherApplication(create_backend_app)
         app.debug = True
         make_server(
             host,

@@ -8,7 +8,8 @@ import sys
 
 HIDDEN = ("numpy",)
 
-sys.modules.update(dict.fromkeys(HIDDEN))  # None: importing it raises ModuleNotFoundError
+for name in HIDDEN:
+    sys.modules[name] = None  # pyright: ignore[reportArgumentType] - documented: importing it raises ModuleNotFoundError
 
 if __name__ == "__main__":
     from awslambdaric.__main__ import main

@@ -56,7 +56,9 @@ def expand(path: Path, parameters: Mapping[str, str]) -> Template:
     code = _replace_local_code(source, path.resolve().parent)
     order = {logical: position for position, logical in enumerate(source["Resources"])}
     try:
-        expanded = transform(source, dict(parameters), _NoManagedPolicies())
+        # It asks for a loader class of its own, of which it calls `load`.
+        policies: Any = _NoManagedPolicies()
+        expanded = transform(source, dict(parameters), policies)
     except InvalidDocumentException as error:
         raise TemplateError("; ".join(cause.message for cause in error.causes)) from error
     return Template(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from flowforge.given import given
+
 from .conversion import convert
 from .dialect import parse_expression
 from .errors import SqlError, invalid_column, not_supported
@@ -43,7 +45,7 @@ class Alterations:
         elif reader.accept("ALTER", "COLUMN"):
             self._change_column(table, reader)
         else:
-            raise not_supported(f"ALTER TABLE ... {reader.peek().text if reader.peek() else ''}")
+            raise not_supported(f"ALTER TABLE ... {token.text if (token := reader.peek()) else ''}")
 
     def _add(self, table: Table, body: TableReader) -> None:
         for column in body.columns:
@@ -66,7 +68,7 @@ class Alterations:
         primary = {name.lower() for key in body.keys if key.is_primary for name in key.columns}
         columns = [replace(c, nullable=False) if c.name.lower() in primary else c for c in columns]
         self.rebuild(table, replace(table, columns=tuple(columns), keys=(*table.keys, *body.keys)))
-        stored = self._catalog.find(table.schema, table.name)
+        stored = given(self._catalog.find(table.schema, table.name))
         for key in body.keys:
             self._catalog.add_key(stored, key, self._session.server.now())
         for item in foreign:
@@ -128,7 +130,7 @@ class Alterations:
         """Stores the rows of `old` anew in the shape of `new`; columns are matched by their ids."""
         compiler = Compiler(self._session)
         if new.has_rowversion:
-            self._session.server.rowversions.hold(self._session.transaction.number)
+            self._session.server.rowversions.hold(self._session.open_transaction.number)
         before = {column.column_id: column for column in old.columns}
         values = []
         for column in new.columns:
@@ -161,6 +163,6 @@ class Alterations:
             "UPDATE meta.objects SET modify_date = ? WHERE object_id = ?", [self._session.server.now(), old.object_id]
         )
         if new.identity is not None and old.identity is None:
-            count = self._cursor.execute(f"SELECT count(*) FROM {new.storage}").fetchone()[0]
-            self._definitions.restart_identity(new, new.identity.seed + count * new.identity.increment)
+            (count,) = given(self._cursor.execute(f"SELECT count(*) FROM {new.storage}").fetchone())
+            self._definitions.restart_identity(new, given(new.identity.seed) + count * new.identity.increment)
         self._catalog.forget()

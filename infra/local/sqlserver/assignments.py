@@ -1,6 +1,6 @@
 """Compound assignment: `a += 1` written out as `a = a + (1)`, which sqlglot can read."""
 
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from .dialect import is_symbol, is_word, tokenize
 

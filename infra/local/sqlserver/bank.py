@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowforge.given import given
+
 from .script import parse_batch
 
 if TYPE_CHECKING:
@@ -133,10 +135,10 @@ def create_bank(session: Session, bank: Size) -> None:
     for name, ddl in TABLES.items():
         definitions = Definitions(session)
         definitions.run(parse_batch(ddl)[0])
-        table = session.catalog.find("dbo", name)
+        table = given(session.catalog.find("dbo", name))
         count = getattr(bank, name)
         session.cursor.execute(f"INSERT INTO {table.storage} SELECT {rows[name]} FROM range(1, {count} + 1) AS t(i)")
-        definitions.restart_identity(table, table.identity.seed + count)
+        definitions.restart_identity(table, given(given(table.identity).seed) + count)
 
 
 __all__ = ["DEFAULT_ROWS", "Size", "create_bank", "size"]

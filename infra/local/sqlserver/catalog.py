@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 import duckdb
 
+from flowforge.given import given
+
 from .tables import Column, ForeignKey, Key, Table, Traits, quote
 from .types import COLLATION_NAME, SqlType, counts_case
 from .variables import split_name
@@ -167,7 +169,7 @@ class Catalog:
         return tuple(
             Column(
                 row[0],
-                SqlType(*row[1:5], row[12]),
+                SqlType(row[1], row[2], row[3], row[4], row[12]),
                 row[5],
                 row[6],
                 row[7] or 1,
@@ -218,13 +220,13 @@ class Catalog:
         number = self.add_object(table.name, table.schema, "V" if table.definition else "U", now, 0, table.definition)
         for position, column in enumerate(table.columns, 1):
             self.add_column(number, replace(column, column_id=position))
-        stored = self._load(table.schema, table.name)
+        stored = given(self._load(table.schema, table.name))
         for key in table.keys:
             self.add_key(stored, key, now)
         for foreign in table.foreign_keys:
             self.add_foreign_key(stored, foreign, now)
         self.forget()
-        return self.find(table.schema, table.name)
+        return given(self.find(table.schema, table.name))
 
     def add_column(self, number: int, column: Column) -> None:
         kind = replace(column.type, collation=column.type.collation or self.collation)
@@ -250,17 +252,17 @@ class Catalog:
         for ordinal, name in enumerate(key.columns, 1):
             self.cursor.execute(
                 "INSERT INTO meta.index_columns VALUES (?, ?, ?, ?, false, false)",
-                [table.object_id, index, ordinal, table.column(name).column_id],
+                [table.object_id, index, ordinal, given(table.column(name)).column_id],
             )
         self.forget()
 
     def add_foreign_key(self, table: Table, foreign: ForeignKey, now: dt.datetime) -> None:
-        referenced = self.find(foreign.referenced_schema, foreign.referenced_table)
+        referenced = given(self.find(foreign.referenced_schema, foreign.referenced_table))
         number = self.add_object(foreign.name, table.schema, "F", now, table.object_id)
         values = [number, table.object_id, referenced.object_id]
         self.cursor.execute("INSERT INTO meta.foreign_keys VALUES (?, ?, ?)", values)
         for ordinal, (name, other) in enumerate(zip(foreign.columns, foreign.referenced_columns, strict=True), 1):
-            ids = [number, ordinal, table.column(name).column_id, referenced.column(other).column_id]
+            ids = [number, ordinal, given(table.column(name)).column_id, given(referenced.column(other)).column_id]
             self.cursor.execute("INSERT INTO meta.foreign_key_columns VALUES (?, ?, ?, ?)", ids)
 
     def remove_table(self, table: Table) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from flowforge.given import given
+
 from .conversion import convert
 from .dialect import parse_expression
 from .errors import SqlError, invalid_column, invalid_object, not_supported, syntax_error
@@ -146,7 +148,7 @@ class Changes:
             rows.append("(" + ", ".join([*values, *tail]) + ")")
         return "VALUES " + ", ".join(rows)
 
-    def _cell(self, cell: exp.Expression, table: Table, column: Column) -> str:
+    def _cell(self, cell: exp.Expr, table: Table, column: Column) -> str:
         is_default = isinstance(cell, exp.Var) and cell.name.upper() == "DEFAULT"
         value = self._default(column) if is_default else self._expressions.value(cell, Scope())
         return self._stored(value, table, column)
@@ -170,7 +172,7 @@ class Changes:
         return f"SELECT {', '.join([*values, *tail])} FROM ({query.sql}) AS src({names})"
 
     def _with_output(
-        self, sql: str, node: exp.Expression, table: Table, verb: str, row: str, written: frozenset[str] | None = None
+        self, sql: str, node: exp.Expr, table: Table, verb: str, row: str, written: frozenset[str] | None = None
     ) -> Change:
         returning = node.args.get("returning")
         if returning is None:
@@ -183,7 +185,7 @@ class Changes:
         scope = Scope(sources=[_Bare(row, outputs)])
         items = [item for projection in returning.expressions for item in self._compiler.projection(projection, scope)]
         text = ", ".join(f"{value.sql} AS c{i}" for i, (_, value) in enumerate(items, 1))
-        shown = tuple(Output(name, value.type, value.nullable) for name, value in items)
+        shown = tuple(Output(name, value.kind, value.nullable) for name, value in items)
         if verb == "INSERT" and table.identity is not None:
             return Change(f"{sql} RETURNING {text}, {quote(table.identity.name)}", table, verb, shown, True)
         return Change(f"{sql} RETURNING {text}", table, verb, shown, written=written)
@@ -198,7 +200,7 @@ class Changes:
             text = ", ".join(f"{quote(column.name)} = {value}" for column, value in sets)
             sql = f"UPDATE {table.storage} AS {quote(node.this.alias or node.this.name)} SET {text}{self._where(node, scope)}"
             return self._with_output(sql, node, table, "UPDATE", "inserted", _names_of(sets))
-        table, scope, from_sql, alias = self._joined_target(node.this, from_.this)
+        table, scope, from_sql, alias = self._joined_target(node.this, given(from_).this)
         sets = self._assignments(node, table, scope)
         values = ", ".join(f"{value} AS v{i}" for i, (_, value) in enumerate(sets))
         inner = f"SELECT {quote(alias)}.rowid AS rid, {values} FROM {from_sql}{self._where(node, scope)}"
@@ -254,7 +256,7 @@ class Changes:
         outputs = tuple(Output(c.name, c.type, c.nullable) for c in table.columns)
         return table, Scope(sources=[Source(node.alias or node.name, outputs, table.schema)])
 
-    def _joined_target(self, target: exp.Table, from_node: exp.Expression) -> tuple[Table, Scope, str, str]:
+    def _joined_target(self, target: exp.Table, from_node: exp.Expr) -> tuple[Table, Scope, str, str]:
         """The changed table inside a FROM clause: found by its alias there, or by its name."""
         scope = Scope()
         from_sql = self._compiler.sources.joined(from_node, scope)
@@ -263,7 +265,7 @@ class Changes:
                 return self._table(item), scope, from_sql, item.alias or item.name
         raise invalid_object(target.name)
 
-    def _where(self, node: exp.Expression, scope: Scope) -> str:
+    def _where(self, node: exp.Expr, scope: Scope) -> str:
         where = node.args.get("where")
         return f" WHERE {self._expressions.predicate(where.this, scope)}" if where else ""
 
@@ -272,7 +274,7 @@ def _names_of(sets: list[tuple[Column, str]]) -> frozenset[str]:
     return frozenset(column.name.lower() for column, _ in sets)
 
 
-def compile_change(compiler: Compiler, node: exp.Expression) -> Change:
+def compile_change(compiler: Compiler, node: exp.Expr) -> Change:
     """Compiles INSERT, UPDATE or DELETE."""
     changes = Changes(compiler)
     if isinstance(node, exp.Insert):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from flowforge.given import given
 
 from . import login, procedures, tokens
 from .errors import ClientGone, SqlError, not_supported, translate_error
@@ -61,8 +63,13 @@ class Connection:
                 self.channel.put(tokens.environment_change(tokens.ENV_RESET, b"", b""))
             self._answer(kind, data)
 
+    @property
+    def _current(self) -> Session:
+        """The session of the client, which has logged in."""
+        return given(self.session)
+
     def _answer(self, kind: int, data: bytes) -> None:
-        self.session.begin_request()
+        self._current.begin_request()
         try:
             if kind == ATTENTION:
                 self.channel.put(tokens.done(tokens.DONE, tokens.ATTENTION))
@@ -78,7 +85,7 @@ class Connection:
             self.channel.read_message()
             self.channel.put(tokens.done(tokens.DONE, tokens.ATTENTION))
         finally:
-            self.session.end_request()
+            self._current.end_request()
         self.channel.end()
 
     def _refuse(self, error: SqlError) -> None:
@@ -87,14 +94,14 @@ class Connection:
 
     def _run(self, sql: str, reply: Reply, variables: dict | None = None) -> bool:
         reply.text = sql
-        finished = self.session.run_batch(sql, reply, variables)
-        if not finished and self.session.last_error == 3617 and self.channel.attention_pending():
+        finished = self._current.run_batch(sql, reply, variables)
+        if not finished and self._current.last_error == 3617 and self.channel.attention_pending():
             raise Cancelled
         return finished
 
     def _batch(self, sql: str) -> None:
         _log.debug("batch %s", sql)
-        reply = Reply(self.channel, self.session, False)
+        reply = Reply(self.channel, self._current, False)
         self._run(sql, reply)
         reply.finish()
 
@@ -104,7 +111,7 @@ class Connection:
         """Every call of a request, in turn: drivers send one per row of a parameter array."""
         reader, more = Reader(data), True
         while more:
-            reply = Reply(self.channel, self.session, True)
+            reply = Reply(self.channel, self._current, True)
             try:
                 name, parameters, more = self._read_call(reader)
             except Exception as error:  # what follows cannot be read either
@@ -158,7 +165,7 @@ class Connection:
     def _sp_executesql(self, parameters: list[Parameter], reply: Reply) -> None:
         declaration = str(parameters[1].value or "") if len(parameters) > 1 else ""
         finished = self._run(str(parameters[0].value), reply, self._variables(declaration, parameters[2:]))
-        reply.finish_procedure(status=0 if finished else self.session.last_error)
+        reply.finish_procedure(status=0 if finished else self._current.last_error)
 
     def _sp_prepare(self, parameters: list[Parameter], reply: Reply) -> None:
         handle = self._remember(parameters)
@@ -173,43 +180,44 @@ class Connection:
         handle = self._remember(parameters)
         sql, declaration = self._prepared[handle]
         finished = self._run(sql, reply, self._variables(declaration, parameters[3:]))
-        reply.finish_procedure(tokens.return_handle(handle), 0 if finished else self.session.last_error)
+        reply.finish_procedure(tokens.return_handle(handle), 0 if finished else self._current.last_error)
 
     def _sp_execute(self, parameters: list[Parameter], reply: Reply) -> None:
         handle = parameters[0].value
-        if handle not in self._prepared:
+        if not isinstance(handle, int) or handle not in self._prepared:
             raise SqlError(8179, f"Could not find prepared statement with handle {handle}.")
         sql, declaration = self._prepared[handle]
         finished = self._run(sql, reply, self._variables(declaration, parameters[1:]))
-        reply.finish_procedure(status=0 if finished else self.session.last_error)
+        reply.finish_procedure(status=0 if finished else self._current.last_error)
 
     def _sp_unprepare(self, parameters: list[Parameter], reply: Reply) -> None:
-        self._prepared.pop(parameters[0].value, None)
+        handle: Any = parameters[0].value
+        self._prepared.pop(handle, None)
         reply.finish_procedure()
 
     def _sp_reset_connection(self, parameters: list[Parameter], reply: Reply) -> None:
-        self.session.reset()
+        self._current.reset()
         reply.finish_procedure()
 
     def _sp_describe_first_result_set(self, parameters: list[Parameter], reply: Reply) -> None:
         declaration = str(parameters[1].value or "") if len(parameters) > 1 else ""
-        procedures.describe(self.session, str(parameters[0].value), declaration, reply)
+        procedures.describe(self._current, str(parameters[0].value), declaration, reply)
         reply.finish_procedure()
 
     # --- transaction manager requests
 
     def _transaction(self, data: bytes) -> None:
         kind = struct.unpack("<H", data[:2])[0]
-        reply = Reply(self.channel, self.session, False)
+        reply = Reply(self.channel, self._current, False)
         try:
             if kind == _TM_BEGIN:
                 self._set_isolation(data[2])
-                self.session.begin(reply)
+                self._current.begin(reply)
             elif kind == _TM_COMMIT:
-                self.session.commit(reply)
+                self._current.commit(reply)
                 self._begin_again(data, reply)
             elif kind == _TM_ROLLBACK:
-                self.session.rollback(reply)
+                self._current.rollback(reply)
                 self._begin_again(data, reply)
             else:
                 raise not_supported(f"transaction manager request {kind}")
@@ -218,14 +226,14 @@ class Connection:
         reply.finish()
 
     def _set_isolation(self, level: int) -> None:
-        self.session.isolation = _ISOLATIONS.get(level, self.session.isolation)
+        self._current.isolation = _ISOLATIONS.get(level, self._current.isolation)
 
     def _begin_again(self, data: bytes, reply: Reply) -> None:
         """A commit or rollback may ask for the next transaction at once: name, flags, isolation, name."""
         flags_at = 3 + data[2]
         if flags_at < len(data) and data[flags_at] & 1:
             self._set_isolation(data[flags_at + 1])
-            self.session.begin(reply)
+            self._current.begin(reply)
 
 
 def _without_headers(data: bytes) -> bytes:

@@ -8,6 +8,8 @@ import re
 
 import duckdb
 
+from flowforge.given import given
+
 from .catalog import Catalog
 from .errors import SqlError, translate_error
 from .tables import Column, ForeignKey, Table, quote
@@ -28,15 +30,14 @@ def violated_reference(
 
     if verb in ("INSERT", "UPDATE"):
         for foreign in table.foreign_keys:
-            parent = catalog.find(foreign.referenced_schema, foreign.referenced_table)
+            parent = given(catalog.find(foreign.referenced_schema, foreign.referenced_table))
             if is_touched(foreign.columns) and _has_orphan(cursor, table, foreign, parent):
                 return _conflict(catalog, verb, "FOREIGN KEY", foreign, parent, foreign.referenced_columns[0])
     if verb in ("DELETE", "UPDATE"):
         for child in catalog.referencing_tables(table):
             for foreign in child.foreign_keys:
-                refers_here = (
-                    catalog.find(foreign.referenced_schema, foreign.referenced_table).object_id == table.object_id
-                )
+                parent = given(catalog.find(foreign.referenced_schema, foreign.referenced_table))
+                refers_here = parent.object_id == table.object_id
                 if (
                     refers_here
                     and is_touched(foreign.referenced_columns)

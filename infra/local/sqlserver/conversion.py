@@ -68,7 +68,7 @@ def _rule(source: SqlType, target: SqlType):
 
 
 def _to_number(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
-    source, sql, cast = value.type, value.sql, "TRY_CAST" if attempt else "CAST"
+    source, sql, cast = value.kind, value.sql, "TRY_CAST" if attempt else "CAST"
     if source.base in CHARACTERS or source.base == "sql_variant":
         text = f"({sql}).txt" if source.base == "sql_variant" else sql
         return _text_to_number(text, source, target, cast, attempt)
@@ -109,7 +109,7 @@ def _text_to_number(text: str, source: SqlType, target: SqlType, cast: str, atte
 
 
 def _to_text(value: Typed, target: SqlType, style, attempt: bool, storing: str) -> str:
-    source, sql = value.type, value.sql
+    source, sql = value.kind, value.sql
     if source.base not in CHARACTERS:
         constant = re.fullmatch(r"unhex\('([0-9A-Fa-f]*)'\)", sql) if target.base in UNICODE and style is None else None
         if constant:  # bytes are the text's own, in UTF-16
@@ -167,7 +167,7 @@ def _text_of(sql: str, source: SqlType, style: int | None) -> str:
 
 
 def _to_binary(value: Typed, target: SqlType, style, attempt: bool, storing: str) -> str:
-    source, sql = value.type, value.sql
+    source, sql = value.kind, value.sql
     if source.base in CHARACTERS:
         sql = _text_to_binary(value, style, target, attempt)
     elif source.base in INTEGERS or source.base == "bit":
@@ -192,26 +192,26 @@ def _to_binary(value: Typed, target: SqlType, style, attempt: bool, storing: str
 
 def _text_to_binary(value: Typed, style: int | None, target: SqlType, attempt: bool) -> str:
     if style in (1, 2):
-        fail = failed(f"#8114#Error converting data type {value.type.base} to {target.base}.", attempt)
+        fail = failed(f"#8114#Error converting data type {value.kind.base} to {target.base}.", attempt)
         digits = (
             f"CASE WHEN {value.sql} LIKE '0x%' THEN substr({value.sql}, 3) ELSE 'x' END" if style == 1 else value.sql
         )
         return f"hex_bytes({digits}, {fail})"
     if value.constant is not None:
-        encoded = str(value.constant).encode("utf-16le" if value.type.base in UNICODE else "cp1252", "replace")
+        encoded = str(value.constant).encode("utf-16le" if value.kind.base in UNICODE else "cp1252", "replace")
         return f"unhex('{encoded.hex()}')"
-    if value.type.base in UNICODE:
+    if value.kind.base in UNICODE:
         return f"utf16_bytes({value.sql})"
     return f"encode({value.sql})"
 
 
 def _to_guid(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
-    text = f"({value.sql}).txt" if value.type.base == "sql_variant" else value.sql
+    text = f"({value.sql}).txt" if value.kind.base == "sql_variant" else value.sql
     return f"{'TRY_CAST' if attempt else 'CAST'}(trim({text}, '{{}} ') AS UUID)"
 
 
 def _to_variant(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
-    source = value.type
+    source = value.kind
     text = value.sql if source.base in CHARACTERS else _text_of(value.sql, source, 121 if source.base in MOMENTS else 2)
     collation = quote_text(source.collation_name) if source.collation_name else "CAST(NULL AS VARCHAR)"
     fields = f"base := '{source.base}', txt := {text}, sort := {collation}"
@@ -220,9 +220,9 @@ def _to_variant(value: Typed, target: SqlType, style, attempt: bool, storing) ->
 
 def _to_clr(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
     if target.base == "hierarchyid":
-        if value.type.base not in CHARACTERS:
-            raise not_supported(f"the conversion of {value.type} to hierarchyid")
+        if value.kind.base not in CHARACTERS:
+            raise not_supported(f"the conversion of {value.kind} to hierarchyid")
         return value.sql
-    if value.type.base in CHARACTERS:
+    if value.kind.base in CHARACTERS:
         raise not_supported(f"text as {target.base}: use {target.base}::Point(latitude, longitude, SRID)")
     return value.sql

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from flowforge.given import given
+
 from .alterations import Alterations
 from .constraints import key_form
 from .dialect import is_symbol, parse_one
@@ -105,7 +107,7 @@ class Definitions:
         stored = self._catalog.add_table(table, self._now())
         self.create_storage(stored)
         if stored.identity is not None:
-            self.restart_identity(stored, stored.identity.seed)
+            self.restart_identity(stored, given(stored.identity.seed))
         return stored
 
     def checked(self, foreign: ForeignKey) -> ForeignKey:
@@ -126,7 +128,7 @@ class Definitions:
 
     def restart_identity(self, table: Table, first: int) -> None:
         """Makes `first` the next identity value of the table."""
-        step = table.identity.increment
+        step = given(table.identity).increment
         bounds = f"MINVALUE {-(2**63)} MAXVALUE {2**63 - 1}"
         self._cursor.execute(
             f"CREATE OR REPLACE SEQUENCE {table.identity_sequence} INCREMENT {step} {bounds} START {first}"
@@ -142,7 +144,7 @@ class Definitions:
         plain = {key for key in table.keys if key.is_constraint and self._is_plain(table, key)}
         for key in table.keys:
             if key in plain:
-                names = ", ".join(quote(table.column(name).name) for name in key.columns)
+                names = ", ".join(quote(given(table.column(name)).name) for name in key.columns)
                 columns.append(f"{'PRIMARY KEY' if key.is_primary else 'UNIQUE'} ({names})")
         self._cursor.execute(f"CREATE TABLE {table.storage} ({', '.join(columns)})")
         for key in table.keys:
@@ -151,11 +153,11 @@ class Definitions:
 
     def _is_plain(self, table: Table, key: Key) -> bool:
         """Whether DuckDB compares the key's columns as they are."""
-        columns = [table.column(name) for name in key.columns]
+        columns = [given(table.column(name)) for name in key.columns]
         return all(key_form(column) == quote(column.name) for column in columns)
 
     def _create_unique_index(self, table: Table, key: Key) -> None:
-        forms = [key_form(table.column(column)) for column in key.columns]
+        forms = [key_form(given(table.column(column))) for column in key.columns]
         names = ", ".join(form if form.startswith('"') else f"({form})" for form in forms)
         index = quote(f"{key.name}_{table.object_id}")
         self._cursor.execute(f"CREATE UNIQUE INDEX {index} ON {table.storage} ({names})")
@@ -264,7 +266,7 @@ class Definitions:
             )
         self._cursor.execute(f"DELETE FROM {table.storage}")
         if table.identity is not None:
-            self.restart_identity(table, table.identity.seed)
+            self.restart_identity(table, given(table.identity.seed))
 
     # --- synonyms
 

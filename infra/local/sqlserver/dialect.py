@@ -11,7 +11,7 @@ import re
 
 from sqlglot import exp
 from sqlglot.dialects.tsql import TSQL
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from .errors import SqlError, syntax_error
 from .types import SqlType, parse_type
@@ -55,7 +55,7 @@ def tokenize(sql: str) -> list[Token]:
     return tokens
 
 
-def parse_one(sql: str) -> exp.Expression:
+def parse_one(sql: str) -> exp.Expr:
     """One statement or expression. Raises sqlglot's ParseError or TokenError."""
     parsed = [tree for tree in _DIALECT.parse(sql) if tree is not None]
     if len(parsed) != 1:
@@ -63,9 +63,12 @@ def parse_one(sql: str) -> exp.Expression:
     return parsed[0]
 
 
-def parse_expression(sql: str) -> exp.Expression:
+def parse_expression(sql: str) -> exp.Expr:
     """A scalar expression, such as a column's default."""
-    return parse_one(f"SELECT {sql}").selects[0]
+    select = parse_one(f"SELECT {sql}")
+    if not isinstance(select, exp.Select):
+        raise syntax_error(sql.strip()[:30])
+    return select.selects[0]
 
 
 _GENERIC_NAMES = {

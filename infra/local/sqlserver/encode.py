@@ -37,7 +37,7 @@ def _encode(batch: pa.RecordBatch, types: list[SqlType]) -> memoryview:
     parts = [_fixed_length(np.full((rows, 1), _ROW_TOKEN[0], np.uint8))]
     for column, sql_type in zip(batch.columns, types, strict=True):
         parts += _column(column, sql_type)
-    joined = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary()))
+    joined = pc.call_function("binary_join_element_wise", [*parts, pa.scalar(b"", pa.binary())])
     if isinstance(joined, pa.ChunkedArray):
         joined = joined.combine_chunks()
     offsets = np.frombuffer(joined.buffers()[1], np.int32)
@@ -111,8 +111,8 @@ def _ticks_payload(array: pa.Array, sql_type: SqlType) -> np.ndarray:
     """time, datetime2 and datetimeoffset from their 100 ns ticks."""
     offsets = None
     if sql_type.base == "datetimeoffset":
-        offsets = _integers(pc.struct_field(array, "off"))
-        array = pc.struct_field(array, "ticks")
+        offsets = _integers(pc.call_function("struct_field", [array], pc.StructFieldOptions("off")))
+        array = pc.call_function("struct_field", [array], pc.StructFieldOptions("ticks"))
     ticks = _integers(array)
     days = np.floor_divide(ticks, TICKS_PER_DAY)
     in_day = (ticks - days * TICKS_PER_DAY) // 10 ** (7 - sql_type.scale)
@@ -133,7 +133,7 @@ for _value, _digit in enumerate(b"0123456789abcdef"):
 
 def _guid_payload(array: pa.Array) -> np.ndarray:
     text = _filled(array.cast(pa.string()), "00000000-0000-0000-0000-000000000000")
-    joined = pc.binary_join_element_wise(text, pa.scalar("", pa.string()), "")
+    joined = pc.call_function("binary_join_element_wise", [text, pa.scalar("", pa.string()), ""])
     data = "".join(joined.to_pylist()).replace("-", "").encode()
     digits = _HEX_DIGITS[np.frombuffer(data, np.uint8)].reshape(-1, 16, 2)
     return (digits[:, :, 0] << 4 | digits[:, :, 1])[:, _GUID_ORDER]
@@ -230,7 +230,7 @@ def _encoded_text(array: pa.Array, unicode: bool) -> tuple[np.ndarray, bytes]:
             return byte_lengths, data
         encoded = [value.encode("cp1252", "replace") for value in array.to_pylist()]
         return np.fromiter(map(len, encoded), np.int64, len(encoded)), b"".join(encoded)
-    units = pc.utf8_length(array).to_numpy(zero_copy_only=False).astype(np.int64)
+    units = pc.call_function("utf8_length", [array]).to_numpy(zero_copy_only=False).astype(np.int64)
     if (codes >= 0xF0).any():  # characters beyond the BMP take a surrogate pair
         before = np.concatenate([[0], np.cumsum(codes >= 0xF0)])
         ends = np.cumsum(byte_lengths)

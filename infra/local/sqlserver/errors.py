@@ -120,7 +120,8 @@ _TYPE_NAMES = {
 def _named_type(text: str) -> str:
     """The SQL Server name of the last type that DuckDB's message mentions: a conversion's target."""
     found = re.findall(r"\b(U?INT\d+|U?TINYINT|SMALLINT|INTEGER|BIGINT|DECIMAL\([\d,]+\)|DOUBLE|FLOAT)\b", text)
-    return _TYPE_NAMES.get(found[-1], found[-1].lower().replace("decimal", "numeric")) if found else "numeric"
+    last: str = found[-1] if found else "numeric"
+    return _TYPE_NAMES.get(last) or last.lower().replace("decimal", "numeric")
 
 
 def _overflow(text: str) -> SqlError:

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from flowforge.given import given
+
 from .changes import Change, compile_change
 from .constraints import violated_key, violated_reference
 from .definitions import Definitions
@@ -46,7 +48,7 @@ class Execution:
         else:
             self._select(tree, sink)
 
-    def _select(self, tree: exp.Expression, sink: Sink) -> None:
+    def _select(self, tree: exp.Expr, sink: Sink) -> None:
         if self._session.implicit_transactions and tree.args.get("from_"):
             self._session.begin_implicit(sink)
         if self._session.isolation == "SNAPSHOT" and not self._session.server.allows_snapshot and tree.find(exp.Table):
@@ -109,22 +111,22 @@ class Execution:
         insert.this.set("this", exp.to_identifier(table.name, quoted=True))
         self._change(insert, sink)
 
-    def _change(self, tree: exp.Expression, sink: Sink) -> None:
-        target = tree.find(exp.Table)
+    def _change(self, tree: exp.Expr, sink: Sink) -> None:
+        target = given(tree.find(exp.Table))
         with self._write(sink, f"{target.text('db') or 'dbo'}.{target.name}") as write:
             change, rows, count = write.run(lambda: self._execute_change(tree))
         self._session.row_count = count
         if change.outputs:
             sink.columns(change.outputs)
-            for batch in rows.to_batches():
+            for batch in given(rows).to_batches():
                 sink.rows(batch, [output.type for output in change.outputs])
         sink.done(change.verb, count)
 
-    def _execute_change(self, tree: exp.Expression) -> tuple[Change, pa.Table | None, int]:
+    def _execute_change(self, tree: exp.Expr) -> tuple[Change, pa.Table | None, int]:
         compiler = Compiler(self._session)
         change = compile_change(compiler, tree.copy())
         if change.table.has_rowversion:
-            self._session.server.rowversions.hold(self._session.transaction.number)
+            self._session.server.rowversions.hold(self._session.open_transaction.number)
         try:
             result = self._session.cursor.execute(change.sql, compiler.used_binds(change.sql))
             if not change.outputs and not change.returns_identity:
@@ -136,6 +138,7 @@ class Execution:
             raise violated_key(error, change.table, self._session.server.database) from error
         self._check_foreign_keys(change)
         if change.returns_identity:
+            rows = given(rows)
             self._note_identity(change.table, rows.column(rows.num_columns - 1))
             rows = rows.select(range(len(change.outputs)))
         return change, rows, count
@@ -146,7 +149,7 @@ class Execution:
             return
         self._session.last_identity = int(values[-1].as_py())
         if self._session.identity_insert == table.object_id:
-            self._catch_up_identity(table, int(pc.max(values).as_py()))
+            self._catch_up_identity(table, int(pc.call_function("max", [values]).as_py()))
 
     def _check_foreign_keys(self, change: Change) -> None:
         """Raises 547 when the change left a row without its parent; the transaction is then rolled back."""
@@ -154,14 +157,14 @@ class Execution:
             self._session.cursor, self._session.catalog, change.table, change.verb, change.written
         )
         if violated is not None:
-            self._session.transaction.is_doomed = True
+            self._session.open_transaction.is_doomed = True
             raise violated
 
     def _catch_up_identity(self, table: Table, highest: int) -> None:
         start, last = self._session.identity_state(table)
-        upcoming = start if last is None else last + table.identity.increment
+        upcoming = start if last is None else last + given(table.identity).increment
         if highest >= upcoming:
-            Definitions(self._session).restart_identity(table, highest + table.identity.increment)
+            Definitions(self._session).restart_identity(table, highest + given(table.identity).increment)
 
     def define(self, statement: Simple, sink: Sink) -> None:
         with self._write(sink) as write:
@@ -174,7 +177,7 @@ class Execution:
         return Write(self._session, table)
 
 
-def _assigned(item: exp.Expression) -> str | None:
+def _assigned(item: exp.Expr) -> str | None:
     """The variable that an item of SELECT assigns, if it does."""
     if (
         isinstance(item, exp.EQ)

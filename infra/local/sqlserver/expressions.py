@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from flowforge.given import given
+
 from . import functions
 from .arithmetic import concatenated, decimal_operation, is_binary, is_text, result_type
 from .conversion import convert
@@ -61,11 +63,11 @@ class Expressions:
 
     # --- values
 
-    def value(self, node: exp.Expression, scope: Scope) -> Typed:
+    def value(self, node: exp.Expr, scope: Scope) -> Typed:
         method = getattr(self, f"_value_{type(node).__name__.lower()}", None)
         if method is None:
             for classes, build in ((_ARITHMETIC, self._arithmetic), (_BITWISE, self._bitwise)):
-                if type(node) in classes:
+                if type(node) in classes and isinstance(node, exp.Binary):
                     return build(node, classes[type(node)], scope)
             raise not_supported(f"this expression: {node.sql('tsql')[:120]}")
         return method(node, scope)
@@ -108,7 +110,7 @@ class Expressions:
     def _value_trycast(self, node: exp.TryCast, scope: Scope) -> Typed:
         return self._cast(node, scope, True)
 
-    def _cast(self, node: exp.Expression, scope: Scope, attempt: bool) -> Typed:
+    def _cast(self, node: exp.Expr, scope: Scope, attempt: bool) -> Typed:
         return convert(self.value(node.this, scope), sql_type_of(node.args["to"]), attempt=attempt)
 
     def _value_convert(self, node: exp.Convert, scope: Scope) -> Typed:
@@ -227,7 +229,7 @@ class Expressions:
         return Typed(f"CAST({text} AS {kind.duckdb})", kind, nullable)
 
     def _datetime_plus_days(self, left: Typed, operator: str, right: Typed) -> Typed:
-        if left.type.base not in ("datetime", "smalldatetime") or right.type is None or right.type.base not in INTEGERS:
+        if left.kind.base not in ("datetime", "smalldatetime") or right.type is None or right.type.base not in INTEGERS:
             raise not_supported(
                 "arithmetic on dates other than datetime plus or minus whole days; use DATEADD or DATEDIFF"
             )
@@ -248,7 +250,7 @@ class Expressions:
 
     # --- predicates
 
-    def predicate(self, node: exp.Expression, scope: Scope) -> str:
+    def predicate(self, node: exp.Expr, scope: Scope) -> str:
         if type(node) in _COMPARISONS:
             return self.compare(self.value(node.this, scope), type(node), self.value(node.expression, scope))
         method = getattr(self, f"_predicate_{type(node).__name__.lower()}", None)
@@ -296,7 +298,7 @@ class Expressions:
                 116,
                 "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
             )
-        kind = common_type(value.type, compiled.outputs[0].type)
+        kind = given(common_type(value.type, compiled.outputs[0].type))
         inner = Typed('"in_list"."v"', compiled.outputs[0].type)
         left, right = _comparable(convert(value, kind)), _comparable(convert(inner, kind))
         return f'({left} IN (SELECT {right} FROM ({compiled.sql}) AS "in_list"("v")))'
@@ -323,12 +325,12 @@ class Expressions:
     def _predicate_nullsafeneq(self, node, scope) -> str:
         return f"(NOT {self._predicate_nullsafeeq(node, scope)})"
 
-    def compare(self, left: Typed, operator: type[exp.Expression], right: Typed) -> str:
+    def compare(self, left: Typed, operator: type[exp.Expr], right: Typed) -> str:
         """A comparison in the operands' common type, with SQL Server's collation and padding rules."""
         if left.type is None or right.type is None:
             return "CAST(NULL AS BOOLEAN)"
         for item in (left, right):
-            if item.type.base in ("text", "ntext", "image", "xml", "geography", "geometry", "sql_variant"):
+            if item.kind.base in ("text", "ntext", "image", "xml", "geography", "geometry", "sql_variant"):
                 raise SqlError(
                     402,
                     f"The data types {left.type} and {right.type} "
@@ -341,13 +343,13 @@ class Expressions:
         shown = [_comparable(item, ordered, collation) for item in (first, second)]
         return f"({shown[0]} {_COMPARISONS[operator]} {shown[1]})"
 
-    def order_item(self, node: exp.Expression, descending: bool, scope: Scope) -> str:
+    def order_item(self, node: exp.Expr, descending: bool, scope: Scope) -> str:
         """One item of ORDER BY inside a window or an aggregate; NULLs are the smallest values."""
         value = self.value(node, scope)
         return ordered(value, descending)
 
 
-def _chain(node: exp.Connector) -> list[exp.Expression]:
+def _chain(node: exp.Connector) -> list[exp.Expr]:
     """The operands of `a AND b AND c`, without recursion: long chains are common in generated SQL."""
     parts = []
     while isinstance(node.this, type(node)):
@@ -364,12 +366,12 @@ def ordered(value: Typed, descending: bool) -> str:
 
 def _comparable(value: Typed, ordered: bool = False, collation: str = "") -> str:
     """What DuckDB compares for a value of this type."""
-    base = value.type.base
+    base = value.kind.base
     if base in CHARACTERS:
         if collation_of(value):
             return value.sql
         text = f"rtrim({value.sql})" if value.constant is None or str(value.constant).endswith(" ") else value.sql
-        return f"({text}{collation or (BINARY if value.type.counts_case else NOCASE)}"
+        return f"({text}{collation or (BINARY if value.kind.counts_case else NOCASE)}"
     if base == "datetimeoffset":
         return f"({value.sql}).ticks"
     if base in ("binary", "varbinary") and not ordered:  # zeros at the end do not count

@@ -65,7 +65,9 @@ class Faults:
                 50000, f"flowforge_fault: expected one of {', '.join(KINDS)} or none, then rows, times, text."
             )
         try:
-            fault = Fault(str(kind), int(after_rows or 0), int(1 if times is None else times), str(matching or ""))
+            fault = Fault(
+                str(kind), int(str(after_rows or 0)), int(str(1 if times is None else times)), str(matching or "")
+            )
         except ValueError:
             raise SqlError(50000, "flowforge_fault: after_rows and times are whole numbers.") from None
         with self._lock:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from flowforge.given import given
+
 from .errors import SqlError
 from .tables import Column, quote, storage_name
 from .view_text import SystemView, values, view
@@ -197,7 +199,7 @@ def _allocation_units(session: Session) -> str:
     """Two units per table: its rows at their declared widths, and what variable columns hold, as large objects' pages."""
     parts = []
     for number, schema, name in _asked_tables(session):
-        columns = session.catalog.find(schema, name).columns
+        columns = given(session.catalog.find(schema, name)).columns
         fixed = sum(max(1, column.type.max_length) for column in columns if not _varies(column)) + 9 * len(columns)
         held = " + ".join(_bytes_held(column) for column in columns if _varies(column)) or "0"
         parts.append(

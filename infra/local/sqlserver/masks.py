@@ -20,7 +20,7 @@ DEFAULT = "default()"
 _NUMBERS = {"tinyint", "smallint", "int", "bigint", "bit", "real", "float", "decimal", "money", "smallmoney"}
 
 
-def mask_of(node: exp.Expression, scope: Scope) -> str | None:
+def mask_of(node: exp.Expr, scope: Scope) -> str | None:
     """The mask of an expression: its column's own, or the default one where a masked column is in it."""
     if isinstance(node, exp.Alias):
         return mask_of(node.this, scope)

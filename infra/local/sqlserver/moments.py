@@ -46,7 +46,7 @@ def _true(value: bool) -> str:
 
 def as_timestamp(value: Typed) -> str:
     """A moment as a DuckDB TIMESTAMP (microseconds; the seventh digit is dropped), for date functions."""
-    base = value.type.base
+    base = value.kind.base
     if base in ("datetime", "smalldatetime"):
         return value.sql
     if base == "date":
@@ -59,7 +59,7 @@ def as_timestamp(value: Typed) -> str:
 
 def as_ticks(value: Typed) -> str:
     """A moment as 100 ns ticks since 0001-01-01 (datetimeoffset: its local time)."""
-    base = value.type.base
+    base = value.kind.base
     if base == "datetime2":
         return value.sql
     if base == "datetimeoffset":
@@ -72,7 +72,7 @@ def as_ticks(value: Typed) -> str:
 
 
 def to_moment(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
-    source, base = value.type, target.base
+    source, base = value.kind, target.base
     if source.base in CHARACTERS or source.base == "sql_variant":
         return _text_to_moment(value, target, attempt)
     if source.base in INTEGERS:
@@ -103,7 +103,7 @@ def _offset_struct(null_test: str, ticks: str, offset: str) -> str:
 
 
 def _text_to_moment(value: Typed, target: SqlType, attempt: bool) -> str:
-    text = f"({value.sql}).txt" if value.type.base == "sql_variant" else value.sql
+    text = f"({value.sql}).txt" if value.kind.base == "sql_variant" else value.sql
     fail = failed("#241#Conversion failed when converting date and/or time from character string.", attempt)
     ticks = f"text_ticks({text}, {fail})"
     unit = 10 ** (7 - target.scale)

@@ -163,7 +163,7 @@ class Channel:
             data = data[taken:]
         full = (len(data) - 1) // room if len(data) else 0  # the last packet must not be empty
         count = full + (1 if head else 0)
-        self._send(memoryview(self._frame(count, head, data[: full * room])).cast("B"))
+        self._send(self._frame(count, head, data[: full * room]).data.cast("B"))
         self._pending = bytes(data[full * room :])
 
     def _frame(self, count: int, head: bytes, body: memoryview) -> np.ndarray:

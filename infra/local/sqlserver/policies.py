@@ -35,7 +35,7 @@ class Function:
     """An inline function: its parameters in order, and its SELECT."""
 
     parameters: tuple[str, ...]
-    body: exp.Expression
+    body: exp.Expr
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Policies:
         with self._lock:
             return list(self._policies.values())
 
-    def judging(self, table: Table, alias: str) -> list[exp.Expression]:
+    def judging(self, table: Table, alias: str) -> list[exp.Expr]:
         """The SELECTs that must give a row for each row of the table that is shown, over columns qualified by `alias`."""
         place = f"{table.schema}.{table.name}".lower()
         with self._lock:
@@ -134,7 +134,7 @@ class Policies:
             return [_applied(self._functions[predicate.function], predicate, alias) for predicate in found]
 
 
-def _applied(function: Function, predicate: Predicate, alias: str) -> exp.Expression:
+def _applied(function: Function, predicate: Predicate, alias: str) -> exp.Expr:
     given = dict(zip(function.parameters, predicate.arguments, strict=True))
     return function.body.copy().transform(
         lambda node: (

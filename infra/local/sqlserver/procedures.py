@@ -74,7 +74,7 @@ def _rename(session: Session, arguments: list[object], sink: Sink) -> None:
     *place, old = split_name(str(arguments[0]))
     table = session.catalog.find(place[-2] if len(place) > 1 else "dbo", place[-1] if place else "")
     column = table.column(old) if table is not None else None
-    if column is None:
+    if table is None or column is None:
         raise SqlError(15248, "Either the parameter @objname is ambiguous or the claimed @objtype (COLUMN) is wrong.")
     columns = tuple(
         replace(item, name=str(arguments[1])) if item.name == column.name else item for item in table.columns

@@ -7,9 +7,11 @@ between queries go by alias lists.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
+
+from flowforge.given import given
 
 from .conversion import convert
 from .errors import SqlError, not_supported, syntax_error
@@ -48,7 +50,7 @@ class Compiler:
             raise SqlError(137, f'Must declare the scalar variable "@{name}".', 15)
         return self.bind(*found)
 
-    def bind(self, kind: SqlType, value: object) -> Typed:
+    def bind(self, kind: SqlType, value: Any) -> Typed:
         """A typed DuckDB parameter for a value in the representation of `types.py`."""
         if value is None:
             return Typed(f"CAST(NULL AS {kind.duckdb})", kind, True)
@@ -80,7 +82,7 @@ class Compiler:
 
     # --- queries
 
-    def query(self, node: exp.Expression, parent: Scope | None) -> Query:
+    def query(self, node: exp.Expr, parent: Scope | None) -> Query:
         """Compiles a SELECT, a set operation, VALUES, or one of these in parentheses."""
         if isinstance(node, exp.Subquery):
             if node.args.get("order") or node.args.get("limit"):
@@ -94,7 +96,7 @@ class Compiler:
             raise syntax_error(node.sql("tsql")[:30])
         return self._select(node, parent)
 
-    def _with(self, node: exp.Expression, scope: Scope) -> str:
+    def _with(self, node: exp.Expr, scope: Scope) -> str:
         with_ = node.args.get("with_")
         if with_ is None:
             return ""
@@ -127,12 +129,12 @@ class Compiler:
         parts.append(self._limit(node, scope))
         sql = f"{prefix}SELECT {' '.join(part for part in parts if part)}"
         outputs = (
-            Output(name, value.type, value.nullable, mask=mask)
+            Output(name, value.kind, value.nullable, mask=mask)
             for (name, value), mask in zip(columns, masks, strict=True)
         )
         return Query(sql, tuple(outputs))
 
-    def projection(self, node: exp.Expression, scope: Scope) -> list[tuple[str, Typed]]:
+    def projection(self, node: exp.Expr, scope: Scope) -> list[tuple[str, Typed]]:
         if isinstance(node, exp.Star):
             return [(output.name, value) for output, value in scope.star()]
         if isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
@@ -158,9 +160,7 @@ class Compiler:
             parts.append(f"HAVING {self.expressions.predicate(having.this, scope)}")
         return parts
 
-    def _order(
-        self, node: exp.Expression, scope: Scope, columns: list[tuple[str, Typed]], by_position: bool = False
-    ) -> str:
+    def _order(self, node: exp.Expr, scope: Scope, columns: list[tuple[str, Typed]], by_position: bool = False) -> str:
         order = node.args.get("order")
         if order is None:
             return ""
@@ -181,14 +181,14 @@ class Compiler:
                 items.append(ordered(value, descending))
         return "ORDER BY " + ", ".join(items) if items else ""
 
-    def _limit(self, node: exp.Expression, scope: Scope) -> str:
+    def _limit(self, node: exp.Expr, scope: Scope) -> str:
         limit, offset, parts = node.args.get("limit"), node.args.get("offset"), []
         if limit is not None:
             options = limit.args.get("limit_options")
             if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
                 raise not_supported("TOP with PERCENT or WITH TIES")
             count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
-            parts.append(f"LIMIT {convert(self.expressions.value(count, scope), SqlType('bigint')).sql}")
+            parts.append(f"LIMIT {convert(self.expressions.value(given(count), scope), SqlType('bigint')).sql}")
         if offset is not None:
             parts.append(f"OFFSET {convert(self.expressions.value(offset.expression, scope), SqlType('bigint')).sql}")
         return " ".join(parts)
@@ -208,7 +208,7 @@ class Compiler:
         outputs = tuple(
             Output(
                 first.name,
-                common_type(first.type, second.type),
+                given(common_type(first.type, second.type)),
                 first.nullable or second.nullable,
                 mask=first.mask or second.mask,
             )
@@ -228,11 +228,11 @@ class Compiler:
         columns = [self.expressions.unite(list(column)) for column in zip(*rows, strict=True)]
         text = ", ".join("(" + ", ".join(column[i].sql for column in columns) + ")" for i in range(len(rows)))
         names = ", ".join(f"c{i}" for i in range(1, len(columns) + 1))
-        outputs = tuple(Output("", column[0].type, any(item.nullable for item in column)) for column in columns)
+        outputs = tuple(Output("", column[0].kind, any(item.nullable for item in column)) for column in columns)
         return Query(f"SELECT {names} FROM (VALUES {text}) AS v({names})", outputs)
 
 
-def _masks(node: exp.Expression, scope: Scope) -> list[str | None]:
+def _masks(node: exp.Expr, scope: Scope) -> list[str | None]:
     """The mask of each column that a projection gives."""
     if isinstance(node, exp.Star):
         return [output.mask for output, _ in scope.star()]
@@ -253,7 +253,7 @@ def _recast(query: Query, outputs: tuple[Output, ...]) -> str:
     return f"(SELECT {', '.join(columns)} FROM ({query.sql}) AS u({names}))"
 
 
-def _position(key: exp.Expression, columns: list[tuple[str, Typed]]) -> int | None:
+def _position(key: exp.Expr, columns: list[tuple[str, Typed]]) -> int | None:
     """The output column that an ORDER BY item means: a number, or an output's name."""
     if isinstance(key, exp.Literal) and not key.is_string:
         if not 1 <= int(key.name) <= len(columns):

@@ -56,7 +56,7 @@ def _variant(base: str, text: str) -> bytes:
         return bytes([0xA7 if base == "varchar" else 0xAF, 7]) + COLLATION + struct.pack("<H", 8000) + encoded
     if base == "decimal":
         number = decimal.Decimal(text)
-        scale = max(0, -number.as_tuple().exponent)
+        scale = max(0, -int(number.as_tuple().exponent))
         with decimal.localcontext(prec=60):
             digits = int(abs(number).scaleb(scale))
         return bytes([0x6C, 2, 38, scale, number >= 0]) + digits.to_bytes(16, "little")

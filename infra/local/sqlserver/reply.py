@@ -89,7 +89,7 @@ class Reply:
     def done(self, verb: str, count: int | None) -> None:
         self._flush(True)
         shown = count is not None and (not self._session.no_count or verb == "SELECT")
-        self._held = (tokens.COUNT if shown else 0, _COMMANDS.get(verb, 0), count if shown else 0)
+        self._held = (tokens.COUNT if shown else 0, _COMMANDS.get(verb, 0), (count or 0) if shown else 0)
 
     def message(self, number: int, text: str, severity: int, state: int) -> None:
         self._flush(True)

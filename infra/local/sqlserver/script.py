@@ -6,7 +6,7 @@ statement means is decided elsewhere; here only where it starts and ends.
 
 from dataclasses import dataclass, field
 
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from .dialect import is_word, tokenize
 from .errors import not_supported, syntax_error
@@ -71,7 +71,7 @@ class _Splitter:
     def statements(self, until_end: bool = False) -> list:
         found = []
         while self._at < len(self._tokens):
-            if self._peek().token_type == TokenType.SEMICOLON:
+            if self._tokens[self._at].token_type == TokenType.SEMICOLON:
                 self._at += 1
             elif self._is("END"):
                 if not until_end:
@@ -105,7 +105,7 @@ class _Splitter:
         self._at += 1
         condition, then, otherwise = self._condition(), self._statement(), None
         mark = self._at
-        while self._peek() is not None and self._peek().token_type == TokenType.SEMICOLON:
+        while (token := self._peek()) is not None and token.token_type == TokenType.SEMICOLON:
             self._at += 1
         if self._is("ELSE"):
             self._at += 1
@@ -122,8 +122,10 @@ class _Splitter:
         return self._text(start)
 
     def _simple(self) -> Simple:
-        start = self._at
-        state = {"main_seen": not self._is("WITH", "INSERT"), "first": self._peek().text.upper()}
+        start, token = self._at, self._peek()
+        if token is None:  # an IF or ELSE with nothing behind it
+            raise syntax_error(self._tokens[-1].text)
+        state = {"main_seen": not self._is("WITH", "INSERT"), "first": token.text.upper()}
         self._skip(lambda first: self._at > start and self._starts_new(state))
         return Simple(self._text(start), self._tokens[start : self._at])
 
@@ -149,7 +151,7 @@ class _Splitter:
     def _starts_new(self, state: dict) -> bool:
         """Whether the current token begins another statement, given the one being read."""
         token = self._peek()
-        if not is_word(token, *_STARTERS):
+        if token is None or not is_word(token, *_STARTERS):
             return False
         word, first = token.text.upper(), state["first"]
         previous = self._tokens[self._at - 1].text.upper()

@@ -16,8 +16,11 @@ import socket
 import ssl
 import threading
 import time
+from typing import Self
 
 import duckdb
+
+from flowforge.given import given
 
 from . import bank
 from .catalog import CatalogVersion, create_catalog
@@ -98,7 +101,7 @@ class Server:
         self._threads: set[threading.Thread] = set()
         self._socket: socket.socket | None = None
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -139,7 +142,8 @@ class Server:
             return list(self._connections.values())
 
     def sessions(self) -> list[Session]:
-        return [connection.session for connection in self._current_connections()]
+        found = (connection.session for connection in self._current_connections())
+        return [session for session in found if session is not None]
 
     def open_transactions(self) -> list[tuple[int, Transaction]]:
         """(session id, transaction) of every open transaction."""
@@ -153,7 +157,8 @@ class Server:
         if connection is None:
             return False
         connection.channel.abort()
-        connection.session.interrupt(connection.session.request_number)
+        session = given(connection.session)
+        session.interrupt(session.request_number)
         return True
 
     def fill(self, size: bank.Size | None, typezoo: bool) -> None:
@@ -222,9 +227,9 @@ class Server:
         """Interrupts DuckDB when a client sends an attention, or leaves, while its statement computes."""
         while self._socket is not None:
             running = {
-                connection.channel.fileno(): (connection.session, connection.session.request_number)
+                connection.channel.fileno(): (session, session.request_number)
                 for connection in self._current_connections()
-                if connection.session.is_running
+                if (session := connection.session) is not None and session.is_running
             }
             running.pop(-1, None)
             try:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from flowforge.given import given
+
 from .catalog import Catalog
 from .conversion import convert
 from .dialect import parse_expression, parse_one
@@ -146,9 +148,14 @@ class Session:
         if self.transaction is not None:
             self.end_transaction("ROLLBACK")
 
+    @property
+    def open_transaction(self) -> Transaction:
+        """The transaction, where there must be one."""
+        return given(self.transaction)
+
     def end_transaction(self, word: str, is_own: bool = False) -> None:
         """Ends the DuckDB transaction, if it was opened, and forgets ours. After a failed COMMIT all is rolled back."""
-        transaction, self.transaction = self.transaction, None
+        transaction, self.transaction = self.open_transaction, None
         try:
             if transaction.is_open_in_duckdb:
                 self.cursor.execute(word)
@@ -164,14 +171,14 @@ class Session:
                 self.catalog.end_transaction()
 
     def open_in_duckdb(self) -> None:
-        if not self.transaction.is_open_in_duckdb:
+        if not self.open_transaction.is_open_in_duckdb:
             self.cursor.execute("BEGIN TRANSACTION")
-            self.transaction.is_open_in_duckdb = True
+            self.open_transaction.is_open_in_duckdb = True
 
     def open_for_write(self) -> None:
         self.open_in_duckdb()
-        self.transaction.has_written = True
-        self.transaction.log_records += 1
+        self.open_transaction.has_written = True
+        self.open_transaction.log_records += 1
 
     def _check_transaction(self, sink: Sink) -> None:
         """After an error: DuckDB may have given the transaction up; then it is rolled back here too."""
@@ -190,7 +197,7 @@ class Session:
     def assign(self, name: str, compiler: Compiler, value: Typed) -> None:
         kind = self.variables[name][0]
         sql = f"SELECT {convert(value, kind).sql}"
-        found = self.cursor.execute(sql, compiler.used_binds(sql)).fetchone()[0]
+        (found,) = given(self.cursor.execute(sql, compiler.used_binds(sql)).fetchone())
         self.variables[name] = (kind, wire_value(kind, found))
 
     def assign_text(self, name: str, text: str) -> None:
@@ -201,7 +208,7 @@ class Session:
         """The value of an expression, converted to `kind`."""
         compiler = Compiler(self)
         sql = f"SELECT {convert(compiler.expressions.value(parse_expression(text), Scope()), kind).sql}"
-        return wire_value(kind, self.cursor.execute(sql, compiler.used_binds(sql)).fetchone()[0])
+        return wire_value(kind, given(self.cursor.execute(sql, compiler.used_binds(sql)).fetchone())[0])
 
     # --- facts that expressions ask
 
@@ -270,17 +277,19 @@ class Session:
         start, last = self.identity_state(table)
         if last is not None:
             return last
-        return start if start == table.identity.seed else start - table.identity.increment
+        identity = given(table.identity)
+        return start if start == identity.seed else start - identity.increment
 
     def identity_state(self, table: Table) -> tuple[int, int | None]:
         query = (
             "SELECT start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta' AND sequence_name = ?"
         )
-        return self.cursor.execute(query, [f"identity_{table.object_id}"]).fetchone()
+        (start, last) = given(self.cursor.execute(query, [f"identity_{table.object_id}"]).fetchone())
+        return start, last
 
     def compile_view(self, compiler: Compiler, table: Table) -> Query:
         """The query of a view, compiled where it is used."""
-        return compiler.query(parse_one(table.definition), None)
+        return compiler.query(parse_one(given(table.definition)), None)
 
     def describe(self, sql: str, parameters: str) -> tuple[Output, ...]:
         """The columns of the first result set of `sql`, without running it."""

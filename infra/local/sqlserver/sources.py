@@ -25,7 +25,7 @@ class Sources:
     def __init__(self, compiler: Compiler):
         self._compiler = compiler
 
-    def clause(self, node: exp.Expression, scope: Scope) -> str:
+    def clause(self, node: exp.Expr, scope: Scope) -> str:
         from_ = node.args.get("from_")
         if from_ is None:
             return ""
@@ -34,7 +34,7 @@ class Sources:
             sql += self._join(join, scope)
         return sql
 
-    def joined(self, node: exp.Expression, scope: Scope) -> str:
+    def joined(self, node: exp.Expr, scope: Scope) -> str:
         """A source with the joins that hang on it."""
         joins = node.args.get("joins") or []
         sql = self._source(node, scope)
@@ -62,7 +62,7 @@ class Sources:
         tail = "" if lateral.args.get("cross_apply") else " ON true"
         return f" {join} LATERAL ({query.sql}) AS {quote(alias.name)}({names_of(outputs)}){tail}"
 
-    def _source(self, node: exp.Expression, scope: Scope) -> str:
+    def _source(self, node: exp.Expr, scope: Scope) -> str:
         if isinstance(node, (exp.Subquery, exp.Values)):
             alias = node.args.get("alias")
             if alias is None or not alias.name:
@@ -143,7 +143,7 @@ class Sources:
         return f"(SELECT {columns} FROM ({view.sql(session)}) AS v({names})) AS {quote(alias)}({names_of(outputs)})"
 
 
-def refuse_in_subquery(node: exp.Expression) -> None:
+def refuse_in_subquery(node: exp.Expr) -> None:
     """What SQL Server takes of a statement and not of a derived table, a view or a WITH."""
     if node.args.get("order") and not node.args.get("limit") and not node.args.get("offset"):
         raise SqlError(

@@ -32,7 +32,7 @@ _DESCRIPTION = [
 ]  # fmt: skip
 
 
-def call(name: str, arguments: list[exp.Expression], compiler: Compiler, scope: Scope) -> Query:
+def call(name: str, arguments: list[exp.Expr], compiler: Compiler, scope: Scope) -> Query:
     """Compiles a table-valued function. Raises 208 for one that the stand-in does not have."""
     compiler.session.server.profile.check_function(name)
     if name.lower() == "dm_exec_describe_first_result_set":
@@ -44,19 +44,19 @@ def call(name: str, arguments: list[exp.Expression], compiler: Compiler, scope: 
     raise invalid_object(name)
 
 
-def _series(arguments: list[exp.Expression], compiler: Compiler, scope: Scope) -> Query:
+def _series(arguments: list[exp.Expr], compiler: Compiler, scope: Scope) -> Query:
     values = [compiler.expressions.value(item, scope) for item in arguments]
     kind = values[0].type or BIGINT
     bounds = ", ".join(convert(item, BIGINT).sql for item in values)
     return Query(f"SELECT CAST(unnest(generate_series({bounds})) AS {kind.duckdb})", (Output("value", kind, False),))
 
 
-def _split(arguments: list[exp.Expression], compiler: Compiler, scope: Scope) -> Query:
+def _split(arguments: list[exp.Expr], compiler: Compiler, scope: Scope) -> Query:
     text, separator = (compiler.expressions.value(item, scope) for item in arguments[:2])
-    return Query(f"SELECT unnest(string_split({text.sql}, {separator.sql}))", (Output("value", text.type, False),))
+    return Query(f"SELECT unnest(string_split({text.sql}, {separator.sql}))", (Output("value", text.kind, False),))
 
 
-def _describe(arguments: list[exp.Expression], compiler: Compiler, scope: Scope) -> Query:
+def _describe(arguments: list[exp.Expr], compiler: Compiler, scope: Scope) -> Query:
     constant = compiler.expressions.value(arguments[0], scope).constant
     if constant is None:
         raise SqlError(214, "Procedure expects parameter '@tsql' of type 'nvarchar(max)'.")

@@ -44,8 +44,8 @@ class TableReader:
             raise reader.unexpected()
         elif reader.accept("PERIOD", "FOR", "SYSTEM_TIME"):
             reader.skip_parentheses()
-        elif reader.peek() is not None and is_word(reader.peek(), "PERIOD", "INDEX"):
-            raise not_supported(f"{reader.peek().text.upper()} in a table definition")
+        elif (token := reader.peek()) is not None and is_word(token, "PERIOD", "INDEX"):
+            raise not_supported(f"{token.text.upper()} in a table definition")
         else:
             self._column()
 
@@ -91,7 +91,7 @@ class TableReader:
         name = reader.name()
         if reader.accept("AS"):
             raise not_supported("computed columns")
-        if reader.peek() is not None and is_word(reader.peek(), "TIMESTAMP") and name.lower() == "timestamp":
+        if (token := reader.peek()) is not None and is_word(token, "TIMESTAMP") and name.lower() == "timestamp":
             reader.name()
         kind = reader.sql_type(self._release)
         column = Column(name, kind, nullable=kind.base != "rowversion")
@@ -124,7 +124,7 @@ class TableReader:
             period = {1: "SYSUTCDATETIME()", 2: "'9999-12-31 23:59:59.9999999'"}.get(traits.generated_always)
             default = {"default": period, "default_name": f"DF_{column.name}"} if period else {}
             return replace(column, traits=traits, nullable=column.nullable and not period, **default)
-        if reader.accept("FOREIGN", "KEY") or (reader.peek() is not None and is_word(reader.peek(), "REFERENCES")):
+        if reader.accept("FOREIGN", "KEY") or ((token := reader.peek()) is not None and is_word(token, "REFERENCES")):
             self._foreign_key(name, (column.name,))
             return column
         if reader.accept("CHECK"):

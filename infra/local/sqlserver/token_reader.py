@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from .dialect import LITERALS, is_symbol, is_word
 from .errors import SqlError, syntax_error

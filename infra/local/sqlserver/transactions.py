@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import duckdb
 
+from flowforge.given import given
+
 
 @dataclass
 class Transaction:
@@ -42,7 +44,7 @@ class Rowversions:
             "SELECT start_value, last_value FROM duckdb_sequences()"
             " WHERE schema_name = 'meta' AND sequence_name = 'rowversions'"
         )
-        start, last = self._cursor.execute(query).fetchone()
+        start, last = given(self._cursor.execute(query).fetchone())
         return start - 1 if last is None else last
 
     def hold(self, transaction: int) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .errors import SqlError
 from .types import CHARACTERS, CLOCK_TYPES, UNICODE, SqlType
 
 INT, BIGINT, BIT, FLOAT = SqlType("int"), SqlType("bigint"), SqlType("bit"), SqlType("float")
@@ -38,6 +39,13 @@ class Typed:
     type: SqlType | None
     nullable: bool = True
     constant: object = None  # the text of a string constant, which converts at compile time
+
+    @property
+    def kind(self) -> SqlType:
+        """The type, where the server takes no untyped NULL. Raises SqlError for one."""
+        if self.type is None:
+            raise SqlError(8116, "Argument data type NULL is invalid here.")
+        return self.type
 
 
 def decimal_shape(sql_type: SqlType) -> tuple[int, int]:

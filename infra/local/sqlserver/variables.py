@@ -1,6 +1,7 @@
 """Variables and parameters: their declarations, and values on their way from DuckDB back into a statement."""
 
 import re
+from typing import Any
 
 from .types import SqlType, parse_type
 
@@ -16,7 +17,7 @@ def declared_parameters(text: str) -> dict[str, tuple[SqlType, object]]:
     return found
 
 
-def wire_value(kind: SqlType, value: object) -> object:
+def wire_value(kind: SqlType, value: Any) -> object:
     """A value that DuckDB returned, as `Compiler.bind` takes it."""
     if value is None:
         return None

@@ -38,7 +38,7 @@ class Write:
         )
         pause = 0.005
         while True:
-            first_write = self._is_own or not session.transaction.is_open_in_duckdb
+            first_write = self._is_own or not session.open_transaction.is_open_in_duckdb
             if self._is_own:
                 session.transaction = session.server.new_transaction()
             try:
@@ -65,7 +65,7 @@ class Write:
         else:
             with contextlib.suppress(duckdb.Error):  # DuckDB may have rolled back already
                 session.cursor.execute("ROLLBACK")
-            session.transaction.is_open_in_duckdb = False
+            session.open_transaction.is_open_in_duckdb = False
         if time.monotonic() > deadline:
             if session.lock_timeout_ms >= 0:
                 raise SqlError(1222, "Lock request time out period exceeded.") from error

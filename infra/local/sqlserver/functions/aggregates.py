@@ -108,8 +108,8 @@ def _spread(it: Call) -> Typed:
 def _string_agg(it: Call) -> Typed:
     value, separator = it.text(0), it.text(1)
     kind = SqlType(
-        "nvarchar" if value.type.base in UNICODE else "varchar",
-        -1 if value.type.length == -1 else 4000 if value.type.base in UNICODE else 8000,
+        "nvarchar" if value.kind.base in UNICODE else "varchar",
+        -1 if value.kind.length == -1 else 4000 if value.kind.base in UNICODE else 8000,
     )
     order = f" ORDER BY {it.order}" if it.order else ""
     return Typed(f"string_agg({value.sql}, {separator.sql}{order})", kind)

@@ -63,7 +63,7 @@ def _dateadd(it: Call) -> Typed:
     part, value = _part(it), _moment(it, 2)
     if part in ("weekday", "dayofyear"):
         part = "day"
-    kind, number = value.type, convert(it.value(1), BIGINT).sql
+    kind, number = value.kind, convert(it.value(1), BIGINT).sql
     if part in _MONTHS:
         months = f"to_months(CAST({number} * {_MONTHS[part]} AS INTEGER))"
         ticks = f"(timestamp_ticks({as_timestamp(value)} + {months}) + {as_ticks(value)} % 10)"
@@ -79,7 +79,7 @@ def _dateadd(it: Call) -> Typed:
 
 def _from_ticks(ticks: str, like: Typed) -> Typed:
     """Local ticks as the type of `like`."""
-    kind = like.type
+    kind = like.kind
     if kind.base == "date":
         return Typed(f"CAST(ticks_timestamp({ticks}) AS DATE)", kind, True)
     if kind.base in ("datetime", "smalldatetime"):
@@ -93,7 +93,7 @@ def _from_ticks(ticks: str, like: Typed) -> Typed:
 
 
 def _utc_ticks(value: Typed) -> str:
-    return f"({value.sql}).ticks" if value.type.base == "datetimeoffset" else as_ticks(value)
+    return f"({value.sql}).ticks" if value.kind.base == "datetimeoffset" else as_ticks(value)
 
 
 @function("DATEDIFF", "DATEDIFF_BIG", arguments=(3, 3))

@@ -29,8 +29,8 @@ def _db_name(it: Call) -> Typed:
 @function("DB_ID", arguments=(0, 1))
 def _db_id(it: Call) -> Typed:
     name = it.constant(0)
-    known = name is None or name.lower() == it.session.server.database.lower()
-    return _fact(5 if known else 1 if name.lower() == "master" else None, SqlType("smallint"))
+    numbers = {"master": 1, it.session.server.database.lower(): 5}
+    return _fact(5 if name is None else numbers.get(name.lower()), SqlType("smallint"))
 
 
 @function("SUSER_SNAME", "SUSER_NAME", "ORIGINAL_LOGIN", "SYSTEM_USER", arguments=(0, 1))

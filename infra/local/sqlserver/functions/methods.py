@@ -26,7 +26,7 @@ def method(node: exp.Dot, expressions: Expressions, scope: Scope) -> Typed:
         parts = [item.name for item in path.parts]
     value = scope.resolve(parts[-1], parts[-2] if len(parts) > 1 else "")
     name = call_node.name.lower()
-    base = value.type.base
+    base = value.kind.base
     if base == "hierarchyid" and name == "tostring":
         return Typed(value.sql, SqlType("nvarchar", 4000))
     if name == "asbinaryzm" and expressions.compiler.session.server.profile.is_babelfish:

@@ -9,19 +9,19 @@ from .registry import Call, function
 @function("ABS", arguments=(1, 1))
 def _abs(it: Call) -> Typed:
     value = it.value(0)
-    return Typed(f"CAST(abs({value.sql}) AS {value.type.duckdb})", value.type, value.nullable)
+    return Typed(f"CAST(abs({value.sql}) AS {value.kind.duckdb})", value.kind, value.nullable)
 
 
 @function("SIGN", arguments=(1, 1))
 def _sign(it: Call) -> Typed:
     value = it.value(0)
-    return Typed(f"CAST(sign({value.sql}) AS {value.type.duckdb})", value.type, value.nullable)
+    return Typed(f"CAST(sign({value.sql}) AS {value.kind.duckdb})", value.kind, value.nullable)
 
 
 @function("CEILING", "FLOOR", arguments=(1, 1))
 def _whole(it: Call) -> Typed:
     value = it.value(0)
-    kind = SqlType("decimal", 0, value.type.precision, 0) if value.type.base == "decimal" else value.type
+    kind = SqlType("decimal", 0, value.kind.precision, 0) if value.kind.base == "decimal" else value.kind
     name = "ceil" if it.name == "CEILING" else "floor"
     return Typed(f"CAST({name}({value.sql}) AS {kind.duckdb})", kind, value.nullable)
 
@@ -31,7 +31,7 @@ def _round(it: Call) -> Typed:
     value = it.value(0)
     if len(it.nodes) == 3:
         raise not_supported("ROUND that truncates")
-    kind = value.type if value.type.base not in ("tinyint", "smallint") else INT
+    kind = value.kind if value.kind.base not in ("tinyint", "smallint") else INT
     return Typed(f"CAST(round({value.sql}, {it.converted(1, INT)}) AS {kind.duckdb})", kind, value.nullable)
 
 
@@ -40,7 +40,7 @@ def _real_function(it: Call) -> Typed:
     arguments = ", ".join(it.converted(i, FLOAT) for i in range(len(it.nodes)))
     name = {"LOG": "ln", "POWER": "pow"}.get(it.name, it.name.lower())
     if it.name == "POWER":
-        kind = it.value(0).type
+        kind = it.value(0).kind
         kind = kind if kind.base in ("int", "bigint", "decimal") else FLOAT
         return Typed(f"CAST({name}({arguments}) AS {kind.duckdb})", kind)
     return Typed(f"{name}({arguments})", FLOAT)

@@ -36,14 +36,14 @@ def _datalength(it: Call) -> Typed:
 def _same_length(it: Call) -> Typed:
     value = it.text(0)
     blank = ", ' '" if it.name.endswith("TRIM") else ""
-    base = {"char": "varchar", "nchar": "nvarchar"}.get(value.type.base, value.type.base) if blank else value.type.base
-    return Typed(f"{it.name.lower()}({value.sql}{blank})", SqlType(base, value.type.length), value.nullable)
+    base = {"char": "varchar", "nchar": "nvarchar"}.get(value.kind.base, value.kind.base) if blank else value.kind.base
+    return Typed(f"{it.name.lower()}({value.sql}{blank})", SqlType(base, value.kind.length), value.nullable)
 
 
 @function("LEFT", "RIGHT", arguments=(2, 2))
 def _end(it: Call) -> Typed:
     value = it.text(0)
-    return Typed(f"{it.name.lower()}({value.sql}, {it.converted(1, INT)})", _varying(value.type), value.nullable)
+    return Typed(f"{it.name.lower()}({value.sql}, {it.converted(1, INT)})", _varying(value.kind), value.nullable)
 
 
 def _varying(kind: SqlType) -> SqlType:
@@ -53,12 +53,12 @@ def _varying(kind: SqlType) -> SqlType:
 @function("SUBSTRING", arguments=(3, 3))
 def _substring(it: Call) -> Typed:
     value = it.value(0)
-    if value.type is not None and value.type.base in BINARIES:
+    if value.type is not None and value.kind.base in BINARIES:
         first, count = it.converted(1, INT), it.converted(2, INT)
         return Typed(f"unhex(substr(hex({value.sql}), 2 * ({first}) - 1, 2 * ({count})))", SqlType("varbinary", 8000))
     value = it.text(0)
     return Typed(
-        f"substr({value.sql}, {it.converted(1, INT)}, {it.converted(2, INT)})", _varying(value.type), value.nullable
+        f"substr({value.sql}, {it.converted(1, INT)}, {it.converted(2, INT)})", _varying(value.kind), value.nullable
     )
 
 
@@ -73,7 +73,7 @@ def _replace(it: Call) -> Typed:
     value, old, new = it.text(0), it.text(1), it.text(2)
     if old.constant is None:
         raise not_supported("REPLACE with a pattern that is not a constant")
-    kind = SqlType(_varying(value.type).base, -1 if value.type.length == -1 else 4000)
+    kind = SqlType(_varying(value.kind).base, -1 if value.kind.length == -1 else 4000)
     letters = str(old.constant).upper() != str(old.constant).lower()
     if collation_of(value) == BINARY or not letters:
         return Typed(f"replace({value.sql}, {old.sql}, {new.sql})", kind, value.nullable)
@@ -88,8 +88,8 @@ def _replace(it: Call) -> Typed:
 @function("REPLICATE", arguments=(2, 2))
 def _replicate(it: Call) -> Typed:
     value = it.text(0)
-    limit = 4000 if value.type.base in UNICODE else 8000
-    kind = SqlType(_varying(value.type).base, -1 if value.type.length == -1 else limit)
+    limit = 4000 if value.kind.base in UNICODE else 8000
+    kind = SqlType(_varying(value.kind).base, -1 if value.kind.length == -1 else limit)
     text = f"repeat({value.sql}, {it.converted(1, INT)})"
     return Typed(text if kind.length == -1 else f"left({text}, {limit})", kind, value.nullable)
 
