@@ -40,9 +40,9 @@ class Request(BaseModel):
             for found in cls.contradictions(given):
                 path, problem = ((), found) if isinstance(found, str) else (tuple(found[0].split(".")), found[1])
                 errors.append(InitErrorDetails(type=_mistake("value_error", problem), loc=path, input=None))
-        if errors:
+        if errors or made is None:
             raise ValidationError.from_exception_data(cls.__name__, errors)
-        return made  # type: ignore[return-value]
+        return made
 
 
 def _mistake(kind: str, problem: str) -> PydanticCustomError:

@@ -60,7 +60,7 @@ class CountedCalls:
 def caller_of(environ: dict[str, Any]) -> str:
     """The application id that a request's user agent names (`AWS_SDK_UA_APP_ID`); empty where it names none."""
     found = _CALLER.search(environ.get("HTTP_USER_AGENT", ""))
-    return found[1] or "" if found else ""
+    return found[1] if found else ""
 
 
 def operation_of(environ: dict[str, Any]) -> str:
@@ -73,6 +73,6 @@ def operation_of(environ: dict[str, Any]) -> str:
 
 
 def _s3_operation(environ: dict[str, Any]) -> str:
-    method, query = environ["REQUEST_METHOD"], parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    method, query = str(environ["REQUEST_METHOD"]), parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     named = (name for (of, parameter), name in _BY_QUERY.items() if of == method and parameter in query)
     return next(named, _BY_METHOD.get(method, method))

@@ -115,7 +115,7 @@ def change_visibility_locked(
         queue._messages_lock.notify_all()
 
 
-def within_retention(backend: sqs.SQSBackend, queue_name: str, message: sqs.Message) -> bool:
+def within_retention(backend: sqs.SQSBackend, queue_name: str, message: Any) -> bool:
     """Tell whether a message is young enough, without computing every attribute of its queue as moto does."""
     queue: Any = backend.get_queue(queue_name)
     retention_seconds = int(queue.message_retention_period)

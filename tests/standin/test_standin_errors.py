@@ -21,6 +21,8 @@ def failure(run, text: str) -> tuple[int, str]:
         ("SELECT x.city FROM customers c", 4104, 'The multi-part identifier "x.city" could not be bound.'),
         ("SELECT customer_id FROM customers c JOIN accounts a ON 1 = 1", 209, "Ambiguous column name 'customer_id'."),
         ("SELECT * FROM customers WHERE", 102, "Incorrect syntax near 'WHERE'."),
+        ("IF 1 = 1", 102, "Incorrect syntax near '1'."),
+        ("SELECT ABS(NULL)", 40517, "The FlowForge stand-in does not support NULL without a type as this argument."),
         ("EXEC nope", 2812, "Could not find stored procedure 'nope'."),
         ("SELECT 1 / 0", 8134, "Divide by zero error encountered."),
         ("SELECT 1 % 0", 8134, "Divide by zero error encountered."),

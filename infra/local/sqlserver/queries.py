@@ -54,7 +54,6 @@ class Compiler:
         """A typed DuckDB parameter for a value in the representation of `types.py`."""
         if value is None:
             return Typed(f"CAST(NULL AS {kind.duckdb})", kind, True)
-        constant = value if isinstance(value, str) and kind.is_character else None
         if kind.base == "datetimeoffset":
             ticks, offset = value
             fields = f"ticks := CAST({self._placeholder(ticks)} AS BIGINT), off := CAST({self._placeholder(offset)} AS SMALLINT)"
@@ -65,6 +64,7 @@ class Compiler:
         else:
             bound = str(value) if kind.base in ("decimal", "money", "smallmoney") else value
             text = f"CAST({self._placeholder(bound)} AS {kind.duckdb})"
+        constant = value if isinstance(value, str) and kind.is_character else None
         return Typed(text, kind, True, constant)
 
     def _placeholder(self, value: object) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .errors import SqlError
+from .errors import not_supported
 from .types import CHARACTERS, CLOCK_TYPES, UNICODE, SqlType
 
 INT, BIGINT, BIT, FLOAT = SqlType("int"), SqlType("bigint"), SqlType("bit"), SqlType("float")
@@ -42,9 +42,9 @@ class Typed:
 
     @property
     def kind(self) -> SqlType:
-        """The type, where the server takes no untyped NULL. Raises SqlError for one."""
+        """The type, where there must be one. Raises SqlError for the untyped NULL."""
         if self.type is None:
-            raise SqlError(8116, "Argument data type NULL is invalid here.")
+            raise not_supported("NULL without a type as this argument")
         return self.type
 
 

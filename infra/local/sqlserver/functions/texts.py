@@ -36,7 +36,9 @@ def _datalength(it: Call) -> Typed:
 def _same_length(it: Call) -> Typed:
     value = it.text(0)
     blank = ", ' '" if it.name.endswith("TRIM") else ""
-    base = {"char": "varchar", "nchar": "nvarchar"}.get(value.kind.base, value.kind.base) if blank else value.kind.base
+    base = value.kind.base
+    if blank and base in ("char", "nchar"):
+        base = base.replace("char", "varchar")
     return Typed(f"{it.name.lower()}({value.sql}{blank})", SqlType(base, value.kind.length), value.nullable)
 
 
