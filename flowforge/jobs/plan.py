@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from events.commands import IngestTable
+from events.commands import IngestTable, Layer
 from events.names import split_table_name
 from events.request import (
     Deletes,
@@ -136,7 +136,7 @@ def _command(
     refuse_models(gold_target.models)
     refuse_expressions("silverConfig", silver.qualityRules if silver else [])
     refuse_expressions("goldConfig", gold_target.quality_rules)
-    named = {"bronze": bronze.tableName, "silver": silver and silver.tableName}
+    named: dict[Layer, str | None] = {"bronze": bronze.tableName, "silver": silver and silver.tableName}
     named["gold"] = (gold and gold.tableName) or named["silver"] or (None if gold_target.table else gold_table)
     cursor = [entry.deltaColumn] if isinstance(entry.deltaColumn, str) else entry.deltaColumn or []
     return IngestTable(
