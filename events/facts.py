@@ -73,6 +73,7 @@ class IntervalEmpty(BatchEvent):
     promise: str = Field("", description="what holds of the rows that were not there")
     notes: list[str] = Field(default_factory=list)
     watermark_value: str | None = None
+    claimed: bool = Field(True, description="false: seen before anything was claimed; seq is that of the batch before")
 
 
 class WatermarkCommitted(BatchEvent):

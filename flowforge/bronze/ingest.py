@@ -26,6 +26,7 @@ from flowforge.cloud.conditional_writes import prove_once
 from flowforge.errors import Fatal, SourceChanged, Wait
 from flowforge.given import given
 from flowforge.settings import settings
+from flowforge.source.any_rows import holds_no_row, is_cheap
 from flowforge.source.bounds import Plan, plan_interval
 from flowforge.source.catalog import (
     TableDescription,
@@ -95,12 +96,15 @@ def _ingest(command: IngestTable) -> Outcome:
         source = inspect(connection, command)
         if source.description is not None:
             command = named_by_catalog(command, source.description.synonym or source.name)
-        key = settled_key(command.connection, source.identity.get("database"), source.name, command.bronze.table)
-        own, state = records.batch_of_run(key, command.run_id), table.read_state(key)
+        known = _known(command, source)
+        state, own = known.state, known.own
         if own is None and state.active is None:
             plan = _plan(connection, command, source, state)
+            if state.asked == table.asked_of(command):
+                plan = _told_idle(connection, source, state, plan)
             if plan.empty:
-                table.remember_samples(state, plan.interval.column or "", plan.samples)
+                if plan.news:
+                    table.remember_samples(state, plan.interval.column or "", plan.samples)
                 if plan.wait_seconds:
                     return Outcome([], plan.wait_seconds, plan.reason)
                 return Outcome([_nothing(command, source.name, state, plan)])
@@ -109,10 +113,39 @@ def _ingest(command: IngestTable) -> Outcome:
             footing = find_footing(state, command, plan.interval, source.name)
             interval = _told(plan, slices, command, [*source.lacks, *footing.notes])
             drawn = (interval, source.identity, plan.samples, slices)
-            claimed = claims.claim(footing.state, command, source.name, *drawn, lake=footing.etag)
+            claimed = claims.claim(
+                footing.state, command, source.name, *drawn, lake=footing.etag, label_taken=known.label_taken
+            )
     if own:
         return _resume(own, source, credentials, replayed)
     return _finish_other(state) if state.active is not None else _load(claimed, source, credentials)
+
+
+def _known(command: IngestTable, source: Source) -> records.Known:
+    """What the watermark table knows of the command."""
+    key = table.source_key(command.connection, source.name, command.bronze.table)
+    label = records.label_key(command.bronze.table, command.batch_id)
+    known = records.what_is_known(key, command.run_id, label)
+    if known.state.version:
+        return known
+    settled = settled_key(command.connection, source.identity.get("database"), source.name, command.bronze.table)
+    return known if settled == key else records.what_is_known(settled, command.run_id, label)
+
+
+def _told_idle(connection: SourceConnection, source: Source, state: table.TableState, plan: Plan) -> Plan:
+    """The plan; as empty where the table was loaded before, and nothing is new: then nothing is claimed, and no batch made.
+
+    Only for a request that asks what the newest batch's did: that batch's record is what later steps know the request by.
+    """
+    interval, mark = plan.interval, state.watermarks.get(plan.interval.column or "")
+    if plan.empty or mark is None or mark.sql_type is None or source.description is None:
+        return plan
+    if not (
+        is_cheap(source.description, interval)
+        and holds_no_row(connection, source.description, interval, source.offered)
+    ):
+        return plan
+    return plan.model_copy(update={"empty": True, "reason": f"no rows from {interval.low} up to {interval.high}"})
 
 
 def _slices(connection: SourceConnection, command: IngestTable, source: Source, interval: Interval) -> SlicePlan | None:
@@ -308,4 +341,5 @@ def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Pla
         promise=plan.interval.promise,
         notes=[note for note in plan.interval.notes if note != plan.blocker],  # the reason names it
         watermark_value=mark.value if mark else None,
+        claimed=False,
     )

@@ -5,6 +5,7 @@ failed (False) apart from a call that failed (StoreUnavailable, retriable). An i
 TooLarge, which no retry mends; it is never taken for a condition that did not hold.
 """
 
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -13,10 +14,11 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.cloud.clients import client, error_code, unavailable
-from flowforge.errors import FlowForgeError, TooLarge
+from flowforge.errors import FlowForgeError, StoreUnavailable, TooLarge
 
 Item = dict[str, Any]
 MOST_BYTES = 400 * 1024  # of an item, names and values (Amazon DynamoDB Developer Guide, "Quotas")
+BATCH_ATTEMPTS = 6  # of a read of several items, of which a throttled table may leave some out
 CANCELLED = ("TransactionCanceledException", "TransactionConflictException")
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
@@ -78,6 +80,26 @@ def get(table: str, key: Item) -> Item | None:
     """One item, read consistently; None when there is none."""
     found = _call("get_item", TableName=table, Key=encode(key), ConsistentRead=True)
     return decode(found["Item"]) if found.get("Item") else None
+
+
+def get_many(table: str, keys: list[Item]) -> list[Item | None]:
+    """Items by their keys (pk and sk), at most a hundred, each read consistently, in one call; None for those that are not there.
+
+    They are not read at one moment: what is written meanwhile may be seen in any of them.
+    """
+    found: dict[tuple[Any, Any], Item] = {}
+    wanted: list[dict[str, Any]] = [encode(key) for key in keys]
+    for attempt in range(BATCH_ATTEMPTS):
+        answer = _call("batch_get_item", RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
+        for item in map(decode, answer["Responses"].get(table, [])):
+            found[item["pk"], item["sk"]] = item
+        wanted = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        if not wanted:
+            return [found.get((key["pk"], key["sk"])) for key in keys]
+        time.sleep(0.05 * 2**attempt)
+    raise StoreUnavailable(
+        f"DynamoDB: {table} is throttled", "The message is delivered again; check the table's capacity."
+    )
 
 
 def query(table: str, condition: str, values: Item, **options: Any) -> Iterator[Item]:

@@ -3,11 +3,13 @@
 Guarantees: a secret's id is made here and starts with the deployment's prefix; a version is pinned in the reference, so that a
 later wrong password for the same login does not break a run that is under way; no error text holds a secret's value. A login is
 given out for the server and database that its secret names, and for no other: else whoever may name a secret could have its
-password sent to a server of theirs.
+password sent to a server of theirs. A version that was read is kept in memory for a minute; a secret that is named without a
+version is read each time, so that a rotation is seen by the next load.
 """
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,13 @@ from flowforge.errors import NotFound, SecretRefused
 from flowforge.settings import settings
 
 DEFAULT_PORT = 1433
+KEPT_SECONDS = 60.0  # a worker that loads table after table asks once; one that stays idle forgets at its next read
 RESERVED = ("connections/", "lineage/")  # below the deployment's prefix: named by connectionId, and by nobody
+
+
+_kept: dict[
+    tuple[str, str | None], tuple[str, float]
+] = {}  # (id, version) -> its text, and until when it is taken from here
 
 
 @dataclass(frozen=True)
@@ -89,14 +97,8 @@ def read_login(secret_id: str, version: str | None, place: Place) -> tuple[str, 
 
     Raises NotFound when there is no such secret, or it holds no login, SecretRefused when it belongs to another place.
     """
-    secrets = client("secretsmanager")
     try:
-        try:
-            found = secrets.get_secret_value(SecretId=secret_id, **({"VersionId": version} if version else {}))
-        except ClientError as error:
-            if not version or error_code(error) != "ResourceNotFoundException":
-                raise
-            found = secrets.get_secret_value(SecretId=secret_id)
+        text = _read_text(secret_id, version)
     except ClientError as error:
         if error_code(error) in ("ResourceNotFoundException", "InvalidRequestException", "AccessDeniedException"):
             raise NotFound(
@@ -107,7 +109,7 @@ def read_login(secret_id: str, version: str | None, place: Place) -> tuple[str, 
     except BotoCoreError as error:
         raise unavailable("Secrets Manager", error) from error
     try:
-        login = json.loads(found["SecretString"])
+        login = json.loads(text)
         username, password = login["username"], login["password"]
     except (KeyError, ValueError, TypeError):
         raise NotFound(
@@ -115,6 +117,27 @@ def read_login(secret_id: str, version: str | None, place: Place) -> tuple[str, 
         ) from None
     _check_place(secret_id, login, place)
     return username, password
+
+
+def _read_text(secret_id: str, version: str | None) -> str:
+    """A secret's text; one version of it is asked for once in KEPT_SECONDS, since what it holds never changes."""
+    now = time.monotonic()
+    text, until = _kept.get((secret_id, version), ("", 0.0))
+    if version and now < until:
+        return text
+    secrets = client("secretsmanager")
+    try:
+        found = secrets.get_secret_value(SecretId=secret_id, **({"VersionId": version} if version else {}))
+    except ClientError as error:
+        if not version or error_code(error) != "ResourceNotFoundException":
+            raise
+        found = secrets.get_secret_value(SecretId=secret_id)
+    text = found.get("SecretString", "")
+    if version and found.get("VersionId") == version:
+        for old in [key for key, (_, until) in _kept.items() if until <= now]:
+            del _kept[old]
+        _kept[secret_id, version] = (text, now + KEPT_SECONDS)
+    return text
 
 
 def _check_place(secret_id: str, login: dict[str, Any], place: Place) -> None:

@@ -62,6 +62,8 @@ def _landed(fact: facts.BronzeLanded, _: str, told_at: str) -> Iterator[Step]:
 
 
 def _empty(fact: facts.IntervalEmpty, _: str, told_at: str) -> Iterator[Step]:
+    if not fact.claimed:  # no batch, so no step
+        return
     batch = _batch(fact)
     yield Step(
         identity=f"{_name(fact)}/ingest",

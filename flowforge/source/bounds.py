@@ -51,10 +51,10 @@ class Described(Protocol):
 class Plan(BaseModel):
     """The interval to read; `empty` when there is nothing between low and high, `reason` then says why.
 
-    `samples` go back into the next plan of the same table. `blocker` names a transaction that holds the bound back,
-    where one does so for long or nothing could be read. `future_rows` counts rows stamped a day or more beyond the
-    server's clock, where the cursor is indexed: they are read when their time comes. `wait_seconds` is set where the
-    first load only has to wait that long. What a person should know of it is in the interval's `notes`.
+    `samples` go back into the next plan of the same table; without `news` those that were given say the same. `blocker` names a
+    transaction that holds the bound back, where one does so for long or nothing could be read. `future_rows` counts rows stamped
+    a day or more beyond the server's clock, where the cursor is indexed: they are read when their time comes. `wait_seconds` is
+    set where the first load only has to wait that long. What a person should know of it is in the interval's `notes`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +66,7 @@ class Plan(BaseModel):
     reason: str = ""
     future_rows: int = 0
     wait_seconds: int | None = None
+    news: bool = True
 
 
 def plan_interval(
@@ -183,7 +184,7 @@ def _plan(
     connection: SourceConnection, cursor: Cursor, ceiling: Ceiling, low: str | None, nulls: bool, overlap_ms: int
 ) -> Plan:
     kept = {"samples": list(ceiling.samples), "blocker": ceiling.blocker, "future_rows": ceiling.future_rows}
-    kept["wait_seconds"] = ceiling.wait_seconds
+    kept |= {"wait_seconds": ceiling.wait_seconds, "news": ceiling.news}
     interval = Interval(
         column=cursor.name,
         sql_type=cursor.sql_type,

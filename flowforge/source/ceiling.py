@@ -43,7 +43,7 @@ class Ceiling(NamedTuple):
 
     `future_rows` are stamped at least a day beyond the clock: no zone explains that, and they wait until it is true.
     `may_miss`: rows that commit late may be below it, as the promise says. `wait_seconds` tells when asking again will give a
-    first bound, where only time can.
+    first bound, where only time can. `news`: the samples tell more than those that are kept already.
     """
 
     high: str | None
@@ -55,6 +55,7 @@ class Ceiling(NamedTuple):
     blocker: str | None = None
     wait_seconds: int | None = None
     may_miss: bool = False
+    news: bool = True
 
 
 class Cursor(NamedTuple):
@@ -130,6 +131,7 @@ def _timestamp(
         samples=(clock.memory(low, behind),),
         blocker=_blocker(others, NOTABLE_AGE_MS),
         may_miss=bool(hidden),
+        news=bool(behind) or not clock.is_steady,
     )
 
 

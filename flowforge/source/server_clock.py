@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from flowforge.source.connection import SourceConnection
 
+STEADY_MS = 500
 NOTABLE_BACK_MS = 10_000  # below that, clocks that drift apart from day to day
 _CLOCK = """SELECT CONVERT(varchar(27), SYSDATETIME(), 121) AS local_now,
 CONVERT(varchar(27), SYSUTCDATETIME(), 121) AS utc_now"""
@@ -24,7 +25,9 @@ class ServerClock(NamedTuple):
     """Both times as the server prints them (style 121, seven digits), and ours in milliseconds since 1970.
 
     `utc_back_ms` and `local_back_ms` are how far each went back since the watermark; `step_ms` how far local time, in which the
-    server dates transactions, went back since the reading before.
+    server dates transactions, went back since the reading before. `is_steady`: since the reading that is kept, neither time has
+    moved otherwise than ours by more than STEADY_MS, and nothing of it is to be remembered; a bound keeps at least twice as far
+    from the clock.
     """
 
     local: str
@@ -33,6 +36,7 @@ class ServerClock(NamedTuple):
     utc_back_ms: int = 0
     local_back_ms: int = 0
     step_ms: int = 0
+    is_steady: bool = False
 
     def now(self, which: str) -> str:
         """The time by the clock that stamps a column: utc, local, or the lower of both where it is unknown."""
@@ -68,11 +72,14 @@ def read_clock(connection: SourceConnection, low: str | None = None, memories: S
     utc_moved, local_moved = _ms(clock.utc) - _ms(before["utc"]), _ms(clock.local) - _ms(before["local"])
     utc_step = max(0, ours_ms - before["ours_ms"] - utc_moved, -utc_moved)
     local_step = max(0, utc_step + utc_moved - local_moved)
+    drifts = (abs(ours_ms - before["ours_ms"] - moved) for moved in (utc_moved, local_moved))
     same = before["since"] == low  # otherwise a batch that knew of it has been committed
+    known = any(before[fact] for fact in ("utc_back_ms", "local_back_ms", "behind"))
     return clock._replace(
         utc_back_ms=utc_step + (before["utc_back_ms"] if same else 0),
         local_back_ms=local_step + (before["local_back_ms"] if same else 0),
         step_ms=local_step,
+        is_steady=max(drifts) <= STEADY_MS and not known,
     )
 
 

@@ -141,6 +141,13 @@ def count_statement(source: Source, interval: Interval) -> Statement:
     return select_from(source, "COUNT_BIG(*) AS source_rows", interval_condition(interval))
 
 
+def any_row_statement(relation: Relation, interval: Interval, pass_locked: bool = False) -> Statement:
+    """Gives one row, `there`, where the interval of a table has any; `pass_locked` passes over rows that somebody is changing."""
+    hint = " WITH (READPAST)" if pass_locked else ""
+    text = f"SELECT TOP (1) 1 AS there FROM {qualified(relation)}{hint}"
+    return Statement((text,)) + where(interval_condition(interval))
+
+
 def dated_count_statement(source: Source, interval: Interval, within: Statement | None = None) -> Statement:
     """Counts the same rows as `select_statement` reads: `source_rows`, `counted_at` by the server's clock in UTC, and
     `with_cursor`, which leaves out rows without a cursor."""

@@ -14,8 +14,8 @@ from flowforge.cloud import items
 from flowforge.errors import ConflictingTarget, TooLarge, Wait
 from flowforge.settings import settings
 from flowforge.state.batch import Batch, Interval, SlicePlan
-from flowforge.state.records import RETRY_SECONDS, find_batch, item_of
-from flowforge.state.table import TableState, registry_action
+from flowforge.state.records import RETRY_SECONDS, find_batch, item_of, label_key
+from flowforge.state.table import TableState, asked_of, registry_action
 
 BYTES_PER_SLICE = 700  # where and what its object is, until the manifest is recorded
 MANIFEST_BYTES = 60_000  # what that takes at most by then, compressed
@@ -31,9 +31,10 @@ def claim(
     slices: SlicePlan | None = None,
     *,
     lake: str = "",
+    label_taken: bool | None = None,
 ) -> Batch:
     """Claims the next batch of a table for a run, before a row is read; the plan of its slices is part of the claim, and so is
-    the ETag `lake` of what the lake held.
+    the ETag `lake` of what the lake held. `label_taken` tells whether the command's own label is in use, where that is known.
 
     Raises Wait when another writer was faster, ConflictingTarget when the silver or gold table belongs to another source.
     """
@@ -42,6 +43,7 @@ def claim(
     seq = state.seq + 1
     update: dict[str, Any] = {"seq": seq, "active": seq, "source_table": source_table}
     update |= {"bronze_table": command.bronze.table, "silver_table": command.silver.table}
+    update["asked"] = asked_of(command)
     update["epoch"] = state.epoch or uuid.uuid4().hex[:16]
     if interval.column:
         update["samples"] = state.samples | {interval.column: samples}
@@ -56,7 +58,7 @@ def claim(
         lease_until=time.time() + settings().lease_seconds,
         claimed_at=time.time(),
         updated_at=time.time(),
-        label=_free_label(state, command, seq),
+        label=_free_label(state, command, seq, label_taken),
         claim=uuid.uuid4().hex[:16],
         epoch=following.epoch,
         lake=lake,
@@ -121,7 +123,7 @@ def _names(batch: Batch) -> tuple[items.Item, items.Item]:
         "generation": batch.generation,
         "seq": batch.seq,
     }
-    return run, {"pk": f"LABEL#{batch.command.bronze.table}", "sk": batch.label, "batch": batch.name}
+    return run, label_key(batch.command.bronze.table, batch.label) | {"batch": batch.name}
 
 
 def _owned(batch: Batch) -> list[items.Item]:
@@ -157,12 +159,14 @@ def _source_of(key: str) -> str:
     return key.rpartition(">")[0].rpartition("/")[2]
 
 
-def _free_label(state: TableState, command: IngestTable, seq: int) -> str:
+def _free_label(state: TableState, command: IngestTable, seq: int, taken: bool | None) -> str:
     """The object name of a batch: its label, or the label with the sequence number where a client used it before, or may have."""
     digest = hashlib.sha256(state.source_key.encode()).hexdigest()[:6]
     label = command.batch_id
-    plain = [] if state.resumed else [label]
+    if taken is False and not state.resumed:
+        return label  # should somebody take it meanwhile, the claim fails and is tried again
+    plain = [] if state.resumed or taken else [label]
     for label in (*plain, f"{command.batch_id}~{seq}", f"{command.batch_id}~{seq}~{digest}"):
-        if not items.get(settings().watermarks_table, {"pk": f"LABEL#{command.bronze.table}", "sk": label}):
+        if not items.get(settings().watermarks_table, label_key(command.bronze.table, label)):
             return label
     return f"{label}~{state.generation}"

@@ -8,13 +8,14 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowforge.cloud import items
 from flowforge.cloud.compact import pack, unpack
 from flowforge.errors import UnreadableRecord, unreadable
 from flowforge.settings import settings
 from flowforge.state.batch import Batch
+from flowforge.state.table import STATE, TableState, state_of
 
 RETRY_SECONDS = 3
 PROBLEM_CHARACTERS = 1_000
@@ -66,6 +67,31 @@ def batch_of_run(source_key: str, run_id: str) -> Batch | None:
     """The batch that a run has already claimed for this table; a redelivered message finds its own work by it."""
     found = items.get(settings().watermarks_table, {"pk": source_key, "sk": f"RUN#{run_id}"})
     return find_batch(source_key, found["generation"], found["seq"]) if found else None
+
+
+class Known(NamedTuple):
+    """What the watermark table knows of a load: the table's state, the batch that its run has already claimed for it, and whether
+    its label is in use."""
+
+    state: TableState
+    own: Batch | None
+    label_taken: bool
+
+
+def what_is_known(source_key: str, run_id: str, label: items.Item) -> Known:
+    """The same by one call, where the run has no batch yet; `label` is the key of its label. Raises UnreadableRecord.
+
+    Nothing may rest on it but what the claim makes sure of: each is read by itself.
+    """
+    keys = [{"pk": source_key, "sk": STATE}, {"pk": source_key, "sk": f"RUN#{run_id}"}, label]
+    state, run, taken = items.get_many(settings().watermarks_table, keys)
+    own = find_batch(source_key, run["generation"], run["seq"]) if run else None
+    return Known(state_of(source_key, state), own, taken is not None)
+
+
+def label_key(bronze_table: str, label: str) -> items.Item:
+    """What keeps an object name of a bronze table from being used again."""
+    return {"pk": f"LABEL#{bronze_table}", "sk": label}
 
 
 def history(source_key: str, limit: int = 20) -> list[Batch]:

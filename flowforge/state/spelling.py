@@ -15,7 +15,7 @@ from events.commands import IngestTable
 from events.names import destination_stem, split_table_name
 from events.targets import ConnectionReference
 from flowforge.errors import ConflictingTarget
-from flowforge.state.table import list_tables, read_state, source_key
+from flowforge.state.table import list_tables, source_key
 
 BRONZE = "bronze_"
 
@@ -93,14 +93,12 @@ def _reads(command: IngestTable, name: str) -> bool:
 
 
 def settled_key(connection: ConnectionReference, database: str | None, source_table: str, bronze_table: str) -> str:
-    """The source key of a table: the one that it has, however the request spelled its database; of a new one with the server's
-    spelling. `source_table` is as the catalog has it.
+    """The source key of a table that has no state under the request's spelling: the one that it has, however the request spelled
+    its database; of a new one with the server's spelling. `source_table` is as the catalog has it.
 
     Raises ConflictingTarget where the table is in the lake under a name that differs from `bronze_table` by case only.
     """
     key = source_key(connection, source_table, bronze_table)
-    if read_state(key).version:
-        return key
     known = [item["sk"] for item in list_tables() if item["sk"].lower() == key.lower()]
     own = f"/{source_table}>"
     for other in known:

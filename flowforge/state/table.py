@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from events.commands import IngestTable
 from events.targets import ConnectionReference
 from flowforge.cloud import items
 from flowforge.cloud.compact import pack, unpack
@@ -55,7 +56,8 @@ class Landed(BaseModel):
 class TableState(BaseModel):
     """What is known of a source key; a fresh one has version 0 and is not stored yet.
 
-    `epoch` is drawn with the first claim. `landed` is None before the first commit, and after a person has decided what the
+    `epoch` is drawn with the first claim. `asked` is the digest of what the newest claim was asked to do (empty: claimed by a
+    version before). `landed` is None before the first commit, and after a person has decided what the
     watermarks are. `resumed` tells that the lake holds batches whose labels this state does not know.
     """
 
@@ -67,6 +69,7 @@ class TableState(BaseModel):
     epoch: str = ""
     landed: Landed | None = None
     resumed: bool = False
+    asked: str = ""
     bronze_table: str = ""
     source_table: str = ""
     silver_table: str = ""
@@ -105,6 +108,12 @@ def key_id(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
+def asked_of(command: IngestTable) -> str:
+    """A digest of what a command asks for, whichever run and delivery it is of: its source, destinations, rules and models."""
+    text = command.model_dump_json(exclude={"run_id", "batch_id", "replayed", "given_up"})
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def query_name(query: str) -> str:
     """How a query is named in a source key: by the hash of its text, white space folded."""
     return "query-" + hashlib.sha256(re.sub(r"\s+", " ", query.strip()).encode()).hexdigest()[:16]
@@ -112,7 +121,11 @@ def query_name(query: str) -> str:
 
 def read_state(key: str) -> TableState:
     """The state of a source key; a fresh one when there is none. Raises UnreadableRecord."""
-    found = items.get(settings().watermarks_table, {"pk": key, "sk": STATE})
+    return state_of(key, items.get(settings().watermarks_table, {"pk": key, "sk": STATE}))
+
+
+def state_of(key: str, found: items.Item | None) -> TableState:
+    """A state from its stored form; a fresh one where there is none. Raises UnreadableRecord."""
     if not found:
         return TableState(source_key=key)
     try:

@@ -48,7 +48,7 @@ def test_should_bring_released_rows_to_gold_though_only_empty_batches_came_since
     refined = follow("Refine", refine, fact)
     assert gold_rows(follow("Publish", publish, *refined)) == [1]
     for number in range(EMPTY_BATCHES):
-        assert load.follow(ruled(load, f"mild_{number}", 1000)) == []
+        assert load.follow(ruled(load, f"mild_{number}", 1000 + number)) == []
     assert load.states().count("empty") >= 19
     for queue in ("RefineQueue", "PublishQueue"):
         aws.messages(queue)

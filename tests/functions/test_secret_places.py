@@ -5,12 +5,14 @@ import json
 import socket
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from events.envelopes import http, sqs
 from events.export import FULL
 from events.targets import ConnectionReference
 from flowforge.cloud.secrets import inline_secret_id
+from flowforge.errors import SecretRefused
 from flowforge.source.target import read_credentials
 from functions.connections.handler import handler as connections
 from functions.ingest_table.handler import handler as ingest
@@ -136,6 +138,25 @@ def test_should_use_the_secret_of_an_inline_login_again_for_its_own_place_only(a
     name = inline_secret_id(HOME["host"], HOME["port"], HOME["database"], "loader")
     assert submitted(context, **HOME, secretId=name)[0] == 202
     assert submitted(context, **HOME | {"host": "other.example"}, secretId=name)[0] == 422
+
+
+def test_should_see_a_rotation_with_the_next_load_and_ask_for_one_version_once(aws, unique):
+    name = make(aws, unique("flowforge/rotated"), **HOME)
+    secrets = aws.client("secretsmanager")
+    text = secrets.get_secret_value(SecretId=name)["SecretString"]
+    changed = secrets.put_secret_value(SecretId=name, SecretString=text.replace("Pa55", "New5"))["VersionId"]
+    current = read_credentials(ConnectionReference(**HOME, secret_id=name))
+    assert current.password.get_secret_value() == "New5-of-the-bank"
+    of_version = ConnectionReference(**HOME, secret_id=name, secret_version=changed)
+    assert read_credentials(of_version) == current
+    before = httpx.get(aws.endpoint + "/_local/calls", timeout=30).json()["Secrets Manager GetSecretValue"]
+    assert read_credentials(of_version) == current
+    with pytest.raises(SecretRefused):  # what is kept is as particular as the store
+        read_credentials(of_version.model_copy(update={"host": "other.example"}))
+    assert httpx.get(aws.endpoint + "/_local/calls", timeout=30).json()["Secrets Manager GetSecretValue"] == before
+    secrets.put_secret_value(SecretId=name, SecretString=text)
+    later = read_credentials(ConnectionReference(**HOME, secret_id=name))
+    assert later.password.get_secret_value() == "Pa55-of-the-bank"
 
 
 def test_should_read_what_an_earlier_version_has_stored(aws, context, unique):

@@ -48,6 +48,7 @@ class Source:
         stack.callback(self.asking.run, f"DROP TABLE {self.name}")
         self.wanted = SourceTable(table_name=self.name, is_incremental=True, delta_column="at", cursor_clock=stamp)
         self.low, self.samples, self.read = None, [], set()
+        self.remembers_all = True
 
     def clock(self, change: str) -> None:
         self.asking.run(f"EXEC flowforge_clock {change}")
@@ -63,13 +64,20 @@ class Source:
         self.writers[writer].run(f"INSERT INTO {self.name} (at) VALUES ({self.stamp})")
 
     def load(self) -> Plan:
+        """Loads once. Unless it `remembers_all`, what it has seen of the clock is kept only where it tells something: with a load
+        that finds nothing new, as `ingest` does."""
         described = describe_table(self.reading, self.name)
         plan = plan_interval(self.reading, described, self.wanted, self.low, self.samples, self.keyed)
-        self.samples = plan.samples
+        found = set()
         if not plan.empty:
             columns = [c for c in described.source_columns if c.name == "id"]
-            self.read |= {row["id"] for row in self.reading.rows(select_statement(described, columns, plan.interval))}
+            found = {row["id"] for row in self.reading.rows(select_statement(described, columns, plan.interval))}
+        quiet = not (self.remembers_all or found or self.low is None)
+        if plan.news or not quiet:
+            self.samples = plan.samples
+        if not (plan.empty or quiet):
             self.low = plan.interval.high
+        self.read |= found
         return plan
 
     def lost(self) -> set[int]:
@@ -182,6 +190,40 @@ def test_should_hold_the_bound_below_a_transaction_that_was_open_when_the_clock_
     assert table.lost() == set()
 
 
+def test_should_remember_a_clock_that_goes_ahead_though_nothing_is_new(source):
+    """Else its way back would not be seen, nor that a transaction which began meanwhile is older than it looks."""
+    table = source("utc")
+    table.remembers_all = False
+    table.write()
+    table.pass_time(5 * MINUTE)
+    table.load()
+    table.clock(f"'advance', {30 * MINUTE}")
+    table.pass_time(MINUTE)
+    assert table.load().news
+    table.writers[0].run("BEGIN TRANSACTION")
+    table.asking.scalar("SELECT 1 AS one")
+    table.pass_time(MINUTE)
+    table.put_back(30 * MINUTE)
+    table.pass_time(5 * MINUTE)
+    table.write()
+    table.pass_time(40 * MINUTE)
+    table.write(1)
+    table.load()
+    table.writers[0].run("COMMIT TRANSACTION")
+    assert table.lost() == set()
+
+
+def test_should_keep_nothing_of_a_clock_that_goes_as_ours_does(source):
+    table = source("utc")
+    table.remembers_all = False
+    table.write()
+    table.pass_time(5 * MINUTE)
+    table.load()
+    kept = table.samples
+    assert not table.load().news
+    assert table.samples == kept
+
+
 STEPS = st.one_of(
     st.tuples(st.just("time"), st.integers(1, 20 * MINUTE)),
     st.tuples(st.just("back"), st.integers(1, 2 * HOUR)),
@@ -192,11 +234,12 @@ STEPS = st.one_of(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(STEPS, min_size=4, max_size=16), st.sampled_from(["utc", "local"]), st.booleans())
-def test_should_lose_no_row_whatever_happens_to_the_clock(clocked, steps, stamp, sighted):
+@given(st.lists(STEPS, min_size=4, max_size=16), st.sampled_from(["utc", "local"]), st.booleans(), st.booleans())
+def test_should_lose_no_row_whatever_happens_to_the_clock(clocked, steps, stamp, sighted, remembers_all):
     """One change of the clock between two loads at most: one that is put back and forth again leaves no trace."""
     with ExitStack() as stack:
         table = Source(stack, clocked, stamp, sighted)
+        table.remembers_all = remembers_all
         changed, ages = False, {}
         for what, value in steps:
             if what == "load":

@@ -1,0 +1,123 @@
+"""A table with nothing new: nothing is claimed, nothing is lost by it, and it costs as few calls as it should.
+
+Calls are counted, not timed: each one more is paid by every table of every run.
+"""
+
+import json
+from collections import Counter
+
+import httpx
+import pytest
+
+from events.commands import IngestTable
+from events.envelopes import sqs
+from events.facts import IntervalEmpty
+from flowforge.bronze.ingest import ingest
+from flowforge.cloud.clients import client
+from flowforge.source.any_rows import holds_no_row, is_cheap
+from flowforge.source.catalog import describe_table
+from flowforge.source.connection import connect
+from flowforge.source.consistency import LOCKED, SNAPSHOT, VERSIONED
+from flowforge.source.target import read_credentials
+from flowforge.state.batch import Interval
+from functions.ingest_table.handler import handler as ingest_table
+from functions.record_lineage.handler import handler as record_lineage
+from functions.track_run.handler import handler as track_run
+
+DONE = {"batchItemFailures": []}
+
+
+@pytest.fixture
+def load(loads):
+    """A table that is loaded, by a login of one version, as a request's own login is."""
+    made = loads()
+    version = client("secretsmanager").get_secret_value(SecretId=made.connection.secret_id)["VersionId"]
+    made.connection = made.connection.model_copy(update={"secret_version": version})
+    made.load("first")
+    return made
+
+
+def counted(aws) -> Counter[str]:
+    return Counter(httpx.get(aws.endpoint + "/_local/calls", timeout=30).json())
+
+
+def calls_of(aws, monkeypatch, context, queue: str, handler, body: dict) -> Counter[str]:
+    aws.use(f"{queue}Queue", f"{queue}DeadLetters", monkeypatch)
+    before = counted(aws)
+    assert handler(sqs(body), context) == DONE
+    return counted(aws) - before
+
+
+def test_should_take_five_calls_for_a_table_with_nothing_new(aws, load, context, monkeypatch):
+    found, told = [], []
+    for run in ("a", "b", "c"):  # on a busy machine the two clocks seem to part, and the table's state is written
+        aws.messages("TrackQueue")
+        body = json.loads(load.command(run).model_dump_json())
+        calls = calls_of(aws, monkeypatch, context, "Ingest", ingest_table, body)
+        (envelope,) = [message["body"] for message in aws.messages("TrackQueue")]
+        assert (envelope["detail-type"], envelope["detail"]["claimed"]) == ("IntervalEmpty", False)
+        calls += calls_of(aws, monkeypatch, context, "Track", track_run, envelope)
+        calls += calls_of(aws, monkeypatch, context, "Lineage", record_lineage, envelope)
+        found.append(calls)
+        told.append(dict(calls))
+    assert min(found, key=lambda calls: calls.total()) == {
+        "DynamoDB PutItem": 1,  # the place at the source
+        "DynamoDB BatchGetItem": 1,  # all that is known of the table
+        "DynamoDB UpdateItem": 2,  # the place is given back; the run's entry
+        "EventBridge PutEvents": 1,
+    }, told
+
+
+def test_should_claim_nothing_and_read_what_comes_into_that_interval_later(load):
+    mark = load.watermark()
+    (fact,) = ingest(load.command("two")).facts
+    assert isinstance(fact, IntervalEmpty)
+    assert (fact.claimed, fact.watermark_value, fact.seq) == (False, mark, 1)
+    assert fact.reason.startswith("no rows from ") and fact.promise.startswith("exact")
+    assert (load.states(), load.watermark()) == (["committed"], mark)
+    load.execute(f"INSERT INTO {{t}} VALUES (40, '{mark}')")
+    (late,) = load.load("three")
+    assert (late.records, load.states()) == (1, ["committed", "committed"])
+
+
+def test_should_claim_for_a_request_that_asks_for_something_else(load):
+    assert load.load("two") == []
+    again: IngestTable = load.command("three")
+    again = again.model_copy(update={"silver": again.silver.model_copy(update={"strategy": "append"})})
+    assert load.follow(again) == []
+    assert load.states() == ["committed", "empty"]
+
+
+def test_should_not_ask_ahead_where_that_would_read_a_large_table_twice(load):
+    interval = Interval(column="at", sql_type="datetime2(3)", low="2024-01-01", high="2024-02-01")
+    with connect(load.connection, read_credentials(load.connection)) as connection:
+        table = describe_table(connection, load.name)
+    large = table.model_copy(update={"row_estimate": 10_000_000})
+    assert is_cheap(large, interval)  # by its index
+    assert not is_cheap(large.model_copy(update={"indexed_columns": []}), interval)
+    assert is_cheap(table.model_copy(update={"indexed_columns": []}), interval)
+
+
+@pytest.mark.parametrize("consistency", [SNAPSHOT, VERSIONED, LOCKED])
+def test_should_see_of_an_interval_what_a_read_would_see(load, consistency):
+    with connect(load.connection, read_credentials(load.connection)) as connection:
+        table = describe_table(connection, load.name)
+        about = {"column": "at", "sql_type": "datetime2(3)"}
+        later = Interval(**about, low="2024-03-04 00:00:00.000", high="2024-04-01 00:00:00.000")
+        among = later.model_copy(update={"low": "2024-03-03 00:00:00.000"})
+        assert holds_no_row(connection, table, later, [consistency])
+        assert not holds_no_row(connection, table, among, [consistency])
+        assert not holds_no_row(connection, table, later.model_copy(update={"column": "gone"}), [consistency])
+
+
+def test_should_not_take_a_refusal_for_an_empty_interval(load):
+    """Here of a database that has ceased to allow SNAPSHOT; the session goes on as it was."""
+    interval = Interval(column="at", sql_type="datetime2(3)", low="2024-03-04", high="2024-04-01")
+    with connect(load.connection, read_credentials(load.connection)) as connection:
+        table = describe_table(connection, load.name)
+        load.execute(f"ALTER DATABASE {load.server.database} SET ALLOW_SNAPSHOT_ISOLATION OFF")
+        try:
+            assert not holds_no_row(connection, table, interval, [SNAPSHOT, LOCKED])
+            assert connection.scalar(f"SELECT COUNT(*) AS n FROM {load.name}") == 3
+        finally:
+            load.execute(f"ALTER DATABASE {load.server.database} SET ALLOW_SNAPSHOT_ISOLATION ON")
