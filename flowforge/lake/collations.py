@@ -39,6 +39,21 @@ HIRAGANA, KANA_BY = range(0x3041, 0x3097), 0x60
 
 
 @dataclass(frozen=True)
+class Declared:
+    """What a collation's name says does not count, whatever versions make of it: `case`, `accents`, `kana`, `width`. `by_table`:
+    single characters are looked up in a code page's table; `aged`: of many characters it knows nothing (below version 100);
+    `dotless`: the capital of i has a dot, and I is that of the letter without."""
+
+    case: bool
+    accents: bool
+    kana: bool
+    width: bool
+    by_table: bool = False
+    aged: bool = True
+    dotless: bool = False
+
+
+@dataclass(frozen=True)
 class Sensitivity:
     """What does not count: `case` of which letters, `accents` of which, `kana`, `width`. `one_case`: case does count in texts
     that have both; `dotless`: the capital of i has a dot, and I is that of the letter without."""
@@ -64,22 +79,39 @@ EVERYTHING = Sensitivity()
 MOST_COMMON = Sensitivity("unicode", "", True, True)  # what _CI_AS means: SQL Server's own default
 
 
-def sensitivity(collation: str | None, unicode: bool) -> Sensitivity:
-    """What a collation's name says of nvarchar columns (`unicode`) or varchar columns; of no name, that everything counts."""
+def declared(collation: str | None, unicode: bool) -> Declared | None:
+    """What a collation's name says of nvarchar columns (`unicode`) or varchar columns; None where codes are compared, or nothing
+    is known."""
     name = collation or ""
     parts = name.upper().split("_")
     if ("CI" not in parts and "CS" not in parts) or {"BIN", "BIN2"} & {*parts}:
-        return EVERYTHING
+        return None
     by_table = bool(CODE_PAGE_SORTED.match(name)) and not unicode
-    letters = ("latin1" if LATIN_1.match(name) else "ascii") if by_table else "unicode"
-    accents = letters if "AI" in parts and PLAIN_ACCENTS.match(name) and letters != "ascii" else ""
-    return Sensitivity(
-        case=letters if "CI" in parts else "",
-        accents=accents,
+    return Declared(
+        case="CI" in parts,
+        accents="AI" in parts,
         kana="KS" not in parts and not by_table,
         width="WS" not in parts and not by_table,
-        one_case="CI" in parts and not SINGLE_LETTERS.match(name),
+        by_table=by_table,
+        aged=not {"100", "140", "160"} & {*parts},
         dotless=bool(DOTLESS.match(name)) or "CP1254" in parts,
+    )
+
+
+def sensitivity(collation: str | None, unicode: bool) -> Sensitivity:
+    """As far as it is sure, what counts in nvarchar columns (`unicode`) or varchar columns; of no name, everything does."""
+    name, said = collation or "", declared(collation, unicode)
+    if said is None:
+        return EVERYTHING
+    letters = ("latin1" if LATIN_1.match(name) else "ascii") if said.by_table else "unicode"
+    accents = letters if said.accents and PLAIN_ACCENTS.match(name) and letters != "ascii" else ""
+    return Sensitivity(
+        case=letters if said.case else "",
+        accents=accents,
+        kana=said.kana,
+        width=said.width,
+        one_case=said.case and not SINGLE_LETTERS.match(name),
+        dotless=said.dotless,
     )
 
 

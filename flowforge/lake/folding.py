@@ -58,9 +58,14 @@ def fold_of(column: SourceColumn) -> Fold | None:
     if base in FLOATS.values():
         return Fold(next(kind for kind, name in FLOATS.items() if name == base))
     if base in TEXTS and column.companion is None:
-        unicode = TEXTS[base] or (column.collation or "").upper().endswith("_UTF8")
-        return Fold(TEXT, sensitivity(column.collation, unicode))
+        return Fold(TEXT, sensitivity(column.collation, is_unicode(column)))
     return None
+
+
+def is_unicode(column: SourceColumn) -> bool:
+    """Whether a text column is compared as Unicode, not by the table of a code page."""
+    base = column.sql_type.partition("(")[0].strip().lower()
+    return TEXTS[base] or (column.collation or "").upper().endswith("_UTF8")
 
 
 def key_of_macro() -> str:

@@ -14,6 +14,7 @@ from flowforge.state.batch import Batch
 
 def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     """Applies the batch to silver and records it; None when a correction by hand has voided the batch."""
+    from flowforge.silver.near_keys import near_key_notes
     from flowforge.silver.refine import refine
     from flowforge.silver.telling import notes_of
 
@@ -22,8 +23,10 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         return None
     started = time.monotonic()
     newest = _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
-    result = refine(batch, given(batch.manifest).bucket, rules=newest.command.silver.quality_rules)
+    bucket = given(batch.manifest).bucket
+    result = refine(batch, bucket, rules=newest.command.silver.quality_rules)
     batches.mark(batch, refined=True)
+    is_newest = (newest.generation, newest.seq) == (batch.generation, batch.seq)
     return SilverRefined(
         **about(batch),
         silver_table=result.silver_table,
@@ -36,7 +39,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         already_applied=result.already_applied,
         schema_changes=result.schema_changes,
         quality=result.quality,
-        notes=notes_of(batch, result) if (newest.generation, newest.seq) == (batch.generation, batch.seq) else [],
+        notes=[*notes_of(batch, result), *near_key_notes(batch, bucket)] if is_newest else [],
         column_types=result.column_types,
         seconds=round(time.monotonic() - started, 3),
     )

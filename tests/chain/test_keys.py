@@ -30,6 +30,28 @@ def test_should_follow_a_key_into_its_new_spelling(compared: Stack, name, strate
     assert reconciled(compared, name)["only_in_silver"] == 1
 
 
+def test_should_name_a_key_that_may_be_another_ones_new_spelling_and_take_the_old_one_out(compared: Stack, name):  # noqa: F811
+    compared.execute(
+        f"CREATE TABLE {name} (code nvarchar(20) NOT NULL PRIMARY KEY, v int, changed rowversion)",
+        f"INSERT INTO {name} (code, v) VALUES (N'Straße', 1), (N'x', 1)",
+    )
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "changed"}
+
+    def told(loaded: dict) -> list[str]:
+        return [note for note in loaded["notes"] if "spelling" in note]
+
+    assert told(compared.load(config)) == []
+    compared.execute(f"UPDATE {name} SET code = N'Strasse' WHERE v = 1 AND code <> N'x'")
+    (note,) = told(compared.load(config))
+    assert f"silver.{name}: beside 1 of its keys stands another spelling" in note
+    assert f"code 'Strasse' and 'Straße'; flowforge reconcile {name} tells which of them the source has" in note
+    answer = reconciled(compared, name)
+    assert (answer["only_in_silver"], answer["only_in_silver_examples"]) == (1, ["Straße"])
+    refreshed = compared.load({"tableName": name}, bronzeConfig={"loadStrategy": "full_refresh"})
+    assert (told(refreshed), refreshed["deleted"]) == ([], 1)
+    assert compared.lake(f"SELECT code FROM silver.{name} ORDER BY 1") == [("Strasse",), ("x",)]
+
+
 def test_should_take_a_querys_collation_from_the_servers_description(compared: Stack, name):  # noqa: F811
     compared.execute(
         f"CREATE TABLE {name} (code nvarchar(20) NULL, part int NOT NULL, v int, UNIQUE (part, code))",
