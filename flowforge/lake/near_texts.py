@@ -76,7 +76,7 @@ def near_of(column: SourceColumn) -> Near | None:
     if fold is None or fold.kind != TEXT:
         return None
     said = declared(column.collation, is_unicode(column))
-    return Near(column.collation, said, fold) if said else None
+    return Near(column.collation or "", said, fold) if said else None
 
 
 def image_of(character: str, said: Declared) -> str:

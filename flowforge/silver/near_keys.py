@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from flowforge.errors import FlowForgeError
+from flowforge.given import given
 from flowforge.lake.folding import TEXT
 from flowforge.lake.near_texts import Near, near_of
 from flowforge.lake.sql import identifier
@@ -40,7 +41,7 @@ FAILED = "{name}: keys in other spellings, which the source may take for the sam
 def near_key_notes(batch: Batch, bucket: str) -> list[str]:
     """The note for the run of a batch that silver holds; none where no key may be another's."""
     silver = batch.command.silver
-    doubtful = any(near_of(column) for column in batch.manifest.columns)
+    doubtful = any(near_of(column) for column in given(batch.manifest).columns)
     if not doubtful or silver.strategy not in ("merge", "scd2") or silver.key_comparison == "exact":
         return []
     name = f"silver.{silver.table}"
@@ -78,7 +79,7 @@ def _notes(connection: duckdb.DuckDBPyConnection, batch: Batch, table: DeltaTabl
 
 def _nears(plan: RefinePlan, batch: Batch, types: dict[str, str]) -> dict[str, Near]:
     """The key columns whose texts may have other spellings, by their names in silver."""
-    columns = dict(zip(plan.source, batch.manifest.columns, strict=True))
+    columns = dict(zip(plan.source, given(batch.manifest).columns, strict=True))
     texts = [name for name in plan.key_folds if types.get(name) == TEXT]
     return {name: near for name in texts if (near := near_of(columns[name]))}
 
