@@ -104,7 +104,8 @@ def _images(connection: duckdb.DuckDBPyConnection, near: Near, column: str, rows
 def _groups(plan: RefinePlan, rows: str, types: dict[str, str], nears: dict[str, str]) -> str:
     """A row for each set of near keys with one of the batch: two of them, as lists of texts in the order of the key."""
     made = ", ".join(f"{form} AS {identifier(NEAR + name)}" for name, form in nears.items())
-    keys = f"SELECT *, {made} FROM ({with_forms(plan, rows, {name: types[name] for name in plan.key})})"
+    strictly = with_forms(plan, rows, {name: kind for name, kind in types.items() if name in plan.key})
+    keys = f"SELECT *, {made} FROM ({strictly})"
     compared = [identifier(NEAR + name if name in nears else match) for name, match in plan.matches.items()]
     told = ", ".join(f"coalesce(CAST({identifier(name)} AS VARCHAR), 'NULL')" for name in _shown_columns(plan))
     same = " AND ".join(f"s.{name} IS NOT DISTINCT FROM t.{name}" for name in compared)
