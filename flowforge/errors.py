@@ -50,6 +50,11 @@ class FlowForgeError(Exception):
         super().__init__(message)
         self.remedy = remedy
 
+    @property
+    def told(self) -> str:
+        """The message with its remedy, for places that have one text for both."""
+        return f"{self}: {self.remedy}" if self.remedy else str(self)
+
 
 class Retriable(FlowForgeError):
     """The same message may succeed later."""

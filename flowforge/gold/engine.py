@@ -171,7 +171,8 @@ class Engine:
             check_query(self.connection, text, [(name.layer, name.table) for name in self.inputs])
         except NotAllowed as error:
             raise RefineRefused(
-                f"{self.model.place()}: {error}", "a model is one SELECT over silver.<table> and gold.<table>"
+                f"{self.model.place()}: {error}",
+                error.remedy or "a model is one SELECT over silver.<table> and gold.<table>",
             ) from error
 
 

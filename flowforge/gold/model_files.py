@@ -48,7 +48,7 @@ def parse_models(files: Iterable[tuple[str, str | None]]) -> ModelFiles:
         try:
             found.models.append(parse_model(key, text))
         except RefineRefused as error:
-            found.problems[key] = str(error)
+            found.problems[key] = error.told
     return found
 
 

@@ -108,7 +108,7 @@ def read_model(
         if strategy == "incremental":
             driving_table(sql, key)
     except NotAllowed as error:
-        remedy = "a model is one SELECT over silver.<table> and gold.<table>"
+        remedy = error.remedy or "a model is one SELECT over silver.<table> and gold.<table>"
         raise RefineRefused(f"{place_of(table, origin, error.line)}: {error}", remedy) from error
     itself = TableName("gold", table)
     if itself in inputs:
@@ -137,4 +137,4 @@ def _check_rules(model: Model) -> None:
         try:
             check_expression(rule.sql)
         except NotAllowed as error:
-            raise RefineRefused(f"{model.rule_place(rule)}: rule {rule.title}: {error}") from error
+            raise RefineRefused(f"{model.rule_place(rule)}: rule {rule.title}: {error}", error.remedy) from error

@@ -78,7 +78,7 @@ def job_models(batch: Batch) -> tuple[list[Model], list[str]]:
         try:
             models.append(model_of(wanted_model))
         except RefineRefused as error:
-            problems.append(str(error))
+            problems.append(error.told)
     return models, problems
 
 
@@ -97,7 +97,7 @@ def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> Publi
         try:
             built = build(model, bucket, opened)
         except RefineRefused as error:
-            failures.append(str(error))
+            failures.append(error.told)
             failed.append(model.table)
             write_record(bucket, Record.failed(model, error))
             continue

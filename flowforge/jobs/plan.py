@@ -134,8 +134,8 @@ def _command(
     gold_table = (gold.tableName if gold else None) or silver_table
     gold_target = _gold(gold, gold_table)
     refuse_models(gold_target.models)
-    refuse_expressions("silverConfig", silver.qualityRules if silver else [])
-    refuse_expressions("goldConfig", gold_target.quality_rules)
+    refuse_expressions("silverConfig", f"silver.{silver_table}", silver.qualityRules if silver else [])
+    refuse_expressions("goldConfig", f"gold.{gold_table}", gold_target.quality_rules)
     named: dict[Layer, str | None] = {"bronze": bronze.tableName, "silver": silver and silver.tableName}
     named["gold"] = (gold and gold.tableName) or named["silver"] or (None if gold_target.table else gold_table)
     cursor = [entry.deltaColumn] if isinstance(entry.deltaColumn, str) else entry.deltaColumn or []

@@ -27,7 +27,7 @@ def refuse_query(query: str | None, field: str, *, keeps: bool) -> None:
         if keeps and (hints := loose_hints(query)):
             raise InvalidRequest([{"field": field, "problem": refusal(hints)}])
     except QueryRefused as error:
-        raise InvalidRequest([{"field": field, "problem": f"{error}: {error.remedy}"}]) from error
+        raise InvalidRequest([{"field": field, "problem": error.told}]) from error
 
 
 MOST_BYTES = 200_000  # a message holds 256 KB; on its way a command gets marks, and reasons why it came again
@@ -41,15 +41,15 @@ def refuse_models(models: list[GoldModelTarget]) -> None:
             read.append(model_of(model))
         except RefineRefused as error:
             field = f"destination_config.goldConfig model {model.table}"
-            mistakes.append({"field": field, "problem": str(error)})
+            mistakes.append({"field": field, "problem": error.told})
     _, problems = order_models(read)
     mistakes += [{"field": "destination_config.goldConfig.models", "problem": problem} for problem in problems]
     if mistakes:
         raise InvalidRequest(mistakes)
 
 
-def refuse_expressions(config: str, rules: Sequence[Rule]) -> None:
-    """Refuses SQL that a quality rule of a table must not contain, before anything is loaded."""
+def refuse_expressions(config: str, table: str, rules: Sequence[Rule]) -> None:
+    """Refuses SQL that a quality rule of `table` (silver.x, gold.y) must not contain, before anything is loaded."""
     expressions = [rule for rule in rules if isinstance(rule, Expression)]
     if not expressions:
         return
@@ -62,7 +62,7 @@ def refuse_expressions(config: str, rules: Sequence[Rule]) -> None:
             check_expression(rule.sql)
         except NotAllowed as error:
             field = f"destination_config.{config}.qualityRules {rule.title}"
-            mistakes.append({"field": field, "problem": str(error)})
+            mistakes.append({"field": field, "problem": f"{table}: {error.told}"})
     if mistakes:
         raise InvalidRequest(mistakes)
 

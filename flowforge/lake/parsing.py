@@ -23,11 +23,18 @@ _QUOTES = "'\"$"
 
 
 class NotAllowed(ValueError):
-    """The text is not one query over the lake's tables; the message says what is in the way, `line` where it is known."""
+    """The text is not one query over the lake's tables; the message says what is in the way, `line` where it is known, and
+    `remedy`, where there is one of its own, what to write."""
 
-    def __init__(self, message: str, line: int | None = None):
+    def __init__(self, message: str, line: int | None = None, remedy: str = ""):
         super().__init__(message)
         self.line = line
+        self.remedy = remedy
+
+    @property
+    def told(self) -> str:
+        """The message with its remedy, for places that have one text for both."""
+        return f"{self}: {self.remedy}" if self.remedy else str(self)
 
 
 def parse(sql: str) -> list[exp.Expr]:

@@ -59,7 +59,7 @@ def query(sql: str, bucket: str, as_of: int | datetime | None = None) -> QueryRe
     try:
         names = tables_read(sql, LAYERS)
     except NotAllowed as error:
-        raise QueryRefused(str(error), WRITE) from error
+        raise QueryRefused(str(error), error.remedy or WRITE) from error
     _refuse_travel(names, as_of)
     with duckdb_connection() as connection, store_errors("query"), _vacuumed(as_of):
         paths = [uri for name in names for uri in _create_view(connection, name, bucket, as_of)]
@@ -78,7 +78,7 @@ def _read_again(connection: duckdb.DuckDBPyConnection, sql: str, names: list[Tab
     try:
         check_query(connection, sql, [(name.layer, name.table) for name in names])
     except NotAllowed as error:
-        raise QueryRefused(str(error), WRITE) from error
+        raise QueryRefused(str(error), error.remedy or WRITE) from error
 
 
 def tables_present(bucket: str) -> list[TableName]:

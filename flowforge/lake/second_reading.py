@@ -11,8 +11,9 @@ from typing import Any
 import duckdb
 
 from flowforge.given import given
+from flowforge.lake.functions import OF_A_ROW as FUNCTIONS_OF_A_ROW
+from flowforge.lake.functions import OF_ONE_ROW, ROWS_REMEDY, check_of_a_row, check_reach
 from flowforge.lake.parsing import NotAllowed
-from flowforge.lake.statements import REVEALING
 
 HARMLESS_FUNCTIONS = ("generate_series", "range", "unnest")
 OF_A_ROW = (
@@ -46,18 +47,21 @@ def check_condition(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     expressions = [node for node in _nodes(select["select_list"][0]) if node.get("class")]
     for node in expressions:
         if node["class"] not in OF_A_ROW or node["type"] == "GROUPING_FUNCTION":
-            raise NotAllowed(
-                f"{node['type'].lower()} is not allowed: a rule looks at one row at a time, and gives one answer"
-            )
+            raise NotAllowed(f"{node['type'].lower()} is not allowed: {OF_ONE_ROW}", None, ROWS_REMEDY)
         _check_function(node)
-    names = sorted({node["function_name"] for node in expressions if node["class"] == "FUNCTION"})
-    for name in names:
-        found = connection.execute(
-            "SELECT DISTINCT function_type FROM duckdb_functions() WHERE function_name = lower(?)", [name]
-        ).fetchall()
-        kinds = {kind for (kind,) in found}
-        if name.lower() == "unnest" or (kinds and not kinds & {"scalar", "macro"}):
-            raise NotAllowed(f"{name} is not allowed: a rule looks at one row at a time, and gives one answer")
+    for name in sorted({node["function_name"] for node in expressions if node["class"] == "FUNCTION"}):
+        check_of_a_row(name)
+        if name.lower() not in FUNCTIONS_OF_A_ROW:  # an operator, or a function of another version
+            _check_kind(connection, name)
+
+
+def _check_kind(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    found = connection.execute(
+        "SELECT DISTINCT function_type FROM duckdb_functions() WHERE function_name = lower(?)", [name]
+    ).fetchall()
+    kinds = {kind for (kind,) in found}
+    if kinds and not kinds & {"scalar", "macro"}:
+        raise NotAllowed(f"{name} is not allowed: {OF_ONE_ROW}", None, ROWS_REMEDY)
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
@@ -85,9 +89,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _check_function(node: dict[str, Any]) -> None:
-    name = node.get("function_name", "")
-    if REVEALING.fullmatch(name):
-        raise NotAllowed(f"the function {name.lower()} is not allowed: a query reads tables only")
+    check_reach(node.get("function_name", ""))
 
 
 def _check_source(node: dict[str, Any], known: set[tuple[str, str]], common: set[str]) -> None:

@@ -6,20 +6,14 @@ name. DuckDB's own reading is compared before the text runs (`second_reading`), 
 besides (`storage.confine`), so this is the first wall, not the only one.
 """
 
-import re
-
 from sqlglot import exp
 
 from events.names import DESTINATION
+from flowforge.lake.functions import check_known, check_reach
 from flowforge.lake.names import TableName
 from flowforge.lake.parsing import NotAllowed, parse
 
 HARMLESS_SOURCES = (exp.GenerateSeries, exp.Unnest)
-REVEALING = re.compile(
-    r"(read|duckdb|pragma|parquet|sniff|iceberg|delta|sqlite|postgres|mysql)_.*|.*_scan|glob|query|query_table|"
-    r"getenv|getvariable|current_setting|which_secret",
-    re.IGNORECASE,
-)
 
 
 def tables_read(sql: str, layers: tuple[str, ...]) -> list[TableName]:
@@ -34,11 +28,7 @@ def table_lines(sql: str, layers: tuple[str, ...]) -> dict[TableName, int | None
     """
     query = one_query(sql)
     for function in query.find_all(exp.Func):
-        name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
-        if REVEALING.fullmatch(name):
-            raise NotAllowed(
-                f"the function {name.lower()} is not allowed: a query reads tables only", line_of(function)
-            )
+        _check_function(function, sql)
     common = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
     found: dict[TableName, int | None] = {}
     for table in query.find_all(exp.Table, bfs=False):
@@ -46,6 +36,30 @@ def table_lines(sql: str, layers: tuple[str, ...]) -> dict[TableName, int | None
         if name is not None:
             found[name] = min(filter(None, (found.get(name), line_of(table))), default=None)
     return found
+
+
+def _check_function(function: exp.Func, sql: str) -> None:
+    try:
+        for name in names_of(function, sql):
+            check_reach(name)
+        check_known(written_name(function, sql))
+    except NotAllowed as error:  # only now: a line is looked for in all that the function holds
+        raise NotAllowed(str(error), line_of(function), error.remedy) from error
+
+
+def names_of(function: exp.Func, sql: str) -> list[str]:
+    """The name by which `sql` calls a function, where it has one, and the one under which sqlglot knows it."""
+    written = written_name(function, sql)
+    return [name for name in (written, "" if isinstance(function, exp.Anonymous) else function.sql_name()) if name]
+
+
+def written_name(function: exp.Func, sql: str) -> str:
+    """The name by which `sql` calls a function; empty where it is written in another way (CAST, ::, ||, CASE)."""
+    if isinstance(function, exp.Anonymous):
+        return function.name
+    start, end = function.meta.get("start"), function.meta.get("end")
+    found = sql[start : end + 1].strip('"') if start is not None else ""
+    return found if found.isidentifier() else ""
 
 
 def one_query(sql: str) -> exp.Query:

@@ -70,7 +70,7 @@ def check_rule(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Ru
         if isinstance(rule, Expression):
             check_condition(connection, text)
     except NotAllowed as error:
-        raise RefineRefused(f"{subject.place(rule)}: rule {rule.title}: {error}") from error
+        raise RefineRefused(f"{subject.place(rule)}: rule {rule.title}: {error}", error.remedy) from error
     with _refusals(subject, rule):
         kinds = [str(kind) for kind in connection.sql(f"SELECT ({text}) AS passes FROM {BATCH} r LIMIT 0").types]
     if kinds != ["BOOLEAN"]:

@@ -213,6 +213,45 @@ def test_should_refuse_a_gold_model_that_is_not_one_query_over_the_lake(context,
     assert "report" in answer["mistakes"][0]["field"]
 
 
+NO_RULES = {
+    "product(customer_id) > 0": "a gold model and its rules",
+    "approx_count_distinct(customer_id) > 0": "a gold model and its rules",
+    "geomean(customer_id) > 0": "a gold model and its rules",
+    "first(customer_id ORDER BY name) > 0": "a gold model and its rules",
+    "row_number() OVER () = 1": "a gold model and its rules",
+    "unnest([true, true])": "a gold model and its rules",
+    "generate_subscripts([customer_id], 1) > 0": "a gold model and its rules",
+    "columns('.*') IS NOT NULL": "a gold model and its rules",
+    "customer_id IN (SELECT 1)": "a gold model and its rules",
+    "getdate() > modified_date": "write now()",
+    "greatst(customer_id, 1) > 0": "did you mean greatest",
+}
+
+
+@pytest.mark.parametrize("layer", ["silver", "gold"])
+def test_should_refuse_a_rule_that_gives_no_answer_for_each_row_before_anything_is_queued(aws, context, layer):
+    rules = [{"rule": "expression", "name": f"rule {n}", "sql": sql} for n, sql in enumerate(NO_RULES)]
+    document = request()
+    document["destination_config"][f"{layer}Config"] = {"qualityRules": rules}
+    status, answer = post(document, context)
+    assert status == 400
+    assert aws.messages("IngestQueue") == []
+    for n, ((sql, remedy), mistake) in enumerate(zip(NO_RULES.items(), answer["mistakes"], strict=True)):
+        assert mistake["field"] == f"destination_config.{layer}Config.qualityRules rule {n}", sql
+        assert mistake["problem"].startswith(f"{layer}.customers: ")
+        assert remedy in mistake["problem"]
+
+
+def test_should_refuse_a_gold_model_with_a_function_that_duckdb_does_not_have(context):
+    document = request()
+    sql = "SELECT customer_id,\n isnull(name, '') AS name FROM silver.customers"
+    document["destination_config"]["goldConfig"] = {"models": [{"tableName": "report", "sql": sql}]}
+    status, answer = post(document, context)
+    assert status == 400
+    problem = "gold.report (line 2): DuckDB has no function isnull: write coalesce(a, b)"
+    assert answer["mistakes"] == [{"field": "destination_config.goldConfig model report", "problem": problem}]
+
+
 @pytest.mark.parametrize(
     ("query", "named"),
     [
