@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from events.documents import Unreadable, read_json
+from events.effects import KEY_OF_FULL_BUILD, layered, part, without_effect
 from events.hosts import checked_host, with_address
 from events.model import Request
 from events.names import DESTINATION, LABEL, is_reserved, split_table_name, strip_layer
@@ -209,9 +210,15 @@ class GoldModel(Request):
 
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
-        """An incremental model has a key."""
-        if given.get("buildStrategy") == "incremental" and given.get("sql") and not given.get("primaryKey"):
-            yield "buildStrategy incremental needs primaryKey: the columns that tell the model's rows apart"
+        """An incremental model has a key; one that is built as a whole has no use for it."""
+        yield from _without_key(given)
+        if given.get("primaryKey") and given.get("buildStrategy", "full") == "full":
+            yield "primaryKey", KEY_OF_FULL_BUILD
+
+
+def _without_key(given: dict[str, Any]) -> Iterator[str]:
+    if given.get("buildStrategy") == "incremental" and given.get("sql") and not given.get("primaryKey"):
+        yield "buildStrategy incremental needs primaryKey: the columns that tell the model's rows apart"
 
 
 class GoldConfig(Request):
@@ -234,7 +241,7 @@ class GoldConfig(Request):
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """The same as of a model: `sql` makes tableName one."""
-        yield from GoldModel.contradictions(given)
+        yield from _without_key(given)
 
 
 class DestinationConfig(Request):
@@ -392,13 +399,13 @@ class JobRequest(Request):
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """The load strategy fits the load, and no destination is shared by accident."""
-        config, shared = _part(given, "source_config", "databaseConfig"), _part(given, "destination_config")
+        config, shared = part(given, "source_config", "databaseConfig"), part(given, "destination_config")
         listed = config.get("tables")
         tables = listed if isinstance(listed, list) else []
         entries = [(f"tables.{n}", entry) for n, entry in enumerate(tables) if isinstance(entry, dict)]
         for where, entry in entries if tables else [("", config)]:
             path = ".".join(["source_config.databaseConfig", where] if where else ["source_config.databaseConfig"])
-            bronze = _layered(entry, shared, "bronzeConfig")
+            bronze = layered(entry, shared, "bronzeConfig")
             incremental = entry.get("isIncremental") is True
             if bronze.get("loadStrategy") == "incremental" and not incremental:
                 yield (
@@ -415,20 +422,18 @@ class JobRequest(Request):
             if entry.get("query") and not bronze.get("tableName"):
                 yield path, "a query needs bronzeConfig.tableName: it has no table name of its own"
             if bronze.get("loadStrategy") != "full_refresh":
-                yield from _needs_full_refresh(path, entry, _layered(entry, shared, "silverConfig"))
+                yield from _needs_full_refresh(path, entry, layered(entry, shared, "silverConfig"))
+        path = "source_config.databaseConfig"
+        named = [(f"{path}.tables.{n}", entry if isinstance(entry, dict) else {}) for n, entry in enumerate(tables)]
+        yield from without_effect(shared, named if tables else [(path, config)])
         if entries and all(isinstance(entry, dict) for entry in tables):
             yield from _used_by_none(shared, [entry for _, entry in entries])
-        fixed = [n for n in ("bronzeConfig", "silverConfig", "goldConfig") if _part(shared, n).get("tableName")]
+        fixed = [n for n in ("bronzeConfig", "silverConfig", "goldConfig") if part(shared, n).get("tableName")]
         if tables and fixed:
             yield (
                 "destination_config",
                 f"with tables, {', '.join(fixed)}.tableName would be shared by all: name it in each entry",
             )
-
-
-def _layered(entry: dict[str, Any], shared: dict[str, Any], layer: str) -> dict[str, Any]:
-    """A layer's settings of a table: its own over those of the request."""
-    return _part(shared, layer) | _part(entry, "destination_config", layer)
 
 
 def _needs_full_refresh(path: str, entry: dict[str, Any], silver: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -445,17 +450,10 @@ def _needs_full_refresh(path: str, entry: dict[str, Any], silver: dict[str, Any]
 def _used_by_none(shared: dict[str, Any], entries: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """Settings of the request in whose place every table has its own."""
     for layer in ("bronzeConfig", "silverConfig", "goldConfig"):
-        owns = [_part(entry, "destination_config", layer) for entry in entries]
-        for field in sorted(set(_part(shared, layer)) - {"models", "tableName"}):
+        owns = [part(entry, "destination_config", layer) for entry in entries]
+        for field in sorted(set(part(shared, layer)) - {"models", "tableName"}):
             if all(own.get(field) is not None for own in owns):
                 yield f"destination_config.{layer}.{field}", "is used by no table: each has its own"
-
-
-def _part(given: Any, *names: str) -> dict[str, Any]:
-    """A part of a document as given; an empty one where there is no object."""
-    for name in names:
-        given = given.get(name) if isinstance(given, dict) else None
-    return given if isinstance(given, dict) else {}
 
 
 def parse_job_request(document: str | bytes | dict[str, Any], workflow_id: str | None = None) -> JobRequest:

@@ -123,7 +123,7 @@ class Delivery:
         if self.attempts > settings().max_attempts:
             died = Fatal(
                 f"the worker died or ran out of time {self.attempts - 1} times",
-                "Look at the function's log for this run, then replay the message from the dead-letter queue.",
+                "Look at the function's log for this run, then replay the message: flowforge replay --run RUN.",
             )
             return self.give_up(body, died)
         try:
@@ -174,7 +174,8 @@ class Delivery:
                     step=self.step,
                     error=type(error).__name__,
                     cause=str(error) if _ours(error) else f"unexpected {type(error).__name__}; the log has its trace",
-                    remedy=getattr(error, "remedy", "") or "Replay the message once the cause is gone.",
+                    remedy=getattr(error, "remedy", "")
+                    or f"Replay the message once the cause is gone: flowforge replay --run {body['run_id']}.",
                     attempts=self.attempts,
                     gold_tables=list(getattr(error, "gold_tables", ())),
                     **batch_identity(body),

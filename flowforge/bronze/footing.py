@@ -149,7 +149,7 @@ def _behind(state: TableState, command: IngestTable, name: str, held: str) -> La
         f"{name}: the watermark table has committed batch {landed.seq} of generation {landed.generation}, and the lake "
         f"s3://{bucket} has {held}: another lake, or one of an earlier moment",
         "Name the lake that holds it; or load all again into this one: flowforge watermark reset "
-        f"{command.bronze.table}; or, if nothing is missing: flowforge watermark accept {command.bronze.table}.",
+        f"{command.bronze.table} --yes; or, if nothing is missing: flowforge watermark accept {command.bronze.table}.",
     )
 
 

@@ -226,8 +226,8 @@ def _plan(connection: SourceConnection, command: IngestTable, source: Source, st
     if mark and found.sql_type != mark.sql_type:
         raise SourceChanged(
             f"{source.name}.{column} is {found.sql_type} now; its watermark was taken as {mark.sql_type}",
-            "Look at what changed, then: flowforge watermark set TABLE VALUE --column COLUMN, or "
-            "flowforge watermark reset TABLE.",
+            f"Look at what changed, then: flowforge watermark set {command.bronze.table} VALUE --column {column}, or "
+            f"flowforge watermark reset {command.bronze.table} --yes.",
         )
     notes = refuse_changed_source(source.name, source.identity, mark) if mark else []
     low, samples = mark.value if mark else None, state.samples.get(column or "")

@@ -108,13 +108,15 @@ def _taken(where: str, batch: Batch, found: dict[str, Any] | None) -> Conflictin
     """The error for an object name that something else has: what it is decides what may be done with it."""
     if not found:
         return ConflictingTarget(
-            f"{where} exists and is no bronze object", "Move that file out of bronze/, then replay or submit again."
+            f"{where} exists and is no bronze object",
+            "Move that file out of bronze/, then replay the message (flowforge replay --run RUN).",
         )
     known = {name: found.get(name) for name in ("seq", "generation", "source_key", "run_id")}
     whose = "batch {seq} (generation {generation}) of {source_key}, run {run_id}".format(**known)
     return ConflictingTarget(
         f"{where} holds {whose}, which the state of {batch.source_key} does not know",
-        "Keep it: its rows may be nowhere else. If the watermark table was lost or restored: flowforge watermark rebuild. "
+        "Keep it: its rows may be nowhere else. If the watermark table was lost or restored: flowforge watermark "
+        f"rebuild --table {batch.command.bronze.table} --write. "
         "If another deployment fills this bucket, give one of both another bronzeConfig.tableName.",
     )
 

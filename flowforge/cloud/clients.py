@@ -20,7 +20,8 @@ CONFIG = Config(
     read_timeout=30,
     s3={"addressing_style": "path"},
 )
-
+# Messages wait in their queue, commands and calls of the API do not.
+TRY_AGAIN = "A message is delivered again by itself, else try again; look at the service if it persists."
 
 _making = threading.RLock()  # boto3's session is not safe to make clients in several threads
 
@@ -59,4 +60,4 @@ def error_code(error: ClientError) -> str:
 def unavailable(service: str, error: Exception) -> StoreUnavailable:
     """The retriable error for a failed AWS call; its text is AWS's own."""
     assert isinstance(error, ClientError | BotoCoreError)  # noqa: S101
-    return StoreUnavailable(f"{service}: {error}", "The message is delivered again; check the service if it persists.")
+    return StoreUnavailable(f"{service}: {error}", TRY_AGAIN)

@@ -21,6 +21,7 @@ from flowforge.settings import settings
 
 DEFAULT_PORT = 1433
 KEPT_SECONDS = 60.0  # a worker that loads table after table asks once; one that stays idle forgets at its next read
+FORM = '{"username", "password", "host", "port", "database"}'
 RESERVED = ("connections/", "lineage/")  # below the deployment's prefix: named by connectionId, and by nobody
 
 
@@ -103,7 +104,7 @@ def read_login(secret_id: str, version: str | None, place: Place) -> tuple[str, 
         if error_code(error) in ("ResourceNotFoundException", "InvalidRequestException", "AccessDeniedException"):
             raise NotFound(
                 f"secret {secret_id!r} cannot be read ({error_code(error)})",
-                f'Create it under {settings().secret_prefix} as {{"username", "password"}}, or send the login inline.',
+                _mend(error),
             ) from error
         raise unavailable("Secrets Manager", error) from error
     except BotoCoreError as error:
@@ -113,7 +114,7 @@ def read_login(secret_id: str, version: str | None, place: Place) -> tuple[str, 
         username, password = login["username"], login["password"]
     except (KeyError, ValueError, TypeError):
         raise NotFound(
-            f'secret {secret_id!r} is not a JSON object with "username" and "password"', "Store it in that form."
+            f'secret {secret_id!r} is not a JSON object with "username" and "password"', f"Store it as {FORM}."
         ) from None
     _check_place(secret_id, login, place)
     return username, password
@@ -138,6 +139,12 @@ def _read_text(secret_id: str, version: str | None) -> str:
             del _kept[old]
         _kept[secret_id, version] = (text, now + KEPT_SECONDS)
     return text
+
+
+def _mend(error: ClientError) -> str:
+    if error_code(error) == "AccessDeniedException":
+        return "Let the function read it: its role needs secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its key."
+    return f"Create it under {settings().secret_prefix} as {FORM}, or send the login inline."
 
 
 def _check_place(secret_id: str, login: dict[str, Any], place: Place) -> None:

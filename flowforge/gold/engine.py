@@ -92,7 +92,10 @@ class Engine:
             return
         missing = [name for name in model.key if name not in rows.columns]
         if missing:
-            raise RefineRefused(f"{model.place()}: key column {', '.join(missing)} is not among its columns")
+            raise RefineRefused(
+                f"{model.place()}: key column {', '.join(missing)} is not among its columns",
+                f"name columns of its SELECT in primaryKey: {', '.join(rows.columns)}",
+            )
         names = ", ".join(identifier(name) for name in model.key)
         if rows.aggregate(f"{names}, count(*) AS n", names).filter("n > 1").limit(1).fetchall():
             raise RefineRefused(
@@ -188,4 +191,7 @@ def _find(column: str, types: Mapping[str, str], model: Model) -> str:
     for name in types:
         if name.lower() == column.lower():
             return name
-    raise RefineRefused(f"{model.place()}: key column {column} is not among the columns of its driving table")
+    raise RefineRefused(
+        f"{model.place()}: key column {column} is not among the columns of its driving table",
+        f"name columns of it in primaryKey: {', '.join(types)}",
+    )

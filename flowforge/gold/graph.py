@@ -11,6 +11,7 @@ from typing import Literal
 
 from deltalake import DeltaTable
 
+from events.effects import KEY_OF_FULL_BUILD
 from events.quality import QualityFigure
 from flowforge.alone import each_alone
 from flowforge.gold.binding import bind_models
@@ -72,6 +73,9 @@ def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:
             for name, line in model.reads.items()
             if name not in known
         ]
+    problems += [
+        f"{model.place()}: @primaryKey {KEY_OF_FULL_BUILD}" for model in ours if model.key and model.strategy == "full"
+    ]
     refused = bind_models(ordered, tables)
     return [*new.problems.values(), *problems, *(refused[model.name] for model in ours if model.name in refused)]
 

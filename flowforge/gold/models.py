@@ -114,7 +114,7 @@ def read_model(
     if itself in inputs:
         raise RefineRefused(
             f"{place_of(table, origin, inputs[itself])}: gold.{table} reads itself",
-            "a model is built anew from its inputs each time",
+            "a model is built anew from its inputs each time: read the silver table or another gold table",
         )
     model = Model(table, sql, inputs, strategy, tuple(key), origin, tuple(rules), rule_lines or {})
     _check_rules(model)

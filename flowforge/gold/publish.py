@@ -87,7 +87,7 @@ def _with_followers(key: str, files: ModelFiles) -> list[Model]:
         if model.origin == key:
             wanted = following(files.models, {model.name}) | {model.name}
             return [other for other in files.models if other.name in wanted]
-    raise NotFound(f"there is no model {key}")
+    raise NotFound(f"there is no model {key}", "flowforge models shows those that there are")
 
 
 def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> PublishResult:

@@ -61,5 +61,6 @@ def _send(queue_url: str, bodies: list[str]) -> None:
             return
         time.sleep(0.2 * 2**attempt)
     raise StoreUnavailable(
-        f"SQS did not accept {len(pending)} of {len(bodies)} messages", "The request can be sent again."
+        f"SQS did not accept {len(pending)} of {len(bodies)} messages",
+        "The sweeper queues the rest within minutes (flowforge status shows the run); sent again, it would be a second run.",
     )

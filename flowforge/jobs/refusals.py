@@ -102,7 +102,7 @@ def refuse_large_commands(commands: Sequence[IngestTable]) -> None:
         {
             "field": "source_config.databaseConfig",
             "problem": f"{command.bronze.table}: its query, rules and models take {size:,} bytes of the {MOST_BYTES:,} that a "
-            "message has for them: put the query into a view, or the models into the bucket (flowforge models put)",
+            "message has for them: put the query into a view, or the models into the bucket (flowforge models put FILE)",
         }
         for command, size in sizes
         if size > MOST_BYTES

@@ -19,6 +19,7 @@ from arro3.core import RecordBatchReader
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, TableFeatures, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
+from flowforge.cloud.clients import TRY_AGAIN
 from flowforge.cloud.objects import find_object
 from flowforge.errors import RefineRefused, StoreUnavailable
 from flowforge.lake.sql import identifier, read_parquet
@@ -194,7 +195,10 @@ def commit(name: str, attempt: Callable[[], T]) -> T:
                 return attempt()
         except (CommitFailedError, Moved):
             time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.05 * 2**number)))  # noqa: S311
-    raise StoreUnavailable(f"{name}: {ATTEMPTS} commits in a row met another writer", "try again; it is a busy table")
+    raise StoreUnavailable(
+        f"{name}: {ATTEMPTS} commits in a row met another writer",
+        "it is tried again; give the table's loads times of their own if this persists",
+    )
 
 
 @contextmanager
@@ -205,11 +209,15 @@ def store_errors(name: str) -> Iterator[None]:
     except CommitFailedError:
         raise
     except SchemaMismatchError as error:
-        raise RefineRefused(f"{name}: the columns do not fit: {error}") from error
+        remedy = "another writer has changed its columns: take that change back, or load into a table of another name"
+        raise RefineRefused(f"{name}: the columns do not fit: {error}", remedy) from error
     except duckdb.OutOfMemoryException as error:
-        raise RefineRefused(f"{name}: more memory is needed than the function has", "raise its MemorySize") from error
+        raise RefineRefused(
+            f"{name}: more memory is needed than the function has",
+            "raise its MemorySize in the template, deploy, and replay the message (flowforge replay --run RUN)",
+        ) from error
     except (DeltaError, OSError, duckdb.IOException) as error:
-        raise StoreUnavailable(f"{name}: {_plain(error)}") from error
+        raise StoreUnavailable(f"{name}: {_plain(error)}", TRY_AGAIN) from error
 
 
 def _plain(error: Exception) -> str:

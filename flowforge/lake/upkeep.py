@@ -75,7 +75,9 @@ def tidy(name: TableName, bucket: str, retention_hours: int, least_files: int = 
     uri = table_uri(bucket, name.layer, name.table)
     table = open_table(uri)
     if table is None:
-        raise NotFound(f"there is no table {name} in {bucket}")
+        raise NotFound(
+            f"there is no table {name} in {bucket}", "flowforge maintain --all takes every table that there is"
+        )
     before = _files(table, uri)
     compacted = compact(str(name), uri, least_files)
     with store_errors(str(name)):

@@ -74,7 +74,9 @@ def check_rule(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Ru
     with _refusals(subject, rule):
         kinds = [str(kind) for kind in connection.sql(f"SELECT ({text}) AS passes FROM {BATCH} r LIMIT 0").types]
     if kinds != ["BOOLEAN"]:
-        raise RefineRefused(f"{subject.place(rule)}: rule {rule.title} is no condition but a {', '.join(kinds)}")
+        raise RefineRefused(
+            f"{subject.place(rule)}: rule {rule.title} is no condition but a {', '.join(kinds)}", subject.remedy
+        )
     return text
 
 

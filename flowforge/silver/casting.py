@@ -24,7 +24,7 @@ NUMBERS = ("DECIMAL", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE")
 PLAIN_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?"
 _REMEDY = (
     "decide on a type that holds them all, VARCHAR does (flowforge schema TABLE --type COLUMN=TYPE), then replay the batch "
-    "(flowforge replay); neither the table nor the batch was changed"
+    "(flowforge replay --run RUN); neither the table nor the batch was changed"
 )
 _ROW_REMEDY = (
     "load into a new silver table (silverConfig.tableName), or load this one once with loadStrategy full_refresh"

@@ -65,12 +65,19 @@ def admit(
     return fitted(brought, drift.types, filled_before(table) if late and not plan.keeps_history else {}), changes
 
 
+REPLAY = "then replay the batch (flowforge replay --run RUN)"
+
+
+def _name(where: str) -> str:
+    return where.removeprefix("silver.")
+
+
 def _refuse(drift: Drift, theirs: dict[str, str], where: str) -> None:
     if drift.refused:
         raise RefineRefused(
             f"{where}: the source's columns changed: {'; '.join(drift.refused)}",
-            "decide on a type that holds both (flowforge schema TABLE --type COLUMN=TYPE) and replay the batch (flowforge "
-            "replay); or load into a new silver table (silverConfig.tableName)",
+            f"decide on a type that holds both (flowforge schema {_name(where)} --type COLUMN=TYPE), {REPLAY}; or load into "
+            "a new silver table (silverConfig.tableName)",
         )
 
 
@@ -82,7 +89,7 @@ def _refuse_any(drift: Drift, theirs: dict[str, str], settled: set[str], where: 
     if changes:
         raise RefineRefused(
             f"{where} has a contract, and the source's columns changed: {'; '.join(changes)}",
-            "accept the changes so far (flowforge schema TABLE --accept) and replay the batch (flowforge replay)",
+            f"accept the changes so far (flowforge schema {_name(where)} --accept), {REPLAY}",
         )
 
 
@@ -123,6 +130,6 @@ def _same_owner(table: DeltaTable, batch: Batch, plan: RefinePlan, where: str) -
     if kept != plan.identity_text:
         raise RefineRefused(
             f"{where} tells rows apart by {kept}, this batch by {plan.identity_text}",
-            "keep the table's key (flowforge schema TABLE --keep-key) and replay the batch, or load into a new silver table: "
-            "another key or mergeStrategy needs one",
+            f"keep the table's key (flowforge schema {_name(where)} --keep-key), {REPLAY}; or load "
+            "into a new silver table (silverConfig.tableName): another key or mergeStrategy needs one",
         )

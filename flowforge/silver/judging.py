@@ -19,7 +19,12 @@ from flowforge.quality.judge import Subject, Verdict, judge
 from flowforge.quality.rules import BATCH, PRESENT, REFERENCED
 from flowforge.silver.plan import CURRENT, DELETED
 
-REMEDY = "correct the rule in a new request, then replay this batch"
+REPLAY = "then replay this batch (flowforge replay --run RUN)"
+REMEDY = f"correct the rule in a new request, {REPLAY}"
+BROKEN = (
+    f"change the rule in a new request (severity quarantine keeps such rows out, and only them), {REPLAY}: its other rows come "
+    "with no later load but a full one; rows that are mended in the source come with the next"
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def judge_batch(batch: BatchRows, rules: Sequence[Rule]) -> Verdict:
     if failing := broken(verdict.figures):
         raise RulesBroken(
             f"{batch.name}: the batch breaks quality rules: {'; '.join(map(told, failing))}",
-            "mend the rows in the source and load again, or change the rule in a new request; then replay this batch",
+            BROKEN,
             verdict.figures,
         )
     return verdict
@@ -89,7 +94,7 @@ def _refer(connection: duckdb.DuckDBPyConnection, batch: BatchRows, rules: Seque
         if table is None:
             raise RefineRefused(
                 f"{batch.name}: rule {rule} refers to silver.{name}, which does not exist",
-                f"load {name} first, then replay this batch",
+                f"load {name} first, {REPLAY}",
             )
         create_view(connection, REFERENCED, name, rows_query(connection, table))
         paths += table.file_uris()

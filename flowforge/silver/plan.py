@@ -168,10 +168,16 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
     names, declared = list(bronze), [column.name for column in manifest.columns]
     renamed = dict(zip(declared, names, strict=False))
     if len(names) < len(declared) or any(not _same(a, b) for a, b in renamed.items()):
-        raise RefineRefused(f"{where}: the bronze objects of {batch.name} do not have the columns of its manifest")
+        raise RefineRefused(
+            f"{where}: the bronze objects of {batch.name} do not have the columns of its manifest",
+            "something else has written them: bring back what the batch landed, and replay it (flowforge replay --run RUN)",
+        )
     taken = [name for name in declared if name.lower() in {*INTERNAL, *ADDED, APPLIES}]
     if taken:
-        raise RefineRefused(f"{where}: source columns {', '.join(taken)} have names that silver needs itself")
+        raise RefineRefused(
+            f"{where}: source columns {', '.join(taken)} have names that silver needs itself",
+            "load the table by databaseConfig.query, which gives them other names, or leave them out (databaseConfig.columns)",
+        )
     key = _key(kept_key or silver.primary_key or manifest.primary_key, renamed, where)
     if silver.strategy == "scd2" and not key:
         raise RefineRefused(

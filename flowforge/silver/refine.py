@@ -84,7 +84,7 @@ def refine(
     table belongs to another source, StoreUnavailable when S3 fails or the table is too busy.
     """
     if batch.manifest is None:
-        raise RefineRefused(f"{batch.name} has no manifest: it has not landed")
+        raise RefineRefused(f"{batch.name} has no manifest: it has not landed", "submit the request again")
     name = f"silver.{batch.command.silver.table}"
     own = target is None  # one that is made anew settles nothing
     target = target or Target(table_uri(bucket, "silver", batch.command.silver.table), {})

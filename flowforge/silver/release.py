@@ -81,7 +81,7 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
         if plan.adds_only:
             raise RefineRefused(
                 f"{name} only adds rows, so a row that was released twice would be there twice",
-                "load the rows again once the rule or the rows are mended",
+                "mend them in the source: what is loaded then is judged anew",
             )
         staged, _ = staged_rows(connection, plan, objects)
         failed = judge_batch(batch_rows(batch, bucket, plan, staged, uris), rules).failed
@@ -107,7 +107,8 @@ def _apply(
     table = open_table(table_uri(bucket, "silver", batch.command.silver.table))
     if table is None or not is_applied(table, batch):
         raise RefineRefused(
-            f"silver.{batch.command.silver.table} does not hold {batch.name} yet", "replay the batch first"
+            f"silver.{batch.command.silver.table} does not hold {batch.name} yet",
+            "replay the batch first: flowforge replay --run RUN",
         )
     fitting, _ = admit(connection, table, batch, plan, rows)
     marks = Marks(table, plan)

@@ -136,7 +136,8 @@ def _read(connection_id: str) -> items.Item:
     if not item:
         raise NotFound(
             f"no saved connection {connection_id!r}",
-            "flowforge connections add saves one, flowforge connections list shows them.",
+            "flowforge connections list shows them; one is saved by: flowforge connections add ID --host HOST --database NAME "
+            "--username USER.",
         )
     return item
 

@@ -20,7 +20,7 @@ from flowforge.message import batch_identity, body_of, table_of
 from flowforge.settings import settings
 
 CAUSE = "the function could not handle the message, not even to say why"
-REMEDY = "Look at the function's log (does it start?), then replay the message from the dead-letter queue."
+REMEDY = "Look at the function's log (does it start?), then replay the message: flowforge replay --run RUN."
 HIDDEN_SECONDS = 60  # longer than looking takes
 BUDGET_SECONDS = 8.0  # for all queues; the sweeper has more to do
 

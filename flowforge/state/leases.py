@@ -23,7 +23,7 @@ def take_over(batch: Batch, replayed: bool = False) -> Batch:
     if batch.slices is None and counted >= settings().max_attempts:
         raise Fatal(
             f"{batch.name}: {batch.attempts} workers have died or failed while they loaded it",
-            "Look at the function's log for this run (memory, time limit), then replay the message or submit again.",
+            "Look at the function's log for this run (memory, time limit), then replay the message: flowforge replay --run RUN.",
         )
     token, lease_until = uuid.uuid4().hex, time.time() + settings().lease_seconds
     values = {":token": token, ":lease": lease_until, ":attempts": counted + 1}

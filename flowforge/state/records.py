@@ -19,10 +19,6 @@ from flowforge.state.table import STATE, TableState, state_of
 
 RETRY_SECONDS = 3
 PROBLEM_CHARACTERS = 1_000
-REMEDY = (
-    "It was changed by hand, or written by a newer version: deploy that version again, or give the batch up with "
-    "`flowforge watermark set` or `reset`."
-)
 _JSON = ("interval", "command", "identity", "slices", "manifest")
 
 
@@ -49,7 +45,16 @@ def batch_of(item: items.Item) -> Batch:
         fields = {k: unpack(v) if k in _JSON else v for k, v in item.items() if k not in ("pk", "sk")}
         return Batch(source_key=item["pk"], **fields)
     except (ValueError, TypeError) as error:
-        raise unreadable(f"the record {item['sk']} of {item['pk']}", error, REMEDY) from error
+        raise unreadable(f"the record {item['sk']} of {item['pk']}", error, _mend(item)) from error
+
+
+def _mend(item: items.Item) -> str:
+    table = str(item["pk"]).rpartition(">")[2]
+    return (
+        "It was changed by hand, or written by a newer version: deploy that version again, or restore it from bronze: flowforge "
+        f"watermark rebuild --table {table} --write --force. Where bronze lacks it, load all again: flowforge watermark reset "
+        f"{table} --yes."
+    )
 
 
 def find_batch(source_key: str, generation: int, seq: int) -> Batch | None:

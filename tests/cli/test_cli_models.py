@@ -65,7 +65,8 @@ def test_should_exit_with_1_when_a_model_cannot_work(alone, stack_file, s3):
     client.delete_object(Bucket="lake-of-models", Key="models/drops.sql")
     assert ended.code == 1
     assert ended.document["problems"] == [
-        "gold.drops (models/drops.sql): DROP is not allowed: expected one SELECT or WITH query"
+        "gold.drops (models/drops.sql): DROP is not allowed: expected one SELECT or WITH query: "
+        "a model is one SELECT over silver.<table> and gold.<table>"
     ]
 
 

@@ -97,7 +97,12 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "SilverConfig.mergeStrategy": (f"{TO}.silverConfig.mergeStrategy", "merge", "scd2", {}),
     "SilverConfig.deletes": (f"{TO}.silverConfig.deletes", "hard", "soft", REFRESH),
     "SilverConfig.schemaMode": (f"{TO}.silverConfig.schemaMode", "evolve", "contract", {}),
-    "SilverConfig.nullKeys": (f"{TO}.silverConfig.nullKeys", "match", "quarantine", {}),
+    "SilverConfig.nullKeys": (
+        f"{TO}.silverConfig.nullKeys",
+        "match",
+        "quarantine",
+        {f"{TO}.silverConfig.primaryKey": "a"},
+    ),
     "SilverConfig.keyComparison": (f"{TO}.silverConfig.keyComparison", "source", "exact", {}),
     "SilverConfig.qualityRules": (f"{TO}.silverConfig.qualityRules", [], [RULE], {}),
     "GoldConfig.tableName": (f"{TO}.goldConfig.tableName", None, "elsewhere", {}),
@@ -119,11 +124,16 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "GoldModel.sql": (f"{TO}.goldConfig.models", model(), model(sql="SELECT b FROM silver.customers"), {}),
     "GoldModel.buildStrategy": (
         f"{TO}.goldConfig.models",
-        model(primaryKey="a"),
+        model(),
         model(primaryKey="a", buildStrategy="incremental"),
         {},
     ),
-    "GoldModel.primaryKey": (f"{TO}.goldConfig.models", model(primaryKey="a"), model(primaryKey=["a", "b"]), {}),
+    "GoldModel.primaryKey": (
+        f"{TO}.goldConfig.models",
+        model(primaryKey="a", buildStrategy="incremental"),
+        model(primaryKey=["a", "b"], buildStrategy="incremental"),
+        {},
+    ),
     "GoldModel.qualityRules": (f"{TO}.goldConfig.models", model(), model(qualityRules=[RULE]), {}),
 }
 PARTS = {
@@ -261,6 +271,11 @@ def test_should_refuse_a_setting_in_whose_place_every_table_has_its_own(outcome)
         (f"{DATA}.cursorClock", "utc"),
         (f"{DATA}.allowEmptyRefresh", True),
         (f"{TO}.silverConfig.deletes", "soft"),
+        (f"{DATA}.acceptPartialView", True),
+        (f"{TO}.silverConfig.nullKeys", "quarantine"),
+        (f"{TO}.goldConfig.primaryKey", "a"),
+        (f"{TO}.goldConfig.models", model(primaryKey="a")),
+        (f"{DATA}.{TO}", {"goldConfig": {"primaryKey": "a"}}),
         (WHERE, {"connectionId": SAVED, "port": 1434}),
         (WHERE, {"connectionId": SAVED, "driver": "pymssql"}),
         (WHERE, {"connectionId": SAVED, "trustServerCertificate": True}),
@@ -269,6 +284,41 @@ def test_should_refuse_a_setting_in_whose_place_every_table_has_its_own(outcome)
 )
 def test_should_refuse_what_would_have_no_effect(outcome, path, value):
     assert outcome(document_of(path, value, {})) == "refused"
+
+
+KEEPS = [
+    {f"{TO}.silverConfig.deletes": "ignore"},
+    {f"{TO}.silverConfig.mergeStrategy": "append"},
+    {f"{DATA}.{TO}": {"silverConfig": {"deletes": "ignore"}}},
+]
+
+
+@pytest.mark.parametrize("around", KEEPS, ids=["ignore", "append", "the table's own"])
+@pytest.mark.parametrize("field", ["acceptPartialView", "allowEmptyRefresh"])
+def test_should_refuse_what_a_refresh_that_keeps_every_row_has_no_use_for(field, around):
+    with pytest.raises(InvalidRequest) as refused:
+        parse_job_request(document_of(f"{DATA}.{field}", True, REFRESH | around))
+    (mistake,) = refused.value.mistakes
+    assert mistake["field"] == f"{DATA}.{field}" and "mergeStrategy replace" in mistake["problem"]
+
+
+@pytest.mark.parametrize(
+    "around", [REFRESH, {f"{TO}.silverConfig.mergeStrategy": "replace"}], ids=["full_refresh", "replace"]
+)
+def test_should_take_a_partial_view_for_a_load_that_removes_rows(around):
+    parse_job_request(document_of(f"{DATA}.acceptPartialView", True, around))
+
+
+def test_should_refuse_of_several_tables_only_what_none_of_them_uses():
+    tables: list[Any] = [{"tableName": "a"}, {"tableName": "b", TO: {"goldConfig": {"buildStrategy": "incremental"}}}]
+    document = document_of(DATA, {"tables": tables}, {f"{TO}.goldConfig.primaryKey": "id"})
+    parse_job_request(document)
+    tables[1] = {"tableName": "b", TO: {"silverConfig": {"nullKeys": "quarantine"}}}
+    for entries, own in ((tables, [1]), (["dbo.*", tables[1]], [1]), (["c"], [])):
+        with pytest.raises(InvalidRequest) as refused:
+            parse_job_request(document_of(DATA, {"tables": entries}, {f"{TO}.goldConfig.primaryKey": "id"}))
+        of_tables = [f"{DATA}.tables.{n}.{TO}.silverConfig.nullKeys" for n in own]
+        assert [mistake["field"] for mistake in refused.value.mistakes] == [*of_tables, f"{TO}.goldConfig.primaryKey"]
 
 
 @pytest.mark.parametrize("name", ["_models", "_quarantine", "_delta_log", "_Models", "_of_mine"])

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import socket
 from collections.abc import Iterator
 
@@ -11,8 +12,8 @@ import pytest
 from events.envelopes import http, sqs
 from events.export import FULL
 from events.targets import ConnectionReference
-from flowforge.cloud.secrets import inline_secret_id
-from flowforge.errors import SecretRefused
+from flowforge.cloud.secrets import Place, inline_secret_id, read_login
+from flowforge.errors import NotFound, SecretRefused
 from flowforge.source.target import read_credentials
 from functions.connections.handler import handler as connections
 from functions.ingest_table.handler import handler as ingest
@@ -125,6 +126,17 @@ def test_should_refuse_a_secret_that_does_not_say_where_it_belongs_with_what_to_
     status, told = submitted(context, **HOME, secretId=make(aws, f"flowforge/{unique('own')}"))
     assert (status, told["error"]) == (422, "SecretRefused")
     assert '"host": "sql.bank.example"' in told["remedy"]
+
+
+def test_should_take_a_secret_of_the_form_that_it_asks_for(aws, unique):
+    name, place = f"flowforge/{unique('asked')}", Place(HOME["host"], 1433, HOME["database"])
+    with pytest.raises(NotFound) as refused:
+        read_login(name, None, place)
+    asked = re.search(r"\{(.*)\}", refused.value.remedy)[1].replace('"', "").split(", ")
+    own = {"username": "loader", "password": "Pa55", "host": place.host, "port": place.port, "database": place.database}
+    secret = json.dumps({field: own[field] for field in asked})
+    aws.client("secretsmanager").create_secret(Name=name, SecretString=secret)
+    assert read_login(name, None, place) == ("loader", "Pa55")
 
 
 def test_should_take_a_secret_as_rds_writes_it_for_every_database_of_its_server(aws, context, unique):

@@ -219,6 +219,13 @@ def test_should_find_rules_that_do_not_fit_before_files_are_put(loaded):
     ]
 
 
+def test_should_refuse_to_put_a_model_with_a_key_that_it_has_no_use_for(loaded):
+    text = "-- @primaryKey id\n" + ruled('{"rule": "not_null", "column": "id"}')
+    (problem,) = check_files({"models/x.sql": text}, loaded.bucket, ahead=False)
+    assert problem.startswith("gold.x (models/x.sql): @primaryKey has no effect on a full build")
+    assert check_files({"models/x.sql": "-- @buildStrategy incremental\n" + text}, loaded.bucket, ahead=False) == []
+
+
 def test_should_tell_of_a_rule_that_fails_on_a_row_without_its_value(lake):
     source = lake.source("people", key=["id"])
     refine(source.batch(1, pa.table({"id": [1], "name": ["s3cret"]})), lake.bucket)

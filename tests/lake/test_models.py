@@ -78,7 +78,9 @@ def test_should_tell_of_models_that_wait_or_cannot_work(loaded):
     assert state == "refused"
     assert reason.startswith('gold.typo (models/typo.sql, line 2): Binder Error: Referenced column "blance" not found')
     assert told["after_typo"][0] == "waits"
-    assert problem == "gold.writes (models/writes.sql): DROP is not allowed: expected one SELECT or WITH query"
+    assert problem == "gold.writes (models/writes.sql): DROP is not allowed: expected one SELECT or WITH query: " + (
+        "a model is one SELECT over silver.<table> and gold.<table>"
+    )
 
 
 def test_should_fail_the_run_with_file_and_line_and_keep_the_old_version(loaded):

@@ -138,8 +138,9 @@ def test_should_stop_the_batch_at_a_rule_that_fails_it_and_write_nothing(lake):
     rules.append({"rule": "not_null", "column": "owner", "severity": "quarantine"})
     source = lake.source(key=["id"], rules=rules)
     batch = source.batch(1, accounts(account(1, balance="100.01"), account(2, owner=None)))
-    with pytest.raises(RefineRefused, match="breaks quality rules: small: 1 of 2 failed"):
+    with pytest.raises(RefineRefused, match="breaks quality rules: small: 1 of 2 failed") as refused:
         refine(batch, lake.bucket)
+    assert "severity quarantine" in refused.value.remedy and "flowforge replay" in refused.value.remedy
     assert lake.s3.list_objects_v2(Bucket=lake.bucket, Prefix="silver/")["KeyCount"] == 0
     assert refine(batch, lake.bucket, rules=[]).inserted == 2
 

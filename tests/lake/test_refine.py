@@ -238,6 +238,27 @@ def test_should_refuse_an_object_that_is_not_the_landed_one(lake):
         refine(batch, lake.bucket)
 
 
+def test_should_take_the_landed_object_once_what_lies_over_it_is_deleted_as_the_remedy_says(lake):
+    lake.s3.put_bucket_versioning(Bucket=lake.bucket, VersioningConfiguration={"Status": "Enabled"})
+    batch = lake.source(key=["id"]).batch(1, people((1, "a", 1)))
+    place = {"Bucket": lake.bucket, "Key": batch.manifest.objects[0].key}
+    lake.s3.put_object(**place, Body=b"other")
+    lake.s3.delete_object(**place)
+    with pytest.raises(RefineRefused) as refusal:
+        refine(batch, lake.bucket)
+    assert "delete what lies over it" in refusal.value.remedy
+    assert "flowforge watermark reset bronze_customers" in refusal.value.remedy
+    found = lake.s3.list_object_versions(Bucket=lake.bucket, Prefix=place["Key"])
+    over = [
+        version
+        for version in found["Versions"]
+        if version["ETag"].strip('"') != batch.manifest.objects[0].etag.strip('"')
+    ]
+    for version in [*over, *found["DeleteMarkers"]]:
+        lake.s3.delete_object(**place, VersionId=version["VersionId"])
+    assert refine(batch, lake.bucket).inserted == 1
+
+
 def test_should_refuse_a_second_source_for_one_silver_table(lake):
     refine(lake.source(key=["id"]).batch(1, people((1, "a", 1))), lake.bucket)
     other = lake.source(key=["id"], source_key="other/db/dbo.customers")
