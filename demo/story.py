@@ -8,7 +8,7 @@ from rich.text import Text
 
 from demo.bank import Changed
 from demo.evidence import Evidence
-from flowforge.cli import output, rendering
+from flowforge.cli import layout, rendering
 from flowforge.cli.failure import Failure
 from flowforge.cli.quality import rules_held
 from flowforge.gold.graph import ModelState
@@ -43,12 +43,12 @@ class Story:
             ("SQL Server", f"{source['host']}:{source['port']}, database {source['database']} (the stand-in)"),
             ("ready in", f"{seconds:.1f} s"),
         ]
-        self._indented(output.facts(rows))
+        self._indented(layout.facts(rows))
 
     def changes(self, changed: dict[str, Changed]) -> None:
         """What was changed in the source."""
         rows = ([name, len(done.updated), len(done.inserted)] for name, done in changed.items())
-        self._indented(output.table(["source table", "rows updated", "rows inserted"], rows))
+        self._indented(layout.table(["source table", "rows updated", "rows inserted"], rows))
 
     def run(self, run: dict[str, Any]) -> None:
         """A finished run; in a pipe its lines have been told already."""
@@ -59,7 +59,7 @@ class Story:
         """Per load and table: rows landed, silver rows, the watermark before and after, the time, the bronze object."""
         for load, tables in loads.items():
             self.tell(load, "bold")
-            self._indented(output.Rows(_NAMES, [_row(name, told) for name, told in tables.items()]))
+            self._indented(layout.Rows(_NAMES, [_row(name, told) for name, told in tables.items()]))
             for told in tables.values():
                 self.tell(f"{told.get('bronze_key')}  {rendering.size(told.get('file_size_bytes'))}", "dim")
 
@@ -67,10 +67,10 @@ class Story:
         """The gold tables after a load."""
         names = ("table", "state", "build", "reads", "rows", "rules")
         rows = [
-            [f"gold.{s.table}", s.state, s.strategy, ", ".join(s.reads), output.number(s.rows), rules_held(s.quality)]
+            [f"gold.{s.table}", s.state, s.strategy, ", ".join(s.reads), layout.number(s.rows), rules_held(s.quality)]
             for s in states
         ]
-        self._indented(output.table(names, rows))
+        self._indented(layout.table(names, rows))
         for state in states:
             for figure in state.quality:
                 if figure.failed:
@@ -79,7 +79,7 @@ class Story:
     def answer(self, sql: str, answer: QueryResult) -> None:
         """A query with its answer."""
         self.tell(sql, "cyan")
-        self._indented(output.table(answer.columns, answer.rows))
+        self._indented(layout.table(answer.columns, answer.rows))
         self.tell(f"{len(answer.rows)} rows in {answer.seconds:.2f} s", "dim")
 
     def failure(self, failure: Failure) -> None:
@@ -106,9 +106,9 @@ def _row(name: str, told: dict[str, Any]) -> list[Any]:
     spent = sum(value for value in (told.get("seconds") or {}).values() if value is not None)
     return [
         name,
-        output.number(told.get("records")),
-        output.number(told.get("silver_rows")),
-        output.moment(told.get("watermark_before")),
-        output.moment(told.get("watermark_after")),
+        layout.number(told.get("records")),
+        layout.number(told.get("silver_rows")),
+        layout.moment(told.get("watermark_before")),
+        layout.moment(told.get("watermark_after")),
         Text(f"{spent:.2f}", justify="right"),
     ]

@@ -10,8 +10,8 @@ import typer
 from flowforge.cli import options
 from flowforge.cli.connection import inline_connection
 from flowforge.cli.failure import GOOD
+from flowforge.cli.layout import moment, table
 from flowforge.cli.options import Session, api_command
-from flowforge.cli.output import moment, table
 
 app = typer.Typer(help="Save, list and remove SQL Server connections.", no_args_is_help=True)
 

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from flowforge.cli.failure import FAILED, GOOD, Failure
 from flowforge.cli.lake import Bucket, lake_failures, open_lake
+from flowforge.cli.layout import Rows
 from flowforge.cli.options import Session, api_command
-from flowforge.cli.output import Rows
 
 State = Literal["good", "warning", "bad"]
 STYLES = {"good": "green", "warning": "yellow", "bad": "red"}

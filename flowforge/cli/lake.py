@@ -14,10 +14,15 @@ from rich.text import Text
 
 from flowforge.cli import options
 from flowforge.cli.failure import GOOD, BadRequest, Failure
-from flowforge.cli.output import Output, Rows
+from flowforge.cli.layout import Rows
+from flowforge.cli.output import Output
 from flowforge.cli.target import local_stack
 
 Bucket = Annotated[str | None, typer.Option("--bucket", help="The lake's bucket; else the local stack's.")]
+WatermarksTable = Annotated[
+    str | None,
+    typer.Option("--watermarks-table", help="The stack's output WatermarksTable; else the local stack's."),
+]
 
 
 def sql(
@@ -49,6 +54,20 @@ def open_lake(bucket: str | None, api: str | None) -> str:
         raise BadRequest("which lake?", "name its bucket with --bucket, or start the local stack with `flowforge up`")
     if stack is not None:
         use_stack(stack)
+    return chosen
+
+
+def open_records(bucket: str | None, table: str | None, api: str | None) -> str:
+    """The bucket that a command means, with this process's variables set for it and for the batches' records beside it;
+    BadRequest when one of both is not known."""
+    stack = local_stack(api)
+    chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket")
+    records = table or os.environ.get("FLOWFORGE_WATERMARKS_TABLE") or (stack or {}).get("watermarks_table")
+    if not chosen or not records:
+        raise BadRequest("which lake?", "name --bucket and --watermarks-table, or start the local stack: flowforge up")
+    if stack is not None:
+        use_stack(stack)
+    os.environ["FLOWFORGE_WATERMARKS_TABLE"] = records
     return chosen
 
 

@@ -13,7 +13,8 @@ from rich.tree import Tree
 from flowforge.cli import options
 from flowforge.cli.failure import GOOD, BadRequest
 from flowforge.cli.lake import Bucket, lake_failures, open_lake
-from flowforge.cli.output import Output, cell, moment, table
+from flowforge.cli.layout import cell, moment, table
+from flowforge.cli.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable

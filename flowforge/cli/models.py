@@ -14,7 +14,8 @@ from rich.tree import Tree
 from flowforge.cli import options
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
 from flowforge.cli.lake import Bucket, lake_failures, open_lake
-from flowforge.cli.output import Output, Rows, cell, moment, number
+from flowforge.cli.layout import Rows, cell, moment, number
+from flowforge.cli.output import Output
 from flowforge.cli.quality import rules_held
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import typer
 from rich.text import Text
 
 from flowforge.cli.failure import GOOD, BadRequest
+from flowforge.cli.layout import cell, facts, moment, table
 from flowforge.cli.options import Session, api_command
-from flowforge.cli.output import cell, facts, moment, table
 
 TableName = Annotated[str, typer.Argument(metavar="TABLE", help="A silver table, or gold.TABLE.")]
 GOLD = "gold."

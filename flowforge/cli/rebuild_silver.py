@@ -4,16 +4,15 @@ It works with the caller's own AWS credentials: it reads the batches' records an
 works, below rebuild/.
 """
 
-import os
 from typing import Annotated, Any
 
 import typer
 
 from flowforge.cli import options
-from flowforge.cli.failure import FAILED, GOOD, BadRequest
-from flowforge.cli.lake import lake_failures, use_stack
-from flowforge.cli.output import Output, facts, table
-from flowforge.cli.target import local_stack
+from flowforge.cli.failure import FAILED, GOOD
+from flowforge.cli.lake import Bucket, WatermarksTable, lake_failures, open_records
+from flowforge.cli.layout import facts, table
+from flowforge.cli.output import Output
 
 app = typer.Typer(help="Make tables of the lake anew from what lies below them.", no_args_is_help=True)
 _COLUMNS = ("keys", "rows", "new rows", "missing", "extra", "changed", "checksum", "new checksum", "for example")
@@ -24,11 +23,8 @@ def silver(
     name: Annotated[str, typer.Argument(metavar="TABLE", help="The silver table's name.")],
     write: Annotated[bool, typer.Option("--write", help="Put it in place; without, the table is left alone.")] = False,
     rows: Annotated[int, typer.Option("--range-rows", min=1, help="Rows in one range of keys.")] = 100_000,
-    bucket: Annotated[str | None, typer.Option("--bucket", help="The lake's bucket; else the local stack's.")] = None,
-    state: Annotated[
-        str | None,
-        typer.Option("--watermarks-table", help="The stack's output WatermarksTable; else the local stack's."),
-    ] = None,
+    bucket: Bucket = None,
+    state: WatermarksTable = None,
     api: options.ApiUrl = None,
     as_json: options.Json = False,
 ) -> int:
@@ -36,14 +32,8 @@ def silver(
     from flowforge.lake.names import table_of
     from flowforge.recovery.rebuild_silver import rebuild_silver
 
-    out, stack = Output(as_json), local_stack(api)
-    chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket")
-    table_name = state or os.environ.get("FLOWFORGE_WATERMARKS_TABLE") or (stack or {}).get("watermarks_table")
-    if not chosen or not table_name:
-        raise BadRequest("which lake?", "name --bucket and --watermarks-table, or start the local stack")
-    if stack is not None:
-        use_stack(stack)
-    os.environ["FLOWFORGE_WATERMARKS_TABLE"] = table_name
+    out = Output(as_json)
+    chosen = open_records(bucket, state, api)
     with lake_failures(), out.messages.status("reading …") as status:
         answer = rebuild_silver(chosen, table_of("silver", name), write, rows, status.update)
     out.answer(answer.document(), *_shown(answer))

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from flowforge.cli.connection import SourceChoice, server_of
-from flowforge.cli.failure import FAILED, GOOD, BadRequest, Failure
-from flowforge.cli.lake import use_stack
+from flowforge.cli.failure import FAILED, GOOD, Failure
+from flowforge.cli.lake import Bucket, open_lake
+from flowforge.cli.layout import facts, table
 from flowforge.cli.loaded import refuse_another
 from flowforge.cli.options import Session, source_command
-from flowforge.cli.output import facts, table
 from flowforge.cli.target import local_stack
 
 UNSETTLED = ("claimed", "landed", "committed")
@@ -36,19 +36,16 @@ def reconcile(
     choice: SourceChoice,
     session: Session,
     rows: Annotated[int, typer.Option("--range-rows", min=1, help="Rows in one range of keys.")] = 100_000,
-    bucket: Annotated[str | None, typer.Option("--bucket", help="The lake's bucket; else the local stack's.")] = None,
+    bucket: Bucket = None,
 ) -> int:
     """Compare counts and checksums of a table's key ranges between source and silver; exits 1 when they differ."""
     with session.open() as api:
         mark = api.get("watermarks", name)
     _refuse_unsettled(mark)
     stack = local_stack(session.api)
-    chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket")
-    if chosen is None:
-        raise BadRequest("which lake?", "name its bucket with --bucket, or start the local stack with `flowforge up`")
     connection = choice.resolve(session.api, mark.get("connection"))
+    chosen = open_lake(bucket, session.api)
     if stack is not None:
-        use_stack(stack)
         _use_tables(stack)
     answer = _compared(mark, connection, chosen, rows, session)
     server = server_of(connection)

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from flowforge.cli import output
+from flowforge.cli import layout
 
 STYLES = {
     "queued": "dim",
@@ -55,21 +55,21 @@ class RunTables:
         left_out: set[str] = set()
         shown = self._table(left_out)
         for title in _DISPENSABLE:
-            if output.fits(shown, console, options):
+            if layout.fits(shown, console, options):
                 break
             left_out.add(title)
             shown = self._table(left_out)
-        return shown if output.fits(shown, console, options) else self._blocks()
+        return shown if layout.fits(shown, console, options) else self._blocks()
 
     def _blocks(self) -> RenderableType:
         """One block of facts for each table: a window too narrow for the least that a line has breaks no name."""
         kept = [column for column in _COLUMNS if column.title not in _DISPENSABLE]
-        return Group(*(output.facts((c.title, self._cell(c, table)) for c in kept) for table in self._tables))
+        return Group(*(layout.facts((c.title, self._cell(c, table)) for c in kept) for table in self._tables))
 
     def _table(self, left_out: set[str]) -> Table:
         columns = [column for column in _COLUMNS if column.title not in left_out]
         rows = ([self._cell(column, table) for column in columns] for table in self._tables)
-        shown = output.grid([column.title for column in columns], rows)
+        shown = layout.grid([column.title for column in columns], rows)
         for column, drawn in zip(columns, shown.columns, strict=True):
             drawn.justify = "right" if column.right else "left"
             drawn.no_wrap = True
@@ -86,7 +86,7 @@ def run_summary(run: dict[str, Any], *, details: bool = True) -> RenderableType:
     title = Text.assemble("run ", (run["run_id"], "bold"), f"  {run.get('workflow_id') or ''} ", " ")
     parts: list[RenderableType] = [Text.assemble(title, status(run.get("status")))]
     called = [run[name] for name in ("workflow_name", "job_name") if run.get(name)]
-    parts += [Text(": ".join(output.cell(name).plain for name in called), style="dim")] if called else []
+    parts += [Text(": ".join(layout.cell(name).plain for name in called), style="dim")] if called else []
     if run["tables"]:
         parts.append(RunTables(run["tables"]))
     if details:
@@ -103,9 +103,9 @@ def run_list(runs: list[dict[str, Any]]) -> RenderableType:
         counts = Counter(table.get("status") for table in run.get("tables") or [])
         told = ", ".join(f"{count} {name}" for name, count in counts.items())
         shown = [run["run_id"], run.get("workflow_id"), run.get("job_id"), status(run.get("status"))]
-        rows.append([*shown, output.moment(run.get("accepted_at")), told])
+        rows.append([*shown, layout.moment(run.get("accepted_at")), told])
     columns = ["run", "workflow", "job", "status", "accepted", "tables"]
-    return Group(output.Rows(columns, rows, prose="tables", dispensable=("tables", "job", "workflow")), legend(runs))
+    return Group(layout.Rows(columns, rows, prose="tables", dispensable=("tables", "job", "workflow")), legend(runs))
 
 
 def legend(runs: list[dict[str, Any]]) -> Text:
@@ -128,12 +128,12 @@ def table_line(table: dict[str, Any]) -> str:
         facts.append(f"silver {table['silver_rows']:,} rows")
     if table.get("watermark_after") is not None:
         state = "" if table.get("watermark_committed") else " (not committed)"
-        facts.append(f"watermark {output.moment(table['watermark_after']).plain}{state}")
+        facts.append(f"watermark {layout.moment(table['watermark_after']).plain}{state}")
     if table.get("waiting"):
         facts.append(table["waiting"])
     if error := table.get("error"):
         facts.append(f"{error.get('step')}: {error.get('cause')}")
-    return output.cell(", ".join(facts)).plain
+    return layout.cell(", ".join(facts)).plain
 
 
 def _parts(table: dict[str, Any]) -> str:
@@ -155,12 +155,12 @@ def size(byte_count: int | None) -> str:
 
 
 def _name(table: dict[str, Any]) -> Text:
-    return Text(output.cell(table["table"]).plain, style="bold")
+    return Text(layout.cell(table["table"]).plain, style="bold")
 
 
 def _silver(table: dict[str, Any]) -> Text:
     told = "".join(f" {sign}{count:,}" for sign, count in _changes(table).items())
-    return Text.assemble(output.number(table.get("silver_rows")), (told, "dim"))
+    return Text.assemble(layout.number(table.get("silver_rows")), (told, "dim"))
 
 
 def _changes(table: dict[str, Any]) -> dict[str, int]:
@@ -171,11 +171,11 @@ def _changes(table: dict[str, Any]) -> dict[str, int]:
 def _gold(table: dict[str, Any]) -> Text:
     counts = (table.get("gold_tables") or {}).items()
     told = ", ".join(name if rows is None else f"{rows:,}" for name, rows in counts)
-    return output.cell(told or None)
+    return layout.cell(told or None)
 
 
 def _committed(table: dict[str, Any]) -> Text:
-    shown = output.moment(table.get("watermark_after"))
+    shown = layout.moment(table.get("watermark_after"))
     if table.get("watermark_after") is not None and not table.get("watermark_committed"):
         shown.stylize("dim")
     return shown
@@ -183,7 +183,7 @@ def _committed(table: dict[str, Any]) -> Text:
 
 def _seconds(table: dict[str, Any]) -> Text:
     spent = [value for value in (table.get("seconds") or {}).values() if value is not None]
-    return Text(f"{sum(spent):.2f}") if spent else output.cell(None)
+    return Text(f"{sum(spent):.2f}") if spent else layout.cell(None)
 
 
 class _Column(NamedTuple):
@@ -195,10 +195,10 @@ class _Column(NamedTuple):
 _COLUMNS = (
     _Column("table", _name),
     _Column("status", lambda table: status(table.get("status"))),
-    _Column("rows", lambda table: output.number(table.get("records")), right=True),
+    _Column("rows", lambda table: layout.number(table.get("records")), right=True),
     _Column("silver rows", _silver, right=True),
     _Column("gold rows", _gold, right=True),
-    _Column("watermark before", lambda table: output.moment(table.get("watermark_before"))),
+    _Column("watermark before", lambda table: layout.moment(table.get("watermark_before"))),
     _Column("watermark after", _committed),
     _Column("seconds", _seconds, right=True),
 )
@@ -215,27 +215,27 @@ def _details(table: dict[str, Any]) -> list[RenderableType]:
         )
     if table.get("source_rows") not in (None, table.get("records")):
         counted = f"{table['source_rows']:,} rows counted at the source {table.get('counted')}"
-        lines.append(Text.assemble((f"{name}  ", "dim"), output.cell(counted)))
+        lines.append(Text.assemble((f"{name}  ", "dim"), layout.cell(counted)))
     if table.get("reason"):
-        lines.append(Text.assemble((f"{name}  ", "dim"), output.cell(table["reason"])))
+        lines.append(Text.assemble((f"{name}  ", "dim"), layout.cell(table["reason"])))
     told = [*(table.get("notes") or []), *(table.get("schema_changes") or [])]
-    lines += [Text.assemble((f"{name}  ", "dim"), output.cell(one)) for one in told]
+    lines += [Text.assemble((f"{name}  ", "dim"), layout.cell(one)) for one in told]
     lines += [broken_rule(name, figure) for figure in table.get("quality") or [] if figure.get("failed")]
     for gold, figures in (table.get("gold_quality") or {}).items():
         lines += [broken_rule(f"gold.{gold}", figure) for figure in figures if figure.get("failed")]
     if table.get("quarantined"):
         lines.append(Text(f"{name}  {table['quarantined']:,} rows quarantined", style="yellow"))
     if error := table.get("error"):
-        lines.append(Text.assemble((f"{name}  ", "dim"), (output.cell(_told(error)).plain, "red")))
+        lines.append(Text.assemble((f"{name}  ", "dim"), (layout.cell(_told(error)).plain, "red")))
         if error.get("remedy"):
-            lines.append(Text.assemble((f"{name}  ", "dim"), "what to do: ", output.cell(error["remedy"])))
+            lines.append(Text.assemble((f"{name}  ", "dim"), "what to do: ", layout.cell(error["remedy"])))
     return lines
 
 
 def broken_rule(name: str, figure: dict[str, Any]) -> Text:
     """A quality rule that rows break, on one line."""
     counted = f"{figure['failed']:,} of {figure['checked']:,} failed ({figure['severity']})"
-    return Text.assemble((f"{name}  ", "dim"), output.cell(figure["rule"]), f": {counted}", style="yellow")
+    return Text.assemble((f"{name}  ", "dim"), layout.cell(figure["rule"]), f": {counted}", style="yellow")
 
 
 def _told(error: dict[str, Any]) -> str:
@@ -245,8 +245,8 @@ def _told(error: dict[str, Any]) -> str:
 
 def _discarded(one: dict[str, Any]) -> Text:
     told = f"its {one['queue']} message was discarded: {one['discarded_because']}; {one['consequence']}"
-    return Text.assemble((f"{one.get('table') or 'run'}  ", "dim"), output.cell(told), style="yellow")
+    return Text.assemble((f"{one.get('table') or 'run'}  ", "dim"), layout.cell(told), style="yellow")
 
 
 def _mistakes(run: dict[str, Any]) -> RenderableType:
-    return output.table(["field", "problem"], ((m.get("field"), m.get("problem")) for m in run["mistakes"]))
+    return layout.table(["field", "problem"], ((m.get("field"), m.get("problem")) for m in run["mistakes"]))

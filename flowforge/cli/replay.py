@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
+from flowforge.cli.layout import Rows, moment
 from flowforge.cli.options import Session, api_command
-from flowforge.cli.output import Output, Rows, moment
+from flowforge.cli.output import Output
 
 MOST_CALLS = 200  # each sees up to 1,000 messages of each queue, and takes some seconds
 _COLUMNS = ("queue", "table", "run", "reason", "age", "id")

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from flowforge.cli.failure import GOOD, BadRequest
+from flowforge.cli.layout import facts, table
 from flowforge.cli.options import Session, api_command
-from flowforge.cli.output import facts, table
 
 TableName = Annotated[str, typer.Argument(metavar="TABLE", help="The silver table's name.")]
 

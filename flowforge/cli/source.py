@@ -9,9 +9,9 @@ import typer
 
 from flowforge.cli.connection import SourceChoice, server_of
 from flowforge.cli.failure import FAILED, GOOD
+from flowforge.cli.layout import Rows, facts, table
 from flowforge.cli.loaded import only_source, source_of_table
 from flowforge.cli.options import Session, source_command
-from flowforge.cli.output import Rows, facts, table
 
 
 @source_command

@@ -12,7 +12,8 @@ from rich.text import Text
 from flowforge.cli import options
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
 from flowforge.cli.lake import Bucket, lake_failures, open_lake
-from flowforge.cli.output import Output, number, table
+from flowforge.cli.layout import number, table
+from flowforge.cli.output import Output
 from flowforge.cli.rendering import size
 
 if TYPE_CHECKING:

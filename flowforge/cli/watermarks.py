@@ -11,8 +11,8 @@ import typer
 from rich.text import Text
 
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
+from flowforge.cli.layout import cell, facts, moment, table
 from flowforge.cli.options import Session, api_command
-from flowforge.cli.output import cell, facts, moment, table
 from flowforge.cli.rebuild import rebuild
 
 app = typer.Typer(help="Read, set or reset how far a table has been loaded.", no_args_is_help=True)

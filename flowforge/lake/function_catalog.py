@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from flowforge.given import given
 from flowforge.lake.folding import key_of_macro
 
 TARGET = Path(__file__).with_name("function_names.py")
@@ -75,7 +76,7 @@ def text(kinds: dict[str, set[str]]) -> str:
 
 def _body(connection: duckdb.DuckDBPyConnection, definition: str) -> tuple[set[str], bool]:
     """The functions that a macro calls, and whether it reads a table."""
-    (tree,) = connection.execute("SELECT json_serialize_sql(?)", [f"SELECT {definition}"]).fetchone()
+    (tree,) = given(connection.execute("SELECT json_serialize_sql(?)", [f"SELECT {definition}"]).fetchone())
     nodes = list(_nodes(json.loads(tree)))
     called = {node["function_name"].lower() for node in nodes if node.get("function_name")}
     return called, any(node.get("type") in ("BASE_TABLE", "TABLE_FUNCTION") for node in nodes)

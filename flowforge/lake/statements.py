@@ -58,7 +58,7 @@ def written_name(function: exp.Func, sql: str) -> str:
     if isinstance(function, exp.Anonymous):
         return function.name
     start, end = function.meta.get("start"), function.meta.get("end")
-    found = sql[start : end + 1].strip('"') if start is not None else ""
+    found = sql[start : end + 1].strip('"') if start is not None and end is not None else ""
     return found if found.isidentifier() else ""
 
 
