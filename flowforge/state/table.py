@@ -163,7 +163,7 @@ def list_tables() -> list[items.Item]:
 
 
 def resolve(name: str) -> TableState:
-    """The state of the table that a person calls `name`: bronze table, source table (dbo. may be left out), source key or its id.
+    """The state of the table that a person calls `name`: bronze or source table in any case (dbo. may be left out), key or id.
 
     Raises NotFound, or ConflictingTarget when several fit.
     """
@@ -172,6 +172,7 @@ def resolve(name: str) -> TableState:
     for fits in (
         lambda item: name in (item["sk"], key_id(item["sk"])),
         lambda item: item["bronze_table"] == name,
+        lambda item: item["bronze_table"].lower() == wanted,
         lambda item: wanted in (item["source_table"].lower(), item["source_table"].lower().removeprefix("dbo.")),
     ):
         found = [item["sk"] for item in listed if fits(item)]

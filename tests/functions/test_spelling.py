@@ -138,6 +138,7 @@ def test_should_name_a_new_table_as_the_catalog_does(mixed):
     )
     assert not mixed.follow(again)
     assert keys_of(mixed) == [mixed.key] and mixed.watermark() is not None
+    assert table.resolve(f"bronze_{mixed.name.lower()}").source_key == mixed.key
 
 
 def test_should_bring_two_spellings_that_wait_at_once_into_one_table(mixed):
