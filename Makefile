@@ -33,9 +33,10 @@ MINUTES ?= 10
 soak: .venv/stamp ## loads under random writes and kills for MINUTES, and no drift: make soak MINUTES=60
 	@.venv/bin/python -m tests.faults.soak --minutes $(MINUTES)
 
-lint: .venv/stamp ## style and formatting
+lint: .venv/stamp ## style, formatting and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
+	.venv/bin/basedpyright
 
 format: .venv/stamp ## mend what can be mended
 	.venv/bin/ruff check --fix
