@@ -77,16 +77,17 @@ def _loads(facts: dict[str, Any], schema: str, tables: int) -> Iterator[Chain]:
     with _source(facts["sqlserver"]) as source:
         _create_tables(source, schema, tables)
         client = httpx.Client(base_url=facts["api"], timeout=60, headers=bearer(facts["token"]))
+        aws = facts["aws"], facts["aws_access_key_id"], facts["aws_secret_access_key"]
         with Api(facts["api"], token=facts["token"]) as api, client as http:
             for load, end in LOADS.items():
                 if load == "one changed row":
                     _change_rows(source, schema, tables)
-                before, calls = _processes(http), calls_by_caller(facts["s3"])
+                before, calls = _processes(http), calls_by_caller(*aws)
                 began = time.monotonic()
                 run = _run(api, facts["sqlserver"], schema, tables)
                 seconds = time.monotonic() - began
                 _wait_until_quiet(http, facts)
-                functions, calls = _used(before, _processes(http)), calls_by_caller(facts["s3"]) - calls
+                functions, calls = _used(before, _processes(http)), calls_by_caller(*aws) - calls
                 states = Counter(table["status"] for table in run["tables"])
                 if states != {end: tables}:
                     raise ChainFailed(f"{load}: {tables} tables were to be {end}, but there are {dict(states)}")

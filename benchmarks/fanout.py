@@ -10,14 +10,14 @@ import resource
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
 from typing import NamedTuple
 
 from benchmarks.contenders import ROOT
 from benchmarks.request import request_of
 from benchmarks.servers import embedded_aws
-from infra.local.aws_calls import PATH
+from flowforge.cli.keys import Keys
+from infra.local.aws_calls import ask_for_calls
 from infra.local.function import read_functions
 from infra.local.resources import Resources
 from infra.local.servers import aws_environment
@@ -38,31 +38,25 @@ class FanOut(NamedTuple):
 def queue_tables(tables: int) -> FanOut:
     """Submits a request of so many tables; counts the messages that lie in the queue afterwards."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLOWFORGE_"))}
-    aws = aws_environment("local", "local")
+    keys = tuple(Keys().aws.values())
+    aws = aws_environment(*keys)
     with embedded_aws(plain | aws) as url:
-        resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", url, None, ("local", "local"))
+        resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", url, None, keys)
         resources.create_all()
         common = plain | aws | {"AWS_ENDPOINT_URL": url}
         (function,) = (f for f in read_functions(resources, common) if f.logical_id == "SubmitJobFunction")
-        before = calls_at(url)
+        before = Counter(ask_for_calls(url, *keys))
         command = [sys.executable, "-m", "benchmarks.fanout", str(tables)]
         done = subprocess.run(command, env=dict(function.env), cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        calls = calls_at(url) - before
+        calls = Counter(ask_for_calls(url, *keys)) - before
         messages = _messages(function.env["FLOWFORGE_INGEST_QUEUE_URL"], common)
     seconds, cpu, peak = json.loads(done.stdout.splitlines()[-1])
     return FanOut(tables, seconds, cpu, peak, messages, calls)
 
 
-def calls_at(url: str) -> Counter[str]:
-    """How often each operation of an embedded AWS was called so far."""
-    with urllib.request.urlopen(url + PATH, timeout=30) as answer:  # noqa: S310  loopback
-        return Counter(json.load(answer))
-
-
-def calls_by_caller(url: str) -> Counter[tuple[str, str]]:
-    """The same by (caller, operation); the caller is the function, empty for everybody else."""
-    with urllib.request.urlopen(f"{url}{PATH}?by=caller", timeout=30) as answer:  # noqa: S310  loopback
-        callers = json.load(answer)
+def calls_by_caller(url: str, *keys: str) -> Counter[tuple[str, str]]:
+    """How often an embedded AWS was called so far by (caller, operation); the caller is the function, empty for all others."""
+    callers = ask_for_calls(url, *keys, by_caller=True)
     return Counter({(caller, of): count for caller, calls in callers.items() for of, count in calls.items()})
 
 

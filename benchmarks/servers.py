@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.contenders import ROOT
 from benchmarks.shapes import SHAPES, TABLE
+from flowforge.cli.keys import Keys
 from flowforge.given import given
 from infra.local import ports
 from infra.local.processes import start_mortal
@@ -21,8 +22,7 @@ BUCKET, REGION = "benchmark", "us-east-1"
 # What would bend a measurement, or reach out of this machine.
 _LEFT_OUT = ("AWS_", "BENCH_", "FLOWFORGE_", "MSSQL_", "PYTHONPATH", "ARROW_")
 _AWS = {
-    "AWS_ACCESS_KEY_ID": "benchmark",
-    "AWS_SECRET_ACCESS_KEY": "benchmark",  # the embedded S3 takes any
+    **{name.upper(): value for name, value in Keys().aws.items()},
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
     "AWS_CONFIG_FILE": os.devnull,

@@ -5,6 +5,8 @@ whatever ends that one.
 """
 
 import json
+import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,16 +14,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flowforge.cli.keys import Keys
 from infra.local import ports
 from infra.local.processes import start_mortal
 
 ROOT = Path(__file__).resolve().parents[1]
 STOP_SECONDS = 30
+# Of every embedded AWS that tests start. A secret may hold what has a meaning in SQL and in addresses.
+AWS_KEYS = Keys(aws_secret_access_key=f"{secrets.token_urlsafe()}/+secret'quote").aws
+AWS_VARIABLES = {name.upper(): value for name, value in AWS_KEYS.items()}
 
 
 @contextmanager
 def embedded_aws(log: Path) -> Iterator[str]:
-    """Runs the embedded AWS for the block; yields its address, which takes requests at once."""
+    """Runs the embedded AWS for the block; yields its address, which takes requests at once, signed with AWS_KEYS."""
     process, url = start_aws(log)
     try:
         yield url
@@ -34,7 +40,13 @@ def start_aws(log: Path, *folder: str) -> tuple[subprocess.Popen, str]:
     with ports.listen(0) as listener, log.open("a") as output:
         port, number = listener.getsockname()[1], listener.fileno()
         process = start(
-            "infra.local.moto_server", str(number), *folder, pass_fds=[number], stdout=output, stderr=output
+            "infra.local.moto_server",
+            str(number),
+            *folder,
+            env=os.environ | AWS_VARIABLES,
+            pass_fds=[number],
+            stdout=output,
+            stderr=output,
         )
     return process, f"http://127.0.0.1:{port}"
 

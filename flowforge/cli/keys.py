@@ -18,9 +18,16 @@ TOKEN_VARIABLE = "FLOWFORGE_TOKEN"  # noqa: S105  for an API of a stack that is 
 
 @dataclass(frozen=True)
 class Keys:
-    """What the stack's API and `/_local/` ask for."""
+    """The token is for the stack's API and `/_local/`, the key pair for its embedded AWS."""
 
     token: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    aws_access_key_id: str = field(default_factory=lambda: f"FF{secrets.token_hex(9).upper()}", repr=False)
+    aws_secret_access_key: str = field(default_factory=secrets.token_urlsafe, repr=False)
+
+    @property
+    def aws(self) -> dict[str, str]:
+        """The key pair by the names that boto3 has for it."""
+        return {"aws_access_key_id": self.aws_access_key_id, "aws_secret_access_key": self.aws_secret_access_key}
 
 
 def keys_in(folder: Path) -> Keys:

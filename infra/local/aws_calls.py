@@ -2,16 +2,22 @@
 
 A WSGI layer around moto's application: what is counted is what arrived, whichever SDK sent it. Services are read from the
 request's signature, operations from its target header; S3 has no such header, so its operation follows from method and query.
-`/_local/calls?by=caller` shows them for each caller apart: the function whose application id is in the user agent, or "".
+`/_local/calls?by=caller` shows them for each caller apart: the function whose application id is in the user agent, or "". It is
+asked as any service is, by who has the server's keys (`ask_for_calls`).
 """
 
 import json
 import re
 import threading
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 PATH = "/_local/calls"
 NAMES = {"dynamodb": "DynamoDB", "sqs": "SQS", "events": "EventBridge", "secretsmanager": "Secrets Manager", "s3": "S3"}
@@ -30,6 +36,15 @@ _BY_METHOD = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DEL
 _CALLER = re.compile(r"\bapp/(\S+)")
 
 Application = Callable[[dict[str, Any], Callable], Iterable[bytes]]
+
+
+def ask_for_calls(url: str, access_key_id: str, secret_access_key: str, *, by_caller: bool = False) -> dict[str, Any]:
+    """What the embedded AWS at this address has counted so far."""
+    asked = AWSRequest("GET", f"{url}{PATH}{'?by=caller' * by_caller}")
+    SigV4Auth(Credentials(access_key_id, secret_access_key), "local", "local").add_auth(asked)
+    request = urllib.request.Request(asked.url, headers=dict(asked.headers))  # noqa: S310  loopback
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
 
 
 class CountedCalls:

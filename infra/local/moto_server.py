@@ -1,7 +1,8 @@
 """The embedded AWS: moto's server with what moto 5.2.5 lacks, run as `python -m infra.local.moto_server FD [FOLDER]`.
 
 FD is a listening socket that the parent has bound, so that no other server can ever answer in this one's place. With FOLDER,
-which nobody else may use, what it holds outlives it (`moto_kept`).
+which nobody else may use, what it holds outlives it (`moto_kept`). It answers to who signs with the AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY that it is started with (`signatures`).
 
 Each replacement below names what goes wrong without it; `tests/local_stack` tells when a newer moto no longer needs it.
 
@@ -50,6 +51,7 @@ from infra.local.moto_memory import keep_only_what_is_there
 from infra.local.moto_objects import store_without_copies
 from infra.local.moto_searches import look_no_further
 from infra.local.own_calls import OwnCallsOnly
+from infra.local.signatures import SignedCallsOnly
 
 
 def milliseconds() -> float:
@@ -200,6 +202,7 @@ def correct_moto(kept: Kept | None = None) -> None:
 def main() -> None:
     """Serve every service on the given listening socket until killed."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    keys = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     os.umask(0o077)  # there are secrets in what is kept
     correct_moto(Kept(Path(sys.argv[2])) if len(sys.argv) > 2 else None)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
@@ -209,7 +212,7 @@ def main() -> None:
         make_server(
             host,
             port,
-            OwnCallsOnly(CountedCalls(app)),
+            OwnCallsOnly(SignedCallsOnly(CountedCalls(app), *keys)),
             threaded=True,
             request_handler=MotoRequestHandler,
             fd=listener.fileno(),

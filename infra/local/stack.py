@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from flowforge.cli.keys import keys_in
+from flowforge.cli.keys import Keys, keys_in
 from infra.local import servers
 from infra.local.data_directory import DataDirectory
 from infra.local.dispatcher import Dispatcher
@@ -52,14 +52,14 @@ class Settings:
         return self.state / "logs"
 
 
-def s3_credentials() -> tuple[str, str]:
+def s3_credentials(keys: Keys) -> tuple[str, str]:
     """Return the key id and secret of another S3; infra/compose.yaml reads the same variables and has the same defaults.
 
-    The embedded AWS takes any credentials, so one pair serves both.
+    An SDK has one pair for all services, so the embedded AWS beside it takes this pair as well: it must be no known one.
     """
     return (
-        os.environ.get("FLOWFORGE_S3_ACCESS_KEY_ID", "flowforge"),
-        os.environ.get("FLOWFORGE_S3_SECRET_ACCESS_KEY", "FlowForge2024!"),
+        os.environ.get("FLOWFORGE_S3_ACCESS_KEY_ID") or "flowforge",
+        os.environ.get("FLOWFORGE_S3_SECRET_ACCESS_KEY") or keys.token,
     )
 
 
@@ -89,7 +89,7 @@ class LocalStack:
         self._exits = contextlib.AsyncExitStack()
         self._sqlserver: servers.SqlServer | None = None
         self._keys = keys_in(settings.data.path if settings.data else settings.state)
-        self._credentials = s3_credentials() if settings.s3_endpoint else ("local", "local")
+        self._credentials = s3_credentials(self._keys) if settings.s3_endpoint else tuple(self._keys.aws.values())
 
     async def __aenter__(self) -> "LocalStack":
         try:

@@ -68,7 +68,8 @@ def test_should_go_on_after_the_stack_was_killed_in_mid_load(source, name, tmp_p
         reached = MOMENTS[chance.randrange(len(MOMENTS)) :]
         wait_for(partial(has_reached, stack, run_id, reached), "the moment to kill the stack")
         stack.kill()
-        stack = start(tmp_path, source)
+        known, stack = stack.facts, start(tmp_path, source)
+        assert all(stack.facts[name] == known[name] for name in ("token", "aws_access_key_id", "aws_secret_access_key"))
         run = stack.finished(run_id)
         assert run["status"] == "succeeded", run
     with in_lake_of(stack):

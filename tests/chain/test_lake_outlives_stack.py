@@ -10,7 +10,7 @@ import pytest
 from tests.chain.conftest import Stack, in_lake_of
 from tests.chain.test_replay import flowforge
 from tests.faults.servers import stand_in
-from tests.servers import ROOT, embedded_aws
+from tests.servers import AWS_KEYS, ROOT, embedded_aws
 
 pytestmark = pytest.mark.timeout(400)
 ROWS = {
@@ -42,7 +42,17 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("place")
-    with embedded_aws(folder / "s3.log") as s3, stand_in(folder, "--bank") as source:
+    names = {
+        "FLOWFORGE_S3_ACCESS_KEY_ID": "aws_access_key_id",
+        "FLOWFORGE_S3_SECRET_ACCESS_KEY": "aws_secret_access_key",
+    }
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        embedded_aws(folder / "s3.log") as s3,
+        stand_in(folder, "--bank") as source,
+    ):
+        for name, key in names.items():
+            environment.setenv(name, AWS_KEYS[key])
         here = Place(folder, s3, source)
         try:
             yield here

@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from tests.servers import AWS_KEYS
+
 SECONDS = 60
 
 
@@ -254,8 +256,7 @@ def stack_file(tmp_path: Path, api: CannedApi) -> Callable[..., dict[str, Any]]:
             "s3": "http://127.0.0.1:9",
             "bucket": "flowforge-data",
             "region": "us-east-1",
-            "aws_access_key_id": "local",
-            "aws_secret_access_key": "local",
+            **AWS_KEYS,
             "sqlserver": {
                 "host": "localhost",
                 "port": 1433,

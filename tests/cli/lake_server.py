@@ -8,7 +8,7 @@ import duckdb
 from deltalake import write_deltalake
 from moto.server import ThreadedMotoServer
 
-KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+from tests.servers import AWS_KEYS, AWS_VARIABLES
 
 
 @contextmanager
@@ -17,11 +17,10 @@ def serving_table(bucket: str, path: str, *queries: str) -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS).create_bucket(Bucket=bucket)
+    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **AWS_KEYS).create_bucket(Bucket=bucket)
     options = {
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        **AWS_VARIABLES,
         "AWS_REGION": "us-east-1",
         "AWS_ALLOW_HTTP": "true",
     }

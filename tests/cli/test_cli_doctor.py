@@ -3,16 +3,15 @@
 import boto3
 import pytest
 
-from tests.cli.lake_server import KEYS
 from tests.faults.aws_proxy import AwsProxy
-from tests.servers import embedded_aws
+from tests.servers import AWS_KEYS, embedded_aws
 
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory):
     """A store whose conditional writes are atomic."""
     with embedded_aws(tmp_path_factory.mktemp("aws") / "log") as url:
-        boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS).create_bucket(Bucket="lake-of-doctor")
+        boto3.client("s3", endpoint_url=url, region_name="us-east-1", **AWS_KEYS).create_bucket(Bucket="lake-of-doctor")
         yield url
 
 

@@ -9,7 +9,8 @@ import pytest
 from flowforge.lineage.datasets import Dataset, DatasetId
 from flowforge.lineage.origins import AGGREGATION, ColumnLineage, Origin
 from flowforge.lineage.run_events import Step, run_event
-from tests.cli.lake_server import KEYS, serving_table
+from tests.cli.lake_server import serving_table
+from tests.servers import AWS_KEYS
 
 BUCKET = "lake-of-lineage"
 SOURCE = Dataset(DatasetId("mssql://db:1433", "Bank.dbo.pay<&>ments"), "Bank.dbo.pay<&>ments", {"amount": "money"})
@@ -41,7 +42,7 @@ def s3():
         made(total, silver, of_lake("gold.payments"), total=Origin("silver.payments", "amount", AGGREGATION)),
     ]
     with serving_table(BUCKET, "silver/payments", "SELECT 1 AS amount") as url:
-        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS)
+        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **AWS_KEYS)
         for key, body in events:
             client.put_object(Bucket=BUCKET, Key=key, Body=body)
         yield url

@@ -3,7 +3,8 @@
 import boto3
 import pytest
 
-from tests.cli.lake_server import KEYS, serving_table
+from tests.cli.lake_server import serving_table
+from tests.servers import AWS_KEYS
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_should_put_nothing_when_one_of_the_models_is_wrong(alone, stack_file, s
     (mistake,) = ended.document["mistakes"]
     assert mistake["field"] == "gold.wrong (models/wrong.sql, line 2)"
     assert 'Referenced column "amuont" not found' in mistake["problem"]
-    kept = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **KEYS).list_objects_v2(
+    kept = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **AWS_KEYS).list_objects_v2(
         Bucket="lake-of-models", Prefix="models/"
     )
     assert not {"models/fine.sql", "models/wrong.sql"} & {item["Key"] for item in kept.get("Contents", [])}
@@ -59,7 +60,7 @@ def test_should_put_nothing_when_one_of_the_models_is_wrong(alone, stack_file, s
 
 def test_should_exit_with_1_when_a_model_cannot_work(alone, stack_file, s3):
     stack_file(s3=s3, bucket="lake-of-models")
-    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **KEYS)
+    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **AWS_KEYS)
     client.put_object(Bucket="lake-of-models", Key="models/drops.sql", Body=b"DROP TABLE silver.payments")
     ended = alone("models", "--json")
     client.delete_object(Bucket="lake-of-models", Key="models/drops.sql")
@@ -79,7 +80,7 @@ def test_should_refuse_files_that_cannot_be_read(alone, stack_file, s3):
 
 def test_should_show_all_others_when_a_record_a_file_or_a_table_is_broken(alone, stack_file, s3):
     stack_file(s3=s3, bucket="lake-of-models")
-    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **KEYS)
+    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **AWS_KEYS)
     lake = "lake-of-models"
     broken = {
         "gold/_models/torn.json": b"{",

@@ -1,18 +1,24 @@
 """A proxy in front of the AWS endpoint that does what networks and services do: it fails before, after or instead of a call.
 
-Who calls is told by the access key, which every client signs with: a worker's key is its delivery's name. What happens to a call
-is decided by a rule, which tests set; without one every call passes.
+Who calls is told by the access key, which every client signs with: a worker's key is its delivery's name, its secret the server's
+own. The proxy passes a call on under the server's key. What happens to a call is decided by a rule, which tests set; without one
+every call passes.
 """
 
 import asyncio
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
+
+from botocore.credentials import Credentials
+
+from infra.local.signatures import claimed, signature_of
+from tests.servers import AWS_KEYS
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,8 @@ RuleT = TypeVar("RuleT", bound=Rule)
 class AwsProxy:
     """A context manager: listens on loopback in a thread of its own. `calls` is what each worker has called, in order."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._target = urlsplit(endpoint)
+    def __init__(self, endpoint: str, keys: Mapping[str, str] = AWS_KEYS) -> None:
+        self._target, self._keys = urlsplit(endpoint), tuple(keys.values())
         self.rule: Rule = lambda call: None
         self.calls: dict[str, list[Call]] = {}
         self.struck: Counter[str] = Counter()
@@ -143,6 +149,9 @@ class AwsProxy:
         loose = tuple(f"{name.lower()}:" for name in self.dropped.get(method, ()))
         dropped = ("expect:", "connection:", "transfer-encoding:", "content-length:", *loose)
         kept = [line for line in lines if not line.lower().startswith(dropped)]
+        kept = [re.sub(r"(?i)^(authorization:.*Credential=)[^/]+", rf"\g<1>{self._keys[0]}", line) for line in kept]
+        if loose:
+            kept = _signed_without(loose, kept, self._keys)
         sent = "\r\n".join([*kept, "Connection: close", f"Content-Length: {len(body)}", "", ""]).encode("latin-1")
         reader, writer = await asyncio.open_connection(self._target.hostname, self._target.port, limit=1 << 26)
         try:
@@ -151,6 +160,22 @@ class AwsProxy:
             return await reader.read(-1)
         finally:
             writer.close()
+
+
+def _signed_without(names: tuple[str, ...], lines: list[str], keys: tuple[str, ...]) -> list[str]:
+    """The lines of a call that lacks some of the headers which its client has signed, signed anew."""
+    method, path, _ = lines[0].split(" ", 2)
+    environ = {"REQUEST_METHOD": method, "RAW_URI": path, "QUERY_STRING": path.partition("?")[2]}
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        plain = name.upper().replace("-", "_")
+        environ[plain if plain in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{plain}"] = value.strip()
+    claim = claimed(environ)
+    signed = [name for name in claim.signed if f"{name}:" not in names]
+    made = signature_of(environ, claim._replace(signed=signed), Credentials(*keys))
+    rest = environ["HTTP_AUTHORIZATION"].partition("SignedHeaders=")[0]
+    header = f"Authorization: {rest}SignedHeaders={';'.join(signed)}, Signature={made}"
+    return [header if line.lower().startswith("authorization:") else line for line in lines]
 
 
 async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:

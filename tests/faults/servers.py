@@ -20,7 +20,7 @@ from tests.faults.deliveries import read_sources
 from tests.faults.pool import Pool
 from tests.faults.tds_proxy import TdsProxy
 from tests.faults.world import World
-from tests.servers import ROOT, embedded_aws, start_standin, stop
+from tests.servers import AWS_KEYS, ROOT, embedded_aws, start_standin, stop
 
 LEASE_SECONDS = 2
 LOGIN = {"username": "sa", "password": "FlowForge2024!"}
@@ -31,9 +31,9 @@ def open_world(stack: ExitStack, folder: Path) -> World:
     environment = stack.enter_context(pytest.MonkeyPatch.context())
     aws_url = stack.enter_context(embedded_aws(folder / "aws.log"))
     source = stack.enter_context(stand_in(folder, "--bank"))
-    common = aws_environment("driver", "driver") | {"AWS_ENDPOINT_URL": aws_url, "AWS_ALLOW_HTTP": "true"}
+    common = aws_environment(*AWS_KEYS.values()) | {"AWS_ENDPOINT_URL": aws_url, "AWS_ALLOW_HTTP": "true"}
     common |= {"FLOWFORGE_SOURCE_CA_FILE": source["ca_file"], "FLOWFORGE_LEASE_SECONDS": str(LEASE_SECONDS)}
-    resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", aws_url, None, ("driver", "driver"))
+    resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", aws_url, None, tuple(AWS_KEYS.values()))
     resources.create_all()
     given = resources.of_kind("AWS::Lambda::Function")["SubmitJobFunction"]["Environment"]["Variables"]
     for name, value in {**{k: str(v) for k, v in given.items() if str(v)}, **common}.items():

@@ -14,7 +14,7 @@ from flowforge.settings import settings
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
 from tests.functions.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
-from tests.servers import ROOT, embedded_aws
+from tests.servers import AWS_KEYS, AWS_VARIABLES, ROOT, embedded_aws
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Aws:
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     log = tmp_path_factory.mktemp("aws") / "log"
     with pytest.MonkeyPatch.context() as environment, embedded_aws(log) as endpoint:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            environment.setenv(name, "testing")
+        for name, value in AWS_VARIABLES.items():
+            environment.setenv(name, value)
         environment.setenv("AWS_DEFAULT_REGION", REGION)
         environment.setenv("AWS_ENDPOINT_URL", endpoint)
-        resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, ("testing", "testing"))
+        resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, tuple(AWS_KEYS.values()))
         resources.create_all()
         for name, value in _environment(resources).items():
             environment.setenv(name, value)

@@ -14,7 +14,7 @@ from flowforge.cloud.clients import client, forget_clients
 from flowforge.lake.storage import duckdb_connection
 from flowforge.lake.tables import open_table, relation, table_uri
 from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
-from tests.servers import embedded_aws
+from tests.servers import AWS_VARIABLES, embedded_aws
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +28,7 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def lake_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The environment of a function: credentials of a session, region and endpoint."""
     variables = {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing/+secret'quote",
+        **AWS_VARIABLES,
         "AWS_SESSION_TOKEN": "session/+token==",
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",

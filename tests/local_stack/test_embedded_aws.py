@@ -6,6 +6,7 @@ correction in infra/local/moto_server.py is no longer needed.
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -14,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
-import httpx
 import moto.sqs.models as sqs_models
 import pytest
 from botocore.config import Config
@@ -22,8 +22,9 @@ from botocore.exceptions import ClientError
 from moto.dynamodb.models import DynamoDBBackend
 
 from infra.local import ports
+from infra.local.aws_calls import ask_for_calls
 from infra.local.moto_server import delete_message_in_place
-from tests.servers import embedded_aws, start, stop
+from tests.servers import AWS_KEYS, AWS_VARIABLES, embedded_aws, start, stop
 
 MESSAGES, PRODUCERS, CONSUMERS = 1500, 3, 3
 
@@ -36,8 +37,7 @@ def aws(tmp_path_factory):
     def open_client(service):
         config = Config(max_pool_connections=20, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
         clients.append(
-            boto3.client(service, endpoint_url=url, region_name="us-east-1", aws_access_key_id="local",
-                         aws_secret_access_key="local", config=config)
+            boto3.client(service, endpoint_url=url, region_name="us-east-1", config=config, **AWS_KEYS)
         )  # fmt: skip
         return clients[-1]
 
@@ -135,6 +135,7 @@ def test_should_keep_items_written_while_transactions_fail(aws):
     create_table(dynamodb, "kept")
     dynamodb.put_item(TableName="kept", Item={"pk": {"S": "taken"}})
     absent = {"TableName": "kept", "ConditionExpression": "attribute_not_exists(pk)"}
+    cancelled = dynamodb.exceptions.TransactionCanceledException  # made once: two threads that ask first make two of it
 
     def write(number):
         dynamodb.put_item(TableName="kept", Item={"pk": {"S": f"item{number}"}})
@@ -144,7 +145,7 @@ def test_should_keep_items_written_while_transactions_fail(aws):
             {"Put": absent | {"Item": {"pk": {"S": f"half{number}"}}}},
             {"Put": absent | {"Item": {"pk": {"S": "taken"}}}},
         ]
-        with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+        with pytest.raises(cancelled):
             dynamodb.transact_write_items(TransactItems=items)
 
     with ThreadPoolExecutor(6) as pool:
@@ -276,10 +277,11 @@ def resident_megabytes(process):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_should_keep_nothing_of_what_is_gone_and_copy_no_table():
-    settings = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    settings = {"region_name": "us-east-1", **AWS_KEYS}
     with ports.listen(0) as listener:
         url, number = f"http://127.0.0.1:{listener.getsockname()[1]}", listener.fileno()
-        process = start("infra.local.moto_server", str(number), pass_fds=[number], stderr=subprocess.DEVNULL)
+        started = {"pass_fds": [number], "stderr": subprocess.DEVNULL, "env": os.environ | AWS_VARIABLES}
+        process = start("infra.local.moto_server", str(number), **started)
     try:
         dynamodb, s3 = (boto3.client(name, endpoint_url=url, **settings) for name in ("dynamodb", "s3"))
         create_table(dynamodb, "large")
@@ -495,7 +497,7 @@ def test_should_deduplicate_by_content_where_a_queue_says_so_only(aws):
 
 def test_should_count_calls_by_service_and_operation(aws):
     def counted() -> Counter:
-        return Counter(httpx.get(s3.meta.endpoint_url + "/_local/calls").json())
+        return Counter(ask_for_calls(s3.meta.endpoint_url, *AWS_KEYS.values()))
 
     s3, events = aws("s3"), aws("events")
     before = counted()
@@ -524,6 +526,6 @@ def test_should_count_the_calls_of_each_caller_apart(aws, monkeypatch):
     monkeypatch.delenv("AWS_SDK_UA_APP_ID")
     named.list_queues()
     aws("sqs").list_queues()
-    found = httpx.get(named.meta.endpoint_url + "/_local/calls?by=caller").json()
+    found = ask_for_calls(named.meta.endpoint_url, *AWS_KEYS.values(), by_caller=True)
     assert found["SomeFunction"] == {"SQS ListQueues": 1}
     assert found[""]["SQS ListQueues"] >= 1

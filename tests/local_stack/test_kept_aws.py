@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.data_directory import DataDirectory, DataDirectoryError
-from tests.servers import start_aws, stop
+from tests.servers import AWS_KEYS, start_aws, stop
 
 TABLE = {
     "TableName": "marks",
@@ -46,7 +46,7 @@ class Aws:
         self.bus.put_targets(Rule="all", Targets=arns)
 
     def client(self, service: str) -> Any:
-        login = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
+        login = {"region_name": "us-east-1", **AWS_KEYS}
         config = Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"})
         return boto3.client(service, endpoint_url=self.url, config=config, **login)
 

@@ -155,8 +155,15 @@ def test_should_say_what_is_wrong_with_the_command_line(start_stack):
         assert message in stack.process.stdout.read()
 
 
-def test_should_keep_objects_on_another_s3_that_notifies_the_webhook(start_stack, tmp_path):
+def use_s3_of(other, monkeypatch):
+    """Names the keys of another stack's S3 as a user names those of a MinIO."""
+    monkeypatch.setenv("FLOWFORGE_S3_ACCESS_KEY_ID", other.facts["aws_access_key_id"])
+    monkeypatch.setenv("FLOWFORGE_S3_SECRET_ACCESS_KEY", other.facts["aws_secret_access_key"])
+
+
+def test_should_keep_objects_on_another_s3_that_notifies_the_webhook(start_stack, tmp_path, monkeypatch):
     other = start_stack(state=tmp_path / "other").wait_until_ready()
+    use_s3_of(other, monkeypatch)
 
     stack = start_stack("--s3-endpoint", other.facts["s3"]).wait_until_ready()
 
@@ -173,9 +180,11 @@ def test_should_keep_objects_on_another_s3_that_notifies_the_webhook(start_stack
     assert "does not notify arn:minio:sqs::FLOWFORGE:webhook" in (stack.state / "logs" / "dispatcher.log").read_text()
 
 
-def test_should_not_start_on_an_s3_that_ignores_conditional_writes(start_stack, tmp_path):
+def test_should_not_start_on_an_s3_that_ignores_conditional_writes(start_stack, tmp_path, monkeypatch):
     other = start_stack(state=tmp_path / "other").wait_until_ready()
-    with AwsProxy(other.facts["s3"]) as proxy:
+    use_s3_of(other, monkeypatch)
+    keys = {name: other.facts[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
+    with AwsProxy(other.facts["s3"], keys) as proxy:
         proxy.dropped = {"PUT": ("If-None-Match",)}
         stack = start_stack("--s3-endpoint", proxy.url)
         assert stack.process.wait(timeout=60) == 2
