@@ -37,5 +37,5 @@ def closed(path: Path) -> bool:
         found = path.lstat()
     except OSError:
         return False
-    mine = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    mine = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
     return mine and stat.S_ISREG(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077

@@ -26,6 +26,7 @@ STATE_DIR = ".flowforge"
 FILE_NAME = "stack.json"
 POSIX = hasattr(os, "fork")
 POINTER = "elsewhere.json"
+SECRETS = ("token", "aws_access_key_id", "aws_secret_access_key", "password")
 STATE_DIR_VARIABLE = "FLOWFORGE_STATE_DIR"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -76,12 +77,20 @@ def read_stack(state_dir: Path) -> dict[str, Any] | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is none."""
+    """The JSON object in a file; empty where there is none, or where another user has put it: we would send passwords there."""
     try:
+        if POSIX and path.stat().st_uid not in (os.geteuid(), 0):
+            return {}
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def without_secrets(facts: dict[str, Any]) -> dict[str, Any]:
+    """A stack's facts for others to see; who needs the rest reads stack.json."""
+    shown = {name: value for name, value in facts.items() if name not in SECRETS}
+    return {name: without_secrets(value) if isinstance(value, dict) else value for name, value in shown.items()}
 
 
 def require_stack() -> dict[str, Any]:

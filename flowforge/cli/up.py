@@ -13,7 +13,7 @@ import typer
 from flowforge.cli import options
 from flowforge.cli.failure import BadRequest, Failure
 from flowforge.cli.output import Output
-from flowforge.cli.stack import POSIX, STATE_DIR, StackProcess, pointed_to, read_stack, writable
+from flowforge.cli.stack import POSIX, STATE_DIR, StackProcess, pointed_to, read_stack, without_secrets, writable
 
 _PASSED_ON = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
@@ -65,7 +65,7 @@ def up(
         for number in _PASSED_ON:
             signal.signal(number, lambda received, _frame: stack.pass_on(received))
         if as_json:
-            out.answer(stack.wait_ready())
+            out.answer(without_secrets(stack.wait_ready()))
             out.flush()
         code = stack.process.wait()
     return code if code >= 0 else 128 - code

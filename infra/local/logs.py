@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from flowforge.cli.private_files import make_folder
+
 # A process that prints no newline must not grow the stack's memory: longer lines are cut into pieces of this size.
 LONGEST_LINE_BYTES = 1 << 20
 # awslambdaric says with every failure that Lambda's runtime may have been updated; here it never was.
@@ -21,7 +23,7 @@ class Log:
     """One file under `logs/`, begun anew at every start of the stack."""
 
     def __init__(self, folder: Path, name: str, *, echo: bool) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, ours=True)
         self.name, self.path, self.echo = name, folder / f"{name}.log", echo
         self._file = self.path.open("w", encoding="utf-8", buffering=1)
 

@@ -99,6 +99,21 @@ def test_should_keep_the_token_for_its_owner_and_for_the_next_start(stack):
     assert token(stack.state) == stack.facts["token"]
 
 
+def test_should_write_its_secrets_into_files_of_its_owner_only(stack):
+    stack.http.post("/items", json={"id": "seen"})
+    stack.http.get("/items/1")
+    secrets = [stack.facts[name].encode() for name in ("token", "aws_access_key_id", "aws_secret_access_key")]
+    files = {path: path.read_bytes() for path in stack.state.rglob("*") if path.is_file()}
+    assert len(files) > 5  # logs as well
+    told = {
+        path.name: stat.S_IMODE(path.stat().st_mode)
+        for path, content in files.items()
+        if any(s in content for s in secrets)
+    }
+    assert told == {"keys.json": 0o600, "stack.json": 0o600}
+    assert stat.S_IMODE((stack.state / "logs").stat().st_mode) == 0o700
+
+
 def test_should_make_new_keys_where_others_could_read_the_old_ones(tmp_path):
     first = token(tmp_path)
     assert token(tmp_path) == first and len(first) >= 43
