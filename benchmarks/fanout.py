@@ -38,7 +38,8 @@ class FanOut(NamedTuple):
 def queue_tables(tables: int) -> FanOut:
     """Submits a request of so many tables; counts the messages that lie in the queue afterwards."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLOWFORGE_"))}
-    keys = tuple(Keys().aws.values())
+    made = Keys()
+    keys = made.aws_access_key_id, made.aws_secret_access_key
     aws = aws_environment(*keys)
     with embedded_aws(plain | aws) as url:
         resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", url, None, keys)

@@ -40,9 +40,10 @@ Application = Callable[[dict[str, Any], Callable], Iterable[bytes]]
 
 def ask_for_calls(url: str, access_key_id: str, secret_access_key: str, *, by_caller: bool = False) -> dict[str, Any]:
     """What the embedded AWS at this address has counted so far."""
-    asked = AWSRequest("GET", f"{url}{PATH}{'?by=caller' * by_caller}")
+    address = f"{url}{PATH}{'?by=caller' * by_caller}"
+    asked = AWSRequest("GET", address)
     SigV4Auth(Credentials(access_key_id, secret_access_key), "local", "local").add_auth(asked)
-    request = urllib.request.Request(asked.url, headers=dict(asked.headers))  # noqa: S310  loopback
+    request = urllib.request.Request(address, headers=dict(asked.headers))  # noqa: S310  loopback
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         return json.load(answer)
 

@@ -83,7 +83,7 @@ def signature_of(environ: dict[str, Any], claim: Claim, credentials: Credentials
     if "x-amz-content-sha256" not in request.headers and not isinstance(signer, S3SigV4QueryAuth):
         request.data = _body(environ)
     canonical = signer.canonical_request(request)
-    return signer.signature(signer.string_to_sign(request, canonical), request)
+    return str(signer.signature(signer.string_to_sign(request, canonical), request))
 
 
 def claimed(environ: Mapping[str, Any]) -> Claim | None:

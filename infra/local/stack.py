@@ -89,7 +89,8 @@ class LocalStack:
         self._exits = contextlib.AsyncExitStack()
         self._sqlserver: servers.SqlServer | None = None
         self._keys = keys_in(settings.data.path if settings.data else settings.state)
-        self._credentials = s3_credentials(self._keys) if settings.s3_endpoint else tuple(self._keys.aws.values())
+        own = self._keys.aws_access_key_id, self._keys.aws_secret_access_key
+        self._credentials = s3_credentials(self._keys) if settings.s3_endpoint else own
 
     async def __aenter__(self) -> "LocalStack":
         try:
