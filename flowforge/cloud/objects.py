@@ -1,4 +1,4 @@
-"""Reads whole small objects of S3 that may not be there."""
+"""Looks for small objects of S3 that may not be there, and reads them whole."""
 
 from typing import NamedTuple
 
@@ -14,6 +14,14 @@ class FoundObject(NamedTuple):
 
     body: bytes
     etag: str
+
+
+def is_any(bucket: str, prefix: str) -> bool:
+    """Whether there is an object whose key begins so. Raises StoreUnavailable."""
+    try:
+        return bool(client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents"))
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("s3", error) from error
 
 
 def find_object(bucket: str, key: str) -> FoundObject | None:

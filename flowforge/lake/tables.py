@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 from arro3.core import RecordBatchReader
@@ -42,12 +42,13 @@ class Moved(Exception):
 
 class Handle(DeltaTable):
     """A table as of one version, that remembers what it was asked: delta-rs reads the log after the last checkpoint anew for
-    every application transaction."""
+    every application transaction, and what is asked for most stands in the newest commit."""
 
     def __init__(self, table_uri: str, **options: Any):
         super().__init__(table_uri, **options)
         self._asked: dict[tuple[int | None, str], int | None] = {}
         self.empty_version: int | None = None  # one that is known to have no transactions
+        self._commits: dict[int, Commit | None] = {}
 
     def transaction_version(self, app_id: str) -> int | None:
         """The version of an application transaction as of the handle's version."""
@@ -55,8 +56,33 @@ class Handle(DeltaTable):
             return None
         asked = (self.version(), app_id)
         if asked not in self._asked:
-            self._asked[asked] = super().transaction_version(app_id)
+            newest = self.in_newest_commit(app_id)
+            self._asked[asked] = super().transaction_version(app_id) if newest is None else newest
         return self._asked[asked]
+
+    def in_newest_commit(self, app_id: str) -> int | None:
+        """The same where the commit that made the handle's version names it: no later one can. None where it does not."""
+        version = self.version()
+        try:
+            found = None if version == self.empty_version else self.commit_of(version)
+        except (
+            StoreUnavailable
+        ):  # also what S3 says of a commit that is gone, to who may not list: delta-rs is asked then
+            found = None
+        return found.transactions.get(app_id) if found else None
+
+    def commit_of(self, version: int) -> "Commit | None":
+        """What a version's commit holds beside files; None where its log was cleaned up."""
+        if version not in self._commits:
+            self._commits[version] = read_commit(self.table_uri, version)
+        return self._commits[version]
+
+
+class Commit(NamedTuple):
+    """What a commit tells of itself, and the application transactions that it names (id -> version)."""
+
+    info: dict[str, Any]
+    transactions: dict[str, int]
 
 
 def table_uri(bucket: str, layer: str, table: str) -> str:
@@ -111,7 +137,7 @@ def data_version(table: DeltaTable) -> int:
     """
     version = table.version()
     for earlier in range(version, max(-1, version - UPKEEP_COMMITS), -1):
-        info = commit_info(table.table_uri, earlier)
+        info = _info_of(table, earlier)
         if info is None:  # cleaned up behind a checkpoint
             return version
         if UPKEEP not in info and info.get("operation") not in UPKEEP_OPERATIONS:
@@ -119,14 +145,30 @@ def data_version(table: DeltaTable) -> int:
     return version
 
 
+def _info_of(table: DeltaTable, version: int) -> dict[str, Any] | None:
+    commit = table.commit_of(version) if isinstance(table, Handle) else read_commit(table.table_uri, version)
+    return commit and commit.info
+
+
 def commit_info(uri: str, version: int) -> dict[str, Any] | None:
     """What a version's commit tells of itself; None where its log was cleaned up."""
+    commit = read_commit(uri, version)
+    return commit and commit.info
+
+
+def read_commit(uri: str, version: int) -> Commit | None:
+    """One commit of a table's log; None where its log was cleaned up."""
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     found = find_object(bucket, f"{prefix}/_delta_log/{version:020}.json")
     if found is None:
         return None
-    entries = (json.loads(line) for line in found.body.splitlines() if b'"commitInfo"' in line)
-    return next((entry["commitInfo"] for entry in entries if "commitInfo" in entry), {})
+    info, transactions = {}, {}
+    for line in found.body.splitlines():
+        entry = json.loads(line) if b'"commitInfo"' in line or b'"txn"' in line else {}
+        info = entry.get("commitInfo", info)
+        if "txn" in entry:
+            transactions[entry["txn"]["appId"]] = entry["txn"]["version"]
+    return Commit(info, transactions)
 
 
 def allow_naive_timestamps(table: DeltaTable, types: list[str]) -> None:

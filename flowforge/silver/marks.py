@@ -13,6 +13,7 @@ from datetime import timedelta
 from deltalake import DeltaTable
 
 from flowforge.errors import LakeChanged
+from flowforge.lake.tables import Handle
 from flowforge.silver.plan import EPOCH, RefinePlan
 from flowforge.state.batch import SEQ_BITS, Batch
 
@@ -29,10 +30,19 @@ def newest_mark(source_key: str) -> str:
 
 def is_applied(table: DeltaTable, batch: Batch) -> bool:
     """Whether the table holds the batch. Raises LakeChanged where another batch has taken its place in the order."""
+    if _is_above(table, batch.source_key, batch.order):
+        return False
     found = table.transaction_version(batch.application_id)
     if found is not None and found != batch.application_version:
         raise LakeChanged(f"{table.table_uri.rstrip('/')} holds another batch that is {batch.name} too", REMEDY)
     return found is not None
+
+
+def _is_above(table: DeltaTable, source_key: str, order: int) -> bool:
+    """Whether the table's newest commit says that a batch of this order is above all that it holds: it is then not among them,
+    and neither a refresh nor an epoch has come as far. False also where that commit does not say."""
+    newest = table.in_newest_commit(newest_mark(source_key)) if isinstance(table, Handle) else None
+    return newest is not None and newest < order
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,11 @@ class Marks:
     @property
     def overtaken(self) -> bool:
         """A refresh of a later batch has told already what this batch could tell."""
-        return self.last_refresh > self.plan.order
+        return not self._is_above and self.last_refresh > self.plan.order
+
+    @property
+    def _is_above(self) -> bool:
+        return _is_above(self.table, self.plan.source_key, self.plan.order)
 
     def load_after(self) -> Load | None:
         """The first full load that is later than this batch; None when this batch is later than all of them."""
@@ -89,12 +103,12 @@ class Marks:
 
     def following(self) -> dict[str, int]:
         """The marks as they are when this batch is applied."""
-        plan = self.plan
+        plan, above = self.plan, self._is_above
         marks = {"newest": max(self.newest, plan.order)}
         if plan.epoch:
-            marks[f"epoch/{plan.epoch}"] = max(self._read(f"epoch/{plan.epoch}"), plan.order)
+            marks[f"epoch/{plan.epoch}"] = plan.order if above else max(self._read(f"epoch/{plan.epoch}"), plan.order)
         if plan.refreshes:
-            marks["refresh"] = max(self.last_refresh, plan.order)
+            marks["refresh"] = plan.order if above else max(self.last_refresh, plan.order)
         if plan.keeps_history and plan.cursor is None:
             before, after = self._around()
             marks[f"load/{plan.order}/at"] = plan.loaded_at

@@ -10,6 +10,7 @@ import duckdb
 from arro3.core import RecordBatchReader, Table
 from deltalake import DeltaTable, write_deltalake
 
+from flowforge.cloud.objects import is_any
 from flowforge.lake.sql import identifier
 from flowforge.lake.tables import allow_naive_timestamps, commit, once, open_or_create, open_table, relation, table_uri
 from flowforge.own_columns import CONTENT, REASON, RULES  # noqa: F401 - known from here
@@ -40,7 +41,9 @@ def keep_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, r
 
 def quarantine_of(batch: Batch, bucket: str) -> DeltaTable | None:
     """The quarantine table of the batch's silver table, where there is one."""
-    return open_table(table_uri(bucket, "quarantine", batch.command.silver.table))
+    uri = table_uri(bucket, "quarantine", batch.command.silver.table)
+    is_there = is_any(bucket, f"{uri.removeprefix(f's3://{bucket}/')}/_delta_log/")  # one call; most tables have none
+    return open_table(uri) if is_there else None
 
 
 def kept_out(

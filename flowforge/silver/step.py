@@ -18,11 +18,12 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     from flowforge.silver.refine import refine
     from flowforge.silver.telling import notes_of
 
-    batch = landed_batch(landed)
+    newest = next(iter(records.history(landed.source_key, 1)), None)  # most often the very batch
+    batch = landed_batch(landed, newest)
     if batch is None:
         return None
     started = time.monotonic()
-    newest = _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
+    newest = newest or _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
     bucket = given(batch.manifest).bucket
     result = refine(batch, bucket, rules=newest.command.silver.quality_rules)
     batches.mark(batch, refined=True)

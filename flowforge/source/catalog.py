@@ -230,10 +230,17 @@ def _row_estimates(connection: SourceConnection) -> dict[int, int]:
 
 
 def _database(connection: SourceConnection) -> dict[str, Any]:
-    """Names of server and database, its date and isolation; None for what is not to be seen, which is told.
+    """Names of server and database, its date and isolation; None for what is not to be seen, which is told. A connection asks
+    once.
 
     Raises UnsupportedSource for a warehouse.
     """
+    if connection.database_facts is None:
+        connection.database_facts = _ask_database(connection)
+    return connection.database_facts
+
+
+def _ask_database(connection: SourceConnection) -> dict[str, Any]:
     found = rows_or_refusal(connection, catalog_sql.IDENTITY)
     if isinstance(found, FlowForgeError):
         tell(connection, "sys.databases", found, NO_DATABASE)

@@ -43,6 +43,7 @@ class SourceConnection:
         self._credentials = credentials
         self.reference = reference
         self.lacks: list[str] = []
+        self.database_facts: dict[str, Any] | None = None  # what `catalog` was told of it
 
     @property
     def where(self) -> str:

@@ -15,12 +15,15 @@ from flowforge.state.batch import Batch, Manifest, SourceColumn
 from flowforge.state.records import find_batch
 
 
-def landed_batch(fact: BatchEvent) -> Batch | None:
-    """The landed batch that an event tells of; None when a correction by hand has voided it.
+def landed_batch(fact: BatchEvent, read: Batch | None = None) -> Batch | None:
+    """The landed batch that an event tells of; None when a correction by hand has voided it. `read` is a batch of the table that
+    was read just now: it is not read again if it is the one.
 
     Raises Retriable while its manifest is not recorded.
     """
-    batch = find_batch(fact.source_key, fact.generation, fact.seq)
+    place = (fact.source_key, fact.generation, fact.seq)
+    is_read = read is not None and (read.source_key, read.generation, read.seq) == place
+    batch = read if is_read else find_batch(fact.source_key, fact.generation, fact.seq)
     if batch is not None and batch.state == "voided":
         return None
     if batch is None or batch.manifest is None:

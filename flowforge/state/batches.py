@@ -48,15 +48,16 @@ def abandon(batch: Batch) -> None:
     items.transact([_released(state, {}).put_action(), transition(batch, "claimed", "voided", open_again=True), forget])
 
 
-def commit(batch: Batch) -> tuple[str | None, str | None]:
-    """Turns a landed claim into the watermark; returns the values before and after. A committed batch is left alone.
+def commit(batch: Batch, state: TableState | None = None) -> tuple[str | None, str | None]:
+    """Turns a landed claim into the watermark; returns the values before and after. A committed batch is left alone. `state` is
+    the table's, where it was read just now: whoever has changed it since makes the commit fail.
 
     A batch that a hand-made correction has voided commits nothing. Raises Wait when another writer was faster.
     """
     after = batch.interval.high if batch.interval.column else None
     if batch.state in ("committed", "voided"):
         return batch.watermark_before, after if batch.state == "committed" else batch.watermark_before
-    state = read_state(batch.source_key)
+    state = state or read_state(batch.source_key)
     marks = {}
     if batch.interval.column and after is not None:
         marks[batch.interval.column] = Watermark(

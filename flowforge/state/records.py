@@ -94,6 +94,13 @@ def what_is_known(source_key: str, run_id: str, label: items.Item) -> Known:
     return Known(state_of(source_key, state), own, taken is not None)
 
 
+def state_and_batch(source_key: str, generation: int, seq: int) -> tuple[TableState, Batch | None]:
+    """A table's state and one of its batches, by one call; each is read by itself. Raises UnreadableRecord."""
+    keys = [{"pk": source_key, "sk": STATE}, {"pk": source_key, "sk": _batch_sk(generation, seq)}]
+    state, batch = items.get_many(settings().watermarks_table, keys)
+    return state_of(source_key, state), batch_of(batch) if batch else None
+
+
 def label_key(bronze_table: str, label: str) -> items.Item:
     """What keeps an object name of a bronze table from being used again."""
     return {"pk": f"LABEL#{bronze_table}", "sk": label}

@@ -22,10 +22,11 @@ HEARTBEAT_SHARE = 0.25  # of the lease, after which a worker that lives renews i
 
 def commit_landed(landed: BronzeLanded) -> WatermarkCommitted | None:
     """Commits the batch that a BronzeLanded tells of; None when a correction by hand has voided it."""
-    batch = landed_batch(landed)
+    state, batch = records.state_and_batch(landed.source_key, landed.generation, landed.seq)
+    batch = landed_batch(landed, batch)
     if batch is None:
         return None
-    before, after = batches.commit(batch)
+    before, after = batches.commit(batch, state)
     return WatermarkCommitted(
         **about(batch),
         cursor_column=batch.interval.column,

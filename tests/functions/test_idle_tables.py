@@ -21,8 +21,11 @@ from flowforge.source.consistency import LOCKED, SNAPSHOT, VERSIONED
 from flowforge.source.target import read_credentials
 from flowforge.state.batch import Interval
 from functions.ingest_table.handler import handler as ingest_table
+from functions.publish_gold.handler import handler as publish_gold
 from functions.record_lineage.handler import handler as record_lineage
+from functions.refine_silver.handler import handler as refine_silver
 from functions.track_run.handler import handler as track_run
+from functions.watermark.handler import handler as watermark
 
 DONE = {"batchItemFailures": []}
 
@@ -66,6 +69,46 @@ def test_should_take_five_calls_for_a_table_with_nothing_new(aws, load, context,
         "DynamoDB UpdateItem": 2,  # the place is given back; the run's entry
         "EventBridge PutEvents": 1,
     }, told
+
+
+MOST_CALLS = {  # of a changed row of a small table, from the load to its lineage; one that is saved makes its number smaller
+    "DynamoDB BatchGetItem": 2,
+    "DynamoDB GetItem": 5,
+    "DynamoDB PutItem": 1,
+    "DynamoDB Query": 1,
+    "DynamoDB TransactWriteItems": 2,
+    "DynamoDB UpdateItem": 8,
+    "EventBridge PutEvents": 4,
+    "S3": 62,
+}
+
+
+def test_should_take_so_many_calls_for_a_changed_row_and_no_more(aws, load, context, monkeypatch):
+    bring(aws, load, "second", context, monkeypatch)  # makes silver and gold
+    total: Counter[str] = Counter()
+    for calls in bring(aws, load, "third", context, monkeypatch).values():
+        for operation, count in calls.items():
+            total["S3" if operation.startswith("S3 ") else operation] += count
+    assert {name: count for name, count in total.items() if count > MOST_CALLS.get(name, 0)} == {}
+
+
+def bring(aws, load, run: str, context, monkeypatch) -> dict[str, Counter[str]]:
+    """Changes a row and brings it through the chain as the queues do; returns the calls of each step."""
+    for queue in ("Track", "Watermark", "Refine", "Publish", "Lineage"):
+        aws.messages(f"{queue}Queue")
+    load.execute(f"UPDATE {{t}} SET at = '{load.watermark()}' WHERE id = 30")
+    found = {}
+    body = json.loads(load.command(run).model_dump_json())
+    found["ingest"] = calls_of(aws, monkeypatch, context, "Ingest", ingest_table, body)
+    steps = (("Watermark", watermark), ("Refine", refine_silver), ("Publish", publish_gold))
+    for queue, handler in steps:
+        (envelope,) = [message["body"] for message in aws.messages(f"{queue}Queue")]
+        found[queue] = calls_of(aws, monkeypatch, context, queue, handler, envelope)
+    for queue, handler in (("Track", track_run), ("Lineage", record_lineage)):
+        found[queue] = Counter()
+        for message in aws.messages(f"{queue}Queue"):
+            found[queue] += calls_of(aws, monkeypatch, context, queue, handler, message["body"])
+    return found
 
 
 def test_should_claim_nothing_and_read_what_comes_into_that_interval_later(load):

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from flowforge.errors import LakeChanged
+from flowforge.lake.tables import commit_marks, once, open_table, table_uri
 from flowforge.silver.refine import refine
 from flowforge.state.batch import Batch
 
@@ -47,3 +48,22 @@ def test_should_know_the_batches_of_a_version_before_by_their_place(lake):
     assert refine(old, lake.bucket).already_applied
     refine(claimed(source.batch(2, rows(2)), "b", "e"), lake.bucket)
     assert lake.read("silver", "customers")["v"].to_pylist() == [2]
+
+
+def test_should_know_its_batches_though_the_newest_commit_is_no_batchs(lake):
+    """Marks are looked for in the newest commit first, and in all of the log where that does not name them."""
+    source = lake.source(key=["id"])
+    first, second = (claimed(source.batch(n, rows(n)), claim, "e") for n, claim in ((1, "a"), (2, "b")))
+    refine(first, lake.bucket)
+    _commit_of_somebody_else(lake)
+    assert refine(first, lake.bucket).already_applied
+    assert not refine(second, lake.bucket).already_applied
+    _commit_of_somebody_else(lake)
+    for batch in (first, second):
+        assert refine(batch, lake.bucket).already_applied
+    assert lake.read("silver", "customers")["v"].to_pylist() == [2]
+
+
+def _commit_of_somebody_else(lake) -> None:
+    table = open_table(table_uri(lake.bucket, "silver", "customers"))
+    commit_marks(table, once({"somebody/else": 1}))
