@@ -6,7 +6,6 @@ Calls are counted, not timed: each one more is paid by every table of every run.
 import json
 from collections import Counter
 
-import httpx
 import pytest
 
 from events.commands import IngestTable
@@ -26,6 +25,8 @@ from functions.record_lineage.handler import handler as record_lineage
 from functions.refine_silver.handler import handler as refine_silver
 from functions.track_run.handler import handler as track_run
 from functions.watermark.handler import handler as watermark
+from infra.local.aws_calls import ask_for_calls
+from tests.servers import AWS_KEYS
 
 DONE = {"batchItemFailures": []}
 
@@ -41,7 +42,7 @@ def load(loads):
 
 
 def counted(aws) -> Counter[str]:
-    return Counter(httpx.get(aws.endpoint + "/_local/calls", timeout=30).json())
+    return Counter(ask_for_calls(aws.endpoint, *AWS_KEYS.values()))
 
 
 def calls_of(aws, monkeypatch, context, queue: str, handler, body: dict) -> Counter[str]:

@@ -6,7 +6,6 @@ import re
 import socket
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from events.envelopes import http, sqs
@@ -19,7 +18,9 @@ from functions.connections.handler import handler as connections
 from functions.ingest_table.handler import handler as ingest
 from functions.submit_job.handler import handler as submit
 from functions.test_connection.handler import handler as probe
+from infra.local.aws_calls import ask_for_calls
 from tests.functions.commands import command
+from tests.servers import AWS_KEYS
 
 HOME = {"host": "sql.bank.example", "port": 1433, "database": "Bank"}
 
@@ -161,11 +162,11 @@ def test_should_see_a_rotation_with_the_next_load_and_ask_for_one_version_once(a
     assert current.password.get_secret_value() == "New5-of-the-bank"
     of_version = ConnectionReference(**HOME, secret_id=name, secret_version=changed)
     assert read_credentials(of_version) == current
-    before = httpx.get(aws.endpoint + "/_local/calls", timeout=30).json()["Secrets Manager GetSecretValue"]
+    before = ask_for_calls(aws.endpoint, *AWS_KEYS.values())["Secrets Manager GetSecretValue"]
     assert read_credentials(of_version) == current
     with pytest.raises(SecretRefused):  # what is kept is as particular as the store
         read_credentials(of_version.model_copy(update={"host": "other.example"}))
-    assert httpx.get(aws.endpoint + "/_local/calls", timeout=30).json()["Secrets Manager GetSecretValue"] == before
+    assert ask_for_calls(aws.endpoint, *AWS_KEYS.values())["Secrets Manager GetSecretValue"] == before
     secrets.put_secret_value(SecretId=name, SecretString=text)
     later = read_credentials(ConnectionReference(**HOME, secret_id=name))
     assert later.password.get_secret_value() == "Pa55-of-the-bank"
