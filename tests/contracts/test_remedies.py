@@ -14,7 +14,7 @@ from flowforge.cli.app import app
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("events", "flowforge", "functions")
 COMMAND = re.compile(r"(?<![\w/.-])flowforge (?=[a-z])")
-PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*(=[A-Z]+)?")
+PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*(=[A-Z]+)?|\{\w+\}")  # the second is filled in by format
 ENDS = ".,;:)`"
 
 
