@@ -10,7 +10,7 @@ encryption off, here and only here, unless BENCH_TLS is set.
 from pydantic import SecretStr
 
 from events.request import Driver
-from flowforge.given import given
+from flowforge.domain.given import given
 from infra.local import packaged  # noqa: F401  first: a function's package has no numpy
 
 # isort: split
@@ -24,14 +24,14 @@ from typing import Any, NamedTuple
 
 from events.commands import IngestTable
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
+from flowforge.aws.clients import prepare
 from flowforge.bronze.landing import land
-from flowforge.cloud.clients import prepare
-from flowforge.source.catalog import describe_table
-from flowforge.source.connection import connect
-from flowforge.source.credentials import Credentials
-from flowforge.source.reader import ArrowReader, open_reader
-from flowforge.source.selection import Selection
-from flowforge.state.batch import Batch, Interval, SourceColumn
+from flowforge.domain.batch import Batch, Interval, SourceColumn
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.reader import ArrowReader, open_reader
+from flowforge.sources.sqlserver.selection import Selection
 
 
 def without_encryption(driver: str) -> None:
@@ -42,7 +42,7 @@ def without_encryption(driver: str) -> None:
         connect_encrypted: Any = pymssql.connect
         pymssql.connect = lambda **options: connect_encrypted(**options | {"encryption": "off"})
         return
-    from flowforge.source import mssql_python_reader as reader
+    from flowforge.sources.sqlserver import mssql_python_reader as reader
 
     encrypted = reader._connection_string
     reader._connection_string = lambda *whom: encrypted(*whom).replace("Encrypt={yes}", "Encrypt={no}")

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.contenders import ROOT
-from flowforge.given import given
+from flowforge.domain.given import given
 
 IMPORTS, CATALOG, READING, ENCODING, UPLOAD, EXIT = (
     "interpreter and imports",
@@ -94,9 +94,9 @@ def _timed(parts: dict[str, float], name: str) -> Iterator[None]:
 def main(_: Sequence[str] = ()) -> None:
     """Runs the parts in turn and prints their CPU seconds."""
     from benchmarks import ours
+    from flowforge.aws.clients import client
     from flowforge.bronze.parquet import Encoder
     from flowforge.bronze.upload import ObjectWriter
-    from flowforge.cloud.clients import client
 
     gc.freeze()  # as the function's handler does
     parts = {IMPORTS: time.process_time()}

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.contenders import ROOT
 from benchmarks.shapes import SHAPES, TABLE
 from flowforge.cli.keys import Keys
-from flowforge.given import given
+from flowforge.domain.given import given
 from infra.local import ports
 from infra.local.processes import start_mortal
 

@@ -18,17 +18,17 @@ from typing import Any
 from sqlglot import exp
 
 from benchmarks.shapes import SHAPES, TABLE, Shape
-from flowforge.given import given
-from infra.local.sqlserver.__main__ import SAMPLE_PASSWORD
-from infra.local.sqlserver.certificate import ensure_certificate, server_context
-from infra.local.sqlserver.connection import Cancelled, Connection, Reply
-from infra.local.sqlserver.definitions import Definitions
-from infra.local.sqlserver.execution import Execution
-from infra.local.sqlserver.login import Login
-from infra.local.sqlserver.queries import Compiler
-from infra.local.sqlserver.script import parse_batch
-from infra.local.sqlserver.server import HOST, Server
-from infra.local.sqlserver.session import Session
+from flowforge.domain.given import given
+from infra.sqlserver.__main__ import SAMPLE_PASSWORD
+from infra.sqlserver.certificate import ensure_certificate, server_context
+from infra.sqlserver.connection import Cancelled, Connection, Reply
+from infra.sqlserver.definitions import Definitions
+from infra.sqlserver.execution import Execution
+from infra.sqlserver.login import Login
+from infra.sqlserver.queries import Compiler
+from infra.sqlserver.script import parse_batch
+from infra.sqlserver.server import HOST, Server
+from infra.sqlserver.session import Session
 
 DATABASE, USER = "Bench", "sa"
 LEAST_ROWS = 1_000  # smaller results are not worth keeping

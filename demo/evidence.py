@@ -20,7 +20,7 @@ from demo.lake import Lake
 from demo.models import COLUMNS, Books, in_order, rows_that_fail
 from flowforge.cli.api import Api
 from flowforge.cli.failure import Failure
-from flowforge.errors import FlowForgeError
+from flowforge.domain.errors import FlowForgeError
 
 AUDIT_COLUMNS = 5
 LAYERS = ("silver", "gold")

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 from pyarrow import parquet
 
-from flowforge.lake.query import QueryResult, query
+from flowforge.operations.query import QueryResult, query
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from flowforge.cli import layout, rendering
 from flowforge.cli.failure import Failure
 from flowforge.cli.quality import rules_held
 from flowforge.gold.graph import ModelState
-from flowforge.lake.query import QueryResult
+from flowforge.operations.query import QueryResult
 
 INDENT = 3
 _NAMES = ("table", "landed", "silver", "watermark before", "watermark after", "seconds")

@@ -54,7 +54,7 @@ def start_aws(log: Path, *folder: str) -> tuple[subprocess.Popen, str]:
 def start_standin(tls_directory: Path, *options: str, **settings: Any) -> tuple[subprocess.Popen, dict[str, Any]]:
     """Starts a stand-in on a free port; returns its process and its ready line: port, database, ca_file and more."""
     wanted = ["--port", "0", "--tls-directory", str(tls_directory), *options]
-    process = start("infra.local.sqlserver", *wanted, stdout=subprocess.PIPE, text=True, **settings)
+    process = start("infra.sqlserver", *wanted, stdout=subprocess.PIPE, text=True, **settings)
     line = process.stdout.readline()
     if not line:
         raise AssertionError(f"the stand-in ended with {stop(process)} before it was ready")

@@ -8,8 +8,8 @@ import os
 import sys
 
 from benchmarks.lake.rows import base_numbers, batch_numbers, rows
-from flowforge.cloud.clients import client
-from flowforge.lake.storage import duckdb_connection
+from flowforge.aws.clients import client
+from flowforge.engines.duckdb.storage import duckdb_connection
 
 ROWS_PER_OBJECT = 1_000_000  # as slices do
 

@@ -11,9 +11,9 @@ import sys
 from deltalake import DeltaTable
 
 from benchmarks.lake.rows import GOLD, checksum, history, merged
-from flowforge.given import given
-from flowforge.lake.sql import read_parquet
-from flowforge.lake.storage import duckdb_connection, storage_options
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.sql import read_parquet
+from flowforge.engines.duckdb.storage import duckdb_connection, storage_options
 
 
 def _objects(variable: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.lake.rows import COLUMNS, CURSOR, GOLD, KEY
 from events.commands import IngestTable
-from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
 
 
 def batch(table: str, strategy: str, seq: int, objects: list[dict[str, Any]]) -> Batch:
@@ -60,8 +60,8 @@ def main() -> None:
     kind, table = sys.argv[1:]
     bucket = os.environ["BENCH_BUCKET"]
     if kind == "compact":
-        from flowforge.lake.compaction import compact
-        from flowforge.lake.tables import table_uri
+        from flowforge.tables.delta.compaction import compact
+        from flowforge.tables.delta.tables import table_uri
 
         compact(f"silver.{table}", table_uri(bucket, "silver", table), 2)
         return

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 from events.targets import SourceTable
 from flowforge.bronze.reading import Reading
-from flowforge.errors import FlowForgeError
-from flowforge.source.credentials import Credentials
-from flowforge.source.description import TableDescription
-from flowforge.source.selection import Selection
-from flowforge.source.sql_text import Source, dated_count_statement
-from flowforge.state.batch import Batch, BronzeObject, Counting, Interval, SourceColumn, SourceCount
-from flowforge.time_limit import deadline
+from flowforge.domain.batch import Batch, BronzeObject, Counting, Interval, SourceColumn, SourceCount
+from flowforge.domain.errors import FlowForgeError
+from flowforge.runtime.time_limit import deadline
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.description import TableDescription
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.sql_text import Source, dated_count_statement
 
 COUNT_SECONDS = 120.0  # longer than an index takes that is worth it; a writer's lock is not waited for without end
 IN_SNAPSHOT, IN_SNAPSHOTS = "in the snapshot that was read", "in the snapshot of each slice"

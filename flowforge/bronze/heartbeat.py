@@ -7,8 +7,8 @@ from functools import partial
 from typing import Self
 
 from events.targets import ConnectionReference
-from flowforge.errors import StoreUnavailable
-from flowforge.settings import settings
+from flowforge.domain.errors import StoreUnavailable
+from flowforge.runtime.settings import settings
 from flowforge.state.read_permits import give_back, renew_permit, take_permit
 
 

@@ -11,6 +11,10 @@ from typing import Any
 
 from events.commands import IngestTable
 from events.facts import IntervalEmpty
+from flowforge.aws.clients import prepare
+from flowforge.aws.compact import pack
+from flowforge.aws.conditional_writes import prove_once
+from flowforge.bronze.announcements import landed_fact, no_rows_fact
 from flowforge.bronze.counting import AtSource, plan_counting
 from flowforge.bronze.footing import find_footing
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
@@ -20,15 +24,13 @@ from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
 from flowforge.bronze.settling import settle
 from flowforge.bronze.slice_queue import queue_slices
-from flowforge.cloud.clients import prepare
-from flowforge.cloud.compact import pack
-from flowforge.cloud.conditional_writes import prove_once
-from flowforge.errors import Fatal, SourceChanged, Wait
-from flowforge.given import given
-from flowforge.settings import settings
-from flowforge.source.any_rows import holds_no_row, is_cheap
-from flowforge.source.bounds import Plan, plan_interval
-from flowforge.source.catalog import (
+from flowforge.domain.batch import Batch, Interval, KeyRange, SlicePlan, SourceColumn
+from flowforge.domain.errors import Fatal, SourceChanged, Wait
+from flowforge.domain.given import given
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap
+from flowforge.sources.sqlserver.bounds import Plan, plan_interval
+from flowforge.sources.sqlserver.catalog import (
     TableDescription,
     check_statement,
     consistencies,
@@ -36,20 +38,18 @@ from flowforge.source.catalog import (
     describe_table,
     server_identity,
 )
-from flowforge.source.companions import with_companions, with_key_digits
-from flowforge.source.connection import SourceConnection, connect
-from flowforge.source.credentials import Credentials
-from flowforge.source.description import find_column
-from flowforge.source.identity import known_rows, refuse_changed_source
-from flowforge.source.loadable import chosen_columns, refuse_clashes
-from flowforge.source.read_hints import loose_hints, told_hints
-from flowforge.source.selection import Selection
-from flowforge.source.slices import plan_slices
-from flowforge.source.sql_text import goes_as_written, select_statement
-from flowforge.source.target import read_credentials
+from flowforge.sources.sqlserver.companions import with_companions, with_key_digits
+from flowforge.sources.sqlserver.connection import SourceConnection, connect
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.description import find_column
+from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_source
+from flowforge.sources.sqlserver.loadable import chosen_columns, refuse_clashes
+from flowforge.sources.sqlserver.read_hints import loose_hints, told_hints
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.slices import plan_slices
+from flowforge.sources.sqlserver.sql_text import goes_as_written, select_statement
+from flowforge.sources.sqlserver.target import read_credentials
 from flowforge.state import batches, claims, leases, records, table
-from flowforge.state.announcements import landed_fact, no_rows_fact
-from flowforge.state.batch import Batch, Interval, KeyRange, SlicePlan, SourceColumn
 from flowforge.state.spelling import named_by_catalog, settled_key
 
 MOST_PLAN_BYTES = (

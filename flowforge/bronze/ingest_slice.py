@@ -10,21 +10,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from events.commands import IngestSlice
+from flowforge.bronze.announcements import landed_fact, no_rows_fact, slices_read, source_table
 from flowforge.bronze.counting import AtSource
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import Landed, land, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
 from flowforge.bronze.settling import settle, submit_again
-from flowforge.errors import Fatal, Wait
-from flowforge.given import given
-from flowforge.source.credentials import Credentials
-from flowforge.source.selection import Selection
-from flowforge.source.slices import range_condition
-from flowforge.source.target import read_credentials
+from flowforge.domain.batch import Batch, BronzeObject, SlicePlan
+from flowforge.domain.errors import Fatal, Wait
+from flowforge.domain.given import given
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.slices import range_condition
+from flowforge.sources.sqlserver.target import read_credentials
 from flowforge.state import batches, leases, records, slice_set
-from flowforge.state.announcements import landed_fact, no_rows_fact, slices_read, source_table
-from flowforge.state.batch import Batch, BronzeObject, SlicePlan
 
 
 def ingest_slice(command: IngestSlice) -> Outcome:

@@ -1,6 +1,6 @@
 """Names of bronze objects: they follow from the batch alone, so that every attempt writes the same ones."""
 
-from flowforge.state.batch import Batch
+from flowforge.domain.batch import Batch
 
 
 def bronze_key(batch: Batch, index: int | None = None) -> str:

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 
+from flowforge.aws.clients import client, unavailable
 from flowforge.bronze.parquet import read_footer
-from flowforge.cloud.clients import client, unavailable
-from flowforge.state.batch import SEQ_BITS, order_of
+from flowforge.domain.batch import SEQ_BITS, order_of
 from flowforge.state.lake_head import Head, Mark
 
 TAIL_BYTES = 256 * 2**10  # more than most footers take; one that is larger is read again, whole

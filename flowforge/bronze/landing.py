@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
+from flowforge.aws.clients import client, unavailable
 from flowforge.bronze.keys import bronze_key
 from flowforge.bronze.last_rows import new_rows
 from flowforge.bronze.parquet import FACTS_OF_READ, Encoder, Told, read_footer, same_batch
 from flowforge.bronze.read_ahead import ReadAhead
 from flowforge.bronze.upload import KeyTaken, ObjectWriter
-from flowforge.cloud.clients import client, unavailable
-from flowforge.errors import ConflictingTarget
-from flowforge.settings import settings
-from flowforge.source.sql_types import cursor_kind
-from flowforge.state.batch import Batch, BronzeObject, Manifest, SourceColumn
+from flowforge.domain.batch import Batch, BronzeObject, Manifest, SourceColumn
+from flowforge.domain.errors import ConflictingTarget
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.sql_types import cursor_kind
 
 FOOTER_BYTES = 4 * 2**20  # more than a footer takes
 

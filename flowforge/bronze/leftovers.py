@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from flowforge.aws.clients import client, unavailable
 from flowforge.bronze.keys import bronze_keys
-from flowforge.cloud.clients import client, unavailable
-from flowforge.settings import settings
-from flowforge.state.batch import Batch
+from flowforge.domain.batch import Batch
+from flowforge.runtime.settings import settings
 
 WORKER_SECONDS = (
     1_000  # a worker that had begun before the batch was voided has ended: a function runs for at most 900 s

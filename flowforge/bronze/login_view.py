@@ -8,13 +8,13 @@ where a policy may have hidden them, unless the request accepts it.
 from collections.abc import Sequence
 
 from events.commands import IngestTable
-from flowforge.errors import UnsupportedSource
-from flowforge.source.connection import SourceConnection
-from flowforge.source.description import TableDescription
-from flowforge.source.masking import masks, refuse_masked, told_masks, told_masks_below
-from flowforge.source.row_filters import RowFilters, row_filters
-from flowforge.source.table_kinds import told_kind, told_view_hints
-from flowforge.state.batch import SourceColumn
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.sqlserver.connection import SourceConnection
+from flowforge.sources.sqlserver.description import TableDescription
+from flowforge.sources.sqlserver.masking import masks, refuse_masked, told_masks, told_masks_below
+from flowforge.sources.sqlserver.row_filters import RowFilters, row_filters
+from flowforge.sources.sqlserver.table_kinds import told_kind, told_view_hints
 
 
 def view_of_table(

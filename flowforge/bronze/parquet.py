@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flowforge.bronze.last_rows import LastRows
-from flowforge.errors import UnsupportedSource
-from flowforge.source.completeness import CountAtSource
-from flowforge.state.batch import Batch, SourceColumn
+from flowforge.domain.batch import Batch, SourceColumn
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.sqlserver.completeness import CountAtSource
 
 AUDIT = (
     pa.field("_batch_id", pa.string()),

@@ -2,11 +2,11 @@
 
 from events.targets import ConnectionReference
 from flowforge.bronze.parquet import Told
-from flowforge.errors import SnapshotRefused
-from flowforge.source.credentials import Credentials
-from flowforge.source.reader import ArrowReader, open_reader, wanted_driver
-from flowforge.source.selection import Selection
-from flowforge.time_limit import deadline
+from flowforge.domain.errors import SnapshotRefused
+from flowforge.runtime.time_limit import deadline
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.reader import ArrowReader, open_reader, wanted_driver
+from flowforge.sources.sqlserver.selection import Selection
 
 MOST_WORDS = 300  # of a server's refusal
 

@@ -9,15 +9,15 @@ import time
 
 from aws_lambda_powertools import Logger
 
+from flowforge.aws.fanout import send_commands
+from flowforge.bronze.announcements import landed_fact, source_table
 from flowforge.bronze.counting import AtSource, count_landed
 from flowforge.bronze.footing import take_lead
 from flowforge.bronze.outcome import Outcome
-from flowforge.errors import LateRows
-from flowforge.jobs.fanout import send_commands
-from flowforge.settings import settings
+from flowforge.domain.batch import Batch, Manifest
+from flowforge.domain.errors import LateRows
+from flowforge.runtime.settings import settings
 from flowforge.state import batches
-from flowforge.state.announcements import landed_fact, source_table
-from flowforge.state.batch import Batch, Manifest
 from flowforge.state.table import read_state
 
 logger = Logger(service="flowforge")

@@ -1,13 +1,13 @@
 """Slices of a batch as messages: queued with the claim, queued again when a claim's workers have gone."""
 
 from events.commands import IngestSlice
+from flowforge.aws.fanout import send_commands
+from flowforge.bronze.announcements import about, slices_read
 from flowforge.bronze.outcome import Outcome
-from flowforge.given import given
-from flowforge.jobs.fanout import send_commands
-from flowforge.settings import settings
+from flowforge.domain.batch import Batch
+from flowforge.domain.given import given
+from flowforge.runtime.settings import settings
 from flowforge.state import slice_set
-from flowforge.state.announcements import about, slices_read
-from flowforge.state.batch import Batch
 
 
 def queue_slices(batch: Batch) -> Outcome:

@@ -15,9 +15,9 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from flowforge.cloud.clients import error_code, unavailable
-from flowforge.errors import StoreUnavailable
-from flowforge.given import given
+from flowforge.aws.clients import error_code, unavailable
+from flowforge.domain.errors import StoreUnavailable
+from flowforge.domain.given import given
 
 PART_BYTES = 8 * 2**20  # S3 wants at least 5 MiB for all but the last, and at most 10,000 parts
 PARTS_AT_ONCE = 3

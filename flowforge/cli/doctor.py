@@ -61,7 +61,7 @@ def _api(api: Any) -> list[Finding]:
 def _credentials(bucket: str) -> list[Finding]:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from flowforge.cloud.clients import client
+    from flowforge.aws.clients import client
 
     try:
         client("s3").head_bucket(Bucket=bucket)
@@ -72,8 +72,8 @@ def _credentials(bucket: str) -> list[Finding]:
 
 
 def _conditional_writes(bucket: str) -> list[Finding]:
-    from flowforge.cloud.clients import client
-    from flowforge.cloud.conditional_writes import prove, race
+    from flowforge.aws.clients import client
+    from flowforge.aws.conditional_writes import prove, race
 
     with lake_failures():
         prove(client("s3"), bucket)

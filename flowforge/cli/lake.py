@@ -74,7 +74,7 @@ def open_records(bucket: str | None, table: str | None, api: str | None) -> str:
 @contextmanager
 def lake_failures() -> Iterator[None]:
     """Turns the errors of the lake's use cases into failures of the command."""
-    from flowforge.errors import FlowForgeError
+    from flowforge.domain.errors import FlowForgeError
 
     try:
         yield
@@ -113,7 +113,7 @@ def parse_moment(text: str | None) -> int | datetime | None:
 
 def ask(text: str, bucket: str, as_of: int | datetime | None = None) -> dict[str, Any]:
     """The answer of one SELECT as {"columns", "rows", "seconds"} that fits JSON; Failure when there is none."""
-    from flowforge.lake.query import json_value, query
+    from flowforge.operations.query import json_value, query
 
     with lake_failures():
         answer = query(text, bucket, as_of)

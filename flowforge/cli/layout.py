@@ -17,7 +17,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from flowforge.given import given
+from flowforge.domain.given import given
 
 # A pipe gets one line per row: there is no window whose width would count.
 PIPE_COLUMNS = 10_000

@@ -27,7 +27,7 @@ def rebuild(
     as_json: options.Json = False,
 ) -> int:
     """Restore the watermark table from bronze footers; shows what it would write. Exits 1 when --write left a table alone."""
-    from flowforge.recovery.rebuild import rebuild as rebuild_states
+    from flowforge.operations.rebuild import rebuild as rebuild_states
 
     out = Output(as_json)
     chosen = open_records(bucket, state, api)

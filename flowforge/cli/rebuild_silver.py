@@ -29,8 +29,8 @@ def silver(
     as_json: options.Json = False,
 ) -> int:
     """Make a silver table anew from all its batches and compare; exits 1 while the present one differs."""
-    from flowforge.lake.names import table_of
-    from flowforge.recovery.rebuild_silver import rebuild_silver
+    from flowforge.domain.names import table_of
+    from flowforge.operations.rebuild_silver import rebuild_silver
 
     out = Output(as_json)
     chosen = open_records(bucket, state, api)

@@ -76,10 +76,10 @@ def _refuse_unsettled(mark: dict[str, Any]) -> None:
 
 
 def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, rows: int, session: Session) -> Any:
-    from flowforge.errors import FlowForgeError
-    from flowforge.recovery.findings import Question
-    from flowforge.recovery.reconcile import reconcile
-    from flowforge.source.target import target_in
+    from flowforge.domain.errors import FlowForgeError
+    from flowforge.operations.findings import Question
+    from flowforge.operations.reconcile import reconcile
+    from flowforge.sources.sqlserver.target import target_in
 
     column, found = next(iter(mark["watermarks"].items()), (None, {}))
     question = Question(

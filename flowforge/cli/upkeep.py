@@ -17,8 +17,8 @@ from flowforge.cli.output import Output
 from flowforge.cli.rendering import size
 
 if TYPE_CHECKING:
-    from flowforge.lake.names import TableName
-    from flowforge.lake.upkeep import Upkeep
+    from flowforge.domain.names import TableName
+    from flowforge.operations.upkeep import Upkeep
 
 Tables = Annotated[
     list[str] | None, typer.Argument(metavar="[TABLE]...", help="silver.NAME, gold.NAME, quarantine.NAME.")
@@ -52,9 +52,9 @@ def maintain(
     if bool(tables) == everything:
         raise BadRequest("which tables?", "name them, or give --all")
     chosen = open_lake(bucket, api)
-    from flowforge.alone import each_alone
-    from flowforge.lake.upkeep import maintain as maintain_table
-    from flowforge.lake.upkeep import maintained_tables
+    from flowforge.domain.alone import each_alone
+    from flowforge.operations.upkeep import maintain as maintain_table
+    from flowforge.operations.upkeep import maintained_tables
 
     out = Output(as_json)
     with lake_failures():
@@ -68,8 +68,8 @@ def maintain(
 
 
 def _named(text: str) -> "TableName":
-    from flowforge.lake.names import TableName
-    from flowforge.lake.upkeep import LAYERS
+    from flowforge.domain.names import TableName
+    from flowforge.operations.upkeep import LAYERS
 
     layer, _, name = text.partition(".")
     if layer not in LAYERS or not name or "/" in name:

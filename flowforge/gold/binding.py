@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 import duckdb
 from deltalake import DeltaTable
 
-from flowforge.errors import RefineRefused
+from flowforge.domain.errors import RefineRefused
+from flowforge.domain.names import TableName
+from flowforge.engines.duckdb.sql import identifier
+from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.gold.engine import refusal
 from flowforge.gold.judging import subject
 from flowforge.gold.models import Model
-from flowforge.lake.names import TableName
-from flowforge.lake.sql import identifier
-from flowforge.lake.storage import duckdb_connection
-from flowforge.lake.tables import create_view, rows_query
 from flowforge.quality.judge import check_rule
 from flowforge.quality.rules import BATCH, REFERENCED
+from flowforge.tables.delta.tables import create_view, rows_query
 
 
 def bind_models(models: Sequence[Model], tables: Mapping[TableName, DeltaTable]) -> dict[TableName, str]:

@@ -13,13 +13,22 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from events.quality import QualityFigure
+from flowforge.domain.figures import to_metadata
+from flowforge.domain.names import TableName
 from flowforge.gold.changes import build_changes
 from flowforge.gold.engine import Engine
 from flowforge.gold.marks import DEFINITION, is_current, mark_of, marks_of, published_quality, refuse_older
 from flowforge.gold.models import Model
-from flowforge.lake.names import TableName
-from flowforge.lake.tables import NO_CLEANUP, Moved, commit, create_table, delta_types, once, open_table, table_uri
-from flowforge.quality.figures import to_metadata
+from flowforge.tables.delta.tables import (
+    NO_CLEANUP,
+    Moved,
+    commit,
+    create_table,
+    delta_types,
+    once,
+    open_table,
+    table_uri,
+)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError
 
 from events.quality import QualityFigure
+from flowforge.domain.figures import to_metadata
+from flowforge.domain.names import TableName
+from flowforge.engines.duckdb.sql import identifier
 from flowforge.gold.engine import GONE, Engine
 from flowforge.gold.marks import is_current, mark_of, marks_of
 from flowforge.gold.models import Model
-from flowforge.lake.names import TableName
-from flowforge.lake.sql import identifier
-from flowforge.lake.tables import column_types, commit_marks, once, open_table
-from flowforge.quality.figures import to_metadata
+from flowforge.tables.delta.tables import column_types, commit_marks, once, open_table
 
 
 def build_changes(

@@ -15,16 +15,16 @@ import duckdb
 from deltalake import DeltaTable
 
 from events.quality import QualityFigure
-from flowforge.errors import RefineRefused
-from flowforge.given import given
+from flowforge.domain.errors import RefineRefused
+from flowforge.domain.given import given
+from flowforge.domain.names import TableName
+from flowforge.engines.duckdb.reasons import line_named, reason
+from flowforge.engines.duckdb.sql import identifier
+from flowforge.engines.duckdb.storage import confine, duckdb_connection
+from flowforge.engines.duckdb.types import stored_column
 from flowforge.gold.models import Model
-from flowforge.lake.names import TableName
-from flowforge.lake.reasons import line_named, reason
-from flowforge.lake.sql import identifier
-from flowforge.lake.storage import confine, duckdb_connection
-from flowforge.lake.tables import column_types, create_view, rows_query
-from flowforge.lake.types import stored_column
 from flowforge.silver.plan import INTERNAL
+from flowforge.tables.delta.tables import column_types, create_view, rows_query
 
 GONE = "_flowforge_gone"  # of changed rows only: true for a key that has no row any more
 NO_KEY_TYPES = re.compile(r"FLOAT|DOUBLE|REAL|.*(\[\d*\]|\))", re.DOTALL)  # not comparable exactly, or nested
@@ -123,7 +123,7 @@ class Engine:
             return []
         from flowforge.gold.judging import judge_table  # sqlglot: for rules only
 
-        return judge_table(self, rows)
+        return judge_table(self.connection, self.model, self.references, rows)
 
     def _note_affected_keys(
         self, now: DeltaTable, before: DeltaTable, key: list[str], columns: frozenset[str] | None, types: dict[str, str]
@@ -168,7 +168,7 @@ class Engine:
         return made.project(", ".join(stored_column(n, str(t)) for n, t in zip(made.columns, made.types, strict=True)))
 
     def _read_again(self, text: str) -> None:
-        from flowforge.lake.second_reading import NotAllowed, check_query  # sqlglot: for models only
+        from flowforge.engines.duckdb.second_reading import NotAllowed, check_query  # sqlglot: for models only
 
         try:
             check_query(self.connection, text, [(name.layer, name.table) for name in self.inputs])

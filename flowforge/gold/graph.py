@@ -13,15 +13,15 @@ from deltalake import DeltaTable
 
 from events.effects import KEY_OF_FULL_BUILD
 from events.quality import QualityFigure
-from flowforge.alone import each_alone
+from flowforge.domain.alone import each_alone
+from flowforge.domain.names import TableName
 from flowforge.gold.binding import bind_models
 from flowforge.gold.marks import DEFINITION, is_current, mark_of, marks_of
 from flowforge.gold.model_files import ModelFiles, parse_models, read_models
 from flowforge.gold.models import FROM_JOB, Model, Strategy
 from flowforge.gold.order import order_models
 from flowforge.gold.records import Record, read_records
-from flowforge.lake.names import TableName
-from flowforge.lake.tables import data_version, open_table, store_errors, table_uri
+from flowforge.tables.delta.tables import data_version, open_table, store_errors, table_uri
 
 State = Literal["current", "stale", "waits", "failed", "refused"]
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from flowforge.given import given
-from flowforge.lake.names import TableName
-from flowforge.lake.statements import NotAllowed, line_of, one_query, table_name
+from flowforge.domain.given import given
+from flowforge.domain.names import TableName
+from flowforge.sql_policy.statements import NotAllowed, line_of, one_query, table_name
 
 LAYERS = ("silver", "gold")
 MOVING = {

@@ -4,33 +4,36 @@ Guarantees: what is judged are all rows that the table will have, those that an 
 rule finds the same after every kind of build. Nothing is visible yet.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import duckdb
+from deltalake import DeltaTable
 
 from events.quality import QualityFigure
-from flowforge.errors import RulesBroken
+from flowforge.domain.errors import RulesBroken
+from flowforge.domain.figures import broken, told
+from flowforge.domain.names import TableName
 from flowforge.gold.models import Model
-from flowforge.lake.tables import create_view, rows_query
-from flowforge.quality.figures import broken, told
 from flowforge.quality.judge import Subject, judge
 from flowforge.quality.rules import BATCH, REFERENCED
-
-if TYPE_CHECKING:
-    from flowforge.gold.engine import Engine
+from flowforge.tables.delta.tables import create_view, rows_query
 
 CORRECT = "correct the rule; the version before stays published"
 MEND = "mend the rows that the model reads, the model, or the rule; the version before stays published"
 
 
-def judge_table(engine: "Engine", rows: duckdb.DuckDBPyRelation) -> list[QualityFigure]:
-    """What the rules of the engine's model find; raises as `Engine.judge` does."""
-    model = engine.model
-    engine.connection.execute(f"CREATE VIEW {BATCH} AS {rows.sql_query()}")
-    for name, table in engine.references.items():
-        create_view(engine.connection, REFERENCED, name.table, rows_query(engine.connection, table))
-    figures = judge(engine.connection, subject(model), model.rules).figures
+def judge_table(
+    connection: duckdb.DuckDBPyConnection,
+    model: Model,
+    references: Mapping[TableName, DeltaTable],
+    rows: duckdb.DuckDBPyRelation,
+) -> list[QualityFigure]:
+    """What the rules of a model find in its rows; raises as `Engine.judge` does."""
+    connection.execute(f"CREATE VIEW {BATCH} AS {rows.sql_query()}")
+    for name, table in references.items():
+        create_view(connection, REFERENCED, name.table, rows_query(connection, table))
+    figures = judge(connection, subject(model), model.rules).figures
     if failing := broken(figures):
         lines = [(model.rule_lines.get(figure.rule), told(figure)) for figure in failing]
         said = "; ".join(f"line {line}, {words}" if line else words for line, words in lines)

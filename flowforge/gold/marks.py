@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from deltalake import DeltaTable
 
 from events.quality import QualityFigure
-from flowforge.lake.names import TableName
-from flowforge.lake.tables import Moved, commit_info, data_version
-from flowforge.quality.figures import quality_of
+from flowforge.domain.figures import quality_of
+from flowforge.domain.names import TableName
+from flowforge.tables.delta.tables import Moved, commit_info, data_version
 
 DEFINITION = "flowforge/definition"  # application id whose version is the query's and the rules' fingerprint
 

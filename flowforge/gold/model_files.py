@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 
 from events.names import DESTINATION, is_reserved
-from flowforge.cloud.clients import client, unavailable
-from flowforge.errors import RefineRefused
+from flowforge.aws.clients import client, unavailable
+from flowforge.domain.errors import RefineRefused
 from flowforge.gold.model_settings import read_settings
 from flowforge.gold.models import Model, place_of, read_model
 

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from events.quality import GoldRules, Rule
 from events.request import mistakes_of
-from flowforge.errors import RefineRefused
+from flowforge.domain.errors import RefineRefused
 from flowforge.gold.models import Strategy
 
 SETTING = re.compile(r"--\s*@(\w+)\s*(.*?)\s*")

@@ -11,8 +11,8 @@ from typing import Literal
 
 from events.quality import Expression, Reference, Rule
 from events.targets import GoldModelTarget
-from flowforge.errors import RefineRefused
-from flowforge.lake.names import TableName
+from flowforge.domain.errors import RefineRefused
+from flowforge.domain.names import TableName
 
 Strategy = Literal["full", "incremental"]
 FROM_JOB = "goldConfig"
@@ -101,7 +101,10 @@ def read_model(
     """A model from its text. Raises RefineRefused when it is no plain query over silver and gold, reads itself, asks to be built
     incrementally and is of a kind for which that could go wrong, or has a rule whose SQL reaches beyond its row."""
     from flowforge.gold.incremental import driving_table
-    from flowforge.lake.statements import NotAllowed, table_lines  # sqlglot: a third of the import, for models only
+    from flowforge.sql_policy.statements import (  # sqlglot: a third of the import, for models only
+        NotAllowed,
+        table_lines,
+    )
 
     try:
         inputs = table_lines(sql, ("silver", "gold"))
@@ -130,8 +133,8 @@ def _check_rules(model: Model) -> None:
     expressions = [rule for rule in model.rules if isinstance(rule, Expression)]
     if not expressions:
         return
-    from flowforge.lake.statements import NotAllowed
     from flowforge.quality.expressions import check_expression
+    from flowforge.sql_policy.statements import NotAllowed
 
     for rule in expressions:
         try:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
+from flowforge.domain.names import TableName
 from flowforge.gold.models import FROM_JOB, Model
-from flowforge.lake.names import TableName
 
 
 def order_models(models: Iterable[Model]) -> tuple[list[Model], list[str]]:

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 
 from events.facts import PublishedModel
 from events.targets import GoldTarget
-from flowforge.errors import NotFound, RefineRefused, UnreadableRecord
-from flowforge.given import given
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import NotFound, RefineRefused, UnreadableRecord
+from flowforge.domain.given import given
+from flowforge.domain.names import TableName
 from flowforge.gold.build import Built, Missing, build
 from flowforge.gold.model_files import ModelFiles, read_models
 from flowforge.gold.models import Model, copy_of_silver, model_of
 from flowforge.gold.order import following, order_models
 from flowforge.gold.records import Record, read_record, write_record
-from flowforge.lake.names import TableName
 from flowforge.silver.plan import VALID_FROM
-from flowforge.state.batch import Batch
 
 REMEDY = "correct the model, or the rows that break its rules; the version before stays published"
 

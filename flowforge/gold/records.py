@@ -12,10 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.quality import QualityFigure, QualityRule
-from flowforge.alone import each_alone
-from flowforge.cloud.clients import client, unavailable
-from flowforge.cloud.objects import find_object
-from flowforge.errors import RefineRefused, RulesBroken, unreadable
+from flowforge.aws.clients import client, unavailable
+from flowforge.aws.objects import find_object
+from flowforge.domain.alone import each_alone
+from flowforge.domain.errors import RefineRefused, RulesBroken, unreadable
 from flowforge.gold.models import Model, Strategy
 
 if TYPE_CHECKING:  # with the engine behind them; lineage reads records without it

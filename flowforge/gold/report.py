@@ -5,11 +5,11 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from flowforge.errors import NotFound
+from flowforge.domain.errors import NotFound
+from flowforge.domain.figures import plain
 from flowforge.gold.marks import published_quality
 from flowforge.gold.records import Record, read_record
-from flowforge.lake.tables import commit_info, data_version, open_table, store_errors, table_uri
-from flowforge.quality.figures import plain
+from flowforge.tables.delta.tables import commit_info, data_version, open_table, store_errors, table_uri
 
 
 def quality_of_table(bucket: str, name: str) -> dict[str, Any]:

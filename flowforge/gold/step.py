@@ -3,9 +3,9 @@
 import time
 
 from events.facts import GoldPublished, ModelsPublished, SilverRefined
-from flowforge.given import given
+from flowforge.bronze.announcements import about, landed_batch
+from flowforge.domain.given import given
 from flowforge.state import batches
-from flowforge.state.announcements import about, landed_batch
 
 
 def publish_refined(refined: SilverRefined) -> GoldPublished | None:
@@ -29,7 +29,7 @@ def publish_refined(refined: SilverRefined) -> GoldPublished | None:
 
 def publish_dropped(bucket: str, key: str) -> ModelsPublished | None:
     """Builds the model that was dropped in the bucket, and those that read it; None for a file that is no model."""
-    from flowforge.errors import NotFound
+    from flowforge.domain.errors import NotFound
     from flowforge.gold.model_files import is_model
     from flowforge.gold.publish import publish_model
 

@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 
 from events.documents import Unreadable, read_json
 from events.request import InvalidRequest, parse_job_request
-from flowforge.errors import Fatal, FlowForgeError
+from flowforge.domain.errors import Fatal, FlowForgeError
 from flowforge.jobs.files import NOT_KEPT, Notice, RequestFile, read_request_file, replace
 from flowforge.jobs.keeping import kept_request, request_of
 from flowforge.jobs.submission import run_id_of_delivery, submit

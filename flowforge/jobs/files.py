@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from events.documents import MOST_BYTES
-from flowforge.cloud.clients import client, error_code, unavailable
+from flowforge.aws.clients import client, error_code, unavailable
 
 MARK, RUN = "flowforge-redacted", "flowforge-run"
 NOT_KEPT = "notKept"

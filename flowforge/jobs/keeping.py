@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from events.documents import Unreadable, read_json
 from events.redaction import redacted
 from events.request import InvalidRequest, JobRequest, parse_job_request
-from flowforge.errors import FlowForgeError
+from flowforge.domain.errors import FlowForgeError
 from flowforge.jobs.files import NOT_KEPT
 from flowforge.state.connections import to_reference
 

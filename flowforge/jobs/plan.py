@@ -29,7 +29,7 @@ from events.targets import (
     SilverTarget,
     SourceTable,
 )
-from flowforge.given import given
+from flowforge.domain.given import given
 from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_query, refuse_shared_destinations
 from flowforge.state.spelling import Loaded, default_stem
 

@@ -9,11 +9,11 @@ from events.commands import IngestTable
 from events.quality import Expression, Rule
 from events.request import InvalidRequest
 from events.targets import GoldModelTarget
-from flowforge.errors import QueryRefused, RefineRefused
+from flowforge.domain.errors import QueryRefused, RefineRefused
 from flowforge.gold.models import model_of
 from flowforge.gold.order import order_models
-from flowforge.source.query_text import read_query
-from flowforge.source.read_hints import loose_hints, refusal
+from flowforge.sources.sqlserver.query_text import read_query
+from flowforge.sources.sqlserver.read_hints import loose_hints, refusal
 
 
 def refuse_query(query: str | None, field: str, *, keeps: bool) -> None:
@@ -53,8 +53,8 @@ def refuse_expressions(config: str, table: str, rules: Sequence[Rule]) -> None:
     expressions = [rule for rule in rules if isinstance(rule, Expression)]
     if not expressions:
         return
-    from flowforge.lake.statements import NotAllowed
     from flowforge.quality.expressions import check_expression
+    from flowforge.sql_policy.statements import NotAllowed
 
     mistakes = []
     for rule in expressions:

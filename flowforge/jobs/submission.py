@@ -14,13 +14,13 @@ from typing import Any
 from events.facts import JobAccepted
 from events.request import InvalidRequest, JobRequest, parse_job_request
 from events.targets import ConnectionReference
-from flowforge.cloud.bus import announce
-from flowforge.errors import Fatal
-from flowforge.jobs.fanout import send_commands
+from flowforge.aws.bus import announce
+from flowforge.aws.fanout import send_commands
+from flowforge.domain.errors import Fatal
 from flowforge.jobs.plan import plan_tables
 from flowforge.jobs.refusals import refuse_large_commands
 from flowforge.jobs.unfinished import TABLES_TOLD
-from flowforge.settings import settings
+from flowforge.runtime.settings import settings
 from flowforge.state import runs, unqueued
 from flowforge.state.connections import to_reference
 from flowforge.state.spelling import loaded_from
@@ -77,9 +77,9 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
 
 
 def _expand(connection: ConnectionReference, pattern: str) -> list[str]:
-    from flowforge.source.catalog import expand_pattern
-    from flowforge.source.connection import connect
-    from flowforge.source.target import read_credentials
+    from flowforge.sources.sqlserver.catalog import expand_pattern
+    from flowforge.sources.sqlserver.connection import connect
+    from flowforge.sources.sqlserver.target import read_credentials
 
     with connect(connection, read_credentials(connection)) as source:
         return expand_pattern(source, pattern)

@@ -9,10 +9,10 @@ from typing import Any
 
 from events.commands import IngestTable
 from events.facts import JobAccepted, StepFailed
-from flowforge.alone import Failure, each_alone
-from flowforge.cloud.bus import announce
-from flowforge.jobs.fanout import send_commands
-from flowforge.settings import settings
+from flowforge.aws.bus import announce
+from flowforge.aws.fanout import send_commands
+from flowforge.domain.alone import Failure, each_alone
+from flowforge.runtime.settings import settings
 from flowforge.state import runs, unqueued
 
 TABLES_TOLD = 1_000  # an event holds at most 256 KB

@@ -14,8 +14,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from flowforge.cloud.clients import client, error_code, unavailable
-from flowforge.cloud.objects import GONE, find_object
+from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.objects import GONE, find_object
 
 EVENTS, LATEST = "lineage/events/", "lineage/latest/"
 TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from flowforge.settings import settings
+from flowforge.runtime.settings import settings
 
 
 class DatasetId(NamedTuple):

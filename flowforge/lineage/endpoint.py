@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import requests
 from openlineage.client.transport.http import ApiKeyTokenProvider, HttpConfig, HttpSslContextConfig, HttpTransport
 
-from flowforge.cloud.secrets import read_api_key
-from flowforge.errors import EndpointRefused, EndpointUnavailable
-from flowforge.given import given
-from flowforge.settings import settings
+from flowforge.aws.secrets import read_api_key
+from flowforge.domain.errors import EndpointRefused, EndpointUnavailable
+from flowforge.domain.given import given
+from flowforge.runtime.settings import settings
 
 TIMEOUT_SECONDS = 5
 LATER = (408, 425, 429)  # refusals that are about the moment, besides all of 500 and above

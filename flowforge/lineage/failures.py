@@ -7,10 +7,10 @@ step would have made is told as far as the message that was given up names it.
 from collections.abc import Iterator
 
 from events import facts
+from flowforge.domain.batch import Batch
 from flowforge.lineage.datasets import Dataset, in_lake, source_of
 from flowforge.lineage.run_events import Kind, Parent, Step
 from flowforge.state import records, runs
-from flowforge.state.batch import Batch
 
 
 def failed_steps(fact: facts.StepFailed, event_id: str, told_at: str) -> Iterator[Step]:

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowforge.alone import each_alone
-from flowforge.errors import NotFound, Retriable
+from flowforge.domain.alone import each_alone
+from flowforge.domain.errors import NotFound, Retriable
 from flowforge.lineage.archive import Event, latest_keys, read_event
 from flowforge.lineage.datasets import DatasetId
 

@@ -11,7 +11,6 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
-from flowforge.lake.statements import NotAllowed, one_query
 from flowforge.lineage.origins import (
     AGGREGATION,
     IDENTITY,
@@ -22,6 +21,7 @@ from flowforge.lineage.origins import (
     Role,
     decides,
 )
+from flowforge.sql_policy.statements import NotAllowed, one_query
 
 MASKS = (exp.MD5, exp.MD5Digest, exp.SHA, exp.SHA2, exp.Count)
 PASSES = (exp.Alias, exp.Paren)

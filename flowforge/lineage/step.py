@@ -14,7 +14,7 @@ from flowforge.lineage.archive import Event, keep, note_latest
 from flowforge.lineage.endpoint import Endpoint, open_endpoint
 from flowforge.lineage.run_events import Step, run_event, start_of
 from flowforge.lineage.steps import steps_of
-from flowforge.settings import settings
+from flowforge.runtime.settings import settings
 
 FACTS = {
     model.__name__: model

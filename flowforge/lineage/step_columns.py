@@ -6,9 +6,9 @@ Guarantees: pure. Names that differ only by case are the same column, as they ar
 from collections.abc import Iterable, Mapping, Sequence
 
 from events.targets import SilverTarget
+from flowforge.domain.batch import Batch, SourceColumn
 from flowforge.lineage.origins import DIRECT, INDIRECT, TRANSFORMATION, ColumnLineage, Origin, Role
 from flowforge.silver.plan import AUDIT, CURRENT, OCCURRENCE, ROW_HASH, SURROGATE, VALID_FROM, VALID_TO
-from flowforge.state.batch import Batch, SourceColumn
 
 HASHED = Role(DIRECT, "TRANSFORMATION", masking=True)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from events import facts
 from events.model import Message
-from flowforge.errors import Retriable, UnreadableRecord
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import Retriable, UnreadableRecord
 from flowforge.gold.records import read_record
 from flowforge.lineage.datasets import in_lake, source_of
 from flowforge.lineage.failures import failed_steps
@@ -18,10 +19,9 @@ from flowforge.lineage.model_columns import model_columns
 from flowforge.lineage.origins import ColumnLineage
 from flowforge.lineage.run_events import Parent, Step
 from flowforge.lineage.step_columns import bronze_columns, copied_columns, placed_columns, silver_columns
-from flowforge.settings import settings
+from flowforge.runtime.settings import settings
 from flowforge.silver.plan import AUDIT
 from flowforge.state import records
-from flowforge.state.batch import Batch
 
 
 def steps_of(fact: Message, event_id: str, told_at: str) -> Iterator[Step]:

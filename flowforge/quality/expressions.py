@@ -8,9 +8,9 @@ besides.
 
 from sqlglot import exp
 
-from flowforge.lake.functions import OF_ONE_ROW, ROWS_REMEDY, check_known, check_of_a_row, check_reach
-from flowforge.lake.parsing import NotAllowed, parse
-from flowforge.lake.statements import names_of, written_name
+from flowforge.sql_policy.functions import OF_ONE_ROW, ROWS_REMEDY, check_known, check_of_a_row, check_reach
+from flowforge.sql_policy.parsing import NotAllowed, parse
+from flowforge.sql_policy.statements import names_of, written_name
 
 NOT_OF_A_ROW = (
     exp.Query,

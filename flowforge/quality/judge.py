@@ -13,14 +13,14 @@ import duckdb
 from arro3.core import RecordBatchReader, Table
 
 from events.quality import Expression, QualityFigure, Rule
-from flowforge.errors import RefineRefused
-from flowforge.given import given
-from flowforge.lake.folding import Fold
-from flowforge.lake.parsing import NotAllowed
-from flowforge.lake.reasons import reason
-from flowforge.lake.second_reading import check_condition
-from flowforge.lake.sql import literal
+from flowforge.domain.errors import RefineRefused
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.folding import Fold
+from flowforge.engines.duckdb.reasons import reason
+from flowforge.engines.duckdb.second_reading import check_condition
+from flowforge.engines.duckdb.sql import literal
 from flowforge.quality.rules import BATCH, batch_condition, row_condition
+from flowforge.sql_policy.parsing import NotAllowed
 
 
 @dataclass(frozen=True)

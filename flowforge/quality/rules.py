@@ -21,8 +21,8 @@ from events.quality import (
     Rule,
     Unique,
 )
-from flowforge.lake.folding import Fold
-from flowforge.lake.sql import identifier, literal
+from flowforge.engines.duckdb.folding import Fold
+from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.quality.expressions import check_expression
 
 BATCH, PRESENT, REFERENCED = "batch", "present", "referenced"

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import duckdb
 from deltalake import DeltaTable, write_deltalake
 
-from flowforge.errors import RefineRefused
-from flowforge.given import given
-from flowforge.lake.sql import identifier
-from flowforge.lake.tables import allow_naive_timestamps, once
+from flowforge.domain.errors import RefineRefused
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.plan import APPLIES, RefinePlan
 from flowforge.silver.type_names import shown
+from flowforge.tables.delta.tables import allow_naive_timestamps, once
 
 SAMPLES, SAMPLE_LETTERS = 3, 60
 NUMBERS = ("DECIMAL", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE")

@@ -13,9 +13,9 @@ import duckdb
 from arro3.core import RecordBatchReader
 from deltalake import DeltaTable, Schema
 
-from flowforge.errors import ConflictingTarget, RefineRefused
-from flowforge.lake.sql import identifier
-from flowforge.lake.tables import allow_naive_timestamps, once, relation
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import ConflictingTarget, RefineRefused
+from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.casting import conversions, fitted, refuse_misfits, rewrite
 from flowforge.silver.decisions import DROPPED, IDENTITY, SOURCE_KEY, decisions_of
 from flowforge.silver.drift import Drift, compare, retold
@@ -23,7 +23,7 @@ from flowforge.silver.marks import Marks
 from flowforge.silver.new_columns import COLUMN_IDS, FILLED, NewColumns, column_ids, filled_before, look_at
 from flowforge.silver.plan import ADDED, AUDIT, INTERNAL, RefinePlan
 from flowforge.silver.type_names import shown
-from flowforge.state.batch import Batch
+from flowforge.tables.delta.tables import allow_naive_timestamps, once, relation
 
 
 def admit(

@@ -11,11 +11,11 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from flowforge.errors import Fatal, NotFound
-from flowforge.lake.storage import duckdb_connection
-from flowforge.lake.tables import commit, once, open_table, relation, table_uri
+from flowforge.domain.errors import Fatal, NotFound
+from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.silver.plan import ADDED, AUDIT, INTERNAL
 from flowforge.silver.type_names import lake_type, meaning, shown
+from flowforge.tables.delta.tables import commit, once, open_table, relation, table_uri
 
 TYPES, ACCEPTED, KEEPS_KEY, KEY = "flowforge.types", "flowforge.accepted", "flowforge.keepsKey", "flowforge.key"
 SOURCE_KEY, IDENTITY, DROPPED = "flowforge.sourceKey", "flowforge.identity", "flowforge.dropped"

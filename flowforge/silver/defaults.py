@@ -8,9 +8,9 @@ caller tells instead of filling.
 import re
 from datetime import date, datetime
 
-from flowforge.errors import UnsupportedSource
-from flowforge.lake.sql import literal
-from flowforge.source.sql_types import INTEGERS, MAX, SqlType, parse_sql_type
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.engines.duckdb.sql import literal
+from flowforge.sources.sqlserver.sql_types import INTEGERS, MAX, SqlType, parse_sql_type
 
 _NUMBER = re.compile(r"-?\d+(\.\d*)?")
 _FLOATING = re.compile(r"-?\d+(\.\d*)?([eE][-+]?\d+)?")

@@ -15,7 +15,7 @@ keys and no others, and hold of these times and a hash: memory does not grow wit
 
 from collections.abc import Mapping
 
-from flowforge.lake.sql import identifier, literal
+from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver.marks import Load
 from flowforge.silver.matching import keys_of, same_key
 from flowforge.silver.plan import APPLIES, CURRENT, GENERATION, SEQ, SURROGATE, VALID_FROM, VALID_TO, RefinePlan

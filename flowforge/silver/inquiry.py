@@ -7,15 +7,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from events.commands import ReleaseQuarantine
 from events.request import InvalidRequest
-from flowforge.cloud.clients import client, unavailable
-from flowforge.errors import NotFound
-from flowforge.lake.names import table_of
-from flowforge.settings import settings
+from flowforge.aws.clients import client, unavailable
+from flowforge.domain.batch import order_of
+from flowforge.domain.errors import NotFound
+from flowforge.domain.names import table_of
+from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.release import waiting
 from flowforge.silver.report import quality_of_table
 from flowforge.state import records
-from flowforge.state.batch import order_of
 from flowforge.state.table import read_state
 
 

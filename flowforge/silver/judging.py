@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 import duckdb
 
 from events.quality import Reference, Rule
-from flowforge.errors import RefineRefused, RulesBroken
-from flowforge.lake.folding import Fold
-from flowforge.lake.storage import confine, duckdb_connection
-from flowforge.lake.tables import create_view, open_table, rows_query, table_uri
-from flowforge.quality.figures import broken, told
+from flowforge.domain.errors import RefineRefused, RulesBroken
+from flowforge.domain.figures import broken, told
+from flowforge.engines.duckdb.folding import Fold
+from flowforge.engines.duckdb.storage import confine, duckdb_connection
 from flowforge.quality.judge import Subject, Verdict, judge
 from flowforge.quality.rules import BATCH, PRESENT, REFERENCED
 from flowforge.silver.plan import CURRENT, DELETED
+from flowforge.tables.delta.tables import create_view, open_table, rows_query, table_uri
 
 REPLAY = "then replay this batch (flowforge replay --run RUN)"
 REMEDY = f"correct the rule in a new request, {REPLAY}"

@@ -12,10 +12,10 @@ from datetime import timedelta
 
 from deltalake import DeltaTable
 
-from flowforge.errors import LakeChanged
-from flowforge.lake.tables import Handle
+from flowforge.domain.batch import SEQ_BITS, Batch
+from flowforge.domain.errors import LakeChanged
 from flowforge.silver.plan import EPOCH, RefinePlan
-from flowforge.state.batch import SEQ_BITS, Batch
+from flowforge.tables.delta.tables import Handle
 
 REMEDY = (
     "flowforge watermark rebuild --table BRONZE_TABLE --write takes up what bronze holds; then submit the request again. Where "

@@ -8,7 +8,7 @@ those key columns in which it is a value.
 
 from collections.abc import Iterable, Mapping
 
-from flowforge.lake.sql import identifier
+from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.plan import RefinePlan
 
 

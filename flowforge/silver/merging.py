@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 import duckdb
 from deltalake import CommitProperties, DeltaTable
 
-from flowforge.given import given
-from flowforge.lake.datafiles import ORDERED, DataFile, data_files, placed_rows
-from flowforge.lake.rewriting import TARGET_BYTES, NewFile, swap, write_files
-from flowforge.lake.sql import identifier
-from flowforge.lake.tables import column_types
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.sql import identifier
+from flowforge.tables.delta.datafiles import ORDERED, DataFile, data_files, placed_rows
+from flowforge.tables.delta.rewriting import TARGET_BYTES, NewFile, swap, write_files
+from flowforge.tables.delta.tables import column_types
 
 FATES, KEPT = "fates", "_kept_"
 REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"

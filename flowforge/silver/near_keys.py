@@ -15,18 +15,18 @@ import duckdb
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from flowforge.errors import FlowForgeError
-from flowforge.given import given
-from flowforge.lake.folding import TEXT
-from flowforge.lake.near_texts import Near, near_of
-from flowforge.lake.sql import identifier
-from flowforge.lake.storage import duckdb_connection
-from flowforge.lake.tables import column_types, open_table, rows_query, store_errors, table_uri
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import FlowForgeError
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.folding import TEXT
+from flowforge.engines.duckdb.near_texts import Near, near_of
+from flowforge.engines.duckdb.sql import identifier
+from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.silver.decisions import decisions_of
 from flowforge.silver.matching import with_forms
 from flowforge.silver.plan import CURRENT, DELETED, GENERATION, SEQ, RefinePlan
 from flowforge.silver.reading import plan_of
-from flowforge.state.batch import Batch
+from flowforge.tables.delta.tables import column_types, open_table, rows_query, store_errors, table_uri
 
 EXAMPLES, CHARACTERS = 3, 40  # pairs that are shown, and how much of each text
 MINE, NEAR = "_flowforge_mine", "_flowforge_near"

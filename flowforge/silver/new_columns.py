@@ -12,13 +12,13 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from flowforge.given import given
-from flowforge.lake.sql import identifier
+from flowforge.domain.batch import Batch, SourceColumn
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.defaults import constant
 from flowforge.silver.drift import Drift
 from flowforge.silver.plan import CURRENT, RefinePlan
 from flowforge.silver.type_names import shown
-from flowforge.state.batch import Batch, SourceColumn
 
 FILLED = "flowforge.filled"  # table property: {column: expression}, for batches of before that come late
 COLUMN_IDS = "flowforge.columnIds"  # table property: {"object": the source's object_id, "ids": {column: column_id}}

@@ -4,10 +4,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from flowforge.cloud.clients import unavailable
-from flowforge.errors import RefineRefused
-from flowforge.given import given
-from flowforge.state.batch import Batch
+from flowforge.aws.clients import unavailable
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import RefineRefused
+from flowforge.domain.given import given
 
 BRING_BACK = (
     "delete what lies over it in the bucket's versions, which brings back the object that was landed (a copy has another ETag), "

@@ -16,11 +16,10 @@ rows of an earlier batch than this one.
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from flowforge.errors import RefineRefused
-from flowforge.given import given
-from flowforge.lake.folding import COUNT, Fold, folds_of
-from flowforge.lake.types import stored_type
-from flowforge.own_columns import (
+from flowforge.domain.batch import Batch, order_of
+from flowforge.domain.errors import RefineRefused
+from flowforge.domain.given import given
+from flowforge.domain.own_columns import (
     ADDED,
     APPLIES,
     AUDIT,  # noqa: F401 - known from here
@@ -36,7 +35,8 @@ from flowforge.own_columns import (
     VALID_FROM,
     VALID_TO,
 )
-from flowforge.state.batch import Batch, order_of
+from flowforge.engines.duckdb.folding import COUNT, Fold, folds_of
+from flowforge.engines.duckdb.types import stored_type
 
 MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

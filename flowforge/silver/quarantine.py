@@ -10,15 +10,23 @@ import duckdb
 from arro3.core import RecordBatchReader, Table
 from deltalake import DeltaTable, write_deltalake
 
-from flowforge.cloud.objects import is_any
-from flowforge.lake.sql import identifier
-from flowforge.lake.tables import allow_naive_timestamps, commit, once, open_or_create, open_table, relation, table_uri
-from flowforge.own_columns import CONTENT, REASON, RULES  # noqa: F401 - known from here
+from flowforge.aws.objects import is_any
+from flowforge.domain.batch import Batch
+from flowforge.domain.own_columns import CONTENT, REASON, RULES  # noqa: F401 - known from here
+from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.decisions import SOURCE_KEY
 from flowforge.silver.drift import widens
 from flowforge.silver.marks import is_applied
 from flowforge.silver.plan import GENERATION, SEQ
-from flowforge.state.batch import Batch
+from flowforge.tables.delta.tables import (
+    allow_naive_timestamps,
+    commit,
+    once,
+    open_or_create,
+    open_table,
+    relation,
+    table_uri,
+)
 
 SETTLED = "_settled"  # a folder beside the quarantine tables
 

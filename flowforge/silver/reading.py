@@ -12,8 +12,9 @@ import duckdb
 from arro3.core import Table
 
 from events.quality import QualityFigure, Rule
-from flowforge.given import given
-from flowforge.lake.sql import read_parquet
+from flowforge.domain.batch import Batch
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.silver.judging import BatchRows, judge_batch
 from flowforge.silver.marks import is_applied
 from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
@@ -27,7 +28,6 @@ from flowforge.silver.staging import (
     unfit_rows,
     without_failed,
 )
-from flowforge.state.batch import Batch
 
 FAILED = "failed_rules"
 

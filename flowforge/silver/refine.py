@@ -17,20 +17,12 @@ import duckdb
 from deltalake import CommitProperties, DeltaTable
 
 from events.quality import QualityFigure, Rule
-from flowforge.cloud.clients import client
-from flowforge.errors import RefineRefused
-from flowforge.lake.sql import identifier
-from flowforge.lake.storage import duckdb_connection
-from flowforge.lake.tables import (
-    commit,
-    create_table,
-    delta_types,
-    once,
-    open_table,
-    store_errors,
-    table_uri,
-)
-from flowforge.quality.figures import quality_of, to_metadata
+from flowforge.aws.clients import client
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import RefineRefused
+from flowforge.domain.figures import quality_of, to_metadata
+from flowforge.engines.duckdb.sql import identifier
+from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
 from flowforge.silver.marks import Marks, is_applied
@@ -40,7 +32,15 @@ from flowforge.silver.quarantine import quarantine_of
 from flowforge.silver.reading import Staged, objects_of, plan_of, stage
 from flowforge.silver.settling import settle
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
-from flowforge.state.batch import Batch
+from flowforge.tables.delta.tables import (
+    commit,
+    create_table,
+    delta_types,
+    once,
+    open_table,
+    store_errors,
+    table_uri,
+)
 
 HISTORY = 200  # commits that are searched for the figures of a batch that was applied before
 BATCH = "flowforge.batch"  # in the commit's metadata: which batch it applies

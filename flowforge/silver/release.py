@@ -16,12 +16,12 @@ import duckdb
 from deltalake import CommitProperties
 
 from events.quality import Rule
-from flowforge.cloud.clients import client
-from flowforge.errors import RefineRefused
-from flowforge.given import given
-from flowforge.lake.sql import read_parquet
-from flowforge.lake.storage import duckdb_connection
-from flowforge.lake.tables import Moved, commit, once, open_table, relation, store_errors, table_uri
+from flowforge.aws.clients import client
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import RefineRefused
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.sql import read_parquet
+from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import decisions_of
 from flowforge.silver.judging import judge_batch
@@ -32,7 +32,7 @@ from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch, quar
 from flowforge.silver.reading import FAILED, batch_rows, staged_rows
 from flowforge.silver.staging import content_hash
 from flowforge.silver.writing import Change, write_history, write_rows
-from flowforge.state.batch import Batch
+from flowforge.tables.delta.tables import Moved, commit, once, open_table, relation, store_errors, table_uri
 
 RELEASED = "flowforge.released"  # in the metadata of a commit that applies released rows: of which batch
 FREE = "free"  # contents that no rule keeps out any more

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flowforge.errors import NotFound
-from flowforge.lake.storage import duckdb_connection
-from flowforge.lake.tables import open_table, relation, store_errors, table_uri
-from flowforge.quality.figures import plain, quality_of
+from flowforge.domain.errors import NotFound
+from flowforge.domain.figures import plain, quality_of
+from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.silver.refine import BATCH, HISTORY
+from flowforge.tables.delta.tables import open_table, relation, store_errors, table_uri
 
 MOST_REASONS = 1000
 

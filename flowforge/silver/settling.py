@@ -14,15 +14,15 @@ from collections.abc import Iterator
 import duckdb
 from deltalake import DeltaTable
 
-from flowforge.lake.sql import identifier, literal
-from flowforge.lake.tables import commit, once, open_table, relation, table_uri
+from flowforge.domain.batch import SEQ_BITS, Batch
+from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver.marks import Marks
 from flowforge.silver.matching import missing_key, with_forms
 from flowforge.silver.merging import REMOVED, Arriving, Merge, Rules
 from flowforge.silver.plan import GENERATION, SEQ, RefinePlan
 from flowforge.silver.quarantine import CONTENT, REASON, RULES, note_settled
 from flowforge.silver.staging import NULL_KEY, content_hash, stored_rows
-from flowforge.state.batch import SEQ_BITS, Batch
+from flowforge.tables.delta.tables import commit, once, open_table, relation, table_uri
 
 ENTRY, ORDER, DOOMED = "_flowforge_entry", "_flowforge_order", "settled_entries"
 

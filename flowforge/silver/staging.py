@@ -6,8 +6,8 @@ functions, which spill). No row disappears: it is staged, superseded by a newer 
 repetition, or quarantined.
 """
 
-from flowforge.lake.sql import identifier, literal
-from flowforge.lake.types import stored_column
+from flowforge.engines.duckdb.sql import identifier, literal
+from flowforge.engines.duckdb.types import stored_column
 from flowforge.silver.matching import any_null, form, missing_key
 from flowforge.silver.plan import (
     APPLIES,

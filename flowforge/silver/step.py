@@ -4,12 +4,12 @@ import time
 
 from events.commands import ReleaseQuarantine
 from events.facts import BronzeLanded, SilverRefined
-from flowforge.errors import NotFound, Retriable
-from flowforge.given import given
-from flowforge.settings import settings
+from flowforge.bronze.announcements import about, landed_batch
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import NotFound, Retriable
+from flowforge.domain.given import given
+from flowforge.runtime.settings import settings
 from flowforge.state import batches, records
-from flowforge.state.announcements import about, landed_batch
-from flowforge.state.batch import Batch
 
 
 def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
@@ -53,8 +53,8 @@ def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
     It is told in any case: a worker that died between the release and the telling has left nothing to release, and gold leaves
     alone what has not changed. None where silver has no table.
     """
-    from flowforge.lake.tables import delta_types, open_table, table_uri
     from flowforge.silver.release import release, waiting
+    from flowforge.tables.delta.tables import delta_types, open_table, table_uri
 
     started, bucket, inserted, updated = time.monotonic(), settings().bucket, 0, 0
     rules = _newest(command.source_key).command.silver.quality_rules

@@ -5,9 +5,9 @@ Guarantees: nothing is told of a batch that is not the newest (later ones have c
 `deletes: ignore` or `soft`.
 """
 
+from flowforge.domain.batch import Batch
 from flowforge.silver.plan import ROW_HASH
 from flowforge.silver.refine import RefineResult
-from flowforge.state.batch import Batch
 
 NO_KEY = (
     "{name} has no key: {inserted:,} rows were added to {before:,}, and where a row was changed, its old state stays beside the "

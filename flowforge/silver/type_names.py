@@ -5,8 +5,8 @@ keeps silver's rows, calls the one DOUBLE and the other FLOAT. A name that means
 with both names to choose from. `shown` is the way back: no type is printed under a name that would be read as another.
 """
 
-from flowforge.errors import Fatal, UnsupportedSource
-from flowforge.source.sql_types import SqlType, parse_sql_type
+from flowforge.domain.errors import Fatal, UnsupportedSource
+from flowforge.sources.sqlserver.sql_types import SqlType, parse_sql_type
 
 LAKE_NAMES = {  # names that are not T-SQL's and can mean one thing only
     "BOOLEAN": "BOOLEAN",

@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 import duckdb
 from deltalake import CommitProperties, DeltaTable
 
-from flowforge.given import given
-from flowforge.lake.rewriting import swap, write_files
-from flowforge.lake.sql import identifier
-from flowforge.lake.tables import column_types, relation
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver import history
 from flowforge.silver.marks import Load
 from flowforge.silver.matching import forms, with_forms
@@ -30,6 +28,8 @@ from flowforge.silver.plan import (
     VALID_TO,
     RefinePlan,
 )
+from flowforge.tables.delta.rewriting import swap, write_files
+from flowforge.tables.delta.tables import column_types, relation
 
 
 @dataclass(frozen=True)

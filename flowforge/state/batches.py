@@ -6,12 +6,12 @@ Each is a compare-and-set on the attempt's fencing token, and on the table's ver
 import time
 from datetime import UTC, datetime
 
-from flowforge.cloud import items
-from flowforge.cloud.compact import pack
-from flowforge.errors import Wait
-from flowforge.settings import settings
+from flowforge.aws import items
+from flowforge.aws.compact import pack
+from flowforge.domain.batch import Batch, Manifest
+from flowforge.domain.errors import Wait
+from flowforge.runtime.settings import settings
 from flowforge.state import digests
-from flowforge.state.batch import Batch, Manifest
 from flowforge.state.records import RETRY_SECONDS, is_written, key_of, transition, write
 from flowforge.state.table import Landed, TableState, Watermark, read_state
 

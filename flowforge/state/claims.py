@@ -10,10 +10,10 @@ import uuid
 from typing import Any
 
 from events.commands import IngestTable
-from flowforge.cloud import items
-from flowforge.errors import ConflictingTarget, TooLarge, Wait
-from flowforge.settings import settings
-from flowforge.state.batch import Batch, Interval, SlicePlan
+from flowforge.aws import items
+from flowforge.domain.batch import Batch, Interval, SlicePlan
+from flowforge.domain.errors import ConflictingTarget, TooLarge, Wait
+from flowforge.runtime.settings import settings
 from flowforge.state.records import RETRY_SECONDS, find_batch, item_of, label_key
 from flowforge.state.table import TableState, asked_of, registry_action
 

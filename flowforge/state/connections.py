@@ -11,10 +11,10 @@ from events.hosts import checked_host, with_address
 from events.model import Request
 from events.request import Connection, Driver, InvalidRequest, mistakes_of, other_logins
 from events.targets import ConnectionReference
-from flowforge.cloud import items, secrets
-from flowforge.errors import NotFound
-from flowforge.given import given
-from flowforge.settings import settings
+from flowforge.aws import items, secrets
+from flowforge.domain.errors import NotFound
+from flowforge.domain.given import given
+from flowforge.runtime.settings import settings
 
 
 class SavedConnection(Request):

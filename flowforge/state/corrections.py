@@ -8,9 +8,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from flowforge.cloud import items
-from flowforge.errors import Wait
-from flowforge.settings import settings
+from flowforge.aws import items
+from flowforge.domain.errors import Wait
+from flowforge.runtime.settings import settings
 from flowforge.state.records import stored_batch
 from flowforge.state.table import TableState, Watermark
 

@@ -7,9 +7,9 @@ writes the same entry. No message's text is kept: a request may hold a password.
 from datetime import UTC, datetime
 from typing import Any
 
-from flowforge.cloud import items
-from flowforge.errors import StoreUnavailable
-from flowforge.settings import settings
+from flowforge.aws import items
+from flowforge.domain.errors import StoreUnavailable
+from flowforge.runtime.settings import settings
 
 DISCARDED = "DISCARDED"
 SHOWN = ("id", "queue", "table", "run_id", "reason", "sent_at", "at", "discarded_because", "consequence")

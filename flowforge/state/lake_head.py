@@ -12,10 +12,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict
 
-from flowforge.cloud.clients import client, error_code, unavailable
-from flowforge.cloud.objects import GONE, find_object
-from flowforge.errors import unreadable
-from flowforge.state.batch import order_of
+from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.objects import GONE, find_object
+from flowforge.domain.batch import order_of
+from flowforge.domain.errors import unreadable
 from flowforge.state.table import Landed, TableState, key_id
 
 CHANGED = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")

@@ -3,10 +3,10 @@
 import time
 import uuid
 
-from flowforge.cloud import items
-from flowforge.errors import Fatal, Wait
-from flowforge.settings import settings
-from flowforge.state.batch import Batch
+from flowforge.aws import items
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import Fatal, Wait
+from flowforge.runtime.settings import settings
 from flowforge.state.records import RETRY_SECONDS, is_written, key_of, write
 
 

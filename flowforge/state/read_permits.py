@@ -12,9 +12,9 @@ import uuid
 from dataclasses import dataclass
 
 from events.targets import ConnectionReference
-from flowforge.cloud import items
-from flowforge.errors import Wait
-from flowforge.settings import settings
+from flowforge.aws import items
+from flowforge.domain.errors import Wait
+from flowforge.runtime.settings import settings
 
 WAIT_SECONDS = (1, 5)  # a different time for each that waits, so that they do not come back together
 _FREE = "attribute_not_exists(pk) OR lease_until < :now"

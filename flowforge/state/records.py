@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from flowforge.cloud import items
-from flowforge.cloud.compact import pack, unpack
-from flowforge.errors import UnreadableRecord, unreadable
-from flowforge.settings import settings
-from flowforge.state.batch import Batch
+from flowforge.aws import items
+from flowforge.aws.compact import pack, unpack
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import UnreadableRecord, unreadable
+from flowforge.runtime.settings import settings
 from flowforge.state.table import STATE, TableState, state_of
 
 RETRY_SECONDS = 3

@@ -11,12 +11,12 @@ from itertools import islice
 from typing import Any
 
 from events import facts
-from flowforge.cloud import items
-from flowforge.cloud.compact import pack, shorten, unpack
-from flowforge.errors import NotFound
-from flowforge.given import given
-from flowforge.quality.figures import plain
-from flowforge.settings import settings
+from flowforge.aws import items
+from flowforge.aws.compact import pack, shorten, unpack
+from flowforge.domain.errors import NotFound
+from flowforge.domain.figures import plain
+from flowforge.domain.given import given
+from flowforge.runtime.settings import settings
 from flowforge.state import discards
 
 NAMES_PER_ITEM = 250  # each may take a kilobyte, and an item holds 400

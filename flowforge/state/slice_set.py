@@ -3,10 +3,10 @@
 import time
 from typing import Any
 
-from flowforge.cloud import items
-from flowforge.cloud.compact import pack, unpack
-from flowforge.settings import settings
-from flowforge.state.batch import Batch, BronzeObject
+from flowforge.aws import items
+from flowforge.aws.compact import pack, unpack
+from flowforge.domain.batch import Batch, BronzeObject
+from flowforge.runtime.settings import settings
 from flowforge.state.records import key_of
 
 

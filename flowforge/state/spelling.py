@@ -14,7 +14,7 @@ from typing import NamedTuple
 from events.commands import IngestTable
 from events.names import destination_stem, split_table_name
 from events.targets import ConnectionReference
-from flowforge.errors import ConflictingTarget
+from flowforge.domain.errors import ConflictingTarget
 from flowforge.state.table import list_tables, source_key
 
 BRONZE = "bronze_"

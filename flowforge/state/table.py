@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from events.commands import IngestTable
 from events.targets import ConnectionReference
-from flowforge.cloud import items
-from flowforge.cloud.compact import pack, unpack
-from flowforge.errors import ConflictingTarget, NotFound, unreadable
-from flowforge.settings import settings
-from flowforge.state.batch import order_of
+from flowforge.aws import items
+from flowforge.aws.compact import pack, unpack
+from flowforge.domain.batch import order_of
+from flowforge.domain.errors import ConflictingTarget, NotFound, unreadable
+from flowforge.runtime.settings import settings
 
 STATE = "STATE"
 TABLES = "TABLES"  # partition of the registry: one item per source key

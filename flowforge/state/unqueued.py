@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from events.commands import IngestTable
-from flowforge.alone import each_alone
-from flowforge.cloud import items
-from flowforge.settings import settings
+from flowforge.aws import items
+from flowforge.domain.alone import each_alone
+from flowforge.runtime.settings import settings
 
 CHARACTERS_PER_ITEM = 300_000  # an item holds at most 400 KB; the commands of a thousand tables, much alike, take 32 KB
 UNQUEUED = "unqueued"

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
 
-from flowforge.http import answer, json_body, resolver
+from flowforge.runtime.http import answer, json_body, resolver
 from flowforge.state import connections
 
 app = resolver()

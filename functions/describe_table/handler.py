@@ -3,9 +3,9 @@
 from typing import Any
 
 from events.request import InvalidRequest
-from flowforge.http import json_body, resolver, whole_number
-from flowforge.source.describe import describe
-from flowforge.source.target import opened, saved_target, target_in
+from flowforge.runtime.http import json_body, resolver, whole_number
+from flowforge.sources.sqlserver.describe import describe
+from flowforge.sources.sqlserver.target import opened, saved_target, target_in
 
 app = resolver()
 PREVIEW_ROWS, MOST_PREVIEW_ROWS = 5, 100

@@ -3,10 +3,10 @@
 import gc
 
 from events.commands import IngestSlice
+from flowforge.aws.bus import announce
+from flowforge.aws.message import process_messages
 from flowforge.bronze.ingest_slice import give_up_slice, ingest_slice
-from flowforge.cloud.bus import announce
-from flowforge.message import process_messages
-from flowforge.time_limit import time_limit
+from flowforge.runtime.time_limit import time_limit
 
 
 def load(body: dict, context: object) -> None:

@@ -3,11 +3,11 @@
 import gc
 
 from events.commands import IngestTable
+from flowforge.aws.bus import announce
+from flowforge.aws.message import process_messages
 from flowforge.bronze.ingest import ingest
-from flowforge.cloud.bus import announce
-from flowforge.errors import Wait
-from flowforge.message import process_messages
-from flowforge.time_limit import time_limit
+from flowforge.domain.errors import Wait
+from flowforge.runtime.time_limit import time_limit
 
 
 def load(body: dict, context: object) -> None:

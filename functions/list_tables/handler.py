@@ -5,8 +5,8 @@ GET with a saved connection's id, POST with an inline connection: a password nev
 
 from typing import Any
 
-from flowforge.http import json_body, resolver
-from flowforge.source.target import opened, saved_target, target_in
+from flowforge.runtime.http import json_body, resolver
+from flowforge.sources.sqlserver.target import opened, saved_target, target_in
 
 app = resolver()
 
@@ -24,7 +24,7 @@ def post() -> dict:
 
 
 def _answer(target) -> dict:
-    from flowforge.source.catalog import list_tables
+    from flowforge.sources.sqlserver.catalog import list_tables
 
     with opened(target) as source:
         found = [table.model_dump() for table in list_tables(source)]

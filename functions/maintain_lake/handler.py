@@ -1,8 +1,8 @@
 """maintain_lake: upkeep of the Delta tables; its schedule makes one message of every table, each of which is handled alone."""
 
 from events.commands import MaintainTable
-from flowforge.lake.upkeep_step import maintain_one, queue_all
-from flowforge.message import process_messages
+from flowforge.aws.message import process_messages
+from flowforge.operations.upkeep_step import maintain_one, queue_all
 
 
 def maintain(body: dict, context: object) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from events.facts import SilverRefined
-from flowforge.cloud.bus import announce
+from flowforge.aws.bus import announce
+from flowforge.aws.message import is_http, process_messages
 from flowforge.gold.step import publish_dropped, publish_refined
-from flowforge.http import resolver
-from flowforge.message import is_http, process_messages
-from flowforge.settings import settings
-from flowforge.state.sweep import stop_sweeping
+from flowforge.operations.sweep import stop_sweeping
+from flowforge.runtime.http import resolver
+from flowforge.runtime.settings import settings
 
 app = resolver()
 
@@ -18,8 +18,8 @@ app = resolver()
 @app.get("/api/gold/<table>/quality")
 def show_quality(table: str) -> dict:
     """What the quality rules found in a gold table."""
+    from flowforge.domain.names import table_of
     from flowforge.gold.report import quality_of_table
-    from flowforge.lake.names import table_of
 
     return quality_of_table(settings().bucket, table_of("gold", unquote(table)))
 

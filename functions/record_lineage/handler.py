@@ -1,7 +1,7 @@
 """record_lineage: keeps what the bus tells as OpenLineage run events in the lake, and sends them to a receiver if one is set."""
 
+from flowforge.aws.message import process_envelopes
 from flowforge.lineage.step import record_told
-from flowforge.message import process_envelopes
 
 
 def record(envelope: dict, context: object) -> None:

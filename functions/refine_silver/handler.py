@@ -8,11 +8,11 @@ from aws_lambda_powertools.event_handler import Response
 
 from events.commands import ReleaseQuarantine
 from events.facts import BronzeLanded
-from flowforge.cloud.bus import announce
-from flowforge.http import answer, json_body, resolver
-from flowforge.message import is_http, process_messages
+from flowforge.aws.bus import announce
+from flowforge.aws.message import is_http, process_messages
+from flowforge.operations.sweep import stop_sweeping
+from flowforge.runtime.http import answer, json_body, resolver
 from flowforge.silver.step import refine_landed, release_quarantine
-from flowforge.state.sweep import stop_sweeping
 
 app = resolver()
 

@@ -4,9 +4,9 @@ import time
 from typing import Any
 
 from events.request import InvalidRequest
-from flowforge.http import json_body, resolver
-from flowforge.recovery import replay
-from flowforge.recovery.replay import Selection
+from flowforge.operations import replay
+from flowforge.operations.replay import Selection
+from flowforge.runtime.http import json_body, resolver
 from flowforge.state import discards
 
 app = resolver()

@@ -5,11 +5,11 @@ from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
 
-from flowforge.http import answer, json_body, resolver
+from flowforge.aws.message import is_http, process_envelopes
 from flowforge.jobs import delivery
 from flowforge.jobs.keeping import kept_message
 from flowforge.jobs.submission import new_run_id, submit
-from flowforge.message import is_http, process_envelopes
+from flowforge.runtime.http import answer, json_body, resolver
 
 app = resolver()
 

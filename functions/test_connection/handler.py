@@ -7,9 +7,9 @@ fails is a result, not an HTTP error. What a load does is tried: its questions, 
 import time
 from typing import Any
 
-from flowforge.errors import FlowForgeError
-from flowforge.http import error_body, json_body, resolver
-from flowforge.source.target import opened, target_in
+from flowforge.domain.errors import FlowForgeError
+from flowforge.runtime.http import error_body, json_body, resolver
+from flowforge.sources.sqlserver.target import opened, target_in
 
 app = resolver()
 
@@ -17,8 +17,8 @@ app = resolver()
 @app.post("/api/test-connection/database")
 def post() -> dict:
     """Tests the connection in the body."""
-    from flowforge.source.catalog import connection_facts
-    from flowforge.source.probe import driver_that_reads
+    from flowforge.sources.sqlserver.catalog import connection_facts
+    from flowforge.sources.sqlserver.probe import driver_that_reads
 
     target, started = target_in(json_body(app)), time.monotonic()
     step = "asking the server"

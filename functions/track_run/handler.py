@@ -4,8 +4,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from events import facts
-from flowforge.http import resolver, whole_number
-from flowforge.message import is_http, process_envelopes
+from flowforge.aws.message import is_http, process_envelopes
+from flowforge.runtime.http import resolver, whole_number
 from flowforge.state import runs
 
 app = resolver()

@@ -4,11 +4,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from events.facts import BronzeLanded
-from flowforge.cloud.bus import announce
-from flowforge.http import json_body, resolver
-from flowforge.message import is_http, process_messages
-from flowforge.state import watermarks
-from flowforge.state.sweep import sweep
+from flowforge.aws.bus import announce
+from flowforge.aws.message import is_http, process_messages
+from flowforge.operations import watermarks
+from flowforge.operations.sweep import sweep
+from flowforge.runtime.http import json_body, resolver
 
 app = resolver()
 

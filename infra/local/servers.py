@@ -81,7 +81,7 @@ async def start_sqlserver(
     command = [
         sys.executable,
         "-m",
-        "infra.local.sqlserver",
+        "infra.sqlserver",
         "--bank",
         "--port",
         str(port),

@@ -65,8 +65,8 @@ def s3_credentials(keys: Keys) -> tuple[str, str]:
 
 def _prove(resources: Resources) -> None:
     """Tries whether another S3 honours conditional writes, before anything is loaded into it; raises StartError."""
-    from flowforge.cloud.conditional_writes import prove
-    from flowforge.errors import FlowForgeError
+    from flowforge.aws.conditional_writes import prove
+    from flowforge.domain.errors import FlowForgeError
 
     try:
         for bucket in resources.buckets:

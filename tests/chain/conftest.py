@@ -19,9 +19,9 @@ import pymssql
 import pytest
 
 from events.export import FULL
+from flowforge.aws.clients import forget_clients
 from flowforge.cli.keys import bearer
-from flowforge.cloud.clients import forget_clients
-from flowforge.lake.query import query
+from flowforge.operations.query import query
 from tests.servers import start
 from tests.waiting import wait_for
 

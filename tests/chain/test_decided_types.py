@@ -5,7 +5,7 @@ import json
 import duckdb
 from deltalake import write_deltalake
 
-from flowforge.lake.storage import storage_options
+from flowforge.engines.duckdb.storage import storage_options
 from tests.chain.test_bank import own
 from tests.chain.test_replay import flowforge, wait_for_green
 

@@ -3,10 +3,10 @@
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from flowforge.errors import NotFound
+from flowforge.domain.errors import NotFound
+from flowforge.engines.duckdb.storage import storage_options
 from flowforge.gold.graph import model_states
-from flowforge.lake.storage import storage_options
-from flowforge.lake.tables import open_table, table_uri
+from flowforge.tables.delta.tables import open_table, table_uri
 from tests.chain.conftest import Stack
 from tests.waiting import wait_for
 

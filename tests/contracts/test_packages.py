@@ -16,11 +16,11 @@ import pyarrow as pa, pyarrow.parquet as pq
 import functions.ingest_slice.handler, functions.ingest_table.handler
 from events.request import Compression
 from flowforge.bronze import parquet, upload
-from flowforge.source.arrow_types import arrow_schema
-from flowforge.source.mssql_python_reader import MssqlPythonReader
-from flowforge.source.pymssql_reader import PymssqlReader
-from flowforge.source.unpacking import LineReader
-from flowforge.state.batch import SourceColumn
+from flowforge.sources.sqlserver.arrow_types import arrow_schema
+from flowforge.sources.sqlserver.mssql_python_reader import MssqlPythonReader
+from flowforge.sources.sqlserver.pymssql_reader import PymssqlReader
+from flowforge.sources.sqlserver.unpacking import LineReader
+from flowforge.domain.batch import SourceColumn
 
 schema = arrow_schema([SourceColumn(name=t, sql_type=t) for t in ("int", "money", "datetime2(3)", "nvarchar(9)")])
 arrays = LineReader(list(schema)).arrays(['1,12.3456,2024-02-29 12:34:56.789,"a,b"', ',,,""'])

@@ -10,7 +10,7 @@ import pytest
 from demo.bank import BankTable, Changed
 from demo.evidence import Evidence, check_change, check_load, check_rows, check_values, check_watermark
 from demo.lake import Landed
-from flowforge.errors import NotFound
+from flowforge.domain.errors import NotFound
 
 TABLE = BankTable("payments", "id", "changed_at", 3)
 CHANGED = Changed(updated=[7], inserted=[11])

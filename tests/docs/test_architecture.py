@@ -12,8 +12,8 @@ from samtranslator.yaml_helper import yaml_parse
 from events.export import MODELS
 from events.request import JobRequest
 from flowforge.cli import app as cli
-from flowforge.settings import Settings
-from flowforge.settings import settings as read_settings
+from flowforge.runtime.settings import Settings
+from flowforge.runtime.settings import settings as read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
@@ -52,7 +52,7 @@ def resources(kind: str) -> dict[str, dict]:
 
 def modules(package: str) -> Iterator[str]:
     """What a package of flowforge imports, those for type checkers included."""
-    for path in (ROOT / "flowforge" / package).glob("*.py"):
+    for path in (ROOT / "flowforge" / package).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names_of = [one.name for one in getattr(node, "names", []) if isinstance(one, ast.alias)]
             if isinstance(node, ast.Import):

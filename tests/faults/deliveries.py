@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flowforge.message import body_of, table_of
+from flowforge.aws.message import body_of, table_of
 from infra.local.function import FunctionSettings
 from infra.local.resources import Resources
 from tests.faults.pool import Work

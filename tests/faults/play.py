@@ -18,11 +18,11 @@ from events.commands import IngestTable
 from events.facts import BronzeLanded
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 from flowforge.bronze.ingest import ingest
-from flowforge.lake.storage import duckdb_connection
-from flowforge.lake.tables import open_table, relation, table_uri
+from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.operations.watermarks import commit_landed
 from flowforge.silver.step import refine_landed
 from flowforge.state import records
-from flowforge.state.watermarks import commit_landed
+from flowforge.tables.delta.tables import open_table, relation, table_uri
 from tests.faults.schedules import WRITERS, Schedule
 
 START = "2026-03-28 22:10:00"

@@ -8,8 +8,8 @@ from typing import Any
 import pymssql
 import pytest
 
-from flowforge.cloud.clients import forget_clients
-from flowforge.settings import settings
+from flowforge.aws.clients import forget_clients
+from flowforge.runtime.settings import settings
 from infra.local.function import read_functions
 from infra.local.resources import Resources
 from infra.local.servers import aws_environment

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowforge.lake.query import query
+from flowforge.operations.query import query
 from tests.faults.tally import Tally
 from tests.faults.world import World
 

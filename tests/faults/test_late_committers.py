@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from events.targets import ConnectionReference
-from flowforge.cloud.clients import client
-from flowforge.settings import settings
+from flowforge.aws.clients import client
+from flowforge.runtime.settings import settings
 from tests.faults.play import Verdict, play
 from tests.faults.schedules import KINDS, WRITERS, Schedule, make_schedule, shrink
 from tests.faults.servers import LOGIN, connect, stand_in

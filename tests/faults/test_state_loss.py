@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flowforge.cloud.clients import client
-from flowforge.settings import settings
+from flowforge.aws.clients import client
+from flowforge.runtime.settings import settings
 from flowforge.state import table
 from tests.faults.lanes import COLUMNS, Lane, create_lanes
 from tests.faults.tally import Tally

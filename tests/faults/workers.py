@@ -30,9 +30,9 @@ IMPORTED = (
     "functions.record_lineage.handler",
     "functions.replay.handler",
     "flowforge.bronze.ingest",
-    "flowforge.source.mssql_python_reader",
-    "flowforge.source.pymssql_reader",
-    "flowforge.lake.types",
+    "flowforge.sources.sqlserver.mssql_python_reader",
+    "flowforge.sources.sqlserver.pymssql_reader",
+    "flowforge.engines.duckdb.types",
 )  # not duckdb and deltalake: importing them starts threads, which forks would lack
 
 

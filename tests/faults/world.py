@@ -15,7 +15,7 @@ import boto3
 
 from events.export import FULL
 from flowforge.jobs.submission import run_id_of_delivery
-from flowforge.lake.query import query
+from flowforge.operations.query import query
 from flowforge.state import records, table
 from infra.local.resources import Resources
 from tests.faults.aws_proxy import AwsProxy

@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
-from flowforge.cloud.clients import forget_clients
-from flowforge.settings import settings
+from flowforge.aws.clients import forget_clients
+from flowforge.runtime.settings import settings
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
 from tests.functions.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder

@@ -13,12 +13,12 @@ import pytest
 from events.commands import IngestSlice, IngestTable
 from events.facts import BronzeLanded
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
+from flowforge.aws.clients import client, forget_clients
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.ingest_slice import ingest_slice
-from flowforge.cloud.clients import client, forget_clients
-from flowforge.settings import settings
+from flowforge.operations.watermarks import commit_landed
+from flowforge.runtime.settings import settings
 from flowforge.state import records, table
-from flowforge.state.watermarks import commit_landed
 from tests.faults.aws_proxy import AwsProxy, Call
 from tests.standin.conftest import PASSWORD, StandIn, start, stop
 

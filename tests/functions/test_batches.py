@@ -6,11 +6,11 @@ import time
 import pytest
 
 from events.targets import ConnectionReference
-from flowforge.cloud import items
-from flowforge.errors import ConflictingTarget, Fatal, NotFound, Wait
-from flowforge.settings import settings
+from flowforge.aws import items
+from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.domain.errors import ConflictingTarget, Fatal, NotFound, Wait
+from flowforge.runtime.settings import settings
 from flowforge.state import batches, claims, corrections, leases, records, table
-from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
 from tests.functions.commands import command
 
 pytestmark = pytest.mark.usefixtures("aws")

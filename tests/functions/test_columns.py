@@ -7,14 +7,14 @@ import pytest
 
 from events.export import FULL
 from events.request import InvalidRequest, parse_job_request
-from flowforge.errors import UnknownColumn, UnsupportedSource
-from flowforge.recovery.batches import rebuild_states
-from flowforge.recovery.footers import read_footers
-from flowforge.settings import settings
-from flowforge.source.catalog_columns import readable_columns
-from flowforge.source.loadable import refuse_clashes
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.errors import UnknownColumn, UnsupportedSource
+from flowforge.operations.batches import rebuild_states
+from flowforge.operations.footers import read_footers
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.catalog_columns import readable_columns
+from flowforge.sources.sqlserver.loadable import refuse_clashes
 from flowforge.state import records
-from flowforge.state.batch import SourceColumn
 from tests.functions.loads import Loads, keep_login
 from tests.functions.test_login_view import landed
 from tests.standin.conftest import StandIn, start, stop

@@ -3,11 +3,11 @@
 import boto3
 import pytest
 
-from flowforge.cloud import items
-from flowforge.cloud.clients import forget_clients
-from flowforge.cloud.conditional_writes import STORE, prove, prove_once, race
-from flowforge.errors import UnfitStore
-from flowforge.settings import settings
+from flowforge.aws import items
+from flowforge.aws.clients import forget_clients
+from flowforge.aws.conditional_writes import STORE, prove, prove_once, race
+from flowforge.domain.errors import UnfitStore
+from flowforge.runtime.settings import settings
 from tests.faults.aws_proxy import AwsProxy
 
 LOOSE = [

@@ -5,8 +5,8 @@ import pytest
 
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.parquet import read_footer
-from flowforge.errors import LateRows, UnknownTable
-from flowforge.state.watermarks import commit_landed
+from flowforge.domain.errors import LateRows, UnknownTable
+from flowforge.operations.watermarks import commit_landed
 from tests.functions.loads import MANY, OLD, READER, run_slices
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from flowforge.bronze.ingest import ingest
-from flowforge.errors import SourceChanged
-from flowforge.source.identity import refuse_changed_source
+from flowforge.domain.errors import SourceChanged
+from flowforge.sources.sqlserver.identity import refuse_changed_source
 from flowforge.state.table import Watermark
 from tests.functions.loads import Loads
 

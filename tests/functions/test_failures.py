@@ -8,8 +8,8 @@ import pytest
 
 from events.envelopes import sqs
 from events.targets import ConnectionReference
-from flowforge.cloud.secrets import Place, store_login
-from flowforge.message import logger
+from flowforge.aws.message import logger
+from flowforge.aws.secrets import Place, store_login
 from flowforge.state import runs
 from functions.ingest_table.handler import handler
 from functions.track_run.handler import handler as track

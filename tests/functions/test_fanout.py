@@ -1,6 +1,6 @@
 """Fan-out: every command is queued, in groups that SQS takes."""
 
-from flowforge.jobs.fanout import send_commands
+from flowforge.aws.fanout import send_commands
 from tests.functions.commands import command
 
 

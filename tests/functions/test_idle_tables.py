@@ -11,14 +11,14 @@ import pytest
 from events.commands import IngestTable
 from events.envelopes import sqs
 from events.facts import IntervalEmpty
+from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
-from flowforge.cloud.clients import client
-from flowforge.source.any_rows import holds_no_row, is_cheap
-from flowforge.source.catalog import describe_table
-from flowforge.source.connection import connect
-from flowforge.source.consistency import LOCKED, SNAPSHOT, VERSIONED
-from flowforge.source.target import read_credentials
-from flowforge.state.batch import Interval
+from flowforge.domain.batch import Interval
+from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, VERSIONED
+from flowforge.sources.sqlserver.target import read_credentials
 from functions.ingest_table.handler import handler as ingest_table
 from functions.publish_gold.handler import handler as publish_gold
 from functions.record_lineage.handler import handler as record_lineage

@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flowforge.cloud.clients import client, forget_clients
-from flowforge.errors import ConflictingTarget, LakeChanged
-from flowforge.lake.query import query
-from flowforge.lake.tables import commit_marks, once, open_table, table_uri
-from flowforge.recovery.rebuild import rebuild
-from flowforge.settings import settings
+from flowforge.aws.clients import client, forget_clients
+from flowforge.bronze.announcements import landed_fact
+from flowforge.domain.errors import ConflictingTarget, LakeChanged
+from flowforge.operations.query import query
+from flowforge.operations.rebuild import rebuild
+from flowforge.operations.watermarks import commit_landed, reset_by_hand
+from flowforge.runtime.settings import settings
 from flowforge.silver.step import refine_landed
 from flowforge.state import records, table
-from flowforge.state.announcements import landed_fact
 from flowforge.state.lake_head import head_key
 from flowforge.state.leases import release
-from flowforge.state.watermarks import commit_landed, reset_by_hand
+from flowforge.tables.delta.tables import commit_marks, once, open_table, table_uri
 from tests.functions.loads import Loads, run_slices
 
 

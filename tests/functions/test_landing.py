@@ -10,8 +10,8 @@ import pytest
 from flowforge.bronze.keys import bronze_key
 from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.upload import PART_BYTES
-from flowforge.errors import ConflictingTarget, SourceUnavailable, StoreUnavailable
-from flowforge.state.batch import Batch, Interval, SourceColumn
+from flowforge.domain.batch import Batch, Interval, SourceColumn
+from flowforge.domain.errors import ConflictingTarget, SourceUnavailable, StoreUnavailable
 from tests.functions.test_batches import claim
 
 COLUMNS = [SourceColumn(name="id", sql_type="bigint"), SourceColumn(name="v", sql_type="varbinary(max)")]
@@ -137,7 +137,7 @@ def test_should_never_advise_to_remove_rows_that_another_batch_has_landed(bucket
 
 def test_should_raise_and_stop_reading_when_the_store_fails(aws, batch, monkeypatch):
     monkeypatch.setenv("FLOWFORGE_BUCKET", "no-such-bucket")
-    from flowforge.settings import settings
+    from flowforge.runtime.settings import settings
 
     settings.cache_clear()
     try:

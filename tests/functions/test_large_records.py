@@ -12,14 +12,14 @@ from events.envelopes import http, sqs
 from events.export import FULL
 from events.facts import StepFailed
 from events.targets import SourceTable
+from flowforge.aws import items
+from flowforge.aws.bus import announce
+from flowforge.aws.compact import pack, shorten, unpack
 from flowforge.bronze.ingest import ingest
-from flowforge.cloud import items
-from flowforge.cloud.bus import announce
-from flowforge.cloud.compact import pack, shorten, unpack
-from flowforge.errors import TooLarge
-from flowforge.settings import settings
+from flowforge.domain.batch import BronzeObject, KeyRange, Manifest, SlicePlan, SourceColumn
+from flowforge.domain.errors import TooLarge
+from flowforge.runtime.settings import settings
 from flowforge.state import batches, claims, corrections, records, runs, slice_set, table
-from flowforge.state.batch import BronzeObject, KeyRange, Manifest, SlicePlan, SourceColumn
 from functions.submit_job.handler import handler as submit
 from functions.track_run.handler import handler as track
 from tests.functions.commands import command

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flowforge.cloud.clients import client
-from flowforge.errors import UnsupportedSource
-from flowforge.settings import settings
+from flowforge.aws.clients import client
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.runtime.settings import settings
 from tests.functions.loads import READER, Loads
 
 MASKED = (

@@ -7,9 +7,9 @@ from rich.console import Console
 
 from flowforge.bronze.ingest import ingest
 from flowforge.cli import rendering
-from flowforge.settings import settings
+from flowforge.operations.watermarks import commit_landed
+from flowforge.runtime.settings import settings
 from flowforge.state import runs
-from flowforge.state.watermarks import commit_landed
 from tests.functions.loads import READER
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from events.targets import ConnectionReference
 from flowforge.bronze.heartbeat import reading_permitted
-from flowforge.errors import Wait
-from flowforge.settings import settings
+from flowforge.domain.errors import Wait
+from flowforge.runtime.settings import settings
 from flowforge.state.read_permits import give_back, renew_permit, take_permit
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.recovery.batches import rebuild_states
-from flowforge.recovery.footers import FoundObject
+from flowforge.operations.batches import rebuild_states
+from flowforge.operations.footers import FoundObject
 
 KEY = "localhost:1433/Bank/dbo.t>bronze_t"
 

@@ -11,13 +11,13 @@ from openlineage.client.serde import Serde
 from events import facts
 from events.envelopes import eventbridge, sqs
 from events.model import Message
+from flowforge.bronze.announcements import about, landed_fact
 from flowforge.gold.models import copy_of_silver, read_model
 from flowforge.gold.records import Record, write_record
-from flowforge.settings import settings
+from flowforge.runtime.settings import settings
 from flowforge.state import batches, runs
-from flowforge.state.announcements import about, landed_fact
 from functions.record_lineage.handler import handler
-from infra.local.sqlserver.certificate import ensure_certificate, server_context
+from infra.sqlserver.certificate import ensure_certificate, server_context
 from tests.functions.test_batches import claim, manifest
 from tests.lineage.receiver import receiving
 

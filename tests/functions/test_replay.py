@@ -8,8 +8,8 @@ import pytest
 from events.envelopes import eventbridge, http
 from events.export import FULL
 from events.facts import SilverRefined
-from flowforge.cloud.clients import forget_clients
-from flowforge.settings import settings
+from flowforge.aws.clients import forget_clients
+from flowforge.runtime.settings import settings
 from flowforge.state import runs
 from functions.replay.handler import handler
 from functions.submit_job.handler import handler as submit

@@ -5,9 +5,9 @@ import pytest
 from events.commands import IngestSlice
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.ingest_slice import ingest_slice
-from flowforge.errors import Fatal, UnknownTable
+from flowforge.domain.errors import Fatal, UnknownTable
+from flowforge.operations.watermarks import commit_landed
 from flowforge.state import corrections, table
-from flowforge.state.watermarks import commit_landed
 from tests.functions.loads import MANY, run_slices
 
 

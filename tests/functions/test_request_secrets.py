@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from events.documents import MOST_BYTES
 from events.envelopes import eventbridge, http, minio, s3_object_created, sqs
 from events.export import FULL
-from flowforge.cloud.clients import forget_clients
-from flowforge.settings import settings as product_settings
+from flowforge.aws.clients import forget_clients
+from flowforge.operations.sweep import sweep
+from flowforge.runtime.settings import settings as product_settings
 from flowforge.state import runs
-from flowforge.state.sweep import sweep
 from functions.submit_job.handler import handler
 from tests.faults.aws_proxy import AwsProxy, Call, Fault
 from tests.functions.conftest import Context

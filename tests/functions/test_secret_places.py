@@ -11,9 +11,9 @@ import pytest
 from events.envelopes import http, sqs
 from events.export import FULL
 from events.targets import ConnectionReference
-from flowforge.cloud.secrets import Place, inline_secret_id, read_login
-from flowforge.errors import NotFound, SecretRefused
-from flowforge.source.target import read_credentials
+from flowforge.aws.secrets import Place, inline_secret_id, read_login
+from flowforge.domain.errors import NotFound, SecretRefused
+from flowforge.sources.sqlserver.target import read_credentials
 from functions.connections.handler import handler as connections
 from functions.ingest_table.handler import handler as ingest
 from functions.submit_job.handler import handler as submit

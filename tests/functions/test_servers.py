@@ -5,13 +5,13 @@ import json
 import pytest
 
 from events.targets import ConnectionReference
+from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
-from flowforge.cloud.clients import client
-from flowforge.errors import LoginRefused, QueryRefused, SourceUnavailable, UnsupportedSource
-from flowforge.source.catalog import connection_facts, describe_query, describe_table, list_tables
-from flowforge.source.connection import connect
-from flowforge.source.credentials import Credentials
-from flowforge.source.optional import optional_rows
+from flowforge.domain.errors import LoginRefused, QueryRefused, SourceUnavailable, UnsupportedSource
+from flowforge.sources.sqlserver.catalog import connection_facts, describe_query, describe_table, list_tables
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.optional import optional_rows
 from tests.functions.loads import ROWS, Loads, _forget
 from tests.standin.conftest import PASSWORD, start, stop
 

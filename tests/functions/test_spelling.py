@@ -9,7 +9,7 @@ from events.export import FULL
 from events.request import InvalidRequest
 from events.targets import ConnectionReference
 from flowforge.bronze.ingest import ingest
-from flowforge.errors import ConflictingTarget, UnknownTable
+from flowforge.domain.errors import ConflictingTarget, UnknownTable
 from flowforge.jobs.submission import new_run_id, submit
 from flowforge.state import runs, table
 from tests.functions.loads import ROWS, Loads, keep_login

@@ -3,7 +3,7 @@
 import pytest
 
 from flowforge.bronze.ingest import ingest
-from flowforge.errors import SourceChanged, UnsupportedSource
+from flowforge.domain.errors import SourceChanged, UnsupportedSource
 from flowforge.state import corrections, table
 
 

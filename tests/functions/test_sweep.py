@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 
 from events.envelopes import eventbridge, http, sqs
+from flowforge.aws import items
+from flowforge.bronze.announcements import landed_fact
 from flowforge.bronze.keys import bronze_keys
 from flowforge.bronze.parquet import Encoder
-from flowforge.cloud import items
-from flowforge.settings import settings
+from flowforge.domain.batch import KeyRange, SlicePlan, SourceColumn
+from flowforge.operations.sweep import sweep
+from flowforge.runtime.settings import settings
 from flowforge.state import batches, claims, corrections, leases, records, runs, table, unqueued
-from flowforge.state.announcements import landed_fact
-from flowforge.state.batch import KeyRange, SlicePlan, SourceColumn
-from flowforge.state.sweep import sweep
 from functions.refine_silver.handler import handler as refine
 from functions.track_run.handler import handler as track
 from functions.watermark.handler import handler

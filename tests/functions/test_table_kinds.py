@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowforge.errors import UnknownTable, UnsupportedSource
+from flowforge.domain.errors import UnknownTable, UnsupportedSource
 from tests.functions.test_login_view import landed
 
 

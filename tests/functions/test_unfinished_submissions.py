@@ -13,9 +13,9 @@ import pytest
 
 from events.envelopes import http
 from events.export import FULL
-from flowforge.errors import NotFound
+from flowforge.domain.errors import NotFound
+from flowforge.operations.sweep import sweep
 from flowforge.state.runs import read_run
-from flowforge.state.sweep import sweep
 from functions.watermark.handler import handler as watermark
 from tests.faults.aim import is_write
 from tests.faults.aws_proxy import AwsProxy, Call, Fault

@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 
 from events.envelopes import http
+from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.state import batches, claims
-from flowforge.state.batch import Interval, SourceColumn
 from flowforge.state.table import key_id, read_state, source_key
 from functions.watermark.handler import handler
 from tests.functions.commands import command

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from events.commands import IngestTable
-from flowforge.cloud.clients import client, forget_clients
-from flowforge.lake.storage import duckdb_connection
-from flowforge.lake.tables import open_table, relation, table_uri
-from flowforge.state.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.aws.clients import client, forget_clients
+from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.tables.delta.tables import open_table, relation, table_uri
 from tests.servers import AWS_VARIABLES, embedded_aws
 
 

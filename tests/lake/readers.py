@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowforge.lake.storage import duckdb_connection, storage_options
-from flowforge.lake.tables import open_table, relation
+from flowforge.engines.duckdb.storage import duckdb_connection, storage_options
+from flowforge.tables.delta.tables import open_table, relation
 
 UTC = datetime.UTC
 NAIVE = datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)

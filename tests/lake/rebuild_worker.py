@@ -2,7 +2,7 @@
 
 import sys
 
-from flowforge.recovery.rebuild_silver import rebuild_silver
+from flowforge.operations.rebuild_silver import rebuild_silver
 
 if __name__ == "__main__":
     rebuild_silver(sys.argv[1], sys.argv[2], write=True, rows_per_range=100)

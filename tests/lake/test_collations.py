@@ -3,9 +3,9 @@
 import duckdb
 import pytest
 
-from flowforge.lake.folding import fold_of
-from flowforge.lake.near_texts import near_of
-from flowforge.state.batch import SourceColumn
+from flowforge.domain.batch import SourceColumn
+from flowforge.engines.duckdb.folding import fold_of
+from flowforge.engines.duckdb.near_texts import near_of
 
 # ruff: noqa: RUF001 - letters that look alike are what this is about
 

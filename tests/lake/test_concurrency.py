@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from flowforge.domain.batch import Batch
 from flowforge.silver.refine import refine
-from flowforge.state.batch import Batch
 
 WORKER = Path(__file__).with_name("worker.py")
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowforge.errors import Fatal, RefineRefused
-from flowforge.lake.tables import open_table, table_uri
+from flowforge.domain.errors import Fatal, RefineRefused
 from flowforge.silver.casting import survives
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.refine import refine
 from flowforge.silver.type_names import lake_type
+from flowforge.tables.delta.tables import open_table, table_uri
 
 MONEY = pa.decimal128(12, 2)
 AMOUNTS = [Decimal("13.44"), Decimal("0.10"), None, Decimal("9999999999.99")]

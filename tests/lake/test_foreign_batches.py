@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pytest
 
-from flowforge.errors import LakeChanged
-from flowforge.lake.tables import commit_marks, once, open_table, table_uri
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import LakeChanged
 from flowforge.silver.refine import refine
-from flowforge.state.batch import Batch
+from flowforge.tables.delta.tables import commit_marks, once, open_table, table_uri
 
 
 def rows(value: int) -> pa.Table:

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from flowforge.errors import NotFound, RefineRefused
+from flowforge.domain.errors import NotFound, RefineRefused
 from flowforge.gold.build import build
 from flowforge.gold.graph import check_files, model_states
 from flowforge.gold.model_files import parse_model, write_models
 from flowforge.gold.publish import publish, publish_model
 from flowforge.gold.report import quality_of_table
-from flowforge.lake.tables import open_table, table_uri
-from flowforge.lake.upkeep import maintain
+from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.tables import open_table, table_uri
 
 SUMS = """-- @buildStrategy incremental
 -- @primaryKey customer_id
@@ -247,7 +247,7 @@ ROW = st.tuples(st.integers(1, 5), st.sampled_from([None, 1, 2, 3]), st.integers
 )
 @given(batches=st.lists(st.lists(ROW, max_size=4), min_size=2, max_size=3))
 def test_should_find_by_keys_what_a_full_build_finds(lake_environment, batches):
-    from flowforge.cloud.clients import client
+    from flowforge.aws.clients import client
     from tests.lake.conftest import Lake
 
     lake = Lake(client("s3"))

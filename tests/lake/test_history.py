@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowforge.errors import RefineRefused
+from flowforge.domain.errors import RefineRefused
 from flowforge.silver import history
 from flowforge.silver.marks import Load
 from flowforge.silver.plan import RefinePlan

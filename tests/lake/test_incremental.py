@@ -5,12 +5,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from flowforge.errors import RefineRefused
+from flowforge.domain.errors import RefineRefused
 from flowforge.gold.build import build
 from flowforge.gold.models import copy_of_silver, read_model
-from flowforge.lake.query import query
-from flowforge.lake.tables import open_table, table_uri
+from flowforge.operations.query import query
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.tables import open_table, table_uri
 
 BY_CUSTOMER = (
     "SELECT customer_id, sum(balance)::BIGINT AS total, count(*) AS n FROM silver.accounts GROUP BY customer_id"
@@ -139,7 +139,7 @@ STEP = st.tuples(st.sampled_from(["merge", "merge", "refresh", "again", "custome
 )
 @given(steps=st.lists(STEP, min_size=3, max_size=4), late=st.booleans())
 def test_should_end_with_the_rows_of_a_full_build(lake_environment, steps, late):
-    from flowforge.cloud.clients import client
+    from flowforge.aws.clients import client
     from tests.lake.conftest import Lake
 
     lake = Lake(client("s3"))

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from flowforge.gold.publish import publish
-from flowforge.lake.query import query
-from flowforge.lake.tables import open_table, table_uri
+from flowforge.operations.query import query
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.tables import open_table, table_uri
 from tests.lake.conftest import Lake, Source
 
 CI = {"sql_type": "nvarchar(20)", "nullable": False, "collation": "SQL_Latin1_General_CP1_CI_AS"}

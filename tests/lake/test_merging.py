@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowforge.lake.query import query
-from flowforge.lake.tables import open_table, table_uri
+from flowforge.operations.query import query
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.tables import open_table, table_uri
 from tests.faults.aws_proxy import AwsProxy, Call, Fault
 
 WORKER = Path(__file__).with_name("worker.py")

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from flowforge.errors import RefineRefused
+from flowforge.domain.errors import RefineRefused
 from flowforge.gold.graph import check_files, model_states
 from flowforge.gold.model_files import parse_model, write_models
 from flowforge.gold.models import read_model

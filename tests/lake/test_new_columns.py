@@ -8,9 +8,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from flowforge.domain.batch import Batch, Interval
 from flowforge.silver.defaults import constant
 from flowforge.silver.refine import refine
-from flowforge.state.batch import Batch, Interval
 
 
 def part_of(source: Any, seq: int, data: pa.Table, columns: dict[str, Any] | None = None, object_id: int = 7) -> Batch:

@@ -4,12 +4,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from flowforge.errors import RefineRefused
+from flowforge.domain.errors import RefineRefused
+from flowforge.engines.duckdb.storage import confine, duckdb_connection
 from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
-from flowforge.lake.storage import confine, duckdb_connection
-from flowforge.lake.tables import open_table, table_uri
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.tables import open_table, table_uri
 
 
 def accounts(*rows: tuple[int, int, int]) -> pa.Table:

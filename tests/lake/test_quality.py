@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flowforge.errors import RefineRefused
-from flowforge.lake.statements import NotAllowed
+from flowforge.domain.errors import RefineRefused
 from flowforge.quality.expressions import check_expression
 from flowforge.silver.refine import refine
+from flowforge.sql_policy.statements import NotAllowed
 
 NOW = datetime(2024, 3, 1, 12)
 

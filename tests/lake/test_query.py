@@ -6,9 +6,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from flowforge.errors import NotFound, QueryRefused
+from flowforge.domain.errors import NotFound, QueryRefused
 from flowforge.gold.publish import publish
-from flowforge.lake.query import json_value, query
+from flowforge.operations.query import json_value, query
 from flowforge.silver.refine import refine
 
 UTC = datetime.UTC

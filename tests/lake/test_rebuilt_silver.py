@@ -11,18 +11,18 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from flowforge.cloud import items
-from flowforge.cloud.clients import client
-from flowforge.errors import Fatal, NotFound, RefineRefused, StoreUnavailable
-from flowforge.lake.storage import storage_options
-from flowforge.lake.tables import open_table, table_uri
-from flowforge.recovery.rebuild_silver import RebuiltTable, rebuild_silver
-from flowforge.settings import settings
+from flowforge.aws import items
+from flowforge.aws.clients import client
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import Fatal, NotFound, RefineRefused, StoreUnavailable
+from flowforge.engines.duckdb.storage import storage_options
+from flowforge.operations.rebuild_silver import RebuiltTable, rebuild_silver
+from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import decide
 from flowforge.silver.refine import refine
 from flowforge.silver.release import release
 from flowforge.state import records
-from flowforge.state.batch import Batch
+from flowforge.tables.delta.tables import open_table, table_uri
 from tests.servers import ROOT
 from tests.waiting import wait_for
 

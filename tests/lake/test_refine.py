@@ -6,10 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flowforge.errors import ConflictingTarget, RefineRefused, StoreUnavailable
+from flowforge.domain.errors import ConflictingTarget, RefineRefused, StoreUnavailable
 from flowforge.gold.publish import publish
-from flowforge.lake.tables import open_table, table_uri
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.tables import open_table, table_uri
 
 INTERNAL = ["_generation", "_seq", "_row_hash", "_occurrence"]
 

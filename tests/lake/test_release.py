@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from events.request import SilverConfig
-from flowforge.errors import RefineRefused
+from flowforge.domain.errors import RefineRefused
 from flowforge.silver.refine import refine
 from flowforge.silver.release import release, waiting
 

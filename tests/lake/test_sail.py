@@ -7,14 +7,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from flowforge.domain.names import TableName
+from flowforge.engines.duckdb.storage import storage_options
 from flowforge.gold.build import build
 from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
-from flowforge.lake.names import TableName
-from flowforge.lake.storage import storage_options
-from flowforge.lake.tables import open_table, table_uri
-from flowforge.lake.upkeep import maintain
+from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.tables import open_table, table_uri
 from tests.lake.readers import CANONICAL, ODD_NAMES, read_everywhere
 
 ROOT = Path(__file__).resolve().parents[2]

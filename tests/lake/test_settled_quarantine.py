@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from flowforge.errors import RefineRefused
-from flowforge.lake.query import query
-from flowforge.lake.storage import storage_options
-from flowforge.lake.tables import open_table, table_uri
+from flowforge.domain.errors import RefineRefused
+from flowforge.engines.duckdb.storage import storage_options
+from flowforge.operations.query import query
 from flowforge.silver.refine import Target, refine
+from flowforge.tables.delta.tables import open_table, table_uri
 from tests.lake.conftest import Lake
 
 STRICT = [{"rule": "range", "column": "v", "max": 10, "severity": "quarantine", "name": "small"}]

@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.quality import Expression
-from flowforge.errors import QueryRefused, RefineRefused
+from flowforge.domain.errors import QueryRefused, RefineRefused
+from flowforge.engines.duckdb import function_catalog
+from flowforge.engines.duckdb.second_reading import check_condition, check_query
 from flowforge.gold.model_files import parse_models
-from flowforge.lake import function_catalog
-from flowforge.lake.function_names import AGGREGATES, OF_A_ROW, READING, SEVERAL_ROWS, TABLES
-from flowforge.lake.functions import REVEALING
-from flowforge.lake.parsing import MOST_LEVELS, NotAllowed, parse
-from flowforge.lake.query import query
-from flowforge.lake.second_reading import check_condition, check_query
-from flowforge.lake.statements import table_lines
+from flowforge.operations.query import query
 from flowforge.quality.expressions import check_expression
 from flowforge.quality.judge import Subject, judge
 from flowforge.silver.refine import refine
+from flowforge.sql_policy.function_names import AGGREGATES, OF_A_ROW, READING, SEVERAL_ROWS, TABLES
+from flowforge.sql_policy.functions import REVEALING
+from flowforge.sql_policy.parsing import MOST_LEVELS, NotAllowed, parse
+from flowforge.sql_policy.statements import table_lines
 
 LAYERS = ("silver", "gold")
 BLANKS = "\u200b\ufeff\u00a0\u2003\u3000\u2060\u180e\u0085\u2028\u00ad\u200d\v\f\x1c\x00"
@@ -208,7 +208,7 @@ def test_should_say_where_a_rule_finds_no_answer(engine):
 
 
 def test_should_know_the_functions_of_the_pinned_engine():
-    assert function_catalog.main(["--check"]) == 0, "run python -m flowforge.lake.function_catalog"
+    assert function_catalog.main(["--check"]) == 0, "run python -m flowforge.engines.duckdb.function_catalog"
 
 
 @pytest.mark.parametrize("kind", [AGGREGATES, SEVERAL_ROWS, TABLES, READING])

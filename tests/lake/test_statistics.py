@@ -7,9 +7,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from flowforge.lake.statistics import delta_statistics
-from flowforge.lake.tables import open_table, table_uri
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.statistics import delta_statistics
+from flowforge.tables.delta.tables import open_table, table_uri
 
 
 def told(kind: str, least: str, most: str, **figures: str) -> tuple | None:

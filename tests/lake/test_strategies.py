@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flowforge.errors import RefineRefused
+from flowforge.domain.errors import RefineRefused
 from flowforge.silver.refine import refine
 
 

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 
 from events.commands import MaintainTable
-from flowforge.errors import NotFound, QueryRefused
+from flowforge.domain.errors import NotFound, QueryRefused
+from flowforge.domain.names import TableName
 from flowforge.gold.build import build
 from flowforge.gold.models import read_model
-from flowforge.lake.names import TableName
-from flowforge.lake.query import query
-from flowforge.lake.tables import data_version, open_table, table_uri
-from flowforge.lake.upkeep import maintain, maintained_tables, tidy
+from flowforge.operations.query import query
+from flowforge.operations.upkeep import maintain, maintained_tables, tidy
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.tables import data_version, open_table, table_uri
 
 NAME = TableName("silver", "customers")
 WORKER = Path(__file__).with_name("upkeep_worker.py")
@@ -158,8 +158,8 @@ def test_should_answer_as_of_a_version_or_a_time(lake):
 
 
 def test_should_do_the_upkeep_of_one_table_by_a_message(lake, monkeypatch):
-    from flowforge.lake.upkeep_step import maintain_one
-    from flowforge.settings import settings
+    from flowforge.operations.upkeep_step import maintain_one
+    from flowforge.runtime.settings import settings
 
     fill(lake, 9)
     monkeypatch.setenv("FLOWFORGE_BUCKET", lake.bucket)

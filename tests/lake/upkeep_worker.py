@@ -4,8 +4,8 @@ import json
 import select
 import sys
 
-from flowforge.lake.names import TableName
-from flowforge.lake.upkeep import maintain
+from flowforge.domain.names import TableName
+from flowforge.operations.upkeep import maintain
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ sys.modules["pyarrow"] = None  # type: ignore[assignment]  # importing it raises
 import json  # noqa: E402
 from dataclasses import asdict  # noqa: E402
 
-from flowforge.errors import FlowForgeError  # noqa: E402
+from flowforge.domain.batch import Batch  # noqa: E402
+from flowforge.domain.errors import FlowForgeError  # noqa: E402
 from flowforge.gold.publish import publish  # noqa: E402
-from flowforge.lake.query import query  # noqa: E402
+from flowforge.operations.query import query  # noqa: E402
 from flowforge.silver.refine import refine  # noqa: E402
-from flowforge.state.batch import Batch  # noqa: E402
 
 
 def main() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from events.targets import ConnectionReference
-from flowforge.settings import settings
-from flowforge.source.connection import SourceConnection, connect
-from flowforge.source.credentials import Credentials
-from flowforge.source.sql_text import quote_identifier
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.connection import SourceConnection, connect
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.sql_text import quote_identifier
 from tests.servers import start_standin, stop
 
 PASSWORD = "FlowForge2024!"

@@ -11,14 +11,14 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from events.targets import SourceTable
-from flowforge.errors import SourceChanged, UnknownColumn, UnknownTable, UnsupportedSource
-from flowforge.settings import settings
-from flowforge.source.bounds import Plan, plan_interval
-from flowforge.source.catalog import describe_query, describe_table
-from flowforge.source.connection import SourceConnection, connect
-from flowforge.source.seeds import seed_literal
-from flowforge.source.sql_text import count_statement, newest_statement, normalise_statement
-from flowforge.state.batch import Interval
+from flowforge.domain.batch import Interval
+from flowforge.domain.errors import SourceChanged, UnknownColumn, UnknownTable, UnsupportedSource
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.bounds import Plan, plan_interval
+from flowforge.sources.sqlserver.catalog import describe_query, describe_table
+from flowforge.sources.sqlserver.connection import SourceConnection, connect
+from flowforge.sources.sqlserver.seeds import seed_literal
+from flowforge.sources.sqlserver.sql_text import count_statement, newest_statement, normalise_statement
 
 TIMESTAMPS = ["date", "smalldatetime", "datetime", "datetime2(0)", "datetime2(3)", "datetime2(7)", "datetimeoffset(0)"]
 TIMESTAMPS += ["datetimeoffset(7)"]

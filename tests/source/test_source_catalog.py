@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from flowforge.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
-from flowforge.source.catalog import describe_query, describe_table, expand_pattern, list_tables, preview
-from flowforge.source.connection import connect
-from flowforge.source.sql_text import quote_identifier
+from flowforge.domain.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
+from flowforge.sources.sqlserver.catalog import describe_query, describe_table, expand_pattern, list_tables, preview
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.sql_text import quote_identifier
 from tests.source.conftest import start_server, stop_server
 
 

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events.targets import SourceTable
-from flowforge.source.bounds import Plan, plan_interval
-from flowforge.source.catalog import describe_table
-from flowforge.source.connection import SourceConnection, connect
-from flowforge.source.credentials import Credentials
-from flowforge.source.sql_text import select_statement
+from flowforge.sources.sqlserver.bounds import Plan, plan_interval
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.connection import SourceConnection, connect
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.sql_text import select_statement
 from tests.source.conftest import PASSWORD, Server, start_server, stop_server
 
 START = "2026-10-24 22:00:00"

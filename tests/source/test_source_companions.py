@@ -2,14 +2,14 @@
 
 import pytest
 
-from flowforge.errors import UnsupportedSource
-from flowforge.source.arrow_types import arrow_schema
-from flowforge.source.catalog import describe_query, describe_table
-from flowforge.source.companions import with_companions
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.source.sql_text import Statement
-from flowforge.state.batch import SourceColumn
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.sqlserver.arrow_types import arrow_schema
+from flowforge.sources.sqlserver.catalog import describe_query, describe_table
+from flowforge.sources.sqlserver.companions import with_companions
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.sql_text import Statement
 
 DRIVERS = ("pymssql", "mssql-python")
 ALL = ("offset", "baseType", "srid")

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from events.targets import SourceTable
-from flowforge.source.bounds import plan_interval
-from flowforge.source.catalog import describe_table
-from flowforge.source.connection import connect
-from flowforge.source.sql_text import select_statement
+from flowforge.sources.sqlserver.bounds import plan_interval
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.sql_text import select_statement
 
 WRITERS, TRANSACTIONS, DEADLINE_SECONDS = 3, 8, 30
 LONG_SECONDS = 1.6  # longer than the guard: a bound without the oldest transaction's age would pass it

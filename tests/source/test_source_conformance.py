@@ -6,11 +6,11 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from flowforge.source.arrow_types import arrow_schema
-from flowforge.source.catalog import describe_table
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.state.batch import Interval
+from flowforge.domain.batch import Interval
+from flowforge.sources.sqlserver.arrow_types import arrow_schema
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
 from tests.source.type_values import VALUES
 
 DRIVERS = ("pymssql", "mssql-python")
@@ -158,7 +158,7 @@ def test_should_read_a_cell_of_a_megabyte(bank, server, scratch, driver):
     "name", ["with space", "closing ] bracket", "quote ' and \"", "हिन्दी", "per%cent %s ?", "-- x"]
 )
 def test_should_read_tables_and_columns_of_any_name_with_bounds(bank, server, scratch, driver, name):
-    from flowforge.source.sql_text import quote_identifier
+    from flowforge.sources.sqlserver.sql_text import quote_identifier
 
     table = scratch(f"{quote_identifier(name)} int NOT NULL PRIMARY KEY", name)
     bank.run(f"INSERT INTO {table} VALUES (1), (2), (3)")

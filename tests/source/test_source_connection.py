@@ -7,7 +7,8 @@ import traceback
 
 import pytest
 
-from flowforge.errors import (
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.errors import (
     LoginRefused,
     QueryRefused,
     SourceUnavailable,
@@ -15,13 +16,12 @@ from flowforge.errors import (
     UnknownTable,
     UnsupportedSource,
 )
-from flowforge.settings import settings
-from flowforge.source.catalog import connection_facts, describe_table, server_identity
-from flowforge.source.connection import connect
-from flowforge.source.credentials import Credentials
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.state.batch import SourceColumn
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.catalog import connection_facts, describe_table, server_identity
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
 
 DRIVERS = ("pymssql", "mssql-python")
 ONE = Selection("SELECT 1 AS a", [SourceColumn(name="a", sql_type="int")])
@@ -30,7 +30,7 @@ ONE = Selection("SELECT 1 AS a", [SourceColumn(name="a", sql_type="int")])
 @pytest.fixture
 def foreign_ca(server, tmp_path, monkeypatch):
     """A process environment that trusts another authority than the server's."""
-    from infra.local.sqlserver.certificate import ensure_certificate
+    from infra.sqlserver.certificate import ensure_certificate
 
     monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(ensure_certificate(tmp_path)))
     settings.cache_clear()
@@ -68,11 +68,11 @@ def test_should_refuse_a_foreign_certificate_through_the_fast_driver_too(server,
     reference, password = server.reference.model_dump(), server.credentials.password.get_secret_value()
     code = f"""
 from events.targets import ConnectionReference
-from flowforge.errors import SourceUnavailable
-from flowforge.source.credentials import Credentials
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.state.batch import SourceColumn
+from flowforge.domain.errors import SourceUnavailable
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.domain.batch import SourceColumn
 reference, columns = ConnectionReference(**{reference!r}), [SourceColumn(name="a", sql_type="int")]
 def attempt(trust):
     target = reference.model_copy(update=dict(trust_server_certificate=trust))

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowforge.bronze.reading import Reading
-from flowforge.errors import Retriable, SnapshotRefused
-from flowforge.source.catalog import consistencies, describe_table
-from flowforge.source.consistency import LOCKED, SNAPSHOT, STRONGEST_FIRST, VERSIONED, weakest
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.state.batch import Interval
+from flowforge.domain.batch import Interval
+from flowforge.domain.errors import Retriable, SnapshotRefused
+from flowforge.sources.sqlserver.catalog import consistencies, describe_table
+from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, STRONGEST_FIRST, VERSIONED, weakest
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
 
 DRIVERS = ("mssql-python", "pymssql")
 OFFERED = [SNAPSHOT, VERSIONED]

@@ -2,15 +2,15 @@
 
 import pytest
 
-from flowforge.errors import TruncatedRead
-from flowforge.source.catalog import describe_table
-from flowforge.source.completeness import check_counted
-from flowforge.source.consistency import LOCKED, SNAPSHOT
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.source.slices import range_condition
-from flowforge.source.transactions import open_transactions
-from flowforge.state.batch import Interval, KeyRange
+from flowforge.domain.batch import Interval, KeyRange
+from flowforge.domain.errors import TruncatedRead
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.completeness import check_counted
+from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.slices import range_condition
+from flowforge.sources.sqlserver.transactions import open_transactions
 
 DRIVERS = ["pymssql", "mssql-python"]
 

@@ -4,12 +4,12 @@ import mssql_python
 import pymssql
 import pytest
 
-from flowforge.errors import LoginRefused, QueryRefused, SourceUnavailable, UnknownColumn, UnknownTable
-from flowforge.source.catalog import describe_table
-from flowforge.source.failures import described, translate, translate_login
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.state.batch import SourceColumn
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.errors import LoginRefused, QueryRefused, SourceUnavailable, UnknownColumn, UnknownTable
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.failures import described, translate, translate_login
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
 
 REMARK = "DB-Lib error message 20018, severity 14:\nGeneral SQL Server error: Check messages from the SQL Server\n"
 

@@ -18,6 +18,6 @@ import pytest
     ],
 )
 def test_should_not_import_what_the_module_does_not_need(module, absent):
-    code = f"import sys, flowforge.source.{module}; print([m for m in {absent!r} if m in sys.modules])"
+    code = f"import sys, flowforge.sources.sqlserver.{module}; print([m for m in {absent!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "[]"

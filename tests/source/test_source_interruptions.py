@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from flowforge.errors import Retriable, SourceUnavailable
-from flowforge.source.catalog import describe_table
-from flowforge.source.connection import connect
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
+from flowforge.domain.errors import Retriable, SourceUnavailable
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
 from tests.source.conftest import start_server, stop_server
 
 DRIVERS = ("pymssql", "mssql-python")

@@ -19,13 +19,13 @@ import pytest
 from events.commands import IngestTable
 from events.targets import BronzeTarget, GoldTarget, SilverTarget, SourceTable
 from flowforge.bronze.parquet import AUDIT, Encoder, read_footer
-from flowforge.source.arrow_types import arrow_schema, arrow_type
-from flowforge.source.catalog import describe_query, describe_table
-from flowforge.source.connection import connect
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.source.sql_types import select_expression
-from flowforge.state.batch import Batch, Interval
+from flowforge.domain.batch import Batch, Interval
+from flowforge.sources.sqlserver.arrow_types import arrow_schema, arrow_type
+from flowforge.sources.sqlserver.catalog import describe_query, describe_table
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.sql_types import select_expression
 from tests.source.type_values import CONVERTED, VALUES
 
 DRIVERS = ("pymssql", "mssql-python")

@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.targets import SourceTable
-from flowforge.errors import QueryRefused
-from flowforge.source.bounds import plan_interval
-from flowforge.source.catalog import check_statement, describe_query
-from flowforge.source.query_text import STATEMENTS, read_query
-from flowforge.source.read_hints import loose_hints
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.source.sql_text import select_statement
-from flowforge.state.batch import Interval
+from flowforge.domain.batch import Interval
+from flowforge.domain.errors import QueryRefused
+from flowforge.sources.sqlserver.bounds import plan_interval
+from flowforge.sources.sqlserver.catalog import check_statement, describe_query
+from flowforge.sources.sqlserver.query_text import STATEMENTS, read_query
+from flowforge.sources.sqlserver.read_hints import loose_hints
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.sql_text import select_statement
 
 DRIVERS = ("pymssql", "mssql-python")
 NUMBERS = "SELECT customer_id AS n, CONVERT(varchar(9), 'é') AS letters FROM dbo.customers WHERE customer_id < 6"

@@ -6,10 +6,10 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowforge.source.catalog import describe_table
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.source.sql_text import quote_literal
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.sql_text import quote_literal
 
 DRIVERS = ("pymssql", "mssql-python")
 # The stand-in keeps halves of surrogate pairs as the private characters U+10D800 to U+10DFFF, so it cannot hold those.

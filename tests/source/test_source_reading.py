@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from flowforge.errors import (
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.errors import (
     QueryRefused,
     SourceChanged,
     SourceUnavailable,
@@ -15,14 +16,13 @@ from flowforge.errors import (
     UnknownTable,
     UnsupportedSource,
 )
-from flowforge.source.bounds import plan_interval
-from flowforge.source.catalog import describe_query, describe_table
-from flowforge.source.completeness import COUNT_COLUMN, check_complete, counted_rows
-from flowforge.source.connection import connect
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.source.sql_text import count_statement
-from flowforge.state.batch import SourceColumn
+from flowforge.sources.sqlserver.bounds import plan_interval
+from flowforge.sources.sqlserver.catalog import describe_query, describe_table
+from flowforge.sources.sqlserver.completeness import COUNT_COLUMN, check_complete, counted_rows
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.sql_text import count_statement
 
 from events.targets import SourceTable  # isort: skip
 from tests.source.conftest import start_server, stop_server  # isort: skip
@@ -136,10 +136,10 @@ def test_should_read_with_whatever_driver_loads_when_none_is_named(server, provi
     reference, password = server.reference, server.credentials.password.get_secret_value()
     code = f"""
 from events.targets import ConnectionReference
-from flowforge.source.credentials import Credentials
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.state.batch import SourceColumn
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.domain.batch import SourceColumn
 reference = ConnectionReference(**{reference.model_dump()!r})
 credentials = Credentials(username="sa", password={password!r})
 with open_reader(reference, credentials, Selection("SELECT 1 AS id", [SourceColumn(name="id", sql_type="int")])) as r:
@@ -159,11 +159,11 @@ def test_should_name_what_a_chosen_driver_lacks(server):
 import sys
 sys.modules["mssql_python.ddbc_bindings"] = None
 from events.targets import ConnectionReference
-from flowforge.errors import UnsupportedSource
-from flowforge.source.credentials import Credentials
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.state.batch import SourceColumn
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.domain.batch import SourceColumn
 def attempt(driver):
     reference = ConnectionReference(**{reference.model_dump()!r})
     credentials = Credentials(username="sa", password={password!r})

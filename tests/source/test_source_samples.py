@@ -2,7 +2,13 @@
 
 import random
 
-from flowforge.source.integer_samples import MAX_SAMPLES, bound_above, newest_before, newest_settled, remember
+from flowforge.sources.sqlserver.integer_samples import (
+    MAX_SAMPLES,
+    bound_above,
+    newest_before,
+    newest_settled,
+    remember,
+)
 
 
 def sample(newest, open_ids=(), at="2026-11-23 06:00:00.0000000"):

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.settings import settings
-from flowforge.source.catalog import describe_table
-from flowforge.source.slices import plan_slices, range_condition
-from flowforge.source.sql_text import select_statement
-from flowforge.state.batch import Interval, KeyRange, SourceColumn
+from flowforge.domain.batch import Interval, KeyRange, SourceColumn
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.slices import plan_slices, range_condition
+from flowforge.sources.sqlserver.sql_text import select_statement
 
 ROWS, PER_SLICE = 1_000, 130
 

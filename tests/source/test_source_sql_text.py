@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.source.description import CatalogColumn, TableDescription
-from flowforge.source.keys import key_value
-from flowforge.source.sql_text import (
+from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.sources.sqlserver.description import CatalogColumn, TableDescription
+from flowforge.sources.sqlserver.keys import key_value
+from flowforge.sources.sqlserver.sql_text import (
     count_statement,
     is_empty_statement,
     newest_statement,
@@ -20,7 +21,6 @@ from flowforge.source.sql_text import (
     select_statement,
     shift_statement,
 )
-from flowforge.state.batch import Interval, SourceColumn
 
 IDENTIFIERS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=128)
 

@@ -7,11 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.errors import SourceChanged, UnsupportedSource
-from flowforge.source.arrow_types import arrow_schema, arrow_type, canonical_batch, times_from_text
-from flowforge.source.batch_rows import BATCH_BYTES, FIRST_LARGE_ROWS, LARGE_BATCH_BYTES, LEAST_BATCH_ROWS, BatchRows
-from flowforge.source.sql_types import cursor_kind, declared_bytes, floor_literal, lowest_literal, parse_sql_type
-from flowforge.state.batch import SourceColumn
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.errors import SourceChanged, UnsupportedSource
+from flowforge.sources.sqlserver.arrow_types import arrow_schema, arrow_type, canonical_batch, times_from_text
+from flowforge.sources.sqlserver.batch_rows import (
+    BATCH_BYTES,
+    FIRST_LARGE_ROWS,
+    LARGE_BATCH_BYTES,
+    LEAST_BATCH_ROWS,
+    BatchRows,
+)
+from flowforge.sources.sqlserver.sql_types import (
+    cursor_kind,
+    declared_bytes,
+    floor_literal,
+    lowest_literal,
+    parse_sql_type,
+)
 
 CANONICAL = {
     "bit": pa.bool_(), "tinyint": pa.uint8(), "smallint": pa.int16(), "int": pa.int32(), "bigint": pa.int64(),

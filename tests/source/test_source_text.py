@@ -3,12 +3,12 @@
 import pyarrow as pa
 import pytest
 
-from flowforge.errors import UnsupportedSource
-from flowforge.source.catalog import describe_table
-from flowforge.source.connection import connect
-from flowforge.source.reader import open_reader
-from flowforge.source.selection import Selection
-from flowforge.state.batch import SourceColumn
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.selection import Selection
 from tests.source.conftest import start_server, stop_server
 from tests.source.type_values import VALUES
 

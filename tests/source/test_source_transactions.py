@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowforge.source.transactions import may_write, sees_open_transactions
+from flowforge.sources.sqlserver.transactions import may_write, sees_open_transactions
 
 WRITER = {
     "name": "user_transaction", "transaction_type": 1, "is_user_transaction": True, "session_id": 60, "status": "running",

@@ -83,7 +83,7 @@ def test_should_speak_every_encryption_level(standin, options, encrypted):
 def test_should_pass_freetds_verification_with_its_ca_and_fail_with_another(
     standin, tmp_path, tmp_path_factory, monkeypatch
 ):
-    from infra.local.sqlserver.certificate import ensure_certificate
+    from infra.sqlserver.certificate import ensure_certificate
 
     other = ensure_certificate(tmp_path_factory.mktemp("other"))
     for ca_file, accepted in ((standin.ca_file, True), (other, False)):
@@ -128,7 +128,7 @@ def test_should_say_that_its_port_is_taken(standin):
     command = [
         sys.executable,
         "-m",
-        "infra.local.sqlserver",
+        "infra.sqlserver",
         "--port",
         str(standin.port),
         "--tls-directory",
@@ -141,7 +141,7 @@ def test_should_say_that_its_port_is_taken(standin):
 
 
 def test_should_print_one_line_of_json_and_end_on_interrupt(tmp_path):
-    command = [sys.executable, "-m", "infra.local.sqlserver", "--tls-directory", str(tmp_path)]
+    command = [sys.executable, "-m", "infra.sqlserver", "--tls-directory", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     ready = json.loads(process.stdout.readline())
     process.send_signal(signal.SIGINT)

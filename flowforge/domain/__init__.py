@@ -1,0 +1,1 @@
+"""Pure values and rules, and the error tree: no input, no output."""

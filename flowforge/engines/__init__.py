@@ -1,0 +1,1 @@
+"""What runs SQL over lake tables."""

@@ -1,0 +1,1 @@
+"""DuckDB: its connection to the lake, SQL text, types, key forms."""

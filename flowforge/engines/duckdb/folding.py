@@ -1,0 +1,88 @@
+"""Values as SQL Server compares them: the SQL by which DuckDB gives equal ones the same form.
+
+A text loses the blanks at its end (the server pads the shorter one, whatever the collation) and what its collation does not count
+(`collations`); bytes lose zeros at their end, which the server pads with; what an exact companion tells is zero where it is not
+known. The form of a text is its capitals, so most codes are their own. Guarantees: pure; NULL stays NULL; a value that
+has its form already keeps it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flowforge.domain.batch import SourceColumn
+from flowforge.engines.duckdb.collations import EVERYTHING, MOST_COMMON, Sensitivity, sensitivity
+from flowforge.engines.duckdb.sql import literal
+
+TEXTS = {
+    "char": False,
+    "varchar": False,
+    "nchar": True,
+    "nvarchar": True,
+}  # whether they are Unicode whatever the collation
+BYTES = ("binary", "varbinary")
+FLOATS = {"FLOAT": "real", "DOUBLE": "float"}
+TEXT, BINARY, COUNT = "VARCHAR", "BLOB", "SMALLINT"  # the types that folds are for
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How values of one column are compared: `kind` is the DuckDB type that it is for, `found` what its collation says."""
+
+    kind: str
+    found: Sensitivity = EVERYTHING
+
+    def sql(self, value: str) -> str:
+        """The common form of a value, given as an SQL expression."""
+        if self.kind == COUNT:
+            return f"coalesce({value}, 0)"
+        if self.kind in FLOATS:  # -0.0 is 0.0
+            return f"({value} + 0)"
+        if self.kind == BINARY:  # whole bytes: a zero byte is two digits, and their number is even
+            return f"unhex(regexp_replace(hex({value}), '(00)+$', ''))"
+        return _text(value, self.found)
+
+
+def folds_of(columns: Iterable[SourceColumn]) -> dict[str, Fold]:
+    """The folds of those columns that need one, by name."""
+    found = {column.name: fold_of(column) for column in columns}
+    return {name: fold for name, fold in found.items() if fold is not None}
+
+
+def fold_of(column: SourceColumn) -> Fold | None:
+    """How a column's values are compared; None where equal values look the same."""
+    base = column.sql_type.partition("(")[0].strip().lower()
+    if column.companion == "digit":
+        return Fold(COUNT)
+    if base in BYTES:
+        return Fold(BINARY)
+    if base in FLOATS.values():
+        return Fold(next(kind for kind, name in FLOATS.items() if name == base))
+    if base in TEXTS and column.companion is None:
+        return Fold(TEXT, sensitivity(column.collation, is_unicode(column)))
+    return None
+
+
+def is_unicode(column: SourceColumn) -> bool:
+    """Whether a text column is compared as Unicode, not by the table of a code page."""
+    base = column.sql_type.partition("(")[0].strip().lower()
+    return TEXTS[base] or (column.collation or "").upper().endswith("_UTF8")
+
+
+def key_of_macro() -> str:
+    """The statement that makes `key_of(text)`: the form that a `_CI_AS` collation compares by."""
+    return f"CREATE OR REPLACE MACRO key_of(x) AS {_text('x', MOST_COMMON)}"
+
+
+def _text(value: str, found: Sensitivity) -> str:
+    trimmed = f"CASE WHEN ends_with({value}, ' ') THEN rtrim({value}, ' ') ELSE {value} END"
+    if found.exact:
+        return trimmed
+    images = found.images()
+    mapped = f"translate({trimmed}, {literal(''.join(images))}, {literal(''.join(images.values()))})"
+    if not found.dotless:
+        plain = f"upper({trimmed})" if found.case else trimmed
+        mapped = f"CASE WHEN strlen({value}) = length({value}) THEN {plain} ELSE {mapped} END"
+    if found.one_case:
+        mixed = f"regexp_matches({value}, '\\p{{Lu}}') AND regexp_matches({value}, '\\p{{Ll}}')"
+        mapped = f"CASE WHEN {mixed} THEN {trimmed} ELSE {mapped} END"
+    return f"({mapped})"

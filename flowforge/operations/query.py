@@ -1,0 +1,210 @@
+# ruff: noqa: S608 - layer and table names are quoted; the user's text runs as it is, on a confined connection
+"""Answers a query over the lake with the caller's own credentials: silver.x, gold.y, quarantine.x and bronze.z.
+
+Guarantees: reads only; a table that does not exist is named together with those that do. bronze.z is all Parquet below
+bronze/z/. Rows are Python values; `json_value` makes them fit JSON without losing a digit.
+"""
+
+import base64
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+from botocore.exceptions import BotoCoreError, ClientError
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from flowforge.aws.clients import client, unavailable
+from flowforge.domain.errors import NotFound, QueryRefused
+from flowforge.domain.given import given
+from flowforge.domain.names import TableName
+from flowforge.engines.duckdb.second_reading import check_query
+from flowforge.engines.duckdb.sql import literal, read_parquet
+from flowforge.engines.duckdb.storage import confine, duckdb_connection
+from flowforge.sql_policy.parsing import NotAllowed
+from flowforge.sql_policy.statements import tables_read
+from flowforge.tables.delta.tables import PREFIXES, create_view, open_table, rows_query, store_errors, table_uri
+
+# Folders beside the tables; no table's name begins with _ (events.names).
+NOT_TABLES = ("_quarantine", "_models", "_probe", "_settled")
+LAYERS = ("bronze", "silver", "gold", "quarantine")
+WRITE = "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
+WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """A query's answer; `seconds` from parsing to the last row."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    seconds: float
+
+
+def query(sql: str, bucket: str, as_of: int | datetime | None = None) -> QueryResult:
+    """Runs one SELECT (DuckDB's SQL) over the lake in `bucket`, as it is or as it was: `as_of` is a version, for a query of one
+    Delta table, or a moment with its time zone, for all tables.
+
+    Raises QueryRefused when it is not a plain query or DuckDB refuses it, NotFound when a table does not exist or did not then,
+    or when files of that time have been vacuumed.
+    """
+    started = time.perf_counter()
+    try:
+        names = tables_read(sql, LAYERS)
+    except NotAllowed as error:
+        raise QueryRefused(str(error), error.remedy or WRITE) from error
+    _refuse_travel(names, as_of)
+    with duckdb_connection() as connection, store_errors("query"), _vacuumed(as_of):
+        paths = [uri for name in names for uri in _create_view(connection, name, bucket, as_of)]
+        confine(connection, paths)
+        _read_again(connection, sql, names)
+        try:
+            columns, rows = _answer(connection, sql)
+        except (duckdb.IOException, duckdb.OutOfMemoryException):
+            raise
+        except duckdb.Error as error:
+            raise QueryRefused(str(error).strip()) from error
+    return QueryResult(columns, rows, time.perf_counter() - started)
+
+
+def _read_again(connection: duckdb.DuckDBPyConnection, sql: str, names: list[TableName]) -> None:
+    try:
+        check_query(connection, sql, [(name.layer, name.table) for name in names])
+    except NotAllowed as error:
+        raise QueryRefused(str(error), error.remedy or WRITE) from error
+
+
+def tables_present(bucket: str) -> list[TableName]:
+    """All tables of the lake, as far as their folders tell."""
+    found = []
+    for layer, prefix in {"bronze": "bronze", **PREFIXES}.items():
+        try:
+            pages = (
+                client("s3")
+                .get_paginator("list_objects_v2")
+                .paginate(Bucket=bucket, Prefix=f"{prefix}/", Delimiter="/")
+            )
+            folders = [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", [])]
+        except (ClientError, BotoCoreError) as error:
+            raise unavailable("s3", error) from error
+        tables = [folder.removeprefix(f"{prefix}/").rstrip("/") for folder in folders]
+        found += [TableName(layer, table) for table in tables if table not in NOT_TABLES]
+    return sorted(found)
+
+
+def json_value(value: Any) -> Any:
+    """`value` as JSON has it: decimals and times as exact strings, bytes as base64, NaN and infinity as strings."""
+    if isinstance(value, dict):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    return _json_scalar(value)
+
+
+def _json_scalar(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, datetime | date | time_of_day):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(bytes(value)).decode("ascii")
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _refuse_travel(names: list[TableName], as_of: int | datetime | None) -> None:
+    if as_of is None:
+        return
+    bronze = [str(name) for name in names if name.layer == "bronze"]
+    if bronze:
+        raise QueryRefused(f"{', '.join(bronze)} has no versions", "ask for an earlier time of silver and gold only")
+    if isinstance(as_of, int) and len(names) > 1:
+        tables = ", ".join(map(str, names))
+        raise QueryRefused(f"a version is one table's own, and the query reads {tables}", "give a time instead")
+
+
+@contextmanager
+def _vacuumed(as_of: int | datetime | None) -> Iterator[None]:
+    """Tells a file that is gone from a store that is."""
+    try:
+        yield
+    except duckdb.HTTPException as error:
+        if as_of is None or error.status_code != 404:
+            raise
+        remedy = "ask for a later time; the upkeep's retention tells how far"
+        raise NotFound(f"files of {as_of} have been vacuumed", remedy) from error
+
+
+def _open_as_of(name: TableName, bucket: str, as_of: int | datetime | None) -> DeltaTable | None:
+    table = open_table(table_uri(bucket, name.layer, name.table))
+    if table is None or as_of is None:
+        return table
+    version = as_of if isinstance(as_of, int) else _version_at(table, name, as_of)
+    if version > table.version():
+        raise NotFound(
+            f"{name} has no version {version}: its newest one is {table.version()}", "ask for an earlier one"
+        )
+    try:
+        table.load_as_version(version)
+    except DeltaError as error:
+        raise NotFound(f"{name} has no version {version} any more: {error}", "ask for a later one") from error
+    return table
+
+
+def _version_at(table: DeltaTable, name: TableName, moment: datetime) -> int:
+    """The version of a moment by the times that writers put into their commits: objects' own times are in whole seconds."""
+    entries, latest = table.history(), given(open_table(table.table_uri))
+    while latest.version() != table.version():  # history counts back from the handle's version: it must be the newest
+        table, entries = latest, latest.history()
+        latest = given(open_table(table.table_uri))
+    commits = [(entry["timestamp"] / 1000, entry["version"]) for entry in entries]
+    versions = [version for made_at, version in commits if made_at <= moment.timestamp()]
+    if not versions:
+        began = datetime.fromtimestamp(min(commits)[0], UTC).isoformat(timespec="milliseconds")
+        raise NotFound(f"{name} begins at {began}", "ask for a later time")
+    return max(versions)
+
+
+def _create_view(
+    connection: duckdb.DuckDBPyConnection, name: TableName, bucket: str, as_of: int | datetime | None
+) -> list[str]:
+    """Makes the table readable under its name; returns the objects behind it."""
+    if name.layer == "bronze":
+        pattern = f"s3://{bucket}/bronze/{name.table}/**/*.parquet"
+        uris = [row[0] for row in connection.execute(f"SELECT file FROM glob({literal(pattern)})").fetchall()]
+        rows = f"SELECT * FROM {read_parquet(uris)}" if uris else None
+    else:
+        table = _open_as_of(name, bucket, as_of)
+        uris = table.file_uris() if table is not None else []
+        rows = rows_query(connection, table) if table is not None else None
+    if rows is None:
+        present = ", ".join(map(str, tables_present(bucket))) or "no table yet"
+        raise NotFound(f"there is no table {name} in {bucket}; there is: {present}")
+    create_view(connection, name.layer, name.table, rows)
+    return uris
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Times with a zone come as text from DuckDB, which needs another package to make Python objects of them."""
+    answer = connection.sql(sql)
+    zoned = [str(kind) == WITH_ZONE for kind in answer.types]
+    items = [f"CAST(#{n} AS VARCHAR)" if is_zoned else f"#{n}" for n, is_zoned in enumerate(zoned, 1)]
+    rows = answer.project(", ".join(items)).fetchall()
+    if any(zoned):
+        rows = [tuple(_zoned(v) if z and v is not None else v for v, z in zip(row, zoned, strict=True)) for row in rows]
+    return answer.columns, rows
+
+
+def _zoned(text: str) -> datetime | str:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:  # a year that Python does not have
+        return text

@@ -1,0 +1,201 @@
+# ruff: noqa: S608 - SQL text of quoted names
+"""Makes a silver table anew from bronze, beside the one that is there, and shows how the two differ before it takes its place.
+
+Guarantees: every batch that silver has taken is applied again in order, from the objects of its manifest, with its own strategy,
+the table's decisions, and the same rows kept in quarantine as the first time. The present table is not touched until the new one
+takes its place in one commit, on exactly the version that it was compared with; a load that comes meanwhile is applied to both. A
+process that dies leaves the present table as it was, and its own below `rebuild/`, which a later rebuild removes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import Fatal, NotFound, StoreUnavailable
+from flowforge.domain.given import given
+from flowforge.engines.duckdb.sql import read_parquet
+from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.operations.beside import Progress, TableBeside
+from flowforge.operations.versions import VersionDifference, compare_versions
+from flowforge.silver.decisions import SOURCE_KEY, decisions_of
+from flowforge.silver.marks import Marks
+from flowforge.silver.plan import AUDIT, GENERATION, SEQ, RefinePlan, plan_refine
+from flowforge.state import batches as batch_states
+from flowforge.state import records
+from flowforge.state.table import list_tables
+from flowforge.tables.delta.rewriting import replace_all, write_files
+from flowforge.tables.delta.tables import (
+    Moved,
+    allow_naive_timestamps,
+    column_types,
+    once,
+    open_table,
+    relation,
+    rows_query,
+    store_errors,
+    table_uri,
+)
+
+ATTEMPTS = 20
+REBUILT = "flowforge.rebuilt"  # in the metadata of the commit that replaces the table
+
+
+@dataclass(frozen=True)
+class RebuiltTable:
+    """What was made and found; `version` is the Delta version that replaced the table, None where nothing was replaced."""
+
+    table: str
+    source_key: str
+    batches: int
+    difference: VersionDifference
+    version: int | None
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON has it."""
+        facts = {"table": self.table, "source_key": self.source_key, "batches": self.batches, "version": self.version}
+        return facts | self.difference.document()
+
+
+def rebuild_silver(
+    bucket: str, name: str, write: bool, rows_per_range: int, progress: Progress = lambda told: None
+) -> RebuiltTable:
+    """Makes silver table `name` anew and compares; with `write` it takes the present one's place where they differ.
+
+    Raises NotFound for a table that no batch is known of, Fatal for one that holds what is not known here, RefineRefused when a
+    batch cannot be applied any more, StoreUnavailable when loads do not leave it a moment to replace the table.
+    """
+    uri = table_uri(bucket, "silver", name)
+    table = _open(uri, name)
+    source_key = _source_key(table, name)
+    with TableBeside(bucket, name, table) as beside:
+        for _ in range(ATTEMPTS):
+            refined = _refined(source_key)
+            table = _open(uri, name)
+            beside.check_unchanged(table)
+            known = _applied(table, source_key, refined)
+            beside.follow(known, progress)
+            with duckdb_connection() as engine, store_errors(f"silver.{name}"):
+                new = given(open_table(beside.uri))
+                plan = _plan(engine, known[-1], new)
+                progress("comparing …")
+                difference = _compared(engine, table, new, plan, rows_per_range)
+                _refuse_unknown(engine, table, known, name, difference)
+                if difference.equal or not write:
+                    return RebuiltTable(name, source_key, len(known), difference, None)
+                progress("replacing …")
+                try:
+                    version = beside.become(uri) if table is None else _replace(engine, table, new, plan, known)
+                except (CommitFailedError, Moved):
+                    continue
+            batch_states.announce_again(known[-1])  # gold follows
+            return RebuiltTable(name, source_key, len(known), difference, version)
+    raise StoreUnavailable(
+        f"silver.{name} changed {ATTEMPTS} times meanwhile", "Stop its loads and run the command again."
+    )
+
+
+def _open(uri: str, name: str) -> DeltaTable | None:
+    with store_errors(f"silver.{name}"):
+        return open_table(uri)
+
+
+def _source_key(table: DeltaTable | None, name: str) -> str:
+    owner = table.metadata().configuration.get(SOURCE_KEY) if table is not None else None
+    if owner:
+        return owner
+    owners = [item["sk"] for item in list_tables() if item.get("silver_table") == name]
+    if len(owners) != 1:
+        raise NotFound(f"no source is known of silver.{name}", "`flowforge watermark list` shows what was loaded.")
+    return owners[0]
+
+
+def _refined(source_key: str) -> set[str]:
+    """The batches that silver holds by their records; these may lag behind the table by a worker's death."""
+    return {batch.application_id for batch in records.all_batches(source_key) if batch.refined}
+
+
+def _applied(table: DeltaTable | None, source_key: str, refined: set[str]) -> list[Batch]:
+    """The batches that this version of the table holds, or should hold, in their order.
+
+    `refined` was read before the table was opened, the records are read after it: a batch that comes in between is in neither."""
+    held = [
+        batch
+        for batch in records.all_batches(source_key)
+        if batch.manifest is not None
+        and (
+            batch.application_id in refined
+            or (table is not None and table.transaction_version(batch.application_id) == batch.application_version)
+        )
+    ]
+    if not held:
+        raise NotFound(
+            f"no batch of {source_key} is known that silver has taken",
+            "if FlowForge's memory was lost, restore it first: flowforge watermark rebuild --write",
+        )
+    return sorted(held, key=lambda batch: (batch.generation, batch.seq))
+
+
+def _plan(engine: duckdb.DuckDBPyConnection, newest: Batch, new: DeltaTable) -> RefinePlan:
+    manifest = given(newest.manifest)
+    uris = [f"s3://{manifest.bucket}/{item.key}" for item in manifest.objects]
+    bronze = engine.sql(f"SELECT * FROM {read_parquet(uris)}")
+    return plan_refine(newest, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), decisions_of(new).key)
+
+
+def _compared(
+    engine: duckdb.DuckDBPyConnection, table: DeltaTable | None, new: DeltaTable, plan: RefinePlan, rows_per_range: int
+) -> VersionDifference:
+    made, present = rows_query(engine, new), None if table is None else rows_query(engine, table)
+    # Where rows are only added, the batch that came first has brought a row: in what order they came is not recorded.
+    ignored = {*AUDIT, GENERATION, SEQ} if plan.strategy == "append" else ()
+    try:
+        return compare_versions(engine, present, made, plan.identity, rows_per_range, ignored)
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:  # a file is gone, or is no Parquet any more
+        rows = given(relation(engine, new).count("*").fetchone())[0]
+        return VersionDifference(None, rows, [], [], " ".join(str(error).split())[:300])
+
+
+def _refuse_unknown(
+    engine: duckdb.DuckDBPyConnection,
+    table: DeltaTable | None,
+    known: list[Batch],
+    name: str,
+    difference: VersionDifference,
+) -> None:
+    """Stops where the table holds rows of batches that nobody here has a record of: without them it would be made too small."""
+    if table is None or difference.unreadable or not {GENERATION, SEQ} <= set(column_types(engine, table)):
+        return
+    found = relation(engine, table).aggregate(f"{GENERATION}, {SEQ}, count(*)").fetchall()
+    recorded = {(batch.generation, batch.seq) for batch in known}
+    foreign = sorted((generation, seq, rows) for generation, seq, rows in found if (generation, seq) not in recorded)
+    if foreign:
+        generation, seq, _ = foreign[0]
+        raise Fatal(
+            f"silver.{name} holds {sum(rows for *_, rows in foreign):,} rows of {len(foreign):,} batches that are not recorded, "
+            f"for example generation {generation}, batch {seq}",
+            "restore the records from bronze first: flowforge watermark rebuild --write",
+        )
+
+
+def _replace(
+    engine: duckdb.DuckDBPyConnection, table: DeltaTable, new: DeltaTable, plan: RefinePlan, known: list[Batch]
+) -> int:
+    """One commit: the new rows, columns and marks in place of all that was there; returns its version.
+
+    Raises CommitFailedError when another commit was faster.
+    """
+    epochs = {batch.epoch for batch in known if batch.epoch}
+    marks = {batch.application_id: batch.application_version for batch in known} | Marks(new, plan).all(epochs)
+    own = Marks(table, plan).all(epochs)
+    marks = {name: max(version, own.get(name, version)) for name, version in marks.items()}
+    types = column_types(engine, new)
+    allow_naive_timestamps(table, list(types.values()))
+    files = write_files(engine, table, rows_query(engine, new), types)
+    replace_all(table, files, new.schema(), once(marks, {REBUILT: str(len(known))}))
+    return table.version() + 1

@@ -1,0 +1,80 @@
+"""Compares a silver table with its source, row by row, and names the key ranges that differ.
+
+Guarantees: exact for every canonical type. Rows whose cursor is at or above the watermark are no difference: they come with the
+next load, and what silver holds of their keys is left out. Without a primary key rows are counted only.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+
+from events.targets import ConnectionReference
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.errors import NotFound
+from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.operations.comparison import Comparison
+from flowforge.operations.findings import Question, Result
+from flowforge.sources.sqlserver.catalog import describe_table
+from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.description import TableDescription
+from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.row_filters import row_filters, told_rests
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.sql_types import cursor_kind
+from flowforge.sources.sqlserver.ties import last_number
+from flowforge.tables.delta.tables import open_table, relation, store_errors, table_uri
+
+
+def reconcile(
+    question: Question,
+    reference: ConnectionReference,
+    credentials: Credentials,
+    bucket: str,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Result:
+    """Reads the source's table once and compares; `progress` is told how many rows were read.
+
+    Raises NotFound for a silver table that does not exist, UnsupportedSource for one that keeps several rows of a key, and what
+    connecting and reading raise.
+    """
+    with connect(reference, credentials) as connection:
+        description = describe_table(connection, question.source_table)
+        rests_on = told_rests(row_filters(connection, description.object_id), description)
+    question = _settled(question, description)
+    table = open_table(table_uri(bucket, "silver", question.silver_table))
+    if table is None:
+        raise NotFound(f"there is no table silver.{question.silver_table}", "Load it first.")
+    with duckdb_connection() as engine, store_errors(f"silver.{question.silver_table}"):
+        silver = relation(engine, table)
+        comparison = Comparison(
+            engine, question, description, dict(zip(silver.columns, map(str, silver.types), strict=True))
+        )
+
+        def read(columns: list[SourceColumn], newer: bool) -> Iterator[pa.RecordBatch]:
+            selection = Selection(description, columns, question.interval(newer), order=comparison.order)
+            with open_reader(reference, credentials, selection, reference.driver) as reader:
+                yield from reader
+
+        # What is newer is read last: a row that is changed meanwhile is then in neither or in both, and excluded.
+        comparison.take_silver(silver)
+        kept_out = open_table(table_uri(bucket, "quarantine", question.silver_table))
+        comparison.take_quarantine(relation(engine, kept_out) if kept_out is not None else None)
+        comparison.take_source(read(comparison.columns, False), progress)
+        if question.bound is not None and comparison.key:
+            comparison.take_newer(read(comparison.key_columns, True))
+        return replace(comparison.result(), rests_on=rests_on)
+
+
+def _settled(question: Question, description: TableDescription) -> Question:
+    """The question up to the last number where other rows may still get it: they come with the next load, too."""
+    if (
+        question.bound is None
+        or question.column is None
+        or question.sql_type is None
+        or cursor_kind(question.sql_type) != "integer"
+        or description.is_unique(question.column)
+    ):
+        return question
+    return replace(question, bound=last_number(question.bound, question.sql_type) or question.bound)

@@ -1,0 +1,108 @@
+"""The sweeper: finds batches that landed but were not followed up, and tells of them again; removes what given up ones left;
+queues what a submitting worker had no time to.
+
+An announcement can be lost only where a worker died between two writes; telling again is harmless, since every step looks first
+whether it has been done. A batch whose message lies in a dead-letter queue is left alone until that is replayed.
+
+Each batch, run and message is judged alone. One that fails is logged and counted (metric SweepFailures), its record says why, its
+run hears of it, and it goes behind all others before it is looked at: it is never first for ever, not even if it takes the worker
+down with it.
+"""
+
+from collections import Counter
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import BotoCoreError, ClientError
+
+from flowforge.aws import items
+from flowforge.aws.bus import announce
+from flowforge.aws.clients import client, unavailable
+from flowforge.aws.message import logger, metrics
+from flowforge.bronze.announcements import landed_fact, swept_in_vain
+from flowforge.bronze.leftovers import WORKER_SECONDS, remove_leftovers
+from flowforge.domain.alone import Failure, each_alone
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import Retriable
+from flowforge.jobs.unfinished import finish_submissions
+from flowforge.operations.dead_letters import explain_dead_letters
+from flowforge.runtime.settings import settings
+from flowforge.state import batches, leases, records
+
+IDLE_SECONDS = 120
+COUNTED = ("landed", "claimed", "removed")
+
+
+def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SECONDS) -> dict[str, Any]:
+    """Announces again what has not moved for a while, queues what was accepted and not queued, and removes the objects of batches
+    that were given up more than `worker_seconds` ago; returns how many of each kind, and how many failed."""
+    explained, failures = explain_dead_letters()
+    submitted, failed = finish_submissions(idle_seconds)
+    failures += failed
+    done, failed = each_alone(records.open_batches(idle_seconds), lambda key: _follow_up(key, worker_seconds))
+    failures += failed
+    each_alone(failed, _tell_of)
+    counts = Counter(kind for _, kind in done)
+    for failure in failures:
+        logger.error("not swept", what=failure.thing, cause=str(failure.error), exc_info=failure.error)
+    if failures:
+        metrics.add_metric(name="SweepFailures", unit=MetricUnit.Count, value=len(failures))
+        metrics.flush_metrics()
+    told = {kind: counts[kind] for kind in COUNTED}
+    return told | {"dead_letters": explained, "submitted": submitted, "failed": len(failures)}
+
+
+def stop_sweeping(body: dict[str, Any]) -> None:
+    """Takes a batch that was given up out of the sweeper's sight; its replay goes on without it."""
+    if {"source_key", "generation", "seq"} <= set(body):
+        batch = records.find_batch(body["source_key"], body["generation"], body["seq"])
+        if batch:
+            batches.mark(batch, stuck=True)
+
+
+def _follow_up(key: items.Item, worker_seconds: float) -> str | None:
+    """Does what one open batch waits for; returns what that was."""
+    item = records.take_turn(key)
+    if item is None:
+        return None
+    batch = records.batch_of(item)
+    done = _move_on(batch, worker_seconds)
+    if batch.problem:
+        records.note_problem(key, "")
+    return done
+
+
+def _move_on(batch: Batch, worker_seconds: float) -> str | None:
+    if batch.state == "voided":
+        if not remove_leftovers(batch, worker_seconds):
+            return None
+        batches.mark(batch, stuck=True)
+        return "removed"
+    used_up = batch.state == "claimed" and batch.attempts >= settings().max_attempts
+    if batch.state == "empty" or batch.published or used_up:
+        batches.mark(batch, stuck=True)
+        return None
+    if batch.state == "claimed":
+        leases.count_attempt(batch)
+        _queue_again(batch)
+        return "claimed"
+    announce(landed_fact(batch))
+    return "landed"
+
+
+def _tell_of(failure: Failure[items.Item]) -> None:
+    """Keeps with the record why it was not followed up, and tells its run, once, where trying again is no help."""
+    item = items.get(settings().watermarks_table, failure.thing)
+    if item is None:
+        return
+    fact = None if isinstance(failure.error, Retriable) else swept_in_vain(item, failure)
+    if fact and item.get("problem", "") == "":
+        announce(fact)
+    records.note_problem(failure.thing, str(failure.error))
+
+
+def _queue_again(batch: Batch) -> None:
+    try:
+        client("sqs").send_message(QueueUrl=settings().ingest_queue_url, MessageBody=batch.command.model_dump_json())
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("SQS", error) from error

@@ -1,0 +1,120 @@
+"""Upkeep of one Delta table: small files are merged, files that no version needs any more are deleted, the log gets a checkpoint.
+
+Guarantees: no row changes; no version younger than the retention loses a file, so that a run, a reader or a time travel that
+began within it finds what it needs. The retention is longer than the longest run (a function's 15 minutes), which also protects
+files that are written and not yet committed. Batch marks stay: a batch that comes again after the upkeep is still known. Every
+step may be repeated, and may run beside merges and other upkeep.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+from deltalake import CommitProperties, DeltaTable
+
+from flowforge.aws.clients import client, unavailable
+from flowforge.aws.objects import find_object
+from flowforge.domain.errors import NotFound, QueryRefused
+from flowforge.domain.given import given
+from flowforge.domain.names import TableName
+from flowforge.operations.query import tables_present
+from flowforge.tables.delta.compaction import compact, small_files
+from flowforge.tables.delta.tables import UPKEEP, open_table, store_errors, table_uri
+
+LAYERS = ("silver", "gold", "quarantine")
+LEAST_RETENTION_HOURS = 24
+CHECKPOINT_COMMITS = 20  # a reader opens at most so many log entries after the checkpoint
+
+
+@dataclass(frozen=True)
+class Files:
+    """A table's files as of one version; `objects` counts all data objects below the table, those of older versions too."""
+
+    files: int
+    small: int
+    bytes: int
+    objects: int
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done to one table."""
+
+    table: str
+    before: Files
+    after: Files
+    compacted: int
+    deleted: int
+    checkpoint: bool
+    seconds: float
+
+
+def maintain(name: TableName, bucket: str, retention_hours: int, least_files: int = 2) -> Upkeep:
+    """Keeps one table in order; files are merged where at least `least_files` are small.
+
+    Raises NotFound when there is no such table, QueryRefused for a retention below 24 hours, StoreUnavailable when S3 fails or
+    the table is too busy.
+    """
+    if retention_hours < LEAST_RETENTION_HOURS:
+        raise QueryRefused(
+            f"{name}: a retention of {retention_hours} h is too short",
+            f"keep at least {LEAST_RETENTION_HOURS} h: longer than any run or reader that still needs old files",
+        )
+    return tidy(name, bucket, retention_hours, least_files)
+
+
+def maintained_tables(bucket: str) -> list[TableName]:
+    """The tables of the lake that upkeep is for."""
+    return [name for name in tables_present(bucket) if name.layer in LAYERS]
+
+
+def tidy(name: TableName, bucket: str, retention_hours: int, least_files: int = 2) -> Upkeep:
+    """`maintain` without a lower bound of the retention: for a table that nobody else reads or writes."""
+    started = time.monotonic()
+    uri = table_uri(bucket, name.layer, name.table)
+    table = open_table(uri)
+    if table is None:
+        raise NotFound(
+            f"there is no table {name} in {bucket}", "flowforge maintain --all takes every table that there is"
+        )
+    before = _files(table, uri)
+    compacted = compact(str(name), uri, least_files)
+    with store_errors(str(name)):
+        table = given(open_table(uri))
+        deleted = table.vacuum(
+            retention_hours,
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+            commit_properties=CommitProperties(custom_metadata={UPKEEP: "vacuum"}),
+        )
+        table = given(open_table(uri))
+        checkpoint = table.version() - _last_checkpoint(uri) >= CHECKPOINT_COMMITS
+        if checkpoint:
+            table.create_checkpoint()
+            table.cleanup_metadata()
+    seconds = round(time.monotonic() - started, 3)
+    return Upkeep(str(name), before, _files(table, uri), compacted, len(deleted), checkpoint, seconds)
+
+
+def _files(table: DeltaTable, uri: str) -> Files:
+    sizes = table.get_add_actions(flatten=True)["size_bytes"].to_pylist()
+    return Files(len(sizes), len(small_files(table)), sum(sizes), _objects(uri))
+
+
+def _objects(uri: str) -> int:
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    try:
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+        return sum(item["Key"].endswith(".parquet") and "/_delta_log/" not in item["Key"]
+                   for page in pages for item in page.get("Contents", []))  # fmt: skip
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable("s3", error) from error
+
+
+def _last_checkpoint(uri: str) -> int:
+    """The version of the log's last checkpoint; -1 where there is none."""
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    found = find_object(bucket, f"{prefix}/_delta_log/_last_checkpoint")
+    return int(json.loads(found.body)["version"]) if found else -1

@@ -1,0 +1,171 @@
+"""Watermarks as people and the bus see them: committed from landed batches, shown, set and reset by hand."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from events.facts import BronzeLanded, WatermarkCommitted
+from events.request import InvalidRequest
+from events.targets import ConnectionReference
+from flowforge.aws.items import Item
+from flowforge.bronze.announcements import about, landed_batch
+from flowforge.domain.alone import Failure, each_alone
+from flowforge.domain.errors import Retriable, UnreadableRecord
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.seeds import NotAValue, seed_literal
+from flowforge.sources.sqlserver.sql_types import cursor_kind
+from flowforge.state import batches, corrections, records
+from flowforge.state.table import TableState, key_id, list_tables, read_state, resolve
+
+HEARTBEAT_SHARE = 0.25  # of the lease, after which a worker that lives renews it (`bronze.heartbeat`)
+
+
+def commit_landed(landed: BronzeLanded) -> WatermarkCommitted | None:
+    """Commits the batch that a BronzeLanded tells of; None when a correction by hand has voided it."""
+    state, batch = records.state_and_batch(landed.source_key, landed.generation, landed.seq)
+    batch = landed_batch(landed, batch)
+    if batch is None:
+        return None
+    before, after = batches.commit(batch, state)
+    return WatermarkCommitted(
+        **about(batch),
+        cursor_column=batch.interval.column,
+        watermark_before=before,
+        watermark_after=after,
+    )
+
+
+def list_all() -> list[dict[str, Any]]:
+    """All tables with their watermarks; of one whose state cannot be read, its names and the `problem`."""
+    done, failed = each_alone(list_tables(), lambda listed: _shown(read_state(listed["sk"])))
+    unreadable = [_unreadable(failure) for failure in failed]
+    return sorted([shown for _, shown in done] + unreadable, key=lambda one: (one["bronze_table"], one["source_key"]))
+
+
+def _unreadable(failure: Failure[Item]) -> dict[str, Any]:
+    if isinstance(failure.error, Retriable):
+        raise failure.error
+    listed, problem = failure.thing, f"{failure.cause} {failure.remedy}".strip()
+    names = {name: listed.get(name) for name in ("bronze_table", "source_table", "silver_table")}
+    empty = {"generation": None, "seq": None, "watermarks": {}, "active_batch": None}
+    return {"id": key_id(listed["sk"]), "source_key": listed["sk"], **names, **empty, "problem": problem}
+
+
+def show(name: str) -> dict[str, Any]:
+    """One table with its watermarks, last batches and corrections; raises NotFound or ConflictingTarget."""
+    state = resolve(name)
+    stored = list(records.stored_history(state.source_key))
+    past = [_past(item) for item in stored]
+    readable, _ = each_alone(stored, records.batch_of)
+    source = _source(readable[0][1].command.connection) if readable else None
+    return _shown(state) | {"connection": source, "history": past, "audit": corrections.audit(state.source_key)}
+
+
+def _source(connection: ConnectionReference) -> dict[str, Any]:
+    """The source that the newest batch was read from, as a request would name it; the password stays with its secret."""
+    return {
+        "host": connection.host,
+        "port": connection.port,
+        "database": connection.database,
+        "secretId": connection.secret_id,
+        "trustServerCertificate": connection.trust_server_certificate,
+        "driver": connection.driver,
+    }
+
+
+def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Sets a watermark; the body is {"column", "value", "reason"?}. The source converts the value at the next load."""
+    mistakes = [
+        {"field": field, "problem": "expected text"}
+        for field in ("column", "value")
+        if not isinstance(body.get(field), str) or not body[field].strip()
+    ]
+    mistakes += [{"field": f, "problem": "unknown field"} for f in sorted(set(body) - {"column", "value", "reason"})]
+    if mistakes:
+        raise InvalidRequest(mistakes)
+    state, value = resolve(name), body["value"].strip()
+    column = _checked_column(state, body["column"], value)
+    return _shown(corrections.set_watermark(state, column, value, str(body.get("reason") or "")))
+
+
+def _checked_column(state: TableState, name: str, value: str) -> str:
+    """The column's own spelling; refuses a column that the last batch lacks, and a value that cannot be of its type."""
+    newest = records.newest(state.source_key, lambda batch: batch.manifest is not None)
+    columns = newest.manifest.columns if newest and newest.manifest else []
+    found = next((column for column in columns if column.name.lower() == name.lower()), None)
+    if columns and found is None:
+        names = ", ".join(column.name for column in columns if cursor_kind(column.sql_type))
+        problem = f"{state.source_table} has no column {name!r}; its possible cursors are {names or 'none'}"
+        raise InvalidRequest([{"field": "column", "problem": problem}])
+    if newest is None or found is None:
+        return name
+    try:
+        seed_literal(value, found.sql_type, newest.command.source.cursor_clock)
+    except NotAValue as error:
+        problem = f"the value of {found.name} {error}; {error.remedy}"
+        raise InvalidRequest([{"field": "value", "problem": problem}]) from None
+    return found.name
+
+
+def accept_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Takes a changed source for the one that the watermarks belong to; the body is {"reason"?}."""
+    mistakes = [{"field": field, "problem": "unknown field"} for field in sorted(set(body) - {"reason"})]
+    if mistakes:
+        raise InvalidRequest(mistakes)
+    return _shown(corrections.accept_source(resolve(name), str(body.get("reason") or "")))
+
+
+def reset_by_hand(name: str, reason: str) -> dict[str, Any]:
+    """Forgets a table's watermarks; its next load starts anew."""
+    return _shown(corrections.reset_watermarks(resolve(name), reason))
+
+
+def _shown(state: TableState) -> dict[str, Any]:
+    active = records.stored_batch(state.source_key, state.generation, state.active) if state.active else None
+    return {
+        "id": key_id(state.source_key),
+        "source_key": state.source_key,
+        "bronze_table": state.bronze_table,
+        "source_table": state.source_table,
+        "silver_table": state.silver_table,
+        "generation": state.generation,
+        "seq": state.seq,
+        "watermarks": {
+            column: mark.model_dump(include={"value", "sql_type", "committed_at", "seq"})
+            for column, mark in state.watermarks.items()
+        },
+        "active_batch": active and _claim(active),
+    }
+
+
+def _claim(active: Item) -> dict[str, Any]:
+    """Who holds the table: a worker that lives is silent for little more than `heartbeat_seconds`, another waits until the claim
+    is free (0: at once)."""
+    left = float(active.get("lease_until") or 0) - time.time()
+    return {
+        **{field: active.get(field) for field in ("seq", "state", "attempts", "lease_until")},
+        "free_in_seconds": round(max(0.0, left), 1),
+        "silent_seconds": round(max(0.0, settings().lease_seconds - left), 1),
+        "heartbeat_seconds": settings().lease_seconds * HEARTBEAT_SHARE,
+    }
+
+
+def _past(item: Item) -> dict[str, Any]:
+    try:
+        batch = records.batch_of(item)
+    except UnreadableRecord as error:
+        known = {field: item.get(field) for field in ("seq", "generation", "label")}
+        nothing = {"run_id": None, "low": None, "high": None, "records": None, "at": None}
+        return {**known, **nothing, "state": "unreadable", "problem": f"{error} {error.remedy}"}
+    return {
+        "seq": batch.seq,
+        "generation": batch.generation,
+        "run_id": batch.command.run_id,
+        "state": "refined" if batch.refined and batch.state == "committed" else batch.state,
+        "label": batch.label,
+        "low": batch.interval.low,
+        "high": batch.interval.high,
+        "records": batch.manifest.rows if batch.manifest else 0,
+        "at": datetime.fromtimestamp(batch.updated_at, UTC).isoformat(timespec="seconds"),
+        **({"problem": batch.problem} if batch.problem else {}),
+    }

@@ -1,0 +1,1 @@
+"""What a function runs in: its settings, HTTP answers, the time that is left."""

@@ -1,0 +1,233 @@
+"""The interval of a batch: where it starts, where it ends, and what that promises.
+
+Guarantees: half-open, `low <= cursor < high`, with literals that are the server's own text. The stored watermark never
+moves back; a batch reads again from a little below it where the destination can take rows twice. A plan with nothing
+to read says so, and why.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from events.targets import SourceTable
+from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.domain.errors import QueryRefused, SourceChanged, UnsupportedSource
+from flowforge.domain.given import given
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.ceiling import Ceiling, Cursor, shifted, take_ceiling
+from flowforge.sources.sqlserver.connection import SourceConnection
+from flowforge.sources.sqlserver.description import TableDescription, find_column
+from flowforge.sources.sqlserver.proof import require_cursor
+from flowforge.sources.sqlserver.seeds import EXAMPLES, NotAValue, seed_literal
+from flowforge.sources.sqlserver.server_clock import NOTABLE_BACK_MS
+from flowforge.sources.sqlserver.sql_text import (
+    is_empty_statement,
+    normalise_statement,
+    null_count_statement,
+    qualified,
+    quote_identifier,
+)
+from flowforge.sources.sqlserver.sql_types import CURSOR_TYPES, bound_type, cursor_kind, parse_sql_type
+from flowforge.sources.sqlserver.ties import ties, with_last_number
+
+FULL_LOAD = "full load: every row that was committed when the read reached it"
+
+
+class Described(Protocol):
+    """A TableDescription, or the columns of a query with an empty `primary_key`."""
+
+    @property
+    def columns(self) -> Sequence[SourceColumn]:
+        """The columns that can be read."""
+        ...
+
+    @property
+    def primary_key(self) -> list[str]:
+        """The names of its columns, in order."""
+        ...
+
+
+class Plan(BaseModel):
+    """The interval to read; `empty` when there is nothing between low and high, `reason` then says why.
+
+    `samples` go back into the next plan of the same table; without `news` those that were given say the same. `blocker` names a
+    transaction that holds the bound back, where one does so for long or nothing could be read. `future_rows` counts rows stamped
+    a day or more beyond the server's clock, where the cursor is indexed: they are read when their time comes. `wait_seconds` is
+    set where the first load only has to wait that long. What a person should know of it is in the interval's `notes`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    interval: Interval
+    samples: list[dict[str, Any]] = Field(default_factory=list)
+    blocker: str | None = None
+    empty: bool = False
+    reason: str = ""
+    future_rows: int = 0
+    wait_seconds: int | None = None
+    news: bool = True
+
+
+def plan_interval(
+    connection: SourceConnection,
+    description: Described,
+    source: SourceTable,
+    low: str | None,
+    samples: list[dict[str, Any]] | None,
+    keyed: bool | None = None,
+    known: str = "",
+) -> Plan:
+    """Plans the next batch of a table, or of the query in `source`.
+
+    `low` is the stored watermark; without one the seed `source.last_watermark` counts, inclusive. `keyed` tells
+    whether the destination merges by a key (default: the table has a primary key): only then are rows read twice on
+    purpose, as overlap and as NULL cursors. `known` is the digest of the rows with the last number below the watermark, as they
+    were landed. Raises UnknownColumn, and UnsupportedSource for a cursor that cannot
+    bound a load or a seed that is not of its type, SourceChanged for a watermark that the server reads as another value.
+    """
+    if not source.is_incremental or source.delta_column is None:
+        return Plan(interval=Interval(promise=FULL_LOAD))
+    cursor = _cursor(description, source)
+    require_cursor(connection.reference, cursor.sql_type, connection.scalar)
+    if keyed is None:
+        keyed = bool(description.primary_key)
+    if source.null_cursor == "fail" and cursor.nullable:
+        _refuse_nulls(connection, cursor)
+    stored = low is not None
+    start = _start(connection, cursor, low, source.last_watermark)
+    ceiling = take_ceiling(connection, cursor, start, samples or [])
+    nulls = source.null_cursor == "include" and cursor.nullable and (not stored or keyed)
+    overlap_ms = ceiling.overlap_ms if stored and keyed else 0
+    plan = _plan(connection, cursor, ceiling, start, nulls, overlap_ms)
+    return _with_ties(plan, start if stored else None, known) if ties(cursor) and ceiling.high is not None else plan
+
+
+def _with_ties(plan: Plan, watermark: str | None, known: str) -> Plan:
+    interval = with_last_number(plan.interval, watermark, known)
+    nothing = plan.empty and interval.low == plan.interval.low
+    return plan.model_copy(update={"interval": interval, "empty": nothing, "reason": plan.reason if nothing else ""})
+
+
+def _cursor(description: Described, source: SourceTable) -> Cursor:
+    table = description if isinstance(description, TableDescription) and not source.query else None
+    where = table.qualified_name if table else "the query"
+    # Further columns of a composite cursor decide nothing: rows that tie on the first are read together, low <= c < high.
+    column, *_ = [
+        find_column(description.columns, name, where) for name in (given(source.delta_column), *source.tie_columns)
+    ]
+    if cursor_kind(column.sql_type) is None:
+        raise UnsupportedSource(
+            f"{where}: column {column.name!r} of type {column.sql_type} cannot be a delta column: its values do not grow exactly",
+            f"use a column of type {CURSOR_TYPES}, or a full load",
+        )
+    return Cursor(
+        relation=table or given(source.query),
+        where=where,
+        name=column.name,
+        sql_type=column.sql_type,
+        nullable=column.nullable,
+        clock=source.cursor_clock,
+        indexed=column.name in getattr(description, "indexed_columns", ()),
+        unique=isinstance(description, TableDescription) and description.is_unique(column.name),
+    )
+
+
+def _refuse_nulls(connection: SourceConnection, cursor: Cursor) -> None:
+    count = connection.scalar(null_count_statement(cursor.relation, cursor.name), about=cursor.where)
+    if count:
+        raise UnsupportedSource(
+            f"{cursor.where}: {count} rows have no {cursor.name!r}, and nullCursor is fail",
+            "fill the column, or set nullCursor to include or exclude",
+        )
+
+
+def _start(connection: SourceConnection, cursor: Cursor, watermark: str | None, seed: str | None) -> str | None:
+    """Where reading starts: the watermark, or else the seed, as the column prints it; None for the beginning.
+
+    The server is asked to print it back: a bound that it takes for another value would skip the rows in between.
+    """
+    if watermark is None and seed is None:
+        return None
+    try:
+        literal = seed_literal(seed or "", cursor.sql_type, cursor.clock) if watermark is None else watermark
+    except NotAValue as error:
+        raise UnsupportedSource(f"{_named(cursor, seed)} {error}", error.remedy) from None
+    printed = _printed(connection, cursor, literal)
+    if printed == literal:
+        return literal
+    said = "is no value of that type to the server" if printed is None else f"is {printed} to the server"
+    if watermark is None:
+        remedy = f"write it like {EXAMPLES[given(cursor_kind(cursor.sql_type))]}"
+        raise UnsupportedSource(f"{_named(cursor, seed)} {said}", remedy)
+    raise SourceChanged(
+        f"{cursor.where}: the watermark {watermark!r} of {cursor.name!r} ({cursor.sql_type}) {said}",
+        "Find out which is right, then: flowforge watermark set TABLE VALUE --column COLUMN.",
+    )
+
+
+def _named(cursor: Cursor, seed: str | None) -> str:
+    start = f"the start {(seed or '')[:60]!r} (lastWatermark, or a watermark set by hand)"
+    return f"{cursor.where}: {start} of {cursor.name!r} ({cursor.sql_type})"
+
+
+def _printed(connection: SourceConnection, cursor: Cursor, literal: str) -> str | None:
+    # MAX + 1 of a full integer type is a bound that the type itself does not hold.
+    sql_type = bound_type(cursor.sql_type, literal)
+    try:
+        return connection.scalar(normalise_statement(literal, sql_type), about=cursor.where)
+    except QueryRefused:
+        return None
+
+
+def _plan(
+    connection: SourceConnection, cursor: Cursor, ceiling: Ceiling, low: str | None, nulls: bool, overlap_ms: int
+) -> Plan:
+    kept = {"samples": list(ceiling.samples), "blocker": ceiling.blocker, "future_rows": ceiling.future_rows}
+    kept |= {"wait_seconds": ceiling.wait_seconds, "news": ceiling.news}
+    interval = Interval(
+        column=cursor.name,
+        sql_type=cursor.sql_type,
+        low=low,
+        high=ceiling.high,
+        nulls=nulls,
+        promise=ceiling.promise,
+        notes=[*_notes(cursor, ceiling), *_clock_notes(ceiling, low, overlap_ms)],
+    )
+    if ceiling.high is None:
+        return Plan(
+            interval=interval, empty=True, reason=f"no safe bound yet: {ceiling.blocker or 'ask again'}", **kept
+        )
+    if low is not None and connection.scalar(is_empty_statement(low, ceiling.high, cursor.sql_type)):
+        return Plan(interval=interval, empty=True, reason=f"nothing is settled above {low}", **kept)
+    if overlap_ms and low is not None:
+        interval = interval.model_copy(update={"low": _overlapped(connection, cursor, low, overlap_ms)})
+    return Plan(interval=interval, **kept)
+
+
+def _notes(cursor: Cursor, ceiling: Ceiling) -> list[str]:
+    notes = [f"{cursor.name}: {ceiling.promise}"] if ceiling.may_miss else []
+    if not cursor.indexed and isinstance(cursor.relation, TableDescription) and cursor.relation.type == "table":
+        where = f"{qualified(cursor.relation)} ({quote_identifier(cursor.name)})"
+        notes.append(f"{cursor.name} leads no index: every load reads the whole table; CREATE INDEX ... ON {where}")
+    if ceiling.blocker:
+        notes.append(ceiling.blocker)
+    return notes
+
+
+def _clock_notes(ceiling: Ceiling, low: str | None, overlap_ms: int) -> list[str]:
+    if low is None or ceiling.back_ms < NOTABLE_BACK_MS:
+        return []
+    went = f"the server's clock went back by {ceiling.back_ms / 1000:.0f} s since {low} was the watermark"
+    if overlap_ms:
+        return [f"{went}: so much more is read again below it, with the first load after the clock has passed it"]
+    return [
+        f"{went}: rows stamped meanwhile are below it, and without a key they are not read again; load the table anew"
+    ]
+
+
+def _overlapped(connection: SourceConnection, cursor: Cursor, low: str, overlap_ms: int) -> str:
+    is_date = parse_sql_type(cursor.sql_type).base == "date"
+    if low[:4] <= "1900" or (is_date and overlap_ms <= settings().guard_seconds * 1000):
+        return low  # the type's own beginning; and a day is more than a guard
+    return shifted(connection, low.removesuffix(" +00:00"), -overlap_ms, cursor.sql_type)

@@ -1,0 +1,128 @@
+"""Canaries: a few rows of each batch whose cursor is remembered with the watermark, to notice a source that went back in time.
+
+A database that was restored to an earlier moment, or failed over to a copy that lags, hands out again what is below the
+watermark, and an incremental load would never see it. Guarantees: a remembered row whose cursor is lower now stops the table; so
+does the loss of all of them together with everything as new as they were. A single row that is gone was deleted. A row that
+somebody is changing is passed over.
+"""
+
+# ruff: noqa: S608 - composing SQL of quoted identifiers and bound values
+
+from typing import Any
+
+from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.domain.errors import SourceChanged
+from flowforge.domain.given import given
+from flowforge.sources.sqlserver.connection import SourceConnection
+from flowforge.sources.sqlserver.description import TableDescription
+from flowforge.sources.sqlserver.keys import is_printable, key_value, printed_key
+from flowforge.sources.sqlserver.sql_text import (
+    Statement,
+    interval_condition,
+    qualified,
+    quote_identifier,
+    where,
+)
+from flowforge.sources.sqlserver.sql_types import cursor_kind, parse_sql_type, print_expression
+
+PER_BATCH = 2
+MOST = 6
+ENOUGH = 3  # so many rows of at least two batches do not vanish by chance
+
+Canary = dict[str, Any]
+
+
+def take_canaries(connection: SourceConnection, description: TableDescription, interval: Interval) -> list[Canary]:
+    """The newest rows of an interval as {"key": [literals], "cursor": literal}; none where the table has no printable key.
+
+    Without an index on the cursor, the rows with the highest keys: neither reads the table.
+    """
+    key = _key(description)
+    if not key or interval.column is None:
+        return []
+    indexed = interval.column in description.indexed_columns
+    within = interval.model_copy(update={"nulls": False} if indexed else {"nulls": False, "low": None})
+    names = ", ".join(f"{printed_key(column)} AS k{n}" for n, column in enumerate(key))
+    order = [interval.column] if indexed else [column.name for column in key]
+    literal = _printed(quote_identifier(interval.column), given(interval.sql_type))
+    text = f"SELECT TOP ({PER_BATCH}) {names}, {literal} AS literal"
+    statement = Statement((f"{text} FROM {qualified(description)} WITH (READPAST)",)) + where(
+        interval_condition(within), Statement((f"{quote_identifier(interval.column)} IS NOT NULL",))
+    )
+    statement += f" ORDER BY {', '.join(f'{quote_identifier(name)} DESC' for name in order)}"
+    rows = connection.rows(statement, about=description.qualified_name)
+    return [{"key": [str(row[f"k{n}"]) for n in range(len(key))], "cursor": row["literal"]} for row in rows]
+
+
+def remember(kept: list[Canary], newer: list[Canary]) -> list[Canary]:
+    """The canaries with those of another batch before them; the oldest go when there are too many."""
+    known = [canary["key"] for canary in newer]
+    return [*newer, *(canary for canary in kept if canary["key"] not in known)][:MOST]
+
+
+def check_canaries(
+    connection: SourceConnection, description: TableDescription, column: str, sql_type: str, canaries: list[Canary]
+) -> list[Canary]:
+    """Looks the remembered rows up; returns those that are still there. Raises SourceChanged."""
+    key = _key(description)
+    canaries = [canary for canary in canaries if len(canary["key"]) == len(key)]
+    if not canaries:
+        return []
+    rows = connection.rows(_look_up(description, key, column, sql_type, canaries), about=description.qualified_name)
+    found = {row["n"]: row["literal"] for row in rows if row["literal"] is not None}
+    where_ = f"{description.qualified_name}.{column}"
+    for n, literal in found.items():
+        if is_before(literal, canaries[n]["cursor"], sql_type):
+            raise went_back(
+                f"{where_}: a row that was loaded with {canaries[n]['cursor']} has {literal} now",
+                "If the row alone was set back: flowforge watermark accept TABLE. ",
+            )
+    if not found and len(canaries) >= ENOUGH:
+        newest = connection.scalar(
+            f"SELECT {_printed(f'MAX({quote_identifier(column)})', sql_type)} AS literal FROM {qualified(description)}",
+            about=description.qualified_name,
+        )
+        if newest is not None and all(is_before(newest, canary["cursor"], sql_type) for canary in canaries):
+            raise went_back(f"{where_}: its newest value is {newest}; rows up to {canaries[0]['cursor']} were loaded")
+    return [canary for n, canary in enumerate(canaries) if n in found]
+
+
+def is_before(literal: str, other: str, sql_type: str) -> bool:
+    """Whether a cursor's literal is lower than another of its type."""
+    if cursor_kind(sql_type) == "integer":
+        return int(literal) < int(other)
+    return literal < other  # fixed width: text order is the order of row versions and of times in one zone
+
+
+def went_back(what: str, remedy: str = "") -> SourceChanged:
+    """The error for a source that shows an earlier state of itself; `remedy` is what a person may do beside reading again."""
+    again = "flowforge watermark set TABLE VALUE --column COLUMN, or flowforge watermark reset TABLE"
+    return SourceChanged(
+        f"{what}: restored to an earlier moment, failed over, or set back?",
+        f"{remedy}What changed since the restore must be read again: {again}.",
+    )
+
+
+def _look_up(
+    description: TableDescription, key: list[SourceColumn], column: str, sql_type: str, canaries: list[Canary]
+) -> Statement:
+    statement, printed = Statement(("",)), _printed(quote_identifier(column), sql_type)
+    for n, canary in enumerate(canaries):
+        joint = " UNION ALL " if n else ""
+        statement += f"{joint}SELECT {n} AS n, {printed} AS literal FROM {qualified(description)} "
+        statement += "WITH (READPAST) WHERE "
+        for position, (part, literal) in enumerate(zip(key, canary["key"], strict=True)):
+            statement += f"{' AND ' if position else ''}{quote_identifier(part.name)} = "
+            statement += key_value(part, literal)
+    return statement
+
+
+def _printed(expression: str, sql_type: str) -> str:
+    if parse_sql_type(sql_type).base == "datetimeoffset":
+        expression = f"SWITCHOFFSET({expression}, '+00:00')"
+    return print_expression(expression, sql_type)
+
+
+def _key(description: TableDescription) -> list[SourceColumn]:
+    key = [c for name in description.primary_key for c in description.source_columns if c.name == name]
+    return key if all(map(is_printable, key)) else []

@@ -1,0 +1,168 @@
+"""The upper end of an interval, fixed before the first row is read.
+
+Guarantees: it comes from the server's clock, its row versions or its own MAX, never from the client, and a row that
+commits later has its cursor at or above it, as long as the promise holds that comes with it. Order: clock, then open
+transactions, and only then may reading start.
+"""
+
+from typing import NamedTuple
+
+from flowforge.domain.batch import Interval
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.connection import SourceConnection
+from flowforge.sources.sqlserver.integer_samples import Sample, bound_above, newest_before, newest_settled, remember
+from flowforge.sources.sqlserver.optional import refused, rows_or_refusal
+from flowforge.sources.sqlserver.server_clock import behind_of, read_clock
+from flowforge.sources.sqlserver.sql_text import Source, count_statement, newest_statement, shift_statement
+from flowforge.sources.sqlserver.sql_types import cursor_kind, floor_literal, lowest_literal, parse_sql_type
+from flowforge.sources.sqlserver.transactions import OpenTransaction, hidden_because, is_writable, open_transactions
+
+DST_OVERLAP_MS = 65 * 60_000  # what a local clock that is put back an hour can hide, and a little
+DAY_MS = 24 * 3_600_000
+NOTABLE_AGE_MS = 60_000  # from this age on, a transaction that holds the bound back is reported
+
+_ROWVERSION = "SELECT CONVERT(varchar(18), MIN_ACTIVE_ROWVERSION(), 1) AS literal"
+
+EXACT_ROWVERSION = "exact: every change committed below row version {high}; deletes are not seen"
+EXACT_TIMESTAMP = (
+    "exact for stamps that the writing statement takes from this server's clock (a DEFAULT, GETDATE() in it, a trigger)"
+)
+EXACT_INTEGER = (
+    "exact for numbers that only grow and are drawn inside the transaction that commits them, as IDENTITY's are"
+)
+LAGGING = "{lag} s behind the clock, with as much overlap: may miss a transaction that stays open for longer ({hidden})"
+SAMPLED = "{lag} s behind: may miss numbers drawn by a transaction that stays open for longer ({hidden})"
+REPLICA = "a read-only replica does not know the primary's open transactions; read from the primary to make it exact"
+LONGEST_WAIT_SECONDS = 900  # a message cannot be delayed for longer
+
+
+class Ceiling(NamedTuple):
+    """`high` None: no bound could be proved yet. `overlap_ms` is how far below the watermark reading starts again, `back_ms` how
+    much of it is owed to a clock that was put back. `samples` are kept for the next bound of the same cursor.
+
+    `future_rows` are stamped at least a day beyond the clock: no zone explains that, and they wait until it is true.
+    `may_miss`: rows that commit late may be below it, as the promise says. `wait_seconds` tells when asking again will give a
+    first bound, where only time can. `news`: the samples tell more than those that are kept already.
+    """
+
+    high: str | None
+    promise: str
+    overlap_ms: int = 0
+    back_ms: int = 0
+    future_rows: int = 0
+    samples: tuple[Sample, ...] = ()
+    blocker: str | None = None
+    wait_seconds: int | None = None
+    may_miss: bool = False
+    news: bool = True
+
+
+class Cursor(NamedTuple):
+    """A delta column and what it belongs to: a table or a query's text, named `where` in messages."""
+
+    relation: Source
+    where: str
+    name: str
+    sql_type: str
+    nullable: bool
+    clock: str
+    indexed: bool
+    unique: bool = True
+
+
+def take_ceiling(connection: SourceConnection, cursor: Cursor, low: str | None, samples: list[Sample]) -> Ceiling:
+    """Takes the bound for a batch that starts now, above the watermark `low`; None when nothing was loaded before.
+
+    Raises UnsupportedSource for row versions on a read-only replica.
+    """
+    kind = cursor_kind(cursor.sql_type)
+    writable = is_writable(connection)
+    if kind == "rowversion":
+        return _rowversion(connection, cursor, writable)
+    hidden = hidden_because(connection) if writable else REPLICA
+    if kind == "timestamp":
+        return _timestamp(connection, cursor, hidden, low, samples)
+    return _integer(connection, cursor, hidden, low is None, samples)
+
+
+def shifted(connection: SourceConnection, server_time: str, milliseconds: int, sql_type: str) -> str:
+    """A server time (style 121) moved by the server and floored to the cursor's unit."""
+    return floor_literal(connection.scalar(shift_statement(server_time, milliseconds)), sql_type)
+
+
+def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) -> Ceiling:
+    if not writable:
+        raise UnsupportedSource(
+            f"{cursor.where} at {connection.where} is on a read-only replica, where row versions have no safe bound",
+            "read from the primary, or use a timestamp column",
+        )
+    found = rows_or_refusal(connection, _ROWVERSION)
+    if not isinstance(found, list):
+        remedy = "use a timestamp column, or a full load"
+        raise refused(
+            connection, f"{cursor.where}: MIN_ACTIVE_ROWVERSION, the safe bound of row versions,", found, remedy
+        )
+    high = found[0]["literal"]
+    return Ceiling(high, EXACT_ROWVERSION.format(high=high))
+
+
+def _timestamp(
+    connection: SourceConnection, cursor: Cursor, hidden: str | None, low: str | None, samples: list[Sample]
+) -> Ceiling:
+    clock = read_clock(connection, low, samples)
+    which = "utc" if parse_sql_type(cursor.sql_type).base == "datetimeoffset" else cursor.clock
+    now, back = clock.now(which), clock.back_ms(which)
+    # A zone without an offset now may have had one in summer: that its clock went back then is seen, as any other step.
+    overlap = DST_OVERLAP_MS if which != "utc" and clock.is_local else 0
+    if hidden:
+        others, behind, keep = [], {}, settings().cursor_lag_seconds * 1000
+        promise = LAGGING.format(lag=settings().cursor_lag_seconds, hidden=hidden)
+    else:
+        others, behind = open_transactions(connection, behind_of(samples), clock.step_ms)
+        keep, promise = round(settings().guard_seconds * 1000), EXACT_TIMESTAMP
+    oldest = others[0].age_ms if others else 0
+    return Ceiling(
+        shifted(connection, now, -(oldest + keep), cursor.sql_type),
+        promise,
+        overlap_ms=max(overlap, keep + back),
+        back_ms=back,
+        future_rows=_future_rows(connection, cursor, now),
+        samples=(clock.memory(low, behind),),
+        blocker=_blocker(others, NOTABLE_AGE_MS),
+        may_miss=bool(hidden),
+        news=bool(behind) or not clock.is_steady,
+    )
+
+
+def _integer(
+    connection: SourceConnection, cursor: Cursor, hidden: str | None, first: bool, samples: list[Sample]
+) -> Ceiling:
+    newest = connection.scalar(newest_statement(cursor.relation, cursor.name, cursor.sql_type), about=cursor.where)
+    now = read_clock(connection).utc
+    others = [] if hidden else open_transactions(connection).writing
+    sample = {"max": newest, "open": [t.id for t in others], "at": now}
+    kept = remember(samples, sample)
+    if not hidden:
+        settled, promise = newest_settled(kept, sample["open"]), EXACT_INTEGER
+        blocker = None if settled is sample else _blocker(others, 0)
+    else:
+        lag = settings().cursor_lag_seconds
+        old_enough = connection.scalar(shift_statement(now, -lag * 1000))
+        settled, promise = newest_before(kept, old_enough), SAMPLED.format(lag=lag, hidden=hidden)
+        blocker = None if settled else f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
+    high = bound_above(settled, lowest_literal(cursor.sql_type)) if settled else None
+    wait = min(settings().cursor_lag_seconds + 1, LONGEST_WAIT_SECONDS) if first and hidden and not settled else None
+    return Ceiling(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait, may_miss=bool(hidden))
+
+
+def _future_rows(connection: SourceConnection, cursor: Cursor, now: str) -> int:
+    if not cursor.indexed:
+        return 0  # counting would read the whole table
+    tomorrow = shifted(connection, now, DAY_MS, cursor.sql_type)
+    beyond = Interval(column=cursor.name, sql_type=cursor.sql_type, low=tomorrow, nulls=False)
+    return connection.scalar(count_statement(cursor.relation, beyond), about=cursor.where)
+
+
+def _blocker(others: list[OpenTransaction], from_age_ms: int) -> str | None:
+    return f"{others[0].summary} holds the bound back" if others and others[0].age_ms >= from_age_ms else None

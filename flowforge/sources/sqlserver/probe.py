@@ -1,0 +1,17 @@
+"""Tries a connection as a load will use it: the reader that it would choose, with its driver, its TLS and its login."""
+
+from events.targets import ConnectionReference
+from flowforge.domain.batch import SourceColumn
+from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.reader import open_reader, wanted_driver
+from flowforge.sources.sqlserver.selection import Selection
+
+ONE_ROW = Selection("SELECT 1 AS probe", [SourceColumn(name="probe", sql_type="int", nullable=False)])
+
+
+def driver_that_reads(reference: ConnectionReference, credentials: Credentials) -> str:
+    """Reads one row through the driver that loads will use, and returns its name. Raises what the load would raise."""
+    with open_reader(reference, credentials, ONE_ROW, wanted_driver(reference)) as reader:
+        for _ in reader:
+            pass
+        return reader.driver

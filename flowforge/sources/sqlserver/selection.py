@@ -1,0 +1,58 @@
+"""What a reader is to read: columns of a table or query, in an interval. Each driver puts it to the server in its own form."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.sources.sqlserver.completeness import with_counts
+from flowforge.sources.sqlserver.consistency import SNAPSHOT, under
+from flowforge.sources.sqlserver.packing import Cell
+from flowforge.sources.sqlserver.sql_text import (
+    Source,
+    Statement,
+    dated_count_statement,
+    packed_statement,
+    quote_identifier,
+    select_statement,
+)
+
+
+class Selection(NamedTuple):
+    """The columns of the rows of `source` (a table, or a query's text) in `interval`; `within` is a slice's condition.
+
+    `consistency` is what the read asks for; empty is the server's default. `order` names columns to sort by. `counted`: under
+    SNAPSHOT the source counts the rows once more, in the same transaction. `own`: the source's text is ours, nobody's query.
+    """
+
+    source: Source
+    columns: Sequence[SourceColumn]
+    interval: Interval = Interval()
+    within: Statement | None = None
+    consistency: str = ""
+    order: Sequence[str] = ()
+    counted: bool = False
+    own: bool = False
+
+    def statement(self) -> Statement:
+        """What is sent, each column in a cell of its own: the rows, then the counts."""
+        return self._asked(select_statement(*self[:3], within=self.within))
+
+    def packed(self) -> tuple[Statement, list[Cell]]:
+        """The same with several columns in a cell, and which are in each; see `packing`."""
+        statement, cells = packed_statement(*self[:4])
+        return self._asked(statement), cells
+
+    def singly(self) -> tuple[Statement, list[Cell]]:
+        """What `statement` sends, and one cell for each column: for a server whose lines do not hold."""
+        return self.statement(), [(position,) for position in range(len(self.columns))]
+
+    @property
+    def counts_again(self) -> bool:
+        """Whether a second count follows the rows and the server's count of them."""
+        return self.counted and self.consistency == SNAPSHOT
+
+    def _asked(self, statement: Statement) -> Statement:
+        names = ", ".join(quote_identifier(name) for name in self.order)
+        ordered = statement + (f" ORDER BY {names}" if names else "")
+        again = dated_count_statement(self.source, self.interval, self.within) if self.counts_again else None
+        return under(self.consistency, with_counts(ordered, again))

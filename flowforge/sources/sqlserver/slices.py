@@ -1,0 +1,105 @@
+"""Slices: a large table is read as ranges of its primary key, so that no read is long and several can run at once.
+
+A table is large by its rows or by its bytes: few rows of megabytes each are sliced too. Guarantees: the ranges cover every key
+and do not overlap; the first is open below, the last above; each holds the same number
+of rows when it is planned, however skewed the keys are, since the boundaries are the keys of every n-th row. Boundaries are
+printed and compared by the server only, in the key's own type and collation. A heap, a view, a query and a key that cannot be
+printed without loss are one slice. Each slice is a statement of its own: it sees what is committed when it starts; rows that
+are changed meanwhile have a cursor above the interval and come with the next one.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from flowforge.domain.batch import Interval, KeyRange, SlicePlan, SourceColumn
+from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.connection import SourceConnection
+from flowforge.sources.sqlserver.description import TableDescription
+from flowforge.sources.sqlserver.keys import is_printable, key_value, printed_key
+from flowforge.sources.sqlserver.sql_text import (
+    Statement,
+    count_statement,
+    interval_condition,
+    qualified,
+    quote_identifier,
+    where,
+)
+
+MOST_SLICES = 256
+
+
+def plan_slices(
+    connection: SourceConnection, description: TableDescription, interval: Interval, offered: Sequence[str] = ()
+) -> SlicePlan | None:
+    """The ranges of a batch that is large in rows or in bytes; None when it is to be read at once.
+
+    A table below both thresholds by the catalog's estimates is not looked at; above one the rows of the interval are counted,
+    and taken to be as large as the table's rows are on average.
+    """
+    key = [c for name in description.primary_key for c in description.source_columns if c.name == name]
+    if not key or not all(map(is_printable, key)) or _slices_of(description, description.row_estimate or 0) < 2:
+        return None
+    rows = int(connection.scalar(count_statement(description, interval), about=description.qualified_name) or 0)
+    count = _slices_of(description, rows)
+    if count < 2:
+        return None
+    found = connection.rows(boundary_statement(description, key, interval, -(-rows // count)))
+    bounds: list[list[str] | None] = [None, *([str(row[f"k{n}"]) for n in range(len(key))] for row in found), None]
+    return SlicePlan(
+        schema_name=description.schema_name,
+        name=description.name,
+        columns=description.source_columns,
+        key=key,
+        primary_key=description.primary_key,
+        ranges=[KeyRange(low=low, high=high) for low, high in pairwise(bounds)],
+        offered=list(offered),
+    )
+
+
+def _slices_of(description: TableDescription, rows: int) -> int:
+    """How many slices so many rows of the table make: by rows or by bytes, whichever is more; at most one per row."""
+    by_rows = -(-rows // settings().slice_rows)
+    row_bytes = (description.byte_estimate or 0) / max(1, description.row_estimate or 0)
+    by_bytes = math.ceil(rows * row_bytes / settings().slice_bytes)
+    return min(MOST_SLICES, rows, max(by_rows, by_bytes))
+
+
+def boundary_statement(
+    description: TableDescription, key: Sequence[SourceColumn], interval: Interval, step: int
+) -> Statement:
+    """The keys at which slices begin: those of every `step`-th row in key order, printed as k0, k1, …."""
+    names = ", ".join(quote_identifier(column.name) for column in key)
+    printed = ", ".join(f"{printed_key(column)} AS k{n}" for n, column in enumerate(key))
+    numbered = f"SELECT {names}, ROW_NUMBER() OVER (ORDER BY {names}) AS slice_row FROM {qualified(description)}"  # noqa: S608
+    rows = Statement((f"SELECT {printed} FROM ({numbered}",)) + where(interval_condition(interval))  # noqa: S608
+    return rows + f") AS ordered WHERE slice_row > 1 AND (slice_row - 1) % {int(step)} = 0 ORDER BY slice_row"
+
+
+def range_condition(key: Sequence[SourceColumn], wanted: KeyRange) -> Statement | None:
+    """`low <= key < high` for one or several columns; None when it is open on both sides."""
+    conditions = []
+    for bound, strictly, at_last in ((wanted.low, ">", ">="), (wanted.high, "<", "<")):
+        if bound is None:
+            continue
+        if len(key) > 1:  # no index can be entered at an OR: the first column alone says where to begin and end
+            first = Statement((f"{quote_identifier(key[0].name)} {strictly}= ",)) + key_value(key[0], bound[0])
+            conditions.append(first)
+        conditions.append(_compared(key, bound, strictly, at_last))
+    if not conditions:
+        return None
+    joined = conditions[0]
+    for condition in conditions[1:]:
+        joined = joined + " AND " + condition
+    return joined
+
+
+def _compared(key: Sequence[SourceColumn], bound: Sequence[str], strictly: str, at_last: str) -> Statement:
+    """Compares a key of several columns in order: (a > x OR (a = x AND b >= y)), as SQL Server has no row values."""
+    column, literal = key[0], bound[0]
+    name = quote_identifier(column.name)
+    if len(key) == 1:
+        return Statement((f"{name} {at_last} ",)) + key_value(column, literal)
+    rest = _compared(key[1:], bound[1:], strictly, at_last)
+    above = Statement((f"({name} {strictly} ",)) + key_value(column, literal)
+    return above + f" OR ({name} = " + key_value(column, literal) + " AND " + rest + "))"

@@ -1,0 +1,1 @@
+"""What users' SQL may do."""

@@ -1,0 +1,1 @@
+"""Delta Lake: tables, files, commits. The only room that writes them."""

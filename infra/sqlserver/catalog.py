@@ -1,0 +1,314 @@
+"""What the stand-in knows about its objects: a few DuckDB tables that live and roll back with the data.
+
+`Catalog` reads and writes them through the session's own DuckDB cursor, so that a CREATE TABLE in a transaction that
+rolls back leaves nothing. `system_views.py` shows them as SQL Server's sys.* and INFORMATION_SCHEMA views.
+"""
+
+import datetime as dt
+import itertools
+from dataclasses import asdict, dataclass, field, replace
+
+import duckdb
+
+from flowforge.domain.given import given
+
+from .tables import Column, ForeignKey, Key, Table, Traits, quote
+from .types import COLLATION_NAME, SqlType, counts_case
+from .variables import split_name
+
+FIRST_OBJECT_ID = 901_578_250
+_SCHEMAS = [(1, "dbo"), (2, "guest"), (3, "INFORMATION_SCHEMA"), (4, "sys")]
+_TABLES = """
+CREATE SCHEMA meta;
+CREATE SEQUENCE meta.object_ids START {first} INCREMENT 16;
+CREATE SEQUENCE meta.rowversions START 2001;
+CREATE TABLE meta.schemas(schema_id INTEGER, name VARCHAR);
+CREATE TABLE meta.objects(object_id INTEGER, name VARCHAR, schema_id INTEGER, parent_object_id INTEGER, type VARCHAR,
+  create_date TIMESTAMP, modify_date TIMESTAMP, definition VARCHAR);
+CREATE TABLE meta.columns(object_id INTEGER, column_id INTEGER, name VARCHAR, base VARCHAR, length INTEGER,
+  prec INTEGER, scale INTEGER, is_nullable BOOLEAN, seed BIGINT, increment BIGINT, default_text VARCHAR,
+  default_name VARCHAR, catalog_name VARCHAR, system_type_id INTEGER, user_type_id INTEGER, max_length INTEGER,
+  catalog_precision INTEGER, catalog_scale INTEGER, collation_name VARCHAR,
+  traits STRUCT(mask VARCHAR, is_hidden BOOLEAN, is_sparse BOOLEAN, is_column_set BOOLEAN, generated_always TINYINT,
+    encryption_type INTEGER, graph_type INTEGER));
+CREATE TABLE meta.indexes(object_id INTEGER, index_id INTEGER, name VARCHAR, type INTEGER, is_unique BOOLEAN,
+  is_primary_key BOOLEAN, is_unique_constraint BOOLEAN, constraint_id INTEGER);
+CREATE TABLE meta.index_columns(object_id INTEGER, index_id INTEGER, ordinal INTEGER, column_id INTEGER,
+  is_descending BOOLEAN, is_included BOOLEAN);
+CREATE TABLE meta.foreign_keys(object_id INTEGER, parent_object_id INTEGER, referenced_object_id INTEGER);
+CREATE TABLE meta.foreign_key_columns(object_id INTEGER, ordinal INTEGER, parent_column_id INTEGER,
+  referenced_column_id INTEGER);
+"""
+
+
+def create_catalog(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(_TABLES.format(first=FIRST_OBJECT_ID))
+    for schema_id, name in _SCHEMAS:
+        connection.execute("INSERT INTO meta.schemas VALUES (?, ?)", [schema_id, name])
+    connection.execute('CREATE SCHEMA "db_dbo"')
+
+
+class CatalogVersion:
+    """Counts the changes of definitions in the whole database, so that sessions know when to look again."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self.number = 0
+
+    def advance(self) -> None:
+        self.number = next(self._numbers)
+
+
+@dataclass
+class Catalog:
+    """The catalog as one session's transaction sees it; what was read is kept until a definition changes."""
+
+    cursor: duckdb.DuckDBPyConnection
+    database: str
+    version: CatalogVersion
+    collation: str = COLLATION_NAME
+    _found: dict = field(default_factory=dict)
+    _found_at: int = -1
+    has_changed: bool = False
+
+    def begin_statement(self) -> None:
+        """Drops what was remembered if any session has changed a definition since."""
+        if self._found_at != self.version.number:
+            self._found.clear()
+            self._found_at = self.version.number
+
+    def forget(self) -> None:
+        """Called after a change of a definition in this session."""
+        self._found.clear()
+        self.has_changed = True
+        self.version.advance()
+
+    def end_transaction(self) -> None:
+        """Called when a transaction has ended: what it saw may be old, what it changed is now there for others."""
+        self._found.clear()
+        if self.has_changed:
+            self.has_changed = False
+            self.version.advance()
+
+    def _rows(self, sql: str, *values) -> list[tuple]:
+        return self.cursor.execute(sql, list(values)).fetchall()
+
+    def _is(self, column: str) -> str:
+        """The condition that a name is the one that is bound."""
+        return f"{column} = ?" if counts_case(self.collation) else f"lower({column}) = lower(?)"
+
+    def schema_id(self, name: str) -> int | None:
+        found = self._rows(f"SELECT schema_id FROM meta.schemas WHERE {self._is('name')}", name)
+        return found[0][0] if found else None
+
+    def create_schema(self, name: str) -> None:
+        number = self._rows("SELECT greatest(5, max(schema_id) + 1) FROM meta.schemas")[0][0]
+        self.cursor.execute("INSERT INTO meta.schemas VALUES (?, ?)", [number, name])
+        self.cursor.execute(f"CREATE SCHEMA {quote('db_' + name.lower())}")
+        self.forget()
+
+    def drop_schema(self, name: str) -> None:
+        self.cursor.execute(f"DELETE FROM meta.schemas WHERE {self._is('name')}", [name])
+        self.cursor.execute(f"DROP SCHEMA {quote('db_' + name.lower())}")
+        self.forget()
+
+    def find(self, schema: str, name: str) -> Table | None:
+        """The table or view of this name, as the database's collation compares names; None if there is none."""
+        key = (schema, name) if counts_case(self.collation) else (schema.lower(), name.lower())
+        if key not in self._found:
+            self._found[key] = self._load(schema, name)
+        return self._found[key]
+
+    def object_id(self, schema: str, name: str) -> int | None:
+        found = self._rows(
+            "SELECT object_id FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
+            f" WHERE {self._is('o.name')} AND {self._is('s.name')}",
+            name,
+            schema,
+        )
+        return found[0][0] if found else None
+
+    def synonym(self, schema: str, name: str) -> list[str] | None:
+        """The parts of the name that a synonym stands for; None where there is none."""
+        found = self._rows(
+            "SELECT o.definition FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
+            f" WHERE {self._is('o.name')} AND {self._is('s.name')} AND o.type = 'SN'",
+            name,
+            schema,
+        )
+        return split_name(found[0][0]) if found else None
+
+    def _load(self, schema: str, name: str) -> Table | None:
+        found = self._rows(
+            "SELECT o.object_id, s.name, o.name, o.definition FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
+            f" WHERE {self._is('o.name')} AND {self._is('s.name')} AND o.type IN ('U', 'V')",
+            name,
+            schema,
+        )
+        if not found:
+            return None
+        number, schema_name, table_name, definition = found[0]
+        columns = self._columns(number)
+        names = {column.column_id: column.name for column in columns}
+        return Table(
+            schema_name,
+            table_name,
+            columns,
+            self._keys(number, names),
+            self._foreign_keys(number, names),
+            number,
+            definition,
+        )
+
+    def _columns(self, number: int) -> tuple[Column, ...]:
+        rows = self._rows(
+            "SELECT name, base, length, prec, scale, is_nullable, seed, increment, default_text, column_id, default_name,"
+            " traits, collation_name FROM meta.columns WHERE object_id = ? ORDER BY column_id",
+            number,
+        )
+        return tuple(
+            Column(
+                row[0],
+                SqlType(row[1], row[2], row[3], row[4], row[12]),
+                row[5],
+                row[6],
+                row[7] or 1,
+                row[8],
+                row[9],
+                row[10],
+                Traits(**row[11]),
+            )
+            for row in rows
+        )
+
+    def _keys(self, number: int, names: dict[int, str]) -> tuple[Key, ...]:
+        rows = self._rows(
+            "SELECT i.name, list(c.column_id ORDER BY c.ordinal), i.is_primary_key, i.constraint_id IS NOT NULL, i.is_unique,"
+            " i.index_id FROM meta.indexes i JOIN meta.index_columns c USING (object_id, index_id)"
+            " WHERE i.object_id = ? AND NOT c.is_included GROUP BY ALL ORDER BY i.index_id",
+            number,
+        )
+        return tuple(Key(row[0], tuple(names[item] for item in row[1]), *row[2:]) for row in rows)
+
+    def _foreign_keys(self, number: int, names: dict[int, str]) -> tuple[ForeignKey, ...]:
+        rows = self._rows(
+            "SELECT o.name, list(fc.parent_column_id ORDER BY fc.ordinal), s.name, r.name,"
+            " list(rc.name ORDER BY fc.ordinal) FROM meta.foreign_keys f JOIN meta.objects o USING (object_id)"
+            " JOIN meta.foreign_key_columns fc USING (object_id) JOIN meta.objects r ON r.object_id = f.referenced_object_id"
+            " JOIN meta.schemas s ON s.schema_id = r.schema_id"
+            " JOIN meta.columns rc ON rc.object_id = r.object_id AND rc.column_id = fc.referenced_column_id"
+            " WHERE f.parent_object_id = ? GROUP BY ALL",
+            number,
+        )
+        return tuple(
+            ForeignKey(row[0], tuple(names[item] for item in row[1]), row[2], row[3], tuple(row[4])) for row in rows
+        )
+
+    # --- writing
+
+    def add_object(self, name: str, schema: str, kind: str, now: dt.datetime, parent: int = 0, definition=None) -> int:
+        """Records an object of sys.objects.type `kind`; returns its object_id."""
+        number = self._rows("SELECT nextval('meta.object_ids')")[0][0]
+        self.cursor.execute(
+            "INSERT INTO meta.objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [number, name, self.schema_id(schema), parent, kind, now, now, definition],
+        )
+        return number
+
+    def add_table(self, table: Table, now: dt.datetime) -> Table:
+        """Records a table with its columns and keys; the rows' storage is made by `definitions.py`."""
+        number = self.add_object(table.name, table.schema, "V" if table.definition else "U", now, 0, table.definition)
+        for position, column in enumerate(table.columns, 1):
+            self.add_column(number, replace(column, column_id=position))
+        stored = given(self._load(table.schema, table.name))
+        for key in table.keys:
+            self.add_key(stored, key, now)
+        for foreign in table.foreign_keys:
+            self.add_foreign_key(stored, foreign, now)
+        self.forget()
+        return given(self.find(table.schema, table.name))
+
+    def add_column(self, number: int, column: Column) -> None:
+        kind = replace(column.type, collation=column.type.collation or self.collation)
+        self.cursor.execute(
+            "INSERT INTO meta.columns VALUES (" + ", ".join("?" * 20) + ")",
+            [number, column.column_id, column.name, kind.base, kind.length, kind.precision, kind.scale, column.nullable,
+             column.seed, column.increment if column.seed is not None else None, column.default, column.default_name,
+             kind.catalog_name, kind.system_type_id, kind.user_type_id, kind.max_length, kind.catalog_precision,
+             kind.catalog_scale, kind.collation_name, asdict(column.traits)],
+        )  # fmt: skip
+
+    def add_key(self, table: Table, key: Key, now: dt.datetime) -> None:
+        kind = "PK" if key.is_primary else "UQ"
+        constraint = self.add_object(key.name, table.schema, kind, now, table.object_id) if key.is_constraint else None
+        index = 1 if key.is_primary else self._rows(
+            "SELECT greatest(1, coalesce(max(index_id), 1)) + 1 FROM meta.indexes WHERE object_id = ?", table.object_id
+        )[0][0]  # fmt: skip
+        self.cursor.execute(
+            "INSERT INTO meta.indexes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [table.object_id, index, key.name, 1 if key.is_primary else 2, key.is_unique, key.is_primary,
+             key.is_constraint and not key.is_primary, constraint],
+        )  # fmt: skip
+        for ordinal, name in enumerate(key.columns, 1):
+            self.cursor.execute(
+                "INSERT INTO meta.index_columns VALUES (?, ?, ?, ?, false, false)",
+                [table.object_id, index, ordinal, given(table.column(name)).column_id],
+            )
+        self.forget()
+
+    def add_foreign_key(self, table: Table, foreign: ForeignKey, now: dt.datetime) -> None:
+        referenced = given(self.find(foreign.referenced_schema, foreign.referenced_table))
+        number = self.add_object(foreign.name, table.schema, "F", now, table.object_id)
+        values = [number, table.object_id, referenced.object_id]
+        self.cursor.execute("INSERT INTO meta.foreign_keys VALUES (?, ?, ?)", values)
+        for ordinal, (name, other) in enumerate(zip(foreign.columns, foreign.referenced_columns, strict=True), 1):
+            ids = [number, ordinal, given(table.column(name)).column_id, given(referenced.column(other)).column_id]
+            self.cursor.execute("INSERT INTO meta.foreign_key_columns VALUES (?, ?, ?, ?)", ids)
+
+    def remove_table(self, table: Table) -> None:
+        number = [table.object_id]
+        self.cursor.execute(
+            "DELETE FROM meta.foreign_key_columns WHERE object_id IN"
+            " (SELECT object_id FROM meta.foreign_keys WHERE parent_object_id = ?)", number
+        )  # fmt: skip
+        self.cursor.execute("DELETE FROM meta.foreign_keys WHERE parent_object_id = ?", number)
+        for name in ("columns", "indexes", "index_columns"):
+            self.cursor.execute(f"DELETE FROM meta.{name} WHERE object_id = ?", number)
+        self.cursor.execute("DELETE FROM meta.objects WHERE object_id = ? OR parent_object_id = ?", number * 2)
+        self.forget()
+
+    def remove_constraint(self, table: Table, name: str) -> None:
+        """Removes a key or a foreign key of the table from the catalog."""
+        found = self._rows(
+            "SELECT object_id FROM meta.objects WHERE parent_object_id = ? AND lower(name) = lower(?)",
+            table.object_id,
+            name,
+        )
+        for (number,) in found:
+            index = self._rows("SELECT index_id FROM meta.indexes WHERE constraint_id = ?", number)
+            for (index_id,) in index:
+                values = [table.object_id, index_id]
+                self.cursor.execute("DELETE FROM meta.index_columns WHERE object_id = ? AND index_id = ?", values)
+                self.cursor.execute("DELETE FROM meta.indexes WHERE object_id = ? AND index_id = ?", values)
+            for place in ("foreign_key_columns", "foreign_keys", "objects"):
+                self.cursor.execute(f"DELETE FROM meta.{place} WHERE object_id = ?", [number])
+        self.forget()
+
+    def referencing_tables(self, table: Table) -> list[Table]:
+        """The other tables with a foreign key to this one."""
+        key = ("referencing", table.object_id)
+        if key in self._found:
+            return self._found[key]
+        rows = self._rows(
+            "SELECT DISTINCT s.name, o.name FROM meta.foreign_keys f JOIN meta.objects o ON o.object_id = f.parent_object_id"
+            " JOIN meta.schemas s USING (schema_id) WHERE f.referenced_object_id = ?",
+            table.object_id,
+        )
+        self._found[key] = [self.find(*row) for row in rows]
+        return self._found[key]
+
+    def tables(self) -> list[tuple[int, str, str]]:
+        """(object_id, schema, name) of every user table."""
+        return self._rows(
+            "SELECT object_id, s.name, o.name FROM meta.objects o JOIN meta.schemas s USING (schema_id) WHERE o.type = 'U'"
+        )

@@ -1,0 +1,311 @@
+"""One client's session: its settings, variables and transaction, and the statements it runs.
+
+`run_batch` walks a batch's statements; results go to a `Sink` (the wire in real life). Nothing here knows packets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from flowforge.domain.given import given
+
+from .catalog import Catalog
+from .conversion import convert
+from .dialect import parse_expression, parse_one
+from .errors import ClientGone, SqlError, translate_error
+from .queries import Compiler
+from .scopes import Output, Query, Scope
+from .script import Simple, parse_batch
+from .sink import Sink
+from .statements import Statements
+from .tables import Column, Table
+from .transactions import Transaction
+from .types import SqlType
+from .values import INT, Typed, quote_text
+from .variables import declared_parameters, split_name, wire_value
+
+if TYPE_CHECKING:
+    from .login import Login
+    from .server import Server
+
+
+class Session:
+    """State and statements of one connection. Used by one thread at a time."""
+
+    def __init__(self, server: Server, login: Login, spid: int):
+        self.server, self.login, self.spid = server, login, spid
+        self.login_time = server.now()
+        self.sees_server_state = server.sees_server_state(login.user)
+        self.cursor = server.new_cursor()
+        self.catalog = Catalog(self.cursor, server.database, server.catalog_version, server.collation)
+        self.statements = Statements(self)
+        self.database = server.database
+        self._gate = threading.Lock()
+        self.is_running = False
+        self.statement = ""
+        self.request_number = 0
+        self.is_encrypted = False
+        self.transaction: Transaction | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to a fresh session: what sp_reset_connection and pooled connections ask for."""
+        self._roll_back()
+        self.transaction_count = 0
+        self.variables: dict[str, tuple[SqlType, object]] = {}
+        self.last_identity: int | None = None
+        self.identity_insert: int | None = None
+        self.row_count = 0
+        self.last_error = 0
+        self.no_count = False
+        self.implicit_transactions = False
+        self.isolation = "READ COMMITTED"
+        self.lock_timeout_ms = -1
+
+    # --- running and being interrupted
+
+    def begin_request(self) -> None:
+        with self._gate:
+            self.is_running = True
+            self.request_number += 1
+
+    def end_request(self) -> None:
+        with self._gate:
+            self.is_running = False
+
+    def interrupt(self, request_number: int) -> None:
+        """Stops this request, and no later one, while it computes. Called from another thread."""
+        with self._gate:
+            if self.is_running and self.request_number == request_number:
+                self.cursor.interrupt()
+
+    def close(self) -> None:
+        self._roll_back()
+        self.cursor.close()
+
+    # --- batches
+
+    def run_batch(self, sql: str, sink: Sink, variables: dict[str, tuple[SqlType, object]] | None = None) -> bool:
+        """Runs a batch; errors go to the sink. Returns whether all of it ran."""
+        self.variables = dict(variables or {})
+        try:
+            for statement in parse_batch(sql):
+                self.statements.run(statement, sink)
+        except ClientGone:
+            raise
+        except Exception as error:  # whatever it was, it is the statement's failure, not the connection's
+            self.fail(error, sink)
+            return False
+        return True
+
+    def fail(self, error: Exception, sink: Sink) -> SqlError:
+        failure = translate_error(error)
+        self.last_error = failure.number
+        self._check_transaction(sink)
+        sink.failed(failure)
+        return failure
+
+    # --- transactions
+
+    def begin_implicit(self, sink: Sink) -> None:
+        if self.transaction is None:
+            self.begin(sink)
+
+    def begin(self, sink: Sink, name: str = "user_transaction") -> None:
+        """BEGIN TRANSACTION; nested ones only count."""
+        self.transaction_count += 1
+        if self.transaction is None:
+            self.transaction = self.server.new_transaction(name)
+            sink.transaction_changed("begin", self.transaction.number)
+
+    def commit(self, sink: Sink) -> None:
+        if self.transaction is None:
+            raise SqlError(3902, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
+        self.transaction_count -= 1
+        if self.transaction_count == 0:
+            number = self.transaction.number
+            try:
+                self.end_transaction("COMMIT")
+            except duckdb.Error as error:
+                sink.transaction_changed("rollback", number)
+                raise translate_error(error) from error
+            sink.transaction_changed("commit", number)
+
+    def rollback(self, sink: Sink) -> None:
+        if self.transaction is None:
+            raise SqlError(3903, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.")
+        number = self.transaction.number
+        self._roll_back()
+        sink.transaction_changed("rollback", number)
+
+    def _roll_back(self) -> None:
+        self.transaction_count = 0
+        if self.transaction is not None:
+            self.end_transaction("ROLLBACK")
+
+    @property
+    def open_transaction(self) -> Transaction:
+        """The transaction, where there must be one."""
+        return given(self.transaction)
+
+    def end_transaction(self, word: str, is_own: bool = False) -> None:
+        """Ends the DuckDB transaction, if it was opened, and forgets ours. After a failed COMMIT all is rolled back."""
+        transaction, self.transaction = self.open_transaction, None
+        try:
+            if transaction.is_open_in_duckdb:
+                self.cursor.execute(word)
+        except duckdb.Error:
+            self.transaction_count = 0
+            with contextlib.suppress(duckdb.Error):  # DuckDB may have rolled back already
+                self.cursor.execute("ROLLBACK")
+            if word == "COMMIT":
+                raise
+        finally:
+            self.server.rowversions.release(transaction.number)
+            if not is_own or self.catalog.has_changed:
+                self.catalog.end_transaction()
+
+    def open_in_duckdb(self) -> None:
+        if not self.open_transaction.is_open_in_duckdb:
+            self.cursor.execute("BEGIN TRANSACTION")
+            self.open_transaction.is_open_in_duckdb = True
+
+    def open_for_write(self) -> None:
+        self.open_in_duckdb()
+        self.open_transaction.has_written = True
+        self.open_transaction.log_records += 1
+
+    def _check_transaction(self, sink: Sink) -> None:
+        """After an error: DuckDB may have given the transaction up; then it is rolled back here too."""
+        if self.transaction is None or not self.transaction.is_open_in_duckdb:
+            return
+        doomed = self.transaction.is_doomed
+        try:
+            self.cursor.execute("SELECT 1").fetchall()
+        except duckdb.Error:
+            doomed = True
+        if doomed:
+            number = self.transaction.number
+            self._roll_back()
+            sink.transaction_changed("rollback", number)
+
+    def assign(self, name: str, compiler: Compiler, value: Typed) -> None:
+        kind = self.variables[name][0]
+        sql = f"SELECT {convert(value, kind).sql}"
+        (found,) = given(self.cursor.execute(sql, compiler.used_binds(sql)).fetchone())
+        self.variables[name] = (kind, wire_value(kind, found))
+
+    def assign_text(self, name: str, text: str) -> None:
+        compiler = Compiler(self)
+        self.assign(name, compiler, compiler.expressions.value(parse_expression(text), Scope()))
+
+    def evaluate(self, text: str, kind: SqlType) -> object:
+        """The value of an expression, converted to `kind`."""
+        compiler = Compiler(self)
+        sql = f"SELECT {convert(compiler.expressions.value(parse_expression(text), Scope()), kind).sql}"
+        return wire_value(kind, given(self.cursor.execute(sql, compiler.used_binds(sql)).fetchone())[0])
+
+    # --- facts that expressions ask
+
+    def check_database(self, name: str, shown: str) -> None:
+        """Raises 208 when a three-part name leaves the database."""
+        if name and name.lower() not in (self.server.database.lower(), "master"):
+            raise SqlError(208, f"Invalid object name '{name}.{shown}'.")
+
+    def server_variable(self, name: str) -> Typed:
+        """The value of @@name."""
+        numbers = {
+            "rowcount": self.row_count, "trancount": self.transaction_count, "error": self.last_error,
+            "max_precision": 38, "lock_timeout": self.lock_timeout_ms, "nestlevel": 0, "options": 5496,
+            "fetch_status": -1, "procid": 0, "datefirst": 7, "langid": 0, "textsize": 2147483647,
+        }  # fmt: skip
+        if name in numbers:
+            return Typed(str(numbers[name]), INT, False)
+        if name == "spid":
+            return Typed(str(self.spid), SqlType("smallint"), False)
+        if name == "dbts":
+            return Typed(f"rowversion_of({self.server.rowversions.last_used()})", SqlType("varbinary", 8), False)
+        if name == "identity":
+            text = "NULL" if self.last_identity is None else str(self.last_identity)
+            return Typed(f"CAST({text} AS DECIMAL(38,0))", SqlType("decimal", 0, 38, 0))
+        texts = {
+            "version": self.server.version,
+            "servername": self.server.replicas.name,
+            "servicename": "MSSQLSERVER",
+            "language": "us_english",
+        }
+        if name in texts:
+            return Typed(quote_text(texts[name]), SqlType("nvarchar", 300), False, texts[name])
+        raise SqlError(137, f'Must declare the scalar variable "@@{name}".', 15)
+
+    def mask_of(self, table: Table, column: Column) -> str | None:
+        """The mask through which this session sees a column; None where it sees its values."""
+        mask = column.traits.mask
+        if mask is None or self.server.rights.sees_through(self.login.user, table.schema, table.name, column.name):
+            return None
+        return mask
+
+    def object_id(self, text: str, kind: str | None) -> int | None:
+        """OBJECT_ID('schema.name', 'U')."""
+        parts = split_name(text)
+        schema = (parts[-2] if len(parts) > 1 else "") or "dbo"
+        number = self.catalog.object_id(schema, parts[-1])
+        if number is None or not kind:
+            return number
+        query = "SELECT 1 FROM meta.objects WHERE object_id = ? AND type = ?"
+        return number if self.cursor.execute(query, [number, kind.strip().upper()]).fetchone() else None
+
+    def current_identity(self, text: str) -> int | None:
+        """IDENT_CURRENT('table')."""
+        parts = split_name(text)
+        table = self.catalog.find(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
+        return None if table is None or table.identity is None else self.current_identity_of(table)
+
+    def identity_increment(self, text: str) -> int | None:
+        """IDENT_INCR('table')."""
+        parts = split_name(text)
+        table = self.catalog.find(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
+        return None if table is None or table.identity is None else table.identity.increment
+
+    def current_identity_of(self, table: Table) -> int:
+        """The last identity value that the table gave out; its seed when there was none yet."""
+        start, last = self.identity_state(table)
+        if last is not None:
+            return last
+        identity = given(table.identity)
+        return start if start == identity.seed else start - identity.increment
+
+    def identity_state(self, table: Table) -> tuple[int, int | None]:
+        query = (
+            "SELECT start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta' AND sequence_name = ?"
+        )
+        (start, last) = given(self.cursor.execute(query, [f"identity_{table.object_id}"]).fetchone())
+        return start, last
+
+    def compile_view(self, compiler: Compiler, table: Table) -> Query:
+        """The query of a view, compiled where it is used."""
+        return compiler.query(parse_one(given(table.definition)), None)
+
+    def describe(self, sql: str, parameters: str) -> tuple[Output, ...]:
+        """The columns of the first result set of `sql`, without running it."""
+        saved = self.variables
+        self.variables = saved | declared_parameters(parameters)
+        try:
+            for statement in parse_batch(sql):
+                if isinstance(statement, Simple) and statement.keyword in ("SELECT", "WITH", "("):
+                    tree = parse_one(statement.text)
+                    compiler = Compiler(self)
+                    query = compiler.query(tree, None)
+                    names = {name: None for name in re.findall(r"\$(ff_bind_\d+)", query.sql)}
+                    self.cursor.execute(
+                        f"EXPLAIN {query.sql}", {name: compiler.binds[name] for name in names} or None
+                    ).fetchall()
+                    return query.outputs
+        finally:
+            self.variables = saved
+        return ()
