@@ -8,7 +8,7 @@ ARCH ?= x86_64
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test test-sail faults faults-quick soak lint format validate clean bench bench-quick bench-lake bench-lake-full
+.PHONY: help demo test test-fast test-sail faults faults-quick soak lint format validate clean bench bench-quick bench-lake bench-lake-full
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -19,6 +19,9 @@ demo: .venv/stamp ## the whole chain on the sample bank: load, change, load agai
 
 test: .venv/stamp ## all tests but those of faults and of Sail
 	.venv/bin/python -m pytest --ignore tests/faults --ignore tests/lake/test_sail.py --numprocesses 3 --dist loadscope --no-loadscope-reorder
+
+test-fast: .venv/stamp ## of contracts, lineage, lake and sources what starts no server
+	FLOWFORGE_TEST_FAST=1 .venv/bin/python -m pytest -q -r fE tests/contracts tests/lineage tests/lake tests/source --ignore tests/lake/test_sail.py
 
 test-sail: .venv/stamp .venv-sail/stamp ## silver and gold read by Sail over Spark Connect, as by the other readers
 	.venv/bin/python -m pytest tests/lake/test_sail.py

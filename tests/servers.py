@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flowforge.cli.keys import Keys
 from infra.local import ports
 from infra.local.processes import start_mortal
@@ -62,7 +64,9 @@ def start_standin(tls_directory: Path, *options: str, **settings: Any) -> tuple[
 
 
 def start(module: str, *arguments: str, **settings: Any) -> subprocess.Popen:
-    """Starts a module as a process that ends with this one."""
+    """Starts a module as a process that ends with this one; skips the test where none shall be started (`make test-fast`)."""
+    if os.environ.get("FLOWFORGE_TEST_FAST"):
+        pytest.skip("starts a server")
     return start_mortal([sys.executable, "-m", module, *arguments], cwd=ROOT, **settings)
 
 

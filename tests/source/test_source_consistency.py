@@ -8,6 +8,7 @@ from flowforge.bronze.reading import Reading
 from flowforge.domain.batch import Interval
 from flowforge.domain.errors import Retriable, SnapshotRefused
 from flowforge.sources.sqlserver.catalog import consistencies, describe_table
+from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, STRONGEST_FIRST, VERSIONED, weakest
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
@@ -28,13 +29,17 @@ def database(bank):
     allow()
 
 
-def test_should_ask_for_what_the_database_offers(bank, database):
-    assert consistencies(bank) == [SNAPSHOT, VERSIONED]
+def test_should_ask_for_what_the_database_offers(server, database):
+    def offered(**wanted):  # a connection asks its database once
+        with connect(server.reference, server.credentials) as connection:
+            return consistencies(connection, **wanted)
+
+    assert offered() == [SNAPSHOT, VERSIONED]
     database(versions="OFF")
-    assert consistencies(bank) == [SNAPSHOT, LOCKED]
-    assert consistencies(bank, snapshot_wanted=False) == [LOCKED]
+    assert offered() == [SNAPSHOT, LOCKED]
+    assert offered(snapshot_wanted=False) == [LOCKED]
     database(snapshot="OFF", versions="ON")
-    assert consistencies(bank) == [VERSIONED]
+    assert offered() == [VERSIONED]
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
