@@ -80,7 +80,7 @@ def _read_notes(manifest: Manifest) -> list[str]:
 
 
 def _cut_times(columns: Sequence[SourceColumn]) -> list[str]:
-    """What silver cannot hold of them: its engine reads times of day in microseconds (see `lake.types`)."""
+    """What silver cannot hold of them: its engine reads times of day in microseconds (see `engines.duckdb.types`)."""
     cut = [column.name for column in columns if parse_sql_type(column.sql_type) == SqlType("time", scale=7)]
     verb = "is" if len(cut) == 1 else "are"
     told = "silver and gold have the first six digits of its seconds, bronze has all seven"

@@ -1,6 +1,6 @@
 """The second opinion: the source counts a batch's rows on its own, and what it says is compared with what landed.
 
-    in the read's own snapshot   must be equal, or the read fails and starts again (see `source.completeness`)
+    in the read's own snapshot   must be equal, or the read fails and starts again (see `sources.sqlserver.completeness`)
     after landing                only where the interval is closed. Fewer rows: some were changed or deleted since, they come with
                                  a later batch or are gone. More rows: one came late into an interval that no later batch reads;
                                  the batch is given up, or the row would be lost

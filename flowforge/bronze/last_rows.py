@@ -1,7 +1,7 @@
 """The rows with the last number of an interval, where other rows may still get that number: are they as they were landed?
 
-They are read again with every load (see `source.ties`), and landed again only if their digest is another than that of what has
-landed. So many rows that hashing is not worth it are landed again.
+They are read again with every load (see `sources.sqlserver.ties`), and landed again only if their digest is another than that of
+what has landed. So many rows that hashing is not worth it are landed again.
 """
 
 from collections.abc import Iterable, Iterator

@@ -69,9 +69,9 @@ class SourceColumn(BaseModel):
     """A source column as the catalog describes it: `sql_type` is the full declaration, e.g. decimal(15,2), nvarchar(50).
 
     `collation` is what texts compare by, where the source says. With `companion` it is none of the catalog's, but made in the
-    SELECT from the column `of`: see `source.companions`. `masked`: the server gives this login masks in place of its values, or
-    may do so. `column_id` stays when a column is renamed (0: not known); `default` is the definition of its default, as the
-    server keeps it.
+    SELECT from the column `of`: see `sources.sqlserver.companions`. `masked`: the server gives this login masks in place of its
+    values, or may do so. `column_id` stays when a column is renamed (0: not known); `default` is the definition of its
+    default, as the server keeps it.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,8 +1,9 @@
 # ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
 """Keys of a batch that stand in silver beside another spelling, which the source may take for the same key.
 
-Silver compares keys by a form that is never less strict than the source (`lake.collations`), so an update of a key may arrive as
-a new row, beside its old one. Which keys may be one is told by `lake.near_texts`; whether they are, only the source knows.
+Silver compares keys by a form that is never less strict than the source (`engines.duckdb.collations`), so an update of a key
+may arrive as a new row, beside its old one. Which keys may be one is told by `engines.duckdb.near_texts`; whether they are,
+only the source knows.
 
 Guarantees: looks at silver after the batch's commit, at current rows only and for rows that this batch has written; reads the key
 columns alone, and compares nothing unless a text is there that may have another spelling. Two rows that the source has told
