@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AliasChoices,
     ConfigDict,
     Discriminator,
     Field,
@@ -37,7 +38,7 @@ KeyComparison = Literal["source", "exact"]
 NullKeys = Literal["match", "quarantine"]
 BuildStrategy = Literal["full", "incremental"]
 Driver = Literal["auto", "mssql-python", "pymssql"]
-Companion = Literal["offset", "baseType", "srid"]
+Derivation = Literal["offset", "baseType", "srid"]
 CountRows = Literal["auto", "always", "never"]
 MOST_MISTAKES = 100  # that are told at once; a run's item holds at most 400 KB
 
@@ -284,8 +285,11 @@ class TableConfig(Request):
         "auto",
         description="the source counts each batch's rows on its own, to compare: auto where that is cheap, always, never",
     )
-    companionColumns: list[Companion] = Field(
+    derivedColumns: list[Derivation] = Field(
         default_factory=list,
+        validation_alias=AliasChoices(
+            "derivedColumns", "companionColumns"
+        ),  # the second in requests of earlier versions
         description="columns beside those whose type cannot hold all: offset (of datetimeoffset, <name>_offset_minutes),"
         " baseType (of sql_variant, <name>_base_type), srid (of geometry and geography, <name>_srid)",
     )

@@ -2,16 +2,16 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from events.model import Message
 from events.quality import QualityRule
 from events.request import (
     BuildStrategy,
-    Companion,
     Compression,
     CountRows,
     Deletes,
+    Derivation,
     Driver,
     KeyComparison,
     LoadStrategy,
@@ -51,7 +51,10 @@ class SourceTable(Message):
     accept_partial_view: bool = False
     snapshot_isolation: bool = True
     count_rows: CountRows = "auto"
-    companion_columns: list[Companion] = Field(default_factory=list)
+    # `companion_columns` in messages of earlier versions.
+    derived_columns: list[Derivation] = Field(
+        default_factory=list, validation_alias=AliasChoices("derived_columns", "companion_columns")
+    )
     excluded_columns: list[str] = Field(default_factory=list)
 
 

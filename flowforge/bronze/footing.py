@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from events.commands import IngestTable
 from flowforge.bronze.announcements import source_table
-from flowforge.bronze.lake_inquiry import ask_lake
+from flowforge.bronze.lake_contents import ask_lake
 from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import LakeChanged, StoreUnavailable
 from flowforge.runtime.settings import settings
-from flowforge.sources.sqlserver.canaries import is_before
+from flowforge.sources.sqlserver.sentinel_rows import is_before
 from flowforge.state import records
 from flowforge.state.lake_head import Head, Mark, marks_of, read_head, replace_head
 from flowforge.state.table import TableState

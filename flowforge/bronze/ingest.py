@@ -16,13 +16,13 @@ from flowforge.aws.compact import pack
 from flowforge.aws.conditional_writes import prove_once
 from flowforge.bronze.announcements import landed_fact, no_rows_fact
 from flowforge.bronze.counting import AtSource, plan_counting
+from flowforge.bronze.finalize import settle
 from flowforge.bronze.footing import find_footing
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.login_view import keys_and_cursors, view_of_query, view_of_table
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
-from flowforge.bronze.settling import settle
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.domain.batch import Batch, Interval, KeyRange, SlicePlan, SourceColumn
 from flowforge.domain.errors import Fatal, SourceChanged, Wait
@@ -38,9 +38,9 @@ from flowforge.sources.sqlserver.catalog import (
     describe_table,
     server_identity,
 )
-from flowforge.sources.sqlserver.companions import with_companions, with_key_digits
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.derived_columns import with_derived_columns, with_key_digits
 from flowforge.sources.sqlserver.description import find_column
 from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_source
 from flowforge.sources.sqlserver.loadable import chosen_columns, refuse_clashes
@@ -73,8 +73,8 @@ class Source:
 
     @property
     def own(self) -> list[SourceColumn]:
-        """The columns without their companions: what the server knows by name."""
-        return [column for column in self.columns if not column.companion]
+        """The columns without their derived columns: what the server knows by name."""
+        return [column for column in self.columns if not column.derivation]
 
 
 def ingest(command: IngestTable) -> Outcome:
@@ -188,7 +188,7 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     query, offered = command.source.query, consistencies(connection, command.source.snapshot_isolation)
     if query:
         columns, notes = view_of_query(connection, command, describe_query(connection, query), "the query")
-        columns = with_companions(columns, command.source.companion_columns, "the query")
+        columns = with_derived_columns(columns, command.source.derived_columns, "the query")
         columns = with_key_digits(columns, _key_of(command, []), "the query")
         refuse_clashes(columns, command.bronze.audit_columns, "the query", is_query=True)
         if command.source.is_incremental or not goes_as_written(query, columns, Interval()):
@@ -200,7 +200,7 @@ def inspect(connection: SourceConnection, command: IngestTable) -> Source:
     needed = [*description.primary_key, *keys_and_cursors(command)]
     columns = chosen_columns(description, command.source.excluded_columns, needed)
     columns, notes = view_of_table(connection, command, description, columns)
-    columns = with_companions(columns, command.source.companion_columns, description.qualified_name)
+    columns = with_derived_columns(columns, command.source.derived_columns, description.qualified_name)
     name, key, lacks = description.qualified_name, description.primary_key, connection.lacks
     columns = with_key_digits(columns, _key_of(command, key), name)
     refuse_clashes(columns, command.bronze.audit_columns, name, is_query=False)

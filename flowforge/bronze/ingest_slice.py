@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from events.commands import IngestSlice
 from flowforge.bronze.announcements import landed_fact, no_rows_fact, slices_read, source_table
 from flowforge.bronze.counting import AtSource
+from flowforge.bronze.finalize import settle, submit_again
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import Landed, land, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.reading import Reading
-from flowforge.bronze.settling import settle, submit_again
 from flowforge.domain.batch import Batch, BronzeObject, SlicePlan
 from flowforge.domain.errors import Fatal, Wait
 from flowforge.domain.given import given

@@ -7,12 +7,12 @@ apply it, so that nobody ever lists a bucket.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from events.commands import IngestTable
-from events.request import Companion
+from events.request import Derivation
 
-AnyCompanion = Companion | Literal["digit"]  # the last is never asked for: a key of seven digits has it
+AnyDerivation = Derivation | Literal["digit"]  # the last is never asked for: a key of seven digits has it
 State = Literal["claimed", "landed", "committed", "refined", "empty", "voided"]
 SEQ_BITS = 40  # generation and seq in one comparable integer
 
@@ -68,9 +68,9 @@ class BronzeObject(BaseModel):
 class SourceColumn(BaseModel):
     """A source column as the catalog describes it: `sql_type` is the full declaration, e.g. decimal(15,2), nvarchar(50).
 
-    `collation` is what texts compare by, where the source says. With `companion` it is none of the catalog's, but made in the
-    SELECT from the column `of`: see `sources.sqlserver.companions`. `masked`: the server gives this login masks in place of its
-    values, or may do so. `column_id` stays when a column is renamed (0: not known); `default` is the definition of its
+    `collation` is what texts compare by, where the source says. With `derivation` it is none of the catalog's, but made in
+    the SELECT from the column `of`: see `sources.sqlserver.derived_columns`. `masked`: the server gives this login masks in place
+    of its values, or may do so. `column_id` stays when a column is renamed (0: not known); `default` is the definition of its
     default, as the server keeps it.
     """
 
@@ -80,7 +80,8 @@ class SourceColumn(BaseModel):
     sql_type: str
     nullable: bool = True
     collation: str | None = None
-    companion: AnyCompanion | None = None
+    # `companion` is the name in records and footers of earlier versions.
+    derivation: AnyDerivation | None = Field(default=None, validation_alias=AliasChoices("derivation", "companion"))
     of: str | None = None
     masked: bool = False
     column_id: int = 0

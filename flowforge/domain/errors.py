@@ -18,7 +18,7 @@
     │   ├── SourceChanged        the source is not the one that the watermark belongs to
     │   ├── LakeChanged          the lake does not hold what the state says, or holds what it does not know
     │   ├── LateRows             rows came into an interval that was closed, again and again
-    │   ├── RefineRefused        a batch that silver or gold cannot take
+    │   ├── TransformRejected        a batch that silver or gold cannot take
     │   │   └── RulesBroken          rows break a quality rule of severity fail
     │   ├── UnfitStore           the S3 does not do what the lake rests on
     │   ├── EndpointRefused      the receiver of lineage events does not take them, or is not one to send them to
@@ -124,7 +124,7 @@ class LateRows(Fatal):
     """Rows appeared in an interval after it was closed: the cursor does not keep what its kind promises."""
 
 
-class RefineRefused(Fatal):
+class TransformRejected(Fatal):
     """A batch that silver or gold cannot take as it is; `gold_tables` are the models that failed, where these are known."""
 
     def __init__(self, message: str, remedy: str = "", gold_tables: Sequence[str] = ()):
@@ -140,7 +140,7 @@ class EndpointRefused(Fatal):
     """The receiver of lineage events does not take them, or its address or key is not one to use."""
 
 
-class RulesBroken(RefineRefused):
+class RulesBroken(TransformRejected):
     """Rows break a quality rule of severity `fail`; `figures` are those of all rules that were judged."""
 
     def __init__(self, message: str, remedy: str, figures: Sequence[QualityFigure]):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import duckdb
 from deltalake import DeltaTable
 
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.names import TableName
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.engines.duckdb.storage import duckdb_connection
@@ -58,5 +58,5 @@ def _wrong_rules(connection: duckdb.DuckDBPyConnection, model: Model) -> Iterato
     for rule in model.rules:
         try:
             check_rule(connection, judged, rule)
-        except RefineRefused as error:
+        except TransformRejected as error:
             yield str(error)

@@ -17,8 +17,15 @@ from flowforge.domain.figures import to_metadata
 from flowforge.domain.names import TableName
 from flowforge.gold.changes import build_changes
 from flowforge.gold.engine import Engine
-from flowforge.gold.marks import DEFINITION, is_current, mark_of, marks_of, published_quality, refuse_older
 from flowforge.gold.models import Model
+from flowforge.gold.transactions import (
+    DEFINITION,
+    input_transactions,
+    is_current,
+    published_quality,
+    refuse_older,
+    transaction_of,
+)
 from flowforge.tables.delta.tables import (
     NO_CLEANUP,
     Moved,
@@ -58,7 +65,7 @@ def build(model: Model, bucket: str, opened: dict[TableName, DeltaTable] | None 
     `opened` are tables that were opened a moment ago, for a caller that builds several models: they are taken as they are, and
     opened anew when somebody else turns out to have been faster.
 
-    Raises RefineRefused when its SQL fails or its key does not tell its rows apart, RulesBroken when its rows break a rule of
+    Raises TransformRejected when its SQL fails or its key does not tell its rows apart, RulesBroken when its rows break a rule of
     severity `fail`, StoreUnavailable when S3 fails or the table is too busy.
     """
     handles = {} if opened is None else opened
@@ -82,9 +89,9 @@ def build(model: Model, bucket: str, opened: dict[TableName, DeltaTable] | None 
 
 
 def _build(model: Model, tables: dict[TableName, DeltaTable], uri: str) -> Built:
-    marks = marks_of(tables)
+    marks = input_transactions(tables)
     inputs = {name: tables[name] for name in model.inputs}
-    versions = {str(name): marks[mark_of(name, table)] for name, table in inputs.items()}
+    versions = {str(name): marks[transaction_of(name, table)] for name, table in inputs.items()}
     target = open_table(uri)
     if target is not None:
         refuse_older(target, marks)

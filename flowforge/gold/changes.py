@@ -16,8 +16,8 @@ from flowforge.domain.figures import to_metadata
 from flowforge.domain.names import TableName
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.gold.engine import GONE, Engine
-from flowforge.gold.marks import is_current, mark_of, marks_of
 from flowforge.gold.models import Model
+from flowforge.gold.transactions import input_transactions, is_current, transaction_of
 from flowforge.tables.delta.tables import column_types, commit_marks, once, open_table
 
 
@@ -26,7 +26,7 @@ def build_changes(
 ) -> list[QualityFigure] | None:
     """Replaces the rows of the changed keys and returns what the rules found; None when only a full build will do.
 
-    Raises RefineRefused and RulesBroken.
+    Raises TransformRejected and RulesBroken.
     """
     with Engine(model, tables, target) as engine:
         driving, key, columns = _driving(engine, model)
@@ -60,8 +60,8 @@ def _version_before(
 ) -> DeltaTable | None:
     """The driving table as the gold table was built from, if no other table of the query changed since: what only rules refer to
     makes no row."""
-    others = marks_of({name: tables[name] for name in model.inputs if name != driving})
-    version = target.transaction_version(mark_of(driving, tables[driving]))
+    others = input_transactions({name: tables[name] for name in model.inputs if name != driving})
+    version = target.transaction_version(transaction_of(driving, tables[driving]))
     if version is None or not is_current(target, others, model.definition):
         return None
     try:

@@ -15,7 +15,7 @@ import duckdb
 from deltalake import DeltaTable
 
 from events.quality import QualityFigure
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
 from flowforge.engines.duckdb.reasons import line_named, reason
@@ -49,7 +49,7 @@ class Engine:
         self._opened.__exit__(*error)
 
     def rows(self) -> duckdb.DuckDBPyRelation:
-        """All rows of the model. Raises RefineRefused when DuckDB does not take its SQL."""
+        """All rows of the model. Raises TransformRejected when DuckDB does not take its SQL."""
         for name, table in self.inputs.items():
             create_view(self.connection, name.layer, name.table, rows_query(self.connection, table))
         return self._evaluate()
@@ -64,7 +64,7 @@ class Engine:
         key = {name: _find(source, types, self.model) for name, source in key.items()}
         for name, source in key.items():
             if NO_KEY_TYPES.fullmatch(types[source]) and not DECIMAL.fullmatch(types[source]):
-                raise RefineRefused(
+                raise TransformRejected(
                     f"{self.model.place()}: key column {name} is a {types[source]}", "use buildStrategy full"
                 )
         self._note_affected_keys(now, before, list(key.values()), columns, types)
@@ -86,19 +86,19 @@ class Engine:
         return f"SELECT {items} FROM {identifier(name.layer)}.{identifier(name.table)}"
 
     def check_key(self, rows: duckdb.DuckDBPyRelation) -> None:
-        """Raises RefineRefused when the key of an incremental model does not tell its rows apart."""
+        """Raises TransformRejected when the key of an incremental model does not tell its rows apart."""
         model = self.model
         if model.strategy != "incremental":
             return
         missing = [name for name in model.key if name not in rows.columns]
         if missing:
-            raise RefineRefused(
+            raise TransformRejected(
                 f"{model.place()}: key column {', '.join(missing)} is not among its columns",
                 f"name columns of its SELECT in primaryKey: {', '.join(rows.columns)}",
             )
         names = ", ".join(identifier(name) for name in model.key)
         if rows.aggregate(f"{names}, count(*) AS n", names).filter("n > 1").limit(1).fetchall():
-            raise RefineRefused(
+            raise TransformRejected(
                 f"{model.place()}: several rows have the same {', '.join(model.key)}",
                 "name all columns in primaryKey that tell its rows apart, or use buildStrategy full",
             )
@@ -117,7 +117,7 @@ class Engine:
     def judge(self, rows: duckdb.DuckDBPyRelation) -> list[QualityFigure]:
         """What the model's rules find in `rows`: all of the table's.
 
-        Raises RulesBroken when one of severity `fail` is, RefineRefused when one cannot be evaluated.
+        Raises RulesBroken when one of severity `fail` is, TransformRejected when one cannot be evaluated.
         """
         if not self.model.rules:
             return []
@@ -173,25 +173,25 @@ class Engine:
         try:
             check_query(self.connection, text, [(name.layer, name.table) for name in self.inputs])
         except NotAllowed as error:
-            raise RefineRefused(
+            raise TransformRejected(
                 f"{self.model.place()}: {error}",
                 error.remedy or "a model is one SELECT over silver.<table> and gold.<table>",
             ) from error
 
 
-def refusal(model: Model, error: duckdb.Error) -> RefineRefused:
+def refusal(model: Model, error: duckdb.Error) -> TransformRejected:
     """What a user is told of DuckDB's refusal of a model: its place and line, and the reason without a row's values."""
     line, text = line_named(error), model.sql or ""
     if line is not None:
         line += text[: len(text) - len(text.lstrip())].count("\n")
-    return RefineRefused(f"{model.place(line)}: {reason(error)}")
+    return TransformRejected(f"{model.place(line)}: {reason(error)}")
 
 
 def _find(column: str, types: Mapping[str, str], model: Model) -> str:
     for name in types:
         if name.lower() == column.lower():
             return name
-    raise RefineRefused(
+    raise TransformRejected(
         f"{model.place()}: key column {column} is not among the columns of its driving table",
         f"name columns of it in primaryKey: {', '.join(types)}",
     )

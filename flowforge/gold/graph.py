@@ -16,11 +16,11 @@ from events.quality import QualityFigure
 from flowforge.domain.alone import each_alone
 from flowforge.domain.names import TableName
 from flowforge.gold.binding import bind_models
-from flowforge.gold.marks import DEFINITION, is_current, mark_of, marks_of
 from flowforge.gold.model_files import ModelFiles, parse_models, read_models
 from flowforge.gold.models import FROM_JOB, Model, Strategy
 from flowforge.gold.order import order_models
 from flowforge.gold.records import Record, read_records
+from flowforge.gold.transactions import DEFINITION, input_transactions, is_current, transaction_of
 from flowforge.tables.delta.tables import data_version, open_table, store_errors, table_uri
 
 State = Literal["current", "stale", "waits", "failed", "refused"]
@@ -149,7 +149,7 @@ def _judge(
         return "waits", "; ".join(f"{model.place(model.reads[name])}: there is no table {name} yet" for name in missing)
     target, inputs = tables.get(model.name), {name: tables[name] for name in model.reads}
     upstream = [str(name) for name in model.reads if name in states and states[name].state != "current"]
-    if target is not None and is_current(target, marks_of(inputs), model.definition):
+    if target is not None and is_current(target, input_transactions(inputs), model.definition):
         return ("stale", f"{', '.join(upstream)} is not current") if upstream else ("current", None)
     if record is not None and record.outcome == "failed" and record.definition == model.definition:
         return "failed", record.reason
@@ -162,7 +162,7 @@ def _judge(
 
 def _newer(target: DeltaTable, inputs: dict[TableName, DeltaTable]) -> Iterable[str]:
     for name, table in inputs.items():
-        built = target.transaction_version(mark_of(name, table))
+        built = target.transaction_version(transaction_of(name, table))
         if built is None:
             yield f"{name} is another table than it was built from"
         elif built != (now := data_version(table)):

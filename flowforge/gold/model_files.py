@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from events.names import DESTINATION, is_reserved
 from flowforge.aws.clients import client, unavailable
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.gold.model_settings import read_settings
 from flowforge.gold.models import Model, place_of, read_model
 
@@ -27,13 +27,13 @@ class ModelFiles:
 
 
 def parse_model(key: str, text: str) -> Model:
-    """The model in the file `key` (models/<table>.sql). Raises RefineRefused with the file and the line."""
+    """The model in the file `key` (models/<table>.sql). Raises TransformRejected with the file and the line."""
     table = key.rpartition("/")[2].removesuffix(SUFFIX)
     if not key.endswith(SUFFIX) or not DESTINATION.fullmatch(table):
-        raise RefineRefused(f"{key} names no gold table", "call it models/<table>.sql: letters, digits, _ and -")
+        raise TransformRejected(f"{key} names no gold table", "call it models/<table>.sql: letters, digits, _ and -")
     if is_reserved(table):
         told = f"{key}: a gold table must not begin with _, as the lake's own folders do (_models, _delta_log): rename the file"
-        raise RefineRefused(told, "call it models/<table>.sql, with a table that does not begin with _")
+        raise TransformRejected(told, "call it models/<table>.sql, with a table that does not begin with _")
     found = read_settings(text, lambda line: place_of(table, key, line))
     return read_model(table, text, found.strategy, found.key, key, found.rules, found.rule_lines)
 
@@ -47,7 +47,7 @@ def parse_models(files: Iterable[tuple[str, str | None]]) -> ModelFiles:
             continue
         try:
             found.models.append(parse_model(key, text))
-        except RefineRefused as error:
+        except TransformRejected as error:
             found.problems[key] = error.told
     return found
 

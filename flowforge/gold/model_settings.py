@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from events.quality import GoldRules, Rule
 from events.request import mistakes_of
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.gold.models import Strategy
 
 SETTING = re.compile(r"--\s*@(\w+)\s*(.*?)\s*")
@@ -41,14 +41,14 @@ class Settings:
 
 
 def read_settings(text: str, place: Callable[[int], str]) -> Settings:
-    """The settings in a file's text; `place` names a line of it. Raises RefineRefused."""
+    """The settings in a file's text; `place` names a line of it. Raises TransformRejected."""
     found = Settings()
     for number, line in enumerate(text.splitlines(), 1):
         if setting := SETTING.fullmatch(line.strip()):
             try:
                 _take(found, setting[1], setting[2], number)
             except ValueError as error:
-                raise RefineRefused(f"{place(number)}: {error}", SHOWN) from error
+                raise TransformRejected(f"{place(number)}: {error}", SHOWN) from error
     return found
 
 

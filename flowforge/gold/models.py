@@ -11,7 +11,7 @@ from typing import Literal
 
 from events.quality import Expression, Reference, Rule
 from events.targets import GoldModelTarget
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.names import TableName
 
 Strategy = Literal["full", "incremental"]
@@ -98,8 +98,8 @@ def read_model(
     rules: Sequence[Rule] = (),
     rule_lines: Mapping[str, int] | None = None,
 ) -> Model:
-    """A model from its text. Raises RefineRefused when it is no plain query over silver and gold, reads itself, asks to be built
-    incrementally and is of a kind for which that could go wrong, or has a rule whose SQL reaches beyond its row."""
+    """A model from its text. Raises TransformRejected when it is no plain query over silver and gold, reads itself, asks to be
+    built incrementally and is of a kind for which that could go wrong, or has a rule whose SQL reaches beyond its row."""
     from flowforge.gold.incremental import driving_table
     from flowforge.sql_policy.statements import (  # sqlglot: a third of the import, for models only
         NotAllowed,
@@ -112,10 +112,10 @@ def read_model(
             driving_table(sql, key)
     except NotAllowed as error:
         remedy = error.remedy or "a model is one SELECT over silver.<table> and gold.<table>"
-        raise RefineRefused(f"{place_of(table, origin, error.line)}: {error}", remedy) from error
+        raise TransformRejected(f"{place_of(table, origin, error.line)}: {error}", remedy) from error
     itself = TableName("gold", table)
     if itself in inputs:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{place_of(table, origin, inputs[itself])}: gold.{table} reads itself",
             "a model is built anew from its inputs each time: read the silver table or another gold table",
         )
@@ -140,4 +140,4 @@ def _check_rules(model: Model) -> None:
         try:
             check_expression(rule.sql)
         except NotAllowed as error:
-            raise RefineRefused(f"{model.rule_place(rule)}: rule {rule.title}: {error}", error.remedy) from error
+            raise TransformRejected(f"{model.rule_place(rule)}: rule {rule.title}: {error}", error.remedy) from error

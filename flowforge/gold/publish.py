@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from events.facts import PublishedModel
 from events.targets import GoldTarget
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import NotFound, RefineRefused, UnreadableRecord
+from flowforge.domain.errors import NotFound, TransformRejected, UnreadableRecord
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
 from flowforge.gold.build import Built, Missing, build
@@ -39,7 +39,7 @@ class PublishResult:
 def publish(batch: Batch, bucket: str) -> PublishResult:
     """Brings the gold tables that follow from `batch` up to date with silver in `bucket`.
 
-    Raises RefineRefused, after all models had their turn, with each model that failed and the reason; StoreUnavailable when
+    Raises TransformRejected, after all models had their turn, with each model that failed and the reason; StoreUnavailable when
     S3 fails or a table is too busy.
     """
     ours, problems = job_models(batch)
@@ -56,7 +56,7 @@ def publish_model(key: str, bucket: str) -> PublishResult:
     file is gone."""
     files = read_models(bucket)
     if key in files.problems:
-        raise RefineRefused(files.problems[key], REMEDY)
+        raise TransformRejected(files.problems[key], REMEDY)
     return _publish(_with_followers(key, files), bucket, [])
 
 
@@ -77,7 +77,7 @@ def job_models(batch: Batch) -> tuple[list[Model], list[str]]:
     for wanted_model in gold.models:
         try:
             models.append(model_of(wanted_model))
-        except RefineRefused as error:
+        except TransformRejected as error:
             problems.append(error.told)
     return models, problems
 
@@ -96,7 +96,7 @@ def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> Publi
     for model in ordered:
         try:
             built = build(model, bucket, opened)
-        except RefineRefused as error:
+        except TransformRejected as error:
             failures.append(error.told)
             failed.append(model.table)
             write_record(bucket, Record.failed(model, error))
@@ -108,7 +108,7 @@ def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> Publi
             result.models.append(_published(model, built))
         _note(model, built, bucket)
     if failures:
-        raise RefineRefused("; ".join(failures), REMEDY, failed)
+        raise TransformRejected("; ".join(failures), REMEDY, failed)
     return result
 
 

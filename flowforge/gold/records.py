@@ -15,7 +15,7 @@ from events.quality import QualityFigure, QualityRule
 from flowforge.aws.clients import client, unavailable
 from flowforge.aws.objects import find_object
 from flowforge.domain.alone import each_alone
-from flowforge.domain.errors import RefineRefused, RulesBroken, unreadable
+from flowforge.domain.errors import RulesBroken, TransformRejected, unreadable
 from flowforge.gold.models import Model, Strategy
 
 if TYPE_CHECKING:  # with the engine behind them; lineage reads records without it
@@ -55,7 +55,7 @@ class Record(BaseModel):
         return cls(**_about(model), outcome="built", **vars(built))
 
     @classmethod
-    def failed(cls, model: Model, error: RefineRefused) -> "Record":
+    def failed(cls, model: Model, error: TransformRejected) -> "Record":
         """A model that failed."""
         quality = error.figures if isinstance(error, RulesBroken) else []
         return cls(**_about(model), outcome="failed", reason=str(error), quality=quality)

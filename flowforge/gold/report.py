@@ -7,8 +7,8 @@ from deltalake import DeltaTable
 
 from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain
-from flowforge.gold.marks import published_quality
 from flowforge.gold.records import Record, read_record
+from flowforge.gold.transactions import published_quality
 from flowforge.tables.delta.tables import commit_info, data_version, open_table, store_errors, table_uri
 
 

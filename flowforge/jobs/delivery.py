@@ -18,7 +18,7 @@ from flowforge.domain.errors import Fatal, FlowForgeError
 from flowforge.jobs.files import NOT_KEPT, Notice, RequestFile, read_request_file, replace
 from flowforge.jobs.keeping import kept_request, request_of
 from flowforge.jobs.submission import run_id_of_delivery, submit
-from flowforge.state import runs, unqueued
+from flowforge.state import outbox, runs
 
 logger = Logger(service="flowforge")
 PREFIX, SUFFIX = "requests/", ".json"
@@ -53,7 +53,7 @@ def run_id_of_event(envelope: dict[str, Any]) -> str:
 
 def _accept_file(file: RequestFile) -> None:
     run_id = file.taken_by or _run_id(file)
-    if file.taken_by and runs.is_open(run_id) and not unqueued.kept(run_id)[0]:
+    if file.taken_by and runs.is_open(run_id) and not outbox.kept(run_id)[0]:
         return
     document = None
     try:

@@ -158,7 +158,7 @@ def _command(
             accept_partial_view=entry.acceptPartialView,
             snapshot_isolation=entry.snapshotIsolation,
             count_rows=entry.countRows,
-            companion_columns=entry.companionColumns,
+            derived_columns=entry.derivedColumns,
             excluded_columns=entry.columns.exclude if entry.columns else [],
         ),
         bronze=BronzeTarget(

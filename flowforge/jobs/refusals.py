@@ -9,7 +9,7 @@ from events.commands import IngestTable
 from events.quality import Expression, Rule
 from events.request import InvalidRequest
 from events.targets import GoldModelTarget
-from flowforge.domain.errors import QueryRefused, RefineRefused
+from flowforge.domain.errors import QueryRefused, TransformRejected
 from flowforge.gold.models import model_of
 from flowforge.gold.order import order_models
 from flowforge.sources.sqlserver.query_text import read_query
@@ -39,7 +39,7 @@ def refuse_models(models: list[GoldModelTarget]) -> None:
     for model in models:
         try:
             read.append(model_of(model))
-        except RefineRefused as error:
+        except TransformRejected as error:
             field = f"destination_config.goldConfig model {model.table}"
             mistakes.append({"field": field, "problem": error.told})
     _, problems = order_models(read)

@@ -17,11 +17,11 @@ from events.targets import ConnectionReference
 from flowforge.aws.bus import announce
 from flowforge.aws.fanout import send_commands
 from flowforge.domain.errors import Fatal
+from flowforge.jobs.outbox import TABLES_TOLD
 from flowforge.jobs.plan import plan_tables
 from flowforge.jobs.refusals import refuse_large_commands
-from flowforge.jobs.unfinished import TABLES_TOLD
 from flowforge.runtime.settings import settings
-from flowforge.state import runs, unqueued
+from flowforge.state import outbox, runs
 from flowforge.state.connections import to_reference
 from flowforge.state.spelling import loaded_from
 
@@ -64,11 +64,11 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
             runs.reject(run_id, trigger, _mistakes(error))
         raise
     tables = [(c.bronze.table, c.source.table_name or "query") for c in commands]
-    unqueued.keep(run_id, commands)
+    outbox.keep(run_id, commands)
     called = {"workflow_name": request.workflow_name, "job_name": request.job_name}
     runs.open_run(run_id, request.workflow_id, request.job_id, batch_id, trigger, tables, called)
     send_commands(settings().ingest_queue_url, commands)
-    unqueued.forget(run_id)
+    outbox.forget(run_id)
     names = [bronze for bronze, _ in tables]
     announce(
         JobAccepted(run_id=run_id, workflow_id=request.workflow_id, job_id=request.job_id, tables=names[:TABLES_TOLD])

@@ -14,7 +14,7 @@ HASHED = Role(DIRECT, "TRANSFORMATION", masking=True)
 
 
 def bronze_columns(columns: Sequence[SourceColumn], source: str) -> ColumnLineage:
-    """Bronze's columns are the source's; a companion is computed from the column that it stands beside."""
+    """Bronze's columns are the source's; a derived column is computed from the column that it stands beside."""
     made = {
         column.name: Origin(source, column.of, TRANSFORMATION) if column.of else Origin(source, column.name)
         for column in columns

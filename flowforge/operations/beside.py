@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 from flowforge.aws.clients import client, unavailable
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import RefineRefused, StoreUnavailable
+from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.silver.decisions import ACCEPTED, KEEPS_KEY, KEY, TYPES
 from flowforge.silver.objects import check_objects
 from flowforge.silver.refine import Target, refine
@@ -61,8 +61,8 @@ class TableBeside:
             progress(f"batch {number:,} of {len(waiting):,} …")
             try:
                 refine(batch, self._bucket, rules=(), target=self._target)
-            except RefineRefused as error:
-                raise RefineRefused(f"silver.{self._name} cannot be made anew: {error}", error.remedy) from error
+            except TransformRejected as error:
+                raise TransformRejected(f"silver.{self._name} cannot be made anew: {error}", error.remedy) from error
             self._done.add(batch.application_id)
 
     def become(self, uri: str) -> int:

@@ -20,7 +20,7 @@ from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.engines.duckdb.types import stored_type
 from flowforge.operations.findings import Question, RangeResult, Result
 from flowforge.silver.plan import CURRENT, DELETED
-from flowforge.sources.sqlserver.companions import with_key_digits
+from flowforge.sources.sqlserver.derived_columns import with_key_digits
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.sql_types import cursor_kind
 
@@ -44,7 +44,7 @@ class Comparison:
         if len(self.key) < len(described.primary_key):
             self.key = []
         self.order = list(self.key)  # the source's own columns, which it sorts by all their digits
-        self.key += [column.name for column in self.columns if column.companion == "digit" and column.of in self.key]
+        self.key += [column.name for column in self.columns if column.derivation == "digit" and column.of in self.key]
         self.key_columns = [column for name in self.key for column in self.columns if column.name == name]
         self.folds = folds_of(self.key_columns)
 

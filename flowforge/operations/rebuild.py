@@ -15,7 +15,7 @@ from flowforge.domain.errors import StoreUnavailable, UnreadableRecord
 from flowforge.operations.batches import Rebuilt, rebuild_states, sources_of
 from flowforge.operations.footers import read_footers
 from flowforge.runtime.settings import settings
-from flowforge.silver.marks import is_applied, newest_mark
+from flowforge.silver.transactions import is_applied, newest_mark
 from flowforge.state import claims
 from flowforge.state.lake_head import Head, read_head
 from flowforge.state.table import TableState, read_state, registry_action, salvage_state

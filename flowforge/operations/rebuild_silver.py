@@ -22,8 +22,8 @@ from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.operations.beside import Progress, TableBeside
 from flowforge.operations.versions import VersionDifference, compare_versions
 from flowforge.silver.decisions import SOURCE_KEY, decisions_of
-from flowforge.silver.marks import Marks
 from flowforge.silver.plan import AUDIT, GENERATION, SEQ, RefinePlan, plan_refine
+from flowforge.silver.transactions import Transactions
 from flowforge.state import batches as batch_states
 from flowforge.state import records
 from flowforge.state.table import list_tables
@@ -65,8 +65,8 @@ def rebuild_silver(
 ) -> RebuiltTable:
     """Makes silver table `name` anew and compares; with `write` it takes the present one's place where they differ.
 
-    Raises NotFound for a table that no batch is known of, Fatal for one that holds what is not known here, RefineRefused when a
-    batch cannot be applied any more, StoreUnavailable when loads do not leave it a moment to replace the table.
+    Raises NotFound for a table that no batch is known of, Fatal for one that holds what is not known here, TransformRejected when
+    a batch cannot be applied any more, StoreUnavailable when loads do not leave it a moment to replace the table.
     """
     uri = table_uri(bucket, "silver", name)
     table = _open(uri, name)
@@ -191,8 +191,8 @@ def _replace(
     Raises CommitFailedError when another commit was faster.
     """
     epochs = {batch.epoch for batch in known if batch.epoch}
-    marks = {batch.application_id: batch.application_version for batch in known} | Marks(new, plan).all(epochs)
-    own = Marks(table, plan).all(epochs)
+    marks = {batch.application_id: batch.application_version for batch in known} | Transactions(new, plan).all(epochs)
+    own = Transactions(table, plan).all(epochs)
     marks = {name: max(version, own.get(name, version)) for name, version in marks.items()}
     types = column_types(engine, new)
     allow_naive_timestamps(table, list(types.values()))

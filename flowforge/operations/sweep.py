@@ -20,11 +20,11 @@ from flowforge.aws.bus import announce
 from flowforge.aws.clients import client, unavailable
 from flowforge.aws.message import logger, metrics
 from flowforge.bronze.announcements import landed_fact, swept_in_vain
-from flowforge.bronze.leftovers import WORKER_SECONDS, remove_leftovers
+from flowforge.bronze.orphaned_objects import WORKER_SECONDS, remove_orphaned_objects
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Retriable
-from flowforge.jobs.unfinished import finish_submissions
+from flowforge.jobs.outbox import finish_submissions
 from flowforge.operations.dead_letters import explain_dead_letters
 from flowforge.runtime.settings import settings
 from flowforge.state import batches, leases, records
@@ -74,7 +74,7 @@ def _follow_up(key: items.Item, worker_seconds: float) -> str | None:
 
 def _move_on(batch: Batch, worker_seconds: float) -> str | None:
     if batch.state == "voided":
-        if not remove_leftovers(batch, worker_seconds):
+        if not remove_orphaned_objects(batch, worker_seconds):
             return None
         batches.mark(batch, stuck=True)
         return "removed"

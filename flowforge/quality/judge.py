@@ -13,7 +13,7 @@ import duckdb
 from arro3.core import RecordBatchReader, Table
 
 from events.quality import Expression, QualityFigure, Rule
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.engines.duckdb.folding import Fold
 from flowforge.engines.duckdb.reasons import reason
@@ -51,7 +51,7 @@ class Verdict:
 
 
 def judge(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Sequence[Rule]) -> Verdict:
-    """Applies the rules. Raises RefineRefused when one cannot be evaluated."""
+    """Applies the rules. Raises TransformRejected when one cannot be evaluated."""
     of_rows = [rule for rule in rules if rule.of_rows]
     figures = _row_figures(connection, subject, of_rows) if of_rows else []
     figures += [_batch_figure(connection, subject, rule) for rule in rules if not rule.of_rows]
@@ -59,7 +59,7 @@ def judge(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Sequen
 
 
 def check_rule(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Rule) -> str:
-    """The rule's condition, once DuckDB takes it for the columns of `BATCH`; no row is read. Raises RefineRefused."""
+    """The rule's condition, once DuckDB takes it for the columns of `BATCH`; no row is read. Raises TransformRejected."""
     try:
         of_rows = rule.of_rows
         text = (
@@ -70,11 +70,11 @@ def check_rule(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Ru
         if isinstance(rule, Expression):
             check_condition(connection, text)
     except NotAllowed as error:
-        raise RefineRefused(f"{subject.place(rule)}: rule {rule.title}: {error}", error.remedy) from error
+        raise TransformRejected(f"{subject.place(rule)}: rule {rule.title}: {error}", error.remedy) from error
     with _refusals(subject, rule):
         kinds = [str(kind) for kind in connection.sql(f"SELECT ({text}) AS passes FROM {BATCH} r LIMIT 0").types]
     if kinds != ["BOOLEAN"]:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{subject.place(rule)}: rule {rule.title} is no condition but a {', '.join(kinds)}", subject.remedy
         )
     return text
@@ -96,14 +96,14 @@ def _row_figures(connection: duckdb.DuckDBPyConnection, subject: Subject, rules:
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Sequence[Rule], checked: int) -> None:
-    """Raises RefineRefused unless every row was judged once."""
+    """Raises TransformRejected unless every row was judged once."""
     written = [rule for rule in rules if isinstance(rule, Expression)]
     if not written:
         return
     (rows,) = given(connection.execute(f"SELECT count(*) FROM {BATCH}").fetchone())
     if rows != checked:
         names = ", ".join(rule.title for rule in written)
-        raise RefineRefused(
+        raise TransformRejected(
             f"{subject.place(written[0])}: of {rows:,} rows {checked:,} were judged: not one answer for each row by {names}",
             subject.remedy,
         )
@@ -135,6 +135,6 @@ def _refusals(subject: Subject, rule: Rule | None) -> Iterator[None]:
         raise
     except duckdb.Error as error:
         which = "a quality rule" if rule is None else f"rule {rule.title}"
-        raise RefineRefused(
+        raise TransformRejected(
             f"{subject.place(rule)}: {which} cannot be evaluated: {reason(error)}", subject.remedy
         ) from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import duckdb
 from deltalake import DeltaTable, write_deltalake
 
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.plan import APPLIES, RefinePlan
@@ -59,13 +59,13 @@ def conversions(
 
 
 def refuse_misfits(sides: list[Conversion], plan: RefinePlan, where: str) -> None:
-    """Raises RefineRefused when a value of any side would not come back equal, or would tell its row apart in another way."""
+    """Raises TransformRejected when a value of any side would not come back equal, or would tell its row apart in another way."""
     told = [sentence for side in sides if side.wanted for sentence in _misfits(side, plan)]
     if told:
-        raise RefineRefused(f"{where}: {'; '.join(told)}", _REMEDY)
+        raise TransformRejected(f"{where}: {'; '.join(told)}", _REMEDY)
     moved = _rewritten_identities(sides[0], plan) if sides[0].wanted else []
     if moved:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{where} tells its rows apart by what the values of {', '.join(moved)} look like, and these would look different",
             _ROW_REMEDY,
         )

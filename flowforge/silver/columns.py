@@ -14,14 +14,14 @@ from arro3.core import RecordBatchReader
 from deltalake import DeltaTable, Schema
 
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import ConflictingTarget, RefineRefused
+from flowforge.domain.errors import ConflictingTarget, TransformRejected
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.casting import conversions, fitted, refuse_misfits, rewrite
 from flowforge.silver.decisions import DROPPED, IDENTITY, SOURCE_KEY, decisions_of
 from flowforge.silver.drift import Drift, compare, retold
-from flowforge.silver.marks import Marks
 from flowforge.silver.new_columns import COLUMN_IDS, FILLED, NewColumns, column_ids, filled_before, look_at
 from flowforge.silver.plan import ADDED, AUDIT, INTERNAL, RefinePlan
+from flowforge.silver.transactions import Transactions
 from flowforge.silver.type_names import shown
 from flowforge.tables.delta.tables import allow_naive_timestamps, once, relation
 
@@ -35,13 +35,13 @@ def admit(
 ) -> tuple[duckdb.DuckDBPyRelation, list[str]]:
     """The batch's rows in the table's columns and types, and what was changed in the table for them, in sentences.
 
-    Raises ConflictingTarget and RefineRefused.
+    Raises ConflictingTarget and TransformRejected.
     """
     where = f"silver.{batch.command.silver.table}"
     _same_owner(table, batch, plan, where)
     present = relation(connection, table)
     theirs = dict(zip(present.columns, map(str, present.types), strict=True))
-    decisions, late = decisions_of(table), Marks(table, plan).newest > plan.order
+    decisions, late = decisions_of(table), Transactions(table, plan).newest > plan.order
     drift = compare(plan.columns, theirs, decisions.types, late)
     _refuse(drift, theirs, where)
     if batch.command.silver.schema_mode == "contract" and plan.order > decisions.accepted:
@@ -74,7 +74,7 @@ def _name(where: str) -> str:
 
 def _refuse(drift: Drift, theirs: dict[str, str], where: str) -> None:
     if drift.refused:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{where}: the source's columns changed: {'; '.join(drift.refused)}",
             f"decide on a type that holds both (flowforge schema {_name(where)} --type COLUMN=TYPE), {REPLAY}; or load into "
             "a new silver table (silverConfig.tableName)",
@@ -87,7 +87,7 @@ def _refuse_any(drift: Drift, theirs: dict[str, str], settled: set[str], where: 
     changes += [f"column {name} is new ({shown(kind)})" for name, kind in drift.added.items() if name not in known]
     changes += [retold(name, theirs[name], kind) for name, kind in drift.retyped.items() if name not in known]
     if changes:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{where} has a contract, and the source's columns changed: {'; '.join(changes)}",
             f"accept the changes so far (flowforge schema {_name(where)} --accept), {REPLAY}",
         )
@@ -128,7 +128,7 @@ def _same_owner(table: DeltaTable, batch: Batch, plan: RefinePlan, where: str) -
         )
     kept = table.metadata().configuration.get(IDENTITY, plan.identity_text)
     if kept != plan.identity_text:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{where} tells rows apart by {kept}, this batch by {plan.identity_text}",
             f"keep the table's key (flowforge schema {_name(where)} --keep-key), {REPLAY}; or load "
             "into a new silver table (silverConfig.tableName): another key or mergeStrategy needs one",

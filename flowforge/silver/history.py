@@ -16,11 +16,11 @@ keys and no others, and hold of these times and a hash: memory does not grow wit
 from collections.abc import Mapping
 
 from flowforge.engines.duckdb.sql import identifier, literal
-from flowforge.silver.marks import Load
 from flowforge.silver.matching import keys_of, same_key
 from flowforge.silver.plan import APPLIES, CURRENT, GENERATION, SEQ, SURROGATE, VALID_FROM, VALID_TO, RefinePlan
 from flowforge.silver.staging import surrogate_key
 from flowforge.silver.timeline import NEW, ORDER, happened, versions
+from flowforge.silver.transactions import Load
 
 STAGED, TARGET, MOVES, CHANGES = "staged", "target", "moves", "changes"
 INSERT, UPDATE, DELETE, END = "insert", "update", "delete", "end"

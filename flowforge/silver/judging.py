@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from events.quality import Reference, Rule
-from flowforge.domain.errors import RefineRefused, RulesBroken
+from flowforge.domain.errors import RulesBroken, TransformRejected
 from flowforge.domain.figures import broken, told
 from flowforge.engines.duckdb.folding import Fold
 from flowforge.engines.duckdb.storage import confine, duckdb_connection
@@ -50,7 +50,7 @@ class BatchRows:
 
 
 def judge_batch(batch: BatchRows, rules: Sequence[Rule]) -> Verdict:
-    """Applies the rules. Raises RulesBroken when one of severity `fail` is, RefineRefused when one cannot be evaluated."""
+    """Applies the rules. Raises RulesBroken when one of severity `fail` is, TransformRejected when one cannot be evaluated."""
     if not rules:
         return Verdict()
     with duckdb_connection() as connection:
@@ -92,7 +92,7 @@ def _refer(connection: duckdb.DuckDBPyConnection, batch: BatchRows, rules: Seque
     for name, rule in wanted.items():
         table = open_table(table_uri(batch.bucket, "silver", name))
         if table is None:
-            raise RefineRefused(
+            raise TransformRejected(
                 f"{batch.name}: rule {rule} refers to silver.{name}, which does not exist",
                 f"load {name} first, {REPLAY}",
             )

@@ -2,7 +2,7 @@
 """Merges rows into a table by rewriting the files that they touch, some at a time.
 
 First only the identities of the table are compared with the arriving rows; what is noted of each row that is met is its place
-(file, row number) and its fate. Then the touched files are written anew, in portions of about one file, and one commit swaps
+(file, row number) and its action. Then the touched files are written anew, in portions of about one file, and one commit swaps
 them: memory is set by the rows that come in and one portion, not by the table nor by all that is touched. A file's rows stay
 together, so that the next merge can pass by files as this one did. So many rows that they would not fit in memory are not held:
 they are read again where they are needed, and all touched files are one portion.
@@ -23,7 +23,7 @@ from flowforge.tables.delta.datafiles import ORDERED, DataFile, data_files, plac
 from flowforge.tables.delta.rewriting import TARGET_BYTES, NewFile, swap, write_files
 from flowforge.tables.delta.tables import column_types
 
-FATES, KEPT = "fates", "_kept_"
+ROW_ACTIONS, KEPT = "row_actions", "_kept_"
 REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"
 HELD_CELLS = (
     50_000_000  # of the arriving rows, at about 14 bytes: 700 MB, of which DuckDB spills what its limit does not allow
@@ -32,14 +32,17 @@ HELD_CELLS = (
 
 @dataclass(frozen=True)
 class Rules:
-    """What becomes of rows, as SQL: `met` and `missed` give the fate of a table row `t` that an arriving row `s` has the identity
-    of, or none has (None: it stays); `arrives` tells which arriving rows that meet none are added; `marks` are column values
-    of a row that is marked, which `noted` values of either row may be used for, as `f.<name>`. `one_row` orders rows of the
-    table, by what is noted, where there must be one for an identity, the one that counts first."""
+    """What becomes of rows, as SQL.
 
-    met: str
+    `on_match` is the action of a table row `t` that shares its identity with an arriving row `s`, `on_missing` that of a row that
+    shares it with none (None: the row stays). `arrives` selects the arriving rows without a match that are added. `marks` are the
+    column values of a MARKED row; they may use `noted` values of either row, as `f.<name>`. `one_row` orders, by noted values,
+    the table rows of one identity where only one may stay: the first one counts.
+    """
+
+    on_match: str
     arrives: str
-    missed: str | None = None
+    on_missing: str | None = None
     marks: dict[str, str] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
     one_row: str = ""
@@ -47,12 +50,12 @@ class Rules:
 
 @dataclass(frozen=True)
 class Arriving:
-    """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time. `fates` is one
+    """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time. `row_actions` is one
     with what the rules ask of them and no more, where there is one; it may have rows that are met and bring nothing."""
 
     name: str
     is_held: bool
-    fates: str | None = None
+    row_actions: str | None = None
 
 
 def receive(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> Arriving:
@@ -88,16 +91,16 @@ class Merge:
         self._types = column_types(connection, table)
         self._kept = [name for name in kept if self._forms and name in self._types]
         self._columns = ", ".join(map(identifier, self._types))
-        self._arriving, self._holds, self._told = arriving.name, arriving.is_held, arriving.fates or arriving.name
+        self._arriving, self._holds, self._told = arriving.name, arriving.is_held, arriving.row_actions or arriving.name
         self._files = self._within_reach()
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {FATES} AS {self._find()}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._find()}")
         if self._forms and rules.one_row:
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {FATES} AS {self._of_one_row(rules.one_row)}")
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._of_one_row(rules.one_row)}")
         self._replaces = self.count(REPLACED) > 0
 
-    def count(self, fate: str) -> int:
-        """Rows of the table with this fate."""
-        return self._one(f"SELECT count(*) FROM {FATES} WHERE _fate = '{fate}'")[0]
+    def count(self, action: str) -> int:
+        """Rows of the table with this action."""
+        return self._one(f"SELECT count(*) FROM {ROW_ACTIONS} WHERE _action = '{action}'")[0]
 
     def count_added(self) -> int:
         """Arriving rows that the table lacks."""
@@ -125,7 +128,7 @@ class Merge:
         """The files that may hold a row that is met or missed."""
         identity = {name: self._types[name] for name in self._identity if name not in self._forms}
         files = data_files(self._table, identity)
-        if self._rules.missed is not None:
+        if self._rules.on_missing is not None:
             return files
         for name, kind in identity.items():
             if kind in ORDERED and not self._identity[name]:  # NULLs have no place in a range
@@ -135,25 +138,25 @@ class Merge:
         return files
 
     def _find(self) -> str:
-        """The rows of the table that are met or do not stay: their places, fates and identities."""
-        fate, join = self._rules.met, "JOIN"
-        if self._rules.missed is not None:
-            fate, join = f"CASE WHEN s._met THEN {fate} ELSE {self._rules.missed} END", "LEFT JOIN"
+        """The rows of the table that are met or do not stay: their places, actions and identities."""
+        action, join = self._rules.on_match, "JOIN"
+        if self._rules.on_missing is not None:
+            action, join = f"CASE WHEN s._met THEN {action} ELSE {self._rules.on_missing} END", "LEFT JOIN"
         enum = f"ENUM ('{REPLACED}', '{REMOVED}', '{MARKED}', '{STAYS}')"
         items = [identifier(name, "t") for name in self._identity]
         items += [f"{value} AS {identifier(name)}" for name, value in self._rules.noted.items()]
         items += [f"{identifier(name, 't')} AS {identifier(KEPT + name)}" for name in self._kept]
         found = (
-            f"SELECT t._file, t._row, {', '.join(items)}, coalesce(s._met, false) AS _met, ({fate})::{enum} AS _fate "
+            f"SELECT t._file, t._row, {', '.join(items)}, coalesce(s._met, false) AS _met, ({action})::{enum} AS _action "
             f"FROM {self._with_forms(self._files)} t {join} (SELECT *, true AS _met FROM {self._told}) s ON {self._same('t')}"
         )
-        return f"SELECT * FROM ({found}) WHERE _met OR _fate <> '{STAYS}'"
+        return f"SELECT * FROM ({found}) WHERE _met OR _action <> '{STAYS}'"
 
     def _of_one_row(self, newest_first: str) -> str:
-        """The fates where several rows of the table turn out to be one: the newest has its own, the others go."""
+        """The actions where several rows of the table turn out to be one: the newest has its own, the others go."""
         names = ", ".join(map(identifier, self._identity))
         later = f"row_number() OVER (PARTITION BY {names} ORDER BY {newest_first}, _file, _row) > 1"
-        return f"SELECT * REPLACE (CASE WHEN _met AND {later} THEN '{REMOVED}' ELSE _fate END AS _fate) FROM {FATES}"
+        return f"SELECT * REPLACE (CASE WHEN _met AND {later} THEN '{REMOVED}' ELSE _action END AS _action) FROM {ROW_ACTIONS}"
 
     def _with_forms(self, files: Iterable[DataFile]) -> str:
         rows = self._rows_of(files)
@@ -171,7 +174,7 @@ class Merge:
 
     def _portions(self) -> Iterator[list[int]]:
         """Files that are rewritten together: positions in the list of files."""
-        query = f"SELECT DISTINCT _file FROM {FATES} WHERE _fate <> '{STAYS}' ORDER BY _file"
+        query = f"SELECT DISTINCT _file FROM {ROW_ACTIONS} WHERE _action <> '{STAYS}' ORDER BY _file"
         portion: list[int] = []
         size = 0
         for (place,) in self._connection.execute(query).fetchall():
@@ -191,19 +194,19 @@ class Merge:
 
     def _rewritten(self, portion: list[int]) -> str:
         places = ", ".join(f"({place}, {number})" for number, place in enumerate(portion))
-        here = f"SELECT f.*, p._number FROM {FATES} f JOIN (VALUES {places}) p(_file, _number) USING (_file)"
+        here = f"SELECT f.*, p._number FROM {ROW_ACTIONS} f JOIN (VALUES {places}) p(_file, _number) USING (_file)"
         files = self._rows_of(self._files[place] for place in portion)
-        moved = f"({here} WHERE _fate <> '{STAYS}') f ON t._file = f._number AND t._row = f._row"
+        moved = f"({here} WHERE _action <> '{STAYS}') f ON t._file = f._number AND t._row = f._row"
         query = f"SELECT {self._columns} FROM {files} t ANTI JOIN {moved}"
         if self._rules.marks:  # the files are read once for the rows that stay and those that are marked
             marks = {
-                name: f"CASE WHEN f._fate IS NULL THEN t.{identifier(name)} ELSE {value} END"
+                name: f"CASE WHEN f._action IS NULL THEN t.{identifier(name)} ELSE {value} END"
                 for name, value in self._rules.marks.items()
             }
             items = ", ".join(f"{marks.get(name, identifier(name, 't'))} AS {identifier(name)}" for name in self._types)
-            query = f"SELECT {items} FROM {files} t LEFT JOIN {moved} WHERE f._fate IS NULL OR f._fate = '{MARKED}'"
+            query = f"SELECT {items} FROM {files} t LEFT JOIN {moved} WHERE f._action IS NULL OR f._action = '{MARKED}'"
         if self._replaces:
-            met = f"({here} WHERE _fate = '{REPLACED}') f ON {self._same('f')}"
+            met = f"({here} WHERE _action = '{REPLACED}') f ON {self._same('f')}"
             query += f" UNION ALL BY NAME {self._replacing(met)}"
         return query
 
@@ -219,7 +222,7 @@ class Merge:
         return f"SELECT {items} FROM {self._arriving} s JOIN {met}"
 
     def _added(self) -> str:
-        known = f"SELECT * FROM {FATES} WHERE _met"
+        known = f"SELECT * FROM {ROW_ACTIONS} WHERE _met"
         return (
             f"SELECT {self._columns} FROM (SELECT * FROM {self._arriving} s WHERE {self._rules.arrives}) s "
             f"ANTI JOIN ({known}) f ON {self._same('f')}"

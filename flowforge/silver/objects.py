@@ -6,7 +6,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.aws.clients import unavailable
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 
 BRING_BACK = (
@@ -16,23 +16,23 @@ BRING_BACK = (
 
 
 def check_objects(batch: Batch, s3: Any) -> None:
-    """Compares every object of the manifest with what is in the bucket; raises RefineRefused where one is not the landed one."""
+    """Compares every object of the manifest with what is in the bucket; raises TransformRejected where they differ."""
     manifest = given(batch.manifest)
     if not manifest.objects:
-        raise RefineRefused(f"{batch.name} has no objects in its manifest", load_anew(batch))
+        raise TransformRejected(f"{batch.name} has no objects in its manifest", load_anew(batch))
     for item in manifest.objects:
         try:
             found = s3.head_object(Bucket=manifest.bucket, Key=item.key)["ETag"]
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                raise RefineRefused(
+                raise TransformRejected(
                     f"{item.key} of {batch.name} is gone from {manifest.bucket}", _mend(batch)
                 ) from error
             raise unavailable("s3", error) from error
         except BotoCoreError as error:
             raise unavailable("s3", error) from error
         if found.strip('"') != item.etag.strip('"'):
-            raise RefineRefused(
+            raise TransformRejected(
                 f"{item.key} is not the object that {batch.name} landed: its ETag differs", _mend(batch)
             )
 

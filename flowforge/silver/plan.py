@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from flowforge.domain.batch import Batch, order_of
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.own_columns import (
     ADDED,
@@ -161,33 +161,33 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
     a person has decided to keep, whatever the source says.
 
     DuckDB numbers names that differ only by case (`ID`, `id_1`), and Delta cannot have both: silver takes the numbered names.
-    Raises RefineRefused when bronze lacks a column or the key is not among them.
+    Raises TransformRejected when bronze lacks a column or the key is not among them.
     """
     manifest, silver = given(batch.manifest), batch.command.silver
     where = f"silver.{silver.table}"
     names, declared = list(bronze), [column.name for column in manifest.columns]
     renamed = dict(zip(declared, names, strict=False))
     if len(names) < len(declared) or any(not _same(a, b) for a, b in renamed.items()):
-        raise RefineRefused(
+        raise TransformRejected(
             f"{where}: the bronze objects of {batch.name} do not have the columns of its manifest",
             "something else has written them: bring back what the batch landed, and replay it (flowforge replay --run RUN)",
         )
     taken = [name for name in declared if name.lower() in {*INTERNAL, *ADDED, APPLIES}]
     if taken:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{where}: source columns {', '.join(taken)} have names that silver needs itself",
             "load the table by databaseConfig.query, which gives them other names, or leave them out (databaseConfig.columns)",
         )
     key = _key(kept_key or silver.primary_key or manifest.primary_key, renamed, where)
     if silver.strategy == "scd2" and not key:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{where}: {batch.command.bronze.table} has no primary key, and history is kept by key",
             "name the key in silverConfig.primaryKey, or write mergeStrategy merge (one row for each content)",
         )
     own_key = {_find(name, renamed) for name in manifest.primary_key}
     uniques = [own_key, *({_find(name, renamed) for name in names} for names in manifest.unique_keys)]
     tells_apart = any(unique and unique <= set(key) for unique in uniques)
-    digits = {renamed[c.of]: renamed[c.name] for c in manifest.columns if c.companion == "digit" and c.of in renamed}
+    digits = {renamed[c.of]: renamed[c.name] for c in manifest.columns if c.derivation == "digit" and c.of in renamed}
     key = list(dict.fromkeys(part for name in key for part in (name, digits.get(name, name))))
     full = batch.command.bronze.load_strategy == "full_refresh" and silver.deletes != "ignore"
     folds = {
@@ -195,7 +195,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
         for name, fold in folds_of(manifest.columns).items()
         if silver.key_comparison == "source" or fold.kind == COUNT
     }
-    may_be_null = {renamed[column.name] for column in manifest.columns if column.nullable and not column.companion}
+    may_be_null = {renamed[column.name] for column in manifest.columns if column.nullable and not column.derivation}
     return RefinePlan(
         source={name: bronze[name] for name in names[: len(declared)]},
         audit={name: bronze[name] for name in names[len(declared) :]},
@@ -219,7 +219,7 @@ def _key(wanted: list[str], renamed: dict[str, str], where: str) -> list[str]:
     found = {name: _find(name, renamed) for name in wanted}
     missing = [name for name, column in found.items() if column is None]
     if missing:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{where}: key column {', '.join(missing)} is not among the source's columns",
             f"name key columns that exist: {', '.join(renamed)}",
         )

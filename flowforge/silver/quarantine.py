@@ -16,8 +16,8 @@ from flowforge.domain.own_columns import CONTENT, REASON, RULES  # noqa: F401 - 
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.decisions import SOURCE_KEY
 from flowforge.silver.drift import widens
-from flowforge.silver.marks import is_applied
 from flowforge.silver.plan import GENERATION, SEQ
+from flowforge.silver.transactions import is_applied
 from flowforge.tables.delta.tables import (
     allow_naive_timestamps,
     commit,

@@ -16,7 +16,6 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
 from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.silver.judging import BatchRows, judge_batch
-from flowforge.silver.marks import is_applied
 from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
 from flowforge.silver.quarantine import keep_out, kept_out, quarantine_of, settled_of
 from flowforge.silver.staging import (
@@ -28,6 +27,7 @@ from flowforge.silver.staging import (
     unfit_rows,
     without_failed,
 )
+from flowforge.silver.transactions import is_applied
 
 FAILED = "failed_rules"
 
@@ -55,7 +55,7 @@ def stage(
 ) -> Staged:
     """Reads the batch's bronze objects, judges its rows and keeps out what must not be applied.
 
-    Raises RefineRefused when the batch does not fit, or breaks a rule of severity `fail`.
+    Raises TransformRejected when the batch does not fit, or breaks a rule of severity `fail`.
     """
     uris, objects = uris_of(batch), objects_of(batch)
     plan = plan_of(connection, batch, kept_key)

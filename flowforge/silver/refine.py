@@ -19,18 +19,18 @@ from deltalake import CommitProperties, DeltaTable
 from events.quality import QualityFigure, Rule
 from flowforge.aws.clients import client
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.figures import quality_of, to_metadata
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
-from flowforge.silver.marks import Marks, is_applied
 from flowforge.silver.new_columns import COLUMN_IDS, column_ids
 from flowforge.silver.objects import check_objects
 from flowforge.silver.quarantine import quarantine_of
 from flowforge.silver.reading import Staged, objects_of, plan_of, stage
-from flowforge.silver.settling import settle
+from flowforge.silver.resolved_entries import settle
+from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
 from flowforge.tables.delta.tables import (
     commit,
@@ -80,11 +80,11 @@ def refine(
 
     `rules` are the quality rules in force, the batch's own where None; `target` is the table where it is not the batch's own.
 
-    Raises RefineRefused when the batch does not fit (its objects, key, columns or quality), ConflictingTarget when the silver
+    Raises TransformRejected when the batch does not fit (its objects, key, columns or quality), ConflictingTarget when the silver
     table belongs to another source, StoreUnavailable when S3 fails or the table is too busy.
     """
     if batch.manifest is None:
-        raise RefineRefused(f"{batch.name} has no manifest: it has not landed", "submit the request again")
+        raise TransformRejected(f"{batch.name} has no manifest: it has not landed", "submit the request again")
     name = f"silver.{batch.command.silver.table}"
     own = target is None  # one that is made anew settles nothing
     target = target or Target(table_uri(bucket, "silver", batch.command.silver.table), {})
@@ -134,7 +134,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     plan = staged.plan
     if is_applied(table, batch):
         return _applied_before(table, batch)
-    marks = Marks(table, plan)
+    marks = Transactions(table, plan)
     marks.refuse_foreign()
     rows, changes = admit(connection, table, batch, plan, staged.rows)
     staged.schema_changes.extend(changes)

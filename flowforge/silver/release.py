@@ -18,19 +18,19 @@ from deltalake import CommitProperties
 from events.quality import Rule
 from flowforge.aws.clients import client
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import decisions_of
 from flowforge.silver.judging import judge_batch
-from flowforge.silver.marks import Marks, is_applied
 from flowforge.silver.objects import check_objects
 from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
 from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch, quarantine_of
 from flowforge.silver.reading import FAILED, batch_rows, staged_rows
 from flowforge.silver.staging import content_hash
+from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, write_history, write_rows
 from flowforge.tables.delta.tables import Moved, commit, once, open_table, relation, store_errors, table_uri
 
@@ -63,7 +63,7 @@ def waiting(bucket: str, name: str) -> dict[tuple[int, int], int]:
 def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) -> Released:
     """Judges the batch's rows in quarantine anew and applies those that pass.
 
-    Raises RefineRefused when a rule of severity `fail` is broken, or the table's rows have no identity.
+    Raises TransformRejected when a rule of severity `fail` is broken, or the table's rows have no identity.
     """
     name = f"silver.{batch.command.silver.table}"
     table = open_table(table_uri(bucket, "silver", batch.command.silver.table))
@@ -79,7 +79,7 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
         kinds = dict(zip(bronze.columns, map(str, bronze.types), strict=True))
         plan = plan_refine(batch, kinds, decisions_of(table).key)
         if plan.adds_only:
-            raise RefineRefused(
+            raise TransformRejected(
                 f"{name} only adds rows, so a row that was released twice would be there twice",
                 "mend them in the source: what is loaded then is judged anew",
             )
@@ -106,12 +106,12 @@ def _apply(
 ) -> Change:
     table = open_table(table_uri(bucket, "silver", batch.command.silver.table))
     if table is None or not is_applied(table, batch):
-        raise RefineRefused(
+        raise TransformRejected(
             f"silver.{batch.command.silver.table} does not hold {batch.name} yet",
             "replay the batch first: flowforge replay --run RUN",
         )
     fitting, _ = admit(connection, table, batch, plan, rows)
-    marks = Marks(table, plan)
+    marks = Transactions(table, plan)
 
     def properties(change: Change) -> CommitProperties:
         return once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1}, {RELEASED: batch.application_id})

@@ -16,7 +16,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     """Applies the batch to silver and records it; None when a correction by hand has voided the batch."""
     from flowforge.silver.near_keys import near_key_notes
     from flowforge.silver.refine import refine
-    from flowforge.silver.telling import notes_of
+    from flowforge.silver.summary import notes_of
 
     newest = next(iter(records.history(landed.source_key, 1)), None)  # most often the very batch
     batch = landed_batch(landed, newest)

@@ -7,9 +7,9 @@ Guarantees: pure text. The statements read the relations `changed` (states of th
 
 from flowforge.domain.batch import SEQ_BITS
 from flowforge.engines.duckdb.sql import identifier, literal
-from flowforge.silver.marks import Load
 from flowforge.silver.matching import keys_of, same_key
 from flowforge.silver.plan import CURRENT, GENERATION, SEQ, VALID_FROM, VALID_TO, RefinePlan
+from flowforge.silver.transactions import Load
 
 ORDER = f"({GENERATION}::BIGINT << {SEQ_BITS} | {SEQ})"
 HELD, NEW, AGAIN = 0, 1, 2  # where a state comes from: the table, the batch, the table once more at a later time

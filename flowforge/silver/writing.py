@@ -14,7 +14,6 @@ from deltalake import CommitProperties, DeltaTable
 from flowforge.domain.given import given
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver import history
-from flowforge.silver.marks import Load
 from flowforge.silver.matching import forms, with_forms
 from flowforge.silver.merging import MARKED, REMOVED, REPLACED, STAYS, Arriving, Merge, Rules, receive
 from flowforge.silver.plan import (
@@ -28,6 +27,7 @@ from flowforge.silver.plan import (
     VALID_TO,
     RefinePlan,
 )
+from flowforge.silver.transactions import Load
 from flowforge.tables.delta.rewriting import swap, write_files
 from flowforge.tables.delta.tables import column_types, relation
 
@@ -92,10 +92,10 @@ def write_history(
     change = Change(*given(connection.execute(history.figures()).fetchone()))
     if change == Change():
         return write_nothing(table, properties)
-    fates = {history.UPDATE: REPLACED, history.DELETE: REMOVED, history.END: MARKED}
-    met = " ".join(f"WHEN '{action}' THEN '{fate}'" for action, fate in fates.items())
+    row_actions = {history.UPDATE: REPLACED, history.DELETE: REMOVED, history.END: MARKED}
+    on_match = " ".join(f"WHEN '{change}' THEN '{action}'" for change, action in row_actions.items())
     rules = Rules(
-        f"CASE s._action {met} ELSE '{STAYS}' END",
+        f"CASE s._action {on_match} ELSE '{STAYS}' END",
         arrives=f"s._action = '{history.INSERT}'",
         noted={"_until": f"s.{VALID_TO}"},
         marks={VALID_TO: "f._until", CURRENT: "f._until IS NULL"},
@@ -121,17 +121,17 @@ def _merge_rows(
     properties: Properties,
 ) -> Written:
     older = f"(t.{GENERATION}, t.{SEQ}) < ({plan.generation}, {plan.seq})"
-    met = f"CASE WHEN s.{APPLIES} AND {older} THEN '{REPLACED}' ELSE '{STAYS}' END"
-    rules = Rules(met if plan.strategy != "append" else f"'{STAYS}'", arrives=f"s.{APPLIES}")
+    on_match = f"CASE WHEN s.{APPLIES} AND {older} THEN '{REPLACED}' ELSE '{STAYS}' END"
+    rules = Rules(on_match if plan.strategy != "append" else f"'{STAYS}'", arrives=f"s.{APPLIES}")
     if plan.key_folds and plan.strategy != "append":
         noted = {"_generation": f"t.{GENERATION}", "_seq": f"t.{SEQ}"}
         rules = replace(rules, one_row="_generation DESC, _seq DESC", noted=noted)
     if plan.refreshes and plan.marks_deleted:
-        missed = f"CASE WHEN {older} AND t.{DELETED} IS NOT TRUE THEN '{MARKED}' ELSE '{STAYS}' END"
+        on_missing = f"CASE WHEN {older} AND t.{DELETED} IS NOT TRUE THEN '{MARKED}' ELSE '{STAYS}' END"
         marks = {DELETED: "true", GENERATION: f"{plan.generation}::INTEGER", SEQ: f"{plan.seq}::BIGINT"}
-        rules = replace(rules, missed=missed, marks=marks)
+        rules = replace(rules, on_missing=on_missing, marks=marks)
     elif plan.refreshes:
-        rules = replace(rules, missed=f"CASE WHEN {older} THEN '{REMOVED}' ELSE '{STAYS}' END")
+        rules = replace(rules, on_missing=f"CASE WHEN {older} THEN '{REMOVED}' ELSE '{STAYS}' END")
     types = column_types(connection, table)
     arriving = receive(connection, connection.sql(with_forms(plan, rows.sql_query(), types_of(rows))))
     identity = {plan.matches.get(name, name): name == plan.cursor or name in plan.nullable for name in plan.identity}

@@ -30,7 +30,7 @@ def reset_watermarks(state: TableState, reason: str) -> TableState:
 
 
 def accept_source(state: TableState, reason: str) -> TableState:
-    """Keeps the watermarks and forgets what the source was known by: the next load takes its new identity and canaries."""
+    """Keeps the watermarks and forgets what the source was known by: the next load takes its new identity and sentinel rows."""
     kept = {column: mark.model_copy(update={"identity": {}}) for column, mark in state.watermarks.items()}
     marks = ", ".join(f"{column}={mark.value}" for column, mark in state.watermarks.items()) or None
     return _correct(state, kept, {"action": "accept", "column": None, "before": marks, "after": marks}, reason)

@@ -20,33 +20,33 @@ app = resolver()
 @app.get("/api/silver/<table>/schema")
 def show_schema(table: str) -> dict:
     """A silver table's columns and the decisions about them."""
-    from flowforge.silver import inquiry
+    from flowforge.silver import api
 
-    return inquiry.show_schema(unquote(table))
+    return api.show_schema(unquote(table))
 
 
 @app.put("/api/silver/<table>/schema")
 def decide(table: str) -> dict:
     """Takes a decision about a silver table's columns."""
-    from flowforge.silver import inquiry
+    from flowforge.silver import api
 
-    return inquiry.decide_by_hand(unquote(table), json_body(app))
+    return api.decide_by_hand(unquote(table), json_body(app))
 
 
 @app.get("/api/silver/<table>/quality")
 def show_quality(table: str) -> dict:
     """What the quality rules found in a silver table's newest batch, and what is in quarantine."""
-    from flowforge.silver import inquiry
+    from flowforge.silver import api
 
-    return inquiry.show_quality(unquote(table))
+    return api.show_quality(unquote(table))
 
 
 @app.post("/api/silver/<table>/release")
 def release(table: str) -> Response:
     """Sends the order to judge a table's quarantine anew."""
-    from flowforge.silver import inquiry
+    from flowforge.silver import api
 
-    return answer(202, inquiry.order_release(unquote(table)))
+    return answer(202, api.order_release(unquote(table)))
 
 
 def refine(body: dict, context: object) -> None:

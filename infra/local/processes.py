@@ -2,7 +2,7 @@
 
 Every child leads a session of its own, so that Ctrl-C in the terminal reaches the stack alone and a kill takes
 the child's children with it. Three nets hold when the stack is gone: an orderly stop kills each group; on Linux
-the kernel kills a child whose parent died (PR_SET_PDEATHSIG); the warden, a process that waits for the stack's end,
+the kernel kills a child whose parent died (PR_SET_PDEATHSIG); the reaper, a process that waits for the stack's end,
 kills registered groups and their grandchildren, also after a SIGKILL of the stack.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.local import warden
+from infra.local import reaper
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MARK_VARIABLE = "FLOWFORGE_LOCAL_STACK"
@@ -33,7 +33,7 @@ def die_with_parent() -> None:
 
 
 def start_mortal(command: Sequence[str], **settings: Any) -> subprocess.Popen:
-    """Starts a process that, on Linux, is killed when the calling thread ends: for callers without an event loop or a warden."""
+    """Starts a process that, on Linux, is killed when the calling thread ends: for callers without an event loop or a reaper."""
     return subprocess.Popen(command, preexec_fn=die_with_parent, **settings)  # noqa: PLW1509 - one system call, looked up before
 
 
@@ -64,19 +64,19 @@ class Children:
 
     def __init__(self) -> None:
         self.mark = uuid.uuid4().hex
-        self._warden: asyncio.subprocess.Process | None = None
+        self._reaper: asyncio.subprocess.Process | None = None
         self._running: set[Child] = set()
 
     async def open(self) -> None:
-        """Start the warden; to be called before any child is started."""
-        self._warden = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-S", str(Path(warden.__file__)), f"{MARK_VARIABLE}={self.mark}",
+        """Start the reaper; to be called before any child is started."""
+        self._reaper = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", str(Path(reaper.__file__)), f"{MARK_VARIABLE}={self.mark}",
             stdin=asyncio.subprocess.PIPE, env={}, start_new_session=True,
         )  # fmt: skip
 
-    def _tell_warden(self, word: str) -> None:
-        if self._warden is not None and self._warden.stdin is not None and not self._warden.stdin.is_closing():
-            self._warden.stdin.write(f"{word}\n".encode())
+    def _tell_reaper(self, word: str) -> None:
+        if self._reaper is not None and self._reaper.stdin is not None and not self._reaper.stdin.is_closing():
+            self._reaper.stdin.write(f"{word}\n".encode())
 
     async def start(
         self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()
@@ -99,19 +99,19 @@ class Children:
         finally:
             os.close(writing)
         child = Child(process, reader, transport)
-        self._tell_warden(f"+{child.pid}")
+        self._tell_reaper(f"+{child.pid}")
         self._running.add(child)
         return child
 
     def kill(self, child: Child) -> None:
         """Kill a child's whole group at once, also when the child itself has ended already."""
-        warden.kill_group(child.pid)
+        reaper.kill_group(child.pid)
 
     def forget(self, child: Child) -> None:
         """Note that a child has ended and been waited for."""
         if child in self._running:
             self._running.discard(child)
-            self._tell_warden(f"-{child.pid}")
+            self._tell_reaper(f"-{child.pid}")
 
     async def terminate(self, child: Child, *, grace_seconds: float) -> None:
         """Ask a child to stop, and kill its group when it has not after the grace period."""
@@ -124,15 +124,15 @@ class Children:
         self.forget(child)
 
     async def close(self) -> None:
-        """Kill every child that still runs and wait for it, then let the warden look for strays."""
+        """Kill every child that still runs and wait for it, then let the reaper look for strays."""
         for child in list(self._running):
             self.kill(child)
         for child in list(self._running):
             await child.wait()
             self.forget(child)
-        if self._warden is not None and self._warden.stdin is not None:
-            self._warden.stdin.close()
-            await self._warden.wait()
+        if self._reaper is not None and self._reaper.stdin is not None:
+            self._reaper.stdin.close()
+            await self._reaper.wait()
 
 
 def clean_environment() -> dict[str, str]:

@@ -154,7 +154,7 @@ def test_should_give_up_a_batch_whose_source_is_gone_and_let_the_next_load_throu
     assert (after["status"], after["records"]) == ("published", rows)
 
 
-def test_should_read_companion_columns_in_every_slice(sliced_stack, name):
+def test_should_read_derived_columns_in_every_slice(sliced_stack, name):
     sliced_stack.execute(
         f"CREATE TABLE {name} (id bigint PRIMARY KEY, at datetimeoffset(3))",
         *(
@@ -162,7 +162,7 @@ def test_should_read_companion_columns_in_every_slice(sliced_stack, name):
             for n in range(3)
         ),
     )
-    table = sliced_stack.load({"tableName": name, "companionColumns": ["offset"]})
+    table = sliced_stack.load({"tableName": name, "derivedColumns": ["offset"]})
     assert "2 slices" in table["promise"]
     found = sliced_stack.lake(f"SELECT at_offset_minutes, COUNT(*) FROM silver.{name} GROUP BY ALL ORDER BY 1")
     assert found == [(30, 5_000), (90, 5_000), (150, 5_000)]

@@ -59,7 +59,7 @@ def test_should_lose_and_double_nothing_when_the_state_is_lost_or_an_earlier_one
                 lane.write()
         earlier = copies[0] if step == 0 else rng.choice(copies)
         lose_state(lanes, earlier)
-        if earlier is copies[0]:  # the next load begins a new state: copies of the one before are another deployment's from then on
+        if earlier is copies[0]:  # a new state begins: to it, copies of the one before are another deployment's
             copies = copies[:1]
         done["emptied" if earlier is copies[0] else "restored"] += 1
         load(world, lanes, tally)

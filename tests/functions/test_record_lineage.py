@@ -147,7 +147,9 @@ def test_should_keep_events_that_openlineages_own_model_takes(aws, context, batc
     assert tell(context, landed_fact(batch, 1.5))
     assert tell(context, refined(batch, quality=[figure]))
     assert tell(context, published(batch, name))
-    failed = facts.StepFailed(**about(batch), step="silver", error="RefineRefused", cause="no key", remedy="name one")
+    failed = facts.StepFailed(
+        **about(batch), step="silver", error="TransformRejected", cause="no key", remedy="name one"
+    )
     assert tell(context, failed)
     events = [event for layer in ("bronze.bronze_", "silver.", "gold.") for event in kept(aws, f"{layer}{name}")]
     assert sorted(event["eventType"] for event in events) == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]

@@ -85,7 +85,7 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "TableConfig.allowEmptyRefresh": (f"{DATA}.allowEmptyRefresh", False, True, REFRESH),
     "TableConfig.snapshotIsolation": (f"{DATA}.snapshotIsolation", True, False, {}),
     "TableConfig.countRows": (f"{DATA}.countRows", "auto", "never", {}),
-    "TableConfig.companionColumns": (f"{DATA}.companionColumns", [], ["srid"], {}),
+    "TableConfig.derivedColumns": (f"{DATA}.derivedColumns", [], ["srid"], {}),
     "ColumnChoice.exclude": (f"{DATA}.columns", None, {"exclude": ["a"]}, {}),
     "BronzeConfig.tableName": (f"{TO}.bronzeConfig.tableName", None, "elsewhere", {}),
     "BronzeConfig.storageFormat": (f"{TO}.bronzeConfig.storageFormat", "parquet", "orc", {}),

@@ -17,7 +17,7 @@ from flowforge.bronze.parquet import Encoder
 from flowforge.domain.batch import KeyRange, SlicePlan, SourceColumn
 from flowforge.operations.sweep import sweep
 from flowforge.runtime.settings import settings
-from flowforge.state import batches, claims, corrections, leases, records, runs, table, unqueued
+from flowforge.state import batches, claims, corrections, leases, outbox, records, runs, table
 from functions.refine_silver.handler import handler as refine
 from functions.track_run.handler import handler as track
 from functions.watermark.handler import handler
@@ -195,7 +195,7 @@ def test_should_follow_up_all_others_when_one_record_cannot_be_read(aws, context
     for other in others:
         batches.land(other, manifest(other))
     submitted = command(unique("t"), unique("run"))
-    unqueued.keep(submitted.run_id, [submitted])
+    outbox.keep(submitted.run_id, [submitted])
     runs.open_run(submitted.run_id, "wf", "job", "b", "http", [(submitted.bronze.table, "dbo.t")])
     told = sweep(-60)
     assert (told["submitted"], told["failed"]) == (1, 1)
@@ -249,7 +249,7 @@ def test_should_queue_what_can_be_read_of_a_damaged_submission_and_say_what_is_l
     text = f'{good.model_dump_json()}\n{{"run_id": "{good.run_id}"}}'
     packed = base64.b85encode(zlib.compress(text.encode())).decode()
     for wanted in (good, other):
-        unqueued.keep(wanted.run_id, [wanted])
+        outbox.keep(wanted.run_id, [wanted])
     key = {"pk": good.run_id, "sk": "COMMANDS#0000"}
     items.update(settings().runs_table, key, "SET commands = :text", {":text": packed})
     tables = [(good.bronze.table, "dbo.t"), (f"bronze_{lost}", "dbo.lost")]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowforge.domain.errors import Fatal, RefineRefused
+from flowforge.domain.errors import Fatal, TransformRejected
 from flowforge.silver.casting import survives
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.refine import refine
@@ -86,7 +86,7 @@ def test_should_keep_every_cent_when_a_decimal_becomes_float_at_the_source(lake)
     source = lake.source(key=["id"])
     refine(source.batch(1, table_of(AMOUNTS, MONEY)), lake.bucket)
     floats = source.batch(2, table_of([13.44, 2.5], pa.float64(), first=2))
-    with pytest.raises(RefineRefused, match=r"column v was DECIMAL\(12,2\) and is DOUBLE now"):
+    with pytest.raises(TransformRejected, match=r"column v was DECIMAL\(12,2\) and is DOUBLE now"):
         refine(floats, lake.bucket)
     told = decide(lake.bucket, "customers", {"v": "FLOAT"}, None, False)
     assert told["decided_now"][0]["type"] == "DOUBLE"
@@ -101,7 +101,7 @@ def test_should_touch_neither_table_nor_batch_when_one_value_would_change(lake):
     before = version(lake)
     decide(lake.bucket, "customers", {"v": "REAL"}, None, False)
     batch = source.batch(2, table_of([13.44, 0.5], pa.float64(), first=8))
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         refine(batch, lake.bucket)
     told = str(refusal.value)
     assert "holds 3 values of v that would not come back equal from REAL (id 1, 2, 4, for example)" in told
@@ -117,7 +117,7 @@ def test_should_not_convert_a_table_for_a_batch_that_does_not_fit(lake):
     source = lake.source(key=["id"])
     refine(source.batch(1, table_of(["1", "20"], pa.string())), lake.bucket)
     decide(lake.bucket, "customers", {"v": "int"}, None, False)
-    with pytest.raises(RefineRefused, match="the batch brings 1 value of v"):
+    with pytest.raises(TransformRejected, match="the batch brings 1 value of v"):
         refine(source.batch(2, table_of(["007"], pa.string(), first=3)), lake.bucket)
     assert schema_of(lake.bucket, "customers")["columns"][1]["type"] == "VARCHAR"
     refine(source.batch(3, table_of(["7"], pa.string(), first=3)), lake.bucket)
@@ -165,7 +165,7 @@ def test_should_refuse_what_would_become_another_value(lake, value, kind, writte
     source = lake.source(key=["id"])
     refine(source.batch(1, table_of([value], kind)), lake.bucket)
     decide(lake.bucket, "customers", {"v": written}, None, False)
-    with pytest.raises(RefineRefused, match="holds 1 value of v that would not come back equal"):
+    with pytest.raises(TransformRejected, match="holds 1 value of v that would not come back equal"):
         refine(source.batch(2, table_of([None], kind, first=2)), lake.bucket)
 
 
@@ -173,7 +173,7 @@ def test_should_leave_the_values_alone_that_tell_rows_apart(lake):
     source = lake.source(key=["v"])
     refine(source.batch(1, table_of([Decimal("1.50")], MONEY)), lake.bucket)
     decide(lake.bucket, "customers", {"v": "float"}, None, False)
-    with pytest.raises(RefineRefused, match="tells its rows apart by what the values of v look like"):
+    with pytest.raises(TransformRejected, match="tells its rows apart by what the values of v look like"):
         refine(source.batch(2, table_of([2.5], pa.float64())), lake.bucket)
 
 

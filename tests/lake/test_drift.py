@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.domain.errors import Fatal, RefineRefused
+from flowforge.domain.errors import Fatal, TransformRejected
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.drift import compare, widens
 from flowforge.silver.refine import refine
@@ -111,7 +111,7 @@ def test_should_refuse_any_other_change_and_say_what_to_do(lake, before, after, 
     source = lake.source(key=["id"])
     refine(source.batch(1, typed(id=([1], pa.int32()), v=([before[0]], before[1]))), lake.bucket)
     version = open_table(table_uri(lake.bucket, "silver", "customers")).version()
-    with pytest.raises(RefineRefused, match=told.replace("(", r"\(")) as refusal:
+    with pytest.raises(TransformRejected, match=told.replace("(", r"\(")) as refusal:
         refine(source.batch(2, typed(id=([1], pa.int32()), v=([after[0]], after[1]))), lake.bucket)
     assert "flowforge schema" in refusal.value.remedy
     assert open_table(table_uri(lake.bucket, "silver", "customers")).version() == version
@@ -121,7 +121,7 @@ def test_should_apply_the_refused_batch_after_a_type_is_decided(lake):
     source = lake.source(key=["id"])
     refine(source.batch(1, typed(id=([1], pa.int32()), zip=([123], pa.int32()))), lake.bucket)
     refused = source.batch(2, typed(id=([2], pa.int32()), zip=(["AB-1"], pa.string())))
-    with pytest.raises(RefineRefused, match="column zip was INTEGER and is VARCHAR now"):
+    with pytest.raises(TransformRejected, match="column zip was INTEGER and is VARCHAR now"):
         refine(refused, lake.bucket)
     told = decide(lake.bucket, "customers", {"zip": "VARCHAR"}, None, False)
     assert {"name": "zip", "type": "INTEGER", "decided": "VARCHAR"} in told["columns"]
@@ -135,13 +135,15 @@ def test_should_refuse_a_decided_type_that_would_lose_a_value(lake):
     refine(source.batch(1, typed(id=([1, 2], pa.int32()), v=(["1.50", "1.505"], pa.string()))), lake.bucket)
     batch = source.batch(2, typed(id=([3], pa.int32()), v=([Decimal("7.25")], pa.decimal128(10, 2))))
     decide(lake.bucket, "customers", {"v": "DECIMAL(10,2)"}, None, False)
-    with pytest.raises(RefineRefused, match=r"holds 1 value of v that would not come back equal from DECIMAL\(10,2\)"):
+    with pytest.raises(
+        TransformRejected, match=r"holds 1 value of v that would not come back equal from DECIMAL\(10,2\)"
+    ):
         refine(batch, lake.bucket)
     decide(lake.bucket, "customers", {"v": "DECIMAL(10,3)"}, None, False)
     refine(batch, lake.bucket)
     assert rows_of(lake, "v") == [(Decimal("1.500"),), (Decimal("1.505"),), (Decimal("7.250"),)]
     with pytest.raises(
-        RefineRefused, match=r"the batch brings 1 value of v that would not come back equal from DECIMAL\(10,3\)"
+        TransformRejected, match=r"the batch brings 1 value of v that would not come back equal from DECIMAL\(10,3\)"
     ):
         refine(source.batch(3, typed(id=([4], pa.int32()), v=(["much"], pa.string()))), lake.bucket)
 
@@ -158,7 +160,7 @@ def test_should_keep_the_tables_key_when_that_is_decided(lake):
     old, new = lake.source(key=["id"]), lake.source(key=["id", "part"])
     refine(old.batch(1, typed(id=([1], pa.int32()), part=([1], pa.int32()))), lake.bucket)
     changed = new.batch(2, typed(id=([1, 2], pa.int32()), part=([2, 1], pa.int32())))
-    with pytest.raises(RefineRefused, match="tells rows apart by id, this batch by id, part"):
+    with pytest.raises(TransformRejected, match="tells rows apart by id, this batch by id, part"):
         refine(changed, lake.bucket)
     decide(lake.bucket, "customers", {}, None, True)
     assert refine(changed, lake.bucket).updated == 1
@@ -169,7 +171,7 @@ def test_should_stop_at_every_change_under_a_contract_until_it_is_accepted(lake)
     source = lake.source(key=["id"], schema_mode="contract")
     refine(source.batch(1, typed(id=([1], pa.int16()), old=(["x"], pa.string()))), lake.bucket)
     changed = source.batch(2, typed(id=([2], pa.int32()), new=([5], pa.int32())))
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         refine(changed, lake.bucket)
     for told in ("old is gone", "new is new", "id was SMALLINT and is INTEGER"):
         assert told in str(refusal.value)
@@ -177,7 +179,7 @@ def test_should_stop_at_every_change_under_a_contract_until_it_is_accepted(lake)
     assert decide(lake.bucket, "customers", {}, order, False)["accepted_up_to"] == order
     assert refine(changed, lake.bucket).inserted == 1
     refine(source.batch(3, typed(id=([3], pa.int32()), new=([6], pa.int32()))), lake.bucket)
-    with pytest.raises(RefineRefused, match="column more is new"):
+    with pytest.raises(TransformRejected, match="column more is new"):
         refine(source.batch(4, typed(id=([4], pa.int32()), new=([6], pa.int32()), more=([1], pa.int32()))), lake.bucket)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from flowforge.domain.errors import NotFound, RefineRefused
+from flowforge.domain.errors import NotFound, TransformRejected
 from flowforge.gold.build import build
 from flowforge.gold.graph import check_files, model_states
 from flowforge.gold.model_files import parse_model, write_models
@@ -69,7 +69,7 @@ def test_should_judge_all_rows_of_the_table_whether_built_as_a_whole_or_by_keys(
 def test_should_leave_the_version_before_when_a_changed_key_breaks_a_rule(loaded):
     version = sums(loaded).version
     refine(loaded.accounts.batch(2, accounts((4, 9, 101))), loaded.bucket)
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         sums(loaded)
     told = "gold.sums (models/sums.sql) breaks quality rules: line 3, range total: 1 of 3 failed"
     assert str(refusal.value) == told
@@ -81,7 +81,7 @@ def test_should_leave_the_version_before_when_a_changed_key_breaks_a_rule(loaded
 
 
 def test_should_create_no_table_of_rows_that_break_a_rule(loaded):
-    with pytest.raises(RefineRefused, match="range total: 1 of 3 failed"):
+    with pytest.raises(TransformRejected, match="range total: 1 of 3 failed"):
         sums(loaded, SUMS.replace("100", "50"))
     assert open_table(table_uri(loaded.bucket, "gold", "sums")) is None
 
@@ -102,7 +102,7 @@ def test_should_tell_what_rules_found_of_what_is_published_and_of_what_was_refus
 
     second = loaded.accounts.batch(3, accounts((4, 9, 500)))
     refine(second, loaded.bucket)
-    with pytest.raises(RefineRefused, match="models/sums"):
+    with pytest.raises(TransformRejected, match="models/sums"):
         publish(second, loaded.bucket)
     after = quality_of_table(loaded.bucket, "sums")
     assert after["rules"] == shown["rules"]
@@ -118,7 +118,7 @@ def test_should_forget_a_refusal_once_the_rule_is_taken_back(loaded):
     write_models({"models/sums.sql": SUMS}, loaded.bucket)
     publish_model("models/sums.sql", loaded.bucket)
     write_models({"models/sums.sql": SUMS.replace("100", "50")}, loaded.bucket)
-    with pytest.raises(RefineRefused, match="range total: 1 of 3 failed"):
+    with pytest.raises(TransformRejected, match="range total: 1 of 3 failed"):
         publish_model("models/sums.sql", loaded.bucket)
     assert quality_of_table(loaded.bucket, "sums")["refused"] is not None
     write_models({"models/sums.sql": SUMS}, loaded.bucket)
@@ -176,7 +176,7 @@ def test_should_judge_models_and_copies_that_come_with_a_job(lake):
     }
     second = source.batch(2, accounts((1, 7, -10)))
     refine(second, lake.bucket)
-    with pytest.raises(RefineRefused, match=r"gold\.m breaks quality rules: range balance: 1 of 1 failed"):
+    with pytest.raises(TransformRejected, match=r"gold\.m breaks quality rules: range balance: 1 of 1 failed"):
         publish(second, lake.bucket)
     assert lake.read("gold", "m")["balance"].to_pylist() == [10]
     assert lake.read("gold", "accounts")["balance"].to_pylist() == [-10]
@@ -199,7 +199,7 @@ def test_should_judge_models_and_copies_that_come_with_a_job(lake):
     ],
 )  # fmt: skip
 def test_should_refuse_a_wrong_rule_with_file_and_line(rule, told):
-    with pytest.raises(RefineRefused, match=rf"^gold\.x \(models/x\.sql, {told}"):
+    with pytest.raises(TransformRejected, match=rf"^gold\.x \(models/x\.sql, {told}"):
         parse_model("models/x.sql", ruled('{"rule": "not_null", "column": "id"}', rule))
 
 
@@ -230,7 +230,7 @@ def test_should_tell_of_a_rule_that_fails_on_a_row_without_its_value(lake):
     source = lake.source("people", key=["id"])
     refine(source.batch(1, pa.table({"id": [1], "name": ["s3cret"]})), lake.bucket)
     rule = '{"rule": "expression", "name": "e", "sql": "CAST(name AS INT) > 0"}'
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         build(parse_model("models/x.sql", ruled(rule, sql="SELECT name FROM silver.people")), lake.bucket)
     assert "gold.x (models/x.sql, line 1): rule e cannot be evaluated: Conversion Error" in str(refusal.value)
     assert "s3cret" not in str(refusal.value)

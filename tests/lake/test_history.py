@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.silver import history
-from flowforge.silver.marks import Load
 from flowforge.silver.plan import RefinePlan
 from flowforge.silver.refine import refine
+from flowforge.silver.transactions import Load
 
 DAY = timedelta(days=1)
 START = datetime(2024, 1, 1)
@@ -172,7 +172,7 @@ def test_should_add_columns_to_a_history(lake):
 
 
 def test_should_want_a_key(lake):
-    with pytest.raises(RefineRefused, match="has no primary key, and history is kept by key"):
+    with pytest.raises(TransformRejected, match="has no primary key, and history is kept by key"):
         refine(lake.source(strategy="scd2").batch(1, snapshot((1, "a"))), lake.bucket)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.gold.build import build
 from flowforge.gold.models import copy_of_silver, read_model
 from flowforge.operations.query import query
@@ -122,7 +122,7 @@ def test_should_refuse_a_key_that_repeats_and_keep_the_old_version(lake):
     model = read_model("by", "SELECT customer_id, balance FROM silver.accounts", "incremental", ["customer_id"])
     build(model, lake.bucket)
     refine(source.batch(2, accounts((2, 7, 20))), lake.bucket)
-    with pytest.raises(RefineRefused, match=r"gold\.by: several rows have the same customer_id"):
+    with pytest.raises(TransformRejected, match=r"gold\.by: several rows have the same customer_id"):
         build(model, lake.bucket)
     assert lake.read("gold", "by").to_pylist() == [{"customer_id": 7, "balance": 10}]
 
@@ -195,7 +195,7 @@ def test_should_end_with_the_rows_of_a_full_build(lake_environment, steps, late)
     ],
 )
 def test_should_refuse_models_for_which_incremental_would_be_wrong(sql, key, reason):
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         read_model("x", f"-- a comment\n{sql}", "incremental", key, "models/x.sql")
     assert str(refusal.value).startswith("gold.x (models/x.sql")
     assert "buildStrategy incremental would be wrong" in str(refusal.value)

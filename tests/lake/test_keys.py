@@ -252,7 +252,7 @@ def test_should_leave_numeric_keys_alone(lake):
 
 def test_should_keep_ids_where_the_seventh_digit_of_a_key_is_none(lake):
     kinds = {"part": {"sql_type": "int", "nullable": False}}
-    digit = {"part_100ns": {"sql_type": "smallint", "companion": "digit", "of": "part"}}
+    digit = {"part_100ns": {"sql_type": "smallint", "derivation": "digit", "of": "part"}}
     before = lake.source(key=["part"], columns=kinds, schema_mode="contract")
     refine(before.batch(1, codes(("a", 1, 1), ("b", 2, 1))), lake.bucket)
     ids = dict(silver(lake, "part, _sk_id"))

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.gold.graph import check_files, model_states
 from flowforge.gold.model_files import parse_model, write_models
 from flowforge.gold.models import read_model
@@ -88,7 +88,7 @@ def test_should_fail_the_run_with_file_and_line_and_keep_the_old_version(loaded)
                   "FROM silver.accounts"}, loaded.bucket)  # fmt: skip
     batch = loaded.accounts.batch(2, accounts((3, 70)))
     refine(batch, loaded.bucket)
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         publish(batch, loaded.bucket)
     assert str(refusal.value).startswith("gold.totals (models/totals.sql")
     assert "Conversion Error" in str(refusal.value)
@@ -104,7 +104,7 @@ def test_should_not_let_a_file_that_is_no_model_stop_the_others(loaded):
     batch = loaded.accounts.batch(2, accounts((3, 70)))
     refine(batch, loaded.bucket)
     assert publish(batch, loaded.bucket).gold_tables["double"] == 1
-    with pytest.raises(RefineRefused, match=r"gold\.broken \(models/broken\.sql"):
+    with pytest.raises(TransformRejected, match=r"gold\.broken \(models/broken\.sql"):
         publish_model("models/broken.sql", loaded.bucket)
 
 
@@ -147,7 +147,7 @@ def test_should_read_settings_from_the_head_of_a_file():
         ("\n-- @primarykey a\nSELECT 1", r"line 2\): unknown setting @primarykey a"),
         ("-- @primaryKey a,,b\nSELECT 1", "empty name"),
     ):
-        with pytest.raises(RefineRefused, match=told):
+        with pytest.raises(TransformRejected, match=told):
             parse_model("models/x.sql", wrong)
-    with pytest.raises(RefineRefused, match="names no gold table"):
+    with pytest.raises(TransformRejected, match="names no gold table"):
         parse_model("models/a b.sql", "SELECT 1")

@@ -4,7 +4,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.engines.duckdb.storage import confine, duckdb_connection
 from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
@@ -106,7 +106,7 @@ def test_should_keep_the_old_version_and_the_siblings_when_a_model_fails(lake):
     ]
     second = source.batch(2, customers((1, "secret words")), gold={"table": None, "models": [*broken, good]})
     refine(second, lake.bucket)
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         publish(second, lake.bucket)
     assert 'gold.broken (line 1): Binder Error: Referenced column "nmae" not found' in str(refusal.value)
     assert "gold.failing (line 1): Conversion Error" in str(refusal.value)
@@ -137,7 +137,7 @@ def test_should_keep_the_old_version_and_the_siblings_when_a_model_fails(lake):
     ],
 )
 def test_should_find_sql_that_is_more_than_a_query(sql, reason):
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         read_model("forbidden", sql)
     assert str(refusal.value).startswith("gold.forbidden")
     assert reason in str(refusal.value)
@@ -146,7 +146,7 @@ def test_should_find_sql_that_is_more_than_a_query(sql, reason):
 def test_should_refuse_forbidden_sql_and_publish_nothing_of_it(lake):
     sql = "SELECT * FROM read_text('/proc/self/environ')"
     batch = lake.source(key=["id"], gold=model("forbidden", sql)).batch(1, customers((1, "Ann")))
-    with pytest.raises(RefineRefused, match=r"the table function read_text is not allowed|the function read_text"):
+    with pytest.raises(TransformRejected, match=r"the table function read_text is not allowed|the function read_text"):
         publish(batch, lake.bucket)
     assert open_table(table_uri(lake.bucket, "gold", "forbidden")) is None
 
@@ -176,7 +176,7 @@ def test_should_refuse_models_in_a_circle(lake):
     models = [{"table": "a", "sql": "SELECT * FROM gold.b"}, {"table": "b", "sql": "SELECT * FROM gold.a"}]
     batch = lake.source(key=["id"], gold={"table": "copy", "models": models}).batch(1, customers((1, "Ann")))
     refine(batch, lake.bucket)
-    with pytest.raises(RefineRefused, match="in a circle"):
+    with pytest.raises(TransformRejected, match="in a circle"):
         publish(batch, lake.bucket)
     assert [row["name"] for row in gold(lake, "copy")] == ["Ann"]
 
@@ -185,7 +185,7 @@ def test_should_refuse_two_models_for_one_table(lake):
     target = {"table": "x", "models": [{"table": "x", "sql": "SELECT * FROM silver.customers"}]}
     batch = lake.source(key=["id"], gold=target).batch(1, customers((1, "Ann")))
     refine(batch, lake.bucket)
-    with pytest.raises(RefineRefused, match="two definitions for one table"):
+    with pytest.raises(TransformRejected, match="two definitions for one table"):
         publish(batch, lake.bucket)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.quality.expressions import check_expression
 from flowforge.silver.refine import refine
 from flowforge.sql_policy.statements import NotAllowed
@@ -92,7 +92,7 @@ def test_should_look_up_references_in_another_silver_table(lake):
     rule = {"rule": "reference", "columns": ["owner"], "table": "silver.owners", "references": ["name"]}
     assert judged(lake, rule, account(1), account(2, "zoe"), NONE) == (3, 1)
     missing = {**rule, "table": "nobody"}
-    with pytest.raises(RefineRefused, match=r"refers to silver\.nobody, which does not exist"):
+    with pytest.raises(TransformRejected, match=r"refers to silver\.nobody, which does not exist"):
         judged(lake, missing, account(1), silver_table="other")
 
 
@@ -138,7 +138,7 @@ def test_should_stop_the_batch_at_a_rule_that_fails_it_and_write_nothing(lake):
     rules.append({"rule": "not_null", "column": "owner", "severity": "quarantine"})
     source = lake.source(key=["id"], rules=rules)
     batch = source.batch(1, accounts(account(1, balance="100.01"), account(2, owner=None)))
-    with pytest.raises(RefineRefused, match="breaks quality rules: small: 1 of 2 failed") as refused:
+    with pytest.raises(TransformRejected, match="breaks quality rules: small: 1 of 2 failed") as refused:
         refine(batch, lake.bucket)
     assert "severity quarantine" in refused.value.remedy and "flowforge replay" in refused.value.remedy
     assert lake.s3.list_objects_v2(Bucket=lake.bucket, Prefix="silver/")["KeyCount"] == 0
@@ -150,7 +150,7 @@ def test_should_keep_out_the_same_rows_when_a_batch_is_tried_again_under_other_r
     source = lake.source(key=["id"], rules=rules)
     refine(source.batch(1, accounts(account(1))), lake.bucket)
     retyped = accounts(account(2, owner=None)).set_column(0, "id", pa.array(["2"]))
-    with pytest.raises(RefineRefused, match="column id was"):
+    with pytest.raises(TransformRejected, match="column id was"):
         refine(source.batch(2, retyped), lake.bucket)
     assert lake.read("quarantine", "customers").num_rows == 1
 
@@ -194,11 +194,11 @@ def test_should_let_an_expression_look_at_its_row_only(sql, reason):
     ],
 )
 def test_should_name_a_rule_that_cannot_be_evaluated(lake, rule, told):
-    with pytest.raises(RefineRefused, match=told):
+    with pytest.raises(TransformRejected, match=told):
         judged(lake, rule, account(1))
 
 
 def test_should_repeat_no_value_of_a_row_in_an_error(lake):
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         judged(lake, {"rule": "expression", "name": "e", "sql": "CAST(owner AS INT) > 0"}, account(1, owner="s3cret"))
     assert "s3cret" not in str(refusal.value)

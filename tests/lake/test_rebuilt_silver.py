@@ -14,7 +14,7 @@ from deltalake import write_deltalake
 from flowforge.aws import items
 from flowforge.aws.clients import client
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import Fatal, NotFound, RefineRefused, StoreUnavailable
+from flowforge.domain.errors import Fatal, NotFound, StoreUnavailable, TransformRejected
 from flowforge.engines.duckdb.storage import storage_options
 from flowforge.operations.rebuild_silver import RebuiltTable, rebuild_silver
 from flowforge.runtime.settings import settings
@@ -177,7 +177,7 @@ def test_should_keep_what_a_person_has_decided(lake, recorded):
     spoil(lake, "SELECT * FROM rows WHERE id = 1")
     rebuilt(lake, write=True)
     assert rows_of(lake) == before
-    with pytest.raises(RefineRefused, match="has a contract"):
+    with pytest.raises(TransformRejected, match="has a contract"):
         refine(source.batch(3, numbers((3, "y", 3), kind=pa.string())), lake.bucket)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.errors import ConflictingTarget, RefineRefused, StoreUnavailable
+from flowforge.domain.errors import ConflictingTarget, StoreUnavailable, TransformRejected
 from flowforge.gold.publish import publish
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.tables import open_table, table_uri
@@ -223,7 +223,7 @@ def test_should_merge_by_a_key_of_several_columns_and_types(lake):
 
 
 def test_should_refuse_a_key_that_the_table_lacks_and_name_it(lake):
-    with pytest.raises(RefineRefused, match="customer_no is not among") as refusal:
+    with pytest.raises(TransformRejected, match="customer_no is not among") as refusal:
         refine(lake.source(requested_key=["customer_no"]).batch(1, people((1, "a", 1))), lake.bucket)
     assert "id, name, changed" in refusal.value.remedy
 
@@ -231,10 +231,10 @@ def test_should_refuse_a_key_that_the_table_lacks_and_name_it(lake):
 def test_should_refuse_an_object_that_is_not_the_landed_one(lake):
     batch = lake.source(key=["id"]).batch(1, people((1, "a", 1)))
     lake.s3.put_object(Bucket=lake.bucket, Key=batch.manifest.objects[0].key, Body=b"other")
-    with pytest.raises(RefineRefused, match="ETag differs"):
+    with pytest.raises(TransformRejected, match="ETag differs"):
         refine(batch, lake.bucket)
     lake.s3.delete_object(Bucket=lake.bucket, Key=batch.manifest.objects[0].key)
-    with pytest.raises(RefineRefused, match="is gone"):
+    with pytest.raises(TransformRejected, match="is gone"):
         refine(batch, lake.bucket)
 
 
@@ -244,7 +244,7 @@ def test_should_take_the_landed_object_once_what_lies_over_it_is_deleted_as_the_
     place = {"Bucket": lake.bucket, "Key": batch.manifest.objects[0].key}
     lake.s3.put_object(**place, Body=b"other")
     lake.s3.delete_object(**place)
-    with pytest.raises(RefineRefused) as refusal:
+    with pytest.raises(TransformRejected) as refusal:
         refine(batch, lake.bucket)
     assert "delete what lies over it" in refusal.value.remedy
     assert "flowforge watermark reset bronze_customers" in refusal.value.remedy
@@ -278,9 +278,9 @@ def test_should_add_a_new_column_and_keep_older_rows(lake):
 
 def test_should_refuse_another_key_for_a_table_that_exists(lake):
     refine(lake.source(key=["id"]).batch(1, people((1, "a", 1))), lake.bucket)
-    with pytest.raises(RefineRefused, match="tells rows apart by id, this batch by name"):
+    with pytest.raises(TransformRejected, match="tells rows apart by id, this batch by name"):
         refine(lake.source(key=["name"]).batch(2, people((1, "a", 1))), lake.bucket)
-    with pytest.raises(RefineRefused, match="tells rows apart by id, this batch by nothing"):
+    with pytest.raises(TransformRejected, match="tells rows apart by id, this batch by nothing"):
         refine(lake.source(key=["id"], strategy="append").batch(3, people((1, "a", 1))), lake.bucket)
 
 
@@ -294,7 +294,7 @@ def test_should_keep_bronzes_audit_columns_whether_a_batch_has_them_or_not(lake)
 
 def test_should_refuse_source_columns_with_names_of_its_own(lake):
     batch = lake.source().batch(1, pa.table({"id": [1], "_SEQ": [1]}))
-    with pytest.raises(RefineRefused, match="_SEQ have names that silver needs itself"):
+    with pytest.raises(TransformRejected, match="_SEQ have names that silver needs itself"):
         refine(batch, lake.bucket)
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from events.request import SilverConfig
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.silver.refine import refine
 from flowforge.silver.release import release, waiting
 
@@ -100,5 +100,5 @@ def test_should_release_rows_without_key_and_overlaps_once(lake):
 def test_should_not_release_into_a_table_that_only_adds(lake):
     batch = lake.source(rules=STRICT, strategy="append").batch(1, numbers((1, 20)))
     refine(batch, lake.bucket)
-    with pytest.raises(RefineRefused, match="only adds rows"):
+    with pytest.raises(TransformRejected, match="only adds rows"):
         release(batch, lake.bucket, [])

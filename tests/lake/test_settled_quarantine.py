@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.engines.duckdb.storage import storage_options
 from flowforge.operations.query import query
 from flowforge.silver.refine import Target, refine
@@ -77,7 +77,7 @@ def test_should_keep_the_entries_of_a_batch_that_silver_does_not_hold_yet(lake):
     refine(source.batch(1, rows(("a", 1))), lake.bucket)
     texts = pa.table({"code": ["a", None], "v": ["99", "x"]})
     broken = source.batch(2, texts)
-    with pytest.raises(RefineRefused):
+    with pytest.raises(TransformRejected):
         refine(broken, lake.bucket, rules=[])  # its row without a key is kept out before its columns are refused
     assert kept(lake, "_seq") == [(2,)]
     refine(source.batch(3, rows(("a", 3), ("b", 99)), load="full_refresh"), lake.bucket)

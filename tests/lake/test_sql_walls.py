@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.quality import Expression
-from flowforge.domain.errors import QueryRefused, RefineRefused
+from flowforge.domain.errors import QueryRefused, TransformRejected
 from flowforge.engines.duckdb import function_catalog
 from flowforge.engines.duckdb.second_reading import check_condition, check_query
 from flowforge.gold.model_files import parse_models
@@ -203,7 +203,7 @@ def test_should_take_a_condition_that_does(engine, sql):
 def test_should_say_where_a_rule_finds_no_answer(engine):
     engine.execute("CREATE OR REPLACE TABLE batch AS SELECT * FROM (VALUES (1, 'a'), (2, NULL)) t(id, name)")
     rule = Expression(rule="expression", name="all there", sql="columns('.*') IS NOT NULL")
-    with pytest.raises(RefineRefused, match=r"silver\.t: rule all there"):
+    with pytest.raises(TransformRejected, match=r"silver\.t: rule all there"):
         judge(engine, Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.errors import RefineRefused
+from flowforge.domain.errors import TransformRejected
 from flowforge.silver.refine import refine
 
 
@@ -73,7 +73,7 @@ def test_should_give_a_row_the_same_surrogate_key_after_a_rebuild_and_different_
 
 
 def test_should_refuse_source_columns_that_silver_adds(lake):
-    with pytest.raises(RefineRefused, match="_Valid_From have names that silver needs itself"):
+    with pytest.raises(TransformRejected, match="_Valid_From have names that silver needs itself"):
         refine(lake.source(key=["id"]).batch(1, pa.table({"id": [1], "_Valid_From": [1]})), lake.bucket)
 
 

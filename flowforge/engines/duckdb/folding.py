@@ -1,8 +1,8 @@
 """Values as SQL Server compares them: the SQL by which DuckDB gives equal ones the same form.
 
 A text loses the blanks at its end (the server pads the shorter one, whatever the collation) and what its collation does not count
-(`collations`); bytes lose zeros at their end, which the server pads with; what an exact companion tells is zero where it is not
-known. The form of a text is its capitals, so most codes are their own. Guarantees: pure; NULL stays NULL; a value that
+(`collations`); bytes lose zeros at their end, which the server pads with; what an exact derived column tells is zero where it is
+not known. The form of a text is its capitals, so most codes are their own. Guarantees: pure; NULL stays NULL; a value that
 has its form already keeps it.
 """
 
@@ -51,13 +51,13 @@ def folds_of(columns: Iterable[SourceColumn]) -> dict[str, Fold]:
 def fold_of(column: SourceColumn) -> Fold | None:
     """How a column's values are compared; None where equal values look the same."""
     base = column.sql_type.partition("(")[0].strip().lower()
-    if column.companion == "digit":
+    if column.derivation == "digit":
         return Fold(COUNT)
     if base in BYTES:
         return Fold(BINARY)
     if base in FLOATS.values():
         return Fold(next(kind for kind, name in FLOATS.items() if name == base))
-    if base in TEXTS and column.companion is None:
+    if base in TEXTS and column.derivation is None:
         return Fold(TEXT, sensitivity(column.collation, is_unicode(column)))
     return None
 

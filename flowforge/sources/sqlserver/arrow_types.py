@@ -49,7 +49,7 @@ def arrow_type(sql_type: str) -> pa.DataType:
 
 
 def arrow_schema(columns: Sequence[SourceColumn]) -> pa.Schema:
-    """The canonical schema; each field keeps its declaration as metadata `sql_type`, a companion `companion_of` too."""
+    """The canonical schema; each field keeps its declaration as metadata `sql_type`, a derived column `companion_of` too."""
     return pa.schema([pa.field(c.name, arrow_type(c.sql_type), c.nullable, metadata=_notes(c)) for c in columns])
 
 

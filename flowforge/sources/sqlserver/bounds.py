@@ -15,7 +15,6 @@ from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.domain.errors import QueryRefused, SourceChanged, UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
-from flowforge.sources.sqlserver.ceiling import Ceiling, Cursor, shifted, take_ceiling
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription, find_column
 from flowforge.sources.sqlserver.proof import require_cursor
@@ -30,6 +29,7 @@ from flowforge.sources.sqlserver.sql_text import (
 )
 from flowforge.sources.sqlserver.sql_types import CURSOR_TYPES, bound_type, cursor_kind, parse_sql_type
 from flowforge.sources.sqlserver.ties import ties, with_last_number
+from flowforge.sources.sqlserver.upper_bound import Cursor, UpperBound, fix_upper_bound, shifted
 
 FULL_LOAD = "full load: every row that was committed when the read reached it"
 
@@ -96,11 +96,11 @@ def plan_interval(
         _refuse_nulls(connection, cursor)
     stored = low is not None
     start = _start(connection, cursor, low, source.last_watermark)
-    ceiling = take_ceiling(connection, cursor, start, samples or [])
+    bound = fix_upper_bound(connection, cursor, start, samples or [])
     nulls = source.null_cursor == "include" and cursor.nullable and (not stored or keyed)
-    overlap_ms = ceiling.overlap_ms if stored and keyed else 0
-    plan = _plan(connection, cursor, ceiling, start, nulls, overlap_ms)
-    return _with_ties(plan, start if stored else None, known) if ties(cursor) and ceiling.high is not None else plan
+    overlap_ms = bound.overlap_ms if stored and keyed else 0
+    plan = _plan(connection, cursor, bound, start, nulls, overlap_ms)
+    return _with_ties(plan, start if stored else None, known) if ties(cursor) and bound.high is not None else plan
 
 
 def _with_ties(plan: Plan, watermark: str | None, known: str) -> Plan:
@@ -181,44 +181,42 @@ def _printed(connection: SourceConnection, cursor: Cursor, literal: str) -> str 
 
 
 def _plan(
-    connection: SourceConnection, cursor: Cursor, ceiling: Ceiling, low: str | None, nulls: bool, overlap_ms: int
+    connection: SourceConnection, cursor: Cursor, bound: UpperBound, low: str | None, nulls: bool, overlap_ms: int
 ) -> Plan:
-    kept = {"samples": list(ceiling.samples), "blocker": ceiling.blocker, "future_rows": ceiling.future_rows}
-    kept |= {"wait_seconds": ceiling.wait_seconds, "news": ceiling.news}
+    kept = {"samples": list(bound.samples), "blocker": bound.blocker, "future_rows": bound.future_rows}
+    kept |= {"wait_seconds": bound.wait_seconds, "news": bound.news}
     interval = Interval(
         column=cursor.name,
         sql_type=cursor.sql_type,
         low=low,
-        high=ceiling.high,
+        high=bound.high,
         nulls=nulls,
-        promise=ceiling.promise,
-        notes=[*_notes(cursor, ceiling), *_clock_notes(ceiling, low, overlap_ms)],
+        promise=bound.promise,
+        notes=[*_notes(cursor, bound), *_clock_notes(bound, low, overlap_ms)],
     )
-    if ceiling.high is None:
-        return Plan(
-            interval=interval, empty=True, reason=f"no safe bound yet: {ceiling.blocker or 'ask again'}", **kept
-        )
-    if low is not None and connection.scalar(is_empty_statement(low, ceiling.high, cursor.sql_type)):
+    if bound.high is None:
+        return Plan(interval=interval, empty=True, reason=f"no safe bound yet: {bound.blocker or 'ask again'}", **kept)
+    if low is not None and connection.scalar(is_empty_statement(low, bound.high, cursor.sql_type)):
         return Plan(interval=interval, empty=True, reason=f"nothing is settled above {low}", **kept)
     if overlap_ms and low is not None:
         interval = interval.model_copy(update={"low": _overlapped(connection, cursor, low, overlap_ms)})
     return Plan(interval=interval, **kept)
 
 
-def _notes(cursor: Cursor, ceiling: Ceiling) -> list[str]:
-    notes = [f"{cursor.name}: {ceiling.promise}"] if ceiling.may_miss else []
+def _notes(cursor: Cursor, bound: UpperBound) -> list[str]:
+    notes = [f"{cursor.name}: {bound.promise}"] if bound.may_miss else []
     if not cursor.indexed and isinstance(cursor.relation, TableDescription) and cursor.relation.type == "table":
         where = f"{qualified(cursor.relation)} ({quote_identifier(cursor.name)})"
         notes.append(f"{cursor.name} leads no index: every load reads the whole table; CREATE INDEX ... ON {where}")
-    if ceiling.blocker:
-        notes.append(ceiling.blocker)
+    if bound.blocker:
+        notes.append(bound.blocker)
     return notes
 
 
-def _clock_notes(ceiling: Ceiling, low: str | None, overlap_ms: int) -> list[str]:
-    if low is None or ceiling.back_ms < NOTABLE_BACK_MS:
+def _clock_notes(bound: UpperBound, low: str | None, overlap_ms: int) -> list[str]:
+    if low is None or bound.back_ms < NOTABLE_BACK_MS:
         return []
-    went = f"the server's clock went back by {ceiling.back_ms / 1000:.0f} s since {low} was the watermark"
+    went = f"the server's clock went back by {bound.back_ms / 1000:.0f} s since {low} was the watermark"
     if overlap_ms:
         return [f"{went}: so much more is read again below it, with the first load after the clock has passed it"]
     return [

@@ -20,9 +20,9 @@ from flowforge.sources.sqlserver.broken_text import TextCheck
 from flowforge.sources.sqlserver.completeness import CountAtSource, check_complete, check_counted, counted_rows
 from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.failures import describe_reference, translate
-from flowforge.sources.sqlserver.lifeline import Lifeline
 from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.proof import require_conversions
+from flowforge.sources.sqlserver.read_deadline import ReadDeadline
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_text import Statement
 
@@ -46,7 +46,7 @@ class DriverReader(ABC):
         self._batch_rows = batch_rows
         self._where = describe_reference(reference)
         self._secret = credentials.password.get_secret_value()
-        self._lifeline = Lifeline(deadline)
+        self._read_deadline = ReadDeadline(deadline)
         self._using = threading.Lock()  # drivers take one caller at a time
         self._connection: Any = None
         self._closed = False
@@ -91,7 +91,7 @@ class DriverReader(ABC):
     def close(self) -> None:
         """Closes the connection; rows not read are given up, and a read under way in another thread raises."""
         if not self._using.acquire(blocking=False):
-            self._lifeline.cut()
+            self._read_deadline.cut()
             self._using.acquire()
         try:
             if self._connection is not None:
@@ -100,13 +100,13 @@ class DriverReader(ABC):
             pass  # it was broken
         finally:
             self._connection, self._closed = None, True
-            self._lifeline.release()
+            self._read_deadline.release()
             self._using.release()
 
     def _next(self, arrived: int) -> pa.RecordBatch:
         with self._naming_rows(arrived), self._asking():
             batch = self._fetch(self._batch_rows.rows)
-        self._lifeline.check(self._where)
+        self._read_deadline.check(self._where)
         return batch
 
     @contextmanager
@@ -121,11 +121,11 @@ class DriverReader(ABC):
     def _asking(self) -> Iterator[None]:
         with self._using:
             if self._closed:
-                raise self._lifeline.given_up(self._where)
+                raise self._read_deadline.given_up(self._where)
             try:
                 yield
             except self.failures as error:
-                raise self._lifeline.failure(self._where) or translate(
+                raise self._read_deadline.failure(self._where) or translate(
                     error, self._where, self._secret, self._theirs
                 ) from error
 
@@ -141,7 +141,7 @@ class DriverReader(ABC):
 
     @abstractmethod
     def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:
-        """Opens the driver's connection and tells `_lifeline` its sockets."""
+        """Opens the driver's connection and tells `_read_deadline` its sockets."""
 
     @abstractmethod
     def _prepare(self, reference: ConnectionReference, selection: Selection) -> tuple[Statement, list[Cell]]:

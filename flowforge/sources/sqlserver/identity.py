@@ -1,7 +1,7 @@
 """Whether a source is still the one that a watermark was taken from.
 
-Guarantees: another server, another database, another recovery fork, a recreated table, a counter that went back and a canary that
-went back each stop the table with SourceChanged, before anything is claimed, until a person decides. Another replica of the same
+Guarantees: another server, another database, another recovery fork, a recreated table, a counter or a sentinel row that went
+back: each stops the table with SourceChanged, before anything is claimed, until a person decides. Another replica of the same
 availability group on the same recovery fork has the same data, and goes on: only a restore, or a failover that may have lost
 some, begins a new fork. A fact that was not known then, or is not now, is no reason to stop.
 """
@@ -11,9 +11,15 @@ from typing import Any
 from flowforge.domain.batch import Interval
 from flowforge.domain.errors import SourceChanged
 from flowforge.domain.given import given
-from flowforge.sources.sqlserver.canaries import check_canaries, is_before, remember, take_canaries, went_back
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
+from flowforge.sources.sqlserver.sentinel_rows import (
+    check_sentinel_rows,
+    is_before,
+    remember,
+    take_sentinel_rows,
+    went_back,
+)
 from flowforge.sources.sqlserver.sql_types import cursor_kind
 from flowforge.state.table import Watermark
 
@@ -52,7 +58,7 @@ def _same_group(now: dict[str, Any], then: dict[str, Any]) -> bool:
 def known_rows(
     connection: SourceConnection, description: TableDescription | None, interval: Interval, mark: Watermark | None
 ) -> dict[str, Any]:
-    """The canaries to keep with a batch, after those of the watermark were looked up, as {"canaries": …}.
+    """The sentinel rows to keep with a batch, after those of the watermark were looked up, as {"canaries": …}.
 
     Raises SourceChanged for one that went back, and for row versions below the watermark.
     """
@@ -65,5 +71,5 @@ def known_rows(
     if description is None:
         return {}
     kept = mark.identity.get("canaries", []) if mark and mark.sql_type == sql_type else []
-    kept = check_canaries(connection, description, column, sql_type, kept)
-    return {"canaries": remember(kept, take_canaries(connection, description, interval) if high else [])}
+    kept = check_sentinel_rows(connection, description, column, sql_type, kept)
+    return {"canaries": remember(kept, take_sentinel_rows(connection, description, interval) if high else [])}

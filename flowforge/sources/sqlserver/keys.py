@@ -1,4 +1,4 @@
-"""Key values as the server prints them, and back: bounds of slices, canaries, key ranges.
+"""Key values as the server prints them, and back: bounds of slices, sentinel rows, key ranges.
 
 Guarantees: only types whose text is exact; a value is compared by the server in the column's own type and collation.
 """

@@ -21,8 +21,8 @@ from flowforge.sources.sqlserver.arrow_types import canonical_batch
 from flowforge.sources.sqlserver.certificates import openssl_trust
 from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.driver_reader import DriverReader
-from flowforge.sources.sqlserver.lifeline import connected_sockets
 from flowforge.sources.sqlserver.packing import Cell
+from flowforge.sources.sqlserver.read_deadline import connected_sockets
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_text import Statement
 
@@ -51,7 +51,7 @@ class MssqlPythonReader(DriverReader):
                     autocommit=True,
                     timeout=settings().login_timeout_seconds,
                 )
-                self._lifeline.hold(connected_sockets(reference.port) - before)
+                self._read_deadline.hold(connected_sockets(reference.port) - before)
                 return connection
         except self.failures as error:
             if "Failed to load the driver" in str(error):

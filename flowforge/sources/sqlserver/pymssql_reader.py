@@ -38,7 +38,7 @@ class PymssqlReader(DriverReader):
 
     def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:
         connection = open_pymssql(reference, credentials)
-        self._lifeline.hold([_waiting.on])
+        self._read_deadline.hold([_waiting.on])
         return connection
 
     def _prepare(self, reference: ConnectionReference, selection: Selection) -> tuple[Statement, list[Cell]]:

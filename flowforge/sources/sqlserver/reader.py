@@ -2,7 +2,7 @@
 
 Guarantees: the schema is known before the first row and is the canonical one; batches are bounded in rows and, by
 declaration, in bytes, so memory does not grow with the table; a read that ends early raises: `completeness` compares
-what arrived with what the server counted, `lifeline` holds the deadline.
+what arrived with what the server counted, `read_deadline` holds the deadline.
 
 Resource management: a reader holds one connection of its own; it is a context manager, and `close` may be called at
 any time, from any thread.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.domain.given import given
-from flowforge.sources.sqlserver.companions import companion_expression
+from flowforge.sources.sqlserver.derived_columns import derived_expression
 from flowforge.sources.sqlserver.packing import Cell, cells_of, line_expression
 from flowforge.sources.sqlserver.query_text import read_query
 from flowforge.sources.sqlserver.sql_types import (
@@ -199,8 +199,8 @@ def shift_statement(server_time: str, milliseconds: int) -> Statement:
 
 
 def _value(column: SourceColumn) -> str:
-    if column.companion and column.of:
-        return companion_expression(column.companion, quote_identifier(column.of))
+    if column.derivation and column.of:
+        return derived_expression(column.derivation, quote_identifier(column.of))
     if pseudo := _GRAPH.fullmatch(column.name):
         return pseudo[1]
     return quote_identifier(column.name)

@@ -7,8 +7,8 @@ identity, or alone in a unique index) is bounded exclusively.
 
 from flowforge.domain.batch import Interval
 from flowforge.domain.given import given
-from flowforge.sources.sqlserver.ceiling import Cursor
 from flowforge.sources.sqlserver.sql_types import cursor_kind, lowest_literal
+from flowforge.sources.sqlserver.upper_bound import Cursor
 
 PROMISE = "; {} is not unique: the rows with its last number are read again with every load"
 

@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchEr
 
 from flowforge.aws.clients import TRY_AGAIN
 from flowforge.aws.objects import find_object
-from flowforge.domain.errors import RefineRefused, StoreUnavailable
+from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.engines.duckdb.sql import identifier, read_parquet
 from flowforge.engines.duckdb.storage import storage_options
 
@@ -252,9 +252,9 @@ def store_errors(name: str) -> Iterator[None]:
         raise
     except SchemaMismatchError as error:
         remedy = "another writer has changed its columns: take that change back, or load into a table of another name"
-        raise RefineRefused(f"{name}: the columns do not fit: {error}", remedy) from error
+        raise TransformRejected(f"{name}: the columns do not fit: {error}", remedy) from error
     except duckdb.OutOfMemoryException as error:
-        raise RefineRefused(
+        raise TransformRejected(
             f"{name}: more memory is needed than the function has",
             "raise its MemorySize in the template, deploy, and replay the message (flowforge replay --run RUN)",
         ) from error

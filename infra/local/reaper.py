@@ -1,8 +1,8 @@
 """Kills what the local stack has started when the stack itself can no longer do it.
 
-Runs as a process of its own (`python -I warden.py MARK`) with nothing but the standard library. The stack
+Runs as a process of its own (`python -I reaper.py MARK`) with nothing but the standard library. The stack
 keeps the other end of its stdin open and writes `+PID` for each process group it starts and `-PID` for each
-that has ended. When stdin ends (the stack stopped, or was killed with SIGKILL) the warden guarantees that no
+that has ended. When stdin ends (the stack stopped, or was killed with SIGKILL) the reaper guarantees that no
 group still registered survives, nor, on Linux, any process that carries MARK in the environment it was started
 with: that also finds grandchildren that moved to a session of their own.
 """

@@ -16,12 +16,12 @@ from flowforge.tables.delta.tables import Moved, commit_info, data_version
 DEFINITION = "flowforge/definition"  # application id whose version is the query's and the rules' fingerprint
 
 
-def marks_of(inputs: Mapping[TableName, DeltaTable]) -> dict[str, int]:
+def input_transactions(inputs: Mapping[TableName, DeltaTable]) -> dict[str, int]:
     """The application transactions that a build of these inputs leaves: id -> version."""
-    return {mark_of(name, table): data_version(table) for name, table in inputs.items()}
+    return {transaction_of(name, table): data_version(table) for name, table in inputs.items()}
 
 
-def mark_of(name: TableName, table: DeltaTable) -> str:
+def transaction_of(name: TableName, table: DeltaTable) -> str:
     """The application id whose version is that of an input; a table made anew has another one."""
     return f"flowforge/input/{name}/{table.metadata().id}"
 

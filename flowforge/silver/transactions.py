@@ -24,7 +24,7 @@ REMEDY = (
 
 
 def newest_mark(source_key: str) -> str:
-    """The application transaction whose version is the order of the newest batch; `bronze.lake_inquiry` looks for it too."""
+    """The application transaction whose version is the order of the newest batch; `bronze.lake_contents` looks for it too."""
     return f"flowforge/{source_key}/newest"
 
 
@@ -59,7 +59,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Marks:
+class Transactions:
     """The marks of one table on one handle."""
 
     table: DeltaTable

@@ -20,7 +20,7 @@ from flowforge.domain.errors import SourceUnavailable
 REDIRECT_PORTS = range(11_000, 12_000)  # where Azure SQL sends a client on to
 
 
-class Lifeline:
+class ReadDeadline:
     """The sockets of one reader. `deadline` is an instant of time.monotonic(), None for none."""
 
     def __init__(self, deadline: float | None):

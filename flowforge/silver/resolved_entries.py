@@ -16,12 +16,12 @@ from deltalake import DeltaTable
 
 from flowforge.domain.batch import SEQ_BITS, Batch
 from flowforge.engines.duckdb.sql import identifier, literal
-from flowforge.silver.marks import Marks
 from flowforge.silver.matching import missing_key, with_forms
 from flowforge.silver.merging import REMOVED, Arriving, Merge, Rules
 from flowforge.silver.plan import GENERATION, SEQ, RefinePlan
 from flowforge.silver.quarantine import CONTENT, REASON, RULES, note_settled
 from flowforge.silver.staging import NULL_KEY, content_hash, stored_rows
+from flowforge.silver.transactions import Transactions
 from flowforge.tables.delta.tables import commit, once, open_table, relation, table_uri
 
 ENTRY, ORDER, DOOMED = "_flowforge_entry", "_flowforge_order", "settled_entries"
@@ -106,7 +106,7 @@ class Settling:
             before = f"e.{ORDER} < {plan.order} AND e.{ORDER} IN ({', '.join(map(str, held))})"
             everything = plan.refreshes and not plan.keeps_history
             yield f"{before} AND ({'true' if everything else self._told_again()})"
-        marks = Marks(self._silver, plan)
+        marks = Transactions(self._silver, plan)
         if marks.newest <= plan.order:
             return
         own = f"e.{ORDER} = {plan.order}"

@@ -1,4 +1,4 @@
-"""Companion columns: offsets, base types and SRIDs beside the columns that cannot hold them, through both drivers."""
+"""Derived columns: offsets, base types and SRIDs beside the columns that cannot hold them, through both drivers."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.sqlserver.arrow_types import arrow_schema
 from flowforge.sources.sqlserver.catalog import describe_query, describe_table
-from flowforge.sources.sqlserver.companions import with_companions
+from flowforge.sources.sqlserver.derived_columns import with_derived_columns
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_text import Statement
@@ -48,7 +48,7 @@ def test_should_read_what_a_type_cannot_hold_beside_it(bank, server, table, driv
     query = f"SELECT * FROM {table} -- all"
     source = query if as_query else describe_table(bank, table)
     columns = describe_query(bank, query) if as_query else source.source_columns
-    asked = with_companions(columns, ALL, table)
+    asked = with_derived_columns(columns, ALL, table)
     names = [c.name for c in asked]
     assert names == ["id", "at ]", "at ]_offset_minutes", "v", "v_base_type", "g", "g_srid", "p", "p_srid"]
     schema = arrow_schema(asked)
@@ -62,22 +62,22 @@ def test_should_read_what_a_type_cannot_hold_beside_it(bank, server, table, driv
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_should_read_companions_in_a_slice(bank, server, table, driver):
+def test_should_read_derived_columns_in_a_slice(bank, server, table, driver):
     description = describe_table(bank, table)
-    columns = with_companions(description.source_columns, ["offset"], table)
+    columns = with_derived_columns(description.source_columns, ["offset"], table)
     rows = read(server, Selection(description, columns, within=Statement(("[id] >= ", ""), (2,))), driver)
     assert [(row["id"], row["at ]_offset_minutes"]) for row in rows] == [(2, -660), (3, 0), (4, None)]
 
 
 def test_should_add_nothing_that_was_not_asked_for():
     columns = [SourceColumn(name="a", sql_type="datetimeoffset(7)"), SourceColumn(name="b", sql_type="int")]
-    assert with_companions(columns, [], "t") == columns
-    assert with_companions(columns, ["srid", "baseType"], "t") == columns
+    assert with_derived_columns(columns, [], "t") == columns
+    assert with_derived_columns(columns, ["srid", "baseType"], "t") == columns
 
 
 @pytest.mark.parametrize("taken", ["a_SRID", "x" * 124])
-def test_should_refuse_a_companion_whose_name_cannot_be_and_say_what_to_do(taken):
+def test_should_refuse_a_derived_column_whose_name_cannot_be_and_say_what_to_do(taken):
     columns = [SourceColumn(name="a", sql_type="geometry"), SourceColumn(name=taken, sql_type="geometry")]
-    with pytest.raises(UnsupportedSource, match="companionColumns asks for srid of") as caught:
-        with_companions(columns, ["srid"], "dbo.t")
+    with pytest.raises(UnsupportedSource, match="derivedColumns asks for srid of") as caught:
+        with_derived_columns(columns, ["srid"], "dbo.t")
     assert "dbo.t" in str(caught.value) and "query" in caught.value.remedy

@@ -37,7 +37,7 @@ REPLICA = "a read-only replica does not know the primary's open transactions; re
 LONGEST_WAIT_SECONDS = 900  # a message cannot be delayed for longer
 
 
-class Ceiling(NamedTuple):
+class UpperBound(NamedTuple):
     """`high` None: no bound could be proved yet. `overlap_ms` is how far below the watermark reading starts again, `back_ms` how
     much of it is owed to a clock that was put back. `samples` are kept for the next bound of the same cursor.
 
@@ -71,7 +71,7 @@ class Cursor(NamedTuple):
     unique: bool = True
 
 
-def take_ceiling(connection: SourceConnection, cursor: Cursor, low: str | None, samples: list[Sample]) -> Ceiling:
+def fix_upper_bound(connection: SourceConnection, cursor: Cursor, low: str | None, samples: list[Sample]) -> UpperBound:
     """Takes the bound for a batch that starts now, above the watermark `low`; None when nothing was loaded before.
 
     Raises UnsupportedSource for row versions on a read-only replica.
@@ -91,7 +91,7 @@ def shifted(connection: SourceConnection, server_time: str, milliseconds: int, s
     return floor_literal(connection.scalar(shift_statement(server_time, milliseconds)), sql_type)
 
 
-def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) -> Ceiling:
+def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) -> UpperBound:
     if not writable:
         raise UnsupportedSource(
             f"{cursor.where} at {connection.where} is on a read-only replica, where row versions have no safe bound",
@@ -104,12 +104,12 @@ def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) ->
             connection, f"{cursor.where}: MIN_ACTIVE_ROWVERSION, the safe bound of row versions,", found, remedy
         )
     high = found[0]["literal"]
-    return Ceiling(high, EXACT_ROWVERSION.format(high=high))
+    return UpperBound(high, EXACT_ROWVERSION.format(high=high))
 
 
 def _timestamp(
     connection: SourceConnection, cursor: Cursor, hidden: str | None, low: str | None, samples: list[Sample]
-) -> Ceiling:
+) -> UpperBound:
     clock = read_clock(connection, low, samples)
     which = "utc" if parse_sql_type(cursor.sql_type).base == "datetimeoffset" else cursor.clock
     now, back = clock.now(which), clock.back_ms(which)
@@ -122,7 +122,7 @@ def _timestamp(
         others, behind = open_transactions(connection, behind_of(samples), clock.step_ms)
         keep, promise = round(settings().guard_seconds * 1000), EXACT_TIMESTAMP
     oldest = others[0].age_ms if others else 0
-    return Ceiling(
+    return UpperBound(
         shifted(connection, now, -(oldest + keep), cursor.sql_type),
         promise,
         overlap_ms=max(overlap, keep + back),
@@ -137,7 +137,7 @@ def _timestamp(
 
 def _integer(
     connection: SourceConnection, cursor: Cursor, hidden: str | None, first: bool, samples: list[Sample]
-) -> Ceiling:
+) -> UpperBound:
     newest = connection.scalar(newest_statement(cursor.relation, cursor.name, cursor.sql_type), about=cursor.where)
     now = read_clock(connection).utc
     others = [] if hidden else open_transactions(connection).writing
@@ -153,7 +153,7 @@ def _integer(
         blocker = None if settled else f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
     high = bound_above(settled, lowest_literal(cursor.sql_type)) if settled else None
     wait = min(settings().cursor_lag_seconds + 1, LONGEST_WAIT_SECONDS) if first and hidden and not settled else None
-    return Ceiling(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait, may_miss=bool(hidden))
+    return UpperBound(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait, may_miss=bool(hidden))
 
 
 def _future_rows(connection: SourceConnection, cursor: Cursor, now: str) -> int:

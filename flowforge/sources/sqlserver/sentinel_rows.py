@@ -1,4 +1,4 @@
-"""Canaries: a few rows of each batch whose cursor is remembered with the watermark, to notice a source that went back in time.
+"""Sentinel rows: a few rows of each batch whose cursor is remembered with the watermark, to notice a source that went back.
 
 A database that was restored to an earlier moment, or failed over to a copy that lags, hands out again what is below the
 watermark, and an incremental load would never see it. Guarantees: a remembered row whose cursor is lower now stops the table; so
@@ -29,10 +29,12 @@ PER_BATCH = 2
 MOST = 6
 ENOUGH = 3  # so many rows of at least two batches do not vanish by chance
 
-Canary = dict[str, Any]
+SentinelRow = dict[str, Any]
 
 
-def take_canaries(connection: SourceConnection, description: TableDescription, interval: Interval) -> list[Canary]:
+def take_sentinel_rows(
+    connection: SourceConnection, description: TableDescription, interval: Interval
+) -> list[SentinelRow]:
     """The newest rows of an interval as {"key": [literals], "cursor": literal}; none where the table has no printable key.
 
     Without an index on the cursor, the rows with the highest keys: neither reads the table.
@@ -54,37 +56,45 @@ def take_canaries(connection: SourceConnection, description: TableDescription, i
     return [{"key": [str(row[f"k{n}"]) for n in range(len(key))], "cursor": row["literal"]} for row in rows]
 
 
-def remember(kept: list[Canary], newer: list[Canary]) -> list[Canary]:
-    """The canaries with those of another batch before them; the oldest go when there are too many."""
-    known = [canary["key"] for canary in newer]
-    return [*newer, *(canary for canary in kept if canary["key"] not in known)][:MOST]
+def remember(kept: list[SentinelRow], newer: list[SentinelRow]) -> list[SentinelRow]:
+    """The sentinel_rows with those of another batch before them; the oldest go when there are too many."""
+    known = [sentinel["key"] for sentinel in newer]
+    return [*newer, *(sentinel for sentinel in kept if sentinel["key"] not in known)][:MOST]
 
 
-def check_canaries(
-    connection: SourceConnection, description: TableDescription, column: str, sql_type: str, canaries: list[Canary]
-) -> list[Canary]:
+def check_sentinel_rows(
+    connection: SourceConnection,
+    description: TableDescription,
+    column: str,
+    sql_type: str,
+    sentinel_rows: list[SentinelRow],
+) -> list[SentinelRow]:
     """Looks the remembered rows up; returns those that are still there. Raises SourceChanged."""
     key = _key(description)
-    canaries = [canary for canary in canaries if len(canary["key"]) == len(key)]
-    if not canaries:
+    sentinel_rows = [sentinel for sentinel in sentinel_rows if len(sentinel["key"]) == len(key)]
+    if not sentinel_rows:
         return []
-    rows = connection.rows(_look_up(description, key, column, sql_type, canaries), about=description.qualified_name)
+    rows = connection.rows(
+        _look_up(description, key, column, sql_type, sentinel_rows), about=description.qualified_name
+    )
     found = {row["n"]: row["literal"] for row in rows if row["literal"] is not None}
     where_ = f"{description.qualified_name}.{column}"
     for n, literal in found.items():
-        if is_before(literal, canaries[n]["cursor"], sql_type):
+        if is_before(literal, sentinel_rows[n]["cursor"], sql_type):
             raise went_back(
-                f"{where_}: a row that was loaded with {canaries[n]['cursor']} has {literal} now",
+                f"{where_}: a row that was loaded with {sentinel_rows[n]['cursor']} has {literal} now",
                 "If the row alone was set back: flowforge watermark accept TABLE. ",
             )
-    if not found and len(canaries) >= ENOUGH:
+    if not found and len(sentinel_rows) >= ENOUGH:
         newest = connection.scalar(
             f"SELECT {_printed(f'MAX({quote_identifier(column)})', sql_type)} AS literal FROM {qualified(description)}",
             about=description.qualified_name,
         )
-        if newest is not None and all(is_before(newest, canary["cursor"], sql_type) for canary in canaries):
-            raise went_back(f"{where_}: its newest value is {newest}; rows up to {canaries[0]['cursor']} were loaded")
-    return [canary for n, canary in enumerate(canaries) if n in found]
+        if newest is not None and all(is_before(newest, sentinel["cursor"], sql_type) for sentinel in sentinel_rows):
+            raise went_back(
+                f"{where_}: its newest value is {newest}; rows up to {sentinel_rows[0]['cursor']} were loaded"
+            )
+    return [sentinel for n, sentinel in enumerate(sentinel_rows) if n in found]
 
 
 def is_before(literal: str, other: str, sql_type: str) -> bool:
@@ -104,14 +114,14 @@ def went_back(what: str, remedy: str = "") -> SourceChanged:
 
 
 def _look_up(
-    description: TableDescription, key: list[SourceColumn], column: str, sql_type: str, canaries: list[Canary]
+    description: TableDescription, key: list[SourceColumn], column: str, sql_type: str, sentinel_rows: list[SentinelRow]
 ) -> Statement:
     statement, printed = Statement(("",)), _printed(quote_identifier(column), sql_type)
-    for n, canary in enumerate(canaries):
+    for n, sentinel in enumerate(sentinel_rows):
         joint = " UNION ALL " if n else ""
         statement += f"{joint}SELECT {n} AS n, {printed} AS literal FROM {qualified(description)} "
         statement += "WITH (READPAST) WHERE "
-        for position, (part, literal) in enumerate(zip(key, canary["key"], strict=True)):
+        for position, (part, literal) in enumerate(zip(key, sentinel["key"], strict=True)):
             statement += f"{' AND ' if position else ''}{quote_identifier(part.name)} = "
             statement += key_value(part, literal)
     return statement

@@ -1,17 +1,17 @@
-"""Companion columns: what the canonical type of a column cannot hold, in a column beside it, for requests that ask for it.
+"""Derived columns: what the canonical type of a column cannot hold, in a column beside it, for requests that ask for it.
 
 A datetimeoffset is an instant in UTC: its offset goes into `<name>_offset_minutes` (smallint). A sql_variant is text: the
 type of each value goes into `<name>_base_type` (nvarchar). A geometry or geography is WKB, which has no place for the SRID:
 that goes into `<name>_srid` (int). Unasked, a key's datetime2(7), time(7) or datetimeoffset(7), of which the lake has six digits,
-gets its seventh in `<name>_100ns` (smallint): without it two keys could be one. Guarantees: a companion stands after its column,
-is NULL where that is, and never takes a name that is taken.
+gets its seventh in `<name>_100ns` (smallint): without it two keys could be one. Guarantees: a derived column stands after its
+column, is NULL where that is, and never takes a name that is taken.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from events.request import Companion
-from flowforge.domain.batch import AnyCompanion, SourceColumn
+from events.request import Derivation
+from flowforge.domain.batch import AnyDerivation, SourceColumn
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.sqlserver.sql_types import TIMES, parse_sql_type
 
@@ -26,7 +26,7 @@ class _Form(NamedTuple):
     expression: str
 
 
-_FORMS: dict[AnyCompanion, _Form] = {
+_FORMS: dict[AnyDerivation, _Form] = {
     "offset": _Form(("datetimeoffset",), "_offset_minutes", "smallint", "CONVERT(smallint, DATEPART(tzoffset, {0}))"),
     "baseType": _Form(
         ("sql_variant",), "_base_type", "nvarchar(128)", "CONVERT(nvarchar(128), SQL_VARIANT_PROPERTY({0}, 'BaseType'))"
@@ -36,10 +36,12 @@ _FORMS: dict[AnyCompanion, _Form] = {
 }
 
 
-def with_companions(columns: Sequence[SourceColumn], asked: Sequence[Companion], where: str) -> list[SourceColumn]:
-    """The columns of `where`, each followed by the companion that was asked for and that its type has.
+def with_derived_columns(
+    columns: Sequence[SourceColumn], asked: Sequence[Derivation], where: str
+) -> list[SourceColumn]:
+    """The columns of `where`, each followed by the derived column that was asked for and that its type has.
 
-    Raises UnsupportedSource for a companion whose name another column has (in any case), or that is too long a name.
+    Raises UnsupportedSource for a derived column whose name another column has (in any case), or that is too long a name.
     """
     taken, found = {column.name.lower() for column in columns}, []
     for column in columns:
@@ -51,13 +53,13 @@ def with_companions(columns: Sequence[SourceColumn], asked: Sequence[Companion],
             if name.lower() in taken or len(name) > LONGEST_NAME:
                 problem = "is there already" if name.lower() in taken else "is longer than 128 characters"
                 raise UnsupportedSource(
-                    f"{where}: companionColumns asks for {kind} of {column.name!r}, but the column {name!r} {problem}",
-                    f"leave {kind} out of companionColumns, or read the table by a query that renames the column",
+                    f"{where}: derivedColumns asks for {kind} of {column.name!r}, but the column {name!r} {problem}",
+                    f"leave {kind} out of derivedColumns, or read the table by a query that renames the column",
                 )
             taken.add(name.lower())
             found.append(
                 SourceColumn(
-                    name=name, sql_type=form.sql_type, nullable=column.nullable, companion=kind, of=column.name
+                    name=name, sql_type=form.sql_type, nullable=column.nullable, derivation=kind, of=column.name
                 )
             )
     return found
@@ -71,7 +73,7 @@ def with_key_digits(columns: Sequence[SourceColumn], key: Sequence[str], where: 
     named, taken, found = {name.lower() for name in key}, {column.name.lower() for column in columns}, []
     for column in columns:
         found.append(column)
-        if column.companion or column.name.lower() not in named:
+        if column.derivation or column.name.lower() not in named:
             continue
         kind = parse_sql_type(column.sql_type)
         if kind.base == "sql_variant":
@@ -89,12 +91,12 @@ def with_key_digits(columns: Sequence[SourceColumn], key: Sequence[str], where: 
                 )
             found.append(
                 SourceColumn(
-                    name=name, sql_type="smallint", nullable=column.nullable, companion="digit", of=column.name
+                    name=name, sql_type="smallint", nullable=column.nullable, derivation="digit", of=column.name
                 )
             )
     return found
 
 
-def companion_expression(kind: AnyCompanion, column_sql: str) -> str:
-    """The expression of a companion, from its (quoted) column."""
+def derived_expression(kind: AnyDerivation, column_sql: str) -> str:
+    """The expression of a derived column, from its (quoted) column."""
     return _FORMS[kind].expression.format(column_sql)

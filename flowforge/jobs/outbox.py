@@ -13,7 +13,7 @@ from flowforge.aws.bus import announce
 from flowforge.aws.fanout import send_commands
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.runtime.settings import settings
-from flowforge.state import runs, unqueued
+from flowforge.state import outbox, runs
 
 TABLES_TOLD = 1_000  # an event holds at most 256 KB
 UNREADABLE = "what was kept of the request for this table cannot be read any more, and its queue has not got it"
@@ -23,7 +23,7 @@ def finish_submissions(idle_seconds: float) -> tuple[int, list[Failure[str]]]:
     """Queues the commands of runs that were accepted more than `idle_seconds` ago and not queued; returns how many runs, and
     those at which that failed."""
     try:
-        found = unqueued.waiting(idle_seconds)
+        found = outbox.waiting(idle_seconds)
     except Exception as error:
         return 0, [Failure("runs that are not queued", error)]
     done, failed = each_alone(found, _finish)
@@ -31,8 +31,8 @@ def finish_submissions(idle_seconds: float) -> tuple[int, list[Failure[str]]]:
 
 
 def _finish(run_id: str) -> bool:
-    unqueued.take_turn(run_id)
-    commands, whole = unqueued.kept(run_id)
+    outbox.take_turn(run_id)
+    commands, whole = outbox.kept(run_id)
     is_open = runs.is_open(run_id)
     if commands and is_open:
         send_commands(settings().ingest_queue_url, commands)
@@ -41,9 +41,9 @@ def _finish(run_id: str) -> bool:
         announce(JobAccepted(run_id=run_id, workflow_id=first.workflow_id, job_id=first.job_id, tables=told))
     if is_open and not whole:
         _tell_unreadable(run_id, commands)
-        unqueued.set_aside(run_id)
+        outbox.set_aside(run_id)
     else:
-        unqueued.forget(run_id)
+        outbox.forget(run_id)
     return bool(commands) and is_open
 
 

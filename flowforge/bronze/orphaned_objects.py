@@ -21,7 +21,7 @@ WORKER_SECONDS = (
 TAIL_BYTES = 2**20  # where Parquet keeps what the footer says; plain text, so that nothing need be decoded
 
 
-def remove_leftovers(batch: Batch, idle_seconds: float = WORKER_SECONDS) -> bool:
+def remove_orphaned_objects(batch: Batch, idle_seconds: float = WORKER_SECONDS) -> bool:
     """Deletes what a voided batch has landed; False while it was voided less than `idle_seconds` ago.
 
     Raises StoreUnavailable when S3 fails; deleting again does no harm.
