@@ -1,10 +1,20 @@
 """Tests run in several processes; those of a folder, which share servers and an environment, in one.
 
 The tests of faults are the exception: each makes what it needs in the world of whichever process it runs in.
+
+What hypothesis draws is new in each run, as when a developer explores; with FLOWFORGE_TEST_PROFILE=ci, as in `.ci/run`, it is the
+same each time, so that a gate that closes blames the change before it.
 """
 
+import os
+
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+settings.register_profile("explore", derandomize=False, deadline=None)
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("FLOWFORGE_TEST_PROFILE", "explore"))
 
 
 class _ByFolder(LoadScopeScheduling):
