@@ -18,13 +18,14 @@ demo: .venv/stamp ## the whole chain on the sample bank: load, change, load agai
 	@.venv/bin/python -m demo
 
 test: .venv/stamp ## all tests but those of faults and of Sail
-	.venv/bin/python -m pytest --ignore tests/faults --ignore tests/lake/test_sail.py --numprocesses 3 --dist loadscope --no-loadscope-reorder
+	.venv/bin/python -m pytest --ignore tests/faults --ignore tests/tables/test_sail.py --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
+FAST := $(addprefix tests/,contracts engines gold lineage operations quality silver sources sql_policy tables)
 test-fast: .venv/stamp ## of contracts, lineage, lake and sources what starts no server
-	FLOWFORGE_TEST_FAST=1 .venv/bin/python -m pytest -q -r fE tests/contracts tests/lineage tests/lake tests/source --ignore tests/lake/test_sail.py
+	FLOWFORGE_TEST_FAST=1 .venv/bin/python -m pytest -q -r fE $(FAST) --ignore tests/tables/test_sail.py
 
 test-sail: .venv/stamp .venv-sail/stamp ## silver and gold read by Sail over Spark Connect, as by the other readers
-	.venv/bin/python -m pytest tests/lake/test_sail.py
+	.venv/bin/python -m pytest tests/tables/test_sail.py
 
 faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was tried and what was lost
 	@.venv/bin/python -m tests.faults
@@ -64,9 +65,9 @@ clean: ## remove environments, caches and the local stack's data
 	@touch $@
 
 # Sail, with the Spark Connect client that asks it, as one more reader of the lake: some 600 MB that nothing else needs.
-.venv-sail/stamp: tests/lake/sail.txt
+.venv-sail/stamp: tests/helpers/sail.txt
 	$(PYTHON) -m venv .venv-sail
-	.venv-sail/bin/pip install -qq --requirement tests/lake/sail.txt
+	.venv-sail/bin/pip install -qq --requirement tests/helpers/sail.txt
 	@touch $@
 
 # Called by `sam build` for each function, with ARTIFACTS_DIR; the template says what belongs in it.

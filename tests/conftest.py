@@ -7,10 +7,17 @@ same each time, so that a gate that closes blames the change before it.
 """
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.helpers.servers import AWS_VARIABLES, embedded_aws
+
+if TYPE_CHECKING:
+    from tests.helpers.lake import Lake
 
 settings.register_profile("explore", derandomize=False, deadline=None)
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -27,3 +34,39 @@ class _ByFolder(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
     """Sends the tests of a folder to one process, those of faults to any."""
     return _ByFolder(config, log)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running S3, whose conditional writes are atomic: Delta's commits rest on them."""
+    with embedded_aws(tmp_path_factory.mktemp("moto") / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def lake_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment of a function: credentials of a session, region and endpoint."""
+    from flowforge.aws.clients import forget_clients
+
+    variables = {
+        **AWS_VARIABLES,
+        "AWS_SESSION_TOKEN": "session/+token==",
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": s3_endpoint,
+    }
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    forget_clients()
+    yield
+    forget_clients()
+
+
+@pytest.fixture
+def lake(lake_environment: None) -> "Lake":
+    """An empty lake. Its libraries are loaded by the tests that have one."""
+    from flowforge.aws.clients import client
+    from tests.helpers.lake import Lake
+
+    return Lake(client("s3"))

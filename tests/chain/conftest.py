@@ -22,8 +22,8 @@ from events.export import FULL
 from flowforge.aws.clients import forget_clients
 from flowforge.cli.keys import bearer
 from flowforge.operations.query import query
-from tests.servers import start
-from tests.waiting import wait_for
+from tests.helpers.servers import start
+from tests.helpers.waiting import wait_for
 
 TERMINAL = ("succeeded", "failed", "rejected")
 

@@ -4,7 +4,7 @@ import itertools
 import json
 
 from events.envelopes import minio
-from tests.waiting import wait_for
+from tests.helpers.waiting import wait_for
 
 AUDIT = ["_batch_id", "_ingestion_time", "_source_system", "_source_file", "_file_modified_time"]
 

@@ -8,7 +8,7 @@ from flowforge.engines.duckdb.storage import storage_options
 from flowforge.gold.graph import model_states
 from flowforge.tables.delta.tables import open_table, table_uri
 from tests.chain.conftest import Stack
-from tests.waiting import wait_for
+from tests.helpers.waiting import wait_for
 
 
 def own(name: str) -> dict:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.chain.conftest import Stack, in_lake_of
 from tests.faults.servers import stand_in
-from tests.waiting import wait_for
+from tests.helpers.waiting import wait_for
 
 TABLES = 3
 KILLS = 2

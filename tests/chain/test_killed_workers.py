@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.chain.conftest import Stack, in_lake_of, kill
-from tests.waiting import wait_for
+from tests.helpers.waiting import wait_for
 
 CHAIN = ("IngestTableFunction", "WatermarkFunction", "RefineSilverFunction", "PublishGoldFunction", "TrackRunFunction")
 

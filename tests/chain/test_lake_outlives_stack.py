@@ -10,7 +10,7 @@ import pytest
 from tests.chain.conftest import Stack, in_lake_of
 from tests.chain.test_replay import flowforge
 from tests.faults.servers import stand_in
-from tests.servers import AWS_KEYS, ROOT, embedded_aws
+from tests.helpers.servers import AWS_KEYS, ROOT, embedded_aws
 
 pytestmark = pytest.mark.timeout(400)
 ROWS = {

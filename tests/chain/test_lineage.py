@@ -8,8 +8,8 @@ import pytest
 
 from tests.chain.conftest import Stack, in_lake_of
 from tests.chain.test_gold_and_upkeep import own, put
-from tests.lineage.receiver import Receiver, receiving
-from tests.waiting import wait_for
+from tests.helpers.receiver import Receiver, receiving
+from tests.helpers.waiting import wait_for
 
 KEY = "lineage-key-of-the-test"
 

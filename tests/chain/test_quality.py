@@ -4,7 +4,7 @@ import json
 
 from tests.chain.test_bank import own
 from tests.chain.test_replay import flowforge, wait_for_green
-from tests.waiting import wait_for
+from tests.helpers.waiting import wait_for
 
 
 def ruled(name: str, *rules: dict) -> dict:

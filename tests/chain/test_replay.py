@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.chain.test_bank import own
-from tests.waiting import wait_for
+from tests.helpers.waiting import wait_for
 
 
 def flowforge(stack, *arguments: str) -> subprocess.CompletedProcess:

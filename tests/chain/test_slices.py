@@ -8,7 +8,7 @@ import pytest
 from events.commands import IngestSlice
 from tests.chain.conftest import Stack, in_lake_of, kill
 from tests.chain.test_killed_workers import large_table
-from tests.waiting import wait_for
+from tests.helpers.waiting import wait_for
 
 PER_SLICE = 10_000
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.servers import AWS_KEYS
+from tests.helpers.servers import AWS_KEYS
 
 SECONDS = 60
 

@@ -3,8 +3,8 @@
 import boto3
 import pytest
 
-from tests.faults.aws_proxy import AwsProxy
-from tests.servers import AWS_KEYS, embedded_aws
+from tests.helpers.aws_proxy import AwsProxy
+from tests.helpers.servers import AWS_KEYS, embedded_aws
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.cli.conftest import SECONDS
-from tests.servers import ROOT
+from tests.helpers.servers import ROOT
 
 ENCODINGS = ["ascii", "cp1252", "cp437", "utf-8", "utf-16"]
 NAME = "bronze_Ж\ud83d_é→x"  # half of a surrogate pair is what a cut text ends with

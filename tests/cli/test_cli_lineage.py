@@ -9,8 +9,8 @@ import pytest
 from flowforge.lineage.datasets import Dataset, DatasetId
 from flowforge.lineage.origins import AGGREGATION, ColumnLineage, Origin
 from flowforge.lineage.run_events import Step, run_event
-from tests.cli.lake_server import serving_table
-from tests.servers import AWS_KEYS
+from tests.helpers.lake_server import serving_table
+from tests.helpers.servers import AWS_KEYS
 
 BUCKET = "lake-of-lineage"
 SOURCE = Dataset(DatasetId("mssql://db:1433", "Bank.dbo.pay<&>ments"), "Bank.dbo.pay<&>ments", {"amount": "money"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli.lake_server import serving_table
+from tests.helpers.lake_server import serving_table
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import boto3
 import pytest
 
-from tests.cli.lake_server import serving_table
-from tests.servers import AWS_KEYS
+from tests.helpers.lake_server import serving_table
+from tests.helpers.servers import AWS_KEYS
 
 
 @pytest.fixture(scope="module")

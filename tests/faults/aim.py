@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.faults.aws_proxy import Call, Fault
 from tests.faults.deliveries import Delivery
 from tests.faults.world import World
+from tests.helpers.aws_proxy import Call, Fault
 
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "DeleteItem", "PutEvents", "SendMessage", "SendMessageBatch")
 

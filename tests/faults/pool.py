@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.servers import start
+from tests.helpers.servers import start
 
 
 @dataclass

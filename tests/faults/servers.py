@@ -14,13 +14,13 @@ from infra.local.function import read_functions
 from infra.local.resources import Resources
 from infra.local.servers import aws_environment
 from infra.local.template import expand
-from tests.faults.aws_proxy import AwsProxy
 from tests.faults.chain import Chain
 from tests.faults.deliveries import read_sources
 from tests.faults.pool import Pool
 from tests.faults.tds_proxy import TdsProxy
 from tests.faults.world import World
-from tests.servers import AWS_KEYS, ROOT, embedded_aws, start_standin, stop
+from tests.helpers.aws_proxy import AwsProxy
+from tests.helpers.servers import AWS_KEYS, ROOT, embedded_aws, start_standin, stop
 
 LEASE_SECONDS = 2
 LOGIN = {"username": "sa", "password": "FlowForge2024!"}

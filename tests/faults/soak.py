@@ -19,11 +19,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flowforge.cli.streams import open_streams
-from tests.faults.aws_proxy import Call, Fault
 from tests.faults.lanes import Lane, create_lanes, load_all
 from tests.faults.servers import open_world
 from tests.faults.tally import Tally
 from tests.faults.world import World
+from tests.helpers.aws_proxy import Call, Fault
 
 WHAT = "soak: random writes, kills and lost replies"
 KILLED, LOST = 0.01, 0.01  # of all calls

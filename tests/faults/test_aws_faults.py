@@ -9,9 +9,9 @@ import pytest
 from flowforge.state.records import history
 from flowforge.state.table import resolve
 from tests.faults.aim import Point
-from tests.faults.aws_proxy import Call, Fault
 from tests.faults.deliveries import Delivery
 from tests.faults.lanes import Lane, create_lanes, load_all
+from tests.helpers.aws_proxy import Call, Fault
 
 pytestmark = pytest.mark.timeout(600)
 

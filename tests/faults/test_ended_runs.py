@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT
+from tests.helpers.servers import ROOT
 
 OPEN_A_WORLD = """
 import signal, sys, time

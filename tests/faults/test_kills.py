@@ -8,11 +8,11 @@ import random
 import pytest
 
 from tests.faults.aim import Point
-from tests.faults.aws_proxy import Call, Fault
 from tests.faults.deliveries import Delivery
 from tests.faults.lanes import Lane, create_lanes, load_all
 from tests.faults.tds_proxy import owner_of
 from tests.faults.world import World
+from tests.helpers.aws_proxy import Call, Fault
 
 pytestmark = pytest.mark.timeout(600)
 

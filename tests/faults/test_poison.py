@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests.faults.aws_proxy import Call, Fault
 from tests.faults.lanes import Lane
+from tests.helpers.aws_proxy import Call, Fault
 
 pytestmark = pytest.mark.timeout(600)
 

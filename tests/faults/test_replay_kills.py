@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from events.envelopes import http
-from tests.faults.aws_proxy import Call, Fault
 from tests.faults.lanes import Lane
 from tests.faults.world import World
+from tests.helpers.aws_proxy import Call, Fault
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -18,9 +18,9 @@ from flowforge.jobs.submission import run_id_of_delivery
 from flowforge.operations.query import query
 from flowforge.state import records, table
 from infra.local.resources import Resources
-from tests.faults.aws_proxy import AwsProxy
 from tests.faults.chain import Chain
 from tests.faults.tds_proxy import TdsProxy
+from tests.helpers.aws_proxy import AwsProxy
 
 MANY = 100_000
 

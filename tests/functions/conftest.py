@@ -13,8 +13,8 @@ from flowforge.aws.clients import forget_clients
 from flowforge.runtime.settings import settings
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
-from tests.functions.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
-from tests.servers import AWS_KEYS, AWS_VARIABLES, ROOT, embedded_aws
+from tests.helpers.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
+from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, ROOT, embedded_aws
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, Sour
 from flowforge.domain.errors import ConflictingTarget, Fatal, NotFound, Wait
 from flowforge.runtime.settings import settings
 from flowforge.state import batches, claims, corrections, leases, records, table
-from tests.functions.commands import command
+from tests.helpers.commands import command
 
 pytestmark = pytest.mark.usefixtures("aws")
 INTERVAL = Interval(column="modified", sql_type="datetime", low=None, high="2025-01-01 00:00:00.000")

@@ -15,8 +15,8 @@ from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.catalog_columns import readable_columns
 from flowforge.sources.sqlserver.loadable import refuse_clashes
 from flowforge.state import records
-from tests.functions.loads import Loads, keep_login
 from tests.functions.test_login_view import landed
+from tests.helpers.loads import Loads, keep_login
 from tests.standin.conftest import StandIn, start, stop
 
 ENCRYPTED = (

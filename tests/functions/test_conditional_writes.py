@@ -8,7 +8,7 @@ from flowforge.aws.clients import forget_clients
 from flowforge.aws.conditional_writes import STORE, prove, prove_once, race
 from flowforge.domain.errors import UnfitStore
 from flowforge.runtime.settings import settings
-from tests.faults.aws_proxy import AwsProxy
+from tests.helpers.aws_proxy import AwsProxy
 
 LOOSE = [
     pytest.param({"PUT": ("If-None-Match",)}, "PUT went over an object", id="PUT with If-None-Match"),

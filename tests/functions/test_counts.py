@@ -7,7 +7,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.bronze.parquet import read_footer
 from flowforge.domain.errors import LateRows, UnknownTable
 from flowforge.operations.watermarks import commit_landed
-from tests.functions.loads import MANY, OLD, READER, run_slices
+from tests.helpers.loads import MANY, OLD, READER, run_slices
 
 
 def test_should_tell_that_the_source_counts_what_landed(aws, loads):

@@ -8,7 +8,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import SourceChanged
 from flowforge.sources.sqlserver.identity import refuse_changed_source
 from flowforge.state.table import Watermark
-from tests.functions.loads import Loads
+from tests.helpers.loads import Loads
 
 NEWER = "INSERT INTO {t} VALUES (40, '2024-04-04')"
 

@@ -13,7 +13,7 @@ from flowforge.aws.secrets import Place, store_login
 from flowforge.state import runs
 from functions.ingest_table.handler import handler
 from functions.track_run.handler import handler as track
-from tests.functions.commands import command
+from tests.helpers.commands import command
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """Fan-out: every command is queued, in groups that SQS takes."""
 
 from flowforge.aws.fanout import send_commands
-from tests.functions.commands import command
+from tests.helpers.commands import command
 
 
 def test_should_queue_every_command_once(aws, unique):

@@ -26,7 +26,7 @@ from functions.refine_silver.handler import handler as refine_silver
 from functions.track_run.handler import handler as track_run
 from functions.watermark.handler import handler as watermark
 from infra.local.aws_calls import ask_for_calls
-from tests.servers import AWS_KEYS
+from tests.helpers.servers import AWS_KEYS
 
 DONE = {"batchItemFailures": []}
 

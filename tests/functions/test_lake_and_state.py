@@ -16,7 +16,7 @@ from flowforge.state import records, table
 from flowforge.state.lake_head import head_key
 from flowforge.state.leases import release
 from flowforge.tables.delta.tables import commit_marks, once, open_table, table_uri
-from tests.functions.loads import Loads, run_slices
+from tests.helpers.loads import Loads, run_slices
 
 
 @pytest.fixture

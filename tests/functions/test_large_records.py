@@ -22,8 +22,8 @@ from flowforge.runtime.settings import settings
 from flowforge.state import batches, claims, corrections, records, runs, slice_set, table
 from functions.submit_job.handler import handler as submit
 from functions.track_run.handler import handler as track
-from tests.functions.commands import command
 from tests.functions.test_batches import INTERVAL, claim
+from tests.helpers.commands import command
 
 CYRILLIC = [chr(c) for c in range(0x410, 0x450)]
 HAN = [chr(c) for c in range(0x4E00, 0x9F00)]

@@ -9,7 +9,7 @@ import pytest
 from flowforge.aws.clients import client
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.runtime.settings import settings
-from tests.functions.loads import READER, Loads
+from tests.helpers.loads import READER, Loads
 
 MASKED = (
     "ALTER TABLE {t} ADD mail nvarchar(50) MASKED WITH (FUNCTION = 'email()'), "

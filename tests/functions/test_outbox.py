@@ -18,7 +18,7 @@ from flowforge.operations.sweep import sweep
 from flowforge.state.runs import read_run
 from functions.watermark.handler import handler as watermark
 from tests.faults.aim import is_write
-from tests.faults.aws_proxy import AwsProxy, Call, Fault
+from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """

@@ -10,7 +10,7 @@ from flowforge.cli import rendering
 from flowforge.operations.watermarks import commit_landed
 from flowforge.runtime.settings import settings
 from flowforge.state import runs
-from tests.functions.loads import READER
+from tests.helpers.loads import READER
 
 
 def status_of(load, run: str, column: str) -> tuple[dict, str]:

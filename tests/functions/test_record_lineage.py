@@ -19,7 +19,7 @@ from flowforge.state import batches, runs
 from functions.record_lineage.handler import handler
 from infra.sqlserver.certificate import ensure_certificate, server_context
 from tests.functions.test_batches import claim, manifest
-from tests.lineage.receiver import receiving
+from tests.helpers.receiver import receiving
 
 NOON, ONE, TWO = (f"2026-11-23T{hour}:00:00Z" for hour in (12, 13, 14))
 

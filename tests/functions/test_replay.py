@@ -13,8 +13,8 @@ from flowforge.runtime.settings import settings
 from flowforge.state import runs
 from functions.replay.handler import handler
 from functions.submit_job.handler import handler as submit
-from tests.faults.aws_proxy import AwsProxy, Call, Fault
-from tests.functions.commands import command
+from tests.helpers.aws_proxy import AwsProxy, Call, Fault
+from tests.helpers.commands import command
 
 QUEUES = ("Submit", "Ingest", "Slice", "Watermark", "Refine", "Publish", "Track")
 

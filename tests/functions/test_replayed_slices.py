@@ -8,7 +8,7 @@ from flowforge.bronze.ingest_slice import ingest_slice
 from flowforge.domain.errors import Fatal, UnknownTable
 from flowforge.operations.watermarks import commit_landed
 from flowforge.state import corrections, table
-from tests.functions.loads import MANY, run_slices
+from tests.helpers.loads import MANY, run_slices
 
 
 def given_up(load) -> list[IngestSlice]:

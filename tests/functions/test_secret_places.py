@@ -19,8 +19,8 @@ from functions.ingest_table.handler import handler as ingest
 from functions.submit_job.handler import handler as submit
 from functions.test_connection.handler import handler as probe
 from infra.local.aws_calls import ask_for_calls
-from tests.functions.commands import command
-from tests.servers import AWS_KEYS
+from tests.helpers.commands import command
+from tests.helpers.servers import AWS_KEYS
 
 HOME = {"host": "sql.bank.example", "port": 1433, "database": "Bank"}
 

@@ -12,7 +12,7 @@ from flowforge.sources.sqlserver.catalog import connection_facts, describe_query
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.optional import optional_rows
-from tests.functions.loads import ROWS, Loads, _forget
+from tests.helpers.loads import ROWS, Loads, _forget
 from tests.standin.conftest import PASSWORD, start, stop
 
 LOGIN = Credentials(username="sa", password=PASSWORD)

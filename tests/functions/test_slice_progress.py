@@ -12,7 +12,7 @@ from flowforge.bronze.ingest_slice import ingest_slice
 from flowforge.cli import rendering
 from flowforge.state import runs
 from functions.track_run.handler import handler
-from tests.functions.loads import MANY
+from tests.helpers.loads import MANY
 
 
 def tell(context, *facts) -> None:

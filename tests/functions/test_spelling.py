@@ -12,7 +12,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import ConflictingTarget, UnknownTable
 from flowforge.jobs.submission import new_run_id, submit
 from flowforge.state import runs, table
-from tests.functions.loads import ROWS, Loads, keep_login
+from tests.helpers.loads import ROWS, Loads, keep_login
 from tests.standin.conftest import start, stop
 
 

@@ -21,8 +21,8 @@ from flowforge.state import batches, claims, corrections, leases, outbox, record
 from functions.refine_silver.handler import handler as refine
 from functions.track_run.handler import handler as track
 from functions.watermark.handler import handler
-from tests.functions.commands import command
 from tests.functions.test_batches import INTERVAL, claim, manifest
+from tests.helpers.commands import command
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from flowforge.bronze.ingest import ingest
-from tests.functions.loads import READER, run_slices
+from tests.helpers.loads import READER, run_slices
 
 SECOND = 1_700_000_000
 ROWS = f"INSERT INTO {{t}} VALUES (10, {SECOND - 1}), (20, {SECOND})"

@@ -10,8 +10,8 @@ from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.state import batches, claims
 from flowforge.state.table import key_id, read_state, source_key
 from functions.watermark.handler import handler
-from tests.functions.commands import command
 from tests.functions.test_batches import claim, manifest
+from tests.helpers.commands import command
 
 pytestmark = pytest.mark.usefixtures("aws")
 ROUTE = "/api/watermarks/{table}"

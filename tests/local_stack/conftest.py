@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from flowforge.cli.keys import bearer
-from tests.servers import start
-from tests.waiting import wait_for
+from tests.helpers.servers import start
+from tests.helpers.waiting import wait_for
 
 TEMPLATE = Path(__file__).parent / "project" / "template.yaml"
 

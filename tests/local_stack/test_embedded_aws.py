@@ -24,7 +24,7 @@ from moto.dynamodb.models import DynamoDBBackend
 from infra.local import ports
 from infra.local.aws_calls import ask_for_calls
 from infra.local.moto_server import delete_message_in_place
-from tests.servers import AWS_KEYS, AWS_VARIABLES, embedded_aws, start, stop
+from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, embedded_aws, start, stop
 
 MESSAGES, PRODUCERS, CONSUMERS = 1500, 3, 3
 

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.data_directory import DataDirectory, DataDirectoryError
-from tests.servers import AWS_KEYS, start_aws, stop
+from tests.helpers.servers import AWS_KEYS, start_aws, stop
 
 TABLE = {
     "TableName": "marks",

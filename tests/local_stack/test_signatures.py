@@ -15,7 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 from pyarrow import fs
 
 from flowforge.engines.duckdb.storage import duckdb_connection, storage_options
-from tests.servers import AWS_KEYS, AWS_VARIABLES, embedded_aws
+from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, embedded_aws
 
 BUCKET, CONTENT = "signed", b"content"
 ODD = ["plain", "day=1+2024/x y.parquet", "a b/c+d=e&f?g#h%20i/é~*'(x)!$@:,;//q"]

@@ -5,7 +5,7 @@ import os
 import signal
 from urllib.parse import quote_plus
 
-from tests.waiting import wait_for
+from tests.helpers.waiting import wait_for
 
 
 def send(stack, queue, *items):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pymssql
 
-from tests.faults.aws_proxy import AwsProxy
-from tests.waiting import wait_for
+from tests.helpers.aws_proxy import AwsProxy
+from tests.helpers.waiting import wait_for
 
 
 def carriers(mark):

@@ -6,8 +6,8 @@ import pytest
 
 from infra.local.intrinsics import Intrinsics
 from infra.local.template import Template, TemplateError, expand, parameter_values
+from tests.helpers.servers import ROOT
 from tests.local_stack.conftest import TEMPLATE
-from tests.servers import ROOT
 
 
 def intrinsics(parameters=None, conditions=None, mappings=None):

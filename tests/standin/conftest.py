@@ -10,8 +10,8 @@ import mssql_python
 import pymssql
 import pytest
 
-from tests.servers import start_standin
-from tests.servers import stop as stop_server
+from tests.helpers.servers import start_standin
+from tests.helpers.servers import stop as stop_server
 
 PASSWORD = "FlowForge2024!"
 

@@ -12,7 +12,7 @@ from flowforge.engines.duckdb.storage import storage_options
 from flowforge.operations.query import query
 from flowforge.silver.refine import Target, refine
 from flowforge.tables.delta.tables import open_table, table_uri
-from tests.lake.conftest import Lake
+from tests.helpers.lake import Lake
 
 STRICT = [{"rule": "range", "column": "v", "max": 10, "severity": "quarantine", "name": "small"}]
 CODE = {"sql_type": "nvarchar(20)", "nullable": False, "collation": "SQL_Latin1_General_CP1_CI_AS"}

@@ -14,7 +14,7 @@ from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.sql_text import quote_identifier
-from tests.servers import start_standin, stop
+from tests.helpers.servers import start_standin, stop
 
 PASSWORD = "FlowForge2024!"
 

@@ -1,45 +1,16 @@
-"""S3 for the lake's tests: the local stack's embedded AWS in a process of its own, and bronze batches written with pyarrow."""
+"""A lake for one test: bronze batches as ingestion leaves them behind, written with pyarrow."""
 
 import uuid
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from events.commands import IngestTable
-from flowforge.aws.clients import client, forget_clients
 from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
 from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.tables.delta.tables import open_table, relation, table_uri
-from tests.servers import AWS_VARIABLES, embedded_aws
-
-
-@pytest.fixture(scope="session")
-def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a running S3, whose conditional writes are atomic: Delta's commits rest on them."""
-    with embedded_aws(tmp_path_factory.mktemp("moto") / "log") as url:
-        yield url
-
-
-@pytest.fixture
-def lake_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The environment of a function: credentials of a session, region and endpoint."""
-    variables = {
-        **AWS_VARIABLES,
-        "AWS_SESSION_TOKEN": "session/+token==",
-        "AWS_REGION": "eu-central-1",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ENDPOINT_URL": s3_endpoint,
-    }
-    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    forget_clients()
-    yield
-    forget_clients()
 
 
 class Source:
@@ -127,9 +98,3 @@ class Lake:
         assert found is not None, f"there is no {layer}.{table}"
         with duckdb_connection() as connection:
             return relation(connection, found).arrow().read_all()
-
-
-@pytest.fixture
-def lake(lake_environment: None) -> Lake:
-    """An empty lake."""
-    return Lake(client("s3"))

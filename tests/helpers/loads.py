@@ -19,7 +19,7 @@ from flowforge.bronze.ingest_slice import ingest_slice
 from flowforge.operations.watermarks import commit_landed
 from flowforge.runtime.settings import settings
 from flowforge.state import records, table
-from tests.faults.aws_proxy import AwsProxy, Call
+from tests.helpers.aws_proxy import AwsProxy, Call
 from tests.standin.conftest import PASSWORD, StandIn, start, stop
 
 READER = "reader"  # a login that does not see open transactions

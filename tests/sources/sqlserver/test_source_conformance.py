@@ -11,7 +11,7 @@ from flowforge.sources.sqlserver.arrow_types import arrow_schema
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
-from tests.source.type_values import VALUES
+from tests.helpers.type_values import VALUES
 
 DRIVERS = ("pymssql", "mssql-python")
 

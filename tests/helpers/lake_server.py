@@ -8,7 +8,7 @@ import duckdb
 from deltalake import write_deltalake
 from moto.server import ThreadedMotoServer
 
-from tests.servers import AWS_KEYS, AWS_VARIABLES
+from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES
 
 
 @contextmanager

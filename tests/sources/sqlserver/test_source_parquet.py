@@ -26,7 +26,7 @@ from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_types import select_expression
-from tests.source.type_values import CONVERTED, VALUES
+from tests.helpers.type_values import CONVERTED, VALUES
 
 DRIVERS = ("pymssql", "mssql-python")
 TYPES = VALUES | CONVERTED

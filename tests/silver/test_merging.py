@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,9 +15,10 @@ from hypothesis import strategies as st
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.tables import open_table, table_uri
-from tests.faults.aws_proxy import AwsProxy, Call, Fault
+from tests.helpers.aws_proxy import AwsProxy, Call, Fault
+from tests.helpers.servers import ROOT
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = ROOT / "tests" / "helpers" / "lake_worker.py"
 
 
 def rows(first: int, last: int, name: str, key: Callable[[int], Any] = int) -> pa.Table:

@@ -3,15 +3,15 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from flowforge.domain.batch import Batch
 from flowforge.silver.refine import refine
+from tests.helpers.servers import ROOT
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = ROOT / "tests" / "helpers" / "lake_worker.py"
 
 
 def run_at_once(bucket: str, batches: list[Batch]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from flowforge.gold.publish import publish
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.tables import open_table, table_uri
-from tests.lake.conftest import Lake, Source
+from tests.helpers.lake import Lake, Source
 
 CI = {"sql_type": "nvarchar(20)", "nullable": False, "collation": "SQL_Latin1_General_CP1_CI_AS"}
 CS = CI | {"collation": "Latin1_General_100_CS_AS"}

@@ -23,8 +23,8 @@ from flowforge.silver.refine import refine
 from flowforge.silver.release import release
 from flowforge.state import records
 from flowforge.tables.delta.tables import open_table, table_uri
-from tests.servers import ROOT
-from tests.waiting import wait_for
+from tests.helpers.servers import ROOT
+from tests.helpers.waiting import wait_for
 
 KEPT_OUT = [{"rule": "range", "column": "v", "max": 100, "severity": "quarantine", "name": "small"}]
 
@@ -237,7 +237,9 @@ def test_should_leave_the_table_alone_when_it_is_killed(lake, recorded):
         recorded(source.batch(seq, numbers((seq, seq, seq), (100, seq, seq))))
     spoil(lake, "SELECT * FROM rows WHERE id < 5")
     spoilt, version = rows_of(lake), open_table(table_uri(lake.bucket, "silver", "customers")).version()
-    worker = subprocess.Popen([sys.executable, "-m", "tests.lake.rebuild_worker", lake.bucket, "customers"], cwd=ROOT)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "tests.helpers.rebuild_worker", lake.bucket, "customers"], cwd=ROOT
+    )
     wait_for(lambda: left_over(lake) or worker.poll() is not None, "the table that is being made")
     worker.kill()
     worker.wait(30)

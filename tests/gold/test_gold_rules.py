@@ -248,7 +248,7 @@ ROW = st.tuples(st.integers(1, 5), st.sampled_from([None, 1, 2, 3]), st.integers
 @given(batches=st.lists(st.lists(ROW, max_size=4), min_size=2, max_size=3))
 def test_should_find_by_keys_what_a_full_build_finds(lake_environment, batches):
     from flowforge.aws.clients import client
-    from tests.lake.conftest import Lake
+    from tests.helpers.lake import Lake
 
     lake = Lake(client("s3"))
     source = lake.source("accounts", key=["id"])

@@ -20,7 +20,7 @@ from flowforge.cli.keys import Keys
 from infra.local import ports
 from infra.local.processes import start_mortal
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 30
 # Of every embedded AWS that tests start. A secret may hold what has a meaning in SQL and in addresses.
 AWS_KEYS = Keys(aws_secret_access_key=f"{secrets.token_urlsafe()}/+secret'quote").aws

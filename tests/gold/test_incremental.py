@@ -140,7 +140,7 @@ STEP = st.tuples(st.sampled_from(["merge", "merge", "refresh", "again", "custome
 @given(steps=st.lists(STEP, min_size=3, max_size=4), late=st.booleans())
 def test_should_end_with_the_rows_of_a_full_build(lake_environment, steps, late):
     from flowforge.aws.clients import client
-    from tests.lake.conftest import Lake
+    from tests.helpers.lake import Lake
 
     lake = Lake(client("s3"))
     source, people = lake.source("accounts", key=["id"]), lake.source("customers", key=["id"])

@@ -17,7 +17,7 @@ from flowforge.gold.publish import publish
 from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.tables import open_table, table_uri
-from tests.lake.readers import CANONICAL, ODD_NAMES, read_everywhere
+from tests.helpers.readers import CANONICAL, ODD_NAMES, read_everywhere
 
 
 def test_should_carry_every_canonical_type_through_to_every_reader(lake):

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from botocore.credentials import Credentials
 
 from infra.local.signatures import claimed, signature_of
-from tests.servers import AWS_KEYS
+from tests.helpers.servers import AWS_KEYS
 
 
 @dataclass(frozen=True)

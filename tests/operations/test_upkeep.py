@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -18,9 +17,10 @@ from flowforge.operations.query import query
 from flowforge.operations.upkeep import maintain, maintained_tables, tidy
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.tables import data_version, open_table, table_uri
+from tests.helpers.servers import ROOT
 
 NAME = TableName("silver", "customers")
-WORKER = Path(__file__).with_name("upkeep_worker.py")
+WORKER = ROOT / "tests" / "helpers" / "upkeep_worker.py"
 
 
 def people(*rows: tuple[int, str]) -> pa.Table:
