@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.chain.test_bank import own
+from tests.helpers.stack import own
 
 
 def failed(stack, config: dict, **destination) -> dict:

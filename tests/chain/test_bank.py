@@ -4,14 +4,10 @@ import itertools
 import json
 
 from events.envelopes import minio
+from tests.helpers.stack import own
 from tests.helpers.waiting import wait_for
 
 AUDIT = ["_batch_id", "_ingestion_time", "_source_system", "_source_file", "_file_modified_time"]
-
-
-def own(name: str, bronze: dict | None = None) -> dict:
-    """Destinations of its own, so that tests do not meet in one silver table."""
-    return {"bronzeConfig": {"tableName": f"bronze_{name}", **(bronze or {})}, "silverConfig": {"tableName": name}}
 
 
 def test_should_say_of_which_times_silver_has_six_digits(stack, name):

@@ -6,8 +6,7 @@ import duckdb
 from deltalake import write_deltalake
 
 from flowforge.engines.duckdb.storage import storage_options
-from tests.chain.test_bank import own
-from tests.chain.test_replay import flowforge, wait_for_green
+from tests.helpers.stack import flowforge, own, wait_for_green
 
 
 def test_should_go_on_in_float_and_come_back_from_bronze(stack, name):

@@ -1,6 +1,6 @@
 """Derived columns are asked for in a request and arrive in silver and gold like any other column."""
 
-from tests.chain.test_bank import own
+from tests.helpers.stack import own
 
 ASKED = ["offset", "baseType", "srid"]
 

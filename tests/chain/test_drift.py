@@ -2,8 +2,7 @@
 
 import json
 
-from tests.chain.test_bank import own
-from tests.chain.test_replay import flowforge, wait_for_green
+from tests.helpers.stack import flowforge, own, wait_for_green
 
 
 def test_should_follow_safe_changes_and_apply_a_refused_batch_after_a_decision(stack, name):

@@ -7,16 +7,8 @@ from flowforge.domain.errors import NotFound
 from flowforge.engines.duckdb.storage import storage_options
 from flowforge.gold.graph import model_states
 from flowforge.tables.delta.tables import open_table, table_uri
-from tests.chain.conftest import Stack
+from tests.helpers.stack import Stack, own, put
 from tests.helpers.waiting import wait_for
-
-
-def own(name: str) -> dict:
-    return {"bronzeConfig": {"tableName": f"b_{name}"}, "silverConfig": {"tableName": name}}
-
-
-def put(stack: Stack, table: str, sql: str) -> None:
-    stack.client("s3").put_object(Bucket=stack.facts["bucket"], Key=f"models/{table}.sql", Body=sql.encode())
 
 
 def rows(stack: Stack, sql: str) -> list[tuple]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chain.conftest import Stack, in_lake_of
-from tests.faults.servers import stand_in
+from tests.helpers.stack import Stack, in_lake_of
+from tests.helpers.standin import stand_in
 from tests.helpers.waiting import wait_for
 
 TABLES = 3

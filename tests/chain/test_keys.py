@@ -2,12 +2,11 @@
 
 import pytest
 
-from tests.chain.conftest import Stack
-from tests.chain.test_reconcile import compared, reconciled  # noqa: F401 - a fixture
+from tests.helpers.stack import Stack, reconciled
 
 
 @pytest.mark.parametrize("strategy", ["merge", "scd2"])
-def test_should_follow_a_key_into_its_new_spelling(compared: Stack, name, strategy):  # noqa: F811
+def test_should_follow_a_key_into_its_new_spelling(compared: Stack, name, strategy):
     compared.execute(
         f"CREATE TABLE {name} (code nvarchar(20) NOT NULL, part varchar(5) COLLATE Latin1_General_BIN2 NOT NULL, v int, "
         "changed rowversion, PRIMARY KEY (code, part))",
@@ -30,7 +29,7 @@ def test_should_follow_a_key_into_its_new_spelling(compared: Stack, name, strate
     assert reconciled(compared, name)["only_in_silver"] == 1
 
 
-def test_should_name_a_key_that_may_be_another_ones_new_spelling_and_take_the_old_one_out(compared: Stack, name):  # noqa: F811
+def test_should_name_a_key_that_may_be_another_ones_new_spelling_and_take_the_old_one_out(compared: Stack, name):
     compared.execute(
         f"CREATE TABLE {name} (code nvarchar(20) NOT NULL PRIMARY KEY, v int, changed rowversion)",
         f"INSERT INTO {name} (code, v) VALUES (N'Straße', 1), (N'x', 1)",
@@ -52,7 +51,7 @@ def test_should_name_a_key_that_may_be_another_ones_new_spelling_and_take_the_ol
     assert compared.lake(f"SELECT code FROM silver.{name} ORDER BY 1") == [("Strasse",), ("x",)]
 
 
-def test_should_take_a_querys_collation_from_the_servers_description(compared: Stack, name):  # noqa: F811
+def test_should_take_a_querys_collation_from_the_servers_description(compared: Stack, name):
     compared.execute(
         f"CREATE TABLE {name} (code nvarchar(20) NULL, part int NOT NULL, v int, UNIQUE (part, code))",
         f"INSERT INTO {name} VALUES (N'abc', 1, 1), (NULL, 1, 2), (NULL, 2, 3)",
@@ -86,7 +85,7 @@ def test_should_take_a_querys_collation_from_the_servers_description(compared: S
     ],
 )
 @pytest.mark.parametrize("strategy", ["merge", "scd2"])
-def test_should_tell_keys_apart_by_all_their_digits(compared: Stack, name, kind, times, more, strategy):  # noqa: F811
+def test_should_tell_keys_apart_by_all_their_digits(compared: Stack, name, kind, times, more, strategy):
     compared.execute(
         f"CREATE TABLE {name} (at {kind} NOT NULL PRIMARY KEY, v int, changed rowversion)",
         *(f"INSERT INTO {name} (at, v) VALUES ('{time}', {n})" for n, time in enumerate(times)),
@@ -105,7 +104,7 @@ def test_should_tell_keys_apart_by_all_their_digits(compared: Stack, name, kind,
     assert (answer["differs"], answer["source_rows"]) == (False, 3)
 
 
-def test_should_refuse_a_key_that_no_type_of_the_lake_compares_as_the_server_does(compared: Stack, name):  # noqa: F811
+def test_should_refuse_a_key_that_no_type_of_the_lake_compares_as_the_server_does(compared: Stack, name):
     compared.execute(f"CREATE TABLE {name} (k sql_variant NOT NULL, v int)", f"INSERT INTO {name} VALUES (1, 1)")
     keyed = {"silverConfig": {"tableName": name, "primaryKey": "k"}}
     refused = compared.run(compared.request({"tableName": name}, **keyed))["tables"][0]

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.chain.conftest import Stack, in_lake_of, kill
+from tests.helpers.stack import Stack, in_lake_of, kill, large_table
 from tests.helpers.waiting import wait_for
 
 CHAIN = ("IngestTableFunction", "WatermarkFunction", "RefineSilverFunction", "PublishGoldFunction", "TrackRunFunction")
@@ -22,18 +22,6 @@ def quick_stack(stack, tmp_path_factory) -> Iterator[Stack]:
             yield running
         finally:
             running.stop()
-
-
-def large_table(stack: Stack, name: str, times: int) -> int:
-    """Makes a table of 5,000 rows times `times` at the source; returns its row count."""
-    stack.execute(
-        f"CREATE TABLE {name} (id bigint PRIMARY KEY, amount decimal(15,2), merchant nvarchar(100))",
-        *(
-            f"INSERT INTO {name} SELECT transaction_id + {n} * 100000, amount, merchant FROM transactions"
-            for n in range(times)
-        ),
-    )
-    return 5_000 * times
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.chain.conftest import Stack, in_lake_of
-from tests.chain.test_replay import flowforge
-from tests.faults.servers import stand_in
 from tests.helpers.servers import AWS_KEYS, ROOT, embedded_aws
+from tests.helpers.stack import Stack, flowforge, in_lake_of
+from tests.helpers.standin import stand_in
 
 pytestmark = pytest.mark.timeout(400)
 ROWS = {

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.chain.conftest import Stack, in_lake_of
-from tests.chain.test_gold_and_upkeep import own, put
 from tests.helpers.receiver import Receiver, receiving
+from tests.helpers.stack import Stack, in_lake_of, own, put
 from tests.helpers.waiting import wait_for
 
 KEY = "lineage-key-of-the-test"
@@ -59,7 +58,7 @@ def test_should_tell_each_step_of_a_load_with_its_columns(told, receiver, name):
     assert run["status"] == "succeeded"
     wait_for(lambda: receiver.of(f"gold.{name}_sum"), "the last event")
 
-    (landed,), (refined,) = receiver.of(f"bronze.b_{name}"), receiver.of(f"silver.{name}")
+    (landed,), (refined,) = receiver.of(f"bronze.bronze_{name}"), receiver.of(f"silver.{name}")
     (copied,), (summed,) = receiver.of(f"gold.{name}"), receiver.of(f"gold.{name}_sum")
     server = told.facts["sqlserver"]
     assert landed["inputs"][0]["namespace"] == f"mssql://{server['host']}:{server['port']}"
@@ -67,8 +66,8 @@ def test_should_tell_each_step_of_a_load_with_its_columns(told, receiver, name):
     assert landed["outputs"][0]["namespace"] == f"s3://{told.facts['bucket']}"
     assert landed["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 1
     assert origins(landed, "v") == [(f"{server['database']}.dbo.{name}", "v", "DIRECT", "IDENTITY")]
-    assert origins(refined, "v") == [(f"bronze/b_{name}", "v", "DIRECT", "IDENTITY")]
-    assert origins(refined, "_sk_id") == [(f"bronze/b_{name}", "id", "DIRECT", "TRANSFORMATION")]
+    assert origins(refined, "v") == [(f"bronze/bronze_{name}", "v", "DIRECT", "IDENTITY")]
+    assert origins(refined, "_sk_id") == [(f"bronze/bronze_{name}", "id", "DIRECT", "TRANSFORMATION")]
     assert origins(copied, "v") == [(f"silver/{name}", "v", "DIRECT", "IDENTITY")]
     assert origins(summed, "total") == [(f"gold/{name}", "v", "DIRECT", "AGGREGATION")]
     (filtered,) = summed["outputs"][0]["facets"]["columnLineage"]["dataset"]
@@ -122,16 +121,16 @@ def test_should_not_hold_up_a_load_while_the_receiver_is_down_and_tell_it_later(
     receiver.refuse(3)
     assert told.load({"tableName": name}, **own(name))["status"] == "published"
     wait_for(lambda: receiver.of(f"gold.{name}") and receiver.of(f"silver.{name}"), "the events")
-    wait_for(lambda: receiver.of(f"bronze.b_{name}"), "the first event")
+    wait_for(lambda: receiver.of(f"bronze.bronze_{name}"), "the first event")
     assert len(receiver.refused) == 3
     assert set(kept(told, f"gold/{name}")) == {event["run"]["runId"] for event in receiver.of(f"gold.{name}")}
 
 
 def test_should_tell_a_step_that_failed_with_its_cause(told, receiver, name):
     told.run(told.request({"tableName": f"{name}_missing"}, **own(name)))
-    (failed,) = wait_for(lambda: receiver.of(f"bronze.b_{name}", "FAIL"), "the failure")
+    (failed,) = wait_for(lambda: receiver.of(f"bronze.bronze_{name}", "FAIL"), "the failure")
     assert "does not exist" in failed["run"]["facets"]["errorMessage"]["message"]
-    assert failed["outputs"][0]["name"] == f"bronze/b_{name}"
+    assert failed["outputs"][0]["name"] == f"bronze/bronze_{name}"
 
 
 def test_should_tell_which_model_failed(told, receiver, name):

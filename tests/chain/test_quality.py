@@ -2,8 +2,7 @@
 
 import json
 
-from tests.chain.test_bank import own
-from tests.chain.test_replay import flowforge, wait_for_green
+from tests.helpers.stack import flowforge, own, wait_for_green
 from tests.helpers.waiting import wait_for
 
 

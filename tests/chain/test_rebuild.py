@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chain.conftest import Stack, in_lake_of
-from tests.chain.test_replay import flowforge
+from tests.helpers.stack import Stack, flowforge, in_lake_of
 
 
 @pytest.fixture(scope="module")

@@ -1,33 +1,10 @@
 """`flowforge reconcile` finds what differs between source and silver, and nothing else."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from tests.chain.conftest import Stack, in_lake_of
-from tests.chain.test_replay import flowforge
-
-
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory) -> Iterator[Stack]:
-    """A stack of its own, in a folder where the command line finds it."""
-    running = Stack(tmp_path_factory.mktemp("compared") / ".flowforge")
-    with in_lake_of(running):
-        try:
-            yield running
-        finally:
-            running.stop()
-
-
-def reconciled(stack: Stack, name: str, *options: str) -> dict:
-    ended = flowforge(stack, "reconcile", name, "--json", *options)
-    assert ended.returncode in (0, 1), ended.stdout + ended.stderr
-    assert ended.stdout, ended.stderr
-    answer = json.loads(ended.stdout)
-    assert "differs" in answer, answer
-    assert answer["differs"] == (ended.returncode == 1)
-    return answer
+from tests.helpers.stack import flowforge, reconciled
 
 
 def test_should_find_the_rows_that_differ_and_name_their_ranges(compared, name):

@@ -1,22 +1,10 @@
 """A failed run turns green when its messages are put back after the cause is gone."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.chain.test_bank import own
-from tests.helpers.waiting import wait_for
-
-
-def flowforge(stack, *arguments: str) -> subprocess.CompletedProcess:
-    """The command line, as a user of this stack types it."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("FLOWFORGE_", "AWS_"))}
-    environment["FLOWFORGE_STATE_DIR"] = str(stack.state)
-    command = [sys.executable, "-m", "flowforge.cli", *arguments, "--api", stack.facts["api"]]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=stack.state.parent)
+from tests.helpers.stack import flowforge, own, wait_for_green
 
 
 def test_should_turn_a_failed_run_green_once_the_cause_is_gone(stack, name):
@@ -43,14 +31,6 @@ def test_should_turn_a_failed_run_green_once_the_cause_is_gone(stack, name):
     (table,) = [t for t in again["tables"] if t["table"] == f"bronze_{name}"]
     assert (table["status"], table["error"], table["silver_rows"]) == ("published", None, 2)
     assert flowforge(stack, "replay", "--run", run["run_id"]).returncode == 1  # there is nothing left
-
-
-def wait_for_green(stack, run_id: str) -> dict:
-    def green() -> dict | None:
-        run = stack.http.get(f"/api/runs/{run_id}").json()
-        return run if run["status"] == "succeeded" else None
-
-    return wait_for(green, "the run to turn green")
 
 
 @pytest.mark.parametrize("selection", [("--all", "--table", "t"), ("--id",)])

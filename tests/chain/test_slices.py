@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from events.commands import IngestSlice
-from tests.chain.conftest import Stack, in_lake_of, kill
-from tests.chain.test_killed_workers import large_table
+from tests.helpers.stack import Stack, in_lake_of, kill, large_table
 from tests.helpers.waiting import wait_for
 
 PER_SLICE = 10_000

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import SECONDS
+from tests.helpers.command_line import SECONDS
 from tests.helpers.servers import ROOT
 
 ENCODINGS = ["ascii", "cp1252", "cp437", "utf-8", "utf-16"]

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.cli.conftest import SECONDS
+from tests.helpers.command_line import SECONDS
 
 RUN = "run_20261123T064106_0123456789abcdef"
 TABLE = "bronze_sales_order_headers_of_the_whole_world_and_of_every_other_planet_with_all_their_moons"

@@ -11,9 +11,7 @@ from typing import Literal
 
 from tests.faults.deliveries import Delivery
 from tests.faults.world import World
-from tests.helpers.aws_proxy import Call, Fault
-
-WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "DeleteItem", "PutEvents", "SendMessage", "SendMessageBatch")
+from tests.helpers.aws_proxy import Call, Fault, is_write
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,3 @@ class Aim:
         if point.what == "call":
             return call.number == point.number
         return is_write(call) and self._writes[call.worker] == point.number
-
-
-def is_write(call: Call) -> bool:
-    """Whether the call changes something."""
-    return call.operation.rpartition(".")[2] in (*WRITES, "PUT", "POST", "DELETE")

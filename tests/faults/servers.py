@@ -1,11 +1,8 @@
 """The servers of a world: an embedded AWS with what the template declares, a stand-in with the bank, the proxies, the pool."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import pymssql
 import pytest
 
 from flowforge.aws.clients import forget_clients
@@ -20,10 +17,10 @@ from tests.faults.pool import Pool
 from tests.faults.tds_proxy import TdsProxy
 from tests.faults.world import World
 from tests.helpers.aws_proxy import AwsProxy
-from tests.helpers.servers import AWS_KEYS, ROOT, embedded_aws, start_standin, stop
+from tests.helpers.servers import AWS_KEYS, ROOT, embedded_aws
+from tests.helpers.standin import LOGIN, connect, stand_in
 
 LEASE_SECONDS = 2
-LOGIN = {"username": "sa", "password": "FlowForge2024!"}
 
 
 def open_world(stack: ExitStack, folder: Path) -> World:
@@ -52,26 +49,4 @@ def open_world(stack: ExitStack, folder: Path) -> World:
         resources=resources,
         login={"host": "localhost", "port": tds.port, "database": source["database"], **LOGIN},
         connect=lambda: connect(source),
-    )
-
-
-@contextmanager
-def stand_in(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
-    """Runs a stand-in for the block; yields its ready line."""
-    process, ready = start_standin(folder, *options)
-    try:
-        yield ready
-    finally:
-        stop(process)
-
-
-def connect(source: dict[str, Any]) -> pymssql.Connection:
-    """A connection to a stand-in by its ready line, not through a proxy."""
-    return pymssql.connect(
-        server="127.0.0.1",
-        port=str(source["port"]),
-        user=LOGIN["username"],
-        password=LOGIN["password"],
-        database=source["database"],
-        autocommit=True,
     )

@@ -10,6 +10,7 @@ from flowforge.state.records import history
 from flowforge.state.table import resolve
 from tests.faults.aim import Point
 from tests.faults.deliveries import Delivery
+from tests.faults.kills import LARGE, large_lane
 from tests.faults.lanes import Lane, create_lanes, load_all
 from tests.helpers.aws_proxy import Call, Fault
 
@@ -156,8 +157,6 @@ def test_should_commit_when_the_state_store_comes_back(world, rng, tally, name):
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", BROKEN)
 def test_should_complete_an_upload_whose_parts_fail(world, rng, tally, name, kind):
-    from tests.faults.test_kills import LARGE, large_lane
-
     lane, failed = large_lane(world, rng, name), []
     faults = LOST | ERROR | {"503": BY_SERVICE["S3"]["slowed down"]}
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from tests.faults.aim import Aim, Point
+from tests.faults.kills import WRITES_OF_A_WORKER, strike
 from tests.faults.spellings import KINDS, SpellingLane
 from tests.faults.tally import Tally
-from tests.faults.test_kills import WRITES_OF_A_WORKER, strike
 from tests.faults.world import World
 
 pytestmark = pytest.mark.timeout(900)

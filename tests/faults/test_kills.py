@@ -8,30 +8,13 @@ import random
 import pytest
 
 from tests.faults.aim import Point
-from tests.faults.deliveries import Delivery
+from tests.faults.kills import LARGE, WRITES_OF_A_WORKER, large_lane, strike
 from tests.faults.lanes import Lane, create_lanes, load_all
 from tests.faults.tds_proxy import owner_of
-from tests.faults.world import World
-from tests.helpers.aws_proxy import Call, Fault
 
 pytestmark = pytest.mark.timeout(600)
 
 FUNCTIONS = {"SubmitJob", "IngestTable", "Watermark", "RefineSilver", "PublishGold", "TrackRun"}
-WRITES_OF_A_WORKER = 8  # no function makes more in a load of a small table
-LARGE_ROWS = 2_500
-LARGE = {"bronzeConfig": {"compression": "none"}}
-
-
-def die_before(call: Call, delivery: Delivery) -> Fault:
-    return Fault("before", delivery.work.kill)
-
-
-def die_after(call: Call, delivery: Delivery) -> Fault:
-    return Fault("after", delivery.work.kill)
-
-
-def strike(point: Point):
-    return die_after if point.what == "write" else die_before
 
 
 def test_should_lose_nothing_wherever_a_worker_is_killed(world, aim, rng: random.Random, tally, quick, name):
@@ -51,17 +34,6 @@ def test_should_lose_nothing_wherever_a_worker_is_killed(world, aim, rng: random
     tally.add(what, kills=aim.struck.total())
     assert world.chain.ends["killed"] >= aim.struck.total()
     assert set(aim.struck) >= FUNCTIONS or quick
-
-
-def large_lane(world: World, rng: random.Random, name: str) -> Lane:
-    """A table whose object takes two parts: 12 MB of text that is stored as it is."""
-    lane = Lane(world, "full load", name, rng)
-    lane.create(LARGE_ROWS)
-    world.execute(
-        f"ALTER TABLE {name} ADD filling varchar(8000)",
-        f"UPDATE {name} SET filling = CONCAT(id, REPLICATE('x', 4900))",
-    )
-    return lane
 
 
 def test_should_lose_nothing_when_a_worker_is_killed_in_the_middle_of_an_upload(world, aim, rng, tally, quick, name):

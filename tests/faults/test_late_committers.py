@@ -14,7 +14,7 @@ from flowforge.aws.clients import client
 from flowforge.runtime.settings import settings
 from tests.faults.play import Verdict, play
 from tests.faults.schedules import KINDS, WRITERS, Schedule, make_schedule, shrink
-from tests.faults.servers import LOGIN, connect, stand_in
+from tests.helpers.standin import LOGIN, connect, stand_in
 
 SCHEDULES, QUICK_SCHEDULES = 10, 2  # of each kind, sighted and blind
 LOGINS = {True: LOGIN["username"], False: "reader"}

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.lanes import Lane
-from tests.faults.servers import connect, stand_in
+from tests.helpers.standin import connect, stand_in
 
 pytestmark = pytest.mark.timeout(600)
 

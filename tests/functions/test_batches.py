@@ -7,28 +7,14 @@ import pytest
 
 from events.targets import ConnectionReference
 from flowforge.aws import items
-from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import ConflictingTarget, Fatal, NotFound, Wait
 from flowforge.runtime.settings import settings
 from flowforge.state import batches, claims, corrections, leases, records, table
+from tests.helpers.batches import INTERVAL, claim, manifest
 from tests.helpers.commands import command
 
 pytestmark = pytest.mark.usefixtures("aws")
-INTERVAL = Interval(column="modified", sql_type="datetime", low=None, high="2025-01-01 00:00:00.000")
-
-
-def claim(name: str, run_id: str, interval: Interval = INTERVAL, batch_id: str = "nightly") -> Batch:
-    wanted = command(name, run_id, batch_id)
-    key = table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table)
-    return claims.claim(table.read_state(key), wanted, f"dbo.{name}", interval, {"object_id": 7}, [])
-
-
-def manifest(batch: Batch) -> Manifest:
-    key = f"bronze/{batch.command.bronze.table}/{batch.label}.parquet"
-    columns = [SourceColumn(name="id", sql_type="int")]
-    return Manifest(
-        bucket="lake", objects=[BronzeObject(key=key, etag='"e"', rows=3, bytes=9)], rows=3, bytes=9, columns=columns
-    )
 
 
 def expire(batch: Batch) -> Batch:

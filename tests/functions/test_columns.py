@@ -15,9 +15,8 @@ from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.catalog_columns import readable_columns
 from flowforge.sources.sqlserver.loadable import refuse_clashes
 from flowforge.state import records
-from tests.functions.test_login_view import landed
-from tests.helpers.loads import Loads, keep_login
-from tests.standin.conftest import StandIn, start, stop
+from tests.helpers.loads import Loads, keep_login, landed
+from tests.helpers.standin import StandIn, start, stop
 
 ENCRYPTED = (
     "ALTER TABLE {t} ADD ssn varchar(11) ENCRYPTED WITH (COLUMN_ENCRYPTION_KEY = k, ENCRYPTION_TYPE = DETERMINISTIC, "

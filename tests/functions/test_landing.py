@@ -12,7 +12,7 @@ from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.upload import PART_BYTES
 from flowforge.domain.batch import Batch, Interval, SourceColumn
 from flowforge.domain.errors import ConflictingTarget, SourceUnavailable, StoreUnavailable
-from tests.functions.test_batches import claim
+from tests.helpers.batches import claim
 
 COLUMNS = [SourceColumn(name="id", sql_type="bigint"), SourceColumn(name="v", sql_type="varbinary(max)")]
 SCHEMA = pa.schema([("id", pa.int64()), ("v", pa.binary())])

@@ -22,7 +22,7 @@ from flowforge.runtime.settings import settings
 from flowforge.state import batches, claims, corrections, records, runs, slice_set, table
 from functions.submit_job.handler import handler as submit
 from functions.track_run.handler import handler as track
-from tests.functions.test_batches import INTERVAL, claim
+from tests.helpers.batches import INTERVAL, claim
 from tests.helpers.commands import command
 
 CYRILLIC = [chr(c) for c in range(0x410, 0x450)]

@@ -2,14 +2,10 @@
 
 from collections.abc import Iterator
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from flowforge.aws.clients import client
 from flowforge.domain.errors import UnsupportedSource
-from flowforge.runtime.settings import settings
-from tests.helpers.loads import READER, Loads
+from tests.helpers.loads import READER, Loads, landed
 
 MASKED = (
     "ALTER TABLE {t} ADD mail nvarchar(50) MASKED WITH (FUNCTION = 'email()'), "
@@ -17,11 +13,6 @@ MASKED = (
     "born date MASKED WITH (FUNCTION = 'default()'), name varchar(20) MASKED WITH (FUNCTION = 'partial(1, \"..\", 1)')"
 )
 VALUES = "UPDATE {t} SET mail = 'ann@bank.example', pay = 12.50, born = '1980-02-03', name = 'Annette'"
-
-
-def landed(fact) -> list[dict]:
-    body = client("s3").get_object(Bucket=settings().bucket, Key=fact.bronze_key)["Body"].read()
-    return pq.read_table(pa.BufferReader(body)).to_pylist()
 
 
 @pytest.fixture

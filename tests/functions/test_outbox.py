@@ -17,14 +17,13 @@ from flowforge.domain.errors import NotFound
 from flowforge.operations.sweep import sweep
 from flowforge.state.runs import read_run
 from functions.watermark.handler import handler as watermark
-from tests.faults.aim import is_write
-from tests.helpers.aws_proxy import AwsProxy, Call, Fault
+from tests.helpers.aws_proxy import AwsProxy, Call, Fault, is_write
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
 import json, sys
 from functions.submit_job.handler import handler
-from tests.functions.conftest import Context
+from tests.helpers.function_calls import Context
 print(json.dumps(handler(json.load(sys.stdin), Context())))
 """
 TABLES = 23  # three calls to the queue

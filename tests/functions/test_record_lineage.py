@@ -18,7 +18,7 @@ from flowforge.runtime.settings import settings
 from flowforge.state import batches, runs
 from functions.record_lineage.handler import handler
 from infra.sqlserver.certificate import ensure_certificate, server_context
-from tests.functions.test_batches import claim, manifest
+from tests.helpers.batches import claim, manifest
 from tests.helpers.receiver import receiving
 
 NOON, ONE, TWO = (f"2026-11-23T{hour}:00:00Z" for hour in (12, 13, 14))

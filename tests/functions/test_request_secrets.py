@@ -23,8 +23,8 @@ from flowforge.operations.sweep import sweep
 from flowforge.runtime.settings import settings as product_settings
 from flowforge.state import runs
 from functions.submit_job.handler import handler
-from tests.functions.conftest import Context
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
+from tests.helpers.function_calls import Context
 
 ROUTE = "/api/workflows/{id}/run"
 ATTEMPTS = 3

@@ -12,8 +12,9 @@ from flowforge.sources.sqlserver.catalog import connection_facts, describe_query
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.optional import optional_rows
-from tests.helpers.loads import ROWS, Loads, _forget
-from tests.standin.conftest import PASSWORD, start, stop
+from tests.helpers.function_calls import forget
+from tests.helpers.loads import ROWS, Loads
+from tests.helpers.standin import PASSWORD, start, stop
 
 LOGIN = Credentials(username="sa", password=PASSWORD)
 EXACT, BLIND, NO_VIEW = (
@@ -49,11 +50,11 @@ def other(request, aws, tmp_path_factory):
 def reference(other, monkeypatch):
     profile, server = other
     monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(server.ca_file))
-    _forget()
+    forget()
     where = {"host": "localhost", "port": server.port, "database": server.database, "driver": "pymssql"}
     yield ConnectionReference(**where, secret_id=f"servers/{profile}")
     monkeypatch.undo()
-    _forget()
+    forget()
 
 
 @pytest.fixture

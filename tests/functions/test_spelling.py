@@ -13,7 +13,7 @@ from flowforge.domain.errors import ConflictingTarget, UnknownTable
 from flowforge.jobs.submission import new_run_id, submit
 from flowforge.state import runs, table
 from tests.helpers.loads import ROWS, Loads, keep_login
-from tests.standin.conftest import start, stop
+from tests.helpers.standin import start, stop
 
 
 def requested(load: Loads, **config) -> dict:

@@ -21,7 +21,7 @@ from flowforge.state import batches, claims, corrections, leases, outbox, record
 from functions.refine_silver.handler import handler as refine
 from functions.track_run.handler import handler as track
 from functions.watermark.handler import handler
-from tests.functions.test_batches import INTERVAL, claim, manifest
+from tests.helpers.batches import INTERVAL, claim, manifest
 from tests.helpers.commands import command
 
 

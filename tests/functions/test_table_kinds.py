@@ -3,7 +3,7 @@
 import pytest
 
 from flowforge.domain.errors import UnknownTable, UnsupportedSource
-from tests.functions.test_login_view import landed
+from tests.helpers.loads import landed
 
 
 def test_should_read_what_a_synonym_stands_for(loads):

@@ -13,7 +13,7 @@ from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.target import target_in
 from flowforge.state.connections import save, saved_reference
 from functions.test_connection.handler import handler
-from tests.standin.conftest import PASSWORD
+from tests.helpers.standin import PASSWORD
 
 ROUTE = "/api/test-connection/database"
 

@@ -10,7 +10,7 @@ from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.state import batches, claims
 from flowforge.state.table import key_id, read_state, source_key
 from functions.watermark.handler import handler
-from tests.functions.test_batches import claim, manifest
+from tests.helpers.batches import claim, manifest
 from tests.helpers.commands import command
 
 pytestmark = pytest.mark.usefixtures("aws")

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from flowforge.aws.clients import client
 from flowforge.domain.errors import NotFound, TransformRejected
 from flowforge.gold.build import build
 from flowforge.gold.graph import check_files, model_states
@@ -14,6 +15,7 @@ from flowforge.gold.report import quality_of_table
 from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.tables import open_table, table_uri
+from tests.helpers.lake import Lake
 
 SUMS = """-- @buildStrategy incremental
 -- @primaryKey customer_id
@@ -247,9 +249,6 @@ ROW = st.tuples(st.integers(1, 5), st.sampled_from([None, 1, 2, 3]), st.integers
 )
 @given(batches=st.lists(st.lists(ROW, max_size=4), min_size=2, max_size=3))
 def test_should_find_by_keys_what_a_full_build_finds(lake_environment, batches):
-    from flowforge.aws.clients import client
-    from tests.helpers.lake import Lake
-
     lake = Lake(client("s3"))
     source = lake.source("accounts", key=["id"])
     rules = [

@@ -5,12 +5,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from flowforge.aws.clients import client
 from flowforge.domain.errors import TransformRejected
 from flowforge.gold.build import build
 from flowforge.gold.models import copy_of_silver, read_model
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.tables import open_table, table_uri
+from tests.helpers.lake import Lake
 
 BY_CUSTOMER = (
     "SELECT customer_id, sum(balance)::BIGINT AS total, count(*) AS n FROM silver.accounts GROUP BY customer_id"
@@ -139,9 +141,6 @@ STEP = st.tuples(st.sampled_from(["merge", "merge", "refresh", "again", "custome
 )
 @given(steps=st.lists(STEP, min_size=3, max_size=4), late=st.booleans())
 def test_should_end_with_the_rows_of_a_full_build(lake_environment, steps, late):
-    from flowforge.aws.clients import client
-    from tests.helpers.lake import Lake
-
     lake = Lake(client("s3"))
     source, people = lake.source("accounts", key=["id"]), lake.source("customers", key=["id"])
     refine(people.batch(1, customers((1, "Ann"))), lake.bucket)

@@ -203,3 +203,11 @@ def _error(call: Call, fault: Fault) -> bytes:
         text = ""
     head = f"HTTP/1.1 {fault.status} Made Up\r\nContent-Type: {kind}\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
     return (head + text).encode()
+
+
+WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "DeleteItem", "PutEvents", "SendMessage", "SendMessageBatch")
+
+
+def is_write(call: Call) -> bool:
+    """Whether the call changes something."""
+    return call.operation.rpartition(".")[2] in (*WRITES, "PUT", "POST", "DELETE")

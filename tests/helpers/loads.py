@@ -8,19 +8,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from events.commands import IngestSlice, IngestTable
 from events.facts import BronzeLanded
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
-from flowforge.aws.clients import client, forget_clients
+from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.ingest_slice import ingest_slice
 from flowforge.operations.watermarks import commit_landed
 from flowforge.runtime.settings import settings
 from flowforge.state import records, table
 from tests.helpers.aws_proxy import AwsProxy, Call
-from tests.standin.conftest import PASSWORD, StandIn, start, stop
+from tests.helpers.function_calls import forget
+from tests.helpers.standin import PASSWORD, StandIn, start, stop
 
 READER = "reader"  # a login that does not see open transactions
 OLD = "2024-05-05 05:05:05"
@@ -122,7 +125,7 @@ def loads(aws, server, unique, monkeypatch) -> Iterator[Callable[..., Loads]]:
 
         proxy.rule = strike
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        _forget()
+        forget()
 
         def make(at: str = "datetime2(3)", login: str = "sa", indexed: bool = True, rows: str = ROWS) -> Loads:
             # Not mssql-python: it reads the certificates to trust once in a process, and other folders have servers of their own.
@@ -139,12 +142,7 @@ def loads(aws, server, unique, monkeypatch) -> Iterator[Callable[..., Loads]]:
 
         yield make
     monkeypatch.undo()
-    _forget()
-
-
-def _forget() -> None:
-    forget_clients()
-    settings.cache_clear()
+    forget()
 
 
 @pytest.fixture
@@ -158,3 +156,8 @@ def run_slices(load: Loads) -> list[BronzeLanded]:
     messages = load.aws.messages("SliceQueue")
     outcomes = [ingest_slice(IngestSlice.model_validate(message["body"])) for message in messages]
     return [fact for outcome in outcomes for fact in outcome.facts]
+
+
+def landed(fact) -> list[dict]:
+    body = client("s3").get_object(Bucket=settings().bucket, Key=fact.bronze_key)["Body"].read()
+    return pq.read_table(pa.BufferReader(body)).to_pylist()

@@ -6,8 +6,8 @@ import pytest
 
 from infra.local.intrinsics import Intrinsics
 from infra.local.template import Template, TemplateError, expand, parameter_values
+from tests.helpers.local_stack import TEMPLATE
 from tests.helpers.servers import ROOT
-from tests.local_stack.conftest import TEMPLATE
 
 
 def intrinsics(parameters=None, conditions=None, mappings=None):

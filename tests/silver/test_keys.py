@@ -2,7 +2,6 @@
 
 import random
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -11,25 +10,9 @@ from flowforge.gold.publish import publish
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.tables import open_table, table_uri
-from tests.helpers.lake import Lake, Source
+from tests.helpers.keyed import CI, codes, silver, source_of
 
-CI = {"sql_type": "nvarchar(20)", "nullable": False, "collation": "SQL_Latin1_General_CP1_CI_AS"}
 CS = CI | {"collation": "Latin1_General_100_CS_AS"}
-
-
-def codes(*rows: tuple[Any, ...]) -> pa.Table:
-    types = {"code": pa.string(), "part": pa.int32(), "v": pa.int32(), "changed": pa.timestamp("ms")}
-    columns = zip(*rows, strict=True) if rows else [[] for _ in types]
-    names = list(types)[: len(rows[0])] if rows else list(types)
-    return pa.table({n: pa.array(list(c), types[n]) for n, c in zip(names, columns, strict=True)})
-
-
-def source_of(lake: Lake, key: tuple[str, ...] = ("code",), column: dict = CI, **settings: Any) -> Source:
-    return lake.source(key=list(key), columns={"code": column}, **settings)
-
-
-def silver(lake: Lake, columns: str = "code, v", table: str = "customers") -> list[tuple]:
-    return query(f"SELECT {columns} FROM silver.{table} ORDER BY ALL", lake.bucket).rows
 
 
 def test_should_show_the_newest_spelling_of_a_key_in_the_row_that_it_had(lake):

@@ -5,8 +5,8 @@ from typing import Any
 
 from flowforge.silver.near_keys import near_key_notes
 from flowforge.silver.refine import refine
+from tests.helpers.keyed import CI, codes, silver, source_of
 from tests.helpers.lake import Lake, Source
-from tests.silver.test_keys import CI, codes, silver, source_of
 
 DAYS = [datetime(2024, 1, day) for day in range(1, 6)]
 

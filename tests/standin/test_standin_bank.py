@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from .conftest import start, stop
+from tests.helpers.standin import start, stop
 
 
 def test_should_have_the_documented_sizes_and_columns(sql):

@@ -5,7 +5,7 @@ import datetime as dt
 import pymssql
 import pytest
 
-from tests.standin.conftest import start, stop
+from tests.helpers.standin import start, stop
 
 NOON = dt.datetime(2024, 3, 31, 12)
 

@@ -6,7 +6,7 @@ import mssql_python
 import pymssql
 import pytest
 
-from tests.standin.conftest import StandIn, start, stop
+from tests.helpers.standin import StandIn, start, stop
 
 ROWS = 5_000
 QUESTION = "SELECT number, REPLICATE('x', 40) AS filling FROM {table}"

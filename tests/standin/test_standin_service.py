@@ -16,7 +16,7 @@ import pymssql
 import pytest
 from cryptography import x509
 
-from .conftest import PASSWORD, start, stop
+from tests.helpers.standin import PASSWORD, start, stop
 
 ODBC = """
 import sys, mssql_python

@@ -2,44 +2,14 @@
 
 import itertools
 import os
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from events.targets import ConnectionReference
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.sql_text import quote_identifier
-from tests.helpers.servers import start_standin, stop
-
-PASSWORD = "FlowForge2024!"
-
-
-@dataclass
-class Server:
-    """A running stand-in."""
-
-    reference: ConnectionReference
-    credentials: Credentials
-    process: subprocess.Popen
-    ca_file: str
-    tls_directory: Path
-
-
-def start_server(tls_directory: Path, *options: str) -> Server:
-    """Starts a stand-in on a free port and waits for its ready line."""
-    process, ready = start_standin(tls_directory, *options)
-    reference = ConnectionReference(host="localhost", port=ready["port"], database=ready["database"], secret_id="none")
-    return Server(reference, Credentials(username="sa", password=PASSWORD), process, ready["ca_file"], tls_directory)
-
-
-def stop_server(server: Server) -> None:
-    """Ends a stand-in that `start_server` started."""
-    stop(server.process)
+from tests.helpers.source_server import Server, start_server, stop_server
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from flowforge.domain.errors import QueryRefused, UnknownColumn, UnknownTable, U
 from flowforge.sources.sqlserver.catalog import describe_query, describe_table, expand_pattern, list_tables, preview
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.sql_text import quote_identifier
-from tests.sources.sqlserver.conftest import start_server, stop_server
+from tests.helpers.source_server import start_server, stop_server
 
 
 def test_should_describe_a_bank_table_as_it_was_declared(bank):

@@ -14,7 +14,7 @@ from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.sql_text import select_statement
-from tests.sources.sqlserver.conftest import PASSWORD, Server, start_server, stop_server
+from tests.helpers.source_server import PASSWORD, Server, start_server, stop_server
 
 START = "2026-10-24 22:00:00"
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000

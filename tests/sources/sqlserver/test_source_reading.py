@@ -25,7 +25,7 @@ from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_text import count_statement
 
 from events.targets import SourceTable  # isort: skip
-from tests.sources.sqlserver.conftest import start_server, stop_server  # isort: skip
+from tests.helpers.source_server import start_server, stop_server  # isort: skip
 
 DRIVERS = ("pymssql", "mssql-python")
 ID = [SourceColumn(name="id", sql_type="int")]

@@ -9,8 +9,8 @@ from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
+from tests.helpers.source_server import start_server, stop_server
 from tests.helpers.type_values import VALUES
-from tests.sources.sqlserver.conftest import start_server, stop_server
 
 DRIVERS = ("pymssql", "mssql-python")
 

@@ -1,0 +1,75 @@
+"""What a function has around it: the runtime's context, and the resources that the template declares."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+
+from flowforge.aws.clients import forget_clients
+from flowforge.runtime.settings import settings
+from infra.local.resources import Resources
+from infra.local.template import REGION
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the runtime gives a handler beside the event."""
+
+    function_name: str = "test"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:test"
+    aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class Aws:
+    """The stack's resources and what tests ask of them."""
+
+    def __init__(self, endpoint: str, resources: Resources):
+        self.endpoint, self._resources = endpoint, resources
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service)
+
+    def name(self, logical: str) -> str:
+        """What Ref gives: a queue's URL, a table's or bucket's name."""
+        return self._resources.make(logical)[0]
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """Takes all messages off a queue; bus envelopes are opened to (detail-type, detail)."""
+        found, url = [], self.name(queue)
+        while (
+            batch := self.client("sqs")
+            .receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+            .get("Messages")
+        ):
+            for message in batch:
+                found.append(message | {"body": _parsed(message["Body"])})
+                self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def announced(self, queue: str = "TrackQueue") -> list[tuple[str, dict[str, Any]]]:
+        """The events that a queue has got from the bus."""
+        return [(m["body"]["detail-type"], m["body"]["detail"]) for m in self.messages(queue)]
+
+    def use(self, queue: str, dead_letters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Gives this process the queue variables that the template gives one function."""
+        monkeypatch.setenv("FLOWFORGE_QUEUE_URL", self.name(queue))
+        monkeypatch.setenv("FLOWFORGE_DEAD_LETTER_QUEUE_URL", self.name(dead_letters))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def forget() -> None:
+    """Clients and settings are kept for the life of a process; tests change what they were made from."""
+    forget_clients()
+    settings.cache_clear()
