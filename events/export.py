@@ -189,10 +189,10 @@ def samples() -> Iterator[tuple[str, Any]]:
     yield "watermark.http_reset", http("DELETE", one, route, query={"reason": "reload"})
     yield "refine_silver.sqs", sqs(landed, queue="flowforge-RefineQueue")
     columns, route = "/api/silver/customers/schema", "/api/silver/{table}/schema"
-    yield "refine_silver.http_schema", http("GET", columns, route)
+    yield "show_lake.http_schema", http("GET", columns, route)
     yield "refine_silver.http_decide", http("PUT", columns, route, {"types": {"zip_code": "VARCHAR"}})
     quality = "/api/silver/customers/quality"
-    yield "refine_silver.http_quality", http("GET", quality, "/api/silver/{table}/quality")
+    yield "show_lake.http_silver_quality", http("GET", quality, "/api/silver/{table}/quality")
     released = "/api/silver/customers/release"
     yield "refine_silver.http_release", http("POST", released, "/api/silver/{table}/release")
     yield "refine_silver.sqs_release", sqs(bare["ReleaseQuarantine"], queue="flowforge-RefineQueue")
@@ -201,7 +201,7 @@ def samples() -> Iterator[tuple[str, Any]]:
         "publish_gold.s3",
         sqs(s3_object_created("flowforge-data", "models/customer_360.sql"), queue="flowforge-PublishQueue"),
     )
-    yield "publish_gold.http_quality", http("GET", "/api/gold/customer_360/quality", "/api/gold/{table}/quality")
+    yield "show_lake.http_gold_quality", http("GET", "/api/gold/customer_360/quality", "/api/gold/{table}/quality")
     yield "maintain_lake.sqs", sqs(bare["MaintainTable"], queue="flowforge-UpkeepQueue")
     yield "maintain_lake.schedule", {"maintain": True}
     yield "track_run.sqs", sqs(landed, refined, queue="flowforge-TrackQueue")

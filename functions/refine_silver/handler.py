@@ -1,5 +1,5 @@
-"""refine_silver: applies a landed batch to its silver table, once; shows silver tables, takes decisions about them,
-and lets rows out of quarantine."""
+"""refine_silver: applies a landed batch to its silver table, once; takes decisions about silver tables, and lets rows out of
+quarantine. What they look like is shown by show_lake."""
 
 from typing import Any
 from urllib.parse import unquote
@@ -17,28 +17,12 @@ from flowforge.silver.step import refine_landed, release_quarantine
 app = resolver()
 
 
-@app.get("/api/silver/<table>/schema")
-def show_schema(table: str) -> dict:
-    """A silver table's columns and the decisions about them."""
-    from flowforge.silver import api
-
-    return api.show_schema(unquote(table))
-
-
 @app.put("/api/silver/<table>/schema")
 def decide(table: str) -> dict:
     """Takes a decision about a silver table's columns."""
     from flowforge.silver import api
 
     return api.decide_by_hand(unquote(table), json_body(app))
-
-
-@app.get("/api/silver/<table>/quality")
-def show_quality(table: str) -> dict:
-    """What the quality rules found in a silver table's newest batch, and what is in quarantine."""
-    from flowforge.silver import api
-
-    return api.show_quality(unquote(table))
 
 
 @app.post("/api/silver/<table>/release")

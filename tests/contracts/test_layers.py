@@ -32,6 +32,7 @@ def test_should_let_dependencies_point_one_way_only():
         ("refine_silver", {"pyarrow", "pymssql", "mssql_python", "aioboto3"}),
         ("maintain_lake", {"pyarrow", "pymssql", "mssql_python", "aioboto3"}),
         ("publish_gold", {"pyarrow", "pymssql", "mssql_python", "aioboto3"}),
+        ("show_lake", {"pyarrow", "deltalake", "duckdb", "pymssql", "mssql_python", "aioboto3"}),
     ],
 )
 def test_should_not_import_what_a_function_does_not_need(function, forbidden):

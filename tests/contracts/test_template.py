@@ -1,0 +1,83 @@
+"""What the template says of a queue in several places agrees; what functions share is said once."""
+
+import re
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.helpers.servers import ROOT
+
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+FUNCTIONS = {name: found for name, found in RESOURCES.items() if found["Type"] == "AWS::Serverless::Function"}
+QUEUES = sorted(name.removesuffix("Queue") for name in RESOURCES if name.endswith("Queue"))
+ORDERED_AGAIN = {"Upkeep"}  # the next day's order does what a given-up one would have done
+WORKER_MEGABYTES = 1769  # from there on a function is one that moves data
+
+
+def value(property_: Any) -> Any:
+    """A number, or the default of the parameter that it refers to."""
+    return TEMPLATE["Parameters"][property_["Ref"]]["Default"] if isinstance(property_, dict) else property_
+
+
+def arn(name: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [name, "Arn"]}
+
+
+def reader_of(queue: str) -> tuple[str, dict[str, Any]]:
+    """The one function that reads a queue, and its properties."""
+    (found,) = [
+        (name, function["Properties"])
+        for name, function in FUNCTIONS.items()
+        for event in function["Properties"]["Events"].values()
+        if event["Properties"].get("Queue") in (arn(f"{queue}Queue"), f"{queue}Queue.Arn")
+    ]
+    return found
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_should_tell_a_function_which_queue_and_dead_letters_are_its_own(queue):
+    name, function = reader_of(queue)
+    told = function["Environment"]["Variables"]
+    assert told["FLOWFORGE_QUEUE_URL"] == {"Ref": f"{queue}Queue"}, name
+    assert told["FLOWFORGE_DEAD_LETTER_QUEUE_URL"] == {"Ref": f"{queue}DeadLetters"}, name
+    redrive = RESOURCES[f"{queue}Queue"]["Properties"]["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] in (arn(f"{queue}DeadLetters"), f"{queue}DeadLetters.Arn")
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_should_hide_a_message_for_longer_than_its_function_may_run(queue):
+    _, function = reader_of(queue)
+    limit = value(function.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"]))
+    assert value(RESOURCES[f"{queue}Queue"]["Properties"]["VisibilityTimeout"]) >= limit + 30
+
+
+def test_should_let_every_queue_be_replayed_that_is_not_ordered_again():
+    told = FUNCTIONS["ReplayFunction"]["Properties"]["Environment"]["Variables"]["FLOWFORGE_REPLAY_QUEUES"]["Fn::Sub"]
+    pairs = re.findall(r"\$\{(\w+)DeadLetters\}>\$\{(\w+)Queue\}", told)
+    assert all(dead == living for dead, living in pairs)
+    assert {living for _, living in pairs} == set(QUEUES) - ORDERED_AGAIN
+
+
+def test_should_answer_reading_requests_without_a_worker_that_moves_data():
+    routes = [
+        (event["Properties"]["Path"], function["Properties"].get("MemorySize", 0))
+        for function in FUNCTIONS.values()
+        for event in function["Properties"]["Events"].values()
+        if event["Properties"].get("Method") == "GET"
+    ]
+    assert len(routes) > 10
+    assert [path for path, megabytes in routes if megabytes >= WORKER_MEGABYTES] == []
+
+
+def test_should_share_no_statement_by_copying_it():
+    """What two functions may do alike is a managed policy, so that a change of it reaches both."""
+    own = [
+        (name, str(statement))
+        for name, function in FUNCTIONS.items()
+        for policy in function["Properties"]["Policies"]
+        for statement in policy.get("Statement", [])
+    ]
+    texts = [text for _, text in own]
+    assert [name for name, text in own if texts.count(text) > 1] == []
