@@ -20,8 +20,9 @@ from sqlglot import exp
 from benchmarks.shapes import SHAPES, TABLE, Shape
 from flowforge.domain.given import given
 from infra.sqlserver.__main__ import SAMPLE_PASSWORD
+from infra.sqlserver.batches import Batches
 from infra.sqlserver.certificate import ensure_certificate, server_context
-from infra.sqlserver.connection import Cancelled, Connection, Reply
+from infra.sqlserver.connection import Cancelled, Reply
 from infra.sqlserver.definitions import Definitions
 from infra.sqlserver.execution import Execution
 from infra.sqlserver.login import Login
@@ -115,10 +116,8 @@ class BenchmarkServer(Server):
         super().__init__(*arguments)
         self._replies = Replies()
 
-    def open_session(self, login: Login, connection: Connection) -> Session:
-        session = super().open_session(login, connection)
-        session.statements._execution = ReplayedExecution(session, self._replies)
-        return session
+    def batches(self, session: Session) -> Batches:
+        return Batches(session, ReplayedExecution(session, self._replies))
 
     def create(self, shape: Shape, rows: int) -> None:
         """Creates and fills the benchmark table."""

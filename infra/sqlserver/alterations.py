@@ -12,21 +12,21 @@ from .dialect import parse_expression
 from .errors import SqlError, invalid_column, not_supported
 from .queries import Compiler
 from .scopes import Scope
+from .storage import Storage
 from .table_reader import TableReader
 from .tables import Table, quote
 from .token_reader import TokenReader
 from .values import Typed
 
 if TYPE_CHECKING:
-    from .definitions import Definitions
     from .session import Session
 
 
 class Alterations:
     """Runs ALTER TABLE in the session's transaction."""
 
-    def __init__(self, definitions: Definitions, session: Session):
-        self._definitions, self._session = definitions, session
+    def __init__(self, session: Session):
+        self._session, self._storage = session, Storage(session)
         self._catalog, self._cursor = session.catalog, session.cursor
 
     def run(self, table: Table, reader: TokenReader) -> None:
@@ -64,7 +64,7 @@ class Alterations:
                 raise invalid_column(name)
             changed = replace(found, default=text, default_name=f"DF_{table.name}_{name}")
             columns = [changed if column.name == found.name else column for column in columns]
-        foreign = tuple(self._definitions.checked(item) for item in body.foreign_keys)
+        foreign = tuple(self._storage.checked(item) for item in body.foreign_keys)
         primary = {name.lower() for key in body.keys if key.is_primary for name in key.columns}
         columns = [replace(c, nullable=False) if c.name.lower() in primary else c for c in columns]
         self.rebuild(table, replace(table, columns=tuple(columns), keys=(*table.keys, *body.keys)))
@@ -153,7 +153,7 @@ class Alterations:
         temporary = f"temp.rebuilt_{old.object_id}"
         self._cursor.execute(f"CREATE TEMP TABLE {temporary.split('.')[1]} AS SELECT * FROM {old.storage}")
         self._cursor.execute(f"DROP TABLE {old.storage}")
-        self._definitions.create_storage(new)
+        self._storage.create_storage(new)
         self._cursor.execute(f"INSERT INTO {new.storage} SELECT {', '.join(values)} FROM {temporary}")
         self._cursor.execute(f"DROP TABLE {temporary}")
         self._cursor.execute("DELETE FROM meta.columns WHERE object_id = ?", [old.object_id])
@@ -164,5 +164,5 @@ class Alterations:
         )
         if new.identity is not None and old.identity is None:
             (count,) = given(self._cursor.execute(f"SELECT count(*) FROM {new.storage}").fetchone())
-            self._definitions.restart_identity(new, given(new.identity.seed) + count * new.identity.increment)
+            self._storage.restart_identity(new, given(new.identity.seed) + count * new.identity.increment)
         self._catalog.forget()

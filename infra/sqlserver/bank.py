@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from flowforge.domain.given import given
 
+from .definitions import Definitions
 from .script import parse_batch
+from .storage import Storage
 
 if TYPE_CHECKING:
     from .session import Session
@@ -125,20 +127,17 @@ def _transactions(accounts: int) -> str:
 
 def create_bank(session: Session, bank: Size) -> None:
     """Creates and fills the three tables in the session's database."""
-    from .definitions import Definitions
-
     rows = {
         "customers": _customers(),
         "accounts": _accounts(bank.customers),
         "transactions": _transactions(bank.accounts),
     }
     for name, ddl in TABLES.items():
-        definitions = Definitions(session)
-        definitions.run(parse_batch(ddl)[0])
+        Definitions(session).run(parse_batch(ddl)[0])
         table = given(session.catalog.find("dbo", name))
         count = getattr(bank, name)
         session.cursor.execute(f"INSERT INTO {table.storage} SELECT {rows[name]} FROM range(1, {count} + 1) AS t(i)")
-        definitions.restart_identity(table, given(given(table.identity).seed) + count)
+        Storage(session).restart_identity(table, given(given(table.identity).seed) + count)
 
 
 __all__ = ["DEFAULT_ROWS", "Size", "create_bank", "size"]

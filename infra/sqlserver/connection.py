@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flowforge.domain.given import given
@@ -22,7 +23,8 @@ from .types import SqlType
 from .variables import declared_parameters
 
 if TYPE_CHECKING:
-    from .server import Server
+    from .batches import Batches
+    from .instance import Instance
 
 _log = logging.getLogger(__name__)
 _SQL_BATCH, _RPC, _TRANSACTION = 0x01, 0x03, 0x0E
@@ -34,8 +36,9 @@ _ISOLATIONS = {1: "READ UNCOMMITTED", 2: "READ COMMITTED", 3: "REPEATABLE READ",
 class Connection:
     """Serves one socket until the client leaves."""
 
-    def __init__(self, server: Server, channel: Channel):
+    def __init__(self, server: Instance, channel: Channel, batches: Callable[[Session], Batches]):
         self._server, self.channel = server, channel
+        self._make_batches = batches
         self.session: Session | None = None
         self._prepared: dict[int, tuple[str, str]] = {}
 
@@ -53,15 +56,19 @@ class Connection:
             login.refuse(self.channel, asked.user, asked.database)
             return
         database = asked.database if asked.database.lower() == "master" else self._server.database
-        self.session = self._server.open_session(asked, self)
-        self.session.is_encrypted = self.channel.is_encrypted
+        self._server.admit(self, lambda spid: self._begin(asked, spid))
         login.accept(self.channel, asked, database)
         while True:
             kind, status, data = self.channel.read_message()
             if status & RESET_CONNECTION:
-                self.session.reset()
+                self._current.reset()
                 self.channel.put(tokens.environment_change(tokens.ENV_RESET, b"", b""))
             self._answer(kind, data)
+
+    def _begin(self, asked: login.Login, spid: int) -> None:
+        self.session = Session(self._server, asked, spid)
+        self.session.is_encrypted = self.channel.is_encrypted
+        self._batches = self._make_batches(self.session)
 
     @property
     def _current(self) -> Session:
@@ -94,7 +101,7 @@ class Connection:
 
     def _run(self, sql: str, reply: Reply, variables: dict | None = None) -> bool:
         reply.text = sql
-        finished = self._current.run_batch(sql, reply, variables)
+        finished = self._batches.run(sql, reply, variables)
         if not finished and self._current.last_error == 3617 and self.channel.attention_pending():
             raise Cancelled
         return finished

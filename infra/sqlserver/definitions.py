@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 from flowforge.domain.given import given
 
 from .alterations import Alterations
-from .constraints import key_form
 from .dialect import is_symbol, parse_one
 from .errors import SqlError, not_supported
 from .queries import Compiler
+from .storage import Storage
 from .table_reader import TableReader
-from .tables import Column, ForeignKey, Key, Table, quote
+from .tables import Column, Key, Table
 from .token_reader import TokenReader
-from .types import CHARACTERS
 
 if TYPE_CHECKING:
     from .script import Simple
@@ -34,6 +33,7 @@ class Definitions:
 
     def __init__(self, session: Session):
         self._session, self._catalog, self._cursor = session, session.catalog, session.cursor
+        self._storage = Storage(session)
 
     def run(self, statement: Simple) -> None:
         reader = TokenReader(statement)
@@ -103,64 +103,12 @@ class Definitions:
             )
         if self._catalog.object_id(table.schema, table.name) is not None:
             raise SqlError(2714, f"There is already an object named '{table.name}' in the database.")
-        table = replace(table, foreign_keys=tuple(self.checked(foreign) for foreign in table.foreign_keys))
+        table = replace(table, foreign_keys=tuple(self._storage.checked(foreign) for foreign in table.foreign_keys))
         stored = self._catalog.add_table(table, self._now())
-        self.create_storage(stored)
+        self._storage.create_storage(stored)
         if stored.identity is not None:
-            self.restart_identity(stored, given(stored.identity.seed))
+            self._storage.restart_identity(stored, given(stored.identity.seed))
         return stored
-
-    def checked(self, foreign: ForeignKey) -> ForeignKey:
-        referenced = self._catalog.find(foreign.referenced_schema, foreign.referenced_table)
-        if referenced is None:
-            raise SqlError(
-                1767,
-                f"Foreign key '{foreign.name}' "
-                f"references invalid table '{foreign.referenced_schema}.{foreign.referenced_table}'.",
-            )
-        others = foreign.referenced_columns or (referenced.primary_key.columns if referenced.primary_key else ())
-        if len(others) != len(foreign.columns) or any(referenced.column(name) is None for name in others):
-            raise SqlError(
-                1770,
-                f"Foreign key '{foreign.name}' references invalid column in referenced table '{foreign.referenced_table}'.",
-            )
-        return replace(foreign, referenced_columns=others)
-
-    def restart_identity(self, table: Table, first: int) -> None:
-        """Makes `first` the next identity value of the table."""
-        step = given(table.identity).increment
-        bounds = f"MINVALUE {-(2**63)} MAXVALUE {2**63 - 1}"
-        self._cursor.execute(
-            f"CREATE OR REPLACE SEQUENCE {table.identity_sequence} INCREMENT {step} {bounds} START {first}"
-        )
-
-    def create_storage(self, table: Table) -> None:
-        columns = []
-        for column in table.columns:
-            collation = " COLLATE NOCASE" if column.type.base in CHARACTERS else ""
-            columns.append(
-                f"{quote(column.name)} {column.type.duckdb}{collation}{'' if column.nullable else ' NOT NULL'}"
-            )
-        plain = {key for key in table.keys if key.is_constraint and self._is_plain(table, key)}
-        for key in table.keys:
-            if key in plain:
-                names = ", ".join(quote(given(table.column(name)).name) for name in key.columns)
-                columns.append(f"{'PRIMARY KEY' if key.is_primary else 'UNIQUE'} ({names})")
-        self._cursor.execute(f"CREATE TABLE {table.storage} ({', '.join(columns)})")
-        for key in table.keys:
-            if key.is_unique and key not in plain:
-                self._create_unique_index(table, key)
-
-    def _is_plain(self, table: Table, key: Key) -> bool:
-        """Whether DuckDB compares the key's columns as they are."""
-        columns = [given(table.column(name)) for name in key.columns]
-        return all(key_form(column) == quote(column.name) for column in columns)
-
-    def _create_unique_index(self, table: Table, key: Key) -> None:
-        forms = [key_form(given(table.column(column))) for column in key.columns]
-        names = ", ".join(form if form.startswith('"') else f"({form})" for form in forms)
-        index = quote(f"{key.name}_{table.object_id}")
-        self._cursor.execute(f"CREATE UNIQUE INDEX {index} ON {table.storage} ({names})")
 
     def _create_schema(self, reader: TokenReader) -> None:
         name = reader.name()
@@ -201,7 +149,7 @@ class Definitions:
             raise not_supported("filtered indexes")
         key = Key(name, columns, False, False, is_unique)
         if is_unique:
-            self._create_unique_index(table, key)
+            self._storage.create_unique_index(table, key)
         self._catalog.add_key(table, key, self._now())
 
     # --- DROP and TRUNCATE
@@ -266,7 +214,7 @@ class Definitions:
             )
         self._cursor.execute(f"DELETE FROM {table.storage}")
         if table.identity is not None:
-            self.restart_identity(table, given(table.identity.seed))
+            self._storage.restart_identity(table, given(table.identity.seed))
 
     # --- synonyms
 
@@ -303,4 +251,4 @@ class Definitions:
     # --- ALTER TABLE
 
     def _alter_table(self, reader: TokenReader) -> None:
-        Alterations(self, self._session).run(self._existing(reader), reader)
+        Alterations(self._session).run(self._existing(reader), reader)

@@ -16,8 +16,10 @@ from .constraints import violated_key, violated_reference
 from .definitions import Definitions
 from .dialect import parse_one
 from .errors import SqlError, not_supported, snapshot_not_allowed
+from .evaluation import assign
 from .masks import masked
 from .queries import Compiler
+from .storage import Storage
 from .tables import Column, Table
 from .variables import wire_value
 from .writing import Write
@@ -91,7 +93,7 @@ class Execution:
             if rows:
                 value = wire_value(query.outputs[index].type, rows[-1][index])
                 assigning = Compiler(self._session)
-                self._session.assign(name, assigning, assigning.bind(query.outputs[index].type, value))
+                assign(assigning, name, assigning.bind(query.outputs[index].type, value))
         self._session.row_count = len(rows)
         sink.done("SELECT", None)
 
@@ -164,7 +166,7 @@ class Execution:
         start, last = self._session.identity_state(table)
         upcoming = start if last is None else last + given(table.identity).increment
         if highest >= upcoming:
-            Definitions(self._session).restart_identity(table, highest + given(table.identity).increment)
+            Storage(self._session).restart_identity(table, highest + given(table.identity).increment)
 
     def define(self, statement: Simple, sink: Sink) -> None:
         with self._write(sink) as write:

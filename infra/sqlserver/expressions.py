@@ -24,7 +24,7 @@ from .types import CHARACTERS, INTEGERS, SqlType
 from .values import BINARY, INT, NOCASE, Typed, collation_of, common_type, decimal_of, quote_text
 
 if TYPE_CHECKING:
-    from .queries import Compiler
+    from .compiling import Compiling
     from .scopes import Scope
 
 _COMPARISONS = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
@@ -58,7 +58,7 @@ def number_constant(text: str) -> Typed:
 class Expressions:
     """Compiles the expressions of one statement; `compiler` serves subqueries, parameters and the session's facts."""
 
-    def __init__(self, compiler: Compiler):
+    def __init__(self, compiler: Compiling):
         self.compiler = compiler
 
     # --- values

@@ -8,7 +8,7 @@ Their rows are written into the query text when the view is asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from flowforge.domain.given import given
@@ -18,6 +18,7 @@ from .tables import Column, quote, storage_name
 from .view_text import SystemView, values, view
 
 if TYPE_CHECKING:
+    from .instance import Client
     from .session import Session
 
 
@@ -124,7 +125,7 @@ def _server_state(rows: Callable[[Session], str]) -> Callable[[Session], str]:
     return checked
 
 
-def _visible_sessions(session: Session) -> list[Session]:
+def _visible_sessions(session: Session) -> Sequence[Client]:
     """A login without VIEW SERVER STATE sees its own session only, and is not told so."""
     return session.server.sessions() if session.sees_server_state else [session]
 
@@ -227,7 +228,7 @@ def _bytes_held(column: Column) -> str:
 
 def _policies(session: Session) -> str:
     rows = [(p.name.split(".")[-1], p.object_id, 1, "SECURITY_POLICY", p.is_enabled, True)
-            for p in session.server.policies.visible(session)]  # fmt: skip
+            for p in session.server.policies.visible(session.server.rights, session.login.user)]  # fmt: skip
     return values(rows, _POLICY_COLUMNS)
 
 
@@ -241,7 +242,7 @@ def _predicates(session: Session) -> str:
             0,
             "FILTER",
         )
-        for policy in session.server.policies.visible(session)
+        for policy in session.server.policies.visible(session.server.rights, session.login.user)
         for number, predicate in enumerate(policy.predicates, 1)
     ]
     return values(rows, _PREDICATE_COLUMNS)

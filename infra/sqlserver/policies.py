@@ -17,7 +17,7 @@ from .dialect import parse_one
 from .errors import SqlError, invalid_object, not_supported
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .rights import Rights
     from .tables import Table
 
 _FUNCTION = re.compile(
@@ -112,9 +112,8 @@ class Policies:
         with self._lock:
             self._policies.pop(_plain(text.split(maxsplit=1)[0]), None)
 
-    def visible(self, session: Session) -> list[Policy]:
+    def visible(self, rights: Rights, login: str) -> list[Policy]:
         """The policies that a login is shown: without VIEW DEFINITION or ALTER ANY SECURITY POLICY none."""
-        rights, login = session.server.rights, session.login.user
         if not any(rights.everywhere(login, right) for right in ("VIEW DEFINITION", "ALTER ANY SECURITY POLICY")):
             return []
         with self._lock:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .alterations import Alterations
-from .definitions import Definitions
 from .dialect import is_symbol
 from .errors import SqlError, not_supported
+from .evaluation import evaluate
+from .queries import Compiler
 from .script import parse_batch
 from .table_functions import description
 from .token_reader import TokenReader
@@ -25,13 +27,13 @@ if TYPE_CHECKING:
 _TEXT = SqlType("nvarchar", -1)
 
 
-def execute(session: Session, statement: Simple, sink: Sink) -> None:
-    """Runs EXEC name arguments. Raises 2812 for a procedure that does not exist."""
+def execute(session: Session, statement: Simple, sink: Sink, run: Callable[[object, Sink], None]) -> None:
+    """Runs EXEC name arguments, and dynamic SQL by `run`. Raises 2812 for a procedure that does not exist."""
     reader = TokenReader(statement)
     reader.name()
     if is_symbol(reader.peek(), "("):
-        text = session.evaluate(reader.rest(), _TEXT)
-        run_text(session, str(text), {}, sink)
+        text = evaluate(session, reader.rest(), _TEXT)
+        _run_text(session, str(text), sink, run)
         return
     name = reader.qualified_name()[-1].lower()
     arguments = [] if reader.at_end() else _arguments(session, reader)
@@ -62,7 +64,7 @@ def _arguments(session: Session, reader: TokenReader) -> list[object]:
     while True:
         part = reader.until_comma()
         named = re.match(r"(?s)@[\w#$@]+\s*=\s*(.*)$", part)
-        values.append(session.evaluate(named.group(1) if named else part, _TEXT))
+        values.append(evaluate(session, named.group(1) if named else part, _TEXT))
         if not reader.accept_symbol(","):
             return values
 
@@ -85,24 +87,25 @@ def _rename(session: Session, arguments: list[object], sink: Sink) -> None:
     )
     renamed = replace(table, columns=columns, keys=keys)
     with Write(session) as write:
-        write.run(lambda: Alterations(Definitions(session), session).rebuild(table, renamed))
+        write.run(lambda: Alterations(session).rebuild(table, renamed))
     sink.done("EXEC", None)
 
 
-def run_text(session: Session, sql: str, variables: dict, sink: Sink) -> None:
+def _run_text(session: Session, sql: str, sink: Sink, run: Callable[[object, Sink], None]) -> None:
     """Runs dynamic SQL with variables of its own."""
-    saved, session.variables = session.variables, dict(variables)
+    saved, session.variables = session.variables, {}
     try:
         for statement in parse_batch(sql):
-            session.statements.run(statement, sink)
+            run(statement, sink)
     finally:
         session.variables = saved
 
 
 def describe(session: Session, sql: str, parameters: str, sink: Sink) -> None:
     """sp_describe_first_result_set: its columns as a result set, or its error as an error."""
-    session.describe(sql, parameters)
-    query = description(session, sql, parameters)
+    compiler = Compiler(session)
+    compiler.describe(sql, parameters)
+    query = description(compiler, sql, parameters)
     result = session.cursor.execute(query.sql).to_arrow_table()
     sink.columns(query.outputs)
     for batch in result.to_batches():

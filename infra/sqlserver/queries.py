@@ -14,14 +14,17 @@ from sqlglot import exp
 from flowforge.domain.given import given
 
 from .conversion import convert
+from .dialect import parse_one
 from .errors import SqlError, not_supported, syntax_error
 from .expressions import Expressions, ordered
 from .masks import mask_of
 from .scopes import Output, Query, Scope
+from .script import Simple, parse_batch
 from .sources import Sources, names_of, refuse_in_subquery, renamed
 from .tables import quote
 from .types import SqlType
 from .values import INT, Typed, common_type
+from .variables import declared_parameters
 
 if TYPE_CHECKING:
     from .session import Session
@@ -79,6 +82,22 @@ class Compiler:
 
     def server_variable(self, name: str) -> Typed:
         return self.session.server_variable(name)
+
+    def describe(self, sql: str, parameters: str) -> tuple[Output, ...]:
+        """The columns of the first result set of `sql`, without running it."""
+        session = self.session
+        saved = session.variables
+        session.variables = saved | declared_parameters(parameters)
+        try:
+            for statement in parse_batch(sql):
+                if isinstance(statement, Simple) and statement.keyword in ("SELECT", "WITH", "("):
+                    compiler = Compiler(session)
+                    query = compiler.query(parse_one(statement.text), None)
+                    session.cursor.execute(f"EXPLAIN {query.sql}", compiler.used_binds(query.sql)).fetchall()
+                    return query.outputs
+        finally:
+            session.variables = saved
+        return ()
 
     # --- queries
 

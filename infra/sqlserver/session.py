@@ -1,12 +1,11 @@
-"""One client's session: its settings, variables and transaction, and the statements it runs.
+"""One client's session: its settings, variables and transaction, and the facts that its statements ask.
 
-`run_batch` walks a batch's statements; results go to a `Sink` (the wire in real life). Nothing here knows packets.
+It knows neither statements (`batches.py`) nor packets (`connection.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,35 +14,28 @@ import duckdb
 from flowforge.domain.given import given
 
 from .catalog import Catalog
-from .conversion import convert
-from .dialect import parse_expression, parse_one
-from .errors import ClientGone, SqlError, translate_error
-from .queries import Compiler
-from .scopes import Output, Query, Scope
-from .script import Simple, parse_batch
+from .errors import SqlError, translate_error
 from .sink import Sink
-from .statements import Statements
 from .tables import Column, Table
 from .transactions import Transaction
 from .types import SqlType
 from .values import INT, Typed, quote_text
-from .variables import declared_parameters, split_name, wire_value
+from .variables import split_name
 
 if TYPE_CHECKING:
+    from .instance import Instance
     from .login import Login
-    from .server import Server
 
 
 class Session:
-    """State and statements of one connection. Used by one thread at a time."""
+    """State of one connection. Used by one thread at a time."""
 
-    def __init__(self, server: Server, login: Login, spid: int):
+    def __init__(self, server: Instance, login: Login, spid: int):
         self.server, self.login, self.spid = server, login, spid
         self.login_time = server.now()
         self.sees_server_state = server.sees_server_state(login.user)
         self.cursor = server.new_cursor()
         self.catalog = Catalog(self.cursor, server.database, server.catalog_version, server.collation)
-        self.statements = Statements(self)
         self.database = server.database
         self._gate = threading.Lock()
         self.is_running = False
@@ -87,21 +79,6 @@ class Session:
     def close(self) -> None:
         self._roll_back()
         self.cursor.close()
-
-    # --- batches
-
-    def run_batch(self, sql: str, sink: Sink, variables: dict[str, tuple[SqlType, object]] | None = None) -> bool:
-        """Runs a batch; errors go to the sink. Returns whether all of it ran."""
-        self.variables = dict(variables or {})
-        try:
-            for statement in parse_batch(sql):
-                self.statements.run(statement, sink)
-        except ClientGone:
-            raise
-        except Exception as error:  # whatever it was, it is the statement's failure, not the connection's
-            self.fail(error, sink)
-            return False
-        return True
 
     def fail(self, error: Exception, sink: Sink) -> SqlError:
         failure = translate_error(error)
@@ -194,22 +171,6 @@ class Session:
             self._roll_back()
             sink.transaction_changed("rollback", number)
 
-    def assign(self, name: str, compiler: Compiler, value: Typed) -> None:
-        kind = self.variables[name][0]
-        sql = f"SELECT {convert(value, kind).sql}"
-        (found,) = given(self.cursor.execute(sql, compiler.used_binds(sql)).fetchone())
-        self.variables[name] = (kind, wire_value(kind, found))
-
-    def assign_text(self, name: str, text: str) -> None:
-        compiler = Compiler(self)
-        self.assign(name, compiler, compiler.expressions.value(parse_expression(text), Scope()))
-
-    def evaluate(self, text: str, kind: SqlType) -> object:
-        """The value of an expression, converted to `kind`."""
-        compiler = Compiler(self)
-        sql = f"SELECT {convert(compiler.expressions.value(parse_expression(text), Scope()), kind).sql}"
-        return wire_value(kind, given(self.cursor.execute(sql, compiler.used_binds(sql)).fetchone())[0])
-
     # --- facts that expressions ask
 
     def check_database(self, name: str, shown: str) -> None:
@@ -286,26 +247,3 @@ class Session:
         )
         (start, last) = given(self.cursor.execute(query, [f"identity_{table.object_id}"]).fetchone())
         return start, last
-
-    def compile_view(self, compiler: Compiler, table: Table) -> Query:
-        """The query of a view, compiled where it is used."""
-        return compiler.query(parse_one(given(table.definition)), None)
-
-    def describe(self, sql: str, parameters: str) -> tuple[Output, ...]:
-        """The columns of the first result set of `sql`, without running it."""
-        saved = self.variables
-        self.variables = saved | declared_parameters(parameters)
-        try:
-            for statement in parse_batch(sql):
-                if isinstance(statement, Simple) and statement.keyword in ("SELECT", "WITH", "("):
-                    tree = parse_one(statement.text)
-                    compiler = Compiler(self)
-                    query = compiler.query(tree, None)
-                    names = {name: None for name in re.findall(r"\$(ff_bind_\d+)", query.sql)}
-                    self.cursor.execute(
-                        f"EXPLAIN {query.sql}", {name: compiler.binds[name] for name in names} or None
-                    ).fetchall()
-                    return query.outputs
-        finally:
-            self.variables = saved
-        return ()

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from . import table_functions
+from .dialect import parse_one
 from .errors import SqlError, invalid_object, not_supported, syntax_error
 from .scopes import Output, Scope, Source
 from .system_views import find_view
 from .tables import quote
 
 if TYPE_CHECKING:
-    from .queries import Compiler
+    from .compiling import Compiling
     from .tables import Table
     from .view_text import SystemView
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Sources:
     """Compiles FROM clauses; every source found is added to the scope."""
 
-    def __init__(self, compiler: Compiler):
+    def __init__(self, compiler: Compiling):
         self._compiler = compiler
 
     def clause(self, node: exp.Expr, scope: Scope) -> str:
@@ -107,7 +108,7 @@ class Sources:
         if table is None:
             raise invalid_object(f"{schema}.{name}" if schema else name)
         if table.definition is not None:
-            query = self._compiler.session.compile_view(self._compiler, table)
+            query = self._compiler.query(parse_one(table.definition), None)
             masks = [output.mask for output in query.outputs]
         else:
             masks = [self._compiler.session.mask_of(table, column) for column in table.columns]

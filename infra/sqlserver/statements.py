@@ -9,6 +9,7 @@ from . import procedures
 from .assignments import written_out
 from .dialect import parse_one
 from .errors import ClientGone, SqlError, not_supported, translate_error
+from .evaluation import assign_text, evaluate
 from .execution import Execution
 from .queries import Compiler
 from .script import Block, If, Simple, While
@@ -31,9 +32,9 @@ _IGNORED_SETTINGS = {
 class Statements:
     """Runs the statements of a session; results go to the sink."""
 
-    def __init__(self, session: Session):
+    def __init__(self, session: Session, execution: Execution | None = None):
         self._session = session
-        self._execution = Execution(session)
+        self._execution = execution or Execution(session)
 
     def run(self, statement, sink: Sink) -> None:
         if isinstance(statement, Block):
@@ -131,7 +132,7 @@ class Statements:
         sink.done("USE", None)
 
     def _do_print(self, statement: Simple, sink: Sink) -> None:
-        value = self._session.evaluate(statement.text[5:], SqlType("nvarchar", -1))
+        value = evaluate(self._session, statement.text[5:], SqlType("nvarchar", -1))
         sink.message(0, str(value or " "), 0, 1)
         sink.done("PRINT", None)
 
@@ -216,7 +217,7 @@ class Statements:
             kind = reader.sql_type()
             self._session.variables[name] = (kind, None)
             if reader.accept_symbol("="):
-                self._session.assign_text(name, reader.until_comma())
+                assign_text(self._session, name, reader.until_comma())
             if not reader.accept_symbol(","):
                 break
         sink.done("DECLARE", None)
@@ -228,9 +229,9 @@ class Statements:
         name = found.group(1).lower()
         if name not in self._session.variables:
             raise SqlError(137, f'Must declare the scalar variable "@{name}".', 15)
-        self._session.assign_text(name, found.group(2))
+        assign_text(self._session, name, found.group(2))
 
     def _do_exec(self, statement: Simple, sink: Sink) -> None:
-        procedures.execute(self._session, statement, sink)
+        procedures.execute(self._session, statement, sink, self.run)
 
     _do_execute = _do_exec

@@ -13,9 +13,8 @@ from .types import SqlType, parse_type
 from .values import BIGINT, quote_text
 
 if TYPE_CHECKING:
-    from .queries import Compiler
+    from .compiling import Compiling
     from .scopes import Scope
-    from .session import Session
 
 _DESCRIPTION = [
     ("is_hidden", "bit"), ("column_ordinal", "int"), ("name", "sysname"), ("is_nullable", "bit"), ("system_type_id", "int"),
@@ -32,7 +31,7 @@ _DESCRIPTION = [
 ]  # fmt: skip
 
 
-def call(name: str, arguments: list[exp.Expr], compiler: Compiler, scope: Scope) -> Query:
+def call(name: str, arguments: list[exp.Expr], compiler: Compiling, scope: Scope) -> Query:
     """Compiles a table-valued function. Raises 208 for one that the stand-in does not have."""
     compiler.session.server.profile.check_function(name)
     if name.lower() == "dm_exec_describe_first_result_set":
@@ -44,30 +43,30 @@ def call(name: str, arguments: list[exp.Expr], compiler: Compiler, scope: Scope)
     raise invalid_object(name)
 
 
-def _series(arguments: list[exp.Expr], compiler: Compiler, scope: Scope) -> Query:
+def _series(arguments: list[exp.Expr], compiler: Compiling, scope: Scope) -> Query:
     values = [compiler.expressions.value(item, scope) for item in arguments]
     kind = values[0].type or BIGINT
     bounds = ", ".join(convert(item, BIGINT).sql for item in values)
     return Query(f"SELECT CAST(unnest(generate_series({bounds})) AS {kind.duckdb})", (Output("value", kind, False),))
 
 
-def _split(arguments: list[exp.Expr], compiler: Compiler, scope: Scope) -> Query:
+def _split(arguments: list[exp.Expr], compiler: Compiling, scope: Scope) -> Query:
     text, separator = (compiler.expressions.value(item, scope) for item in arguments[:2])
     return Query(f"SELECT unnest(string_split({text.sql}, {separator.sql}))", (Output("value", text.kind, False),))
 
 
-def _describe(arguments: list[exp.Expr], compiler: Compiler, scope: Scope) -> Query:
+def _describe(arguments: list[exp.Expr], compiler: Compiling, scope: Scope) -> Query:
     constant = compiler.expressions.value(arguments[0], scope).constant
     if constant is None:
         raise SqlError(214, "Procedure expects parameter '@tsql' of type 'nvarchar(max)'.")
     declared = compiler.expressions.value(arguments[1], scope).constant if len(arguments) > 1 else None
-    return description(compiler.session, str(constant), str(declared or ""))
+    return description(compiler, str(constant), str(declared or ""))
 
 
-def description(session: Session, sql: str, parameters: str = "") -> Query:
+def description(compiler: Compiling, sql: str, parameters: str = "") -> Query:
     """The columns of the first result set of `sql`, as sys.dm_exec_describe_first_result_set gives them."""
     try:
-        rows = [_described(i, output) for i, output in enumerate(session.describe(sql, parameters), 1)]
+        rows = [_described(i, output) for i, output in enumerate(compiler.describe(sql, parameters), 1)]
     except Exception as error:
         failure = translate_error(error)
         rows = [{"column_ordinal": 0, "error_number": failure.number, "error_severity": failure.severity,

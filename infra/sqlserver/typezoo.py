@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .batches import Batches
 from .errors import SqlError
 
 if TYPE_CHECKING:
@@ -82,4 +83,4 @@ def create_typezoo(session: Session) -> None:
     for row in rows:
         script += f"INSERT INTO dbo.typezoo ({', '.join(names)}) VALUES ({', '.join(row)});"
     silent: Any = _Silent()  # it takes whatever it is told
-    session.run_batch(script, silent)
+    Batches(session).run(script, silent)

@@ -13,7 +13,7 @@ from ..values import BIGINT, FLOAT, INT, Typed, decimal_shape
 from .registry import Call, function
 
 if TYPE_CHECKING:
-    from ..expressions import Expressions
+    from ..compiling import Values
     from ..scopes import Scope
 
 
@@ -121,7 +121,7 @@ _RANKINGS = {"ROW_NUMBER": BIGINT, "RANK": BIGINT, "DENSE_RANK": BIGINT, "NTILE"
 _NEIGHBOURS = {"LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE"}
 
 
-def window(node: exp.Window, expressions: Expressions, scope: Scope) -> Typed:
+def window(node: exp.Window, expressions: Values, scope: Scope) -> Typed:
     """A window function or an aggregate OVER (...)."""
     inner = node.this
     name = inner.name.upper() if isinstance(inner, exp.Anonymous) else type(inner).__name__

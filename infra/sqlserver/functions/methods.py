@@ -14,11 +14,11 @@ from ..types import SqlType
 from ..values import INT, Typed
 
 if TYPE_CHECKING:
-    from ..expressions import Expressions
+    from ..compiling import Values
     from ..scopes import Scope
 
 
-def method(node: exp.Dot, expressions: Expressions, scope: Scope) -> Typed:
+def method(node: exp.Dot, expressions: Values, scope: Scope) -> Typed:
     """`column.ToString()`, `column.STAsBinary()`, `column.STSrid`, and functions of a schema."""
     call_node, path = node.expression, node.this
     parts = [item.name for item in path.flatten()] if isinstance(path, exp.Dot) else [path.name]
@@ -40,7 +40,7 @@ def method(node: exp.Dot, expressions: Expressions, scope: Scope) -> Typed:
     raise SqlError(6506, f"Could not find method '{call_node.name}' for type '{value.type}'.")
 
 
-def static_method(node: exp.ScopeResolution, expressions: Expressions, scope: Scope) -> Typed:
+def static_method(node: exp.ScopeResolution, expressions: Values, scope: Scope) -> Typed:
     """`geography::Point(latitude, longitude, SRID)`, `geometry::Point(x, y, SRID)`, `hierarchyid::Parse(path)`."""
     base, call_node = node.this.name.lower(), node.expression
     name = call_node.name.lower()

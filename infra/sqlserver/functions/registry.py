@@ -16,7 +16,7 @@ from ..types import CHARACTERS, SqlType
 from ..values import Typed
 
 if TYPE_CHECKING:
-    from ..expressions import Expressions
+    from ..compiling import Values
     from ..scopes import Scope
 
 REGISTRY: dict[str, tuple[Callable, tuple[int, int]]] = {}
@@ -25,7 +25,7 @@ REGISTRY: dict[str, tuple[Callable, tuple[int, int]]] = {}
 class Call:
     """One call while it is compiled: its argument nodes, and the values on demand."""
 
-    def __init__(self, name: str, nodes: list[exp.Expr], expressions: Expressions, scope: Scope, order: str):
+    def __init__(self, name: str, nodes: list[exp.Expr], expressions: Values, scope: Scope, order: str):
         self.name, self.nodes, self.expressions, self.scope, self.order = name, nodes, expressions, scope, order
 
     @property
@@ -89,7 +89,7 @@ def function(*names: str, arguments: tuple[int, int] = (0, 0)):
     return register
 
 
-def call(name: str, nodes: list[exp.Expr], expressions: Expressions, scope: Scope, order: str = "") -> Typed:
+def call(name: str, nodes: list[exp.Expr], expressions: Values, scope: Scope, order: str = "") -> Typed:
     """Compiles a call. Raises 195 for an unknown function, 174 for a wrong count of arguments."""
     expressions.compiler.session.server.profile.check_function(name)
     found = REGISTRY.get(name.upper())
