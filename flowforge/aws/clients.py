@@ -1,18 +1,20 @@
-"""boto3 clients, one per service and process: the runtime keeps a warm process, so connections are reused.
+"""boto3 clients, one per service and deployment: the runtime keeps a warm process, so connections are reused.
 
-Resource management: clients live as long as the process; boto closes their pools at exit.
+Resource management: clients live as long as their deployment, in Lambda as the process; boto closes their pools with them.
 """
 
 import threading
 from contextlib import suppress
-from functools import cache
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import create_loader
 
 from flowforge.domain.errors import StoreUnavailable
+from flowforge.runtime.deployment import Deployment, current
 
 CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5},
@@ -23,33 +25,37 @@ CONFIG = Config(
 # Messages wait in their queue, commands and calls of the API do not.
 TRY_AGAIN = "A message is delivered again by itself, else try again; look at the service if it persists."
 
-_making = threading.RLock()  # boto3's session is not safe to make clients in several threads
+_models = create_loader()  # reads what a service looks like; that is the same for every deployment
 
 
 def client(service: str) -> Any:
-    """The process's client of an AWS service."""
-    with _making:
-        return _made(service)
-
-
-@cache
-def _made(service: str) -> Any:
-    return boto3.client(service, config=CONFIG)
-
-
-def forget_clients() -> None:
-    """Makes clients anew from now on, for an environment that names another endpoint or other credentials."""
-    _made.cache_clear()
+    """The current deployment's client of an AWS service."""
+    return _client_of(current(), service)
 
 
 def prepare(service: str) -> None:
     """Makes a client while the caller waits for something else: the first one of a process takes 0.1 s."""
-    threading.Thread(target=_make_quietly, args=[service], name=f"prepare {service}", daemon=True).start()
+    arguments = [current(), service]
+    threading.Thread(target=_make_quietly, args=arguments, name=f"prepare {service}", daemon=True).start()
 
 
-def _make_quietly(service: str) -> None:
+def _make_quietly(deployment: Deployment, service: str) -> None:
     with suppress(Exception):  # whoever needs the client meets the same error, with a caller to tell
-        client(service)
+        _client_of(deployment, service)
+
+
+def _client_of(deployment: Deployment, service: str) -> Any:
+    def make() -> Any:
+        return deployment.once("session", _session).client(service, config=CONFIG)
+
+    return deployment.once(("client", service), make)
+
+
+def _session() -> boto3.Session:
+    """One for each deployment: a session remembers the credentials that it has found."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _models)
+    return boto3.Session(botocore_session=session)
 
 
 def error_code(error: ClientError) -> str:

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flowforge.aws import items
 from flowforge.aws.clients import client, error_code, unavailable
 from flowforge.domain.errors import UnfitStore
+from flowforge.runtime.deployment import current
 from flowforge.runtime.settings import settings
 
 FOLDER = "bronze/_probe/"
@@ -38,14 +39,14 @@ STORE = "STORE"
 
 def prove_once(bucket: str) -> None:
     """Proves the store before the first write of a deployment, which remembers it. Raises UnfitStore, StoreUnavailable."""
-    _proved(client("s3").meta.endpoint_url, bucket)
+    current().once(("conditional writes", bucket), partial(_prove_and_remember, bucket))
 
 
-@cache
-def _proved(endpoint: str, bucket: str) -> None:
-    key = {"pk": STORE, "sk": f"{endpoint}/{bucket}"}
+def _prove_and_remember(bucket: str) -> None:
+    s3 = client("s3")
+    key = {"pk": STORE, "sk": f"{s3.meta.endpoint_url}/{bucket}"}
     if items.get(settings().watermarks_table, key) is None:
-        prove(client("s3"), bucket)
+        prove(s3, bucket)
         items.put(settings().watermarks_table, {**key, "proved_at": int(time.time())})
 
 

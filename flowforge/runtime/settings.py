@@ -4,9 +4,10 @@ The names are those that `template.yaml` sets; credentials and endpoints are bot
 """
 
 import os
-from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from flowforge.runtime.deployment import current
 
 
 class Settings(BaseModel):
@@ -44,9 +45,11 @@ class Settings(BaseModel):
     guard_seconds: float = Field(1.0, ge=1.0, description="distance kept from now in any case")
 
 
-@lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process."""
-    prefix = "FLOWFORGE_"
-    found = {k.removeprefix(prefix).lower(): v for k, v in os.environ.items() if k.startswith(prefix) and v != ""}
-    return Settings.model_validate({k: v for k, v in found.items() if k in Settings.model_fields})
+    """The settings of the current deployment; raises ValueError when one is not valid."""
+    return current().once("settings", _read)
+
+
+def _read() -> Settings:
+    found = {field: os.environ.get(f"FLOWFORGE_{field.upper()}", "") for field in Settings.model_fields}
+    return Settings.model_validate({field: text for field, text in found.items() if text != ""})

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
 
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import answer, json_body, resolver
 from flowforge.state import connections
 
@@ -30,6 +31,7 @@ def delete(connection_id: str) -> Response:
     return Response(204, content_type="application/json", body="")
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

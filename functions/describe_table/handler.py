@@ -3,6 +3,7 @@
 from typing import Any
 
 from events.request import InvalidRequest
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import json_body, resolver, whole_number
 from flowforge.sources.sqlserver.describe import describe
 from flowforge.sources.sqlserver.target import opened, saved_target, target_in
@@ -34,6 +35,7 @@ def _answer(target, table, preview) -> dict:
         return describe(source, table, rows)
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

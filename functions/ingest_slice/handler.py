@@ -6,6 +6,7 @@ from events.commands import IngestSlice
 from flowforge.aws.bus import announce
 from flowforge.aws.message import process_messages
 from flowforge.bronze.ingest_slice import give_up_slice, ingest_slice
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.time_limit import time_limit
 
 
@@ -16,6 +17,7 @@ def load(body: dict, context: object) -> None:
     announce(*outcome.progress, *outcome.facts)
 
 
+@entry_point
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: messages of the slice queue."""
     return process_messages(event, context, "ingest", load, give_up_slice)

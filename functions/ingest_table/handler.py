@@ -7,6 +7,7 @@ from flowforge.aws.bus import announce
 from flowforge.aws.message import process_messages
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import Wait
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.time_limit import time_limit
 
 
@@ -19,6 +20,7 @@ def load(body: dict, context: object) -> None:
         raise Wait(outcome.reason, outcome.wait_seconds)
 
 
+@entry_point
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: messages of the ingest queue."""
     return process_messages(event, context, "ingest", load)

@@ -5,6 +5,7 @@ GET with a saved connection's id, POST with an inline connection: a password nev
 
 from typing import Any
 
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import json_body, resolver
 from flowforge.sources.sqlserver.target import opened, saved_target, target_in
 
@@ -31,6 +32,7 @@ def _answer(target) -> dict:
     return {"tables": [{"schema": table.pop("schema_name"), **table} for table in found]}
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

@@ -3,6 +3,7 @@
 from events.commands import MaintainTable
 from flowforge.aws.message import process_messages
 from flowforge.operations.upkeep_step import maintain_one, queue_all
+from flowforge.runtime.entry_point import entry_point
 
 
 def maintain(body: dict, context: object) -> None:
@@ -10,6 +11,7 @@ def maintain(body: dict, context: object) -> None:
     maintain_one(MaintainTable.model_validate(body))
 
 
+@entry_point
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: the schedule, and the messages that it makes."""
     return queue_all() if event.get("maintain") else process_messages(event, context, "upkeep", maintain)

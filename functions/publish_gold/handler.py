@@ -7,6 +7,7 @@ from flowforge.aws.bus import announce
 from flowforge.aws.message import process_messages
 from flowforge.gold.step import publish_dropped, publish_refined
 from flowforge.operations.sweep import stop_sweeping
+from flowforge.runtime.entry_point import entry_point
 
 
 def publish(body: dict, context: object) -> None:
@@ -19,6 +20,7 @@ def publish(body: dict, context: object) -> None:
         announce(fact)
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point: messages of the publish queue."""
     return process_messages(event, context, "gold", publish, stop_sweeping)

@@ -2,6 +2,7 @@
 
 from flowforge.aws.message import process_envelopes
 from flowforge.lineage.step import record_told
+from flowforge.runtime.entry_point import entry_point
 
 
 def record(envelope: dict, context: object) -> None:
@@ -9,6 +10,7 @@ def record(envelope: dict, context: object) -> None:
     record_told(envelope)
 
 
+@entry_point
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: messages of the lineage queue."""
     return process_envelopes(event, context, "lineage", record)

@@ -11,6 +11,7 @@ from events.facts import BronzeLanded
 from flowforge.aws.bus import announce
 from flowforge.aws.message import is_http, process_messages
 from flowforge.operations.sweep import stop_sweeping
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import answer, json_body, resolver
 from flowforge.silver.step import refine_landed, release_quarantine
 
@@ -43,6 +44,7 @@ def refine(body: dict, context: object) -> None:
         announce(fact)
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, and messages of the refine queue."""
     if is_http(event):

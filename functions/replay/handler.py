@@ -6,6 +6,7 @@ from typing import Any
 from events.request import InvalidRequest
 from flowforge.operations import replay
 from flowforge.operations.replay import Selection
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import json_body, resolver
 from flowforge.state import discards
 
@@ -68,6 +69,7 @@ def _selection(body: dict[str, Any], fields: tuple[str, ...]) -> Selection:
     return Selection(body.get("run_id"), body.get("table"), frozenset(ids), min(float(until), time.time()))
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import unquote
 
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import resolver
 
 app = resolver()
@@ -34,6 +35,7 @@ def show_gold_quality(table: str) -> dict:
     return quality_of_table(settings().bucket, table_of("gold", unquote(table)))
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

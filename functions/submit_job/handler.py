@@ -9,6 +9,7 @@ from flowforge.aws.message import is_http, process_envelopes
 from flowforge.jobs import delivery
 from flowforge.jobs.keeping import kept_message
 from flowforge.jobs.submission import new_run_id, submit
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import answer, json_body, resolver
 
 app = resolver()
@@ -29,6 +30,7 @@ def run(workflow_id: str) -> Response:
     return answer(202, body)
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point: an HTTP call, or queued envelopes of the bus, S3 and MinIO."""
     if is_http(event):

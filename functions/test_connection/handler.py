@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from flowforge.domain.errors import FlowForgeError
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import error_body, json_body, resolver
 from flowforge.sources.sqlserver.target import opened, target_in
 
@@ -32,6 +33,7 @@ def post() -> dict:
         return {"status": "failed", "step": step, **error_body(error)}
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point."""
     return app.resolve(event, context)

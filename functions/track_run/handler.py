@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from events import facts
 from flowforge.aws.message import is_http, process_envelopes
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import resolver, whole_number
 from flowforge.state import runs
 
@@ -44,6 +45,7 @@ def track(envelope: dict, context: object) -> None:
         runs.record(model.model_validate(envelope["detail"]))
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, and messages of the track queue."""
     if is_http(event):

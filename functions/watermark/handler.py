@@ -8,6 +8,7 @@ from flowforge.aws.bus import announce
 from flowforge.aws.message import is_http, process_messages
 from flowforge.operations import watermarks
 from flowforge.operations.sweep import sweep
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import json_body, resolver
 
 app = resolver()
@@ -50,6 +51,7 @@ def commit(body: dict, context: object) -> None:
         announce(fact)
 
 
+@entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, messages, and the sweeper's schedule."""
     if is_http(event):

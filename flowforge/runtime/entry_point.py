@@ -1,0 +1,25 @@
+"""The composition root of a function: what its handler needs is made here, from the environment, before the first event."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flowforge.runtime.deployment import entered
+from flowforge.runtime.settings import settings
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+def entry_point(handle: Handler) -> Handler:
+    """Makes a handler that works for the environment's deployment: the same one in a warm process, with the clients that it has.
+
+    Settings that are not valid stop the function before it does anything: it raises ValueError, which names them.
+    """
+
+    @wraps(handle)
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        with entered():
+            settings()
+            return handle(event, context)
+
+    return handler
