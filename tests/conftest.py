@@ -44,10 +44,8 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def lake_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def lake_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of a function: credentials of a session, region and endpoint."""
-    from flowforge.aws.clients import forget_clients
-
     variables = {
         **AWS_VARIABLES,
         "AWS_SESSION_TOKEN": "session/+token==",
@@ -58,9 +56,6 @@ def lake_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    forget_clients()
-    yield
-    forget_clients()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Sends commands to their queue, many at a time: one per table, one per slice.
 
 Guarantees: returns only when the queue has accepted every message; entries that it refuses are sent again, then raise. Calls run
-in threads on the process's own client, and not on an asynchronous one: importing that costs more CPU than ten thousand
+in threads on the deployment's own client, and not on an asynchronous one: importing that costs more CPU than ten thousand
 messages take to build.
 """
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -27,10 +28,9 @@ def send_commands(queue_url: str, commands: Sequence[Message]) -> None:
     groups = _groups([command.model_dump_json() for command in commands])
     if not groups:
         return
-    client("sqs")  # made here: making a client is not safe in several threads
     with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(groups))) as threads:
         try:
-            for _ in threads.map(partial(_send, queue_url), groups):
+            for _ in threads.map(partial(_send, client("sqs"), queue_url), groups):
                 pass
         except (ClientError, BotoCoreError) as error:
             raise unavailable("SQS", error) from error
@@ -51,11 +51,11 @@ def _groups(bodies: list[str]) -> list[list[str]]:
     return [group for group in groups if group]
 
 
-def _send(queue_url: str, bodies: list[str]) -> None:
+def _send(sqs: Any, queue_url: str, bodies: list[str]) -> None:
     pending = {str(n): body for n, body in enumerate(bodies)}
     for attempt in range(ATTEMPTS):
         entries = [{"Id": n, "MessageBody": body} for n, body in pending.items()]
-        answer = client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
+        answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
         pending = {entry["Id"]: pending[entry["Id"]] for entry in answer.get("Failed", [])}
         if not pending:
             return

@@ -199,12 +199,7 @@ def test_should_name_every_variable_that_is_read():
 def test_should_take_a_setting_from_its_variable(monkeypatch):
     monkeypatch.setenv("FLOWFORGE_MAX_ATTEMPTS", "5")
     monkeypatch.setenv("FLOWFORGE_SLICE_ROWS", "")
-    read_settings.cache_clear()
-    try:
-        assert (read_settings().max_attempts, read_settings().slice_rows) == (5, 2_000_000)
-        monkeypatch.setenv("FLOWFORGE_MAX_ATTEMPTS", "0")
-        read_settings.cache_clear()
-        with pytest.raises(ValueError, match="max_attempts"):
-            read_settings()
-    finally:
-        read_settings.cache_clear()
+    assert (read_settings().max_attempts, read_settings().slice_rows) == (5, 2_000_000)
+    monkeypatch.setenv("FLOWFORGE_MAX_ATTEMPTS", "0")
+    with pytest.raises(ValueError, match="max_attempts"):
+        read_settings()

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from flowforge.aws.clients import forget_clients
-from flowforge.runtime.settings import settings
 from infra.local.function import read_functions
 from infra.local.resources import Resources
 from infra.local.servers import aws_environment
@@ -35,10 +33,6 @@ def open_world(stack: ExitStack, folder: Path) -> World:
     given = resources.of_kind("AWS::Lambda::Function")["SubmitJobFunction"]["Environment"]["Variables"]
     for name, value in {**{k: str(v) for k, v in given.items() if str(v)}, **common}.items():
         environment.setenv(name, value)
-    forget_clients()
-    settings.cache_clear()
-    stack.callback(forget_clients)
-    stack.callback(settings.cache_clear)
     tds = stack.enter_context(TdsProxy("127.0.0.1", source["port"]))
     functions = read_functions(resources, common)
     aws, pool = stack.enter_context(AwsProxy(aws_url)), stack.enter_context(Pool(folder / "workers.log"))

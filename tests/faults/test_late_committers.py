@@ -11,7 +11,6 @@ import pytest
 
 from events.targets import ConnectionReference
 from flowforge.aws.clients import client
-from flowforge.runtime.settings import settings
 from tests.faults.play import Verdict, play
 from tests.faults.schedules import KINDS, WRITERS, Schedule, make_schedule, shrink
 from tests.helpers.standin import LOGIN, connect, stand_in
@@ -36,7 +35,6 @@ def play_schedule(world, tmp_path_factory) -> Iterator[Play]:
             secret = json.dumps({"username": login, "password": LOGIN["password"], **where})
             client("secretsmanager").create_secret(Name=f"late/{login}", SecretString=secret)
         environment.setenv("FLOWFORGE_SOURCE_CA_FILE", source["ca_file"])
-        settings.cache_clear()
         connections = [connect(source) for _ in range(WRITERS + 1)]
         for connection in connections[:WRITERS]:
             connection.cursor().execute("SET LOCK_TIMEOUT 0")  # nobody would let go while this one waits
@@ -49,7 +47,6 @@ def play_schedule(world, tmp_path_factory) -> Iterator[Play]:
         yield play_one
         for connection in connections:
             connection.close()
-    settings.cache_clear()
 
 
 def failure_of(play_schedule: Play, schedule: Schedule, verdict: Verdict) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
-from tests.helpers.function_calls import Aws, Context, forget
+from tests.helpers.function_calls import Aws, Context
 from tests.helpers.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
 from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, ROOT, embedded_aws
 
@@ -24,9 +24,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
         resources.create_all()
         for name, value in _environment(resources).items():
             environment.setenv(name, value)
-        forget()
         yield Aws(endpoint, resources)
-    forget()
 
 
 def _environment(resources: Resources) -> dict[str, str]:

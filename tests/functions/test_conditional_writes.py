@@ -4,7 +4,6 @@ import boto3
 import pytest
 
 from flowforge.aws import items
-from flowforge.aws.clients import forget_clients
 from flowforge.aws.conditional_writes import STORE, prove, prove_once, race
 from flowforge.domain.errors import UnfitStore
 from flowforge.runtime.settings import settings
@@ -46,7 +45,6 @@ def test_should_refuse_a_store_where_two_writers_win(aws, proxy, s3):
 
 def test_should_prove_a_store_once_and_leave_no_upload_behind(aws, proxy, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    forget_clients()
     prove_once(aws.name("Lake"))
     assert items.get(settings().watermarks_table, {"pk": STORE, "sk": f"{proxy.url}/{aws.name('Lake')}"})
     tried = sum(len(calls) for calls in proxy.calls.values())
@@ -54,7 +52,6 @@ def test_should_prove_a_store_once_and_leave_no_upload_behind(aws, proxy, monkey
     assert sum(len(calls) for calls in proxy.calls.values()) == tried
     assert "Uploads" not in aws.client("s3").list_multipart_uploads(Bucket=aws.name("Lake"))
     monkeypatch.undo()
-    forget_clients()
 
 
 def test_should_claim_nothing_on_a_store_that_ignores_conditions(loads):

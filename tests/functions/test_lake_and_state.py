@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flowforge.aws.clients import client, forget_clients
+from flowforge.aws.clients import client
 from flowforge.bronze.announcements import landed_fact
 from flowforge.domain.errors import ConflictingTarget, LakeChanged
 from flowforge.operations.query import query
@@ -211,11 +211,7 @@ def elsewhere(aws, monkeypatch) -> Iterator[Callable]:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("FLOWFORGE_WATERMARKS_TABLE", "elsewhere")
             environment.setenv("AWS_ENDPOINT_URL", aws.endpoint)  # the proxy waits for what is done
-            forget_clients()
-            settings.cache_clear()
             what()
-        forget_clients()
-        settings.cache_clear()
 
     yield act
     client("dynamodb").delete_table(TableName="elsewhere")

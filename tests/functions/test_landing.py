@@ -137,14 +137,7 @@ def test_should_never_advise_to_remove_rows_that_another_batch_has_landed(bucket
 
 def test_should_raise_and_stop_reading_when_the_store_fails(aws, batch, monkeypatch):
     monkeypatch.setenv("FLOWFORGE_BUCKET", "no-such-bucket")
-    from flowforge.runtime.settings import settings
-
-    settings.cache_clear()
-    try:
-        reader = Reader(*[500] * 40, width=16_000)
-        with pytest.raises(StoreUnavailable, match="NoSuchBucket"):
-            landed(batch, reader)
-        assert reader.closed
-    finally:
-        monkeypatch.undo()
-        settings.cache_clear()
+    reader = Reader(*[500] * 40, width=16_000)
+    with pytest.raises(StoreUnavailable, match="NoSuchBucket"):
+        landed(batch, reader)
+    assert reader.closed

@@ -80,11 +80,7 @@ def test_should_plan_fewer_slices_where_their_keys_do_not_fit_the_record(aws, lo
 def sliced_reads(aws, monkeypatch):
     monkeypatch.setenv("FLOWFORGE_SLICE_ROWS", "2")
     monkeypatch.setenv("FLOWFORGE_SLICE_QUEUE_URL", aws.name("SliceQueue"))
-    settings.cache_clear()
     aws.messages("SliceQueue")
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 def test_should_refuse_before_the_read_what_its_record_has_no_room_for(aws, unique):

@@ -8,7 +8,6 @@ from rich.console import Console
 from flowforge.bronze.ingest import ingest
 from flowforge.cli import rendering
 from flowforge.operations.watermarks import commit_landed
-from flowforge.runtime.settings import settings
 from flowforge.state import runs
 from tests.helpers.loads import READER
 
@@ -30,7 +29,6 @@ def status_of(load, run: str, column: str) -> tuple[dict, str]:
 @pytest.mark.parametrize("column", ["at", "id"])
 def test_should_say_with_every_run_that_rows_may_be_missed_where_transactions_are_hidden(loads, monkeypatch, column):
     monkeypatch.setenv("FLOWFORGE_CURSOR_LAG_SECONDS", "0")
-    settings.cache_clear()
     load = loads(login=READER)
     for run, status in (("one", None), ("two", "empty"), ("three", "empty")):
         table, shown = status_of(load, run, column)

@@ -16,10 +16,6 @@ from flowforge.state.read_permits import give_back, renew_permit, take_permit
 @pytest.fixture
 def short_lease(monkeypatch):
     monkeypatch.setenv("FLOWFORGE_LEASE_SECONDS", "2")
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 def source(name: str, allowed: int | None) -> ConnectionReference:

@@ -37,11 +37,8 @@ def set_endpoint(monkeypatch):
     def use(url: str, **more: str) -> None:
         for name, value in {"endpoint": url, **more}.items():
             monkeypatch.setenv(f"FLOWFORGE_LINEAGE_{name.upper()}", value)
-        settings.cache_clear()
 
-    yield use
-    monkeypatch.undo()
-    settings.cache_clear()
+    return use
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ import pytest
 from events.envelopes import eventbridge, http
 from events.export import FULL
 from events.facts import SilverRefined
-from flowforge.aws.clients import forget_clients
-from flowforge.runtime.settings import settings
 from flowforge.state import runs
 from functions.replay.handler import handler
 from functions.submit_job.handler import handler as submit
@@ -23,13 +21,11 @@ QUEUES = ("Submit", "Ingest", "Slice", "Watermark", "Refine", "Publish", "Track"
 def queues(aws, monkeypatch):
     pairs = " ".join(f"{q.lower()}={aws.name(f'{q}DeadLetters')}>{aws.name(f'{q}Queue')}" for q in QUEUES)
     monkeypatch.setenv("FLOWFORGE_REPLAY_QUEUES", pairs)
-    settings.cache_clear()
     for name in QUEUES:
         aws.messages(f"{name}DeadLetters")
         aws.messages(f"{name}Queue")
     yield
     monkeypatch.undo()
-    settings.cache_clear()
 
 
 def bury(aws, queue: str, body: dict, reason: str | None = None) -> str:
@@ -173,10 +169,8 @@ def failing(aws, monkeypatch):
     with AwsProxy(aws.endpoint) as proxy:
         proxy.rule = rule
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        forget_clients()
         yield rule
     monkeypatch.undo()
-    forget_clients()
 
 
 class FixedAws:
@@ -215,9 +209,7 @@ def test_should_put_back_all_others_when_one_message_cannot_be_sent(aws, context
 
     with AwsProxy(aws.endpoint) as proxy, proxy.ruled_by(rule), monkeypatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", proxy.url)
-        forget_clients()
         answer = put_back(context, {"all": True})
-    forget_clients()
     sent = {message["body"]["run_id"]: message["Body"] for message in aws.messages("IngestQueue")}
     assert set(sent) == {one["run_id"] for one in (cyrillic, *others)}
     assert len(sent[cyrillic["run_id"]].encode()) < 256 * 1024

@@ -18,9 +18,7 @@ from hypothesis import strategies as st
 from events.documents import MOST_BYTES
 from events.envelopes import eventbridge, http, minio, s3_object_created, sqs
 from events.export import FULL
-from flowforge.aws.clients import forget_clients
 from flowforge.operations.sweep import sweep
-from flowforge.runtime.settings import settings as product_settings
 from flowforge.state import runs
 from functions.submit_job.handler import handler
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
@@ -136,11 +134,9 @@ def door(aws) -> Iterator[Door]:
         aws.use("SubmitQueue", "SubmitDeadLetters", environment)
         environment.setenv("FLOWFORGE_MAX_ATTEMPTS", str(ATTEMPTS))
         environment.setenv("FLOWFORGE_DEAD_LETTER_QUEUES", f"submit={aws.name('SubmitDeadLetters')}")
-        product_settings.cache_clear()
         for queue in QUEUES:
             aws.messages(queue)
         yield Door(aws, lines)
-    product_settings.cache_clear()
     logger.removeHandler(lines)
     logger.setLevel(level)
 
@@ -311,9 +307,7 @@ def failing(aws, service: str) -> Iterator[None]:
 
     with AwsProxy(aws.endpoint) as proxy, proxy.ruled_by(rule), pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", proxy.url)
-        forget_clients()
         yield
-    forget_clients()
 
 
 @pytest.mark.parametrize("form", ["object", "request", "text", "request text", "cut text", "not json"])

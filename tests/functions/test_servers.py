@@ -12,7 +12,6 @@ from flowforge.sources.sqlserver.catalog import connection_facts, describe_query
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.optional import optional_rows
-from tests.helpers.function_calls import forget
 from tests.helpers.loads import ROWS, Loads
 from tests.helpers.standin import PASSWORD, start, stop
 
@@ -50,11 +49,9 @@ def other(request, aws, tmp_path_factory):
 def reference(other, monkeypatch):
     profile, server = other
     monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(server.ca_file))
-    forget()
     where = {"host": "localhost", "port": server.port, "database": server.database, "driver": "pymssql"}
     yield ConnectionReference(**where, secret_id=f"servers/{profile}")
     monkeypatch.undo()
-    forget()
 
 
 @pytest.fixture

@@ -84,7 +84,6 @@ def test_should_not_sweep_a_batch_that_silver_has_given_up(aws, context, unique,
 def test_should_explain_what_sqs_has_moved_to_the_dead_letters_by_itself(aws, context, unique, monkeypatch):
     pairs = f"ingest={aws.name('IngestDeadLetters')} silver={aws.name('RefineDeadLetters')}"
     monkeypatch.setenv("FLOWFORGE_DEAD_LETTER_QUEUES", pairs)
-    settings.cache_clear()
     for queue in ("IngestDeadLetters", "RefineDeadLetters"):
         aws.messages(queue)
     wanted = command(unique("t"), unique("run"))
@@ -93,12 +92,9 @@ def test_should_explain_what_sqs_has_moved_to_the_dead_letters_by_itself(aws, co
         sqs_client.send_message(QueueUrl=aws.name("IngestDeadLetters"), MessageBody=text)
     said = {"step": {"DataType": "String", "StringValue": "silver"}}
     sqs_client.send_message(QueueUrl=aws.name("RefineDeadLetters"), MessageBody="{}", MessageAttributes=said)
-    try:
-        assert handler({"sweep": True}, context)["dead_letters"] == 2
-        assert handler({"sweep": True}, context)["dead_letters"] == 0
-    finally:
-        monkeypatch.undo()
-        settings.cache_clear()
+    assert handler({"sweep": True}, context)["dead_letters"] == 2
+    assert handler({"sweep": True}, context)["dead_letters"] == 0
+    monkeypatch.undo()
     told = [detail for kind, detail in aws.announced() if kind == "StepFailed"]
     assert [(d["run_id"], d["step"], d["bronze_table"]) for d in told] == [
         (wanted.run_id, "ingest", wanted.bronze.table)
@@ -266,7 +262,6 @@ def test_should_queue_what_can_be_read_of_a_damaged_submission_and_say_what_is_l
 
 def test_should_find_a_silent_dead_letter_behind_many_that_are_explained(aws, context, monkeypatch):
     monkeypatch.setenv("FLOWFORGE_DEAD_LETTER_QUEUES", f"ingest={aws.name('IngestDeadLetters')}")
-    settings.cache_clear()
     aws.messages("IngestDeadLetters")
     said = {"step": {"DataType": "String", "StringValue": "ingest"}}
     url, client = aws.name("IngestDeadLetters"), aws.client("sqs")
@@ -274,9 +269,6 @@ def test_should_find_a_silent_dead_letter_behind_many_that_are_explained(aws, co
         client.send_message(QueueUrl=url, MessageBody="{}", MessageAttributes=said)
     client.send_message(QueueUrl=url, MessageBody='{"run_id": 5, "bronze_table": {"odd": true}}')
     client.send_message(QueueUrl=url, MessageBody="[]")
-    try:
-        assert sweep(-60)["dead_letters"] == 2
-    finally:
-        monkeypatch.undo()
-        settings.cache_clear()
+    assert sweep(-60)["dead_letters"] == 2
+    monkeypatch.undo()
     assert len(aws.messages("IngestDeadLetters")) == 25

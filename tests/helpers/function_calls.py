@@ -7,8 +7,6 @@ from typing import Any
 import boto3
 import pytest
 
-from flowforge.aws.clients import forget_clients
-from flowforge.runtime.settings import settings
 from infra.local.resources import Resources
 from infra.local.template import REGION
 
@@ -67,9 +65,3 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def forget() -> None:
-    """Clients and settings are kept for the life of a process; tests change what they were made from."""
-    forget_clients()
-    settings.cache_clear()

@@ -22,7 +22,6 @@ from flowforge.operations.watermarks import commit_landed
 from flowforge.runtime.settings import settings
 from flowforge.state import records, table
 from tests.helpers.aws_proxy import AwsProxy, Call
-from tests.helpers.function_calls import forget
 from tests.helpers.standin import PASSWORD, StandIn, start, stop
 
 READER = "reader"  # a login that does not see open transactions
@@ -125,7 +124,6 @@ def loads(aws, server, unique, monkeypatch) -> Iterator[Callable[..., Loads]]:
 
         proxy.rule = strike
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        forget()
 
         def make(at: str = "datetime2(3)", login: str = "sa", indexed: bool = True, rows: str = ROWS) -> Loads:
             # Not mssql-python: it reads the certificates to trust once in a process, and other folders have servers of their own.
@@ -142,7 +140,6 @@ def loads(aws, server, unique, monkeypatch) -> Iterator[Callable[..., Loads]]:
 
         yield make
     monkeypatch.undo()
-    forget()
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ import pymssql
 import pytest
 
 from events.export import FULL
-from flowforge.aws.clients import forget_clients
 from flowforge.cli.keys import bearer
 from flowforge.operations.query import query
 from tests.helpers.servers import start
@@ -174,9 +173,7 @@ def in_lake_of(running: Stack) -> Iterator[None]:
         environment.setenv("AWS_SECRET_ACCESS_KEY", running.facts["aws_secret_access_key"])
         environment.setenv("AWS_DEFAULT_REGION", running.facts["region"])
         environment.setenv("AWS_REGION", running.facts["region"])
-        forget_clients()
         yield
-    forget_clients()
 
 
 def kill(pid: int) -> None:

@@ -39,7 +39,6 @@ def recorded(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[B
         TableName=name, KeySchema=keys, AttributeDefinitions=types, BillingMode="PAY_PER_REQUEST"
     )
     monkeypatch.setenv("FLOWFORGE_WATERMARKS_TABLE", name)
-    settings.cache_clear()
 
     def record(batch: Batch, applied: bool = True, rules: Any = None) -> Batch:
         if applied:
@@ -48,7 +47,6 @@ def recorded(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[B
         return batch
 
     yield record
-    settings.cache_clear()
 
 
 def numbers(*rows: tuple[Any, ...], kind: pa.DataType | None = None) -> pa.Table:

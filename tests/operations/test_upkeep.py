@@ -159,14 +159,9 @@ def test_should_answer_as_of_a_version_or_a_time(lake):
 
 def test_should_do_the_upkeep_of_one_table_by_a_message(lake, monkeypatch):
     from flowforge.operations.upkeep_step import maintain_one
-    from flowforge.runtime.settings import settings
 
     fill(lake, 9)
     monkeypatch.setenv("FLOWFORGE_BUCKET", lake.bucket)
-    settings.cache_clear()
-    try:
-        maintain_one(MaintainTable(layer="silver", table="customers"))
-        maintain_one(MaintainTable(layer="silver", table="gone"))
-    finally:
-        settings.cache_clear()
+    maintain_one(MaintainTable(layer="silver", table="customers"))
+    maintain_one(MaintainTable(layer="silver", table="gone"))
     assert len(open_table(table_uri(lake.bucket, "silver", "customers")).file_uris()) == 1

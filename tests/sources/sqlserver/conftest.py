@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.sql_text import quote_identifier
 from tests.helpers.source_server import Server, start_server, stop_server
@@ -18,13 +17,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     started = start_server(tmp_path_factory.mktemp("tls"), "--bank")
     before = os.environ.get("FLOWFORGE_SOURCE_CA_FILE")
     os.environ["FLOWFORGE_SOURCE_CA_FILE"] = started.ca_file
-    settings.cache_clear()
     yield started
     if before is None:
         os.environ.pop("FLOWFORGE_SOURCE_CA_FILE")
     else:
         os.environ["FLOWFORGE_SOURCE_CA_FILE"] = before
-    settings.cache_clear()
     stop_server(started)
 
 

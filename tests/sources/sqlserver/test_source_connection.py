@@ -16,7 +16,6 @@ from flowforge.domain.errors import (
     UnknownTable,
     UnsupportedSource,
 )
-from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.catalog import connection_facts, describe_table, server_identity
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.credentials import Credentials
@@ -33,10 +32,6 @@ def foreign_ca(server, tmp_path, monkeypatch):
     from infra.sqlserver.certificate import ensure_certificate
 
     monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(ensure_certificate(tmp_path)))
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 def test_should_connect_over_tls_and_tell_what_the_login_sees(bank):
@@ -101,13 +96,8 @@ def test_should_skip_the_check_but_keep_tls_when_told_to_trust(server, foreign_c
 
 def test_should_refuse_to_connect_unverified_when_the_ca_file_is_missing(server, tmp_path, monkeypatch):
     monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(tmp_path / "none.pem"))
-    settings.cache_clear()
-    try:
-        with pytest.raises(UnsupportedSource, match=r"none\.pem"), connect(server.reference, server.credentials):
-            pass
-    finally:
-        monkeypatch.undo()
-        settings.cache_clear()
+    with pytest.raises(UnsupportedSource, match=r"none\.pem"), connect(server.reference, server.credentials):
+        pass
 
 
 def test_should_leave_the_environments_own_certificate_bundle_alone(server, monkeypatch):

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowforge.domain.batch import Interval, KeyRange, SourceColumn
-from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.slices import plan_slices, range_condition
 from flowforge.sources.sqlserver.sql_text import select_statement
@@ -18,10 +17,6 @@ ROWS, PER_SLICE = 1_000, 130
 @pytest.fixture
 def small_slices(monkeypatch):
     monkeypatch.setenv("FLOWFORGE_SLICE_ROWS", str(PER_SLICE))
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 def slices_of(connection, table: str, interval: Interval | None = None) -> list[list[tuple]]:
@@ -88,10 +83,8 @@ def test_should_slice_few_huge_rows_by_their_bytes(bank, scratch, monkeypatch):
     bank.run(f"INSERT INTO {table_name} SELECT TOP (40) transaction_id, REPLICATE(N'x', 4000) FROM transactions")
     assert plan_slices(bank, describe_table(bank, table_name), Interval()) is None
     monkeypatch.setenv("FLOWFORGE_SLICE_BYTES", str(50 * 1024))
-    settings.cache_clear()
     found = slices_of(bank, table_name)
     monkeypatch.undo()
-    settings.cache_clear()
     assert sum(map(len, found)) == 40
     assert len(found) >= 4
     assert max(map(len, found)) <= 1.5 * 40 / len(found)

@@ -1,0 +1,48 @@
+"""A function works for the deployment that its environment names: nothing made for another is used, what was made is used again."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flowforge.aws.clients import client
+from flowforge.runtime.deployment import entered
+from flowforge.runtime.settings import settings
+from functions.watermark.handler import handler
+from tests.helpers.servers import ROOT
+
+
+def test_should_follow_the_environment(aws, monkeypatch):
+    before = settings().bucket
+    with monkeypatch.context() as environment:
+        environment.setenv("FLOWFORGE_BUCKET", "another")
+        environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        assert (settings().bucket, client("s3").meta.endpoint_url) == ("another", "http://127.0.0.1:1")
+    assert (settings().bucket, client("s3").meta.endpoint_url) == (before, aws.endpoint)
+
+
+def test_should_use_a_client_again_in_each_invocation_and_thread(aws):
+    made = client("sqs")
+    for _ in range(2):
+        with entered(), ThreadPoolExecutor(1) as pool:
+            assert client("sqs") is made
+            assert pool.submit(client, "sqs").result() is made
+
+
+def test_should_sign_with_the_keys_of_each_deployment(aws, monkeypatch):
+    where = {"Bucket": aws.name("Lake"), "Key": "x"}
+    for key in ("AKIAFIRST", "AKIASECOND"):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+        assert key in client("s3").generate_presigned_url("get_object", Params=where)
+
+
+def test_should_stop_at_a_setting_that_is_not_valid_before_anything_is_done(aws, context, monkeypatch):
+    monkeypatch.setenv("FLOWFORGE_LEASE_SECONDS", "1")
+    with pytest.raises(ValueError, match="lease_seconds"):
+        handler({"sweep": True}, context)
+
+
+def test_should_need_no_cache_cleared():
+    clears = re.compile(r"cache_" r"clear|forget_" r"clients")
+    sources = [path for folder in ("tests", "infra", "demo", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    assert [str(path) for path in sources if clears.search(path.read_text())] == []
