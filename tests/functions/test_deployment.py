@@ -41,7 +41,7 @@ def test_should_stop_at_a_setting_that_is_not_valid_before_anything_is_done(aws,
         handler({"sweep": True}, context)
 
 
-def test_should_need_no_cache_cleared():
+def test_should_clear_no_cache_anywhere():
     clears = ("_".join(("cache", "clear")), "_".join(("forget", "clients")))
     sources = [path for folder in ("tests", "infra", "demo", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     assert [str(path) for path in sources if any(word in path.read_text() for word in clears)] == []
