@@ -1,6 +1,7 @@
-"""Tests run in several processes; those of a folder, which share servers and an environment, in one.
+"""Tests run in several processes: those of a folder that share servers and an environment in one, others file by file.
 
-The tests of faults are the exception: each makes what it needs in the world of whichever process it runs in.
+Folders that take long come first, so that no process is left alone with one at the end. Each test of faults makes what it needs
+in the world of whichever process it runs in.
 
 What hypothesis draws is new in each run, as when a developer explores; with FLOWFORGE_TEST_PROFILE=ci, as in `.ci/run`, it is the
 same each time, so that a gate that closes blames the change before it.
@@ -24,16 +25,25 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("FLOWFORGE_TEST_PROFILE", "explore"))
 
 
-class _ByFolder(LoadScopeScheduling):
+TOGETHER = ("chain", "functions", "sources", "local_stack", "standin")
+
+
+class _BySharedServers(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         folder = nodeid.split("/")[1]
-        return nodeid if folder == "faults" else folder
+        return folder if folder in TOGETHER else nodeid if folder == "faults" else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    """Sends the tests of a folder to one process, those of faults to any."""
-    return _ByFolder(config, log)
+    """Sends the tests of a folder with servers to one process, those of any other file, and each of faults, to any."""
+    return _BySharedServers(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the folders first that one process runs as a whole."""
+    places = {folder: place for place, folder in enumerate(TOGETHER)}
+    items.sort(key=lambda item: places.get(item.nodeid.split("/")[1], len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def test_should_import_helpers_and_what_stands_beside_only():
         f"{path.relative_to(TESTS)} imports {name}"
         for path in sorted(TESTS.rglob("*.py"))
         for name in imported(path)
-        if not name.startswith(("tests.helpers.", ".".join(["tests", *path.relative_to(TESTS).parts[:-1], ""])))
+        if not f"{name}.".startswith(("tests.helpers.", ".".join(["tests", *path.relative_to(TESTS).parts[:-1], ""])))
         or name.rpartition(".")[2].startswith(("test_", "conftest"))
     ]
     assert wrong == []

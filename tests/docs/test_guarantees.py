@@ -1,7 +1,13 @@
 """Every promise in docs/guarantees.md names a test that exists; so do the places in CONTRIBUTING.md."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
+
+from tests.helpers import promises
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "guarantees.md").read_text())
@@ -28,3 +34,46 @@ def test_should_name_a_test_in_every_row_of_promises():
         if line.startswith("|") and not re.match(r"\|\s*(-|cursor|level|promise|what happened|READ UNCOMMITTED)", line)
     ]
     assert [row for row in rows if "tests/" not in row] == []
+
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.some.test_it" name="test_should_hold[a]"><skipped message="not here"/></testcase>
+<testcase classname="tests.some.test_it" name="test_should_hold[b]"/>
+<testcase classname="tests.some.test_it" name="test_should_rest"><skipped message="no server"/></testcase>
+<testcase classname="tests.some.test_it" name="test_should_break"><failure message="broken"/></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.mark.parametrize(
+    ("promise", "code", "told"),
+    [
+        ("`tests/some/test_it.py::test_should_hold`", 0, ""),
+        ("`tests/some/test_it.py::test_should_break`", 0, ""),  # its own run has failed
+        (
+            "`tests/some/test_it.py::test_should_rest`",
+            1,
+            "promised, but not run: tests/some/test_it.py::test_should_rest",
+        ),
+        ("`tests/some/test_it.py::test_should_be`", 1, "promised, but not run: tests/some/test_it.py::test_should_be"),
+        (
+            "`tests/some/test_it.py::test_should_rest`\n(needs a container engine)",
+            0,
+            "not run here, needs a container engine: tests/some/test_it.py::test_should_rest",
+        ),
+    ],
+)
+def test_should_name_each_promise_whose_test_did_not_run(tmp_path, capsys, promise, code, told):
+    (tmp_path / "report.xml").write_text(REPORT)
+    (tmp_path / "guarantees.md").write_text(f"A promise ({promise}).")
+    assert promises.main([tmp_path / "report.xml"], tmp_path / "guarantees.md") == code
+    assert capsys.readouterr().out.splitlines() == [*([told] if told else []), "1 passed, 1 failed, 2 skipped"]
+
+
+def test_should_read_reports_as_pytest_writes_them(tmp_path):
+    code = "import pytest\n\n@pytest.mark.parametrize('n', [1])\ndef test_should_hold(n): pass\n"
+    (tmp_path / "tests" / "some").mkdir(parents=True)
+    (tmp_path / "tests" / "some" / "test_it.py").write_text(code)
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml", "report.xml", "tests"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert list(promises.cases(tmp_path / "report.xml")) == [("tests/some/test_it.py::test_should_hold", "passed")]
