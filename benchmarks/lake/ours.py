@@ -60,8 +60,8 @@ def main() -> None:
     kind, table = sys.argv[1:]
     bucket = os.environ["BENCH_BUCKET"]
     if kind == "compact":
-        from flowforge.tables.delta.compaction import compact
-        from flowforge.tables.delta.tables import table_uri
+        from flowforge.tables.compaction import compact
+        from flowforge.tables.lake import table_uri
 
         compact(f"silver.{table}", table_uri(bucket, "silver", table), 2)
         return

@@ -3,22 +3,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import duckdb
-from deltalake import DeltaTable
-
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.names import TableName
+from flowforge.engines.base import EngineError, Session
 from flowforge.engines.duckdb.sql import identifier
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.gold.engine import refusal
 from flowforge.gold.judging import subject
 from flowforge.gold.models import Model
 from flowforge.quality.judge import check_rule
 from flowforge.quality.rules import BATCH, REFERENCED
-from flowforge.tables.delta.tables import create_view, rows_query
+from flowforge.tables.base import LakeTable
+from flowforge.tables.rows import create_view, rows_query
 
 
-def bind_models(models: Sequence[Model], tables: Mapping[TableName, DeltaTable]) -> dict[TableName, str]:
+def bind_models(models: Sequence[Model], tables: Mapping[TableName, LakeTable]) -> dict[TableName, str]:
     """What DuckDB finds wrong with models and their rules, from the columns alone: no row is read.
 
     `models` are in the order in which they are built; `tables` are those of the lake. A model that reads a refused one is
@@ -26,7 +25,7 @@ def bind_models(models: Sequence[Model], tables: Mapping[TableName, DeltaTable])
     """
     problems: dict[TableName, str] = {}
     bound: set[TableName] = set()
-    with duckdb_connection() as connection:
+    with ENGINE.session() as connection:
         connection.execute("SET enable_external_access = false")
         for model in models:
             for name in model.reads:
@@ -38,7 +37,7 @@ def bind_models(models: Sequence[Model], tables: Mapping[TableName, DeltaTable])
             try:
                 create_view(connection, "gold", model.table, model.sql.strip().rstrip(";"))
                 bound.add(model.name)
-            except duckdb.Error as error:
+            except EngineError as error:
                 problems[model.name] = str(refusal(model, error))
                 continue
             if found := "; ".join(_wrong_rules(connection, model)):
@@ -46,7 +45,7 @@ def bind_models(models: Sequence[Model], tables: Mapping[TableName, DeltaTable])
     return problems
 
 
-def _wrong_rules(connection: duckdb.DuckDBPyConnection, model: Model) -> Iterator[str]:
+def _wrong_rules(connection: Session, model: Model) -> Iterator[str]:
     if not model.rules:
         return
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {REFERENCED}")

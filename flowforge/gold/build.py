@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError
-
 from events.quality import QualityFigure
 from flowforge.domain.figures import to_metadata
 from flowforge.domain.names import TableName
@@ -26,16 +23,8 @@ from flowforge.gold.transactions import (
     refuse_older,
     transaction_of,
 )
-from flowforge.tables.delta.tables import (
-    NO_CLEANUP,
-    Moved,
-    commit,
-    create_table,
-    delta_types,
-    once,
-    open_table,
-    table_uri,
-)
+from flowforge.tables.base import LakeTable, Moved, once
+from flowforge.tables.lake import commit, create_table, open_table, table_uri
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,7 @@ class Missing:
     input: TableName
 
 
-def build(model: Model, bucket: str, opened: dict[TableName, DeltaTable] | None = None) -> Built | Missing:
+def build(model: Model, bucket: str, opened: dict[TableName, LakeTable] | None = None) -> Built | Missing:
     """Brings one gold table in `bucket` up to date with its inputs.
 
     `opened` are tables that were opened a moment ago, for a caller that builds several models: they are taken as they are, and
@@ -81,14 +70,14 @@ def build(model: Model, bucket: str, opened: dict[TableName, DeltaTable] | None 
         tables = {name: handles[name] for name in model.reads}
         try:
             return _build(model, tables, table_uri(bucket, "gold", model.table))
-        except (Moved, CommitFailedError):
+        except Moved:
             handles.clear()
             raise
 
     return commit(f"gold.{model.table}", attempt)
 
 
-def _build(model: Model, tables: dict[TableName, DeltaTable], uri: str) -> Built:
+def _build(model: Model, tables: dict[TableName, LakeTable], uri: str) -> Built:
     marks = input_transactions(tables)
     inputs = {name: tables[name] for name in model.inputs}
     versions = {str(name): marks[transaction_of(name, table)] for name, table in inputs.items()}
@@ -110,23 +99,16 @@ def _build(model: Model, tables: dict[TableName, DeltaTable], uri: str) -> Built
         if target is None:
             target = create_table(uri, rows, {})
             refuse_older(target, marks)
-        write_deltalake(
-            target,
-            rows,
-            mode="overwrite",
-            schema_mode="overwrite",
-            commit_properties=once(transactions, to_metadata(quality) if model.rules else None),
-            post_commithook_properties=NO_CLEANUP,
-        )
+        target.overwrite(rows, once(transactions, to_metadata(quality) if model.rules else None))
     return _built("full", target, inputs, versions, quality)
 
 
 def _built(
     how: Literal["full", "incremental", "unchanged"],
-    target: DeltaTable,
-    inputs: Mapping[TableName, DeltaTable],
+    target: LakeTable,
+    inputs: Mapping[TableName, LakeTable],
     versions: dict[str, int],
     quality: list[QualityFigure],
 ) -> Built:
-    read = {str(name): list(delta_types(table)) for name, table in inputs.items()}
-    return Built(how, target.count(), target.version(), versions, delta_types(target), read, quality)
+    read = {str(name): list(table.column_words()) for name, table in inputs.items()}
+    return Built(how, target.count(), target.version(), versions, target.column_words(), read, quality)

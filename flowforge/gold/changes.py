@@ -7,22 +7,20 @@ table will have, those that stay among them, before any becomes visible.
 
 from collections.abc import Mapping
 
-import duckdb
-from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import DeltaError
-
 from events.quality import QualityFigure
 from flowforge.domain.figures import to_metadata
 from flowforge.domain.names import TableName
+from flowforge.engines.base import ObjectUnreadable, Rows
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.gold.engine import GONE, Engine
 from flowforge.gold.models import Model
 from flowforge.gold.transactions import input_transactions, is_current, transaction_of
-from flowforge.tables.delta.tables import column_types, commit_marks, once, open_table
+from flowforge.tables.base import Commit, LakeTable, VersionGone, once
+from flowforge.tables.rows import column_types
 
 
 def build_changes(
-    model: Model, tables: Mapping[TableName, DeltaTable], target: DeltaTable, transactions: Mapping[str, int]
+    model: Model, tables: Mapping[TableName, LakeTable], target: LakeTable, transactions: Mapping[str, int]
 ) -> list[QualityFigure] | None:
     """Replaces the rows of the changed keys and returns what the rules found; None when only a full build will do.
 
@@ -35,7 +33,7 @@ def build_changes(
             return None
         try:
             rows = engine.changed_rows(driving, key, columns, before)
-        except duckdb.IOException:
+        except ObjectUnreadable:
             return None  # files of the old version were vacuumed; were it S3 itself, the full build fails as well
         stored = {name: kind for name, kind in zip(rows.columns, map(str, rows.types), strict=True) if name != GONE}
         if stored != column_types(engine.connection, target):
@@ -56,8 +54,8 @@ def _driving(engine: Engine, model: Model) -> tuple[TableName, dict[str, str], f
 
 
 def _version_before(
-    model: Model, tables: Mapping[TableName, DeltaTable], target: DeltaTable, driving: TableName
-) -> DeltaTable | None:
+    model: Model, tables: Mapping[TableName, LakeTable], target: LakeTable, driving: TableName
+) -> LakeTable | None:
     """The driving table as the gold table was built from, if no other table of the query changed since: what only rules refer to
     makes no row."""
     others = input_transactions({name: tables[name] for name in model.inputs if name != driving})
@@ -65,33 +63,19 @@ def _version_before(
     if version is None or not is_current(target, others, model.definition):
         return None
     try:
-        return open_table(tables[driving].table_uri, version)
-    except DeltaError:
+        return tables[driving].at(version)
+    except VersionGone:
         return None  # its log was cleaned up
 
 
-def _merge(
-    target: DeltaTable, rows: duckdb.DuckDBPyRelation, key: tuple[str, ...], properties: CommitProperties
-) -> None:
+def _merge(target: LakeTable, rows: Rows, key: tuple[str, ...], properties: Commit) -> None:
     before = target.version()
     values = {identifier(name, "t"): identifier(name, "s") for name in rows.columns if name != GONE}
     null = rows.filter(" OR ".join(f"{identifier(name)} IS NULL" for name in key)).limit(1).fetchall()
-    (
-        target.merge(
-            rows,
-            " AND ".join(_same(name, bool(null)) for name in key),
-            source_alias="s",
-            target_alias="t",
-            streamed_exec=False,
-            commit_properties=properties,
-        )
-        .when_matched_delete(predicate=f"s.{GONE}")
-        .when_matched_update(values, predicate=f"NOT s.{GONE}")
-        .when_not_matched_insert(values, predicate=f"NOT s.{GONE}")
-        .execute()
-    )
+    same = " AND ".join(_same(name, bool(null)) for name in key)
+    target.apply_rows(rows, same, f"s.{GONE}", properties, values)
     if target.version() == before:
-        commit_marks(target, properties)  # nothing to change: delta-rs then commits nothing of its own accord
+        target.swap([], [], properties)  # nothing to change: what it was built from is told all the same
 
 
 def _same(name: str, may_be_null: bool) -> str:

@@ -11,20 +11,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import duckdb
-from deltalake import DeltaTable
-
 from events.quality import QualityFigure
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
-from flowforge.engines.duckdb.reasons import line_named, reason
+from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Rows
 from flowforge.engines.duckdb.sql import identifier
-from flowforge.engines.duckdb.storage import confine, duckdb_connection
 from flowforge.engines.duckdb.types import stored_column
+from flowforge.engines.registry import ENGINE
 from flowforge.gold.models import Model
 from flowforge.silver.plan import INTERNAL
-from flowforge.tables.delta.tables import column_types, create_view, rows_query
+from flowforge.tables.base import LakeTable
+from flowforge.tables.rows import column_types, create_view, rows_query
 
 GONE = "_flowforge_gone"  # of changed rows only: true for a key that has no row any more
 NO_KEY_TYPES = re.compile(r"FLOAT|DOUBLE|REAL|.*(\[\d*\]|\))", re.DOTALL)  # not comparable exactly, or nested
@@ -34,29 +32,29 @@ DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
 class Engine:
     """One evaluation of one model."""
 
-    def __init__(self, model: Model, tables: Mapping[TableName, DeltaTable], target: DeltaTable | None = None):
+    def __init__(self, model: Model, tables: Mapping[TableName, LakeTable], target: LakeTable | None = None):
         """`tables` are all that the model reads; `target` is the gold table, where rows of it stay."""
         self.model, self.target = model, target
         self.inputs = {name: tables[name] for name in model.inputs}
         self.references = {name: tables[name] for name in model.references}
 
     def __enter__(self) -> "Engine":
-        self._opened = duckdb_connection()
+        self._opened = ENGINE.session()
         self.connection = self._opened.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._opened.__exit__(*error)
 
-    def rows(self) -> duckdb.DuckDBPyRelation:
+    def rows(self) -> Rows:
         """All rows of the model. Raises TransformRejected when DuckDB does not take its SQL."""
         for name, table in self.inputs.items():
             create_view(self.connection, name.layer, name.table, rows_query(self.connection, table))
         return self._evaluate()
 
     def changed_rows(
-        self, driving: TableName, key: Mapping[str, str], columns: frozenset[str] | None, before: DeltaTable
-    ) -> duckdb.DuckDBPyRelation:
+        self, driving: TableName, key: Mapping[str, str], columns: frozenset[str] | None, before: LakeTable
+    ) -> Rows:
         """The rows of all keys of which a row changed in `driving` since its version `before`, and a row with GONE for each
         key that the model has no row of any more; `key` maps the model's columns to the table's."""
         now = self.inputs[driving]
@@ -85,7 +83,7 @@ class Engine:
         items = ", ".join(identifier(column) for column in columns)
         return f"SELECT {items} FROM {identifier(name.layer)}.{identifier(name.table)}"
 
-    def check_key(self, rows: duckdb.DuckDBPyRelation) -> None:
+    def check_key(self, rows: Rows) -> None:
         """Raises TransformRejected when the key of an incremental model does not tell its rows apart."""
         model = self.model
         if model.strategy != "incremental":
@@ -103,7 +101,7 @@ class Engine:
                 "name all columns in primaryKey that tell its rows apart, or use buildStrategy full",
             )
 
-    def with_those_that_stay(self, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    def with_those_that_stay(self, rows: Rows) -> Rows:
         """The target's rows as they will be once `rows` (of `changed_rows`) have replaced those of their keys."""
         same = " AND ".join(
             f"{identifier(name, 't')} IS NOT DISTINCT FROM {identifier(name, 'r')}" for name in self.model.key
@@ -114,7 +112,7 @@ class Engine:
             f"UNION ALL BY NAME SELECT * EXCLUDE ({GONE}) FROM ({rows.sql_query()}) WHERE NOT {GONE}"
         )
 
-    def judge(self, rows: duckdb.DuckDBPyRelation) -> list[QualityFigure]:
+    def judge(self, rows: Rows) -> list[QualityFigure]:
         """What the model's rules find in `rows`: all of the table's.
 
         Raises RulesBroken when one of severity `fail` is, TransformRejected when one cannot be evaluated.
@@ -126,7 +124,7 @@ class Engine:
         return judge_table(self.connection, self.model, self.references, rows)
 
     def _note_affected_keys(
-        self, now: DeltaTable, before: DeltaTable, key: list[str], columns: frozenset[str] | None, types: dict[str, str]
+        self, now: LakeTable, before: LakeTable, key: list[str], columns: frozenset[str] | None, types: dict[str, str]
     ) -> None:
         """The keys of all rows in which the two versions differ, read from the files in which they differ."""
         new, old = set(now.file_uris()), set(before.file_uris())
@@ -142,7 +140,7 @@ class Engine:
             f"({removed} EXCEPT ALL {added}))"
         )
 
-    def _with_gone(self, rows: duckdb.DuckDBPyRelation, key: Mapping[str, str]) -> duckdb.DuckDBPyRelation:
+    def _with_gone(self, rows: Rows, key: Mapping[str, str]) -> Rows:
         same = " AND ".join(
             f"{identifier(name, 'r')} IS NOT DISTINCT FROM {identifier(source, 'a')}" for name, source in key.items()
         )
@@ -152,26 +150,26 @@ class Engine:
             f"SELECT {gone}, true AS {GONE} FROM main.affected AS a ANTI JOIN ({rows.sql_query()}) AS r ON {same}"
         )
 
-    def _evaluate(self) -> duckdb.DuckDBPyRelation:
+    def _evaluate(self) -> Rows:
         tables = [*self.inputs.values(), *self.references.values(), *([self.target] if self.target else [])]
-        confine(self.connection, [uri for table in tables for uri in table.file_uris()])
+        self.connection.confine([uri for table in tables for uri in table.file_uris()])
         text = self.model.sql if self.model.sql is not None else self.text_of_copy()
         if self.model.sql is not None:
             self._read_again(text)
         try:
             self.connection.execute(f"CREATE TABLE main.result AS {text.strip().rstrip(';')}")
-        except (duckdb.IOException, duckdb.OutOfMemoryException):
+        except (ObjectUnreadable, OutOfMemory):
             raise
-        except duckdb.Error as error:
+        except EngineError as error:
             raise refusal(self.model, error) from error
         made = self.connection.table("main.result")
         return made.project(", ".join(stored_column(n, str(t)) for n, t in zip(made.columns, made.types, strict=True)))
 
     def _read_again(self, text: str) -> None:
-        from flowforge.engines.duckdb.second_reading import NotAllowed, check_query  # sqlglot: for models only
+        from flowforge.sql_policy.parsing import NotAllowed  # sqlglot: for models only
 
         try:
-            check_query(self.connection, text, [(name.layer, name.table) for name in self.inputs])
+            self.connection.check_query(text, [(name.layer, name.table) for name in self.inputs])
         except NotAllowed as error:
             raise TransformRejected(
                 f"{self.model.place()}: {error}",
@@ -179,12 +177,12 @@ class Engine:
             ) from error
 
 
-def refusal(model: Model, error: duckdb.Error) -> TransformRejected:
+def refusal(model: Model, error: EngineError) -> TransformRejected:
     """What a user is told of DuckDB's refusal of a model: its place and line, and the reason without a row's values."""
-    line, text = line_named(error), model.sql or ""
+    line, text = error.line, model.sql or ""
     if line is not None:
         line += text[: len(text) - len(text.lstrip())].count("\n")
-    return TransformRejected(f"{model.place(line)}: {reason(error)}")
+    return TransformRejected(f"{model.place(line)}: {error.reason}")
 
 
 def _find(column: str, types: Mapping[str, str], model: Model) -> str:

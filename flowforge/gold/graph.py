@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from deltalake import DeltaTable
-
 from events.effects import KEY_OF_FULL_BUILD
 from events.quality import QualityFigure
 from flowforge.domain.alone import each_alone
@@ -21,7 +19,8 @@ from flowforge.gold.models import FROM_JOB, Model, Strategy
 from flowforge.gold.order import order_models
 from flowforge.gold.records import Record, read_records
 from flowforge.gold.transactions import DEFINITION, input_transactions, is_current, transaction_of
-from flowforge.tables.delta.tables import data_version, open_table, store_errors, table_uri
+from flowforge.tables.base import LakeTable
+from flowforge.tables.lake import open_table, store_errors, table_uri
 
 State = Literal["current", "stale", "waits", "failed", "refused"]
 
@@ -80,14 +79,14 @@ def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:
     return [*new.problems.values(), *problems, *(refused[model.name] for model in ours if model.name in refused)]
 
 
-def open_tables(bucket: str, models: Iterable[Model]) -> tuple[dict[TableName, DeltaTable], list[str]]:
+def open_tables(bucket: str, models: Iterable[Model]) -> tuple[dict[TableName, LakeTable], list[str]]:
     """The tables that models make and read, as far as they exist, and what is wrong with those that cannot be opened.
 
     Raises StoreUnavailable where none can.
     """
     names = sorted({name for model in models for name in (model.name, *model.reads)})
 
-    def opened(name: TableName) -> DeltaTable | None:
+    def opened(name: TableName) -> LakeTable | None:
         with store_errors(str(name)):
             return open_table(table_uri(bucket, name.layer, name.table))
 
@@ -113,7 +112,7 @@ def _of_record(record: Record) -> Model:
 
 def _state(
     model: Model,
-    tables: dict[TableName, DeltaTable],
+    tables: dict[TableName, LakeTable],
     record: Record | None,
     refused: str | None,
     states: dict[TableName, ModelState],
@@ -137,7 +136,7 @@ def _state(
 
 def _judge(
     model: Model,
-    tables: dict[TableName, DeltaTable],
+    tables: dict[TableName, LakeTable],
     record: Record | None,
     refused: str | None,
     states: dict[TableName, ModelState],
@@ -160,10 +159,10 @@ def _judge(
     return "stale", "; ".join(_newer(target, inputs))
 
 
-def _newer(target: DeltaTable, inputs: dict[TableName, DeltaTable]) -> Iterable[str]:
+def _newer(target: LakeTable, inputs: dict[TableName, LakeTable]) -> Iterable[str]:
     for name, table in inputs.items():
         built = target.transaction_version(transaction_of(name, table))
         if built is None:
             yield f"{name} is another table than it was built from"
-        elif built != (now := data_version(table)):
+        elif built != (now := table.data_version()):
             yield f"{name} is at version {now}, it was built from {built}"

@@ -7,27 +7,26 @@ rule finds the same after every kind of build. Nothing is visible yet.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import duckdb
-from deltalake import DeltaTable
-
 from events.quality import QualityFigure
 from flowforge.domain.errors import RulesBroken
 from flowforge.domain.figures import broken, told
 from flowforge.domain.names import TableName
+from flowforge.engines.base import Rows, Session
 from flowforge.gold.models import Model
 from flowforge.quality.judge import Subject, judge
 from flowforge.quality.rules import BATCH, REFERENCED
-from flowforge.tables.delta.tables import create_view, rows_query
+from flowforge.tables.base import LakeTable
+from flowforge.tables.rows import create_view, rows_query
 
 CORRECT = "correct the rule; the version before stays published"
 MEND = "mend the rows that the model reads, the model, or the rule; the version before stays published"
 
 
 def judge_table(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Session,
     model: Model,
-    references: Mapping[TableName, DeltaTable],
-    rows: duckdb.DuckDBPyRelation,
+    references: Mapping[TableName, LakeTable],
+    rows: Rows,
 ) -> list[QualityFigure]:
     """What the rules of a model find in its rows; raises as `Engine.judge` does."""
     connection.execute(f"CREATE VIEW {BATCH} AS {rows.sql_query()}")

@@ -3,13 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from deltalake import DeltaTable
-
 from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain
 from flowforge.gold.records import Record, read_record
 from flowforge.gold.transactions import published_quality
-from flowforge.tables.delta.tables import commit_info, data_version, open_table, store_errors, table_uri
+from flowforge.tables.base import LakeTable
+from flowforge.tables.lake import open_table, store_errors, table_uri
 
 
 def quality_of_table(bucket: str, name: str) -> dict[str, Any]:
@@ -28,11 +27,12 @@ def quality_of_table(bucket: str, name: str) -> dict[str, Any]:
         }
 
 
-def _published_at(table: DeltaTable | None) -> datetime | None:
+def _published_at(table: LakeTable | None) -> datetime | None:
     if table is None:
         return None
-    info = commit_info(table.table_uri, data_version(table)) or {}
-    return datetime.fromtimestamp(info["timestamp"] / 1000, UTC) if "timestamp" in info else None
+    commit = table.commit_of(table.data_version())
+    made_at = commit and commit.info.get("timestamp")
+    return datetime.fromtimestamp(made_at / 1000, UTC) if made_at is not None else None
 
 
 def _refused(record: Record | None, published: datetime | None) -> dict[str, Any] | None:

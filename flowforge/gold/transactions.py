@@ -6,38 +6,37 @@ committed on. They decide whether a table is up to date; nothing else does.
 
 from collections.abc import Mapping
 
-from deltalake import DeltaTable
-
 from events.quality import QualityFigure
 from flowforge.domain.figures import quality_of
 from flowforge.domain.names import TableName
-from flowforge.tables.delta.tables import Moved, commit_info, data_version
+from flowforge.tables.base import LakeTable, Moved
 
 DEFINITION = "flowforge/definition"  # application id whose version is the query's and the rules' fingerprint
 
 
-def input_transactions(inputs: Mapping[TableName, DeltaTable]) -> dict[str, int]:
+def input_transactions(inputs: Mapping[TableName, LakeTable]) -> dict[str, int]:
     """The application transactions that a build of these inputs leaves: id -> version."""
-    return {transaction_of(name, table): data_version(table) for name, table in inputs.items()}
+    return {transaction_of(name, table): table.data_version() for name, table in inputs.items()}
 
 
-def transaction_of(name: TableName, table: DeltaTable) -> str:
+def transaction_of(name: TableName, table: LakeTable) -> str:
     """The application id whose version is that of an input; a table made anew has another one."""
-    return f"flowforge/input/{name}/{table.metadata().id}"
+    return f"flowforge/input/{name}/{table.table_id}"
 
 
-def is_current(target: DeltaTable, marks: Mapping[str, int], definition: int) -> bool:
+def is_current(target: LakeTable, marks: Mapping[str, int], definition: int) -> bool:
     """Whether a gold table was built from just these inputs by just this query and these rules."""
     stored = {mark: target.transaction_version(mark) for mark in marks}
     return stored == dict(marks) and target.transaction_version(DEFINITION) == definition
 
 
-def refuse_older(target: DeltaTable, marks: Mapping[str, int]) -> None:
+def refuse_older(target: LakeTable, marks: Mapping[str, int]) -> None:
     """A stored input newer than ours: somebody published since we looked, so look again."""
     if any((target.transaction_version(mark) or 0) > version for mark, version in marks.items()):
         raise Moved
 
 
-def published_quality(target: DeltaTable) -> list[QualityFigure]:
+def published_quality(target: LakeTable) -> list[QualityFigure]:
     """What the rules found in the rows of the handle's version; nothing where its log was cleaned up."""
-    return quality_of(commit_info(target.table_uri, data_version(target)) or {})
+    commit = target.commit_of(target.data_version())
+    return quality_of(commit.info) if commit else []

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
-from deltalake import DeltaTable
 
 from flowforge.aws.clients import client, unavailable
 from flowforge.domain.batch import Batch
@@ -19,7 +18,7 @@ from flowforge.silver.decisions import ACCEPTED, KEEPS_KEY, KEY, TYPES
 from flowforge.silver.objects import check_objects
 from flowforge.silver.refine import Target, refine
 from flowforge.silver.release import RELEASED
-from flowforge.tables.delta.tables import Moved, commit_info
+from flowforge.tables.base import LakeTable, Moved
 
 PREFIX = "rebuild"
 LEFT_BEHIND_SECONDS = 24 * 3600
@@ -31,7 +30,7 @@ Progress = Callable[[str], None]
 class TableBeside:
     """The table that is being made; a context manager, which removes it."""
 
-    def __init__(self, bucket: str, name: str, table: DeltaTable | None):
+    def __init__(self, bucket: str, name: str, table: LakeTable | None):
         self._bucket, self._folder = bucket, f"{PREFIX}/{name}/"
         self._own = f"{self._folder}{int(time.time())}-{uuid.uuid4().hex[:12]}/"
         self.uri = f"s3://{bucket}/{self._own.rstrip('/')}"
@@ -91,20 +90,20 @@ class TableBeside:
             raise unavailable("S3", error) from error
         return len(log) - 1
 
-    def check_unchanged(self, table: DeltaTable | None) -> None:
+    def check_unchanged(self, table: LakeTable | None) -> None:
         """Stops where a person has decided something, or released rows from quarantine, since the table was begun."""
         released = False
         if table is not None:
             later = range(self._seen + 1, table.version() + 1)
-            released = any(RELEASED in (commit_info(table.table_uri, version) or {}) for version in later)
+            released = any(RELEASED in commit.info for version in later if (commit := table.commit_of(version)))
             self._seen = table.version()
         if released or _decisions(table) != self._decided:
             what = "rows were released from quarantine" if released else "a decision about its columns was made"
             raise StoreUnavailable(f"silver.{self._name}: {what} meanwhile", "Run the command again.")
 
 
-def _decisions(table: DeltaTable | None) -> dict[str, str]:
-    stored = table.metadata().configuration if table is not None else {}
+def _decisions(table: LakeTable | None) -> dict[str, str]:
+    stored = table.properties() if table is not None else {}
     return {name: stored[name] for name in DECISIONS if name in stored}
 
 

@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given
+from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.folding import folds_of
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.engines.duckdb.types import stored_type
@@ -32,9 +32,7 @@ EXAMPLES = 3  # keys that are named of a range that differs
 class Comparison:
     """Both sides in one engine: tables `source`, `silver` and `newer`, each with the key's columns and a hash of the row."""
 
-    def __init__(
-        self, engine: duckdb.DuckDBPyConnection, question: Question, described: TableDescription, silver: dict[str, str]
-    ):
+    def __init__(self, engine: Session, question: Question, described: TableDescription, silver: dict[str, str]):
         self.engine, self.question, self.silver = engine, question, silver
         columns = with_key_digits(described.source_columns, described.primary_key, described.qualified_name)
         self.columns = [column for column in columns if column.name in silver and not column.masked]
@@ -48,7 +46,7 @@ class Comparison:
         self.key_columns = [column for name in self.key for column in self.columns if column.name == name]
         self.folds = folds_of(self.key_columns)
 
-    def take_silver(self, silver: duckdb.DuckDBPyRelation) -> None:
+    def take_silver(self, silver: Rows) -> None:
         """The rows of silver that have a row at the source, below the watermark."""
         conditions = [f"NOT {DELETED}"] if DELETED in self.silver else []
         conditions += [CURRENT] if CURRENT in self.silver else []
@@ -102,7 +100,7 @@ class Comparison:
                 f"DELETE FROM {side} WHERE EXISTS (SELECT 1 FROM newer WHERE {self._same('newer', side)})"
             )
 
-    def take_quarantine(self, rows: duckdb.DuckDBPyRelation | None) -> None:
+    def take_quarantine(self, rows: Rows | None) -> None:
         """The rows that silver has kept out, as hashes of what silver would hold of them."""
         there = set() if rows is None else set(rows.columns)
         items = ", ".join(

@@ -16,21 +16,20 @@ from datetime import time as time_of_day
 from decimal import Decimal
 from typing import Any
 
-import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
 from flowforge.aws.clients import client, unavailable
 from flowforge.domain.errors import NotFound, QueryRefused
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
-from flowforge.engines.duckdb.second_reading import check_query
+from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Session
 from flowforge.engines.duckdb.sql import literal, read_parquet
-from flowforge.engines.duckdb.storage import confine, duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.sql_policy.parsing import NotAllowed
 from flowforge.sql_policy.statements import tables_read
-from flowforge.tables.delta.tables import PREFIXES, create_view, open_table, rows_query, store_errors, table_uri
+from flowforge.tables.base import LakeTable, VersionGone
+from flowforge.tables.lake import PREFIXES, open_table, store_errors, table_uri
+from flowforge.tables.rows import create_view, rows_query
 
 # Folders beside the tables; no table's name begins with _ (events.names).
 NOT_TABLES = ("_quarantine", "_models", "_probe", "_settled")
@@ -61,22 +60,22 @@ def query(sql: str, bucket: str, as_of: int | datetime | None = None) -> QueryRe
     except NotAllowed as error:
         raise QueryRefused(str(error), error.remedy or WRITE) from error
     _refuse_travel(names, as_of)
-    with duckdb_connection() as connection, store_errors("query"), _vacuumed(as_of):
+    with ENGINE.session() as connection, store_errors("query"), _vacuumed(as_of):
         paths = [uri for name in names for uri in _create_view(connection, name, bucket, as_of)]
-        confine(connection, paths)
+        connection.confine(paths)
         _read_again(connection, sql, names)
         try:
             columns, rows = _answer(connection, sql)
-        except (duckdb.IOException, duckdb.OutOfMemoryException):
+        except (ObjectUnreadable, OutOfMemory):
             raise
-        except duckdb.Error as error:
+        except EngineError as error:
             raise QueryRefused(str(error).strip()) from error
     return QueryResult(columns, rows, time.perf_counter() - started)
 
 
-def _read_again(connection: duckdb.DuckDBPyConnection, sql: str, names: list[TableName]) -> None:
+def _read_again(connection: Session, sql: str, names: list[TableName]) -> None:
     try:
-        check_query(connection, sql, [(name.layer, name.table) for name in names])
+        connection.check_query(sql, [(name.layer, name.table) for name in names])
     except NotAllowed as error:
         raise QueryRefused(str(error), error.remedy or WRITE) from error
 
@@ -136,14 +135,14 @@ def _vacuumed(as_of: int | datetime | None) -> Iterator[None]:
     """Tells a file that is gone from a store that is."""
     try:
         yield
-    except duckdb.HTTPException as error:
-        if as_of is None or error.status_code != 404:
+    except ObjectUnreadable as error:
+        if as_of is None or not error.is_gone:
             raise
         remedy = "ask for a later time; the upkeep's retention tells how far"
         raise NotFound(f"files of {as_of} have been vacuumed", remedy) from error
 
 
-def _open_as_of(name: TableName, bucket: str, as_of: int | datetime | None) -> DeltaTable | None:
+def _open_as_of(name: TableName, bucket: str, as_of: int | datetime | None) -> LakeTable | None:
     table = open_table(table_uri(bucket, name.layer, name.table))
     if table is None or as_of is None:
         return table
@@ -153,18 +152,17 @@ def _open_as_of(name: TableName, bucket: str, as_of: int | datetime | None) -> D
             f"{name} has no version {version}: its newest one is {table.version()}", "ask for an earlier one"
         )
     try:
-        table.load_as_version(version)
-    except DeltaError as error:
+        return table.at(version)
+    except VersionGone as error:
         raise NotFound(f"{name} has no version {version} any more: {error}", "ask for a later one") from error
-    return table
 
 
-def _version_at(table: DeltaTable, name: TableName, moment: datetime) -> int:
+def _version_at(table: LakeTable, name: TableName, moment: datetime) -> int:
     """The version of a moment by the times that writers put into their commits: objects' own times are in whole seconds."""
-    entries, latest = table.history(), given(open_table(table.table_uri))
+    entries, latest = table.history(), given(open_table(table.uri))
     while latest.version() != table.version():  # history counts back from the handle's version: it must be the newest
         table, entries = latest, latest.history()
-        latest = given(open_table(table.table_uri))
+        latest = given(open_table(table.uri))
     commits = [(entry["timestamp"] / 1000, entry["version"]) for entry in entries]
     versions = [version for made_at, version in commits if made_at <= moment.timestamp()]
     if not versions:
@@ -173,9 +171,7 @@ def _version_at(table: DeltaTable, name: TableName, moment: datetime) -> int:
     return max(versions)
 
 
-def _create_view(
-    connection: duckdb.DuckDBPyConnection, name: TableName, bucket: str, as_of: int | datetime | None
-) -> list[str]:
+def _create_view(connection: Session, name: TableName, bucket: str, as_of: int | datetime | None) -> list[str]:
     """Makes the table readable under its name; returns the objects behind it."""
     if name.layer == "bronze":
         pattern = f"s3://{bucket}/bronze/{name.table}/**/*.parquet"
@@ -192,7 +188,7 @@ def _create_view(
     return uris
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _answer(connection: Session, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Times with a zone come as text from DuckDB, which needs another package to make Python objects of them."""
     answer = connection.sql(sql)
     zoned = [str(kind) == WITH_ZONE for kind in answer.types]

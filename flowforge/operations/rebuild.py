@@ -19,7 +19,7 @@ from flowforge.silver.transactions import is_applied, newest_mark
 from flowforge.state import claims
 from flowforge.state.lake_head import Head, read_head
 from flowforge.state.table import TableState, read_state, registry_action, salvage_state
-from flowforge.tables.delta.tables import open_table, store_errors, table_uri
+from flowforge.tables.lake import open_table, store_errors, table_uri
 
 
 def rebuild(bucket: str, bronze_table: str | None = None, write: bool = False, force: bool = False) -> dict[str, Any]:

@@ -10,15 +10,12 @@ process that dies leaves the present table as it was, and its own below `rebuild
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
-from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
-
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Fatal, NotFound, StoreUnavailable
 from flowforge.domain.given import given
+from flowforge.engines.base import EngineError, OutOfMemory, Session
 from flowforge.engines.duckdb.sql import read_parquet
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.operations.beside import Progress, TableBeside
 from flowforge.operations.versions import VersionDifference, compare_versions
 from flowforge.silver.decisions import SOURCE_KEY, decisions_of
@@ -27,18 +24,9 @@ from flowforge.silver.transactions import Transactions
 from flowforge.state import batches as batch_states
 from flowforge.state import records
 from flowforge.state.table import list_tables
-from flowforge.tables.delta.rewriting import replace_all, write_files
-from flowforge.tables.delta.tables import (
-    Moved,
-    allow_naive_timestamps,
-    column_types,
-    once,
-    open_table,
-    relation,
-    rows_query,
-    store_errors,
-    table_uri,
-)
+from flowforge.tables.base import LakeTable, Moved, once
+from flowforge.tables.lake import open_table, store_errors, table_uri
+from flowforge.tables.rows import allow_naive_timestamps, column_types, relation, rows_query, types_of, write_files
 
 ATTEMPTS = 20
 REBUILT = "flowforge.rebuilt"  # in the metadata of the commit that replaces the table
@@ -78,7 +66,7 @@ def rebuild_silver(
             beside.check_unchanged(table)
             known = _applied(table, source_key, refined)
             beside.follow(known, progress)
-            with duckdb_connection() as engine, store_errors(f"silver.{name}"):
+            with ENGINE.session() as engine, store_errors(f"silver.{name}"):
                 new = given(open_table(beside.uri))
                 plan = _plan(engine, known[-1], new)
                 progress("comparing …")
@@ -89,7 +77,7 @@ def rebuild_silver(
                 progress("replacing …")
                 try:
                     version = beside.become(uri) if table is None else _replace(engine, table, new, plan, known)
-                except (CommitFailedError, Moved):
+                except Moved:
                     continue
             batch_states.announce_again(known[-1])  # gold follows
             return RebuiltTable(name, source_key, len(known), difference, version)
@@ -98,13 +86,13 @@ def rebuild_silver(
     )
 
 
-def _open(uri: str, name: str) -> DeltaTable | None:
+def _open(uri: str, name: str) -> LakeTable | None:
     with store_errors(f"silver.{name}"):
         return open_table(uri)
 
 
-def _source_key(table: DeltaTable | None, name: str) -> str:
-    owner = table.metadata().configuration.get(SOURCE_KEY) if table is not None else None
+def _source_key(table: LakeTable | None, name: str) -> str:
+    owner = table.properties().get(SOURCE_KEY) if table is not None else None
     if owner:
         return owner
     owners = [item["sk"] for item in list_tables() if item.get("silver_table") == name]
@@ -118,7 +106,7 @@ def _refined(source_key: str) -> set[str]:
     return {batch.application_id for batch in records.all_batches(source_key) if batch.refined}
 
 
-def _applied(table: DeltaTable | None, source_key: str, refined: set[str]) -> list[Batch]:
+def _applied(table: LakeTable | None, source_key: str, refined: set[str]) -> list[Batch]:
     """The batches that this version of the table holds, or should hold, in their order.
 
     `refined` was read before the table was opened, the records are read after it: a batch that comes in between is in neither."""
@@ -139,31 +127,31 @@ def _applied(table: DeltaTable | None, source_key: str, refined: set[str]) -> li
     return sorted(held, key=lambda batch: (batch.generation, batch.seq))
 
 
-def _plan(engine: duckdb.DuckDBPyConnection, newest: Batch, new: DeltaTable) -> RefinePlan:
+def _plan(engine: Session, newest: Batch, new: LakeTable) -> RefinePlan:
     manifest = given(newest.manifest)
     uris = [f"s3://{manifest.bucket}/{item.key}" for item in manifest.objects]
     bronze = engine.sql(f"SELECT * FROM {read_parquet(uris)}")
-    return plan_refine(newest, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), decisions_of(new).key)
+    return plan_refine(newest, types_of(bronze), decisions_of(new).key)
 
 
 def _compared(
-    engine: duckdb.DuckDBPyConnection, table: DeltaTable | None, new: DeltaTable, plan: RefinePlan, rows_per_range: int
+    engine: Session, table: LakeTable | None, new: LakeTable, plan: RefinePlan, rows_per_range: int
 ) -> VersionDifference:
     made, present = rows_query(engine, new), None if table is None else rows_query(engine, table)
     # Where rows are only added, the batch that came first has brought a row: in what order they came is not recorded.
     ignored = {*AUDIT, GENERATION, SEQ} if plan.strategy == "append" else ()
     try:
         return compare_versions(engine, present, made, plan.identity, rows_per_range, ignored)
-    except duckdb.OutOfMemoryException:
+    except OutOfMemory:
         raise
-    except duckdb.Error as error:  # a file is gone, or is no Parquet any more
-        rows = given(relation(engine, new).count("*").fetchone())[0]
+    except EngineError as error:  # a file is gone, or is no Parquet any more
+        rows = given(relation(engine, new).aggregate("count(*)").fetchone())[0]
         return VersionDifference(None, rows, [], [], " ".join(str(error).split())[:300])
 
 
 def _refuse_unknown(
-    engine: duckdb.DuckDBPyConnection,
-    table: DeltaTable | None,
+    engine: Session,
+    table: LakeTable | None,
     known: list[Batch],
     name: str,
     difference: VersionDifference,
@@ -183,12 +171,10 @@ def _refuse_unknown(
         )
 
 
-def _replace(
-    engine: duckdb.DuckDBPyConnection, table: DeltaTable, new: DeltaTable, plan: RefinePlan, known: list[Batch]
-) -> int:
+def _replace(engine: Session, table: LakeTable, new: LakeTable, plan: RefinePlan, known: list[Batch]) -> int:
     """One commit: the new rows, columns and marks in place of all that was there; returns its version.
 
-    Raises CommitFailedError when another commit was faster.
+    Raises Moved when another commit was faster.
     """
     epochs = {batch.epoch for batch in known if batch.epoch}
     marks = {batch.application_id: batch.application_version for batch in known} | Transactions(new, plan).all(epochs)
@@ -197,5 +183,5 @@ def _replace(
     types = column_types(engine, new)
     allow_naive_timestamps(table, list(types.values()))
     files = write_files(engine, table, rows_query(engine, new), types)
-    replace_all(table, files, new.schema(), once(marks, {REBUILT: str(len(known))}))
+    table.replace_files(files, new.empty(), once(marks, {REBUILT: str(len(known))}))
     return table.version() + 1

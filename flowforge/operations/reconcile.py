@@ -12,7 +12,7 @@ import pyarrow as pa
 from events.targets import ConnectionReference
 from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import NotFound
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.operations.comparison import Comparison
 from flowforge.operations.findings import Question, Result
 from flowforge.sources.sqlserver.catalog import describe_table
@@ -24,7 +24,8 @@ from flowforge.sources.sqlserver.row_filters import row_filters, told_rests
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_types import cursor_kind
 from flowforge.sources.sqlserver.ties import last_number
-from flowforge.tables.delta.tables import open_table, relation, store_errors, table_uri
+from flowforge.tables.lake import open_table, store_errors, table_uri
+from flowforge.tables.rows import relation, types_of
 
 
 def reconcile(
@@ -46,11 +47,9 @@ def reconcile(
     table = open_table(table_uri(bucket, "silver", question.silver_table))
     if table is None:
         raise NotFound(f"there is no table silver.{question.silver_table}", "Load it first.")
-    with duckdb_connection() as engine, store_errors(f"silver.{question.silver_table}"):
+    with ENGINE.session() as engine, store_errors(f"silver.{question.silver_table}"):
         silver = relation(engine, table)
-        comparison = Comparison(
-            engine, question, description, dict(zip(silver.columns, map(str, silver.types), strict=True))
-        )
+        comparison = Comparison(engine, question, description, types_of(silver))
 
         def read(columns: list[SourceColumn], newer: bool) -> Iterator[pa.RecordBatch]:
             selection = Selection(description, columns, question.interval(newer), order=comparison.order)

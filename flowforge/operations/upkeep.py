@@ -6,21 +6,19 @@ files that are written and not yet committed. Batch marks stay: a batch that com
 step may be repeated, and may run beside merges and other upkeep.
 """
 
-import json
 import time
 from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
-from deltalake import CommitProperties, DeltaTable
 
 from flowforge.aws.clients import client, unavailable
-from flowforge.aws.objects import find_object
 from flowforge.domain.errors import NotFound, QueryRefused
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
 from flowforge.operations.query import tables_present
-from flowforge.tables.delta.compaction import compact, small_files
-from flowforge.tables.delta.tables import UPKEEP, open_table, store_errors, table_uri
+from flowforge.tables.base import UPKEEP, LakeTable
+from flowforge.tables.compaction import compact, small_files
+from flowforge.tables.lake import open_table, store_errors, table_uri
 
 LAYERS = ("silver", "gold", "quarantine")
 LEAST_RETENTION_HOURS = 24
@@ -82,24 +80,15 @@ def tidy(name: TableName, bucket: str, retention_hours: int, least_files: int = 
     compacted = compact(str(name), uri, least_files)
     with store_errors(str(name)):
         table = given(open_table(uri))
-        deleted = table.vacuum(
-            retention_hours,
-            dry_run=False,
-            enforce_retention_duration=False,
-            full=True,
-            commit_properties=CommitProperties(custom_metadata={UPKEEP: "vacuum"}),
-        )
+        deleted = table.vacuum_files(retention_hours, {UPKEEP: "vacuum"})
         table = given(open_table(uri))
-        checkpoint = table.version() - _last_checkpoint(uri) >= CHECKPOINT_COMMITS
-        if checkpoint:
-            table.create_checkpoint()
-            table.cleanup_metadata()
+        checkpoint = table.checkpoint(CHECKPOINT_COMMITS)
     seconds = round(time.monotonic() - started, 3)
-    return Upkeep(str(name), before, _files(table, uri), compacted, len(deleted), checkpoint, seconds)
+    return Upkeep(str(name), before, _files(table, uri), compacted, deleted, checkpoint, seconds)
 
 
-def _files(table: DeltaTable, uri: str) -> Files:
-    sizes = table.get_add_actions(flatten=True)["size_bytes"].to_pylist()
+def _files(table: LakeTable, uri: str) -> Files:
+    sizes = [file.size for file in table.data_files()]
     return Files(len(sizes), len(small_files(table)), sum(sizes), _objects(uri))
 
 
@@ -111,10 +100,3 @@ def _objects(uri: str) -> int:
                    for page in pages for item in page.get("Contents", []))  # fmt: skip
     except (ClientError, BotoCoreError) as error:
         raise unavailable("s3", error) from error
-
-
-def _last_checkpoint(uri: str) -> int:
-    """The version of the log's last checkpoint; -1 where there is none."""
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    found = find_object(bucket, f"{prefix}/_delta_log/_last_checkpoint")
-    return int(json.loads(found.body)["version"]) if found else -1

@@ -9,11 +9,11 @@ from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import duckdb
-
 from flowforge.domain.given import given
+from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver.type_names import shown
+from flowforge.tables.rows import types_of
 
 EXAMPLES = 3
 CONTENT = "_flowforge_content"
@@ -63,7 +63,7 @@ class VersionDifference:
 
 
 def compare_versions(
-    engine: duckdb.DuckDBPyConnection,
+    engine: Session,
     present: str | None,
     new: str,
     identity: Sequence[str],
@@ -72,10 +72,10 @@ def compare_versions(
 ) -> VersionDifference:
     """Compares the queries `present` (None: there is no such version) and `new`; `identity` are the columns that tell rows apart,
     the rows' whole content where there are none. The values of `ignored` columns may differ."""
-    new_types = _types(engine, new)
+    new_types = types_of(engine.sql(new))
     if present is None:
         return VersionDifference(None, _count(engine, new), [], [], "there is no such table")
-    types = _types(engine, present)
+    types = types_of(engine.sql(present))
     columns = _column_differences(types, new_types)
     common = [name for name in new_types if name in types and name not in ignored]
     if any(name not in common for name in identity):
@@ -92,9 +92,7 @@ def compare_versions(
     return _joined(engine, list(identity) or [CONTENT], columns, rows_per_range)
 
 
-def _joined(
-    engine: duckdb.DuckDBPyConnection, keys: list[str], columns: list[str], rows_per_range: int
-) -> VersionDifference:
+def _joined(engine: Session, keys: list[str], columns: list[str], rows_per_range: int) -> VersionDifference:
     same = " AND ".join(f"a.{identifier(name)} IS NOT DISTINCT FROM b.{identifier(name)}" for name in keys)
     chosen = ", ".join(f"coalesce(a.{identifier(name)}, b.{identifier(name)}) AS {identifier(name)}" for name in keys)
     order = ", ".join(identifier(name) for name in keys)
@@ -119,12 +117,7 @@ def _joined(
     return VersionDifference(sum(one.rows for one in ranges), sum(one.new_rows for one in ranges), columns, ranges)
 
 
-def _types(engine: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
-    rows = engine.sql(query)
-    return dict(zip(rows.columns, map(str, rows.types), strict=True))
-
-
-def _count(engine: duckdb.DuckDBPyConnection, query: str) -> int:
+def _count(engine: Session, query: str) -> int:
     return given(engine.execute(f"SELECT count(*) FROM ({query})").fetchone())[0]
 
 

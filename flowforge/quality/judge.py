@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import duckdb
 from arro3.core import RecordBatchReader, Table
 
 from events.quality import Expression, QualityFigure, Rule
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
+from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Session
 from flowforge.engines.duckdb.folding import Fold
-from flowforge.engines.duckdb.reasons import reason
-from flowforge.engines.duckdb.second_reading import check_condition
 from flowforge.engines.duckdb.sql import literal
 from flowforge.quality.rules import BATCH, batch_condition, row_condition
 from flowforge.sql_policy.parsing import NotAllowed
@@ -50,7 +48,7 @@ class Verdict:
     failed: Table | None = None
 
 
-def judge(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Sequence[Rule]) -> Verdict:
+def judge(connection: Session, subject: Subject, rules: Sequence[Rule]) -> Verdict:
     """Applies the rules. Raises TransformRejected when one cannot be evaluated."""
     of_rows = [rule for rule in rules if rule.of_rows]
     figures = _row_figures(connection, subject, of_rows) if of_rows else []
@@ -58,7 +56,7 @@ def judge(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Sequen
     return Verdict(figures, _failed_rows(connection, of_rows) if subject.content else None)
 
 
-def check_rule(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Rule) -> str:
+def check_rule(connection: Session, subject: Subject, rule: Rule) -> str:
     """The rule's condition, once DuckDB takes it for the columns of `BATCH`; no row is read. Raises TransformRejected."""
     try:
         of_rows = rule.of_rows
@@ -68,7 +66,7 @@ def check_rule(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Ru
             else batch_condition(rule, subject.moment)
         )
         if isinstance(rule, Expression):
-            check_condition(connection, text)
+            connection.check_condition(text)
     except NotAllowed as error:
         raise TransformRejected(f"{subject.place(rule)}: rule {rule.title}: {error}", error.remedy) from error
     with _refusals(subject, rule):
@@ -80,7 +78,7 @@ def check_rule(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Ru
     return text
 
 
-def _row_figures(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Sequence[Rule]) -> list[QualityFigure]:
+def _row_figures(connection: Session, subject: Subject, rules: Sequence[Rule]) -> list[QualityFigure]:
     """Leaves the table `judged`: for each rule whether the row passes, and the content's hash."""
     items = [f"{subject.content} AS content"] if subject.content else []
     items += [f"coalesce({check_rule(connection, subject, rule)}, true) AS q{n}" for n, rule in enumerate(rules)]
@@ -95,7 +93,7 @@ def _row_figures(connection: duckdb.DuckDBPyConnection, subject: Subject, rules:
     ]
 
 
-def _compare(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Sequence[Rule], checked: int) -> None:
+def _compare(connection: Session, subject: Subject, rules: Sequence[Rule], checked: int) -> None:
     """Raises TransformRejected unless every row was judged once."""
     written = [rule for rule in rules if isinstance(rule, Expression)]
     if not written:
@@ -109,14 +107,14 @@ def _compare(connection: duckdb.DuckDBPyConnection, subject: Subject, rules: Seq
         )
 
 
-def _batch_figure(connection: duckdb.DuckDBPyConnection, subject: Subject, rule: Rule) -> QualityFigure:
+def _batch_figure(connection: Session, subject: Subject, rule: Rule) -> QualityFigure:
     text = check_rule(connection, subject, rule)
     with _refusals(subject, rule):
         (passes,) = given(connection.execute(f"SELECT coalesce({text}, true) FROM {BATCH} r").fetchone())
     return QualityFigure(rule=rule.title, severity=rule.severity, checked=1, failed=int(not passes))
 
 
-def _failed_rows(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> Table | None:
+def _failed_rows(connection: Session, rules: Sequence[Rule]) -> Table | None:
     kept_out = [(n, rule.title) for n, rule in enumerate(rules) if rule.severity == "quarantine"]
     if not kept_out:
         return None
@@ -131,10 +129,10 @@ def _refusals(subject: Subject, rule: Rule | None) -> Iterator[None]:
     """Translates what DuckDB says of a rule; of several at once it does not say which one it was."""
     try:
         yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException):
+    except (ObjectUnreadable, OutOfMemory):
         raise
-    except duckdb.Error as error:
+    except EngineError as error:
         which = "a quality rule" if rule is None else f"rule {rule.title}"
         raise TransformRejected(
-            f"{subject.place(rule)}: {which} cannot be evaluated: {reason(error)}", subject.remedy
+            f"{subject.place(rule)}: {which} cannot be evaluated: {error.reason}", subject.remedy
         ) from error

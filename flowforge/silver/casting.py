@@ -9,15 +9,14 @@ is touched. What does not fit is counted, with the keys of some rows; values are
 import json
 from dataclasses import dataclass
 
-import duckdb
-from deltalake import DeltaTable, write_deltalake
-
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
+from flowforge.engines.base import Rows
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.plan import APPLIES, RefinePlan
 from flowforge.silver.type_names import shown
-from flowforge.tables.delta.tables import allow_naive_timestamps, once
+from flowforge.tables.base import LakeTable, once
+from flowforge.tables.rows import allow_naive_timestamps, types_of
 
 SAMPLES, SAMPLE_LETTERS = 3, 60
 NUMBERS = ("DECIMAL", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE")
@@ -36,7 +35,7 @@ class Conversion:
     """The columns of one side that change their type: name -> type before and after; `where` begins the sentence that refuses."""
 
     where: str
-    rows: duckdb.DuckDBPyRelation
+    rows: Rows
     wanted: dict[str, str]
 
     @property
@@ -46,14 +45,14 @@ class Conversion:
 
 
 def conversions(
-    present: duckdb.DuckDBPyRelation,
+    present: Rows,
     retyped: dict[str, str],
-    rows: duckdb.DuckDBPyRelation,
+    rows: Rows,
     types: dict[str, str],
     where: str,
 ) -> list[Conversion]:
     """What happens to the table's values, and to the batch's on their way into the table's `types`."""
-    ours = dict(zip(rows.columns, map(str, rows.types), strict=True))
+    ours = types_of(rows)
     cast = {name: types[name] for name, kind in ours.items() if name in types and types[name] != kind}
     return [Conversion(f"{where} holds", present, retyped), Conversion("the batch brings", rows, cast)]
 
@@ -72,7 +71,7 @@ def refuse_misfits(sides: list[Conversion], plan: RefinePlan, where: str) -> Non
 
 
 def rewrite(
-    table: DeltaTable, change: Conversion, filled: dict[str, str], kinds: dict[str, str], plan: RefinePlan
+    table: LakeTable, change: Conversion, filled: dict[str, str], kinds: dict[str, str], plan: RefinePlan
 ) -> None:
     """Rewrites the table with the new types, and with new columns (`filled`: name -> expression, of the types `kinds`), in one
     commit; `refuse_misfits` has looked at its values."""
@@ -80,18 +79,11 @@ def rewrite(
     items = [_cast(name, change.wanted.get(name), "CAST") for name in change.rows.columns]
     items += [f"CAST({value} AS {kinds[name]}) AS {identifier(name)}" for name, value in filled.items()]
     mark = {f"flowforge/{plan.source_key}/columns": plan.order}
-    write_deltalake(
-        table,
-        change.rows.project(", ".join(items)),
-        mode="overwrite",
-        schema_mode="overwrite",
-        commit_properties=once(
-            mark, {"flowforge.retyped": json.dumps(change.wanted), "flowforge.filled": json.dumps(filled)}
-        ),
-    )
+    told = {"flowforge.retyped": json.dumps(change.wanted), "flowforge.filled": json.dumps(filled)}
+    table.overwrite(change.rows.project(", ".join(items)), once(mark, told))
 
 
-def fitted(change: Conversion, types: dict[str, str], filled: dict[str, str]) -> duckdb.DuckDBPyRelation:
+def fitted(change: Conversion, types: dict[str, str], filled: dict[str, str]) -> Rows:
     """The batch's rows in the table's types, with NULL in the columns that only the table has, or what `filled` says of them.
 
     A row that is kept out of the table may hold what does not fit; it is not written.
@@ -145,7 +137,7 @@ def _misfits(side: Conversion, plan: RefinePlan) -> list[str]:
     ]
 
 
-def _sample(rows: duckdb.DuckDBPyRelation, plan: RefinePlan, condition: str) -> str:
+def _sample(rows: Rows, plan: RefinePlan, condition: str) -> str:
     """The keys of some rows, for the sentence; nothing where rows have no key."""
     if not plan.key or any(name not in rows.columns for name in plan.key):
         return ""

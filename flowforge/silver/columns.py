@@ -9,12 +9,9 @@ contract.
 
 import json
 
-import duckdb
-from arro3.core import RecordBatchReader
-from deltalake import DeltaTable, Schema
-
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import ConflictingTarget, TransformRejected
+from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.casting import conversions, fitted, refuse_misfits, rewrite
 from flowforge.silver.decisions import DROPPED, IDENTITY, SOURCE_KEY, decisions_of
@@ -23,16 +20,17 @@ from flowforge.silver.new_columns import COLUMN_IDS, FILLED, NewColumns, column_
 from flowforge.silver.plan import ADDED, AUDIT, INTERNAL, RefinePlan
 from flowforge.silver.transactions import Transactions
 from flowforge.silver.type_names import shown
-from flowforge.tables.delta.tables import allow_naive_timestamps, once, relation
+from flowforge.tables.base import LakeTable, once
+from flowforge.tables.rows import allow_naive_timestamps, relation, types_of
 
 
 def admit(
-    connection: duckdb.DuckDBPyConnection,
-    table: DeltaTable,
+    connection: Session,
+    table: LakeTable,
     batch: Batch,
     plan: RefinePlan,
-    rows: duckdb.DuckDBPyRelation,
-) -> tuple[duckdb.DuckDBPyRelation, list[str]]:
+    rows: Rows,
+) -> tuple[Rows, list[str]]:
     """The batch's rows in the table's columns and types, and what was changed in the table for them, in sentences.
 
     Raises ConflictingTarget and TransformRejected.
@@ -40,7 +38,7 @@ def admit(
     where = f"silver.{batch.command.silver.table}"
     _same_owner(table, batch, plan, where)
     present = relation(connection, table)
-    theirs = dict(zip(present.columns, map(str, present.types), strict=True))
+    theirs = types_of(present)
     decisions, late = decisions_of(table), Transactions(table, plan).newest > plan.order
     drift = compare(plan.columns, theirs, decisions.types, late)
     _refuse(drift, theirs, where)
@@ -54,8 +52,7 @@ def admit(
     if empty_ones := {name: kind for name, kind in drift.added.items() if name not in new.fills}:
         allow_naive_timestamps(table, list(empty_ones.values()))
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in empty_ones.items())
-        schema = RecordBatchReader.from_arrow(connection.sql(f"SELECT {empty} LIMIT 0")).schema
-        table.alter.add_columns(Schema.from_arrow(schema).fields, commit_properties=once())
+        table.add_columns(connection.sql(f"SELECT {empty} LIMIT 0"), once())
     changes = drift.changes(theirs, new.told) + _note_columns(table, batch, plan, drift, new, late)
     if [name for name in plan.digits if name in drift.added] and table.count():
         changes.append(
@@ -94,12 +91,12 @@ def _refuse_any(drift: Drift, theirs: dict[str, str], settled: set[str], where: 
 
 
 def _note_columns(
-    table: DeltaTable, batch: Batch, plan: RefinePlan, drift: Drift, new: NewColumns, late: bool
+    table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, new: NewColumns, late: bool
 ) -> list[str]:
     """Keeps the source's columns and those that it no longer has in the table's properties; returns what is new about them."""
     if late:
         return []
-    known, stored = dropped_before(table), table.metadata().configuration
+    known, stored = dropped_before(table), table.properties()
     properties = {DROPPED: json.dumps(drift.dropped)} if drift.dropped != known else {}
     if new.fills and not plan.keeps_history:
         properties[FILLED] = json.dumps(filled_before(table) | new.fills)
@@ -107,26 +104,26 @@ def _note_columns(
     if ids and json.loads(stored.get(COLUMN_IDS, "{}")) != ids:
         properties[COLUMN_IDS] = json.dumps(ids)
     if properties:
-        table.alter.set_table_properties(properties, raise_if_not_exists=False, commit_properties=once())
+        table.set_properties(properties, once())
     gone = [name for name in drift.dropped if name not in known and name not in new.renamed.values()]
     return [f"column {name} is gone from the source" for name in gone] + [
         f"column {name} is back" for name in known if name not in drift.dropped
     ]
 
 
-def dropped_before(table: DeltaTable) -> list[str]:
+def dropped_before(table: LakeTable) -> list[str]:
     """The columns that the source has stopped to send, as far as the table knows."""
-    return json.loads(table.metadata().configuration.get(DROPPED, "[]"))
+    return json.loads(table.properties().get(DROPPED, "[]"))
 
 
-def _same_owner(table: DeltaTable, batch: Batch, plan: RefinePlan, where: str) -> None:
-    owner = table.metadata().configuration.get(SOURCE_KEY, batch.source_key)
+def _same_owner(table: LakeTable, batch: Batch, plan: RefinePlan, where: str) -> None:
+    owner = table.properties().get(SOURCE_KEY, batch.source_key)
     if owner != batch.source_key:
         raise ConflictingTarget(
             f"{where} belongs to {owner}, this batch is of {batch.source_key}",
             "name another silver table in silverConfig.tableName",
         )
-    kept = table.metadata().configuration.get(IDENTITY, plan.identity_text)
+    kept = table.properties().get(IDENTITY, plan.identity_text)
     if kept != plan.identity_text:
         raise TransformRejected(
             f"{where} tells rows apart by {kept}, this batch by {plan.identity_text}",

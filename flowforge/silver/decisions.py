@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deltalake import DeltaTable
-
 from flowforge.domain.errors import Fatal, NotFound
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.silver.plan import ADDED, AUDIT, INTERNAL
 from flowforge.silver.type_names import lake_type, meaning, shown
-from flowforge.tables.delta.tables import commit, once, open_table, relation, table_uri
+from flowforge.tables.base import LakeTable, once
+from flowforge.tables.lake import commit, open_table, table_uri
+from flowforge.tables.rows import relation, types_of
 
 TYPES, ACCEPTED, KEEPS_KEY, KEY = "flowforge.types", "flowforge.accepted", "flowforge.keepsKey", "flowforge.key"
 SOURCE_KEY, IDENTITY, DROPPED = "flowforge.sourceKey", "flowforge.identity", "flowforge.dropped"
@@ -30,9 +30,9 @@ class Decisions:
     key: list[str] | None = None
 
 
-def decisions_of(table: DeltaTable | None) -> Decisions:
+def decisions_of(table: LakeTable | None) -> Decisions:
     """The decisions in force."""
-    return decisions_in(table.metadata().configuration if table is not None else {})
+    return decisions_in(table.properties() if table is not None else {})
 
 
 def decisions_in(stored: Mapping[str, str]) -> Decisions:
@@ -51,7 +51,7 @@ def decide(bucket: str, name: str, types: dict[str, str], accepted: int | None, 
 
     def attempt() -> None:
         table = _existing(bucket, name)
-        present = {column.name for column in table.schema().fields}
+        present = set(table.column_words())
         for column in meant:
             if column in {*AUDIT, *ADDED, *INTERNAL}:
                 raise Fatal(f"column {column} of silver.{name} is silver's own", "its type cannot be decided")
@@ -65,7 +65,7 @@ def decide(bucket: str, name: str, types: dict[str, str], accepted: int | None, 
         if keep_key:
             changed[KEEPS_KEY] = "true"
         if changed:
-            table.alter.set_table_properties(changed, raise_if_not_exists=False, commit_properties=once())
+            table.set_properties(changed, once())
 
     commit(f"silver.{name}", attempt)
     told = [
@@ -78,10 +78,10 @@ def decide(bucket: str, name: str, types: dict[str, str], accepted: int | None, 
 def schema_of(bucket: str, name: str) -> dict[str, Any]:
     """A silver table's columns with their types (32 bits are REAL), and the decisions in force; raises NotFound."""
     table = _existing(bucket, name)
-    known, stored = decisions_of(table), table.metadata().configuration
-    with duckdb_connection() as connection:
+    known, stored = decisions_of(table), table.properties()
+    with ENGINE.session() as connection:
         rows = relation(connection, table)
-        kinds = dict(zip(rows.columns, map(str, rows.types), strict=True))
+        kinds = types_of(rows)
     return {
         "table": name,
         "source_key": stored.get(SOURCE_KEY),
@@ -100,7 +100,7 @@ def _shown(kind: str | None) -> str | None:
     return None if kind is None else shown(kind)
 
 
-def _existing(bucket: str, name: str) -> DeltaTable:
+def _existing(bucket: str, name: str) -> LakeTable:
     table = open_table(table_uri(bucket, "silver", name))
     if table is None:
         raise NotFound(f"there is no table silver.{name} in {bucket}", "flowforge status shows what was refined.")

@@ -7,17 +7,17 @@ Guarantees: a user's expression runs where only the batch's objects, the table i
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import duckdb
-
 from events.quality import Reference, Rule
 from flowforge.domain.errors import RulesBroken, TransformRejected
 from flowforge.domain.figures import broken, told
+from flowforge.engines.base import Session
 from flowforge.engines.duckdb.folding import Fold
-from flowforge.engines.duckdb.storage import confine, duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.quality.judge import Subject, Verdict, judge
 from flowforge.quality.rules import BATCH, PRESENT, REFERENCED
 from flowforge.silver.plan import CURRENT, DELETED
-from flowforge.tables.delta.tables import create_view, open_table, rows_query, table_uri
+from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.rows import create_view, rows_query
 
 REPLAY = "then replay this batch (flowforge replay --run RUN)"
 REMEDY = f"correct the rule in a new request, {REPLAY}"
@@ -53,9 +53,9 @@ def judge_batch(batch: BatchRows, rules: Sequence[Rule]) -> Verdict:
     """Applies the rules. Raises RulesBroken when one of severity `fail` is, TransformRejected when one cannot be evaluated."""
     if not rules:
         return Verdict()
-    with duckdb_connection() as connection:
+    with ENGINE.session() as connection:
         paths, columns = _readable(connection, batch, rules)
-        confine(connection, [*batch.objects, *paths])
+        connection.confine([*batch.objects, *paths])
         subject = Subject(
             lambda _: batch.name, REMEDY, batch.batch_time, batch.key, columns, batch.content, batch.folds
         )
@@ -69,16 +69,14 @@ def judge_batch(batch: BatchRows, rules: Sequence[Rule]) -> Verdict:
     return verdict
 
 
-def _readable(
-    connection: duckdb.DuckDBPyConnection, batch: BatchRows, rules: Sequence[Rule]
-) -> tuple[list[str], list[str]]:
+def _readable(connection: Session, batch: BatchRows, rules: Sequence[Rule]) -> tuple[list[str], list[str]]:
     """Makes the batch, the table and referenced tables readable; returns the objects behind these and the table's columns."""
     connection.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM ({batch.rows}) WHERE _flowforge_applies")
     paths = _refer(connection, batch, rules)
     present = open_table(table_uri(batch.bucket, "silver", batch.table))
     if present is None or batch.replaces:
         return paths, []
-    columns = [column.name for column in present.schema().fields]
+    columns = list(present.column_words())
     standing = {CURRENT: CURRENT, DELETED: f"{DELETED} IS NOT TRUE"}
     kept = [condition for name, condition in standing.items() if name in columns] or ["true"]
     rows = rows_query(connection, present)
@@ -86,7 +84,7 @@ def _readable(
     return paths + present.file_uris(), columns
 
 
-def _refer(connection: duckdb.DuckDBPyConnection, batch: BatchRows, rules: Sequence[Rule]) -> list[str]:
+def _refer(connection: Session, batch: BatchRows, rules: Sequence[Rule]) -> list[str]:
     wanted = {rule.table: rule.title for rule in rules if isinstance(rule, Reference)}
     paths: list[str] = []
     for name, rule in wanted.items():

@@ -14,20 +14,19 @@ left alone.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import duckdb
-from deltalake import CommitProperties, DeltaTable
-
 from flowforge.domain.given import given
+from flowforge.engines.base import TARGET_BYTES, Rows, Session
 from flowforge.engines.duckdb.sql import identifier
-from flowforge.tables.delta.datafiles import ORDERED, DataFile, data_files, placed_rows
-from flowforge.tables.delta.rewriting import TARGET_BYTES, NewFile, swap, write_files
-from flowforge.tables.delta.tables import column_types
+from flowforge.tables.base import Commit, DataFile, LakeTable, NewFile
+from flowforge.tables.rows import column_types, placed_rows, write_files
 
 ROW_ACTIONS, KEPT = "row_actions", "_kept_"
 REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"
 HELD_CELLS = (
     50_000_000  # of the arriving rows, at about 14 bytes: 700 MB, of which DuckDB spills what its limit does not allow
 )
+
+ORDERED = ("SMALLINT", "INTEGER", "BIGINT", "DATE")  # types whose bounds in the log are exact, whoever has written them
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Arriving:
     row_actions: str | None = None
 
 
-def receive(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> Arriving:
+def receive(connection: Session, rows: Rows) -> Arriving:
     """Gives the rows a name, and holds them in a temporary table where there are not too many."""
     rows.create_view("offered", replace=True)
     (count,) = given(connection.execute("SELECT count(*) FROM offered").fetchone())
@@ -77,8 +76,8 @@ class Merge:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
-        table: DeltaTable,
+        connection: Session,
+        table: LakeTable,
         arriving: Arriving,
         identity: dict[str, bool],
         rules: Rules,
@@ -87,7 +86,7 @@ class Merge:
     ):
         self._connection, self._table, self._identity, self._rules = connection, table, identity, rules
         self._forms = forms or {}
-        self._uri = table.table_uri.rstrip("/")
+        self._uri = table.uri
         self._types = column_types(connection, table)
         self._kept = [name for name in kept if self._forms and name in self._types]
         self._columns = ", ".join(map(identifier, self._types))
@@ -106,10 +105,10 @@ class Merge:
         """Arriving rows that the table lacks."""
         return self._one(f"SELECT count(*) FROM ({self._added()})")[0]
 
-    def commit(self, added: int, properties: CommitProperties) -> int:
+    def commit(self, added: int, properties: Commit) -> int:
         """Rewrites the touched files, writes the `added` rows, and commits; returns the rows of the table's new version.
 
-        Raises CommitFailedError when anybody else has committed since the table was opened.
+        Raises Moved when anybody else has committed since the table was opened.
         """
         portions = list(self._portions())
         new: list[NewFile] = []
@@ -121,13 +120,13 @@ class Merge:
         if added:
             new += write_files(self._connection, self._table, self._added())
         old = [self._files[place] for portion in portions for place in portion]
-        swap(self._table, [file.path for file in old], new, properties)
+        self._table.swap([file.path for file in old], new, properties)
         return self._table.count() - sum(file.rows for file in old) + sum(file.rows for file in new)
 
     def _within_reach(self) -> list[DataFile]:
         """The files that may hold a row that is met or missed."""
         identity = {name: self._types[name] for name in self._identity if name not in self._forms}
-        files = data_files(self._table, identity)
+        files = self._table.data_files(name for name, kind in identity.items() if kind in ORDERED)
         if self._rules.on_missing is not None:
             return files
         for name, kind in identity.items():

@@ -12,22 +12,21 @@ apart in this very load are two keys. A look that fails is told in the note's pl
 
 from collections.abc import Iterable
 
-import duckdb
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
-
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.given import given
+from flowforge.engines.base import EngineError, Session
 from flowforge.engines.duckdb.folding import TEXT
 from flowforge.engines.duckdb.near_texts import Near, near_of
 from flowforge.engines.duckdb.sql import identifier
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.silver.decisions import decisions_of
 from flowforge.silver.matching import with_forms
 from flowforge.silver.plan import CURRENT, DELETED, GENERATION, SEQ, RefinePlan
 from flowforge.silver.reading import plan_of
-from flowforge.tables.delta.tables import column_types, open_table, rows_query, store_errors, table_uri
+from flowforge.tables.base import LakeTable
+from flowforge.tables.lake import open_table, store_errors, table_uri
+from flowforge.tables.rows import column_types, rows_query
 
 EXAMPLES, CHARACTERS = 3, 40  # pairs that are shown, and how much of each text
 MINE, NEAR = "_flowforge_mine", "_flowforge_near"
@@ -47,14 +46,14 @@ def near_key_notes(batch: Batch, bucket: str) -> list[str]:
         return []
     name = f"silver.{silver.table}"
     try:
-        with store_errors(name), duckdb_connection() as connection:
+        with store_errors(name), ENGINE.session() as connection:
             table = open_table(table_uri(bucket, "silver", silver.table))
             return _notes(connection, batch, table, name) if table is not None else []
-    except (FlowForgeError, DeltaError, duckdb.Error) as error:
+    except (FlowForgeError, EngineError) as error:
         return [FAILED.format(name=name, why=error)]
 
 
-def _notes(connection: duckdb.DuckDBPyConnection, batch: Batch, table: DeltaTable, name: str) -> list[str]:
+def _notes(connection: Session, batch: Batch, table: LakeTable, name: str) -> list[str]:
     plan = plan_of(connection, batch, decisions_of(table).key)
     types = column_types(connection, table)
     nears = _nears(plan, batch, types)
@@ -93,7 +92,7 @@ def _current(plan: RefinePlan, rows: str, types: dict[str, str]) -> str:
     return f"SELECT {', '.join(map(identifier, plan.key))}, {mine} FROM ({rows}) WHERE {' AND '.join(kept) or 'true'}"
 
 
-def _images(connection: duckdb.DuckDBPyConnection, near: Near, column: str, rows: str) -> dict[str, str] | None:
+def _images(connection: Session, near: Near, column: str, rows: str) -> dict[str, str] | None:
     """What characters of a column may be taken for; None where no text may be taken for another."""
     text = identifier(column)
     query = f"SELECT DISTINCT unnest({near.characters(text)}) FROM ({rows}) WHERE {near.odd(text)}"

@@ -10,8 +10,6 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from deltalake import DeltaTable
-
 from flowforge.domain.batch import Batch, SourceColumn
 from flowforge.domain.given import given
 from flowforge.engines.duckdb.sql import identifier
@@ -19,6 +17,7 @@ from flowforge.silver.defaults import constant
 from flowforge.silver.drift import Drift
 from flowforge.silver.plan import CURRENT, RefinePlan
 from flowforge.silver.type_names import shown
+from flowforge.tables.base import LakeTable
 
 FILLED = "flowforge.filled"  # table property: {column: expression}, for batches of before that come late
 COLUMN_IDS = "flowforge.columnIds"  # table property: {"object": the source's object_id, "ids": {column: column_id}}
@@ -40,7 +39,7 @@ def column_ids(batch: Batch, plan: RefinePlan) -> dict[str, Any]:
     return {"object": batch.identity.get("object_id"), "ids": ids} if ids else {}
 
 
-def look_at(table: DeltaTable, batch: Batch, plan: RefinePlan, drift: Drift, types: dict[str, str]) -> NewColumns:
+def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, types: dict[str, str]) -> NewColumns:
     """What is to be done and told about the added columns of `drift`; `types` are the table's."""
     found = NewColumns()
     declared = _declared(batch, plan)
@@ -64,9 +63,9 @@ def look_at(table: DeltaTable, batch: Batch, plan: RefinePlan, drift: Drift, typ
     return found
 
 
-def filled_before(table: DeltaTable) -> dict[str, str]:
+def filled_before(table: LakeTable) -> dict[str, str]:
     """The defaults that rows of before have got: column -> expression."""
-    return json.loads(table.metadata().configuration.get(FILLED, "{}"))
+    return json.loads(table.properties().get(FILLED, "{}"))
 
 
 def _fill_or_tell(found: NewColumns, name: str, kind: str, column: SourceColumn, plan: RefinePlan, again: str) -> None:
@@ -93,9 +92,9 @@ def _fill_or_tell(found: NewColumns, name: str, kind: str, column: SourceColumn,
         )
 
 
-def _before(table: DeltaTable, batch: Batch) -> dict[int, str]:
+def _before(table: LakeTable, batch: Batch) -> dict[int, str]:
     """The columns of the last batch by their id, where that was the same object of the source."""
-    stored = json.loads(table.metadata().configuration.get(COLUMN_IDS, "{}"))
+    stored = json.loads(table.properties().get(COLUMN_IDS, "{}"))
     if not stored or stored.get("object") != batch.identity.get("object_id"):
         return {}
     return {number: name for name, number in stored["ids"].items()}

@@ -6,32 +6,25 @@ attempt that finds its batch here keeps out the same rows, whatever its rules sa
 do; where types do not go together the column becomes text.
 """
 
-import duckdb
 from arro3.core import RecordBatchReader, Table
-from deltalake import DeltaTable, write_deltalake
 
 from flowforge.aws.objects import is_any
 from flowforge.domain.batch import Batch
 from flowforge.domain.own_columns import CONTENT, REASON, RULES  # noqa: F401 - known from here
+from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.decisions import SOURCE_KEY
 from flowforge.silver.drift import widens
 from flowforge.silver.plan import GENERATION, SEQ
 from flowforge.silver.transactions import is_applied
-from flowforge.tables.delta.tables import (
-    allow_naive_timestamps,
-    commit,
-    once,
-    open_or_create,
-    open_table,
-    relation,
-    table_uri,
-)
+from flowforge.tables.base import LakeTable, once
+from flowforge.tables.lake import commit, open_or_create, open_table, table_uri
+from flowforge.tables.rows import allow_naive_timestamps, relation, types_of
 
 SETTLED = "_settled"  # a folder beside the quarantine tables
 
 
-def keep_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, rows: duckdb.DuckDBPyRelation) -> None:
+def keep_out(connection: Session, batch: Batch, bucket: str, rows: Rows) -> None:
     """Writes rows (with their reasons) to quarantine, unless the batch has written some before."""
     name = batch.command.silver.table
     uri = table_uri(bucket, "quarantine", name)
@@ -42,12 +35,12 @@ def keep_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str, r
             fitting = _aligned(connection, table, rows)
             allow_naive_timestamps(table, [str(kind) for kind in fitting.types])
             properties = once({batch.application_id: batch.application_version})
-            write_deltalake(table, fitting, mode="append", schema_mode="merge", commit_properties=properties)
+            table.append(fitting, properties, new_columns=True)
 
     commit(f"silver/_quarantine/{name}", attempt)
 
 
-def quarantine_of(batch: Batch, bucket: str) -> DeltaTable | None:
+def quarantine_of(batch: Batch, bucket: str) -> LakeTable | None:
     """The quarantine table of the batch's silver table, where there is one."""
     uri = table_uri(bucket, "quarantine", batch.command.silver.table)
     is_there = is_any(bucket, f"{uri.removeprefix(f's3://{bucket}/')}/_delta_log/")  # one call; most tables have none
@@ -55,7 +48,7 @@ def quarantine_of(batch: Batch, bucket: str) -> DeltaTable | None:
 
 
 def kept_out(
-    connection: duckdb.DuckDBPyConnection, batch: Batch, table: DeltaTable | None, settled: DeltaTable | None = None
+    connection: Session, batch: Batch, table: LakeTable | None, settled: LakeTable | None = None
 ) -> Table | None:
     """What rules have kept out of the batch before, by its quarantine table and the verdicts of entries that left it: `content`
     (hash) and `rules`; None where there was no attempt before."""
@@ -72,19 +65,19 @@ def kept_out(
     return RecordBatchReader.from_arrow(connection.sql(distinct)).read_all()
 
 
-def settled_of(batch: Batch, bucket: str) -> DeltaTable | None:
+def settled_of(batch: Batch, bucket: str) -> LakeTable | None:
     """The verdicts of entries that have left quarantine, where there are any."""
     return open_table(table_uri(bucket, "quarantine", f"{SETTLED}/{batch.command.silver.table}"))
 
 
-def note_settled(batch: Batch, bucket: str, verdicts: duckdb.DuckDBPyRelation) -> None:
+def note_settled(batch: Batch, bucket: str, verdicts: Rows) -> None:
     """Keeps the verdicts of entries that are about to leave: what a batch has kept out stays kept out when it is applied again,
     by another attempt or into a table that is made anew. `verdicts`: content, rules, generation and seq."""
     name = f"{SETTLED}/{batch.command.silver.table}"
 
     def attempt() -> None:
         table = open_or_create(table_uri(bucket, "quarantine", name), verdicts, {SOURCE_KEY: batch.source_key})
-        write_deltalake(table, verdicts, mode="append", commit_properties=once())
+        table.append(verdicts, once())
 
     commit(f"silver/_quarantine/{name}", attempt)
 
@@ -94,18 +87,16 @@ def of_batch(batch: Batch) -> str:
     return f"{GENERATION} = {batch.generation} AND {SEQ} = {batch.seq}"
 
 
-def _aligned(
-    connection: duckdb.DuckDBPyConnection, table: DeltaTable, rows: duckdb.DuckDBPyRelation
-) -> duckdb.DuckDBPyRelation:
+def _aligned(connection: Session, table: LakeTable, rows: Rows) -> Rows:
     """The rows in the table's types; the table is rewritten first where its own are too narrow for them."""
     present = relation(connection, table)
-    theirs = dict(zip(present.columns, map(str, present.types), strict=True))
-    ours = dict(zip(rows.columns, map(str, rows.types), strict=True))
+    theirs = types_of(present)
+    ours = types_of(rows)
     wanted = {name: _common(ours.get(name, kind), kind) for name, kind in theirs.items()}
     if wanted != theirs:
         rewritten = present.project(", ".join(_cast(name, theirs[name], wanted[name]) for name in theirs))
         mark = {"flowforge/quarantine/columns": table.version()}
-        write_deltalake(table, rewritten, mode="overwrite", schema_mode="overwrite", commit_properties=once(mark))
+        table.overwrite(rewritten, once(mark))
     return rows.project(", ".join(_cast(name, kind, wanted.get(name, kind)) for name, kind in ours.items()))
 
 

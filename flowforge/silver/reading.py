@@ -8,12 +8,12 @@ batch without rules, and without repeated or NULL keys, is streamed.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import duckdb
 from arro3.core import Table
 
 from events.quality import QualityFigure, Rule
 from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
+from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.silver.judging import BatchRows, judge_batch
 from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
@@ -28,6 +28,7 @@ from flowforge.silver.staging import (
     without_failed,
 )
 from flowforge.silver.transactions import is_applied
+from flowforge.tables.rows import types_of
 
 FAILED = "failed_rules"
 
@@ -39,7 +40,7 @@ class Staged:
     changed in the table's columns."""
 
     plan: RefinePlan
-    rows: duckdb.DuckDBPyRelation
+    rows: Rows
     quarantined: int
     quality: list[QualityFigure]
     has_quarantine: bool = False
@@ -47,7 +48,7 @@ class Staged:
 
 
 def stage(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Session,
     batch: Batch,
     bucket: str,
     kept_key: list[str] | None,
@@ -67,7 +68,7 @@ def stage(
     failed = verdict.failed if before is None else before
     if unfit or (failed is not None and failed.num_rows):
         rows = quarantined(connection, plan, staged, unfit, failed)
-        (count,) = given(rows.count("*").fetchone())
+        (count,) = given(rows.aggregate("count(*)").fetchone())
         if count:
             keep_out(connection, batch, bucket, rows)
             failed = kept_out(connection, batch, quarantine_of(batch, bucket), settled)
@@ -77,10 +78,10 @@ def stage(
     return Staged(plan, remaining, count, verdict.figures, quarantine is not None or count > 0)
 
 
-def plan_of(connection: duckdb.DuckDBPyConnection, batch: Batch, kept_key: list[str] | None) -> RefinePlan:
+def plan_of(connection: Session, batch: Batch, kept_key: list[str] | None) -> RefinePlan:
     """The plan of a batch, from the columns of its objects."""
     bronze = connection.sql(f"SELECT * FROM {objects_of(batch)}")
-    return plan_refine(batch, dict(zip(bronze.columns, map(str, bronze.types), strict=True)), kept_key)
+    return plan_refine(batch, types_of(bronze), kept_key)
 
 
 def uris_of(batch: Batch) -> list[str]:
@@ -94,7 +95,7 @@ def objects_of(batch: Batch) -> str:
     return read_parquet(uris_of(batch))
 
 
-def staged_rows(connection: duckdb.DuckDBPyConnection, plan: RefinePlan, objects: str) -> tuple[str, str | None]:
+def staged_rows(connection: Session, plan: RefinePlan, objects: str) -> tuple[str, str | None]:
     """Queries: the rows with one for each identity, and those that are unfit because of their keys (None: there are none)."""
     if plan.keyless or plan.adds_only or connection.sql(irregularities(plan, objects)).fetchone() == (0, 0):
         return f"SELECT *, true AS {APPLIES} FROM ({stored_rows(plan, objects)})", None
@@ -116,19 +117,15 @@ def batch_rows(batch: Batch, bucket: str, plan: RefinePlan, staged: str, uris: l
     )
 
 
-def quarantined(
-    connection: duckdb.DuckDBPyConnection, plan: RefinePlan, staged: str, unfit: str | None, failed: Table | None
-) -> duckdb.DuckDBPyRelation:
+def quarantined(connection: Session, plan: RefinePlan, staged: str, unfit: str | None, failed: Table | None) -> Rows:
     """The rows that are kept out, in the quarantine table's columns."""
-    has_failed = failed is not None and bool(failed.num_rows)
-    if has_failed:
-        connection.from_arrow(failed).create_view(FAILED, replace=True)
-    return connection.sql(quarantined_rows(plan, staged, unfit, FAILED if has_failed else None))
+    broken = None
+    if failed is not None and failed.num_rows:
+        connection.from_arrow(failed).create_view(broken := FAILED, replace=True)
+    return connection.sql(quarantined_rows(plan, staged, unfit, broken))
 
 
-def _remaining(
-    connection: duckdb.DuckDBPyConnection, plan: RefinePlan, staged: str, failed: Table | None
-) -> duckdb.DuckDBPyRelation:
+def _remaining(connection: Session, plan: RefinePlan, staged: str, failed: Table | None) -> Rows:
     if failed is None or not failed.num_rows:
         return connection.sql(staged)
     connection.from_arrow(failed).create_view(FAILED, replace=True)

@@ -13,16 +13,14 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, repeat
 from typing import Any
 
-import duckdb
-from deltalake import CommitProperties, DeltaTable
-
 from events.quality import QualityFigure, Rule
 from flowforge.aws.clients import client
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.figures import quality_of, to_metadata
+from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
 from flowforge.silver.new_columns import COLUMN_IDS, column_ids
@@ -32,15 +30,8 @@ from flowforge.silver.reading import Staged, objects_of, plan_of, stage
 from flowforge.silver.resolved_entries import settle
 from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
-from flowforge.tables.delta.tables import (
-    commit,
-    create_table,
-    delta_types,
-    once,
-    open_table,
-    store_errors,
-    table_uri,
-)
+from flowforge.tables.base import Commit, LakeTable, once
+from flowforge.tables.lake import commit, create_table, open_table, store_errors, table_uri
 
 HISTORY = 200  # commits that are searched for the figures of a batch that was applied before
 BATCH = "flowforge.batch"  # in the commit's metadata: which batch it applies
@@ -96,7 +87,7 @@ def refine(
                 _settle_again(batch, bucket, table)
             return _applied_before(table, batch)
     check_objects(batch, s3 or client("s3"))
-    with duckdb_connection() as connection:
+    with ENGINE.session() as connection:
         with store_errors(name):
             in_force = batch.command.silver.quality_rules if rules is None else rules
             decided = decisions_of(table) if table is not None else decisions_in(target.properties)
@@ -110,17 +101,17 @@ def refine(
     return result
 
 
-def _settle_again(batch: Batch, bucket: str, table: DeltaTable) -> None:
+def _settle_again(batch: Batch, bucket: str, table: LakeTable) -> None:
     """For a batch that silver holds: its worker may have died before it could take out of quarantine what it has settled."""
     quarantine = quarantine_of(batch, bucket)
     if quarantine is None or not quarantine.count():
         return
-    with duckdb_connection() as connection:
+    with ENGINE.session() as connection:
         plan = plan_of(connection, batch, decisions_of(table).key)
         settle(connection, batch, plan, bucket, objects_of(batch))
 
 
-def _created(batch: Batch, staged: Staged, target: Target) -> DeltaTable:
+def _created(batch: Batch, staged: Staged, target: Target) -> LakeTable:
     plan = staged.plan
     columns = staged.rows.project(", ".join(identifier(name) for name in plan.columns))
     properties = {SOURCE_KEY: batch.source_key, IDENTITY: plan.identity_text, KEY: json.dumps(plan.key)}
@@ -129,7 +120,7 @@ def _created(batch: Batch, staged: Staged, target: Target) -> DeltaTable:
     return create_table(target.uri, columns, {**target.properties, **properties})
 
 
-def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, table: DeltaTable) -> RefineResult:
+def _apply(connection: Session, batch: Batch, staged: Staged, table: LakeTable) -> RefineResult:
     """One attempt, on a handle whose version is the only one that it may commit on."""
     plan = staged.plan
     if is_applied(table, batch):
@@ -140,7 +131,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     staged.schema_changes.extend(changes)
     transactions = {batch.application_id: batch.application_version, **marks.following()}
 
-    def properties(change: Change) -> CommitProperties:
+    def properties(change: Change) -> Commit:
         metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined)}
         return once(transactions, metadata | {CHANGE: json.dumps(asdict(change))} | to_metadata(staged.quality))
 
@@ -154,7 +145,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, staged: Staged, 
     return replace(result, schema_changes=staged.schema_changes, quality=staged.quality)
 
 
-def _applied_before(table: DeltaTable, batch: Batch) -> RefineResult:
+def _applied_before(table: LakeTable, batch: Batch) -> RefineResult:
     """The figures of the commit that applied the batch, where it is still in the recent history."""
     for entry in table.history(HISTORY):
         if entry.get(BATCH) == batch.application_id:
@@ -176,7 +167,7 @@ def _change_of(entry: dict[str, Any]) -> Change:
     return Change(**told | known)
 
 
-def _result(table: DeltaTable, batch: Batch, version: int, written: Written, quarantined: int) -> RefineResult:
+def _result(table: LakeTable, batch: Batch, version: int, written: Written, quarantined: int) -> RefineResult:
     return RefineResult(
         silver_table=batch.command.silver.table,
         version=version,
@@ -186,5 +177,5 @@ def _result(table: DeltaTable, batch: Batch, version: int, written: Written, qua
         quarantined=quarantined,
         silver_rows=written.rows,
         already_applied=False,
-        column_types=delta_types(table),
+        column_types=table.column_words(),
     )

@@ -12,16 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import duckdb
-from deltalake import CommitProperties
-
 from events.quality import Rule
 from flowforge.aws.clients import client
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
+from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import read_parquet
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import decisions_of
 from flowforge.silver.judging import judge_batch
@@ -32,7 +30,9 @@ from flowforge.silver.reading import FAILED, batch_rows, staged_rows
 from flowforge.silver.staging import content_hash
 from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, write_history, write_rows
-from flowforge.tables.delta.tables import Moved, commit, once, open_table, relation, store_errors, table_uri
+from flowforge.tables.base import Commit, Moved, once
+from flowforge.tables.lake import commit, open_table, store_errors, table_uri
+from flowforge.tables.rows import relation, types_of
 
 RELEASED = "flowforge.released"  # in the metadata of a commit that applies released rows: of which batch
 FREE = "free"  # contents that no rule keeps out any more
@@ -52,7 +52,7 @@ def waiting(bucket: str, name: str) -> dict[tuple[int, int], int]:
     table = open_table(table_uri(bucket, "quarantine", name))
     if table is None:
         return {}
-    with duckdb_connection() as connection, store_errors(f"silver/_quarantine/{name}"):
+    with ENGINE.session() as connection, store_errors(f"silver/_quarantine/{name}"):
         rows = relation(connection, table)
         if RULES not in rows.columns:
             return {}
@@ -71,12 +71,12 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
     manifest = given(batch.manifest)
     uris = [f"s3://{manifest.bucket}/{item.key}" for item in manifest.objects]
     objects = read_parquet(uris)
-    with duckdb_connection() as connection, store_errors(name):
+    with ENGINE.session() as connection, store_errors(name):
         held = kept_out(connection, batch, quarantine_of(batch, bucket))
         if held is None or not held.num_rows:
             return Released(0, 0, Change())
         bronze = connection.sql(f"SELECT * FROM {objects}")
-        kinds = dict(zip(bronze.columns, map(str, bronze.types), strict=True))
+        kinds = types_of(bronze)
         plan = plan_refine(batch, kinds, decisions_of(table).key)
         if plan.adds_only:
             raise TransformRejected(
@@ -91,7 +91,7 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
             connection.from_arrow(failed).create_view(FAILED, replace=True)
             still = f"WHERE content NOT IN (SELECT content FROM {FAILED})"
         connection.execute(f"CREATE TEMP TABLE {FREE} AS SELECT content FROM held_out {still}")
-        (free,) = given(connection.table(FREE).count("*").fetchone())
+        (free,) = given(connection.table(FREE).aggregate("count(*)").fetchone())
         change = Change()
         if free:
             passing = f"{APPLIES} AND {content_hash(plan)} IN (SELECT content FROM {FREE})"
@@ -101,9 +101,7 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
     return Released(released, waiting(bucket, batch.command.silver.table).get((batch.generation, batch.seq), 0), change)
 
 
-def _apply(
-    connection: duckdb.DuckDBPyConnection, batch: Batch, plan: RefinePlan, rows: duckdb.DuckDBPyRelation, bucket: str
-) -> Change:
+def _apply(connection: Session, batch: Batch, plan: RefinePlan, rows: Rows, bucket: str) -> Change:
     table = open_table(table_uri(bucket, "silver", batch.command.silver.table))
     if table is None or not is_applied(table, batch):
         raise TransformRejected(
@@ -113,7 +111,7 @@ def _apply(
     fitting, _ = admit(connection, table, batch, plan, rows)
     marks = Transactions(table, plan)
 
-    def properties(change: Change) -> CommitProperties:
+    def properties(change: Change) -> Commit:
         return once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1}, {RELEASED: batch.application_id})
 
     if plan.keeps_history:
@@ -123,7 +121,7 @@ def _apply(
     return write_rows(connection, table, plan, fitting, properties).change
 
 
-def _take_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str) -> int:
+def _take_out(connection: Session, batch: Batch, bucket: str) -> int:
     """Removes what was released from quarantine; returns how many rows."""
     name = batch.command.silver.table
 
@@ -132,14 +130,8 @@ def _take_out(connection: duckdb.DuckDBPyConnection, batch: Batch, bucket: str) 
         if table is None:
             raise Moved
         conditions = of_batch(batch).replace(GENERATION, f"t.{GENERATION}").replace(SEQ, f"t.{SEQ}")
-        merger = table.merge(
-            connection.table(FREE),
-            f"t.{CONTENT} = s.content AND {conditions}",
-            source_alias="s",
-            target_alias="t",
-            streamed_exec=False,
-            commit_properties=once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1}),
-        )
-        return merger.when_matched_delete(predicate=f"t.{RULES} IS NOT NULL").execute()["num_target_rows_deleted"]
+        mark = once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1})
+        same = f"t.{CONTENT} = s.content AND {conditions}"
+        return table.apply_rows(connection.table(FREE), same, f"t.{RULES} IS NOT NULL", mark)
 
     return commit(f"silver/_quarantine/{name}", attempt)

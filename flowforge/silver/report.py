@@ -4,9 +4,10 @@ from typing import Any
 
 from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain, quality_of
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.silver.refine import BATCH, HISTORY
-from flowforge.tables.delta.tables import open_table, relation, store_errors, table_uri
+from flowforge.tables.lake import open_table, store_errors, table_uri
+from flowforge.tables.rows import relation
 
 MOST_REASONS = 1000
 
@@ -35,7 +36,7 @@ def _quarantine(bucket: str, name: str) -> list[dict[str, Any]]:
     table = open_table(table_uri(bucket, "quarantine", name))
     if table is None:
         return []
-    with duckdb_connection() as connection:
+    with ENGINE.session() as connection:
         counted = relation(connection, table).aggregate("_reason, _generation, _seq, count(*)")
         rows = counted.order("_generation DESC, _seq DESC, _reason").limit(MOST_REASONS).fetchall()
     return [dict(zip(("reason", "generation", "seq", "rows"), row, strict=True)) for row in rows]

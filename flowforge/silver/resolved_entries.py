@@ -11,10 +11,8 @@ own. The verdict of an entry that leaves is kept, since its batch may be applied
 
 from collections.abc import Iterator
 
-import duckdb
-from deltalake import DeltaTable
-
 from flowforge.domain.batch import SEQ_BITS, Batch
+from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver.matching import missing_key, with_forms
 from flowforge.silver.merging import REMOVED, Arriving, Merge, Rules
@@ -22,12 +20,14 @@ from flowforge.silver.plan import GENERATION, SEQ, RefinePlan
 from flowforge.silver.quarantine import CONTENT, REASON, RULES, note_settled
 from flowforge.silver.staging import NULL_KEY, content_hash, stored_rows
 from flowforge.silver.transactions import Transactions
-from flowforge.tables.delta.tables import commit, once, open_table, relation, table_uri
+from flowforge.tables.base import LakeTable, once
+from flowforge.tables.lake import commit, open_table, table_uri
+from flowforge.tables.rows import relation, types_of
 
 ENTRY, ORDER, DOOMED = "_flowforge_entry", "_flowforge_order", "settled_entries"
 
 
-def settle(connection: duckdb.DuckDBPyConnection, batch: Batch, plan: RefinePlan, bucket: str, objects: str) -> int:
+def settle(connection: Session, batch: Batch, plan: RefinePlan, bucket: str, objects: str) -> int:
     """Takes out what the batch has settled, and what of the batch itself has been settled by a later one; returns how many
     entries. `objects` is the table expression of the batch's bronze objects; nothing is read of them where there is no
     quarantine."""
@@ -48,11 +48,11 @@ class Settling:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        connection: Session,
         batch: Batch,
         plan: RefinePlan,
-        table: DeltaTable,
-        silver: DeltaTable,
+        table: LakeTable,
+        silver: LakeTable,
         objects: str,
         bucket: str,
     ):
@@ -60,7 +60,7 @@ class Settling:
         self._connection, self._batch, self._plan = connection, batch, plan
         self._table, self._silver, self._objects = table, silver, objects
         rows = relation(connection, table)
-        self._types = dict(zip(rows.columns, map(str, rows.types), strict=True))
+        self._types = types_of(rows)
         order = f"({GENERATION}::BIGINT << {SEQ_BITS} | {SEQ})"
         entries = f"SELECT *, {order} AS {ORDER}, {self._entry()} AS {ENTRY} FROM ({rows.sql_query()})"
         connection.sql(with_forms(plan, entries, self._types)).create_view("entries", replace=True)
@@ -144,7 +144,7 @@ class Settling:
         if self._by_content:
             return self._of_content(f"SELECT {CONTENT} {later}") if CONTENT in self._types else "false"
         rows = relation(self._connection, self._silver)
-        kinds = dict(zip(rows.columns, map(str, rows.types), strict=True))
+        kinds = types_of(rows)
         newer = f"SELECT * FROM ({rows.sql_query()}) WHERE ({GENERATION}, {SEQ}) > ({plan.generation}, {plan.seq})"
         return f"{self._among(with_forms(plan, newer, kinds))} OR {self._among(f'SELECT * {later}')}"
 

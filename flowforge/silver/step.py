@@ -10,6 +10,7 @@ from flowforge.domain.errors import NotFound, Retriable
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
 from flowforge.state import batches, records
+from flowforge.tables.lake import open_table, table_uri
 
 
 def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
@@ -54,7 +55,6 @@ def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
     alone what has not changed. None where silver has no table.
     """
     from flowforge.silver.release import release, waiting
-    from flowforge.tables.delta.tables import delta_types, open_table, table_uri
 
     started, bucket, inserted, updated = time.monotonic(), settings().bucket, 0, 0
     rules = _newest(command.source_key).command.silver.quality_rules
@@ -77,7 +77,7 @@ def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
         inserted=inserted,
         updated=updated,
         silver_rows=table.count(),
-        column_types=delta_types(table),
+        column_types=table.column_words(),
         seconds=round(time.monotonic() - started, 3),
     )
 

@@ -10,12 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from deltalake import DeltaTable
-
 from flowforge.domain.batch import SEQ_BITS, Batch
 from flowforge.domain.errors import LakeChanged
 from flowforge.silver.plan import EPOCH, RefinePlan
-from flowforge.tables.delta.tables import Handle
+from flowforge.tables.base import LakeTable
 
 REMEDY = (
     "flowforge watermark rebuild --table BRONZE_TABLE --write takes up what bronze holds; then submit the request again. Where "
@@ -28,20 +26,20 @@ def newest_mark(source_key: str) -> str:
     return f"flowforge/{source_key}/newest"
 
 
-def is_applied(table: DeltaTable, batch: Batch) -> bool:
+def is_applied(table: LakeTable, batch: Batch) -> bool:
     """Whether the table holds the batch. Raises LakeChanged where another batch has taken its place in the order."""
     if _is_above(table, batch.source_key, batch.order):
         return False
     found = table.transaction_version(batch.application_id)
     if found is not None and found != batch.application_version:
-        raise LakeChanged(f"{table.table_uri.rstrip('/')} holds another batch that is {batch.name} too", REMEDY)
+        raise LakeChanged(f"{table.uri.rstrip('/')} holds another batch that is {batch.name} too", REMEDY)
     return found is not None
 
 
-def _is_above(table: DeltaTable, source_key: str, order: int) -> bool:
+def _is_above(table: LakeTable, source_key: str, order: int) -> bool:
     """Whether the table's newest commit says that a batch of this order is above all that it holds: it is then not among them,
     and neither a refresh nor an epoch has come as far. False also where that commit does not say."""
-    newest = table.in_newest_commit(newest_mark(source_key)) if isinstance(table, Handle) else None
+    newest = table.in_newest_commit(newest_mark(source_key))
     return newest is not None and newest < order
 
 
@@ -62,7 +60,7 @@ class Load:
 class Transactions:
     """The marks of one table on one handle."""
 
-    table: DeltaTable
+    table: LakeTable
     plan: RefinePlan
 
     @property

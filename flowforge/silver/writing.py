@@ -8,10 +8,8 @@ changes is counted before it, so that its metadata can tell.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import duckdb
-from deltalake import CommitProperties, DeltaTable
-
 from flowforge.domain.given import given
+from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver import history
 from flowforge.silver.matching import forms, with_forms
@@ -28,8 +26,8 @@ from flowforge.silver.plan import (
     RefinePlan,
 )
 from flowforge.silver.transactions import Load
-from flowforge.tables.delta.rewriting import swap, write_files
-from flowforge.tables.delta.tables import column_types, relation
+from flowforge.tables.base import Commit, LakeTable
+from flowforge.tables.rows import column_types, relation, types_of, write_files
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,14 @@ class Written:
     rows: int
 
 
-Properties = Callable[[Change], CommitProperties]
+Properties = Callable[[Change], Commit]
 
 
 def write_rows(
-    connection: duckdb.DuckDBPyConnection,
-    table: DeltaTable,
+    connection: Session,
+    table: LakeTable,
     plan: RefinePlan,
-    rows: duckdb.DuckDBPyRelation,
+    rows: Rows,
     properties: Properties,
 ) -> Written:
     """Adds rows to an empty table or one that is only added to, and merges them into any other."""
@@ -65,17 +63,17 @@ def write_rows(
     return _add_rows(connection, table, rows.filter(APPLIES).sql_query(), properties)
 
 
-def write_nothing(table: DeltaTable, properties: Properties) -> Written:
+def write_nothing(table: LakeTable, properties: Properties) -> Written:
     """Commits the batch's marks alone: there is nothing that it could change."""
-    swap(table, [], [], properties(Change()))
+    table.swap([], [], properties(Change()))
     return Written(Change(), table.count())
 
 
 def write_history(
-    connection: duckdb.DuckDBPyConnection,
-    table: DeltaTable,
+    connection: Session,
+    table: LakeTable,
     plan: RefinePlan,
-    rows: duckdb.DuckDBPyRelation,
+    rows: Rows,
     confirmed: Load | None,
     properties: Properties,
 ) -> Written:
@@ -106,18 +104,18 @@ def write_history(
     return Written(change, merge.commit(merge.count_added(), properties(change)))
 
 
-def _add_rows(connection: duckdb.DuckDBPyConnection, table: DeltaTable, query: str, properties: Properties) -> Written:
+def _add_rows(connection: Session, table: LakeTable, query: str, properties: Properties) -> Written:
     files = write_files(connection, table, query)
     change = Change(inserted=sum(file.rows for file in files))
-    swap(table, [], files, properties(change))
+    table.swap([], files, properties(change))
     return Written(change, table.count() + change.inserted)
 
 
 def _merge_rows(
-    connection: duckdb.DuckDBPyConnection,
-    table: DeltaTable,
+    connection: Session,
+    table: LakeTable,
     plan: RefinePlan,
-    rows: duckdb.DuckDBPyRelation,
+    rows: Rows,
     properties: Properties,
 ) -> Written:
     older = f"(t.{GENERATION}, t.{SEQ}) < ({plan.generation}, {plan.seq})"
@@ -141,9 +139,7 @@ def _merge_rows(
     return Written(change, merge.commit(change.inserted, properties(change)))
 
 
-def _with_nulls(
-    connection: duckdb.DuckDBPyConnection, arriving: Arriving, identity: dict[str, bool]
-) -> dict[str, bool]:
+def _with_nulls(connection: Session, arriving: Arriving, identity: dict[str, bool]) -> dict[str, bool]:
     """The identity with only those columns as nullable in which a row that arrives has NULL: others let files be passed by."""
     possible = [name for name, nullable in identity.items() if nullable]
     if not possible:
@@ -151,8 +147,3 @@ def _with_nulls(
     counts = ", ".join(f"count(*) - count({identifier(name)})" for name in possible)
     found = connection.execute(f"SELECT {counts} FROM {arriving.name}").fetchone()
     return identity | {name: count > 0 for name, count in zip(possible, given(found), strict=True)}
-
-
-def types_of(rows: duckdb.DuckDBPyRelation) -> dict[str, str]:
-    """The columns of rows in order, with their DuckDB types."""
-    return dict(zip(rows.columns, map(str, rows.types), strict=True))

@@ -22,7 +22,8 @@ from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.operations.watermarks import commit_landed
 from flowforge.silver.step import refine_landed
 from flowforge.state import records
-from flowforge.tables.delta.tables import open_table, relation, table_uri
+from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.rows import relation
 from tests.faults.schedules import WRITERS, Schedule
 
 START = "2026-03-28 22:10:00"

@@ -14,7 +14,7 @@ from flowforge.gold.publish import publish, publish_model
 from flowforge.gold.report import quality_of_table
 from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.lake import Lake
 
 SUMS = """-- @buildStrategy incremental

@@ -11,7 +11,7 @@ from flowforge.gold.build import build
 from flowforge.gold.models import copy_of_silver, read_model
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.lake import Lake
 
 BY_CUSTOMER = (

@@ -9,7 +9,7 @@ from flowforge.engines.duckdb.storage import confine, duckdb_connection
 from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 
 
 def accounts(*rows: tuple[int, int, int]) -> pa.Table:

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 from events.commands import IngestTable
 from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
 from flowforge.engines.duckdb.storage import duckdb_connection
-from flowforge.tables.delta.tables import open_table, relation, table_uri
+from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.rows import relation
 
 
 class Source:

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from flowforge.engines.duckdb.storage import duckdb_connection, storage_options
-from flowforge.tables.delta.tables import open_table, relation
+from flowforge.tables.lake import open_table
+from flowforge.tables.rows import relation
 
 UTC = datetime.UTC
 NAIVE = datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)

@@ -22,7 +22,7 @@ from flowforge.silver.decisions import decide
 from flowforge.silver.refine import refine
 from flowforge.silver.release import release
 from flowforge.state import records
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.servers import ROOT
 from tests.helpers.waiting import wait_for
 

@@ -16,7 +16,7 @@ from flowforge.gold.models import read_model
 from flowforge.operations.query import query
 from flowforge.operations.upkeep import maintain, maintained_tables, tidy
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import data_version, open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.servers import ROOT
 
 NAME = TableName("silver", "customers")
@@ -131,7 +131,7 @@ def test_should_make_no_model_stale(lake):
     maintain(NAME, lake.bucket, 168)
     assert build(model, lake.bucket).how == "unchanged"
     table = open_table(table_uri(lake.bucket, "silver", "customers"))
-    assert data_version(table) < table.version()
+    assert table.data_version() < table.version()
 
 
 def test_should_answer_as_of_a_version_or_a_time(lake):

@@ -11,7 +11,7 @@ from flowforge.domain.errors import TransformRejected
 from flowforge.engines.duckdb.storage import storage_options
 from flowforge.operations.query import query
 from flowforge.silver.refine import Target, refine
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.lake import Lake
 
 STRICT = [{"rule": "range", "column": "v", "max": 10, "severity": "quarantine", "name": "small"}]

@@ -15,7 +15,7 @@ from flowforge.silver.casting import survives
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.refine import refine
 from flowforge.silver.type_names import lake_type
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 
 MONEY = pa.decimal128(12, 2)
 AMOUNTS = [Decimal("13.44"), Decimal("0.10"), None, Decimal("9999999999.99")]

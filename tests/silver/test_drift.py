@@ -13,7 +13,7 @@ from flowforge.domain.errors import Fatal, TransformRejected
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.drift import compare, widens
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 
 TYPES = ["BOOLEAN", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "VARCHAR", "BLOB", "DATE", "TIMESTAMP"]
 TYPES += ["TIMESTAMP WITH TIME ZONE", "DECIMAL(10,2)", "DECIMAL(12,2)", "DECIMAL(12,4)"]

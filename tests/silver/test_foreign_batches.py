@@ -6,7 +6,8 @@ import pytest
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import LakeChanged
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import commit_marks, once, open_table, table_uri
+from flowforge.tables.base import once
+from flowforge.tables.lake import open_table, table_uri
 
 
 def rows(value: int) -> pa.Table:
@@ -66,4 +67,4 @@ def test_should_know_its_batches_though_the_newest_commit_is_no_batchs(lake):
 
 def _commit_of_somebody_else(lake) -> None:
     table = open_table(table_uri(lake.bucket, "silver", "customers"))
-    commit_marks(table, once({"somebody/else": 1}))
+    table.swap([], [], once({"somebody/else": 1}))

@@ -9,7 +9,7 @@ import pytest
 from flowforge.gold.publish import publish
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.keyed import CI, codes, silver, source_of
 
 CS = CI | {"collation": "Latin1_General_100_CS_AS"}

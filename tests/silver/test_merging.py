@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 from tests.helpers.servers import ROOT
 

@@ -9,7 +9,7 @@ import pytest
 from flowforge.domain.errors import ConflictingTarget, StoreUnavailable, TransformRejected
 from flowforge.gold.publish import publish
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 
 INTERNAL = ["_generation", "_seq", "_row_hash", "_occurrence"]
 

@@ -12,6 +12,7 @@ from events.quality import Expression
 from flowforge.domain.errors import QueryRefused, TransformRejected
 from flowforge.engines.duckdb import function_catalog
 from flowforge.engines.duckdb.second_reading import check_condition, check_query
+from flowforge.engines.duckdb.session import DuckDBSession
 from flowforge.gold.model_files import parse_models
 from flowforge.operations.query import query
 from flowforge.quality.expressions import check_expression
@@ -196,7 +197,7 @@ def test_should_take_a_condition_that_does(engine, sql):
     engine.execute("CREATE OR REPLACE TABLE batch AS SELECT * FROM (VALUES (1, 'a'), (2, 'b')) t(id, name)")
     engine.execute("DROP TABLE IF EXISTS judged")
     rule = Expression(rule="expression", name="r", sql=sql)
-    verdict = judge(engine, Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
+    verdict = judge(DuckDBSession(engine), Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
     assert [(figure.checked, figure.failed) for figure in verdict.figures] == [(2, 0)]
 
 
@@ -204,7 +205,7 @@ def test_should_say_where_a_rule_finds_no_answer(engine):
     engine.execute("CREATE OR REPLACE TABLE batch AS SELECT * FROM (VALUES (1, 'a'), (2, NULL)) t(id, name)")
     rule = Expression(rule="expression", name="all there", sql="columns('.*') IS NOT NULL")
     with pytest.raises(TransformRejected, match=r"silver\.t: rule all there"):
-        judge(engine, Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
+        judge(DuckDBSession(engine), Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
 
 
 def test_should_know_the_functions_of_the_pinned_engine():

@@ -16,7 +16,7 @@ from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
 from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.readers import CANONICAL, ODD_NAMES, read_everywhere
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.statistics import delta_statistics
-from flowforge.tables.delta.tables import open_table, table_uri
+from flowforge.tables.lake import open_table, table_uri
 
 
 def told(kind: str, least: str, most: str, **figures: str) -> tuple | None:
-    found = json.loads(delta_statistics(3, {'a"b': kind}, {'"a""b"': {"min": least, "max": most, **figures}}))
+    found = json.loads(delta_statistics(3, {'a"b': kind}, {'a"b': {"min": least, "max": most, **figures}}))
     assert found["numRecords"] == 3
     return (found["minValues"]['a"b'], found["maxValues"]['a"b']) if found["minValues"] else None
 

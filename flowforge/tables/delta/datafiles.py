@@ -1,66 +1,74 @@
-# ruff: noqa: S608 - SQL text of quoted names and counted values
-"""The data files of one version of a Delta table: which may hold a value, and their rows with the places where they are.
+"""The data files of one version of a Delta table, and the upkeep of files and log.
 
-Guarantees: pure but for opening footers; a file without statistics may hold anything.
+Guarantees: what is told of files is read from the log alone; a file without statistics may hold anything.
 """
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import duckdb
-from deltalake import DeltaTable
+from arro3.core import RecordBatchReader
+from deltalake import CommitProperties
 
-from flowforge.engines.duckdb.sql import identifier, read_parquet
-from flowforge.tables.delta.statistics import WHOLE
-
-ORDERED = (*WHOLE, "DATE")  # types whose bounds in the log are exact, whoever has written them
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A file; `ranges` are the least and greatest values of columns, where they are known."""
-
-    path: str
-    size: int
-    rows: int
-    ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-
-    def may_hold(self, column: str, least: Any, most: Any) -> bool:
-        """Whether a value from `least` to `most` may be among the file's; None for both: there is none to look for."""
-        low, high = self.ranges.get(column, (None, None))
-        if least is None or low is None or high is None:
-            return least is not None
-        return bool(low <= most and high >= least)
+from flowforge.aws.objects import find_object
+from flowforge.engines.base import ArrowStream
+from flowforge.tables.base import DataFile
+from flowforge.tables.delta.writing import Writes
 
 
-def data_files(table: DeltaTable, types: Mapping[str, str]) -> list[DataFile]:
-    """The files of the handle's version; `types` are the columns whose ranges are wanted (name -> DuckDB type)."""
-    actions = table.get_add_actions(flatten=True)
-    known = [
-        n for n, kind in types.items() if kind in ORDERED and {f"min.{n}", f"max.{n}"} <= set(actions.schema.names)
-    ]
-    bounds = [zip(*(actions[f"{end}.{name}"].to_pylist() for end in ("min", "max")), strict=True) for name in known]
-    facts = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
-    ranges = zip(*bounds, strict=True) if known else ((),) * actions.num_rows
-    return [
-        DataFile(path, size, rows, dict(zip(known, of, strict=True)))
-        for (path, size, rows), of in zip(zip(*facts, strict=True), ranges, strict=True)
-    ]
+class Files(Writes):
+    """A handle that tells of its columns and files."""
 
+    @property
+    def table_id(self) -> str:
+        """The table's id; one that is made anew has another."""
+        return str(self.metadata().id)
 
-def placed_rows(
-    connection: duckdb.DuckDBPyConnection, uri: str, files: Iterable[DataFile], types: Mapping[str, str]
-) -> str:
-    """A table expression of the files' rows in the columns `types`, and their places: `_file` (in this list) and `_row`."""
-    paths = [f"{uri}/{file.path}" for file in files]
-    if not paths:
-        empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in types.items())
-        return f"(SELECT {empty}, 0::INTEGER AS _file, 0::BIGINT AS _row WHERE false)"
-    found = read_parquet(paths)
-    there = set(connection.sql(f"SELECT * FROM {found}").columns)
-    items = [
-        f"CAST({identifier(name) if name in there else 'NULL'} AS {kind}) AS {identifier(name)}"
-        for name, kind in types.items()
-    ]
-    return f"(SELECT {', '.join(items)}, file_index::INTEGER AS _file, file_row_number AS _row FROM {found})"
+    def empty(self) -> ArrowStream:
+        """No rows, in the table's columns and types."""
+        return RecordBatchReader.from_batches(self.schema().to_arrow(), [])
+
+    def column_words(self) -> dict[str, str]:
+        """The columns in order, with their types in Delta's own words (of a nested one its kind)."""
+        return {field.name: field.type.type for field in self.schema().fields}
+
+    def properties(self) -> Mapping[str, str]:
+        """The table's properties."""
+        return self.metadata().configuration
+
+    def data_files(self, ranged: Iterable[str] = ()) -> list[DataFile]:
+        """The files of the handle's version, with the ranges of the columns `ranged` where the log has them."""
+        actions = self.get_add_actions(flatten=True)
+        known = [n for n in ranged if {f"min.{n}", f"max.{n}"} <= set(actions.schema.names)]
+        bounds = [zip(*(actions[f"{end}.{n}"].to_pylist() for end in ("min", "max")), strict=True) for n in known]
+        facts = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
+        ranges = zip(*bounds, strict=True) if known else ((),) * actions.num_rows
+        return [
+            DataFile(path, size, rows, dict(zip(known, of, strict=True)))
+            for (path, size, rows), of in zip(zip(*facts, strict=True), ranges, strict=True)
+        ]
+
+    def vacuum_files(self, retention_hours: int, note: Mapping[str, Any]) -> int:
+        """Deletes what no version needs that is younger than the retention; returns how many files."""
+        deleted = self.vacuum(
+            retention_hours,
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+            commit_properties=CommitProperties(custom_metadata=dict(note)),
+        )
+        return len(deleted)
+
+    def checkpoint(self, least_commits: int) -> bool:
+        """Writes a checkpoint and drops the expired part of the log, where it has so many commits since the last one."""
+        due = self.version() - self._last_checkpoint() >= least_commits
+        if due:
+            self.create_checkpoint()
+            self.cleanup_metadata()
+        return due
+
+    def _last_checkpoint(self) -> int:
+        """The version of the log's last checkpoint; -1 where there is none."""
+        bucket, _, prefix = self.uri.removeprefix("s3://").partition("/")
+        found = find_object(bucket, f"{prefix}/_delta_log/_last_checkpoint")
+        return int(json.loads(found.body)["version"]) if found else -1

@@ -20,10 +20,10 @@ Bound = Callable[[str, bool], Any]
 
 
 def delta_statistics(rows: int, types: Mapping[str, str], found: Mapping[str, Mapping[str, str]]) -> str:
-    """The JSON text; `types` are the table's columns (name -> DuckDB type), `found` is DuckDB's: name in quotes -> figure."""
+    """The JSON text; `types` are the table's columns (name -> DuckDB type), `found` are DuckDB's figures of them."""
     told: dict[str, Any] = {"numRecords": rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
     for name, kind in list(types.items())[:INDEXED_COLUMNS]:
-        figures = found.get('"' + name.replace('"', '""') + '"', {})
+        figures = found.get(name, {})
         if "null_count" in figures:
             told["nullCount"][name] = int(figures["null_count"])
         least, most = _bounds(kind, figures)

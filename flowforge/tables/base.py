@@ -1,0 +1,184 @@
+"""Lake tables: what a table format has to give, in words of no format.
+
+A table is a folder of Parquet files and a log of versions. A handle (`LakeTable`) is a table as of one version. What is read on
+it is what a commit on it is made on: every method that commits raises Moved where anybody else has committed since. Rows
+and columns cross as Arrow streams (the PyCapsule interface), types in the words of the engine that reads them.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from flowforge.engines.base import ArrowStream
+
+UPKEEP = "flowforge.upkeep"  # in the metadata of a commit that changes no row
+
+
+class Moved(Exception):
+    """Somebody else was faster: reload, look again, recompute."""
+
+
+class VersionGone(Exception):
+    """A version that cannot be opened: its log or its files were cleaned up."""
+
+
+class Commit(NamedTuple):
+    """What a commit holds beside files: what it tells of itself, and the application transactions that it names (id ->
+    version)."""
+
+    info: Mapping[str, Any]
+    transactions: Mapping[str, int]
+
+
+def once(transactions: Mapping[str, int] | None = None, metadata: Mapping[str, Any] | None = None) -> Commit:
+    """A commit that carries application transactions (id -> version) and `metadata`."""
+    return Commit(metadata or {}, transactions or {})
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of a version, `path` below the table; `ranges` are the least and greatest values of columns, where they are known
+    for sure."""
+
+    path: str
+    size: int
+    rows: int
+    ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    def may_hold(self, column: str, least: Any, most: Any) -> bool:
+        """Whether a value from `least` to `most` may be among the file's; None for both: there is none to look for."""
+        low, high = self.ranges.get(column, (None, None))
+        if least is None or low is None or high is None:
+            return least is not None
+        return bool(low <= most and high >= least)
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A data file that is in no version yet; `path` is below the table, `statistics` as the format writes them."""
+
+    path: str
+    rows: int
+    size: int
+    statistics: str
+
+
+class LakeTable(Protocol):
+    """A table as of one version."""
+
+    @property
+    def uri(self) -> str:
+        """Where it is, without a slash at the end."""
+        ...
+
+    @property
+    def table_id(self) -> str:
+        """What tells the table from another that was made anew in its place."""
+        ...
+
+    def version(self) -> int: ...
+
+    def at(self, version: int) -> "LakeTable":
+        """The table as of another version. Raises VersionGone."""
+        ...
+
+    def data_version(self) -> int:
+        """The newest version that changed rows: compaction and vacuum make versions, too, and nothing follows from them."""
+        ...
+
+    def count(self) -> int:
+        """Rows, from the log alone."""
+        ...
+
+    def empty(self) -> ArrowStream:
+        """No rows, in the table's columns and types."""
+        ...
+
+    def column_words(self) -> dict[str, str]:
+        """The columns in order with their types in the format's own words (of a nested one its kind)."""
+        ...
+
+    def properties(self) -> Mapping[str, str]: ...
+
+    def set_properties(self, properties: Mapping[str, str], commit: Commit) -> None: ...
+
+    def file_uris(self) -> list[str]: ...
+
+    def data_files(self, ranged: Iterable[str] = ()) -> list[DataFile]:
+        """The files of the version, with what is known of the values of the columns `ranged`."""
+        ...
+
+    def transaction_version(self, app_id: str) -> int | None:
+        """The version of an application transaction; None where no commit has named it. None expires."""
+        ...
+
+    def in_newest_commit(self, app_id: str) -> int | None:
+        """The same where the commit that made this version names it; None also where that is not known."""
+        ...
+
+    def commit_of(self, version: int) -> Commit | None:
+        """What a version's commit tells; None where its log was cleaned up."""
+        ...
+
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """What the newest commits tell of themselves, newest first, each with `version` and `timestamp` (milliseconds)."""
+        ...
+
+    def swap(self, removed: Iterable[str], added: Iterable[NewFile], commit: Commit, changes_rows: bool = True) -> None:
+        """Commits that files go (paths below the table) and others come; either may be none. The handle stays as it is."""
+        ...
+
+    def replace_files(self, added: Iterable[NewFile], columns: ArrowStream, commit: Commit) -> None:
+        """Commits that these are all files of the table, in these columns. The handle stays as it is."""
+        ...
+
+    def append(self, rows: ArrowStream, commit: Commit, new_columns: bool = False) -> None: ...
+
+    def overwrite(self, rows: ArrowStream, commit: Commit) -> None:
+        """Commits rows and their columns in place of all that is there."""
+        ...
+
+    def apply_rows(
+        self, rows: ArrowStream, same: str, removed: str, commit: Commit, values: Mapping[str, str] | None = None
+    ) -> int:
+        """Commits what rows `s` do to the table's rows `t` that they meet by `same`: where `removed` holds, these go; with
+        `values` the others get them, and rows that meet none are added. Returns how many went. SQL text over quoted names;
+        makes no version where nothing changes."""
+        ...
+
+    def add_columns(self, columns: ArrowStream, commit: Commit) -> None: ...
+
+    def allow_naive_timestamps(self) -> None:
+        """Prepares the table for times without a zone, where the format wants to be told of them first."""
+        ...
+
+    def new_file(
+        self, uri: str, rows: int, size: int, types: Mapping[str, str], statistics: Mapping[str, Mapping[str, str]]
+    ) -> NewFile:
+        """A file that an engine has written below the table; `types` are its columns."""
+        ...
+
+    def vacuum_files(self, retention_hours: int, note: Mapping[str, Any]) -> int:
+        """Deletes files that no version needs that is younger than the retention; returns how many."""
+        ...
+
+    def checkpoint(self, least_commits: int) -> bool:
+        """Makes the log short to read, and drops its expired part, where it has so many commits since the last time."""
+        ...
+
+
+class TableFormat(Protocol):
+    """How tables are opened and made, and what goes wrong with them."""
+
+    def open(self, uri: str, version: int | None = None) -> LakeTable | None:
+        """The table at its latest version or an earlier one; None where there is none. Raises VersionGone."""
+        ...
+
+    def create(self, uri: str, columns: ArrowStream, properties: Mapping[str, str]) -> LakeTable:
+        """An empty table, where a moment ago was none. Raises Moved when somebody else was faster."""
+        ...
+
+    def errors(self, name: str) -> AbstractContextManager[None]:
+        """Translates what the format's library raises about table `name`: Moved, or an error of `domain.errors`."""
+        ...
