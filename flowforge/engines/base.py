@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 class EngineError(Exception):
     """The engine refuses SQL, or fails over a row. `reason` is what may be told: no value of a row; `line` is the line (from 1)
-    of the text that the engine points at."""
+    of a statement that the engine points at, where it does."""
 
     def __init__(self, message: str, reason: str | None = None, line: int | None = None):
         super().__init__(message)
@@ -94,7 +94,9 @@ class Session(Protocol):
 
     def table(self, name: str, /) -> Rows: ...
 
-    def from_arrow(self, rows: ArrowStream, /) -> Rows: ...
+    def from_arrow(self, rows: ArrowStream, /) -> Rows:
+        """Rows from elsewhere: not from a query of this session, which can do one thing at a time."""
+        ...
 
     def register(self, name: str, rows: ArrowStream, /) -> None:
         """Makes rows readable under a name, in place of those that had it."""
