@@ -13,7 +13,8 @@ from deltalake import DeltaTable
 from benchmarks.lake.rows import GOLD, checksum, history, merged
 from flowforge.domain.given import given
 from flowforge.engines.duckdb.sql import read_parquet
-from flowforge.engines.duckdb.storage import duckdb_connection, storage_options
+from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.tables.delta.access import storage_options
 
 
 def _objects(variable: str) -> str:

@@ -5,7 +5,7 @@ import json
 import duckdb
 from deltalake import write_deltalake
 
-from flowforge.engines.duckdb.storage import storage_options
+from flowforge.tables.delta.access import storage_options
 from tests.helpers.stack import flowforge, own, wait_for_green
 
 

@@ -4,8 +4,8 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 from flowforge.domain.errors import NotFound
-from flowforge.engines.duckdb.storage import storage_options
 from flowforge.gold.graph import model_states
+from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.stack import Stack, own, put
 from tests.helpers.waiting import wait_for

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowforge.engines.duckdb.storage import duckdb_connection, storage_options
+from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table
 from flowforge.tables.rows import relation
 

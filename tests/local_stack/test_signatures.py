@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 from deltalake import DeltaTable, write_deltalake
 from pyarrow import fs
 
-from flowforge.engines.duckdb.storage import duckdb_connection, storage_options
+from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.tables.delta.access import storage_options
 from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, embedded_aws
 
 BUCKET, CONTENT = "signed", b"content"

@@ -15,13 +15,13 @@ from flowforge.aws import items
 from flowforge.aws.clients import client
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Fatal, NotFound, StoreUnavailable, TransformRejected
-from flowforge.engines.duckdb.storage import storage_options
 from flowforge.operations.rebuild_silver import RebuiltTable, rebuild_silver
 from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import decide
 from flowforge.silver.refine import refine
 from flowforge.silver.release import release
 from flowforge.state import records
+from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.servers import ROOT
 from tests.helpers.waiting import wait_for

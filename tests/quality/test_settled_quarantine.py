@@ -8,9 +8,9 @@ import pytest
 from deltalake import write_deltalake
 
 from flowforge.domain.errors import TransformRejected
-from flowforge.engines.duckdb.storage import storage_options
 from flowforge.operations.query import query
 from flowforge.silver.refine import Target, refine
+from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.lake import Lake
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 
 from flowforge.domain.names import TableName
-from flowforge.engines.duckdb.storage import storage_options
 from flowforge.gold.build import build
 from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
 from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.readers import CANONICAL, ODD_NAMES, read_everywhere
 

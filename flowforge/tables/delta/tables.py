@@ -17,8 +17,8 @@ from flowforge.aws.clients import TRY_AGAIN
 from flowforge.aws.objects import find_object
 from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.engines.base import ArrowStream
-from flowforge.engines.duckdb.storage import storage_options
 from flowforge.tables.base import UPKEEP, Commit, Moved, VersionGone, once
+from flowforge.tables.delta.access import storage_options
 from flowforge.tables.delta.datafiles import Files
 from flowforge.tables.delta.writing import NO_CLEANUP, properties_of
 
