@@ -1,8 +1,8 @@
 # ruff: noqa: S608 - SQL text of quoted names; a model's own text runs as it is, on a confined connection
-"""The engine behind gold models: DuckDB evaluates a model's SQL over Delta tables, whole or for changed keys only.
+"""One evaluation of a gold model: the engine runs its SQL over lake tables, whole or for changed keys only.
 
-Guarantees: the only module of gold that knows the engine. A model sees its inputs under their names, reads their files and
-nothing else. An error about the text keeps DuckDB's words and gets the line; one about a row keeps no value of it.
+Guarantees: a model sees its inputs under their names, reads their files and
+nothing else. An error about the text keeps the engine's words and gets the line; one about a row keeps no value of it.
 
 Resource management: `Engine` is a context manager; results are tables of its connection and go with it.
 """

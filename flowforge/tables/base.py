@@ -44,7 +44,7 @@ class DataFile:
     path: str
     size: int
     rows: int
-    ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
 
     def may_hold(self, column: str, least: Any, most: Any) -> bool:
         """Whether a value from `least` to `most` may be among the file's; None for both: there is none to look for."""
