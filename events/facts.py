@@ -5,20 +5,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from events.model import Message
+from events.model import Dispatched, Message
 from events.quality import QualityFigure
 
 
-class JobAccepted(Message):
+class JobAccepted(Dispatched):
     """A run was opened and its tables were queued."""
 
+    type: Literal["JobAccepted"] = "JobAccepted"
     run_id: str
     workflow_id: str
     job_id: str
     tables: list[str]
 
 
-class TableEvent(Message):
+class TableEvent(Dispatched):
     """What all events about one table of a run carry."""
 
     run_id: str
@@ -36,6 +37,7 @@ class BatchEvent(TableEvent):
 class BronzeLanded(BatchEvent):
     """A batch is in bronze, whole. Sizes in bytes, counts in rows; cursor values are exact literals."""
 
+    type: Literal["BronzeLanded"] = "BronzeLanded"
     status: str = "success"
     source_table: str
     batch_id: str
@@ -60,6 +62,7 @@ class BronzeLanded(BatchEvent):
 class SlicesRead(BatchEvent):
     """So far `done` of the `slices` of a large batch are in bronze, with so many rows; none when they have just been queued."""
 
+    type: Literal["SlicesRead"] = "SlicesRead"
     slices: int
     done: int
     records: int
@@ -68,6 +71,7 @@ class SlicesRead(BatchEvent):
 class IntervalEmpty(BatchEvent):
     """There was nothing to load: nothing landed, the watermark did not move."""
 
+    type: Literal["IntervalEmpty"] = "IntervalEmpty"
     source_table: str
     reason: str
     promise: str = Field("", description="what holds of the rows that were not there")
@@ -79,6 +83,7 @@ class IntervalEmpty(BatchEvent):
 class WatermarkCommitted(BatchEvent):
     """The batch's bound is the table's watermark now (both None for a load without cursor)."""
 
+    type: Literal["WatermarkCommitted"] = "WatermarkCommitted"
     cursor_column: str | None = None
     watermark_before: str | None = None
     watermark_after: str | None = None
@@ -87,6 +92,7 @@ class WatermarkCommitted(BatchEvent):
 class SilverRefined(BatchEvent):
     """The batch is in silver; `version` is the Delta version that holds it, counts are rows (soft deletes count as deleted)."""
 
+    type: Literal["SilverRefined"] = "SilverRefined"
     silver_table: str
     version: int
     inserted: int
@@ -120,6 +126,7 @@ class PublishedModel(Message):
 class GoldPublished(BatchEvent):
     """Gold tables that follow from the batch are published; `deferred` names models that wait for an input."""
 
+    type: Literal["GoldPublished"] = "GoldPublished"
     gold_tables: dict[str, int] = Field(default_factory=dict, description="gold table -> its rows")
     models: list[PublishedModel] = Field(
         default_factory=list, description="the same tables, and what they are made from"
@@ -128,9 +135,10 @@ class GoldPublished(BatchEvent):
     seconds: float = 0.0
 
 
-class ModelsPublished(Message):
+class ModelsPublished(Dispatched):
     """Gold tables that follow from a model file that was dropped in the bucket are published; there is no run."""
 
+    type: Literal["ModelsPublished"] = "ModelsPublished"
     model_key: str
     models: list[PublishedModel] = Field(default_factory=list)
     deferred: list[str] = Field(default_factory=list)
@@ -141,6 +149,7 @@ class StepFailed(TableEvent):
     """A step gave up on a message, which is now in the dead-letter queue. The batch is named as far as the message tells it;
     `gold_tables` are the models that failed."""
 
+    type: Literal["StepFailed"] = "StepFailed"
     step: str
     error: str
     cause: str

@@ -56,3 +56,10 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     schema_version: int = SCHEMA_VERSION
+
+
+class Dispatched(Message):
+    """A message that goes on its own, to whoever takes its type. The type is the class's name; one without is of an earlier
+    version, see `events.dispatch`."""
+
+    type: str = ""

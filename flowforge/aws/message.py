@@ -13,7 +13,7 @@ queue's own redrive policy stands behind all this, for a function that cannot ev
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -23,8 +23,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
+from events.dispatch import UnknownMessage, opened, read_message
 from events.documents import read_json
 from events.facts import StepFailed
+from events.model import Dispatched
 from flowforge.aws.bus import announce
 from flowforge.aws.clients import client, unavailable
 from flowforge.domain.errors import Fatal, FlowForgeError, Wait
@@ -33,22 +35,30 @@ from flowforge.runtime.settings import settings
 logger = Logger(service="flowforge")
 metrics = Metrics(namespace="FlowForge", service="flowforge")
 SEND_WHAT_FITS = "Send what docs/events.md shows."
+KNOW_THE_TYPE = f"{SEND_WHAT_FITS} If a newer version sent it, deploy that version's function, then replay the message."
 BACKOFF_SECONDS = (2, 10, 30, 60)
 
 Handle = Callable[[dict[str, Any], Any], None]
+Handlers = Mapping[
+    type[Dispatched], Callable[[Any, Any], None]
+]  # the type of a message -> what takes it and the context
 Read = Callable[[str], dict[str, Any]]
 GiveUp = Callable[[dict[str, Any]], None]
 Keep = Callable[[str], str]
 
 
 def process_messages(
-    event: dict[str, Any], context: Any, step: str, handle: Handle, on_give_up: GiveUp | None = None
+    event: dict[str, Any], context: Any, step: str, handlers: Handlers, on_give_up: GiveUp | None = None
 ) -> dict[str, Any]:
-    """Handles each message of an SQS event; returns the partial failures that SQS is to deliver again.
+    """Hands each message of an SQS event to the handler of its type; returns the partial failures that SQS is to deliver again.
 
-    `handle` gets (body, context): the message's JSON, or the detail of the bus event inside it. `on_give_up` is called with the
-    body of a message that is given up.
+    A message is a command, or a fact in an event of the bus. One of another type is given up. `on_give_up` is called with the
+    body of a message that is given up: its JSON, or the detail of the event.
     """
+
+    def handle(body: dict[str, Any], context: Any) -> None:
+        message = read_message(body, *handlers)
+        handlers[type(message)](message, context)
 
     return _process(event, context, step, handle, on_give_up, body_of, str)
 
@@ -61,8 +71,9 @@ def process_envelopes(
     on_give_up: GiveUp | None = None,
     keep: Keep = str,
 ) -> dict[str, Any]:
-    """The same with the whole envelope as the body, for handlers that need its detail-type or id. `keep` makes of a
-    message's text, which need not be JSON, what may lie in a dead-letter queue."""
+    """The same with the whole envelope as the body, for a handler that needs its id or time, or takes foreign ones; it raises
+    UnknownMessage for what it does not take. `keep` makes of a message's text, which need not be JSON, what may lie in a
+    dead-letter queue."""
     return _process(event, context, step, handle, on_give_up, read_json, keep)
 
 
@@ -77,9 +88,8 @@ def is_queued(event: dict[str, Any]) -> bool:
 
 
 def body_of(text: str) -> dict[str, Any]:
-    """The message inside: an EventBridge envelope's detail, or the body itself."""
-    body = json.loads(text)
-    return body["detail"] if isinstance(body, dict) and "detail-type" in body and "detail" in body else body
+    """The message inside: an EventBridge envelope's detail with its type, or the body itself."""
+    return opened(json.loads(text))
 
 
 def _process(
@@ -133,6 +143,8 @@ class Delivery:
             self.send_again(wait.seconds)
         except Fatal as error:
             self.give_up(body, error)
+        except UnknownMessage as error:
+            self.give_up(body, Fatal(str(error), KNOW_THE_TYPE))
         except ValidationError as error:
             fields = ", ".join(".".join(map(str, detail["loc"])) for detail in error.errors())
             self.give_up(body, Fatal(f"the message does not fit its contract in: {fields}", SEND_WHAT_FITS))

@@ -12,6 +12,7 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Logger
 
+from events.dispatch import JOB_REQUESTED, OBJECT_CREATED, OBJECT_RECORDS, TEST_OF_NOTICES, type_of, unknown
 from events.documents import Unreadable, read_json
 from events.request import InvalidRequest, parse_job_request
 from flowforge.domain.errors import Fatal, FlowForgeError
@@ -22,24 +23,32 @@ from flowforge.state import outbox, runs
 
 logger = Logger(service="flowforge")
 PREFIX, SUFFIX = "requests/", ".json"
+TAKEN = (JOB_REQUESTED, OBJECT_CREATED, OBJECT_RECORDS, TEST_OF_NOTICES)
 UNREADABLE_MESSAGE = "the request could not be taken; see the dead-letter queue for the reason"
 
 
 def accept(envelope: dict[str, Any], context: object) -> None:
-    """Starts the run or runs that an envelope asks for. A request with mistakes is kept as a rejected run."""
+    """Starts the run or runs that an envelope asks for. A request with mistakes is kept as a rejected run.
+
+    Raises UnknownMessage for an envelope that is neither a request nor a notice of a file.
+    """
+    kind = type_of(envelope)
+    if kind == JOB_REQUESTED:
+        return _submit(request_of(envelope), run_id_of_event(envelope), "bus")
+    if kind not in TAKEN:
+        raise unknown(kind, *TAKEN)
     for notice in _notices(envelope):
         file = read_request_file(notice)
         if file is not None:
             _accept_file(file)
-    if envelope.get("detail-type") == "JobRequested":
-        _submit(request_of(envelope), run_id_of_event(envelope), "bus")
+    return None
 
 
 def give_up(envelope: dict[str, Any]) -> None:
     """Keeps a request that never got through as a rejected run, and takes the secrets out of its files. Raises nothing: the
     message must leave its queue, in which its password is."""
     problem = [{"field": "(run)", "problem": UNREADABLE_MESSAGE}]
-    if envelope.get("detail-type") == "JobRequested":
+    if type_of(envelope) == JOB_REQUESTED:
         _try(lambda: runs.reject(run_id_of_event(envelope), "bus", problem))
     for notice in _notices(envelope):
         _try(lambda notice=notice: _give_up_file(notice, problem))
@@ -133,10 +142,10 @@ def _run_id(file: RequestFile) -> str:
 def _notices(envelope: dict[str, Any]) -> Iterator[Notice]:
     """The request files that an envelope tells of: EventBridge's form (raw keys), or S3's and MinIO's records (quoted keys)."""
     found = []
-    if envelope.get("detail-type") == "Object Created":
+    if type_of(envelope) == OBJECT_CREATED:
         bucket, told = envelope["detail"]["bucket"]["name"], envelope["detail"]["object"]
         found.append(Notice(bucket, told["key"], told.get("version-id") or None, told.get("etag")))
-    for record in envelope.get("Records", []):
+    for record in envelope["Records"] if type_of(envelope) == OBJECT_RECORDS else ():
         if "ObjectCreated" in record.get("eventName", ""):
             bucket, told = record["s3"]["bucket"]["name"], record["s3"]["object"]
             key, version = unquote_plus(told["key"]), told.get("versionId") or None

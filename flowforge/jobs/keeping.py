@@ -10,6 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from events.dispatch import JOB_REQUESTED, OBJECT_CREATED, OBJECT_RECORDS, type_of
 from events.documents import Unreadable, read_json
 from events.redaction import redacted
 from events.request import InvalidRequest, JobRequest, parse_job_request
@@ -45,7 +46,7 @@ def kept_message(text: str, store_login: bool = True) -> str:
         return _note(text, str(error))
     if not isinstance(envelope, dict):
         return _note(text, "expected an envelope")
-    if envelope.get("detail-type") != "JobRequested":
+    if type_of(envelope) != JOB_REQUESTED:
         return text if is_notice(envelope) else _note(text, "expected a JobRequested event, or a notice of a file")
     kept = {name: envelope[name] for name in ENVELOPE if name in envelope}
     kept["detail"] = {"request": _kept_of_bus(request_of(envelope), store_login)}
@@ -61,7 +62,7 @@ def request_of(envelope: dict[str, Any]) -> Any:
 
 def is_notice(envelope: dict[str, Any]) -> bool:
     """Whether an envelope tells of a file: EventBridge's form, or S3's and MinIO's records. It then holds no request."""
-    return envelope.get("detail-type") == "Object Created" or bool(envelope.get("Records"))
+    return type_of(envelope) in (OBJECT_CREATED, OBJECT_RECORDS)
 
 
 def _kept_of_bus(given: Any, store_login: bool) -> Any:

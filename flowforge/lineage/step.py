@@ -10,34 +10,30 @@ from datetime import UTC, datetime
 from typing import Any
 
 from events import facts
+from events.dispatch import opened, read_message
 from flowforge.lineage.archive import Event, keep, note_latest
 from flowforge.lineage.endpoint import Endpoint, open_endpoint
 from flowforge.lineage.run_events import Step, run_event, start_of
 from flowforge.lineage.steps import steps_of
 from flowforge.runtime.settings import settings
 
-FACTS = {
-    model.__name__: model
-    for model in (
-        facts.BronzeLanded,
-        facts.IntervalEmpty,
-        facts.SilverRefined,
-        facts.GoldPublished,
-        facts.ModelsPublished,
-        facts.StepFailed,
-    )
-}
+HEARD = (
+    facts.BronzeLanded,
+    facts.IntervalEmpty,
+    facts.SilverRefined,
+    facts.GoldPublished,
+    facts.ModelsPublished,
+    facts.StepFailed,
+)
 
 
 def record_told(envelope: Mapping[str, Any]) -> None:
-    """Records what one event of the bus tells; other events have no lineage.
+    """Records what one event of the bus tells.
 
-    Raises Retriable errors when the message is to come again, EndpointRefused when the receiver does not take it.
+    Raises Retriable errors when the message is to come again, EndpointRefused when the receiver does not take it,
+    UnknownMessage for an event that is none of those that have lineage.
     """
-    model = FACTS.get(str(envelope.get("detail-type")))
-    if model is None:
-        return
-    fact = model.model_validate(envelope["detail"])
+    fact = read_message(opened(envelope), *HEARD)
     told_at = envelope.get("time") or datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     bucket = settings().bucket
     with open_endpoint() as endpoint:

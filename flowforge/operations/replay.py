@@ -15,6 +15,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from events.dispatch import type_of
 from flowforge.aws.clients import client, unavailable
 from flowforge.aws.message import body_of, table_of
 from flowforge.domain.alone import Failure, each_alone
@@ -25,6 +26,7 @@ from flowforge.state import discards
 HIDDEN_SECONDS = 60  # from each other's sight, while they are looked at; longer than an answer of the API may take
 BUDGET_SECONDS = 6.0  # of one call: its caller shows how far it is, and asks again
 MOST_PER_QUEUE = 1_000
+REPLAYED = ("IngestTable", "IngestSlice")  # commands that are told so
 MOST_NEWER = 5  # answers in a row that hold nothing but what came since: there is nothing older left
 SILENT = "SQS moved it here: its function could not handle it, not even to say why"
 
@@ -213,9 +215,7 @@ def _again(text: str) -> str:
         body = json.loads(text)
     except ValueError:
         return text
-    is_command = isinstance(body, dict) and (
-        {"connection", "bronze"} <= set(body) or {"source_key", "index"} <= set(body)
-    )
+    is_command = isinstance(body, dict) and type_of(body) in REPLAYED
     compact = {"ensure_ascii": False, "separators": (",", ":")}  # no larger than it was, but for the mark
     return json.dumps(body | {"replayed": True}, **compact) if is_command else text
 

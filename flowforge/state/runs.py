@@ -112,7 +112,7 @@ def record(fact: facts.TableEvent) -> None:
         detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": _now()}
         step, text = f"failed_{fact.step}", pack(shorten(detail, TOLD_BYTES))
     else:
-        told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE))
+        told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE | {"type"}))
         if isinstance(fact, facts.GoldPublished):
             told["quality"] = {model.table: plain(model.quality) for model in fact.models if model.quality}
         text = pack(shorten(told | {"at": _now()}, TOLD_BYTES))

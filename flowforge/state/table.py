@@ -110,7 +110,7 @@ def key_id(key: str) -> str:
 
 def asked_of(command: IngestTable) -> str:
     """A digest of what a command asks for, whichever run and delivery it is of: its source, destinations, rules and models."""
-    text = command.model_dump_json(exclude={"run_id", "batch_id", "replayed", "given_up"})
+    text = command.model_dump_json(exclude={"type", "run_id", "batch_id", "replayed", "given_up"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -10,17 +10,17 @@ from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.time_limit import time_limit
 
 
-def load(body: dict, context: object) -> None:
+def load(command: IngestSlice, context: object) -> None:
     """Handles one IngestSlice command."""
     with time_limit(context):
-        outcome = ingest_slice(IngestSlice.model_validate(body))
+        outcome = ingest_slice(command)
     announce(*outcome.progress, *outcome.facts)
 
 
 @entry_point
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: messages of the slice queue."""
-    return process_messages(event, context, "ingest", load, give_up_slice)
+    return process_messages(event, context, "ingest", {IngestSlice: load}, give_up_slice)
 
 
 gc.freeze()  # what the imports made stays: no collection, nor the interpreter's end, walks it again (0.2 s)

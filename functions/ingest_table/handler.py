@@ -11,10 +11,10 @@ from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.time_limit import time_limit
 
 
-def load(body: dict, context: object) -> None:
+def load(command: IngestTable, context: object) -> None:
     """Handles one IngestTable command."""
     with time_limit(context):
-        outcome = ingest(IngestTable.model_validate(body))
+        outcome = ingest(command)
     announce(*outcome.progress, *outcome.facts)
     if outcome.wait_seconds is not None:
         raise Wait(outcome.reason, outcome.wait_seconds)
@@ -23,7 +23,7 @@ def load(body: dict, context: object) -> None:
 @entry_point
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: messages of the ingest queue."""
-    return process_messages(event, context, "ingest", load)
+    return process_messages(event, context, "ingest", {IngestTable: load})
 
 
 gc.freeze()  # what the imports made stays: no collection, nor the interpreter's end, walks it again (0.2 s)

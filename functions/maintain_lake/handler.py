@@ -6,12 +6,14 @@ from flowforge.operations.upkeep_step import maintain_one, queue_all
 from flowforge.runtime.entry_point import entry_point
 
 
-def maintain(body: dict, context: object) -> None:
+def maintain(command: MaintainTable, context: object) -> None:
     """Handles one MaintainTable command."""
-    maintain_one(MaintainTable.model_validate(body))
+    maintain_one(command)
 
 
 @entry_point
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: the schedule, and the messages that it makes."""
-    return queue_all() if event.get("maintain") else process_messages(event, context, "upkeep", maintain)
+    if event.get("maintain"):
+        return queue_all()
+    return process_messages(event, context, "upkeep", {MaintainTable: maintain})

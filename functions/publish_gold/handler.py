@@ -3,6 +3,7 @@
 from typing import Any
 
 from events.facts import SilverRefined
+from events.notices import ObjectCreated
 from flowforge.aws.bus import announce
 from flowforge.aws.message import process_messages
 from flowforge.gold.step import publish_dropped, publish_refined
@@ -10,12 +11,16 @@ from flowforge.operations.sweep import stop_sweeping
 from flowforge.runtime.entry_point import entry_point
 
 
-def publish(body: dict, context: object) -> None:
-    """Handles one SilverRefined event, or S3's notice of a model file."""
-    if "object" in body:
-        fact = publish_dropped(body["bucket"]["name"], body["object"]["key"])
-    else:
-        fact = publish_refined(SilverRefined.model_validate(body))
+def publish(refined: SilverRefined, context: object) -> None:
+    """Handles one SilverRefined event."""
+    fact = publish_refined(refined)
+    if fact:
+        announce(fact)
+
+
+def publish_file(notice: ObjectCreated, context: object) -> None:
+    """Handles S3's notice of a model file."""
+    fact = publish_dropped(notice.bucket.name, notice.object.key)
     if fact:
         announce(fact)
 
@@ -23,4 +28,5 @@ def publish(body: dict, context: object) -> None:
 @entry_point
 def handler(event: dict, context: Any) -> dict:
     """The function's entry point: messages of the publish queue."""
-    return process_messages(event, context, "gold", publish, stop_sweeping)
+    handlers = {SilverRefined: publish, ObjectCreated: publish_file}
+    return process_messages(event, context, "gold", handlers, stop_sweeping)

@@ -34,12 +34,16 @@ def release(table: str) -> Response:
     return answer(202, api.order_release(unquote(table)))
 
 
-def refine(body: dict, context: object) -> None:
-    """Handles one BronzeLanded event, or one order to release what is in quarantine."""
-    if "bronze_key" in body:
-        fact = refine_landed(BronzeLanded.model_validate(body))
-    else:
-        fact = release_quarantine(ReleaseQuarantine.model_validate(body))
+def refine(landed: BronzeLanded, context: object) -> None:
+    """Handles one BronzeLanded event."""
+    fact = refine_landed(landed)
+    if fact:
+        announce(fact)
+
+
+def let_out(command: ReleaseQuarantine, context: object) -> None:
+    """Handles one order to release what is in quarantine."""
+    fact = release_quarantine(command)
     if fact:
         announce(fact)
 
@@ -49,4 +53,5 @@ def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, and messages of the refine queue."""
     if is_http(event):
         return app.resolve(event, context)
-    return process_messages(event, context, "silver", refine, stop_sweeping)
+    handlers = {BronzeLanded: refine, ReleaseQuarantine: let_out}
+    return process_messages(event, context, "silver", handlers, stop_sweeping)

@@ -4,24 +4,22 @@ from typing import Any
 from urllib.parse import unquote
 
 from events import facts
+from events.dispatch import opened, read_message
 from flowforge.aws.message import is_http, process_envelopes
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import resolver, whole_number
 from flowforge.state import runs
 
 app = resolver()
-FACTS = {
-    model.__name__: model
-    for model in (
-        facts.BronzeLanded,
-        facts.SlicesRead,
-        facts.IntervalEmpty,
-        facts.WatermarkCommitted,
-        facts.SilverRefined,
-        facts.GoldPublished,
-        facts.StepFailed,
-    )
-}
+RECORDED = (
+    facts.BronzeLanded,
+    facts.SlicesRead,
+    facts.IntervalEmpty,
+    facts.WatermarkCommitted,
+    facts.SilverRefined,
+    facts.GoldPublished,
+    facts.StepFailed,
+)
 
 
 @app.get("/api/runs")
@@ -39,10 +37,10 @@ def get(run_id: str) -> dict:
 
 
 def track(envelope: dict, context: object) -> None:
-    """Handles one event of the bus; those without a table have nothing to record."""
-    model = FACTS.get(envelope.get("detail-type") or "")
-    if model:
-        runs.record(model.model_validate(envelope["detail"]))
+    """Handles one event of the bus; JobAccepted has nothing to record, its run is there."""
+    fact = read_message(opened(envelope), facts.JobAccepted, *RECORDED)
+    if not isinstance(fact, facts.JobAccepted):
+        runs.record(fact)
 
 
 @entry_point

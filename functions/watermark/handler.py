@@ -44,9 +44,9 @@ def delete(table: str) -> dict:
     return watermarks.reset_by_hand(unquote(table), app.current_event.query_string_parameters.get("reason", ""))
 
 
-def commit(body: dict, context: object) -> None:
+def commit(landed: BronzeLanded, context: object) -> None:
     """Handles one BronzeLanded event."""
-    fact = watermarks.commit_landed(BronzeLanded.model_validate(body))
+    fact = watermarks.commit_landed(landed)
     if fact:
         announce(fact)
 
@@ -56,4 +56,6 @@ def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, messages, and the sweeper's schedule."""
     if is_http(event):
         return app.resolve(event, context)
-    return sweep() if event.get("sweep") else process_messages(event, context, "watermark", commit)
+    if event.get("sweep"):
+        return sweep()
+    return process_messages(event, context, "watermark", {BronzeLanded: commit})

@@ -7,11 +7,21 @@ from pathlib import Path
 import pytest
 
 from events import commands, facts
+from events.dispatch import UnknownMessage, read_message, type_of
 from events.export import FULL, INCREMENTAL, MODELS, files
 from events.request import InvalidRequest, JobRequest, parse_job_request
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "events" / "samples"
+# In queues, dead letters and the outbox as they are; other facts go in events of the bus, which name their type.
+UNTYPED = [
+    commands.IngestTable,
+    commands.IngestSlice,
+    commands.ReleaseQuarantine,
+    commands.MaintainTable,
+    facts.BronzeLanded,
+    facts.SilverRefined,
+]
 MESSAGES = [model for model in MODELS if model is not JobRequest]
 
 
@@ -41,6 +51,28 @@ def test_should_offer_the_documents_of_the_readme_as_examples():
 def test_should_ignore_what_a_newer_version_adds_to_a_message(model):
     document = json.loads((SAMPLES / f"{model.__name__}.json").read_text()) | {"added_later": 1, "schema_version": 2}
     assert model.model_validate(document)
+
+
+@pytest.mark.parametrize("model", MESSAGES, ids=lambda model: model.__name__)
+def test_should_name_the_type_of_every_message(model):
+    document = json.loads((SAMPLES / f"{model.__name__}.json").read_text())
+    assert document["type"] == type_of(document) == model.__name__
+    assert isinstance(read_message(document, *MESSAGES), model)
+
+
+@pytest.mark.parametrize("model", UNTYPED, ids=lambda model: model.__name__)
+def test_should_know_a_message_of_the_version_before_by_its_fields(model):
+    document = json.loads((SAMPLES / f"{model.__name__}.json").read_text())
+    del document["type"]
+    assert isinstance(read_message(document, *MESSAGES), model)
+
+
+@pytest.mark.parametrize(
+    "document", [{"type": "DropTable"}, {"type": "IngestSlice"}, {"type": None}, {"a": 1}, {}, [], 1]
+)
+def test_should_refuse_what_is_no_message_that_is_taken(document):
+    with pytest.raises(UnknownMessage, match="IngestTable"):
+        read_message(document, commands.IngestTable)
 
 
 @pytest.mark.parametrize("model", [commands.IngestTable, facts.BronzeLanded])
