@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.helpers.outside import S3, buckets_of_this_run
 from tests.helpers.servers import AWS_VARIABLES, embedded_aws
 
 if TYPE_CHECKING:
@@ -53,18 +54,23 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def s3_variables(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """What a function's environment says of S3: the embedded one, or that of FLOWFORGE_TEST_S3."""
+    if os.environ.get(S3):
+        with buckets_of_this_run() as variables:
+            yield variables
+        return
+    region = {"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1"}
+    url = request.getfixturevalue("s3_endpoint")
+    yield {**AWS_VARIABLES, "AWS_SESSION_TOKEN": "session/+token==", **region, "AWS_ENDPOINT_URL": url}
+
+
 @pytest.fixture
-def lake_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def lake_environment(s3_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of a function: credentials of a session, region and endpoint."""
-    variables = {
-        **AWS_VARIABLES,
-        "AWS_SESSION_TOKEN": "session/+token==",
-        "AWS_REGION": "eu-central-1",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ENDPOINT_URL": s3_endpoint,
-    }
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
-    for name, value in variables.items():
+    for name, value in s3_variables.items():
         monkeypatch.setenv(name, value)
 
 

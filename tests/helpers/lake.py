@@ -12,6 +12,7 @@ from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, Sour
 from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.tables.lake import open_table, table_uri
 from flowforge.tables.rows import relation
+from tests.helpers.outside import bucket_prefix
 
 
 class Source:
@@ -85,8 +86,10 @@ class Lake:
     """A bucket of its own for one test."""
 
     def __init__(self, s3: Any):
-        self.s3, self.bucket = s3, f"lake-{uuid.uuid4().hex[:12]}"
-        s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        self.s3, self.bucket = s3, f"{bucket_prefix()}{uuid.uuid4().hex[:12]}"
+        region = s3.meta.region_name
+        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=self.bucket, **where)
 
     def source(self, table: str = "customers", **settings: Any) -> Source:
         """A source table; settings: key, unique_keys, cursor, strategy, load, gold, source_key, silver_table, requested_key,

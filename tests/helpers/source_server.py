@@ -1,11 +1,13 @@
 """A server to read from, as the product refers to it, with a login."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from events.targets import ConnectionReference
 from flowforge.sources.sqlserver.credentials import Credentials
+from tests.helpers.outside import Login, skip_without_standin
 from tests.helpers.servers import start_standin, stop
 
 PASSWORD = "FlowForge2024!"
@@ -13,17 +15,18 @@ PASSWORD = "FlowForge2024!"
 
 @dataclass
 class Server:
-    """A running stand-in."""
+    """A running server."""
 
     reference: ConnectionReference
     credentials: Credentials
-    process: subprocess.Popen
+    process: subprocess.Popen | None  # None where someone else has started it
     ca_file: str
     tls_directory: Path
 
 
 def start_server(tls_directory: Path, *options: str) -> Server:
-    """Starts a stand-in on a free port and waits for its ready line."""
+    """Starts a stand-in on a free port and waits for its ready line; skips the test where another server shall be used."""
+    skip_without_standin()
     process, ready = start_standin(tls_directory, *options)
     reference = ConnectionReference(host="localhost", port=ready["port"], database=ready["database"], secret_id="none")
     return Server(reference, Credentials(username="sa", password=PASSWORD), process, ready["ca_file"], tls_directory)
@@ -31,4 +34,13 @@ def start_server(tls_directory: Path, *options: str) -> Server:
 
 def stop_server(server: Server) -> None:
     """Ends a stand-in that `start_server` started."""
-    stop(server.process)
+    if server.process is not None:
+        stop(server.process)
+
+
+def server_of(login: Login, folder: Path) -> Server:
+    """A server that someone else has started. Its certificate is checked where FLOWFORGE_SOURCE_CA_FILE says by what."""
+    authority = os.environ.get("FLOWFORGE_SOURCE_CA_FILE", "")
+    where = {"host": login.host, "port": login.port, "database": login.database, "secret_id": "none"}
+    reference = ConnectionReference(**where, trust_server_certificate=not authority)
+    return Server(reference, Credentials(username=login.username, password=login.password), None, authority, folder)

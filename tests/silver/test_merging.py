@@ -87,8 +87,8 @@ def blobs(first: int, last: int, size: int) -> pa.Table:
 
 
 @pytest.fixture
-def proxy(s3_endpoint: str):
-    with AwsProxy(s3_endpoint) as found:
+def proxy(s3_variables: dict[str, str]):
+    with AwsProxy(s3_variables["AWS_ENDPOINT_URL"]) as found:
         yield found
 
 

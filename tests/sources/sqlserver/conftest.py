@@ -1,4 +1,4 @@
-"""A SQL Server stand-in of its own for these tests, as a process, with the sample bank."""
+"""A server with the sample bank: a stand-in of these tests' own, as a process, or the one that FLOWFORGE_TEST_SQLSERVER names."""
 
 import itertools
 import os
@@ -8,12 +8,17 @@ import pytest
 
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.sql_text import quote_identifier
-from tests.helpers.source_server import Server, start_server, stop_server
+from tests.helpers.outside import SQLSERVER, bank_database, skip_without_standin
+from tests.helpers.source_server import Server, server_of, start_server, stop_server
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The stand-in that most tests share."""
+    """The server that most tests share."""
+    if os.environ.get(SQLSERVER):
+        with bank_database(tmp_path_factory.mktemp("sample")) as login:
+            yield server_of(login, tmp_path_factory.mktemp("tls"))
+        return
     started = start_server(tmp_path_factory.mktemp("tls"), "--bank")
     before = os.environ.get("FLOWFORGE_SOURCE_CA_FILE")
     os.environ["FLOWFORGE_SOURCE_CA_FILE"] = started.ca_file
@@ -56,3 +61,9 @@ def scratch(bank: SourceConnection) -> Iterator[Callable[..., str]]:
     yield create
     for quoted in created:
         bank.run(f"DROP TABLE {quoted}")
+
+
+@pytest.fixture
+def faults() -> None:
+    """For tests that have the server fail or wait on demand: only the stand-in does."""
+    skip_without_standin()

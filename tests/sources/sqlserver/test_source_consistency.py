@@ -88,7 +88,7 @@ def test_should_say_nothing_where_a_part_is_not_known():
 
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("number", [7420, 35371, 41332])
-def test_should_read_an_object_that_cannot_be_read_under_snapshot_without_it(bank, server, driver, number):
+def test_should_read_an_object_that_cannot_be_read_under_snapshot_without_it(faults, bank, server, driver, number):
     bank.run(f"EXEC flowforge_fault 'snapshot {number}', 0, 1, 'customers'")
     reading = Reading(
         server.reference.model_copy(update={"driver": driver}), server.credentials, customers(bank), OFFERED
@@ -101,7 +101,7 @@ def test_should_read_an_object_that_cannot_be_read_under_snapshot_without_it(ban
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_should_read_again_under_snapshot_what_was_altered_meanwhile(bank, server, driver):
+def test_should_read_again_under_snapshot_what_was_altered_meanwhile(faults, bank, server, driver):
     bank.run("EXEC flowforge_fault 'snapshot 3961', 0, 1, 'customers'")
     reading = Reading(
         server.reference.model_copy(update={"driver": driver}), server.credentials, customers(bank), OFFERED

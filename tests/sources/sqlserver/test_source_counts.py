@@ -21,7 +21,7 @@ def selection(bank, table: str, consistency: str = SNAPSHOT, **more) -> Selectio
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_should_count_the_same_moment_with_both_drivers(bank, other, server, scratch, driver):
+def test_should_count_the_same_moment_with_both_drivers(faults, bank, other, server, scratch, driver):
     """Rows that another session commits while the read is under way are in neither."""
     table = scratch("id int NOT NULL PRIMARY KEY, v nvarchar(200)")
     bank.run(f"INSERT INTO {table} SELECT transaction_id, REPLICATE(N'x', 200) FROM dbo.transactions")
