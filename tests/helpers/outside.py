@@ -76,16 +76,17 @@ def bank_database(folder: Path) -> Iterator[Login]:
         where.hostname or "", where.port, where.username or "sa", secret(f"{SQLSERVER}_PASSWORD"),
         named or f"flowforge_test_{uuid.uuid4().hex[:12]}",
     )  # fmt: skip
+    made: list[str] = []
     if not named:
         _run(login, f"CREATE DATABASE [{login.database}]", database="master")
     try:
         _run(login, "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON")
         _run(login, "ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON")
-        made = _create_bank(login, folder)
+        _create_bank(login, folder, made)
         yield login
+    finally:
         for table in reversed(made if named else []):
             _run(login, f"DROP TABLE dbo.{table}")
-    finally:
         if not named:
             _run(login, f"ALTER DATABASE [{login.database}] SET SINGLE_USER WITH ROLLBACK IMMEDIATE", database="master")
             _run(login, f"DROP DATABASE [{login.database}]", database="master")
@@ -103,8 +104,8 @@ def _run(login: Login, statement: str, database: str = "") -> None:
         cursor.execute(statement)
 
 
-def _create_bank(login: Login, folder: Path) -> list[str]:
-    """Makes the bank's tables with the rows that a stand-in gives; returns their names, in the order of their creation."""
+def _create_bank(login: Login, folder: Path, made: list[str]) -> None:
+    """Makes the bank's tables with the rows that a stand-in gives; adds each to `made` once it is there."""
     from infra.sqlserver.__main__ import SAMPLE_PASSWORD
     from infra.sqlserver.bank import TABLES
 
@@ -115,10 +116,10 @@ def _create_bank(login: Login, folder: Path) -> list[str]:
             for table in BANK:
                 with writing.cursor() as cursor:
                     cursor.execute(TABLES[table])
+                made.append(table)
                 _copy(reading, writing, table)
     finally:
         stop(process)
-    return list(BANK)
 
 
 def _copy(reading: Any, writing: Any, table: str) -> None:

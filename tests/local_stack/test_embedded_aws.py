@@ -1,7 +1,7 @@
 """The embedded AWS keeps what it is given, whatever runs at the same time; and stock moto still does not.
 
 The `stock` tests interleave two calls at exactly the place where moto 5.2.5 is wrong. When one of them fails, that
-correction in infra/local/moto_server.py is no longer needed.
+correction in infra/local/moto_mendings is no longer needed.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from moto.dynamodb.models import DynamoDBBackend
 
 from infra.local import ports
 from infra.local.aws_calls import ask_for_calls
-from infra.local.moto_server import delete_message_in_place
+from infra.local.moto_mendings.messages import delete_message_in_place
 from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, embedded_aws, start, stop
 
 MESSAGES, PRODUCERS, CONSUMERS = 1500, 3, 3

@@ -64,6 +64,13 @@ def scratch(bank: SourceConnection) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
+def checked(server: Server) -> None:
+    """For tests of what becomes of a certificate that is checked."""
+    if server.reference.trust_server_certificate:
+        pytest.skip("FLOWFORGE_SOURCE_CA_FILE does not say by what to check the server's certificate")
+
+
+@pytest.fixture
 def faults() -> None:
     """For tests that have the server fail or wait on demand: only the stand-in does."""
     skip_without_standin()

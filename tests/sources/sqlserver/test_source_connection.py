@@ -27,7 +27,7 @@ ONE = Selection("SELECT 1 AS a", [SourceColumn(name="a", sql_type="int")])
 
 
 @pytest.fixture
-def foreign_ca(server, tmp_path, monkeypatch):
+def foreign_ca(server, checked, tmp_path, monkeypatch):
     """A process environment that trusts another authority than the server's."""
     from infra.sqlserver.certificate import ensure_certificate
 
@@ -94,13 +94,13 @@ def test_should_skip_the_check_but_keep_tls_when_told_to_trust(server, foreign_c
         assert [b.num_rows for b in reader] == [1]
 
 
-def test_should_refuse_to_connect_unverified_when_the_ca_file_is_missing(server, tmp_path, monkeypatch):
+def test_should_refuse_to_connect_unverified_when_the_ca_file_is_missing(server, checked, tmp_path, monkeypatch):
     monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(tmp_path / "none.pem"))
     with pytest.raises(UnsupportedSource, match=r"none\.pem"), connect(server.reference, server.credentials):
         pass
 
 
-def test_should_leave_the_environments_own_certificate_bundle_alone(server, monkeypatch):
+def test_should_leave_the_environments_own_certificate_bundle_alone(server, checked, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/else.pem")
     with open_reader(server.reference, server.credentials, ONE, "mssql-python") as reader:
         assert [b.num_rows for b in reader] == [1]

@@ -12,7 +12,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeBucket, S3Backend
 
-from infra.local.moto_edge import put_in_place
+from infra.local.moto_mendings.edge import put_in_place
 
 
 def list_below_prefix(

@@ -15,7 +15,7 @@ from moto.s3.models import FakeKey, FakeMultipart
 from moto.s3.responses import S3Response
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
-from infra.local.moto_edge import put_in_place
+from infra.local.moto_mendings.edge import put_in_place
 
 _ranged = threading.local()
 

@@ -16,7 +16,7 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
-from infra.local.moto_edge import put_in_place
+from infra.local.moto_mendings.edge import put_in_place
 
 Place = tuple[Table, DynamoType, DynamoType | None]
 

@@ -26,7 +26,7 @@ from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
 from moto.secretsmanager.responses import SecretsManagerResponse
 
 from infra.local.kept import Change, Kept, StoredFile, in_parts
-from infra.local.moto_edge import put_in_place
+from infra.local.moto_mendings.edge import put_in_place
 
 ITEM_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem")
 SECRET_FIELDS = ("arn", "secret_string", "description", "tags", "created_date", "last_changed_date", "deleted_date")
