@@ -39,14 +39,14 @@ def test_should_connect_over_tls_and_tell_what_the_login_sees(bank):
     assert facts["encrypted"] is True
     assert facts["sees_open_transactions"] is True
     assert facts["login"] == "sa"
-    assert facts["database"] == "BFSI_Test"
+    assert facts["database"] == bank.reference.database
     assert facts["tables"] >= 3
     assert facts["server_version"].startswith("Microsoft SQL Server")
 
 
 def test_should_identify_the_database_and_the_table_behind_a_name(bank):
     identity = server_identity(bank, describe_table(bank, "customers"))
-    assert identity["database"] == "BFSI_Test"
+    assert identity["database"] == bank.reference.database
     assert identity["server_name"] and len(identity["database_created"]) == 23
     assert identity["object_id"] == bank.scalar("SELECT OBJECT_ID(%s) AS n", ("dbo.customers",))
 
@@ -151,7 +151,7 @@ def test_should_not_let_a_host_name_write_into_the_drivers_configuration(server)
 def test_should_class_what_the_server_refuses_and_go_on(bank, sql, expected):
     with pytest.raises(expected) as caught:
         bank.rows(sql)
-    assert "BFSI_Test on localhost" in str(caught.value)
+    assert f"{bank.reference.database} on {bank.reference.host}" in str(caught.value)
     assert bank.scalar("SELECT 1 AS a") == 1
 
 
