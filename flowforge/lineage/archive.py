@@ -4,13 +4,14 @@
     lineage/latest/<layer>/<table>.json               what `flowforge lineage` reads; of bronze one for each source
 
 Guarantees: an event is written once and never replaced, whoever tells it again. The newest one is replaced only by a later one,
-by compare-and-set, so events may come in any order.
+by compare-and-set, so events may come in any order. A worker that has put it there itself tries to replace that very object
+before it looks what is there: the comparison fails where anybody else was there in between.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,14 +20,25 @@ from flowforge.aws.objects import GONE, find_object
 
 EVENTS, LATEST = "lineage/events/", "lineage/latest/"
 TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+MOST_NOTED = 1_000  # tables whose newest event a worker remembers
 
 Event = Mapping[str, Any]
+
+
+class Noted(NamedTuple):
+    """A newest event that this process has put in its place: how it is ordered, and the object's ETag."""
+
+    order: tuple[str, list[int]]
+    etag: str
+
+
+_noted: dict[tuple[str, str], Noted] = {}  # (bucket, key) -> the last one; the oldest is forgotten first
 
 
 def keep(bucket: str, event: Event) -> tuple[Event, bool]:
     """Keeps an event; returns it as it is kept, and whether it was not there before. Raises StoreUnavailable."""
     key = f"{EVENTS}{event['outputs'][0]['name']}/{event['run']['runId']}.json"
-    if _put(bucket, key, event, IfNoneMatch="*"):
+    if _put(bucket, key, event, IfNoneMatch="*") is not None:
         return event, True
     kept, _ = _get(bucket, key)
     return kept or event, False
@@ -35,12 +47,26 @@ def keep(bucket: str, event: Event) -> tuple[Event, bool]:
 def note_latest(bucket: str, event: Event) -> None:
     """Makes an event the newest of its table, unless a later one is. Raises StoreUnavailable."""
     key = f"{LATEST}{_place(event)}.json"
+    noted = _noted.pop((bucket, key), None)
+    if noted is not None and noted.order < _order(event) and _replaces(bucket, key, event, noted.etag):
+        return
     while True:
         latest, etag = _get(bucket, key)
         if latest is not None and _order(latest) >= _order(event):
             return
-        if _put(bucket, key, event, **({"IfMatch": etag} if etag else {"IfNoneMatch": "*"})):
+        if _replaces(bucket, key, event, etag):
             return
+
+
+def _replaces(bucket: str, key: str, event: Event, etag: str) -> bool:
+    """Puts an event in the place of the object with this ETag ("": of none); False where it is another one by now."""
+    put = _put(bucket, key, event, **({"IfMatch": etag} if etag else {"IfNoneMatch": "*"}))
+    if put is None:
+        return False
+    if len(_noted) >= MOST_NOTED:
+        _noted.pop(next(iter(_noted)), None)
+    _noted[bucket, key] = Noted(_order(event), put)
+    return True
 
 
 def latest_keys(bucket: str) -> list[str]:
@@ -77,15 +103,15 @@ def _get(bucket: str, key: str) -> tuple[Event | None, str]:
     return (json.loads(found.body), found.etag) if found else (None, "")
 
 
-def _put(bucket: str, key: str, event: Event, **condition: str) -> bool:
-    """Writes an event if the condition holds."""
+def _put(bucket: str, key: str, event: Event, **condition: str) -> str | None:
+    """Writes an event if the condition holds; returns the object's ETag, None where it does not hold."""
     body = json.dumps(event, ensure_ascii=False, sort_keys=True).encode()
     try:
-        client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition)
-        return True
+        put = client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition)
+        return str(put["ETag"])
     except ClientError as error:
         if error_code(error) in TAKEN or ("IfMatch" in condition and error_code(error) in GONE):
-            return False
+            return None
         raise unavailable("s3", error) from error
     except BotoCoreError as error:
         raise unavailable("s3", error) from error

@@ -169,6 +169,21 @@ def test_should_have_the_newest_event_in_whatever_order_they_come(aws, context, 
     assert newest["outputs"][0]["facets"]["version"]["datasetVersion"] == "3"
 
 
+def test_should_not_replace_what_another_worker_has_put_in_its_place(aws, context, batch):
+    """Nor stumble over one that is gone: what a worker has written itself it replaces without a look, but not anything else."""
+    table = f"silver.{batch.command.silver.table}"
+    tell(context, refined(batch, 1), "2026-01-04T05:06:01Z")
+    (key,) = objects(aws, f"latest/{table.replace('.', '/')}")
+    later = {**latest(aws, table), "eventTime": "2026-01-04T05:06:09Z"}
+    aws.client("s3").put_object(Bucket=settings().bucket, Key=key, Body=json.dumps(later).encode())
+    tell(context, refined(batch, 2), "2026-01-04T05:06:02Z")
+    assert latest(aws, table)["eventTime"] == "2026-01-04T05:06:09Z"
+    tell(context, refined(batch, 3), "2026-01-04T05:06:10Z")
+    aws.client("s3").delete_object(Bucket=settings().bucket, Key=key)
+    tell(context, refined(batch, 4), "2026-01-04T05:06:11Z")
+    assert latest(aws, table)["eventTime"] == "2026-01-04T05:06:11Z"
+
+
 def test_should_not_let_a_failure_or_an_empty_interval_hide_what_a_table_was_made_from(aws, context, batch):
     name = f"bronze.{batch.command.bronze.table}"
     assert tell(context, landed_fact(batch), NOON)
