@@ -5,6 +5,7 @@ import typer
 from flowforge.cli import (
     connections,
     doctor,
+    files,
     lake,
     lineage,
     models,
@@ -51,6 +52,7 @@ app.add_typer(rebuild_silver.app, name="rebuild")
 app.add_typer(models.app, name="models")
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(connections.app, name="connections")
+app.add_typer(files.app, name="files")
 
 
 def run(arguments: list[str]) -> int:

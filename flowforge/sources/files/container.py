@@ -1,0 +1,190 @@
+"""What a file is by its first bytes, and its content without the compression.
+
+Guarantees: a name proves nothing; where it says something else than the bytes, `Content.notes` says so. What expands beyond
+`LIMIT_RATIO` and `FREE_BYTES` is refused before it is read on: a compressed file cannot fill memory or time unseen.
+"""
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Literal, cast
+
+import pyarrow as pa
+
+from flowforge.domain.errors import UnsupportedSource
+
+Compression = Literal["none", "gzip", "zstd", "zip"]
+Form = Literal["text", "parquet"]
+LIMIT_RATIO = 1_000  # deflate's own limit is 1,032 (zlib.net, "maximum compression factor")
+FREE_BYTES = 2**30  # below this size no ratio is refused: a gigabyte of blanks is a file, too
+HEAD_BYTES = 8
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # compound file: .xls, and .xlsx with a password (MS-CFB 2.2)
+ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zip": "zip"}
+
+
+@dataclass(frozen=True)
+class Content:
+    """The content of a file. `open` gives it from its first byte, without the compression; `open_file` the file as it
+    is, seekable; `size` is the file's own in bytes."""
+
+    name: str
+    size: int
+    compression: Compression
+    form: Form
+    open: Callable[[], "Reader"]
+    open_file: Callable[[], IO[bytes]]
+    member: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Reader(io.RawIOBase):
+    """Bytes of a content, one pass. Raises UnsupportedSource where they end too early, are damaged, or expand beyond limits."""
+
+    def __init__(self, stream: IO[bytes], name: str, size: int, free_bytes: int):
+        super().__init__()
+        self._stream, self._name, self._size, self._free = stream, name, size, free_bytes
+        self._given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        with _damage(self._name):
+            found = self._stream.read(len(buffer))
+        buffer[: len(found)] = found
+        self._given += len(found)
+        if self._given > self._free and self._given > self._size * LIMIT_RATIO:
+            raise UnsupportedSource(
+                f"{self._name}: {self._size:,} bytes expand to more than {self._given:,}",
+                "it looks like a file that was made to fill memory; if it is what it should be, deliver it uncompressed",
+            )
+        return len(found)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def look_into(
+    name: str, size: int, open_file: Callable[[], IO[bytes]], member: str | None = None, free_bytes: int = FREE_BYTES
+) -> Content:
+    """What a file is. `open_file` opens its bytes, seekable, at their start; `member` names one file of a zip;
+    up to `free_bytes` a content may expand by any ratio.
+
+    Raises UnsupportedSource for what is no text and no Parquet, for a zip of several files where none is named, and for one in
+    which `member` is not.
+    """
+    if not size:
+        raise UnsupportedSource(
+            f"{name} is empty: 0 bytes", "deliver it again; an upload may still have been under way"
+        )
+    with open_file() as stream:
+        head = stream.read(HEAD_BYTES)
+    compression = _compression(head)
+    if compression == "zip":
+        _refuse_workbook(name, open_file)
+        member = _only_member(name, open_file, member)
+    elif member is not None:
+        raise UnsupportedSource(f"{name} is no zip file, so it has no member {member}", "leave the member out")
+
+    def opened() -> Reader:
+        return Reader(_expanded(open_file, compression, member), member or name, size, free_bytes)
+
+    with opened() as content:
+        inner = content.read(HEAD_BYTES)
+    form = _form(member or name, inner)
+    if form == "parquet" and compression != "none":
+        raise UnsupportedSource(
+            f"{name} is a compressed Parquet file", "deliver it as it is; its pages are compressed already"
+        )
+    return Content(
+        name, size, compression, form, opened, open_file, member, tuple(_named_otherwise(name, compression, form))
+    )
+
+
+def _compression(head: bytes) -> Compression:
+    if head.startswith(b"\x1f\x8b"):  # RFC 1952, 2.3.1
+        return "gzip"
+    if head.startswith(b"\x28\xb5\x2f\xfd"):  # RFC 8878, 3.1.1
+        return "zstd"
+    return "zip" if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) else "none"  # APPNOTE.TXT 4.3.7, 4.3.16
+
+
+def _expanded(open_file: Callable[[], IO[bytes]], compression: Compression, member: str | None) -> IO[bytes]:
+    stream = open_file()
+    if compression == "gzip":
+        return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+    if compression == "zstd":
+        return cast(IO[bytes], pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd"))
+    if compression == "zip":
+        return zipfile.ZipFile(stream).open(str(member))
+    return stream
+
+
+def _form(name: str, head: bytes) -> Form:
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(OLE):
+        raise UnsupportedSource(
+            f"{name} is a workbook of Excel 97-2003 (.xls), or one with a password",
+            "save it without a password as CSV UTF-8",
+        )
+    if _compression(head) != "none":
+        raise UnsupportedSource(f"{name} is compressed twice", "deliver it compressed once, or not at all")
+    return "text"
+
+
+def _refuse_workbook(name: str, open_file: Callable[[], IO[bytes]]) -> None:
+    with _damage(name), open_file() as stream, zipfile.ZipFile(stream) as archive:
+        if "[Content_Types].xml" in archive.namelist():  # ECMA-376-2, 10.1.2.2
+            raise UnsupportedSource(
+                f"{name} is an Office document; workbooks are not read", "save the sheet as CSV UTF-8"
+            )
+
+
+def _only_member(name: str, open_file: Callable[[], IO[bytes]], member: str | None) -> str:
+    with _damage(name), open_file() as stream, zipfile.ZipFile(stream) as archive:
+        files = [entry for entry in archive.infolist() if not entry.is_dir()]
+        names = [entry.filename for entry in files]
+        shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
+        if member is not None and member not in names:
+            raise UnsupportedSource(f"{name} has no member {member}", f"it has: {shown or 'none'}")
+        if member is None and len(names) != 1:
+            raise UnsupportedSource(
+                f"{name} holds {len(names):,} files", f"name one of them: {shown or 'there is none'}"
+            )
+        found = files[names.index(member)] if member is not None else files[0]
+        if found.flag_bits & 1:  # APPNOTE.TXT 4.4.4
+            raise UnsupportedSource(f"{name}: {found.filename} has a password", "deliver it without one")
+        return found.filename
+
+
+def _named_otherwise(name: str, compression: Compression, form: Form) -> Iterator[str]:
+    ending = next((end for end in ENDINGS if name.lower().endswith(end)), "")
+    if ENDINGS.get(ending, "none") != compression:
+        found = "is not compressed" if compression == "none" else f"is {compression}"
+        yield f"by its name it {'would be ' + ENDINGS[ending] if ending else 'would not be compressed'}; it {found}"
+    if form != "parquet" and name.lower().endswith(".parquet"):
+        yield "by its name it would be Parquet; it is not"
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    """Turns what decompression meets into an error that names the file."""
+    try:
+        yield
+    except EOFError as error:
+        raise UnsupportedSource(
+            f"{name} is cut off: its compressed content ends too early", "deliver it again"
+        ) from error
+    except (zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, pa.ArrowException) as error:
+        raise UnsupportedSource(f"{name} is damaged: {error}", "deliver it again") from error
+    except OSError as error:
+        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError) or error.errno:
+            raise
+        raise UnsupportedSource(f"{name} is damaged: {error}", "deliver it again") from error

@@ -1,0 +1,177 @@
+"""How a text's records and fields are told apart, proposed from its beginning.
+
+Guarantees: a proposal only. What is proposed is held against the whole file by `inspection`, and comes with its reason; a file
+whose records no delimiter splits alike has one column.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.values import is_plain_name
+
+SAMPLE_CHARACTERS = 2**20
+SAMPLE_RECORDS = 2_000
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+MOST_LINES_ABOVE = 20  # titles and the like above the header
+NEVER = "\0"  # no text has it: `encoding` refuses it
+LONGEST_RECORD = 2**27  # characters; an open quote would make a record of all that follows
+
+
+class Dialect(BaseModel):
+    """How a delimited text is read. `delimiter` empty: one column. `escape` empty: quotes inside are doubled.
+
+    `skip_rows` and `skip_footer_rows` are records above the header (or the first row) and below the last row.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    delimiter: str
+    quote: str = '"'
+    escape: str = ""
+    header: bool = True
+    skip_rows: int = 0
+    skip_footer_rows: int = 0
+
+
+class Proposal(NamedTuple):
+    """A dialect, how many fields most records of the sample have, and why."""
+
+    dialect: Dialect
+    width: int
+    reasons: dict[str, str]
+
+
+class Record(NamedTuple):
+    """The fields of one record, and the line on which it begins (from 1)."""
+
+    line: int
+    fields: list[str]
+
+
+def read_records(text: io.TextIOBase, dialect: Dialect, where: str) -> Iterator[Record]:
+    """The records of a text that was opened with `newline=""`; blank lines are none.
+
+    Raises UnsupportedSource for a record that does not end within LONGEST_RECORD characters.
+    """
+    lines = _Lines(text, where)
+    reader = csv.reader(
+        lines,
+        delimiter=dialect.delimiter or NEVER,
+        quotechar=dialect.quote or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        escapechar=dialect.escape or None,
+        doublequote=not dialect.escape,
+    )
+    before = csv.field_size_limit(LONGEST_RECORD)
+    try:
+        first = 1
+        for fields in reader:
+            if fields:
+                yield Record(first, fields)
+            first = reader.line_num + 1
+            lines.since = 0
+    except csv.Error as error:
+        raise UnsupportedSource(f"{where}: line {first}: {error}", "mend the file, or name its dialect") from error
+    finally:
+        csv.field_size_limit(before)
+
+
+class _Lines:
+    """Lines with their ends, as csv.reader wants them; `since` counts the characters since the last record."""
+
+    def __init__(self, text: Iterable[str], where: str):
+        self._text, self._where = iter(text), where
+        self.since = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._text)
+        self.since += len(line)
+        if self.since > LONGEST_RECORD:
+            raise UnsupportedSource(
+                f"{self._where}: a record of more than {LONGEST_RECORD:,} characters",
+                "look for a quote that is never closed",
+            )
+        return line
+
+
+def propose_dialect(sample: str, where: str) -> Proposal:
+    """A dialect for a text that begins with `sample`: SAMPLE_CHARACTERS of it, or all of it."""
+    if len(sample) >= SAMPLE_CHARACTERS:
+        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
+    tried = [_Tried.of(sample, dialect, where) for dialect in _candidates(sample)]
+    best = max(tried, key=lambda one: (one.share, one.width))
+    if best.share <= 0.5 and (len(best.widths) > 1 or best.width < 2):
+        best = _Tried.of(sample, Dialect(delimiter=""), where)
+        reason = "no delimiter splits most records into the same number of fields: one column"
+    else:
+        name = DELIMITERS[best.dialect.delimiter]
+        reason = f"{name}: {best.alike:,} of the first {len(best.widths):,} records have {best.width} fields"
+    skip = best.above()
+    header, why = _header(best.records[skip:], best.width)
+    dialect = best.dialect.model_copy(update={"skip_rows": skip, "header": header})
+    reasons = {"delimiter": reason, "header": why, "quote": _quote_reason(best.dialect)}
+    if skip:
+        reasons["skip_rows"] = f"{skip} above the first record with {best.width} fields"
+    return Proposal(dialect, best.width, reasons)
+
+
+def _candidates(sample: str) -> list[Dialect]:
+    found = [Dialect(delimiter=delimiter) for delimiter in DELIMITERS]
+    if '\\"' in sample:
+        found += [Dialect(delimiter=delimiter, escape="\\") for delimiter in DELIMITERS]
+    if "'" in sample and '"' not in sample:
+        found += [Dialect(delimiter=delimiter, quote="'") for delimiter in DELIMITERS]
+    return found
+
+
+class _Tried(NamedTuple):
+    dialect: Dialect
+    records: list[list[str]]
+    widths: list[int]
+    width: int
+    alike: int
+
+    @classmethod
+    def of(cls, sample: str, dialect: Dialect, where: str) -> "_Tried":
+        records: list[list[str]] = []
+        for record in read_records(io.StringIO(sample, newline=""), dialect, where):
+            records.append(record.fields)
+            if len(records) == SAMPLE_RECORDS:
+                break
+        widths = [len(record) for record in records]
+        counted = Counter(width for width in widths if width > 1 or not dialect.delimiter)
+        width, alike = max(counted.items(), key=lambda one: (one[1], one[0]), default=(1, 0))
+        return cls(dialect, records, widths, width, alike)
+
+    @property
+    def share(self) -> float:
+        return self.alike / max(len(self.widths), 1)
+
+    def above(self) -> int:
+        """Records above the first that has as many fields as most."""
+        first = next((place for place, width in enumerate(self.widths) if width == self.width), 0)
+        return first if first <= MOST_LINES_ABOVE else 0
+
+
+def _header(records: Sequence[Sequence[str]], width: int) -> tuple[bool, str]:
+    if not records or len(records[0]) != width:
+        return False, "the first record has another number of fields"
+    names = records[0]
+    if no_name := next((name for name in names if not is_plain_name(name)), None):
+        return False, f"{no_name!r} in the first record looks like a value"
+    if "" in (name.strip() for name in names):
+        return False, "a field of the first record is empty"
+    return True, "all fields of the first record look like names"
+
+
+def _quote_reason(dialect: Dialect) -> str:
+    return "quotes inside are escaped by \\" if dialect.escape else "quotes inside are doubled"

@@ -1,0 +1,251 @@
+"""What `files inspect` proposes for a file: dialect and types with their reasons, from all of it; nothing is passed over."""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import zipfile
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.container import look_into
+from flowforge.sources.files.inspection import Inspection, inspect
+
+
+def look(body: bytes, name: str = "customers.csv", member: str | None = None) -> Inspection:
+    return inspect(look_into(name, len(body), lambda: io.BytesIO(body), member))
+
+
+def types(found: Inspection) -> dict[str, str]:
+    return {column.name: column.type for column in found.columns}
+
+
+def zipped(**members: bytes) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return body.getvalue()
+
+
+COMPRESS = {
+    "none": lambda body: body,
+    "gzip": gzip.compress,
+    "zstd": lambda body: pa.Codec("zstd").compress(body, asbytes=True),
+    "zip": lambda body: zipped(inside=body),
+}
+LATIN = st.characters(codec="cp1252", exclude_categories=["Cc"])
+NAMES = st.lists(st.from_regex(r"[a-z]{2,8}", fullmatch=True), min_size=2, max_size=5, unique=True)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
+    names = draw(NAMES)
+    cell = st.one_of(
+        st.text(LATIN, max_size=12), st.sampled_from(['a"b', "a\nb", "x;y", "p|q", "1,50", "", '""', "\t"])
+    )
+    return names, draw(st.lists(st.lists(cell, min_size=len(names), max_size=len(names)), min_size=2, max_size=12))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    table=tables(),
+    delimiter=st.sampled_from(",;\t|"),
+    end=st.sampled_from(["\n", "\r\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    everything=st.booleans(),
+    compression=st.sampled_from(list(COMPRESS)),
+)
+def test_should_find_every_record_of_a_table_in_any_dialect(table, delimiter, end, encoding, everything, compression):
+    names, rows = table
+    text = io.StringIO(newline="")
+    quoting = csv.QUOTE_ALL if everything else csv.QUOTE_MINIMAL
+    csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows([names, *rows])
+    body = text.getvalue().encode(encoding)
+    if encoding == "cp1252" and not body.isascii():
+        with pytest.raises(UnicodeDecodeError):
+            body.decode() if any(byte > 127 for byte in body) else assume(False)
+    found = look(COMPRESS[compression](body))
+    assert (found.dialect and found.dialect.delimiter, found.irregular) == (delimiter, 0)
+    assert [column.name for column in found.columns] == names
+    assert (found.records, found.rows) == (len(rows), rows[:10])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "why"),
+    [
+        (["1", "-20", "0"], "bigint", "up to 2 digits"),
+        (["1", "00123"], "text", "integer until '00123' in record 2|decimal, comma until '00123' in record 2"),
+        (["+491234", "2"], "text", "'+491234' in record 1"),
+        (["1", "1E5"], "text", "until '1E5' in record 2"),
+        (["9007199254740993", "123456789012345678"], "bigint", "up to 18 digits"),
+        (["1234567890123456789"], "decimal(19,0)", "up to 19 digits"),
+        (["9" * 39], "text", "39 digits, more than a decimal holds"),
+        (["1.10", "22.5"], "decimal(4,2)", "a point"),
+        (["1,10", "-22,555"], "decimal(5,3)", "a comma"),
+        (["TRUE", "false"], "boolean", "every value is one"),
+        (["2024-02-29", "2023-12-31"], "date yyyy-MM-dd", "every value is one"),
+        (["2023-02-28", "2023-02-29"], "text", "date yyyy-MM-dd until '2023-02-29' in record 2"),
+        (["1900-02-29"], "text", "'1900-02-29'"),
+        (["01.05.2024", "31.05.2024"], "date dd.MM.yyyy", "every value is one"),
+        (["01/05/2024", "02/06/2024"], "text", "it could be date dd/MM/yyyy or date MM/dd/yyyy: no value tells which"),
+        (["01/05/2024", "31/05/2024"], "date dd/MM/yyyy", "every value is one"),
+        (["2024-05-01 10:00:00", "2024-05-01T23:59"], "timestamp yyyy-MM-dd", "every value is one"),
+        (
+            ["2024-05-01T10:00:00.123Z", "2024-05-01 10:00+02:00"],
+            "timestamp yyyy-MM-dd with zone",
+            "every value is one",
+        ),
+        (["7", "", "NULL", "8"], "bigint", "NULL for NULL"),
+        (["", ""], "text", "it has no value"),
+    ],
+)
+def test_should_propose_a_type_that_all_values_are_of_with_the_reason(values, kind, why):
+    body = "number;v\n" + "".join(f"{n};{value}\n" for n, value in enumerate(values))
+    column = look(body.encode()).columns[1]
+    assert column.type == kind
+    assert any(reason in column.reason for reason in why.split("|")), column.reason
+
+
+def test_should_judge_types_by_the_whole_file_and_not_by_its_beginning():
+    body = "id,zip\n" + "".join(f"{n},{10_000 + n % 80_000}\n" for n in range(30_000)) + "30000,01067\n"
+    column = look(body.encode()).columns[1]
+    assert (column.type, "'01067' in record 30,001" in column.reason) == ("text", True)
+
+
+def test_should_take_one_column_where_no_delimiter_splits_alike():
+    found = look(b"c0\nv0\na;b\n")
+    assert (found.records, types(found), found.rows) == (2, {"c0": "text"}, [["v0"], ["a;b"]])
+
+
+def test_should_leave_out_titles_above_and_footers_below_and_tell_so():
+    found = look(b"Report of May\n\nid;name\n1;a\n2;b\nTotal: 2\n")
+    assert found.dialect is not None
+    assert (found.dialect.skip_rows, found.dialect.skip_footer_rows, found.records) == (1, 1, 2)
+    (footer,) = [one.reason for one in found.found if one.what == "skip_footer_rows"]
+    assert "or the file is cut off there" in footer
+
+
+def test_should_show_records_that_do_not_fit_the_others_with_their_lines():
+    found = look(b'id,name\n1,a\n2,"b\nc"\n3\n4,d,e\n5,f\n')
+    assert (found.records, found.irregular) == (3, 2)
+    assert [(odd.line, odd.fields, odd.text) for odd in found.first_irregular] == [(5, 1, "3"), (6, 3, "4,d,e")]
+
+
+def test_should_tell_columns_of_one_name_in_any_case():
+    assert any("'Id' and 'ID'" in note for note in look(b"Id,ID\n1,2\n").notes)
+
+
+def test_should_find_no_header_where_the_first_record_looks_like_values():
+    found = look(b"1,2024-01-01\n2,2024-01-02\n")
+    assert (found.records, list(types(found))) == (2, ["column_1", "column_2"])
+
+
+def test_should_keep_the_digits_of_json_numbers_also_inside_nested_values():
+    lines = [
+        '{"id": 9007199254740993, "x": 1.10, "n": {"a": [1.50, "z", null, true]}}',
+        "no json",
+        '["a"]',
+        '{"id": 2, "y": null}',
+    ]
+    found = look("\n".join(lines).encode(), "a.ndjson")
+    assert (found.records, found.irregular, [odd.line for odd in found.first_irregular]) == (2, 2, [2, 3])
+    assert found.rows == [["9007199254740993", "1.10", '{"a": [1.50, "z", null, true]}', None], ["2", None, None, None]]
+    assert {column.name: column.nulls for column in found.columns} == {"id": 0, "x": 1, "n": 1, "y": 2}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    objects=st.lists(
+        st.dictionaries(st.text(min_size=1, max_size=4), JSON, min_size=1, max_size=4), min_size=1, max_size=8
+    ),
+    indent=st.sampled_from([None, 2]),
+)
+def test_should_read_an_array_as_it_reads_lines(objects, indent):
+    lines = look("\n".join(json.dumps(one) for one in objects).encode(), "a.json")
+    array = look(json.dumps(objects, indent=indent).encode(), "a.json")
+    assert (lines.records, lines.rows, types(lines)) == (len(objects), array.rows, types(array))
+
+
+def test_should_name_the_line_where_an_array_is_broken():
+    with pytest.raises(UnsupportedSource, match="no JSON from line 3 on"):
+        look(b'[\n{"a": 1},\n{"a": 2]\n', "a.json")
+
+
+def test_should_take_the_types_of_a_parquet_file():
+    body = io.BytesIO()
+    pq.write_table(pa.table({"id": [1, 2], "amount": [Decimal("1.10"), None]}), body)
+    found = look(body.getvalue(), "a.parquet")
+    assert (found.records, found.rows) == (2, [["1", "1.10"], ["2", None]])
+    assert types(found) == {"id": "int64", "amount": "decimal128(3, 2)"}
+
+
+def encrypted() -> bytes:
+    body = bytearray(zipped(inside=b"id\n1\n"))
+    body[6] |= 1  # the flag in the local header
+    body[body.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
+    return bytes(body)
+
+
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "is empty: 0 bytes"),
+    "blanks only": (b" \n \n", "no character but blanks"),
+    "gzip cut off": (gzip.compress(b"id,name\n" * 1000)[:-20], "cut off|damaged"),
+    "gzip with damage": (gzip.compress(b"id\n" * 500)[:10] + b"\xff" * 20, "damaged|cut off"),
+    "zip in a zip": (zipped(inside=zipped(a=b"id\n1\n")), "compressed twice"),
+    "two files": (zipped(a=b"1\n", b=b"2\n"), "holds 2 files"),
+    "an empty zip": (zipped(), "holds 0 files"),
+    "with a password": (encrypted(), "has a password"),
+    "a workbook": (zipped(**{"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b""}), "workbooks are not read"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Excel 97-2003"),
+    "NUL in a text": (b"id,name\n1,a\0b\n", "byte 12 is NUL"),
+    "NUL in UTF-16": ("id,name\n1,a\0b\n".encode("utf-16"), "a NUL character"),
+    "neither UTF-8 nor 1252": (b"id\n\x81\xff\n", "no UTF-8 .byte 4. and no Windows-1252 .which has no 0x81"),
+    "broken UTF-8 behind its mark": (b"\xef\xbb\xbfid\n\xff\n", "it is no UTF-8, near byte"),
+    "binary": (bz2.compress(b"id,name\n1,a\n"), "is no text"),
+    "cut-off Parquet": (b"PAR1" + b"x" * 40, "damaged"),
+    "10,001 columns": (",".join(f"c{n}" for n in range(10_001)).encode() + b"\n", "10,001 columns"),
+}
+
+
+@pytest.mark.parametrize(("body", "why"), REFUSED.values(), ids=REFUSED)
+def test_should_refuse_what_cannot_be_read_and_say_why(body, why):
+    with pytest.raises(UnsupportedSource, match=why) as refused:
+        look(body)
+    assert refused.value.remedy
+
+
+def test_should_refuse_what_was_made_to_fill_memory():
+    body = gzip.compress(b"a" * 2**21)
+    with pytest.raises(UnsupportedSource, match="bytes expand to more than 2,097,152") as refused:
+        inspect(look_into("a.csv.gz", len(body), lambda: io.BytesIO(body), free_bytes=2**20))
+    assert "uncompressed" in refused.value.remedy
+
+
+def test_should_take_the_member_that_is_named():
+    body = zipped(a=b"id\n1\n", b=b"name,x\nu,1\nv,2\n")
+    assert look(body, member="b").records == 2
+    with pytest.raises(UnsupportedSource, match="has no member c") as refused:
+        look(body, member="c")
+    assert "a, b" in refused.value.remedy
+
+
+@pytest.mark.parametrize(("name", "note"), [("a.csv", "it is gzip"), ("a.csv.zip", "it is gzip"), ("a.csv.gz", None)])
+def test_should_go_by_the_bytes_and_tell_a_name_that_says_otherwise(name: str, note: Any):
+    notes = look(gzip.compress(b"id,v\n1,2\n"), name).notes
+    assert (not notes) if note is None else note in notes[0]
