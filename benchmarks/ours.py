@@ -29,9 +29,9 @@ from flowforge.bronze.landing import land
 from flowforge.domain.batch import Batch, Interval, SourceColumn
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.reader import ArrowReader, open_reader
 from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.target import Credentials
 
 
 def without_encryption(driver: str) -> None:

@@ -1,6 +1,6 @@
 """Resolved parts that commands carry: no default is left to guess, no password is inside."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
@@ -23,6 +23,8 @@ from events.request import (
 
 class ConnectionReference(Message):
     """A reachable source without its password: that stays in the secret store."""
+
+    kind: ClassVar[str] = "sql-server"  # of source that it leads to; no field, so messages stay as they were
 
     host: str
     port: int = 1433

@@ -10,7 +10,7 @@ from flowforge.domain.alone import Failure
 from flowforge.domain.batch import Batch, Manifest, SourceColumn
 from flowforge.domain.errors import Retriable
 from flowforge.domain.given import given
-from flowforge.sources.sqlserver.consistency import weakest
+from flowforge.sources.registry import source_at
 from flowforge.sources.sqlserver.sql_types import SqlType, parse_sql_type
 from flowforge.state.records import find_batch
 
@@ -60,7 +60,7 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         watermark_value=batch.interval.high,
         max_cursor_value=manifest.max_cursor_value,
         promise=batch.interval.promise,
-        consistency=_consistency(manifest),
+        consistency=_consistency(batch, manifest),
         source_rows=manifest.count.rows,
         counted=manifest.count.how,
         counted_at=manifest.count.at or None,
@@ -87,8 +87,8 @@ def _cut_times(columns: Sequence[SourceColumn]) -> list[str]:
     return [f"{', '.join(cut)} {verb} time(7): {told}"] if cut else []
 
 
-def _consistency(manifest: Manifest) -> str:
-    held = weakest([one.consistency for one in manifest.objects])
+def _consistency(batch: Batch, manifest: Manifest) -> str:
+    held = source_at(batch.command.connection).weakest([one.consistency for one in manifest.objects])
     return f"{held} per slice" if held and len(manifest.objects) > 1 else held
 
 

@@ -11,12 +11,13 @@ from aws_lambda_powertools import Logger
 
 from flowforge.aws.fanout import send_commands
 from flowforge.bronze.announcements import landed_fact, source_table
-from flowforge.bronze.counting import AtSource, count_landed
+from flowforge.bronze.counting import count_landed
 from flowforge.bronze.footing import take_lead
 from flowforge.bronze.outcome import Outcome
 from flowforge.domain.batch import Batch, Manifest
 from flowforge.domain.errors import LateRows
 from flowforge.runtime.settings import settings
+from flowforge.sources.base import ReadPlan, Source
 from flowforge.state import batches
 from flowforge.state.table import read_state
 
@@ -27,13 +28,13 @@ REMEDY = (
 )
 
 
-def settle(batch: Batch, manifest: Manifest, at_source: AtSource, began_at: float) -> Outcome:
+def settle(batch: Batch, manifest: Manifest, source: Source, plan: ReadPlan, began_at: float) -> Outcome:
     """Has the source count the batch's rows, then lands it or gives it up; `began_at` is in epoch seconds.
 
     Raises LateRows when rows came late into every batch that this run has tried, LakeChanged when another deployment has landed
     a batch meanwhile, Wait when another worker has the claim.
     """
-    count, late = count_landed(batch, at_source, manifest.objects)
+    count, late = count_landed(source, plan, manifest.objects)
     if late:
         return _give_up(batch, late)
     take_lead(batch, read_state(batch.source_key))

@@ -16,7 +16,7 @@ from flowforge.bronze.lake_contents import ask_lake
 from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import LakeChanged, StoreUnavailable
 from flowforge.runtime.settings import settings
-from flowforge.sources.sqlserver.sentinel_rows import is_before
+from flowforge.sources.registry import source_at
 from flowforge.state import records
 from flowforge.state.lake_head import Head, Mark, marks_of, read_head, replace_head
 from flowforge.state.table import TableState
@@ -127,7 +127,8 @@ def _refuse_gaps(head: Head, command: IngestTable, interval: Interval, name: str
             "Send the request once without lastWatermark: all is then read again.",
         )
     mark = head.watermarks.get(interval.column)
-    if mark and (mark.sql_type != interval.sql_type or is_before(mark.value, interval.low, interval.sql_type or "")):
+    order = source_at(command.connection).order(interval.sql_type)
+    if mark and (mark.sql_type != interval.sql_type or order(mark.value) < order(interval.low)):
         raise LakeChanged(
             f"{known} up to {mark.value} of {interval.column}; a load from {interval.low} on would leave out what lies between",
             f"{_rebuild(command)} goes on where bronze ended; then replay, or submit the request again.",

@@ -11,19 +11,16 @@ from pydantic import ValidationError
 
 from events.commands import IngestSlice
 from flowforge.bronze.announcements import landed_fact, no_rows_fact, slices_read, source_table
-from flowforge.bronze.counting import AtSource
 from flowforge.bronze.finalize import settle, submit_again
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.landing import Landed, land, manifest_of
 from flowforge.bronze.outcome import Outcome
-from flowforge.bronze.reading import Reading
-from flowforge.domain.batch import Batch, BronzeObject, SlicePlan
+from flowforge.domain.batch import Batch, BronzeObject
 from flowforge.domain.errors import Fatal, Wait
 from flowforge.domain.given import given
-from flowforge.sources.sqlserver.credentials import Credentials
-from flowforge.sources.sqlserver.selection import Selection
-from flowforge.sources.sqlserver.slices import range_condition
-from flowforge.sources.sqlserver.target import read_credentials
+from flowforge.runtime.time_limit import deadline
+from flowforge.sources.base import ReadPlan, Source
+from flowforge.sources.registry import source_at
 from flowforge.state import batches, leases, records, slice_set
 
 
@@ -55,31 +52,30 @@ def ingest_slice(command: IngestSlice) -> Outcome:
 
 def _load_and_settle(command: IngestSlice, batch: Batch) -> Outcome:
     with reading_permitted(batch.command.connection), Heartbeat(partial(leases.renew, batch)):
-        credentials = read_credentials(batch.command.connection)
+        source = source_at(batch.command.connection)
+        plan = source.resume(batch.interval, splits=batch.slices)
         if command.index not in slice_set.finished_slices(batch):
-            _load(batch, given(batch.slices), command.index, credentials)
-        return _land_when_whole(command, credentials)
+            _load(batch, source, plan, command.index)
+        return _land_when_whole(command, source, plan)
 
 
-def _load(batch: Batch, plan: SlicePlan, index: int, credentials: Credentials) -> None:
-    within = range_condition(plan.key, plan.ranges[index])
-    selection = Selection(plan, plan.columns, batch.interval, within, counted=plan.counting.together)
-    reading = Reading(batch.command.connection, credentials, selection, plan.offered)
-    landed = land(batch, plan.columns, source_table(batch), reading.open, index=index, told=reading.told)
+def _load(batch: Batch, source: Source, plan: ReadPlan, index: int) -> None:
+    open_reader = partial(source.open, plan, index, deadline=deadline())
+    landed = land(batch, plan.columns, source_table(batch), open_reader, index=index)
     slice_set.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)
 
 
-def _land_when_whole(command: IngestSlice, credentials: Credentials) -> Outcome:
+def _land_when_whole(command: IngestSlice, source: Source, plan: ReadPlan) -> Outcome:
     batch = given(records.find_batch(command.source_key, command.generation, command.seq))
-    done, plan = slice_set.finished_slices(batch), given(batch.slices)
-    if batch.state == "claimed" and len(done) == len(plan.ranges):
+    done, slices = slice_set.finished_slices(batch), given(batch.slices)
+    if batch.state == "claimed" and len(done) == len(slices.ranges):
         found = [done[n] for n in sorted(done) if done[n]["object"]]
         landed = [Landed(BronzeObject(**one["object"]), one["max_cursor"]) for one in found]
         if not landed:
             batches.close_empty(batch)
             return Outcome([no_rows_fact(batch)])
-        at_source = AtSource(plan, credentials, plan.offered, plan.counting)
-        return settle(batch, manifest_of(batch, plan.columns, plan.primary_key, landed), at_source, batch.claimed_at)
+        manifest = manifest_of(batch, slices.columns, slices.primary_key, landed)
+        return settle(batch, manifest, source, plan, batch.claimed_at)
     if batch.state == "landed":
         return Outcome([landed_fact(batch)])
     return Outcome(progress=[slices_read(batch, done)] if batch.state == "claimed" else [])

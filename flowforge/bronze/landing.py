@@ -16,13 +16,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flowforge.aws.clients import client, unavailable
 from flowforge.bronze.keys import bronze_key
 from flowforge.bronze.last_rows import new_rows
-from flowforge.bronze.parquet import FACTS_OF_READ, Encoder, Told, read_footer, same_batch
+from flowforge.bronze.parquet import FACTS_OF_READ, Encoder, read_footer, same_batch
 from flowforge.bronze.read_ahead import ReadAhead
 from flowforge.bronze.upload import KeyTaken, ObjectWriter
 from flowforge.domain.batch import Batch, BronzeObject, Manifest, SourceColumn
 from flowforge.domain.errors import ConflictingTarget
 from flowforge.runtime.settings import settings
-from flowforge.sources.sqlserver.sql_types import cursor_kind
+from flowforge.sources.base import BatchReader
+from flowforge.sources.registry import source_at
 
 FOOTER_BYTES = 4 * 2**20  # more than a footer takes
 
@@ -38,16 +39,14 @@ def land(
     batch: Batch,
     columns: list[SourceColumn],
     source_file: str,
-    open_reader: Callable[[], Any],
+    open_reader: Callable[[], BatchReader],
     even_empty: bool = False,
     index: int | None = None,
-    told: Callable[[], Told] = Told,
 ) -> Landed | None:
     """Reads a batch, or the slice `index` of it, and puts it into bronze.
 
     Returns None when it has no rows, or only such as are known to be landed, unless `even_empty` wants an object without rows.
-    `open_reader` opens the ArrowReader; `told` says, once all is read, what the read knows of itself. Raises what the reader
-    raises, StoreUnavailable, or ConflictingTarget.
+    Raises what the reader raises, StoreUnavailable, or ConflictingTarget.
     """
     bucket, key = settings().bucket, bronze_key(batch, index)
     with ReadAhead(open_reader, even_empty) as read_ahead:
@@ -61,11 +60,11 @@ def land(
                 encoder = Encoder(writer, first.schema, batch, columns, source_file, index)
                 for rows in chain([first], batches):
                     encoder.write(rows)
-                encoder.close(told())
+                encoder.close(read_ahead.report())
                 etag = writer.finish()
         except KeyTaken:
             return _adopt(s3, bucket, key, batch, index)
-    facts = encoder.facts_of_read(told())
+    facts = encoder.facts_of_read(read_ahead.report())
     return Landed(BronzeObject(key=key, etag=etag, rows=encoder.rows, bytes=writer.bytes, **facts), encoder.newest)
 
 
@@ -74,7 +73,7 @@ def manifest_of(
 ) -> Manifest:
     """The manifest of a batch whose objects are all in bronze."""
     newest = [one.max_cursor for one in landed if one.max_cursor is not None]
-    numbers = cursor_kind(batch.interval.sql_type) == "integer" if batch.interval.sql_type else False
+    order = source_at(batch.command.connection).order(batch.interval.sql_type)
     return Manifest(
         bucket=settings().bucket,
         objects=[one.object for one in landed],
@@ -84,7 +83,7 @@ def manifest_of(
         primary_key=primary_key,
         unique_keys=batch.identity.get("unique_keys", []),
         audit_columns=batch.command.bronze.audit_columns,
-        max_cursor_value=max(newest, key=int if numbers else str, default=None),
+        max_cursor_value=max(newest, key=order, default=None),
     )
 
 

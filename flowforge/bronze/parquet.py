@@ -5,9 +5,8 @@ watermark table rebuilt, from it alone.
 """
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from flowforge.bronze.last_rows import LastRows
 from flowforge.domain.batch import Batch, SourceColumn
 from flowforge.domain.errors import UnsupportedSource
-from flowforge.sources.sqlserver.completeness import CountAtSource
+from flowforge.sources.base import ReadReport
 
 AUDIT = (
     pa.field("_batch_id", pa.string()),
@@ -41,14 +40,6 @@ pa.set_memory_pool(pa.system_memory_pool())
 
 
 FACTS_OF_READ = ("consistency", "null_cursors", "source_rows", "counted_at", "last_rows", "read_notes")
-
-
-class Told(NamedTuple):
-    """What a read knows of itself once it is done: its view of the source, what the source counted in it, and how it was read."""
-
-    consistency: str = ""
-    counted: CountAtSource | None = None
-    notes: Sequence[str] = ()
 
 
 class Encoder:
@@ -142,14 +133,14 @@ class Encoder:
         """The newest cursor value so far, as SQL Server prints it."""
         return cursor_literal(self.max_cursor, self.batch.interval.sql_type)
 
-    def facts_of_read(self, told: Told) -> dict[str, Any]:
+    def facts_of_read(self, told: ReadReport) -> dict[str, Any]:
         """What is known of the read that brought the rows, under the names that the footer and a BronzeObject have for it."""
         counted = {"source_rows": told.counted.rows, "counted_at": told.counted.at} if told.counted else {}
         last = {"last_rows": self._last_rows.digest} if self._last_rows.digest else {}
         notes = {"read_notes": list(told.notes)} if told.notes else {}
         return {"consistency": told.consistency, "null_cursors": self.null_cursors, **counted, **last, **notes}
 
-    def close(self, told: Told = Told()) -> None:  # noqa: B008  immutable
+    def close(self, told: ReadReport = ReadReport()) -> None:  # noqa: B008  immutable
         """Writes the last row group and the footer, with what the read knows of itself."""
         self._flush()
         facts = footer(self.batch, self.columns, self.rows, self.index)

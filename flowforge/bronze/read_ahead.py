@@ -12,20 +12,23 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from flowforge.sources.base import BatchReader, ReadReport
+
 BYTES_AHEAD = 24 * 2**20  # reading goes on while a row group of 131,072 rows is encoded
 
 
 class ReadAhead:
     """The record batches of a reader, with at least one row each.
 
-    `open_reader` opens the ArrowReader, in the thread that reads. With `even_empty` an empty batch, which has the schema, comes
+    `open_reader` opens the reader, in the thread that reads. With `even_empty` an empty batch, which has the schema, comes
     first.
     """
 
-    def __init__(self, open_reader: Callable[[], Any], even_empty: bool = False):
+    def __init__(self, open_reader: Callable[[], BatchReader], even_empty: bool = False):
         self._open_reader, self._even_empty = open_reader, even_empty
         self._batches: queue.Queue[pa.RecordBatch | BaseException | None] = _BytesAhead(BYTES_AHEAD)
-        self._stop, self._reader = threading.Event(), None
+        self._stop = threading.Event()
+        self._reader: BatchReader | None = None
         self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
 
     def __enter__(self) -> Self:
@@ -44,6 +47,10 @@ class ReadAhead:
             if isinstance(value, BaseException):
                 raise value
             yield value
+
+    def report(self) -> ReadReport:
+        """What the read knows of itself, once all batches have been taken."""
+        return self._reader.report() if self._reader is not None else ReadReport()
 
     def _read(self) -> None:
         try:

@@ -79,7 +79,8 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
     from flowforge.domain.errors import FlowForgeError
     from flowforge.operations.findings import Question
     from flowforge.operations.reconcile import reconcile
-    from flowforge.sources.sqlserver.target import target_in
+    from flowforge.sources.registry import source_of
+    from flowforge.sources.target import target_in
 
     column, found = next(iter(mark["watermarks"].items()), (None, {}))
     question = Question(
@@ -95,9 +96,7 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
         reference = target.reference
         refuse_another(mark, reference.host, reference.port, reference.database)
         with session.out.messages.status("reading …") as status:
-            return reconcile(
-                question, target.reference, target.credentials, bucket, lambda n: status.update(f"{n:,} rows read …")
-            )
+            return reconcile(question, source_of(target), bucket, lambda n: status.update(f"{n:,} rows read …"))
     except FlowForgeError as error:
         raise Failure(str(error), error.remedy, error=type(error).__name__) from error
 

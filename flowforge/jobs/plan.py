@@ -30,7 +30,8 @@ from events.targets import (
     SourceTable,
 )
 from flowforge.domain.given import given
-from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_query, refuse_shared_destinations
+from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_shared_destinations, refuse_source
+from flowforge.sources.registry import kind_of
 from flowforge.state.spelling import Loaded, default_stem
 
 PATTERN = "*"
@@ -128,7 +129,8 @@ def _command(
 ) -> IngestTable:
     bronze, silver, gold = destination.bronzeConfig, destination.silverConfig, destination.goldConfig
     keeps = entry.isIncremental or (silver is not None and silver.mergeStrategy in KEEPS_STATES)
-    refuse_query(entry.query, "source_config.databaseConfig.query", keeps=keeps)
+    source = _source(entry)
+    refuse_source(kind_of(connection.kind), source, "source_config.databaseConfig", keeps=keeps)
     stem = _stem(entry, destination, loaded)
     silver_table = (silver.tableName if silver else None) or stem
     gold_table = (gold.tableName if gold else None) or silver_table
@@ -138,29 +140,13 @@ def _command(
     refuse_expressions("goldConfig", f"gold.{gold_table}", gold_target.quality_rules)
     named: dict[Layer, str | None] = {"bronze": bronze.tableName, "silver": silver and silver.tableName}
     named["gold"] = (gold and gold.tableName) or named["silver"] or (None if gold_target.table else gold_table)
-    cursor = [entry.deltaColumn] if isinstance(entry.deltaColumn, str) else entry.deltaColumn or []
     return IngestTable(
         run_id=run_id,
         workflow_id=request.workflow_id,
         job_id=request.job_id,
         batch_id=batch_id,
         connection=connection,
-        source=SourceTable(
-            table_name=entry.tableName,
-            query=entry.query,
-            is_incremental=entry.isIncremental,
-            delta_column=cursor[0] if entry.isIncremental else None,
-            tie_columns=cursor[1:] if entry.isIncremental else [],
-            last_watermark=None if entry.lastWatermark is None else str(entry.lastWatermark),
-            null_cursor=entry.nullCursor,
-            cursor_clock=entry.cursorClock,
-            allow_empty_refresh=entry.allowEmptyRefresh,
-            accept_partial_view=entry.acceptPartialView,
-            snapshot_isolation=entry.snapshotIsolation,
-            count_rows=entry.countRows,
-            derived_columns=entry.derivedColumns,
-            excluded_columns=entry.columns.exclude if entry.columns else [],
-        ),
+        source=source,
         bronze=BronzeTarget(
             table=bronze.tableName or f"bronze_{stem}",
             load_strategy=bronze.loadStrategy,
@@ -179,6 +165,27 @@ def _command(
         ),
         gold=gold_target,
         default_names=[layer for layer, name in named.items() if not name] if entry.tableName else [],
+    )
+
+
+def _source(entry: TableConfig) -> SourceTable:
+    """What to read, with no default left to guess."""
+    cursor = [entry.deltaColumn] if isinstance(entry.deltaColumn, str) else entry.deltaColumn or []
+    return SourceTable(
+        table_name=entry.tableName,
+        query=entry.query,
+        is_incremental=entry.isIncremental,
+        delta_column=cursor[0] if entry.isIncremental else None,
+        tie_columns=cursor[1:] if entry.isIncremental else [],
+        last_watermark=None if entry.lastWatermark is None else str(entry.lastWatermark),
+        null_cursor=entry.nullCursor,
+        cursor_clock=entry.cursorClock,
+        allow_empty_refresh=entry.allowEmptyRefresh,
+        accept_partial_view=entry.acceptPartialView,
+        snapshot_isolation=entry.snapshotIsolation,
+        count_rows=entry.countRows,
+        derived_columns=entry.derivedColumns,
+        excluded_columns=entry.columns.exclude if entry.columns else [],
     )
 
 

@@ -8,26 +8,18 @@ from collections.abc import Sequence
 from events.commands import IngestTable
 from events.quality import Expression, Rule
 from events.request import InvalidRequest
-from events.targets import GoldModelTarget
-from flowforge.domain.errors import QueryRefused, TransformRejected
+from events.targets import GoldModelTarget, SourceTable
+from flowforge.domain.errors import TransformRejected
 from flowforge.gold.models import model_of
 from flowforge.gold.order import order_models
-from flowforge.sources.sqlserver.query_text import read_query
-from flowforge.sources.sqlserver.read_hints import loose_hints, refusal
+from flowforge.sources.base import Source
 
 
-def refuse_query(query: str | None, field: str, *, keeps: bool) -> None:
-    """Refuses a query that is not one SELECT that only reads, before anything is queued.
-
-    With `keeps`, where no later load mends what this one gets wrong, a query with a hint that reads loosely, too."""
-    if query is None:
-        return
-    try:
-        read_query(query)
-        if keeps and (hints := loose_hints(query)):
-            raise InvalidRequest([{"field": field, "problem": refusal(hints)}])
-    except QueryRefused as error:
-        raise InvalidRequest([{"field": field, "problem": error.told}]) from error
+def refuse_source(source: type[Source], wanted: SourceTable, field: str, *, keeps: bool) -> None:
+    """Refuses what this kind of source never reads, before anything is queued; `keeps`: no later load mends what this one gets
+    wrong."""
+    if mistakes := source.mistakes(wanted, keeps):
+        raise InvalidRequest([{"field": f"{field}.{name}", "problem": problem} for name, problem in mistakes])
 
 
 MOST_BYTES = 200_000  # a message holds 256 KB; on its way a command gets marks, and reasons why it came again

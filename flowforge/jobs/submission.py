@@ -21,6 +21,7 @@ from flowforge.jobs.outbox import TABLES_TOLD
 from flowforge.jobs.plan import plan_tables
 from flowforge.jobs.refusals import refuse_large_commands
 from flowforge.runtime.settings import settings
+from flowforge.sources.registry import source_at
 from flowforge.state import outbox, runs
 from flowforge.state.connections import to_reference
 from flowforge.state.spelling import loaded_from
@@ -77,12 +78,8 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
 
 
 def _expand(connection: ConnectionReference, pattern: str) -> list[str]:
-    from flowforge.sources.sqlserver.catalog import expand_pattern
-    from flowforge.sources.sqlserver.connection import connect
-    from flowforge.sources.sqlserver.target import read_credentials
-
-    with connect(connection, read_credentials(connection)) as source:
-        return expand_pattern(source, pattern)
+    with source_at(connection).session() as session:
+        return session.expand(pattern)
 
 
 def _mistakes(error: Exception) -> list[dict[str, str]]:

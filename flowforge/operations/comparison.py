@@ -20,9 +20,7 @@ from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.engines.duckdb.types import stored_type
 from flowforge.operations.findings import Question, RangeResult, Result
 from flowforge.silver.plan import CURRENT, DELETED
-from flowforge.sources.sqlserver.derived_columns import with_key_digits
-from flowforge.sources.sqlserver.description import TableDescription
-from flowforge.sources.sqlserver.sql_types import cursor_kind
+from flowforge.sources.base import Rereading
 
 MICROSECONDS = r"(\.\d{6})\d"
 HASH, PLACE, PART = "_flowforge_hash", "_flowforge_place", "_flowforge_part"  # whatever the key's columns are called
@@ -32,12 +30,20 @@ EXAMPLES = 3  # keys that are named of a range that differs
 class Comparison:
     """Both sides in one engine: tables `source`, `silver` and `newer`, each with the key's columns and a hash of the row."""
 
-    def __init__(self, engine: Session, question: Question, described: TableDescription, silver: dict[str, str]):
-        self.engine, self.question, self.silver = engine, question, silver
-        columns = with_key_digits(described.source_columns, described.primary_key, described.qualified_name)
-        self.columns = [column for column in columns if column.name in silver and not column.masked]
+    def __init__(
+        self,
+        engine: Session,
+        question: Question,
+        described: Rereading,
+        silver: dict[str, str],
+        is_exact: bool,
+    ):
+        self.engine, self.question, self.silver, self._is_exact = engine, question, silver, is_exact
+        self.columns = [column for column in described.columns if column.name in silver and not column.masked]
         compared = {column.name for column in self.columns}
-        self.not_compared = [column.name for column in described.columns if column.name not in compared]
+        self.not_compared = [
+            column.name for column in described.columns if column.name not in compared and not column.derivation
+        ]
         self.key = [name for name in described.primary_key if name in compared]
         if len(self.key) < len(described.primary_key):
             self.key = []
@@ -52,9 +58,7 @@ class Comparison:
         conditions += [CURRENT] if CURRENT in self.silver else []
         if self.question.bound is not None and self.question.column in self.silver:
             name = identifier(self.question.column)
-            below = (
-                "<" if cursor_kind(self.question.sql_type or "int") == "integer" else "<="
-            )  # a time may have been cut
+            below = "<" if self._is_exact else "<="  # a time may have been cut
             conditions.append(f"({name} IS NULL OR {name} {below} {self._bound()})")
         kept = silver.filter(" AND ".join(conditions)) if conditions else silver
         self.engine.execute(

@@ -9,29 +9,19 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from events.targets import ConnectionReference
 from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import NotFound
 from flowforge.engines.registry import ENGINE
 from flowforge.operations.comparison import Comparison
 from flowforge.operations.findings import Question, Result
-from flowforge.sources.sqlserver.catalog import describe_table
-from flowforge.sources.sqlserver.connection import connect
-from flowforge.sources.sqlserver.credentials import Credentials
-from flowforge.sources.sqlserver.description import TableDescription
-from flowforge.sources.sqlserver.reader import open_reader
-from flowforge.sources.sqlserver.row_filters import row_filters, told_rests
-from flowforge.sources.sqlserver.selection import Selection
-from flowforge.sources.sqlserver.sql_types import cursor_kind
-from flowforge.sources.sqlserver.ties import last_number
+from flowforge.sources.base import Position, Rereading, Source
 from flowforge.tables.lake import open_table, store_errors, table_uri
 from flowforge.tables.rows import relation, types_of
 
 
 def reconcile(
     question: Question,
-    reference: ConnectionReference,
-    credentials: Credentials,
+    source: Source,
     bucket: str,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Result:
@@ -40,20 +30,17 @@ def reconcile(
     Raises NotFound for a silver table that does not exist, UnsupportedSource for one that keeps several rows of a key, and what
     connecting and reading raise.
     """
-    with connect(reference, credentials) as connection:
-        description = describe_table(connection, question.source_table)
-        rests_on = told_rests(row_filters(connection, description.object_id), description)
-    question = _settled(question, description)
+    again = source.reread(question.source_table)
+    question = _settled(question, again)
     table = open_table(table_uri(bucket, "silver", question.silver_table))
     if table is None:
         raise NotFound(f"there is no table silver.{question.silver_table}", "Load it first.")
     with ENGINE.session() as engine, store_errors(f"silver.{question.silver_table}"):
         silver = relation(engine, table)
-        comparison = Comparison(engine, question, description, types_of(silver))
+        comparison = Comparison(engine, question, again, types_of(silver), source.is_exact(question.sql_type))
 
         def read(columns: list[SourceColumn], newer: bool) -> Iterator[pa.RecordBatch]:
-            selection = Selection(description, columns, question.interval(newer), order=comparison.order)
-            with open_reader(reference, credentials, selection, reference.driver) as reader:
+            with again.read(columns, question.interval(newer), comparison.order) as reader:
                 yield from reader
 
         # What is newer is read last: a row that is changed meanwhile is then in neither or in both, and excluded.
@@ -63,17 +50,11 @@ def reconcile(
         comparison.take_source(read(comparison.columns, False), progress)
         if question.bound is not None and comparison.key:
             comparison.take_newer(read(comparison.key_columns, True))
-        return replace(comparison.result(), rests_on=rests_on)
+        return replace(comparison.result(), rests_on=again.rests_on)
 
 
-def _settled(question: Question, description: TableDescription) -> Question:
-    """The question up to the last number where other rows may still get it: they come with the next load, too."""
-    if (
-        question.bound is None
-        or question.column is None
-        or question.sql_type is None
-        or cursor_kind(question.sql_type) != "integer"
-        or description.is_unique(question.column)
-    ):
+def _settled(question: Question, again: Rereading) -> Question:
+    """The question up to where no row is still to come: those come with the next load."""
+    if question.bound is None or question.column is None or question.sql_type is None:
         return question
-    return replace(question, bound=last_number(question.bound, question.sql_type) or question.bound)
+    return replace(question, bound=again.settled(Position(question.column, question.bound, question.sql_type)))

@@ -12,8 +12,8 @@ from flowforge.bronze.announcements import about, landed_batch
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.domain.errors import Retriable, UnreadableRecord
 from flowforge.runtime.settings import settings
-from flowforge.sources.sqlserver.seeds import NotAValue, seed_literal
-from flowforge.sources.sqlserver.sql_types import cursor_kind
+from flowforge.sources.base import NotAValue
+from flowforge.sources.registry import source_at
 from flowforge.state import batches, corrections, records
 from flowforge.state.table import TableState, key_id, list_tables, read_state, resolve
 
@@ -93,14 +93,15 @@ def _checked_column(state: TableState, name: str, value: str) -> str:
     newest = records.newest(state.source_key, lambda batch: batch.manifest is not None)
     columns = newest.manifest.columns if newest and newest.manifest else []
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
-    if columns and found is None:
-        names = ", ".join(column.name for column in columns if cursor_kind(column.sql_type))
+    if newest and columns and found is None:
+        source = source_at(newest.command.connection)
+        names = ", ".join(column.name for column in columns if source.can_be_cursor(column))
         problem = f"{state.source_table} has no column {name!r}; its possible cursors are {names or 'none'}"
         raise InvalidRequest([{"field": "column", "problem": problem}])
     if newest is None or found is None:
         return name
     try:
-        seed_literal(value, found.sql_type, newest.command.source.cursor_clock)
+        source_at(newest.command.connection).position(value, found, newest.command.source.cursor_clock)
     except NotAValue as error:
         problem = f"the value of {found.name} {error}; {error.remedy}"
         raise InvalidRequest([{"field": "value", "problem": problem}]) from None

@@ -8,6 +8,7 @@ from flowforge.aws.message import process_messages
 from flowforge.bronze.ingest_slice import give_up_slice, ingest_slice
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.time_limit import time_limit
+from flowforge.sources.registry import prepare
 
 
 def load(command: IngestSlice, context: object) -> None:
@@ -23,4 +24,5 @@ def handler(event: dict, context: object) -> dict:
     return process_messages(event, context, "ingest", {IngestSlice: load}, give_up_slice)
 
 
+prepare()
 gc.freeze()  # what the imports made stays: no collection, nor the interpreter's end, walks it again (0.2 s)

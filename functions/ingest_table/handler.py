@@ -9,6 +9,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import Wait
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.time_limit import time_limit
+from flowforge.sources.registry import prepare
 
 
 def load(command: IngestTable, context: object) -> None:
@@ -26,4 +27,5 @@ def handler(event: dict, context: object) -> dict:
     return process_messages(event, context, "ingest", {IngestTable: load})
 
 
+prepare()
 gc.freeze()  # what the imports made stays: no collection, nor the interpreter's end, walks it again (0.2 s)

@@ -7,7 +7,8 @@ from typing import Any
 
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import json_body, resolver
-from flowforge.sources.sqlserver.target import opened, saved_target, target_in
+from flowforge.sources.base import Source
+from flowforge.sources.registry import saved_source, source_in
 
 app = resolver()
 
@@ -15,21 +16,18 @@ app = resolver()
 @app.get("/api/database/tables")
 def get() -> dict:
     """Lists the tables of a saved connection."""
-    return _answer(saved_target(app.current_event.query_string_parameters))
+    return _answer(saved_source(app.current_event.query_string_parameters))
 
 
 @app.post("/api/database/tables")
 def post() -> dict:
     """Lists the tables of the connection in the body."""
-    return _answer(target_in(json_body(app)))
+    return _answer(source_in(json_body(app)))
 
 
-def _answer(target) -> dict:
-    from flowforge.sources.sqlserver.catalog import list_tables
-
-    with opened(target) as source:
-        found = [table.model_dump() for table in list_tables(source)]
-    return {"tables": [{"schema": table.pop("schema_name"), **table} for table in found]}
+def _answer(source: Source) -> dict:
+    with source.session() as session:
+        return {"tables": session.tables()}
 
 
 @entry_point

@@ -10,7 +10,7 @@ from typing import Any
 from flowforge.domain.errors import FlowForgeError
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import error_body, json_body, resolver
-from flowforge.sources.sqlserver.target import opened, target_in
+from flowforge.sources.registry import source_in
 
 app = resolver()
 
@@ -18,16 +18,13 @@ app = resolver()
 @app.post("/api/test-connection/database")
 def post() -> dict:
     """Tests the connection in the body."""
-    from flowforge.sources.sqlserver.catalog import connection_facts
-    from flowforge.sources.sqlserver.probe import driver_that_reads
-
-    target, started = target_in(json_body(app)), time.monotonic()
+    source, started = source_in(json_body(app)), time.monotonic()
     step = "asking the server"
     try:
-        with opened(target) as source:
-            facts = connection_facts(source)
+        with source.session() as session:
+            facts = session.test()
         step = "reading as a load does"
-        facts["driver"] = driver_that_reads(target.reference, target.credentials)
+        facts["driver"] = source.try_reading()
         return {"status": "success", **facts, "seconds": round(time.monotonic() - started, 3)}
     except FlowForgeError as error:
         return {"status": "failed", "step": step, **error_body(error)}

@@ -7,7 +7,6 @@ import pytest
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import SourceChanged
 from flowforge.sources.sqlserver.identity import refuse_changed_source
-from flowforge.state.table import Watermark
 from tests.helpers.loads import Loads
 
 NEWER = "INSERT INTO {t} VALUES (40, '2024-04-04')"
@@ -58,13 +57,13 @@ def test_should_stop_at_another_server_that_is_no_replica(load):
 
 def test_should_stop_at_another_server_where_the_watermark_knows_no_fork():
     now = {"server_name": "B", "database_created": "2024", "recovery_fork": "F", "group_database": "G"}
-    mark = Watermark(value="1", identity={"server_name": "A", "database_created": "2023"})
+    then = {"server_name": "A", "database_created": "2023"}
     with pytest.raises(SourceChanged, match="server_name"):
-        refuse_changed_source("dbo.t", now, mark)
+        refuse_changed_source("dbo.t", now, then)
     unknown = {"server_name": "B", "database_created": "2024"}
     with pytest.raises(SourceChanged, match="server_name"):
-        refuse_changed_source("dbo.t", unknown, Watermark(value="1", identity=now | {"server_name": "A"}))
-    assert refuse_changed_source("dbo.t", now, Watermark(value="1", identity={"server_name": "B"})) == []
+        refuse_changed_source("dbo.t", unknown, now | {"server_name": "A"})
+    assert refuse_changed_source("dbo.t", now, {"server_name": "B"}) == []
 
 
 @pytest.mark.parametrize("number", [7420, 35371, 41332])

@@ -18,7 +18,7 @@ from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, VERSIONED
-from flowforge.sources.sqlserver.target import read_credentials
+from flowforge.sources.target import read_credentials
 from functions.ingest_table.handler import handler as ingest_table
 from functions.publish_gold.handler import handler as publish_gold
 from functions.record_lineage.handler import handler as record_lineage

@@ -12,6 +12,7 @@ from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.upload import PART_BYTES
 from flowforge.domain.batch import Batch, Interval, SourceColumn
 from flowforge.domain.errors import ConflictingTarget, SourceUnavailable, StoreUnavailable
+from flowforge.sources.base import ReadReport
 from tests.helpers.batches import claim
 
 COLUMNS = [SourceColumn(name="id", sql_type="bigint"), SourceColumn(name="v", sql_type="varbinary(max)")]
@@ -33,6 +34,15 @@ class Reader:
             start += size
         if self.error:
             raise self.error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def report(self) -> ReadReport:
+        return ReadReport()
 
     def close(self) -> None:
         self.closed += 1

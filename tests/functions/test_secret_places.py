@@ -13,7 +13,7 @@ from events.export import FULL
 from events.targets import ConnectionReference
 from flowforge.aws.secrets import Place, inline_secret_id, read_login
 from flowforge.domain.errors import NotFound, SecretRefused
-from flowforge.sources.sqlserver.target import read_credentials
+from flowforge.sources.target import read_credentials
 from functions.connections.handler import handler as connections
 from functions.ingest_table.handler import handler as ingest
 from functions.submit_job.handler import handler as submit

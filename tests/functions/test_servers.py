@@ -10,8 +10,8 @@ from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import LoginRefused, QueryRefused, SourceUnavailable, UnsupportedSource
 from flowforge.sources.sqlserver.catalog import connection_facts, describe_query, describe_table, list_tables
 from flowforge.sources.sqlserver.connection import connect
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.optional import optional_rows
+from flowforge.sources.target import Credentials
 from tests.helpers.loads import ROWS, Loads
 from tests.helpers.standin import PASSWORD, start, stop
 

@@ -7,10 +7,9 @@ import pytest
 from events.envelopes import http
 from events.request import InvalidRequest
 from flowforge.domain.errors import UnsupportedSource
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.probe import ONE_ROW
 from flowforge.sources.sqlserver.reader import open_reader
-from flowforge.sources.sqlserver.target import target_in
+from flowforge.sources.target import Credentials, target_in
 from flowforge.state.connections import save, saved_reference
 from functions.test_connection.handler import handler
 from tests.helpers.standin import PASSWORD

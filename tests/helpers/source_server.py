@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from events.targets import ConnectionReference
-from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.target import Credentials
 from tests.helpers.outside import Login, skip_without_standin
 from tests.helpers.servers import start_standin, stop
 

@@ -15,10 +15,11 @@ from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.domain.errors import QueryRefused, SourceChanged, UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
+from flowforge.sources.base import NotAValue
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription, find_column
 from flowforge.sources.sqlserver.proof import require_cursor
-from flowforge.sources.sqlserver.seeds import EXAMPLES, NotAValue, seed_literal
+from flowforge.sources.sqlserver.seeds import EXAMPLES, seed_literal
 from flowforge.sources.sqlserver.server_clock import NOTABLE_BACK_MS
 from flowforge.sources.sqlserver.sql_text import (
     is_empty_statement,

@@ -5,21 +5,15 @@ statement of its own, which may take another way to them (another index), and bo
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from flowforge.domain.errors import QueryRefused, TruncatedRead
+from flowforge.sources.base import CountAtSource
 from flowforge.sources.sqlserver.sql_text import Statement
 
 OWN_READ = "flowforge_read"  # by this name other loads know that the transaction writes nothing
 COUNT_COLUMN = "flowforge_source_rows"
 COUNTED = f"\n;\nSELECT ROWCOUNT_BIG() AS {COUNT_COLUMN}"  # the server's own count of the statement before
-
-
-class CountAtSource(NamedTuple):
-    """What the source counted on its own, and when by its clock (UTC, style 121)."""
-
-    rows: int
-    at: str
 
 
 def with_counts(statement: Statement, again: Statement | None) -> Statement:

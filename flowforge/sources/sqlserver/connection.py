@@ -16,9 +16,9 @@ from events.targets import ConnectionReference
 from flowforge.domain.errors import LoginRefused
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.certificates import freetds_server
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.failures import describe_reference, is_lacking, translate, translate_login
 from flowforge.sources.sqlserver.sql_text import Statement, parametrised, quote_identifier
+from flowforge.sources.target import Credentials
 
 __all__ = ["APPLICATION", "Credentials", "SourceConnection", "connect", "open_pymssql"]
 

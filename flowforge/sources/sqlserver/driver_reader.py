@@ -14,17 +14,18 @@ import pyarrow as pa
 
 from events.targets import ConnectionReference
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.base import CountAtSource, ReadReport
 from flowforge.sources.sqlserver.arrow_types import arrow_schema
 from flowforge.sources.sqlserver.batch_rows import BatchRows
 from flowforge.sources.sqlserver.broken_text import TextCheck
-from flowforge.sources.sqlserver.completeness import CountAtSource, check_complete, check_counted, counted_rows
-from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.sqlserver.completeness import check_complete, check_counted, counted_rows
 from flowforge.sources.sqlserver.failures import describe_reference, translate
 from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.proof import require_conversions
 from flowforge.sources.sqlserver.read_deadline import ReadDeadline
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_text import Statement
+from flowforge.sources.target import Credentials
 
 
 class DriverReader(ABC):
@@ -50,6 +51,7 @@ class DriverReader(ABC):
         self._using = threading.Lock()  # drivers take one caller at a time
         self._connection: Any = None
         self._closed = False
+        self._consistency = selection.consistency
         self._counts_again = selection.counts_again
         self._theirs = isinstance(selection.source, str) and not selection.own
         self.counted: CountAtSource | None = None
@@ -87,6 +89,10 @@ class DriverReader(ABC):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def report(self) -> ReadReport:
+        """What the read knows of itself, once all rows have been taken."""
+        return ReadReport(self._consistency, self.counted, self.notes)
 
     def close(self) -> None:
         """Closes the connection; rows not read are given up, and a read under way in another thread raises."""

@@ -11,6 +11,7 @@ from typing import Any
 from flowforge.domain.batch import Interval
 from flowforge.domain.errors import SourceChanged
 from flowforge.domain.given import given
+from flowforge.sources.base import LastRead
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.sentinel_rows import (
@@ -21,7 +22,6 @@ from flowforge.sources.sqlserver.sentinel_rows import (
     went_back,
 )
 from flowforge.sources.sqlserver.sql_types import cursor_kind
-from flowforge.state.table import Watermark
 
 CHANGED = "restored, failed over or recreated?"
 CAUSES = {"recovery_fork": "restored, or failed over with a loss of data?"}
@@ -29,21 +29,21 @@ OF_A_REPLICA = ("server_name", "database_created")  # these differ from replica 
 FACTS = ("recovery_fork", *OF_A_REPLICA, "object_id")
 
 
-def refuse_changed_source(name: str, identity: dict[str, Any], mark: Watermark) -> list[str]:
+def refuse_changed_source(name: str, identity: dict[str, Any], then: dict[str, Any]) -> list[str]:
     """Compares what the source says of itself with what it said when the watermark was taken; returns notes for the run."""
-    failed_over = _same_group(identity, mark.identity)
+    failed_over = _same_group(identity, then)
     for fact in FACTS:
-        was, now = mark.identity.get(fact), identity.get(fact)
+        was, now = then.get(fact), identity.get(fact)
         if was is not None and now is not None and was != now and not (failed_over and fact in OF_A_REPLICA):
             raise SourceChanged(
                 f"{name}: {fact} was {was} when the watermark was taken and is {now}: {CAUSES.get(fact, CHANGED)}",
                 "If the data is the same: flowforge watermark accept TABLE. If it is an earlier state: flowforge watermark set "
                 "TABLE VALUE --column COLUMN, to that moment. If it is other data: flowforge watermark reset TABLE.",
             )
-    was, now = mark.identity.get("identity_current"), identity.get("identity_current")
+    was, now = then.get("identity_current"), identity.get("identity_current")
     if was is not None and now is not None and int(now) < int(was):
         raise went_back(f"{name}: its identity column had given out {was} and is at {now} now")
-    before, after = mark.identity.get("server_name"), identity.get("server_name")
+    before, after = then.get("server_name"), identity.get("server_name")
     if failed_over and before and before != after:
         return [f"the availability group has failed over from {before} to {after}, on the same recovery fork"]
     return []
@@ -56,7 +56,7 @@ def _same_group(now: dict[str, Any], then: dict[str, Any]) -> bool:
 
 
 def known_rows(
-    connection: SourceConnection, description: TableDescription | None, interval: Interval, mark: Watermark | None
+    connection: SourceConnection, description: TableDescription | None, interval: Interval, last: LastRead | None
 ) -> dict[str, Any]:
     """The sentinel rows to keep with a batch, after those of the watermark were looked up, as {"canaries": …}.
 
@@ -65,11 +65,11 @@ def known_rows(
     column, high = interval.column, interval.high
     if column is None:
         return {}
-    sql_type = given(interval.sql_type)
+    sql_type, mark = given(interval.sql_type), last.position if last else None
     if mark and high and cursor_kind(sql_type) == "rowversion" and is_before(high, mark.value, sql_type):
         raise went_back(f"{column}: the database's row versions stand at {high}, below the watermark {mark.value}")
     if description is None:
         return {}
-    kept = mark.identity.get("canaries", []) if mark and mark.sql_type == sql_type else []
+    kept = last.identity.get("canaries", []) if last and mark and mark.type == sql_type else []
     kept = check_sentinel_rows(connection, description, column, sql_type, kept)
     return {"canaries": remember(kept, take_sentinel_rows(connection, description, interval) if high else [])}

@@ -19,12 +19,12 @@ from events.targets import ConnectionReference
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.arrow_types import canonical_batch
 from flowforge.sources.sqlserver.certificates import openssl_trust
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.driver_reader import DriverReader
 from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.read_deadline import connected_sockets
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_text import Statement
+from flowforge.sources.target import Credentials
 
 PACKET_BYTES = 32_767  # the largest that TDS allows; fewer packets, less work a row
 _connecting = threading.Lock()  # the driver does not tell its socket: it is the one that is new

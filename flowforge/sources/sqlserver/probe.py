@@ -2,9 +2,9 @@
 
 from events.targets import ConnectionReference
 from flowforge.domain.batch import SourceColumn
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.reader import open_reader, wanted_driver
 from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.target import Credentials
 
 ONE_ROW = Selection("SELECT 1 AS probe", [SourceColumn(name="probe", sql_type="int", nullable=False)])
 

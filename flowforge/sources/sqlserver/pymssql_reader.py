@@ -16,7 +16,6 @@ import pymssql
 from events.targets import ConnectionReference
 from flowforge.sources.sqlserver.arrow_types import arrow_type, canonical_array, check_columns
 from flowforge.sources.sqlserver.connection import open_pymssql
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.driver_reader import DriverReader
 from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.proof import prints_lines
@@ -24,6 +23,7 @@ from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_text import LINE, Statement
 from flowforge.sources.sqlserver.sql_types import parse_sql_type
 from flowforge.sources.sqlserver.unpacking import LineReader
+from flowforge.sources.target import Credentials
 
 CELL_BY_CELL = "this server joins columns to text otherwise than SQL Server, so rows are read cell by cell, more slowly"
 _waiting = threading.local()  # the socket on which this thread's last statement waited

@@ -8,39 +8,25 @@ Resource management: a reader holds one connection of its own; it is a context m
 any time, from any thread.
 """
 
-from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Protocol, Self
-
-import pyarrow as pa
+from typing import Protocol
 
 from events.targets import ConnectionReference
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.runtime.settings import settings
+from flowforge.sources.base import BatchReader
 from flowforge.sources.sqlserver.batch_rows import BATCH_ROWS, BatchRows
-from flowforge.sources.sqlserver.completeness import CountAtSource
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.target import Credentials
 
 _PACKAGES = {"mssql-python": "mssql_python", "pymssql": "pymssql"}
 
 
-class ArrowReader(Protocol):
-    """A schema and an iterator of record batches in that schema; `counted` is what the source has counted once all are read,
-    where the selection asks for it; `notes` tell of how the rows are read, where the server made it differ."""
+class ArrowReader(BatchReader, Protocol):
+    """A BatchReader over one of the drivers; `notes` tell of how the rows are read, where the server made it differ."""
 
-    schema: pa.Schema
     driver: str
-    counted: CountAtSource | None
     notes: list[str]
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exception: object) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def open_reader(

@@ -8,6 +8,7 @@ datetimeoffset); which local time it was on a server elsewhere, and in summer, n
 import re
 from datetime import datetime, timedelta
 
+from flowforge.sources.base import NotAValue
 from flowforge.sources.sqlserver.sql_types import INTEGERS, floor_literal, parse_sql_type
 
 EXAMPLES = {"rowversion": "0x00000000000007D1", "integer": "10001", "timestamp": "2024-01-31 or 2024-01-31 23:59:59"}
@@ -18,14 +19,6 @@ _MOMENT = re.compile(
     r"(?:[T ](?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.(?P<digits>[0-9]{1,7}))?)?"
     r"(?P<zone> ?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
 )
-
-
-class NotAValue(ValueError):
-    """The text is no value of the column; `remedy` says what to write instead."""
-
-    def __init__(self, problem: str, remedy: str):
-        super().__init__(problem)
-        self.remedy = remedy
 
 
 def seed_literal(text: str, sql_type: str, clock: str = "unknown") -> str:

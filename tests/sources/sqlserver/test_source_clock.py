@@ -12,8 +12,8 @@ from events.targets import SourceTable
 from flowforge.sources.sqlserver.bounds import Plan, plan_interval
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.sql_text import select_statement
+from flowforge.sources.target import Credentials
 from tests.helpers.source_server import PASSWORD, Server, start_server, stop_server
 
 START = "2026-10-24 22:00:00"

@@ -18,9 +18,9 @@ from flowforge.domain.errors import (
 )
 from flowforge.sources.sqlserver.catalog import connection_facts, describe_table, server_identity
 from flowforge.sources.sqlserver.connection import connect
-from flowforge.sources.sqlserver.credentials import Credentials
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.target import Credentials
 
 DRIVERS = ("pymssql", "mssql-python")
 ONE = Selection("SELECT 1 AS a", [SourceColumn(name="a", sql_type="int")])
@@ -64,7 +64,7 @@ def test_should_refuse_a_foreign_certificate_through_the_fast_driver_too(server,
     code = f"""
 from events.targets import ConnectionReference
 from flowforge.domain.errors import SourceUnavailable
-from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.target import Credentials
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.domain.batch import SourceColumn

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.bronze.reading import Reading
 from flowforge.domain.batch import Interval
 from flowforge.domain.errors import Retriable, SnapshotRefused
 from flowforge.sources.sqlserver.catalog import consistencies, describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, STRONGEST_FIRST, VERSIONED, weakest
 from flowforge.sources.sqlserver.reader import open_reader
+from flowforge.sources.sqlserver.reading import open_strongest
 from flowforge.sources.sqlserver.selection import Selection
 
 DRIVERS = ("mssql-python", "pymssql")
@@ -70,10 +70,9 @@ def test_should_read_under_read_committed_where_snapshot_is_taken_away_after_it_
     database(snapshot="OFF")
     table = describe_table(bank, "customers")
     reference = server.reference.model_copy(update={"driver": driver})
-    reading = Reading(reference, server.credentials, Selection(table, table.source_columns), planned)
-    with reading.open() as reader:
+    with open_strongest(reference, server.credentials, Selection(table, table.source_columns), planned) as reader:
         assert sum(batch.num_rows for batch in reader) == 500
-    assert (planned, reading.held) == ([SNAPSHOT, VERSIONED], VERSIONED)
+    assert (planned, reader.report().consistency) == ([SNAPSHOT, VERSIONED], VERSIONED)
 
 
 @given(st.lists(st.sampled_from(STRONGEST_FIRST), min_size=1))
@@ -90,12 +89,10 @@ def test_should_say_nothing_where_a_part_is_not_known():
 @pytest.mark.parametrize("number", [7420, 35371, 41332])
 def test_should_read_an_object_that_cannot_be_read_under_snapshot_without_it(faults, bank, server, driver, number):
     bank.run(f"EXEC flowforge_fault 'snapshot {number}', 0, 1, 'customers'")
-    reading = Reading(
-        server.reference.model_copy(update={"driver": driver}), server.credentials, customers(bank), OFFERED
-    )
-    with reading.open() as reader:
+    reference = server.reference.model_copy(update={"driver": driver})
+    with open_strongest(reference, server.credentials, customers(bank), OFFERED) as reader:
         assert sum(batch.num_rows for batch in reader) == 500
-    told = reading.told()
+    told = reader.report()
     assert told.consistency == VERSIONED
     assert told.notes[-1].startswith("read under read committed snapshot, since SNAPSHOT was refused: ")
 
@@ -103,14 +100,12 @@ def test_should_read_an_object_that_cannot_be_read_under_snapshot_without_it(fau
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_should_read_again_under_snapshot_what_was_altered_meanwhile(faults, bank, server, driver):
     bank.run("EXEC flowforge_fault 'snapshot 3961', 0, 1, 'customers'")
-    reading = Reading(
-        server.reference.model_copy(update={"driver": driver}), server.credentials, customers(bank), OFFERED
-    )
+    reading = (server.reference.model_copy(update={"driver": driver}), server.credentials, customers(bank), OFFERED)
     with pytest.raises(Retriable, match="modified by a DDL statement"):
-        reading.open()
-    with reading.open() as reader:
+        open_strongest(*reading)
+    with open_strongest(*reading) as reader:
         assert sum(batch.num_rows for batch in reader) == 500
-    assert reading.told().consistency == SNAPSHOT
+    assert reader.report().consistency == SNAPSHOT
 
 
 def customers(bank) -> Selection:

@@ -136,7 +136,7 @@ def test_should_read_with_whatever_driver_loads_when_none_is_named(server, provi
     reference, password = server.reference, server.credentials.password.get_secret_value()
     code = f"""
 from events.targets import ConnectionReference
-from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.target import Credentials
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.domain.batch import SourceColumn
@@ -160,7 +160,7 @@ import sys
 sys.modules["mssql_python.ddbc_bindings"] = None
 from events.targets import ConnectionReference
 from flowforge.domain.errors import UnsupportedSource
-from flowforge.sources.sqlserver.credentials import Credentials
+from flowforge.sources.target import Credentials
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.domain.batch import SourceColumn

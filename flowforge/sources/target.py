@@ -1,17 +1,24 @@
 """The connection that a caller names: in a request's body, or saved under an id; with its login, ready to open."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from events.request import Connection, InvalidRequest, mistakes_of
 from events.targets import ConnectionReference
 from flowforge.aws.secrets import Place, read_login
 from flowforge.domain.given import given
-from flowforge.sources.sqlserver.credentials import Credentials
+
+
+class Credentials(BaseModel):
+    """User name and password of a login. They live in memory only: the password is fetched from the secret store where a
+    connection opens."""
+
+    model_config = ConfigDict(frozen=True)
+
+    username: str
+    password: SecretStr
 
 
 @dataclass(frozen=True)
@@ -73,12 +80,3 @@ def target_of(connection: Connection) -> Target:
         return Target(reference, read_credentials(reference))
     login = Credentials(username=given(connection.username), password=SecretStr(given(connection.password)))
     return Target(reference, login)
-
-
-@contextmanager
-def opened(target: Target) -> Iterator[Any]:
-    """Connects to a target for the block; yields the SourceConnection."""
-    from flowforge.sources.sqlserver.connection import connect
-
-    with connect(target.reference, target.credentials) as connection:
-        yield connection

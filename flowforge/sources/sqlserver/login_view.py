@@ -7,9 +7,9 @@ where a policy may have hidden them, unless the request accepts it.
 
 from collections.abc import Sequence
 
-from events.commands import IngestTable
 from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.base import Wanted
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.masking import masks, refuse_masked, told_masks, told_masks_below
@@ -18,20 +18,20 @@ from flowforge.sources.sqlserver.table_kinds import told_kind, told_view_hints
 
 
 def view_of_table(
-    connection: SourceConnection, command: IngestTable, description: TableDescription, columns: list[SourceColumn]
+    connection: SourceConnection, wanted: Wanted, description: TableDescription, columns: list[SourceColumn]
 ) -> tuple[list[SourceColumn], list[str]]:
     """A table's or view's columns as they can be read, and the notes of the run; raises UnsupportedSource."""
     told = told_kind(description)
-    refuse_masked(description, [*description.primary_key, *command.silver.primary_key], _cursors(command))
+    refuse_masked(description, [*description.primary_key, *wanted.key], _cursors(wanted))
     if description.type == "view":
-        columns, below = view_of_query(connection, command, columns, description.qualified_name)
+        columns, below = view_of_query(connection, wanted, columns, description.qualified_name)
         return columns, told + below + told_view_hints(connection, description)
     filters = row_filters(connection, description.object_id)
-    return columns, told + told_masks(description) + told_filters(command, filters, description.qualified_name)
+    return columns, told + told_masks(description) + told_filters(wanted, filters, description.qualified_name)
 
 
 def view_of_query(
-    connection: SourceConnection, command: IngestTable, columns: list[SourceColumn], where: str
+    connection: SourceConnection, wanted: Wanted, columns: list[SourceColumn], where: str
 ) -> tuple[list[SourceColumn], list[str]]:
     """The same for what reads from tables that the catalog does not name: any of its columns may be a mask and travels on its
     own, any filter of the database may hide rows from it."""
@@ -39,13 +39,13 @@ def view_of_query(
     if found:
         columns = [column.model_copy(update={"masked": True}) for column in columns]
     masked = told_masks_below(found, [column.name for column in columns], where)
-    return columns, masked + told_filters(command, row_filters(connection), where)
+    return columns, masked + told_filters(wanted, row_filters(connection), where)
 
 
-def told_filters(command: IngestTable, filters: RowFilters, where: str) -> list[str]:
+def told_filters(wanted: Wanted, filters: RowFilters, where: str) -> list[str]:
     """What a run says of rows that its login may not see. Raises UnsupportedSource where they would be taken for deleted."""
-    removes = _removes_rows(command)
-    if filters.predicates and removes and not command.source.accept_partial_view:
+    removes = wanted.removes_rows
+    if filters.predicates and removes and not wanted.read.accept_partial_view:
         raise UnsupportedSource(
             f"{where}: a security policy filters rows ({filters.told}), and this load takes out of silver what it does not read",
             "Load with a login that the policy shows every row, set silverConfig.deletes to ignore (with mergeStrategy replace: "
@@ -61,16 +61,10 @@ def told_filters(command: IngestTable, filters: RowFilters, where: str) -> list[
     return []
 
 
-def keys_and_cursors(command: IngestTable) -> list[str]:
+def keys_and_cursors(wanted: Wanted) -> list[str]:
     """The columns that a request names as keys and cursors."""
-    return [*command.silver.primary_key, *_cursors(command)]
+    return [*wanted.key, *_cursors(wanted)]
 
 
-def _removes_rows(command: IngestTable) -> bool:
-    """Whether silver loses rows that the load does not read."""
-    refreshes = command.bronze.load_strategy == "full_refresh" and command.silver.strategy in ("merge", "scd2")
-    return command.silver.strategy == "replace" or (refreshes and command.silver.deletes != "ignore")
-
-
-def _cursors(command: IngestTable) -> Sequence[str]:
-    return [command.source.delta_column, *command.source.tie_columns] if command.source.delta_column else []
+def _cursors(wanted: Wanted) -> Sequence[str]:
+    return [wanted.read.delta_column, *wanted.read.tie_columns] if wanted.read.delta_column else []

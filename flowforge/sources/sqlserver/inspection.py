@@ -1,0 +1,91 @@
+"""What is wanted of a database, as its catalog has it now: which columns are read, what this login sees, and who the server is.
+
+Guarantees: what no load could carry stops the table here, by name and with the remedy, before anything is claimed.
+"""
+
+from typing import NamedTuple
+
+from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.sources.base import Description, Wanted
+from flowforge.sources.sqlserver.catalog import (
+    TableDescription,
+    check_statement,
+    consistencies,
+    describe_query,
+    describe_table,
+    server_identity,
+)
+from flowforge.sources.sqlserver.connection import SourceConnection
+from flowforge.sources.sqlserver.derived_columns import with_derived_columns, with_key_digits
+from flowforge.sources.sqlserver.loadable import chosen_columns, refuse_clashes
+from flowforge.sources.sqlserver.login_view import keys_and_cursors, view_of_query, view_of_table
+from flowforge.sources.sqlserver.read_hints import loose_hints, told_hints
+from flowforge.sources.sqlserver.sql_text import Source, goes_as_written, select_statement
+from flowforge.state.table import query_name
+
+
+class Detail(NamedTuple):
+    """What SQL Server's own part needs again of a description: `table` is None for a query, `relation` its text then.
+    `offered` are the consistencies that a read asks for, the strongest first."""
+
+    table: TableDescription | None
+    relation: Source
+    offered: list[str]
+
+
+def own_columns(description: Description) -> list[SourceColumn]:
+    """The columns without their derived columns: what the server knows by name."""
+    return [column for column in description.columns if not column.derivation]
+
+
+def inspect(connection: SourceConnection, wanted: Wanted) -> Description:
+    """What the source says of the wanted table or query; raises UnknownTable, QueryRefused, UnsupportedSource."""
+    offered = consistencies(connection, wanted.read.snapshot_isolation)
+    if wanted.read.query:
+        return _query(connection, wanted, wanted.read.query, offered)
+    return _table(connection, wanted, offered)
+
+
+def _query(connection: SourceConnection, wanted: Wanted, query: str, offered: list[str]) -> Description:
+    read = wanted.read
+    columns, notes = view_of_query(connection, wanted, describe_query(connection, query), "the query")
+    columns = with_derived_columns(columns, read.derived_columns, "the query")
+    columns = with_key_digits(columns, _key_of(wanted, []), "the query")
+    refuse_clashes(columns, wanted.audited, "the query", is_query=True)
+    if read.is_incremental or not goes_as_written(query, columns, Interval()):
+        check_statement(connection, select_statement(query, columns, Interval(column=read.delta_column)))
+    return Description(
+        wanted,
+        query_name(query),
+        columns,
+        identity=server_identity(connection),
+        notes=notes + told_hints(loose_hints(query), "the query"),
+        lacks=connection.lacks,
+        detail=Detail(None, query, offered),
+    )
+
+
+def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> Description:
+    read, table = wanted.read, describe_table(connection, wanted.read.table_name or "")
+    name, key = table.qualified_name, table.primary_key
+    columns = chosen_columns(table, read.excluded_columns, [*key, *keys_and_cursors(wanted)])
+    columns, notes = view_of_table(connection, wanted, table, columns)
+    columns = with_derived_columns(columns, read.derived_columns, name)
+    columns = with_key_digits(columns, _key_of(wanted, key), name)
+    refuse_clashes(columns, wanted.audited, name, is_query=False)
+    return Description(
+        wanted,
+        name,
+        columns,
+        key,
+        written=table.synonym or name,
+        identity=server_identity(connection, table),
+        notes=notes,
+        lacks=connection.lacks,
+        detail=Detail(table, table, offered),
+    )
+
+
+def _key_of(wanted: Wanted, own: list[str]) -> list[str]:
+    """The columns by which silver will tell rows apart; none where it only adds them."""
+    return [] if wanted.adds_only else list(wanted.key) or own

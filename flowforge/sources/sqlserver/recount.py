@@ -1,0 +1,53 @@
+"""When a batch's rows are counted at the source, and the count after they have landed."""
+
+from events.targets import ConnectionReference, SourceTable
+from flowforge.domain.batch import Counting, Interval, SourceColumn
+from flowforge.sources.base import Recount
+from flowforge.sources.sqlserver.description import TableDescription
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.sql_text import Source, dated_count_statement
+from flowforge.sources.target import Credentials
+
+NO_MOMENT = "not counted: read without SNAPSHOT a full load is no single moment that could be counted again"
+TIES = "not counted after landing: {} is not unique; rows that get its last number meanwhile come with the next load"
+COUNT_COLUMNS = [
+    SourceColumn(name="source_rows", sql_type="bigint", nullable=False),
+    SourceColumn(name="counted_at", sql_type="varchar(27)", nullable=False),
+    SourceColumn(name="with_cursor", sql_type="bigint", nullable=False),
+]
+
+
+def plan_counting(wanted: SourceTable, interval: Interval, description: TableDescription | None) -> Counting:
+    """When a batch is counted. `auto` counts where an index leads to the interval, and tables in the snapshot that is read."""
+    always, is_table = wanted.count_rows == "always", description is not None and description.type == "table"
+    if wanted.count_rows == "never":
+        return Counting(why_not="not counted: countRows is never")
+    if interval.column is None:
+        if description is None:
+            return Counting(why_not="not counted: a query without delta column is sent as it was written")
+        if not (is_table or always):
+            return Counting(why_not="not counted: a view would be run once more; countRows always does it")
+        return Counting(together=True, insisted=always, why_not=NO_MOMENT)
+    if interval.ties:
+        return Counting(together=True, insisted=always, why_not=TIES.format(interval.column))
+    if always or (description is not None and is_table and interval.column in description.indexed_columns):
+        return Counting(together=True, afterwards=True, insisted=always)
+    return Counting(why_not=f"not counted: {interval.column} leads no index; countRows always counts all the same")
+
+
+def count_again(
+    reference: ConnectionReference,
+    credentials: Credentials,
+    relation: Source,
+    interval: Interval,
+    offered: list[str],
+    deadline: float | None,
+) -> Recount:
+    """Counts the interval's rows in a read of its own. Raises what reading raises."""
+    from flowforge.sources.sqlserver.reading import open_strongest
+
+    text = dated_count_statement(relation, interval).inlined()
+    selection = Selection(text, COUNT_COLUMNS, own=not isinstance(relation, str))
+    with open_strongest(reference, credentials, selection, offered, deadline) as reader:
+        (row,) = [row for rows in reader for row in rows.to_pylist()]
+    return Recount(row["source_rows"], row["with_cursor"], row["counted_at"])

@@ -1,0 +1,150 @@
+"""The questions of a load, over one connection: what is there, and which part of it is read next."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from events.targets import ConnectionReference
+from flowforge.domain.batch import Interval, SlicePlan
+from flowforge.domain.errors import SourceChanged
+from flowforge.sources.base import Description, LastRead, Nothing, ReadPlan, Wanted
+from flowforge.sources.splits import fitting
+from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap
+from flowforge.sources.sqlserver.bounds import Plan, plan_interval
+from flowforge.sources.sqlserver.catalog import connection_facts, expand_pattern, list_tables
+from flowforge.sources.sqlserver.connection import SourceConnection, connect
+from flowforge.sources.sqlserver.description import find_column
+from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_source
+from flowforge.sources.sqlserver.inspection import inspect, own_columns
+from flowforge.sources.sqlserver.recount import plan_counting
+from flowforge.sources.sqlserver.slices import plan_slices
+from flowforge.sources.target import Credentials
+
+
+class SqlServerSession:
+    """See `base.Session`."""
+
+    def __init__(self, connection: SourceConnection):
+        self.connection = connection
+
+    def test(self) -> dict[str, Any]:
+        """Version, names, login, TLS, isolation, and whether bounds can be exact."""
+        return connection_facts(self.connection)
+
+    def tables(self) -> list[dict[str, Any]]:
+        """Tables and views, by schema and name."""
+        found = [table.model_dump() for table in list_tables(self.connection)]
+        return [{"schema": table.pop("schema_name"), **table} for table in found]
+
+    def expand(self, pattern: str) -> list[str]:
+        """Base tables, each as `[schema].[name]`."""
+        return expand_pattern(self.connection, pattern)
+
+    def show(self, table: str, rows: int) -> dict[str, Any]:
+        """A table with its keys and possible cursors."""
+        from flowforge.sources.sqlserver.describe import describe
+
+        return describe(self.connection, table, rows)
+
+    def describe(self, wanted: Wanted) -> Description:
+        """The table or query as the catalog has it."""
+        return inspect(self.connection, wanted)
+
+    def plan(self, description: Description, last: Mapping[str, LastRead], only_new: bool = False) -> ReadPlan:
+        """An interval of the delta column, or all rows; a large table in slices."""
+        column = self._cursor(description)
+        before = last.get(column) if column else None
+        found, identity = self._interval(description, column, before or LastRead())
+        if only_new and not found.empty and before and before.position and before.position.type:
+            found = self._without_rows(description, found)
+        if found.empty:
+            return ReadPlan(found.interval, description.columns, identity=identity, **_kept(found))
+        splits, counting = self._splits(description, found.interval), _counting(description, found.interval)
+        interval = found.interval.model_copy(update={"promise": _promise(found, splits)})
+        told = interval.model_copy(update={"notes": [*interval.notes, *description.lacks]})
+        return ReadPlan(
+            told, description.columns, splits, identity, counting=counting, detail=description.detail, **_kept(found)
+        )
+
+    def _cursor(self, description: Description) -> str | None:
+        """The delta column in its own spelling, under which positions are kept."""
+        name = description.wanted.read.delta_column
+        return find_column(own_columns(description), name, description.name).name if name else None
+
+    def _interval(self, description: Description, column: str | None, last: LastRead) -> tuple[Plan, dict[str, Any]]:
+        """The interval, and what tells this source from another one; both are kept with the batch."""
+        wanted, mark, name = description.wanted.read, last.position, description.name
+        if mark and mark.type is None:  # set by hand: the source checks it like a seed
+            wanted, mark = wanted.model_copy(update={"last_watermark": mark.value}), None
+        if mark and column:
+            self._refuse_other_type(description, column, mark.type)
+        notes = refuse_changed_source(name, description.identity, last.identity) if mark else []
+        table, keyed = description.detail.table, bool(description.wanted.key or description.primary_key)
+        described = table or replace(description, columns=own_columns(description))
+        low, digest = (mark.value, last.digest) if mark else (None, "")
+        plan = plan_interval(self.connection, described, wanted, low, last.memory or None, keyed, digest)
+        told = {"notes": [*notes, *description.notes, *plan.interval.notes]}
+        plan = plan.model_copy(update={"interval": plan.interval.model_copy(update=told)})
+        rows = known_rows(self.connection, table, plan.interval, last if mark else None)
+        return plan, description.identity | rows
+
+    def _refuse_other_type(self, description: Description, column: str, was: str | None) -> None:
+        now = find_column(own_columns(description), column, description.name).sql_type
+        if now != was:
+            table = description.wanted.bronze_table
+            raise SourceChanged(
+                f"{description.name}.{column} is {now} now; its watermark was taken as {was}",
+                f"Look at what changed, then: flowforge watermark set {table} VALUE --column {column}, or "
+                f"flowforge watermark reset {table} --yes.",
+            )
+
+    def _without_rows(self, description: Description, plan: Plan) -> Plan:
+        """The plan; as empty where a question that costs little finds no row in it."""
+        table, interval, offered = description.detail.table, plan.interval, description.detail.offered
+        if table is None or not (is_cheap(table, interval) and holds_no_row(self.connection, table, interval, offered)):
+            return plan
+        return plan.model_copy(update={"empty": True, "reason": f"no rows from {interval.low} up to {interval.high}"})
+
+    def _splits(self, description: Description, interval: Interval) -> SlicePlan | None:
+        table = description.detail.table
+        if table is None or description.wanted.read.allow_empty_refresh:
+            return None
+        found = plan_slices(self.connection, table, interval, description.detail.offered)
+        told = {"columns": description.columns, "counting": _counting(description, interval)}
+        return found and fitting(found.model_copy(update=told))
+
+
+@contextmanager
+def opened(reference: ConnectionReference, credentials: Credentials) -> Iterator[SqlServerSession]:
+    """Connects for the block."""
+    with connect(reference, credentials) as connection:
+        yield SqlServerSession(connection)
+
+
+def _counting(description: Description, interval: Interval) -> Any:
+    return plan_counting(description.wanted.read, interval, description.detail.table)
+
+
+def _kept(plan: Plan) -> dict[str, Any]:
+    """What goes into the next plan, and why there is nothing to read, if so."""
+    interval, blocker = plan.interval, f"; {plan.blocker}" if plan.blocker else ""
+    if not plan.empty:
+        return {"memory": plan.samples}
+    reason = plan.reason or f"nothing is safe to read above {interval.low or 'the beginning'} yet"
+    notes = [note for note in interval.notes if note != plan.blocker]  # the reason names it
+    nothing = Nothing(reason + blocker + _waiting(plan), notes, plan.wait_seconds, plan.reason, plan.news)
+    return {"memory": plan.samples, "nothing": nothing}
+
+
+def _promise(plan: Plan, splits: SlicePlan | None) -> str:
+    """The interval's promise, with what slices and rows that wait for the clock make of it."""
+    more = ""
+    if splits is not None:
+        more = f"; read in {len(splits.ranges)} slices, each a statement that sees what is committed when it starts"
+    return plan.interval.promise + more + _waiting(plan)
+
+
+def _waiting(plan: Plan) -> str:
+    """Rows with a stamp beyond the server's clock, in words for the run."""
+    return f"; rows stamped a day or more in the future wait for it: {plan.future_rows}" if plan.future_rows else ""

@@ -1,0 +1,135 @@
+"""SQL Server as a source: what `registry` finds, and where each of its promises is kept.
+
+Guarantees: importing this module brings no driver and no pyarrow, since control functions ask it about values and queries; what
+connects and reads is imported where it is asked for.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from events.targets import ConnectionReference, SourceTable
+from flowforge.domain.batch import Interval, SlicePlan, SourceColumn
+from flowforge.domain.errors import QueryRefused
+from flowforge.domain.given import given
+from flowforge.sources.base import BatchReader, Description, ReadPlan, Recount, Rereading, Session, Source
+from flowforge.sources.sqlserver.consistency import weakest
+from flowforge.sources.sqlserver.query_text import read_query
+from flowforge.sources.sqlserver.read_hints import loose_hints, refusal
+from flowforge.sources.sqlserver.seeds import seed_literal
+from flowforge.sources.sqlserver.sql_types import cursor_kind
+from flowforge.sources.target import Credentials, read_credentials
+
+if TYPE_CHECKING:
+    from flowforge.sources.sqlserver.selection import Selection
+
+
+class SqlServer:
+    """A SQL Server database; see `base.Source`."""
+
+    kind: ClassVar[str] = "sql-server"
+
+    def __init__(self, reference: ConnectionReference, credentials: Credentials | None = None):
+        self.reference, self._given = reference, credentials
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """The login, from the secret store unless it was given."""
+        return self._given or read_credentials(self.reference)
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Imports what asking and reading take; the drivers' readers are imported with their drivers."""
+        from flowforge.sources.sqlserver import reading, recount, session  # noqa: F401
+
+    @classmethod
+    def mistakes(cls, wanted: SourceTable, keeps: bool) -> list[tuple[str, str]]:
+        """A query that is not one SELECT that only reads; with `keeps` one that reads loosely, too."""
+        if wanted.query is None:
+            return []
+        try:
+            read_query(wanted.query)
+            hints = loose_hints(wanted.query) if keeps else []
+        except QueryRefused as error:
+            return [("query", error.told)]
+        return [("query", refusal(hints))] if hints else []
+
+    def session(self) -> AbstractContextManager[Session]:
+        """A connection for questions."""
+        from flowforge.sources.sqlserver.session import opened
+
+        return opened(self.reference, self.credentials)
+
+    def try_reading(self) -> str:
+        """One row through the driver that loads will use."""
+        from flowforge.sources.sqlserver.probe import driver_that_reads
+
+        return driver_that_reads(self.reference, self.credentials)
+
+    def resume(
+        self, interval: Interval, description: Description | None = None, splits: SlicePlan | None = None
+    ) -> ReadPlan:
+        """The plan of a claimed interval."""
+        from flowforge.sources.sqlserver.recount import plan_counting
+
+        if splits is not None:
+            return ReadPlan(interval, splits.columns, splits, counting=splits.counting)
+        seen = given(description)
+        counting = plan_counting(seen.wanted.read, interval, seen.detail.table)
+        return ReadPlan(interval, seen.columns, counting=counting, detail=seen.detail)
+
+    def open(self, plan: ReadPlan, split: int | None = None, deadline: float | None = None) -> BatchReader:
+        """A reader of the plan, under the strongest consistency that the server gives now."""
+        from flowforge.sources.sqlserver.reading import open_strongest
+
+        selection, offered = self._selected(plan, split)
+        return open_strongest(self.reference, self.credentials, selection, offered, deadline)
+
+    def _selected(self, plan: ReadPlan, split: int | None) -> tuple["Selection", list[str]]:
+        from flowforge.sources.sqlserver.selection import Selection
+        from flowforge.sources.sqlserver.slices import range_condition
+
+        counted = plan.counting.together
+        if plan.splits is None:
+            selection = Selection(plan.detail.relation, plan.columns, plan.interval, counted=counted)
+            return selection, plan.detail.offered
+        within = range_condition(plan.splits.key, plan.splits.ranges[given(split)])
+        return Selection(plan.splits, plan.columns, plan.interval, within, counted=counted), plan.splits.offered
+
+    def recount(self, plan: ReadPlan, deadline: float | None = None) -> Recount:
+        """Counts by a query of its own: under SNAPSHOT no writer's lock holds it up, and its deadline ends it."""
+        from flowforge.sources.sqlserver.recount import count_again
+
+        relation = plan.detail.relation if plan.splits is None else plan.splits
+        offered = plan.detail.offered if plan.splits is None else plan.splits.offered
+        return count_again(self.reference, self.credentials, relation, plan.interval, offered, deadline)
+
+    def reread(self, table: str) -> Rereading:
+        """A table or view, by its primary key."""
+        from flowforge.sources.sqlserver.rereading import TableAgain
+
+        return TableAgain.of(self.reference, self.credentials, table)
+
+    def can_be_cursor(self, column: SourceColumn) -> bool:
+        """Whether the type's values grow exactly."""
+        return cursor_kind(column.sql_type) is not None
+
+    def position(self, text: str, column: SourceColumn, clock: str = "unknown") -> str:
+        """The literal that the column itself would print."""
+        return seed_literal(text, column.sql_type, clock)
+
+    def order(self, type: str | None) -> Callable[[str], Any]:
+        """Numbers by value; row versions and times of one zone have a fixed width, and sort as text."""
+        return int if type and cursor_kind(type) == "integer" else str
+
+    def is_exact(self, type: str | None) -> bool:
+        """Times have a seventh digit, which the lake has not."""
+        return cursor_kind(type or "int") == "integer"
+
+    def weakest(self, views: list[str]) -> str:
+        """The weakest isolation of several reads."""
+        return weakest(views)
+
+
+_: type[Source] = SqlServer
