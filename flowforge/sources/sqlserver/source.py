@@ -70,9 +70,10 @@ class SqlServer:
     def resume(
         self, interval: Interval, description: Description | None = None, splits: SlicePlan | None = None
     ) -> ReadPlan:
-        """The plan of a claimed interval."""
+        """The plan of a claimed interval; the login is read here, not in the thread of a reader."""
         from flowforge.sources.sqlserver.recount import plan_counting
 
+        _ = self.credentials
         if splits is not None:
             return ReadPlan(interval, splits.columns, splits, counting=splits.counting)
         seen = given(description)
