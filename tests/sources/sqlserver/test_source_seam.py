@@ -10,13 +10,13 @@ from flowforge.sources.base import Source, Wanted
 from flowforge.sources.registry import source_of
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.target import Target
+from tests.helpers.source_conformance import Conformance
 from tests.helpers.source_server import Server
-from tests.sources.conformance import Conformance
 
 
 @dataclass
 class Database:
-    """See `conformance.UnderTest`."""
+    """See `source_conformance.UnderTest`."""
 
     server: Server
     connection: SourceConnection
