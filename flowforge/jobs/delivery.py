@@ -12,7 +12,15 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Logger
 
-from events.dispatch import JOB_REQUESTED, OBJECT_CREATED, OBJECT_RECORDS, TEST_OF_NOTICES, type_of, unknown
+from events.dispatch import (
+    JOB_REQUESTED,
+    OBJECT_CREATED,
+    OBJECT_RECORDS,
+    TEST_OF_NOTICES,
+    UnknownMessage,
+    type_of,
+    unknown,
+)
 from events.documents import Unreadable, read_json
 from events.request import InvalidRequest, parse_job_request
 from flowforge.domain.errors import Fatal, FlowForgeError
@@ -50,7 +58,11 @@ def give_up(envelope: dict[str, Any]) -> None:
     problem = [{"field": "(run)", "problem": UNREADABLE_MESSAGE}]
     if type_of(envelope) == JOB_REQUESTED:
         _try(lambda: runs.reject(run_id_of_event(envelope), "bus", problem))
-    for notice in _notices(envelope):
+    try:
+        notices = list(_notices(envelope))
+    except UnknownMessage:  # it names no file
+        notices = []
+    for notice in notices:
         _try(lambda notice=notice: _give_up_file(notice, problem))
 
 
@@ -140,18 +152,26 @@ def _run_id(file: RequestFile) -> str:
 
 
 def _notices(envelope: dict[str, Any]) -> Iterator[Notice]:
-    """The request files that an envelope tells of: EventBridge's form (raw keys), or S3's and MinIO's records (quoted keys)."""
-    found = []
-    if type_of(envelope) == OBJECT_CREATED:
-        bucket, told = envelope["detail"]["bucket"]["name"], envelope["detail"]["object"]
-        found.append(Notice(bucket, told["key"], told.get("version-id") or None, told.get("etag")))
-    for record in envelope["Records"] if type_of(envelope) == OBJECT_RECORDS else ():
-        if "ObjectCreated" in record.get("eventName", ""):
-            bucket, told = record["s3"]["bucket"]["name"], record["s3"]["object"]
-            key, version = unquote_plus(told["key"]), told.get("versionId") or None
-            found.append(Notice(bucket, key, version, told.get("eTag")))
+    """The request files that an envelope tells of: EventBridge's form (raw keys), or S3's and MinIO's records (quoted keys).
+
+    Raises UnknownMessage for a notice without a bucket or a key."""
+    try:
+        found = list(_all_notices(envelope))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UnknownMessage("a notice of an object that names no bucket or no key is not taken here") from error
     for notice in found:
         if notice.key.startswith(PREFIX) and notice.key.lower().endswith(SUFFIX):
             yield notice
         else:
             logger.info("not a request file", key=notice.key)
+
+
+def _all_notices(envelope: dict[str, Any]) -> Iterator[Notice]:
+    if type_of(envelope) == OBJECT_CREATED:
+        bucket, told = envelope["detail"]["bucket"]["name"], envelope["detail"]["object"]
+        yield Notice(bucket, told["key"], told.get("version-id") or None, told.get("etag"))
+    for record in envelope["Records"] if type_of(envelope) == OBJECT_RECORDS else ():
+        if "ObjectCreated" in record.get("eventName", ""):
+            bucket, told = record["s3"]["bucket"]["name"], record["s3"]["object"]
+            key, version = unquote_plus(told["key"]), told.get("versionId") or None
+            yield Notice(bucket, key, version, told.get("eTag"))

@@ -72,3 +72,19 @@ def test_should_know_a_request_for_the_same_whether_its_command_names_a_type(uni
     wanted = command(unique("t"), unique("run"))
     before = json.loads(wanted.model_dump_json(exclude={"type"}))
     assert asked_of(IngestTable.model_validate(before)) == asked_of(wanted)
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        {"type": "Object Created"},
+        eventbridge("Object Created", {}),
+        eventbridge("Object Created", {"bucket": "b", "object": {"key": "k"}}),
+        {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {}}}]},
+        {"Records": ["ObjectCreated"]},
+    ],
+    ids=str,
+)
+def test_should_refuse_a_notice_that_names_no_object(deliver, notice):
+    ((_, reason),) = deliver("submit_job", notice)
+    assert "names no bucket or no key" in reason
