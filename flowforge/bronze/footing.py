@@ -18,6 +18,7 @@ from flowforge.domain.errors import LakeChanged, StoreUnavailable
 from flowforge.runtime.settings import settings
 from flowforge.sources.registry import source_at
 from flowforge.state import records
+from flowforge.state.folded import read_folded
 from flowforge.state.lake_head import Head, Mark, marks_of, read_head, replace_head
 from flowforge.state.table import TableState
 
@@ -60,6 +61,8 @@ def is_known(state: TableState, head: Head) -> bool:
     if state.landed is not None and state.landed.claim == head.claim:
         return True
     batch = records.find_batch(state.source_key, head.generation, head.seq)
+    if batch is None and head.epoch in ("", state.epoch):
+        return head.order <= read_folded(state.source_key).order
     return batch is not None and batch.claim == head.claim
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flowforge.bronze.last_rows import LastRows
-from flowforge.domain.batch import Batch, SourceColumn
+from flowforge.domain.batch import FOOTERS, Batch, SourceColumn
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.base import ReadReport
 
@@ -154,7 +154,7 @@ def footer(batch: Batch, columns: list[SourceColumn], rows: int, index: int | No
     """The facts that an object carries about itself."""
     command = batch.command
     return {
-        "version": 2,  # since 2: label, command, watermark_before, and primary_key in identity: all that a rebuild needs
+        "version": FOOTERS,  # since 2: label, command, watermark_before, and primary_key in identity; since 3: claimed_at
         "run_id": command.run_id,
         "workflow_id": command.workflow_id,
         "job_id": command.job_id,
@@ -163,6 +163,7 @@ def footer(batch: Batch, columns: list[SourceColumn], rows: int, index: int | No
         "generation": batch.generation,
         "seq": batch.seq,
         "claim": batch.claim,
+        "claimed_at": batch.claimed_at,
         "epoch": batch.epoch,
         "slice": index or 0,
         "slices": len(batch.slices.ranges) if batch.slices else 1,

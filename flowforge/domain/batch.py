@@ -14,6 +14,7 @@ from events.request import Derivation
 
 AnyDerivation = Derivation | Literal["digit"]  # the last is never asked for: a key of seven digits has it
 State = Literal["claimed", "landed", "committed", "refined", "empty", "voided"]
+FOOTERS = 3  # version of what bronze objects tell of their batch
 SEQ_BITS = 40  # generation and seq in one comparable integer
 
 
@@ -164,7 +165,8 @@ class Batch(BaseModel):
     `claim` is drawn when it is claimed, `epoch` when its table's state was new; both are empty in records of a version before.
     `lake` is the ETag of what the lake held of the source when the batch was claimed, empty for nothing. `attempts` counts the
     workers that have held the claim; `token` fences off earlier ones; `failed` tells that a slice was given up; `problem` says
-    why the sweeper could not follow it up. Times are in epoch seconds.
+    why the sweeper could not follow it up; `quarantined` rows were kept out of silver (None: not known);
+    `footers` is the version of what its objects tell of it. Times are in epoch seconds.
     """
 
     source_key: str
@@ -190,6 +192,8 @@ class Batch(BaseModel):
     refined: bool = False
     published: bool = False
     problem: str = ""
+    quarantined: int | None = None
+    footers: int = 2
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""From footers to batches: what was landed for each source, and how far that reaches. Pure.
+"""From footers to batches: what was landed for each source, and how far that reaches.
 
 Guarantees: a watermark never passes a row that is not in bronze. A batch counts when all its objects are there, and when the next
 one of its cursor started where it ended: what was given up and read again does not. Of a batch in slices that lacks one, nobody
@@ -14,8 +14,9 @@ from typing import Any
 from events.commands import IngestTable
 from flowforge.domain.alone import each_alone
 from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn, State
-from flowforge.operations.footers import FoundObject
-from flowforge.state.lake_head import Head
+from flowforge.operations.footers import FoundObject, read_footers
+from flowforge.state.folded import read_folded
+from flowforge.state.lake_head import Head, read_head
 from flowforge.state.table import TableState, Watermark
 
 
@@ -58,6 +59,18 @@ def rebuild_states(
     done, failed = each_alone(sorted(sources), rebuilt)
     told = [Rebuilt(_nothing_of(one.thing), problem=f"a footer cannot be read ({one.error!r})") for one in failed]
     return sorted([found for _, found in done] + told, key=lambda found: found.state.source_key)
+
+
+def folded_batches(bucket: str, source_key: str, recorded: Iterable[Batch]) -> list[Batch]:
+    """The batches of a source whose records were folded, as bronze tells them. Raises StoreUnavailable."""
+    until = read_folded(source_key).order
+    if not until:
+        return []
+    known = {batch.order for batch in recorded}
+    found = [one for one in read_footers(bucket, source_key.rpartition(">")[2]) if one.footer]
+    own = [one for one in found if one.told.get("source_key") == source_key]
+    rebuilt = rebuild_states(own, bucket, {source_key: read_head(bucket, source_key)})
+    return [batch for one in rebuilt for batch in one.batches if batch.order <= until and batch.order not in known]
 
 
 def _nothing_of(source_key: str) -> TableState:
@@ -172,6 +185,8 @@ def _batch(objects: list[FoundObject], bucket: str, state: State) -> Batch:
         label=footer["label"],
         claim=footer.get("claim", ""),
         epoch=footer.get("epoch", ""),
+        claimed_at=footer.get("claimed_at", 0.0),
+        footers=footer["version"],
         interval=Interval(**footer["interval"]),
         command=command,
         identity=footer["identity"],

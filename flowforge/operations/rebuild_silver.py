@@ -16,6 +16,7 @@ from flowforge.domain.given import given
 from flowforge.engines.base import EngineError, OutOfMemory, Session
 from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.engines.registry import ENGINE
+from flowforge.operations.batches import folded_batches
 from flowforge.operations.beside import Progress, TableBeside
 from flowforge.operations.versions import VersionDifference, compare_versions
 from flowforge.silver.decisions import SOURCE_KEY, decisions_of
@@ -64,7 +65,7 @@ def rebuild_silver(
             refined = _refined(source_key)
             table = _open(uri, name)
             beside.check_unchanged(table)
-            known = _applied(table, source_key, refined)
+            known = _applied(table, bucket, source_key, refined)
             beside.follow(known, progress)
             with ENGINE.session() as engine, store_errors(f"silver.{name}"):
                 new = given(open_table(beside.uri))
@@ -106,13 +107,18 @@ def _refined(source_key: str) -> set[str]:
     return {batch.application_id for batch in records.all_batches(source_key) if batch.refined}
 
 
-def _applied(table: LakeTable | None, source_key: str, refined: set[str]) -> list[Batch]:
-    """The batches that this version of the table holds, or should hold, in their order.
+def _applied(table: LakeTable | None, bucket: str, source_key: str, refined: set[str]) -> list[Batch]:
+    """The batches that this version of the table holds, or should hold, in their order; those whose records were folded come from
+    their footers.
 
     `refined` was read before the table was opened, the records are read after it: a batch that comes in between is in neither."""
+    recorded = list(records.all_batches(source_key))
+    folded = folded_batches(bucket, source_key, recorded)
+    if table is None:  # whose marks tell it otherwise
+        refined = refined | {batch.application_id for batch in folded}
     held = [
         batch
-        for batch in records.all_batches(source_key)
+        for batch in (*folded, *recorded)
         if batch.manifest is not None
         and (
             batch.application_id in refined

@@ -15,6 +15,7 @@ from flowforge.runtime.settings import settings
 from flowforge.sources.base import NotAValue
 from flowforge.sources.registry import source_at
 from flowforge.state import batches, corrections, records
+from flowforge.state.folded import read_folded
 from flowforge.state.table import TableState, key_id, list_tables, read_state, resolve
 
 HEARTBEAT_SHARE = 0.25  # of the lease, after which a worker that lives renews it (`bronze.heartbeat`)
@@ -58,7 +59,15 @@ def show(name: str) -> dict[str, Any]:
     past = [_past(item) for item in stored]
     readable, _ = each_alone(stored, records.batch_of)
     source = _source(readable[0][1].command.connection) if readable else None
-    return _shown(state) | {"connection": source, "history": past, "audit": corrections.audit(state.source_key)}
+    more = {"history": past, "folded": _folded(state), "audit": corrections.audit(state.source_key)}
+    return _shown(state) | {"connection": source, **more}
+
+
+def _folded(state: TableState) -> dict[str, Any] | None:
+    """The sums of batches that are older than the history that is kept; None where there are none."""
+    sums = read_folded(state.source_key)
+    until = datetime.fromtimestamp(sums.until, UTC).isoformat(timespec="seconds")
+    return sums.model_dump(include={"batches", "records", "bytes"}) | {"until": until} if sums.batches else None
 
 
 def _source(connection: ConnectionReference) -> dict[str, Any]:

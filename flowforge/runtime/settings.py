@@ -35,6 +35,7 @@ class Settings(BaseModel):
     dead_letter_queues: str = Field("", description="step=URL pairs of the queues that the sweeper looks through")
     replay_queues: str = Field("", description="name=DEAD_LETTERS>QUEUE for each queue that a person may replay")
     vacuum_retention_hours: int = Field(168, ge=24, description="files of versions younger than this are kept")
+    history_days: int = Field(90, ge=45, description="how long runs and finished batches are remembered")
     lineage_endpoint: str = Field("", description="OpenLineage receiver; empty keeps events in the lake only")
     lineage_secret: str = Field("", description="id of the secret with the receiver's API key")
     lineage_ca_file: str | None = Field(None, description="PEM bundle that signs the receiver's certificate")

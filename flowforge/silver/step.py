@@ -27,7 +27,8 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     newest = newest or _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
     bucket = given(batch.manifest).bucket
     result = refine(batch, bucket, rules=newest.command.silver.quality_rules)
-    batches.mark(batch, refined=True)
+    unknown = result.already_applied and not result.quarantined  # the commit is too long ago to tell
+    batches.mark(batch, refined=True, quarantined=None if unknown else result.quarantined)
     is_newest = (newest.generation, newest.seq) == (batch.generation, batch.seq)
     return SilverRefined(
         **about(batch),

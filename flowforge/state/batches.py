@@ -98,12 +98,22 @@ def announce_again(batch: Batch) -> None:
     )
 
 
-def mark(batch: Batch, *, refined: bool = False, published: bool = False, stuck: bool = False) -> None:
-    """Records that silver or gold holds the batch. One that is published, or stuck in a dead-letter queue, is no longer swept."""
+def mark(
+    batch: Batch,
+    *,
+    refined: bool = False,
+    quarantined: int | None = None,
+    published: bool = False,
+    stuck: bool = False,
+) -> None:
+    """Records that silver, but for rows in quarantine, or gold holds the batch. One that is published, or stuck in a dead-letter
+    queue, is no longer swept."""
     sets = ["updated_at = :now"] + (["refined = :yes"] if refined else []) + (["published = :yes"] if published else [])
     remove = " REMOVE #open" if published or stuck else ""
     names = {"open": "open"} if remove else {}
     values = {":now": time.time()} | ({":yes": True} if refined or published else {})
+    if quarantined is not None:  # the more of what was found at each delivery: one that comes again may find none
+        sets, values = [*sets, "quarantined = :out"], values | {":out": max(quarantined, batch.quarantined or 0)}
     items.update(
         settings().watermarks_table,
         key_of(batch),

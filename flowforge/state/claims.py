@@ -4,16 +4,16 @@ The table's version is the compare-and-set counter. In the same write stand what
 name from being used again, and who owns the silver and gold table.
 """
 
-import hashlib
 import time
 import uuid
 from typing import Any
 
 from events.commands import IngestTable
 from flowforge.aws import items
-from flowforge.domain.batch import Batch, Interval, SlicePlan
+from flowforge.domain.batch import FOOTERS, Batch, Interval, SlicePlan
 from flowforge.domain.errors import ConflictingTarget, TooLarge, Wait
 from flowforge.runtime.settings import settings
+from flowforge.state.folded import digest_of
 from flowforge.state.records import RETRY_SECONDS, find_batch, item_of, label_key
 from flowforge.state.table import TableState, asked_of, registry_action
 
@@ -57,6 +57,7 @@ def claim(
         token=uuid.uuid4().hex,
         lease_until=time.time() + settings().lease_seconds,
         claimed_at=time.time(),
+        footers=FOOTERS,
         updated_at=time.time(),
         label=_free_label(state, command, seq, label_taken),
         claim=uuid.uuid4().hex[:16],
@@ -161,12 +162,11 @@ def _source_of(key: str) -> str:
 
 def _free_label(state: TableState, command: IngestTable, seq: int, taken: bool | None) -> str:
     """The object name of a batch: its label, or the label with the sequence number where a client used it before, or may have."""
-    digest = hashlib.sha256(state.source_key.encode()).hexdigest()[:6]
     label = command.batch_id
     if taken is False and not state.resumed:
         return label  # should somebody take it meanwhile, the claim fails and is tried again
     plain = [] if state.resumed or taken else [label]
-    for label in (*plain, f"{command.batch_id}~{seq}", f"{command.batch_id}~{seq}~{digest}"):
+    for label in (*plain, f"{command.batch_id}~{seq}", f"{command.batch_id}~{seq}~{digest_of(state.source_key)}"):
         if not items.get(settings().watermarks_table, label_key(command.bronze.table, label)):
             return label
     return f"{label}~{state.generation}"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
-from flowforge.domain.batch import Batch
+from flowforge.domain.batch import SEQ_BITS, Batch
 from flowforge.domain.errors import UnreadableRecord, unreadable
 from flowforge.runtime.settings import settings
 from flowforge.state.table import STATE, TableState, state_of
@@ -129,9 +129,18 @@ def newest(source_key: str, fits: Callable[[Batch], bool]) -> Batch | None:
 
 
 def all_batches(source_key: str) -> Iterator[Batch]:
-    """Every batch of a table that ever was claimed, in their order; raises UnreadableRecord."""
-    condition, values = "pk = :pk AND begins_with(sk, :batch)", {":pk": source_key, ":batch": "BATCH#"}
-    return map(batch_of, items.query(settings().watermarks_table, condition, values))
+    """Every batch of a table that is recorded, in their order; raises UnreadableRecord."""
+    return map(batch_of, all_stored(source_key))
+
+
+def all_stored(source_key: str, order: int = 0) -> Iterator[items.Item]:
+    """The same as they are stored, from a place in their order on."""
+    first = _batch_sk(order >> SEQ_BITS, order & (1 << SEQ_BITS) - 1)
+    condition, values = (
+        "pk = :pk AND sk BETWEEN :first AND :last",
+        {":pk": source_key, ":first": first, ":last": "BATCH#~"},
+    )
+    return items.query(settings().watermarks_table, condition, values)
 
 
 def open_batches(idle_seconds: float) -> list[items.Item]:

@@ -1,11 +1,12 @@
 """Run history: one item for the run, one for each table that something happened to.
 
 Every event sets attributes of its own, so events may come twice and in any order; a table's status is derived when it is read.
-A step that succeeds later (a replay) outweighs its earlier failure, never the other way round.
+A step that succeeds later (a replay) outweighs its earlier failure, never the other way round. What is written goes by itself
+once it is as old as the history that is kept (`state.expiry`).
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -17,7 +18,8 @@ from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
-from flowforge.state import discards
+from flowforge.state import discards, outbox
+from flowforge.state.expiry import EXPIRES_AT, expires_at, is_expired
 
 NAMES_PER_ITEM = 250  # each may take a kilobyte, and an item holds 400
 TOLD_BYTES = 50_000  # of what one step tells of a table: an item holds seven
@@ -58,7 +60,8 @@ def open_run(
     """Opens a run with its (bronze table, source table) pairs; `names` are what people call its workflow and job. A run that is
     open already stays as it is."""
     for start in range(0, len(tables), NAMES_PER_ITEM):
-        part = {"pk": run_id, "sk": f"NAMES#{start:08d}", "names": pack(tables[start : start + NAMES_PER_ITEM])}
+        names_of = pack(tables[start : start + NAMES_PER_ITEM])
+        part = {"pk": run_id, "sk": f"NAMES#{start:08d}", "names": names_of, EXPIRES_AT: expires_at()}
         items.put(settings().runs_table, part, "attribute_not_exists(pk)")
     run = {"workflow_id": workflow_id, "job_id": job_id, "batch_id": batch_id, "trigger": trigger, "status": "accepted"}
     again = "attribute_not_exists(pk) OR attribute_exists(mistakes)"  # a replay of what was rejected
@@ -93,7 +96,7 @@ def _clipped(mistake: dict[str, str]) -> dict[str, str]:
 
 
 def _put_run(run_id: str, fields: dict[str, Any], condition: str = "attribute_not_exists(pk)") -> None:
-    item = {"pk": run_id, "sk": "RUN", "kind": "run", "accepted_at": _now(), **fields}
+    item = {"pk": run_id, "sk": "RUN", "kind": "run", "accepted_at": _now(), EXPIRES_AT: expires_at(), **fields}
     items.put(settings().runs_table, item, condition)
 
 
@@ -118,7 +121,8 @@ def record(fact: facts.TableEvent) -> None:
         text = pack(shorten(told | {"at": _now()}, TOLD_BYTES))
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
-    items.update(settings().runs_table, key, "SET #step = :text", {":text": text}, condition, step=given(step))
+    expression, values = f"SET #step = :text, {EXPIRES_AT} = :expires", {":text": text, ":expires": expires_at()}
+    items.update(settings().runs_table, key, expression, values, condition, step=given(step))
 
 
 def _record_progress(fact: facts.SlicesRead) -> None:
@@ -126,10 +130,11 @@ def _record_progress(fact: facts.SlicesRead) -> None:
     rank = ((fact.generation << SEQ_BITS | fact.seq) << SLICE_BITS) + fact.done
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     values = {":text": json.dumps(fact.model_dump(include={"slices", "done", "records"})), ":rank": rank}
+    values |= {":expires": expires_at()}
     items.update(
         settings().runs_table,
         key,
-        f"SET slices = :text, {RANK} = :rank",
+        f"SET slices = :text, {RANK} = :rank, {EXPIRES_AT} = :expires",
         values,
         f"attribute_not_exists({RANK}) OR {RANK} < :rank",
     )
@@ -138,8 +143,9 @@ def _record_progress(fact: facts.SlicesRead) -> None:
 def read_run(run_id: str) -> dict[str, Any]:
     """A run with the status of each of its tables; raises NotFound."""
     found = {item["sk"]: item for item in items.query(settings().runs_table, "pk = :pk", {":pk": run_id})}
-    if "RUN" not in found:
-        raise NotFound(f"no run {run_id!r}", "flowforge status lists the runs.")
+    if "RUN" not in found or is_expired(found["RUN"]):
+        remedy = f"flowforge status lists the runs; they are kept for {settings().history_days} days."
+        raise NotFound(f"no run {run_id!r}", remedy)
     names = [pair for sk in sorted(found) if sk.startswith("NAMES#") for pair in unpack(found[sk]["names"])]
     told = _told(found)
     tables = [table_status(bronze, source, told.get(bronze.lower(), {})) for bronze, source in names]
@@ -163,6 +169,25 @@ def _told(found: Mapping[str, items.Item]) -> dict[str, items.Item]:
     return told
 
 
+def older_than(moment: datetime) -> Iterator[str]:
+    """The ids of runs that were accepted before a moment, the oldest first."""
+    condition, before = "#kind = :run AND accepted_at < :before", moment.isoformat(timespec="milliseconds")
+    options = {"IndexName": "recent-runs", "ExpressionAttributeNames": {"#kind": "kind"}}
+    found = items.query(settings().runs_table, condition, {":run": "run", ":before": before}, **options)
+    return (item["pk"] for item in found)
+
+
+def forget(run_id: str) -> bool:
+    """Deletes all that is stored of a run, what it is found by last; False where some of its tables are not queued yet."""
+    found = sorted(
+        items.query(settings().runs_table, "pk = :pk", {":pk": run_id}), key=lambda item: item["sk"] == "RUN"
+    )
+    if any(outbox.UNQUEUED in item for item in found):
+        return False
+    items.delete_many(settings().runs_table, [{"pk": run_id, "sk": item["sk"]} for item in found])
+    return True
+
+
 def job_of(run_id: str) -> str | None:
     """The run's job as `workflow.job`; None for a run that is not known or was rejected."""
     found = items.get(settings().runs_table, {"pk": run_id, "sk": "RUN"})
@@ -173,7 +198,8 @@ def recent_runs(limit: int, workflow_id: str | None = None) -> list[dict[str, An
     """The newest runs, newest first, each with its tables' statuses."""
     options = {"IndexName": "recent-runs", "ScanIndexForward": False, "ExpressionAttributeNames": {"#kind": "kind"}}
     found: Iterable[items.Item] = items.query(settings().runs_table, "#kind = :run", {":run": "run"}, **options)
-    wanted = (item for item in found if not workflow_id or item.get("workflow_id") == workflow_id)
+    living = (item for item in found if not is_expired(item))
+    wanted = (item for item in living if not workflow_id or item.get("workflow_id") == workflow_id)
     return [_in_short(item) for item in islice(wanted, limit)]
 
 
@@ -199,7 +225,7 @@ def run_status(tables: list[dict[str, Any]]) -> str:
 
 def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
     """What is known of one table of a run, from the events that arrived."""
-    known = {k: unpack(v) for k, v in item.items() if k not in ("pk", "sk", RANK)}
+    known = {k: unpack(v) for k, v in item.items() if k not in ("pk", "sk", RANK, EXPIRES_AT)}
     landed, empty, committed = known.get("ingest", {}), known.get("empty", {}), known.get("watermark", {})
     refined, published = known.get("silver", {}), known.get("gold", {})
     done = set(known) | ({"ingest"} if empty else set())

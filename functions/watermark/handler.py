@@ -1,4 +1,4 @@
-"""watermark: turns landed batches into watermarks; shows, sets and resets them; sweeps what was not followed up."""
+"""watermark: turns landed batches into watermarks; shows, sets and resets them; sweeps up, and folds old history."""
 
 from typing import Any
 from urllib.parse import unquote
@@ -7,6 +7,7 @@ from events.facts import BronzeLanded
 from flowforge.aws.bus import announce
 from flowforge.aws.message import is_http, process_messages
 from flowforge.operations import watermarks
+from flowforge.operations.folding import fold_history
 from flowforge.operations.sweep import sweep
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import json_body, resolver
@@ -53,9 +54,11 @@ def commit(landed: BronzeLanded, context: object) -> None:
 
 @entry_point
 def handler(event: dict, context: Any) -> dict:
-    """The function's entry point: HTTP calls, messages, and the sweeper's schedule."""
+    """The function's entry point: HTTP calls, messages, and the schedules of sweeping and folding."""
     if is_http(event):
         return app.resolve(event, context)
+    if event.get("fold"):
+        return fold_history()
     if event.get("sweep"):
         return sweep()
     return process_messages(event, context, "watermark", {BronzeLanded: commit})

@@ -1,4 +1,4 @@
-"""What an earlier version has written, really by its own functions (see `tests/upgrade/write_state.py`), and this one going on
+"""What an earlier version has written, really by its own functions (see `tests/helpers/write_state.py`), and this one going on
 above it: state, lake, and messages that were on their way.
 
 The tests follow one another in time: what is loaded by one is there for the next.
@@ -17,7 +17,6 @@ import boto3
 import pytest
 
 from events.envelopes import http
-from flowforge.aws.clients import forget_clients
 from flowforge.lineage.graph import read_graph
 from flowforge.operations.query import query
 from flowforge.operations.replay import Selection, put_back
@@ -26,8 +25,8 @@ from flowforge.runtime.settings import settings
 from flowforge.state.runs import read_run
 from flowforge.state.table import read_state
 from functions.track_run.handler import handler as track_run
-from tests.standin.conftest import StandIn, start, stop
-from tests.upgrade.write_state import CREATE, PORT, TABLES, Writing, command, keep_secret
+from tests.helpers.standin import StandIn, start, stop
+from tests.helpers.write_state import CREATE, PORT, TABLES, Writing, command, keep_secret
 
 ARCHIVES = sorted((Path(__file__).parents[1] / "upgrade").glob("*.json.xz"))
 KEYS = {table: f"localhost:{PORT}/BFSI_Test/dbo.{table}>bronze_{table}" for table in TABLES}
@@ -64,7 +63,6 @@ def before(aws, server, kept) -> Iterator[Writing]:
         )
         for name in ("FLOWFORGE_QUEUE_URL", "FLOWFORGE_DEAD_LETTER_QUEUE_URL"):
             environment.setenv(name, "")
-        _forget()
         writing = Writing(aws.name, source)
         _restore(aws, kept)
         _fill(writing, kept)
@@ -72,12 +70,6 @@ def before(aws, server, kept) -> Iterator[Writing]:
         for queue in ("Ingest", "Watermark", "Refine", "Publish", "Track", "Lineage"):
             writing.take(queue)
         yield writing
-    _forget()
-
-
-def _forget() -> None:
-    forget_clients()
-    settings.cache_clear()
 
 
 def _restore(aws, kept: dict[str, Any]) -> None:

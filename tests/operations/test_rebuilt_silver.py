@@ -1,31 +1,38 @@
 """A silver table is made anew from bronze: it equals the one that loads made, and comes back when that one was spoilt."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
 from flowforge.aws import items
 from flowforge.aws.clients import client
-from flowforge.domain.batch import Batch
+from flowforge.bronze.parquet import FOOTER, footer
+from flowforge.domain.batch import FOOTERS, Batch
 from flowforge.domain.errors import Fatal, NotFound, StoreUnavailable, TransformRejected
+from flowforge.domain.given import given
 from flowforge.operations.rebuild_silver import RebuiltTable, rebuild_silver
 from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import decide
 from flowforge.silver.refine import refine
 from flowforge.silver.release import release
 from flowforge.state import records
+from flowforge.state.folded import fold
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.servers import ROOT
 from tests.helpers.waiting import wait_for
 
+SQL_TYPES = {"at": {"sql_type": "datetime2(0)"}}
 KEPT_OUT = [{"rule": "range", "column": "v", "max": 100, "severity": "quarantine", "name": "small"}]
 
 
@@ -43,7 +50,8 @@ def recorded(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[B
     def record(batch: Batch, applied: bool = True, rules: Any = None) -> Batch:
         if applied:
             refine(batch, lake.bucket, rules=rules)
-        items.put(name, records.item_of(batch.model_copy(update={"refined": applied, "published": applied})))
+        item = records.item_of(batch.model_copy(update={"refined": applied, "published": applied}))
+        items.put(name, {name: value for name, value in item.items() if name != "open"})
         return batch
 
     yield record
@@ -112,6 +120,49 @@ def test_should_make_the_same_table_anew_with_every_strategy(lake, recorded, str
     assert sorted(kept[0], key=repr) == sorted(kept[1], key=repr)
     assert lake.read("quarantine", "customers").num_rows == quarantine
     assert left_over(lake) == []
+
+
+def with_footers(lake: Any, batch: Batch) -> Batch:
+    """The batch with objects that tell of it, as ingestion lands them."""
+    manifest = given(batch.manifest)
+    known = {"primary_key": manifest.primary_key, "unique_keys": manifest.unique_keys}
+    command = batch.command.model_copy(update={"run_id": f"r{batch.seq}"})
+    batch = batch.model_copy(update={"identity": known, "footers": FOOTERS, "command": command})
+    landed = []
+    for one in manifest.objects:
+        body, target = client("s3").get_object(Bucket=lake.bucket, Key=one.key)["Body"].read(), BytesIO()
+        rows = pq.read_table(BytesIO(body))
+        with pq.ParquetWriter(target, rows.schema) as writer:
+            writer.write_table(rows)
+            writer.add_key_value_metadata({FOOTER: json.dumps(footer(batch, manifest.columns, one.rows))})
+        etag = client("s3").put_object(Bucket=lake.bucket, Key=one.key, Body=target.getvalue())["ETag"]
+        landed.append(one.model_copy(update={"etag": etag, "bytes": len(target.getvalue())}))
+    return batch.model_copy(update={"manifest": manifest.model_copy(update={"objects": landed})})
+
+
+@pytest.mark.parametrize("strategy", ["merge", "scd2", "append"])
+@pytest.mark.parametrize("lost", [False, True])
+def test_should_make_the_same_table_anew_from_batches_that_are_no_longer_recorded(lake, recorded, strategy, lost):
+    key = "srv:1/db/dbo.customers>bronze_customers"
+    command = {"source_key": key, "requested_key": ["id"] if strategy != "append" else []}
+    source = lake.source(key=["id"], strategy=strategy, deletes="soft", columns=SQL_TYPES, **command)
+    made = [
+        recorded(with_footers(lake, source.batch(1, numbers((1, 10, 1), (2, 20, 1)), load="full_refresh"))),
+        recorded(with_footers(lake, source.batch(2, numbers((2, 21, 3), (3, 30, 3))))),
+        recorded(source.batch(3, numbers((1, 11, 7), (3, 31, 7)), load="full_refresh")),
+    ]
+    before = rows_of(lake)
+    assert fold(key, made[:2])
+    assert [batch.seq for batch in records.all_batches(key)] == [3]
+    if lost:
+        for item in client("s3").list_objects_v2(Bucket=lake.bucket, Prefix="silver/customers/")["Contents"]:
+            client("s3").delete_object(Bucket=lake.bucket, Key=item["Key"])
+        items.put(settings().watermarks_table, {"pk": "TABLES", "sk": key, "silver_table": "customers"})
+        assert rebuilt(lake, write=True).version is not None
+        assert rows_of(lake) == before
+        return
+    found = rebuilt(lake)
+    assert (found.batches, found.difference.equal) == (3, True), found.document()
 
 
 def test_should_name_what_differs_before_anything_is_replaced(lake, recorded):

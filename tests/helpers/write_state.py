@@ -1,7 +1,7 @@
 """Writes state, lake and messages by the version that it is run in, for the tests of a later one:
 
-    git worktree add ../before COMMIT && cp -r tests/upgrade ../before/tests && cd ../before
-    python -m tests.upgrade.write_state COMMIT …/tests/upgrade/COMMIT.json.xz
+    git worktree add ../before COMMIT && cp tests/helpers/write_state.py ../before/tests/helpers && cd ../before
+    python -m tests.helpers.write_state COMMIT …/tests/upgrade/COMMIT.json.xz
 
 Everything is what the functions themselves have written, in an embedded AWS and over TDS to the stand-in: items of the three
 tables, objects of the bucket, and messages as they lie in queues. The source listens at PORT, since keys hold its address.
