@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.aws.clients import client, error_code, unavailable
 from flowforge.aws.objects import GONE, find_object
+from flowforge.runtime.deployment import current
 
 EVENTS, LATEST = "lineage/events/", "lineage/latest/"
 TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
@@ -32,7 +33,9 @@ class Noted(NamedTuple):
     etag: str
 
 
-_noted: dict[tuple[str, str], Noted] = {}  # (bucket, key) -> the last one; the oldest is forgotten first
+def _noted() -> dict[tuple[str, str], Noted]:
+    """What this process has put in its place for its deployment, by (bucket, key); the oldest is forgotten first."""
+    return current().once("newest lineage events", dict)
 
 
 def keep(bucket: str, event: Event) -> tuple[Event, bool]:
@@ -47,7 +50,7 @@ def keep(bucket: str, event: Event) -> tuple[Event, bool]:
 def note_latest(bucket: str, event: Event) -> None:
     """Makes an event the newest of its table, unless a later one is. Raises StoreUnavailable."""
     key = f"{LATEST}{_place(event)}.json"
-    noted = _noted.pop((bucket, key), None)
+    noted = _noted().pop((bucket, key), None)
     if noted is not None and noted.order < _order(event) and _replaces(bucket, key, event, noted.etag):
         return
     while True:
@@ -63,9 +66,10 @@ def _replaces(bucket: str, key: str, event: Event, etag: str) -> bool:
     put = _put(bucket, key, event, **({"IfMatch": etag} if etag else {"IfNoneMatch": "*"}))
     if put is None:
         return False
-    if len(_noted) >= MOST_NOTED:
-        _noted.pop(next(iter(_noted)), None)
-    _noted[bucket, key] = Noted(_order(event), put)
+    known = _noted()
+    if len(known) >= MOST_NOTED:
+        del known[next(iter(known))]
+    known[bucket, key] = Noted(_order(event), put)
     return True
 
 

@@ -20,13 +20,12 @@ from flowforge.lineage.model_columns import model_columns
 from flowforge.lineage.origins import ColumnLineage
 from flowforge.lineage.run_events import Parent, Step
 from flowforge.lineage.step_columns import bronze_columns, copied_columns, placed_columns, silver_columns
+from flowforge.runtime.deployment import current
 from flowforge.runtime.settings import settings
 from flowforge.silver.plan import AUDIT
 from flowforge.state import records
 
 KEPT_SECONDS, MOST_KEPT = 60.0, 256  # the events of one batch follow each other
-
-_landed_batches: dict[tuple[str, int, int], tuple[Batch, float]] = {}  # by table, generation and seq; and until when
 
 
 def steps_of(fact: Message, event_id: str, told_at: str) -> Iterator[Step]:
@@ -151,17 +150,18 @@ def _model(
 def _batch(fact: facts.BatchEvent) -> Batch:
     """The batch's record, read once for the events that follow each other: a landed one keeps its request and columns."""
     place, now = (fact.source_key, fact.generation, fact.seq), time.monotonic()
-    kept, until = _landed_batches.get(place, (None, 0.0))
+    known: dict[tuple[str, int, int], tuple[Batch, float]] = current().once("batches of lineage", dict)
+    kept, until = known.get(place, (None, 0.0))
     if kept is not None and now < until:
         return kept
     batch = records.find_batch(*place)
     if batch is None:
         raise Retriable(f"batch {fact.seq} of {fact.source_key} is not recorded")
     if batch.manifest is not None:
-        _landed_batches.pop(place, None)
-        if len(_landed_batches) >= MOST_KEPT:
-            del _landed_batches[next(iter(_landed_batches))]
-        _landed_batches[place] = (batch, now + KEPT_SECONDS)
+        known.pop(place, None)
+        if len(known) >= MOST_KEPT:
+            del known[next(iter(known))]
+        known[place] = (batch, now + KEPT_SECONDS)
     return batch
 
 
