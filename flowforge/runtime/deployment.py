@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 PREFIXES = ("FLOWFORGE_", "AWS_")
-KEPT = 4  # deployments in one process: the one in use, and those that tests go back to
+KEPT = 12  # deployments in one process: the one in use, and those that tests go back to, one for each queue
 
 Variables = tuple[tuple[str, str], ...]
 T = TypeVar("T")
