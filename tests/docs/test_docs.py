@@ -35,7 +35,7 @@ RUN_BY_CI = (
     ".venv/bin/flowforge up",
 )
 HOSTS = re.compile(r"https?://(?!openlineage\.io\b|localhost\b|127\.0\.0\.1\b|[\w.-]*\bexample\.com\b)[^\s)`\"]+")
-ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
+ADDRESS = re.compile(r"[\w.+-]+@(?!127\.0\.0\.1\b)[\w-]+\.\w+")
 
 
 def commands(document: Path) -> list[str]:
@@ -69,7 +69,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def _copy_examples(folder: Path, port: int) -> None:
     """The examples, for a stand-in that may have found its usual port taken."""
-    shutil.copytree(ROOT / "examples" / "models", folder / "examples" / "models")
+    for name in ("models", "files"):
+        shutil.copytree(ROOT / "examples" / name, folder / "examples" / name)
     for path in (ROOT / "examples").glob("*.json"):
         text = path.read_text().replace('"port": 1433', f'"port": {port}')
         (folder / "examples" / path.name).write_text(text)

@@ -113,7 +113,9 @@ def test_should_show_the_runs_batches_and_watermarks_of_a_version_before(before,
     (table,) = run["tables"]
     assert (run["status"], table["records"], table["updated"], table["inserted"]) == ("succeeded", 2, 1, 1)
     assert read_run("run_kept_load2")["status"] == "running"
-    listed = json.loads(track_run(http("GET", "/api/runs", query={"limit": "200"}), context)["body"])["runs"]
+    listed = json.loads(
+        track_run(http("GET", "/api/runs", query={"limit": "200", "workflow_id": "w"}), context)["body"]
+    )["runs"]
     assert {f"run_{table}_load{n}" for table in TABLES for n in (0, 1)} <= {run["run_id"] for run in listed}
     shown = show("bronze_kept")
     assert [(past["seq"], past["state"], past["records"]) for past in shown["history"]] == [

@@ -29,7 +29,7 @@ def sail(tmp_path: Path):
     plain = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
 
     def read(*uris: str) -> list[pa.Table]:
-        command = [str(PYTHON), str(ROOT / "tests" / "lake" / "sail_reader.py"), str(tmp_path), *uris]
+        command = [str(PYTHON), str(ROOT / "tests" / "helpers" / "sail_reader.py"), str(tmp_path), *uris]
         done = subprocess.run(command, env=plain | storage_options(), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         files = [tmp_path / f"{number}.arrow" for number in range(len(uris))]
