@@ -55,7 +55,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     return names, draw(st.lists(st.lists(cell, min_size=len(names), max_size=len(names)), min_size=2, max_size=12))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     table=tables(),
     delimiter=st.sampled_from(",;\t|"),
@@ -169,7 +169,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     objects=st.lists(
         st.dictionaries(st.text(min_size=1, max_size=4), JSON, min_size=1, max_size=4), min_size=1, max_size=8
