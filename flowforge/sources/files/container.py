@@ -9,7 +9,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, Literal, cast
 
@@ -44,9 +44,9 @@ class Content:
 class Reader(io.RawIOBase):
     """Bytes of a content, one pass. Raises UnsupportedSource where they end too early, are damaged, or expand beyond limits."""
 
-    def __init__(self, stream: IO[bytes], name: str, size: int, free_bytes: int):
+    def __init__(self, stream: IO[bytes], opened: ExitStack, name: str, size: int, free_bytes: int):
         super().__init__()
-        self._stream, self._name, self._size, self._free = stream, name, size, free_bytes
+        self._stream, self._opened, self._name, self._size, self._free = stream, opened, name, size, free_bytes
         self._given = 0
 
     def readable(self) -> bool:
@@ -66,7 +66,7 @@ class Reader(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            self._stream.close()
+            self._opened.close()
         super().close()
 
 
@@ -93,7 +93,9 @@ def look_into(
         raise UnsupportedSource(f"{name} is no zip file, so it has no member {member}", "leave the member out")
 
     def opened() -> Reader:
-        return Reader(_expanded(open_file, compression, member), member or name, size, free_bytes)
+        with ExitStack() as parts:
+            stream = _expanded(open_file, compression, member, parts)
+            return Reader(stream, parts.pop_all(), member or name, size, free_bytes)
 
     with opened() as content:
         inner = content.read(HEAD_BYTES)
@@ -115,14 +117,18 @@ def _compression(head: bytes) -> Compression:
     return "zip" if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) else "none"  # APPNOTE.TXT 4.3.7, 4.3.16
 
 
-def _expanded(open_file: Callable[[], IO[bytes]], compression: Compression, member: str | None) -> IO[bytes]:
-    stream = open_file()
+def _expanded(
+    open_file: Callable[[], IO[bytes]], compression: Compression, member: str | None, opened: ExitStack
+) -> IO[bytes]:
+    """The expanded bytes; `opened` closes them and the file below."""
+    stream = opened.enter_context(open_file())
     if compression == "gzip":
-        return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+        return cast(IO[bytes], opened.enter_context(gzip.GzipFile(fileobj=stream)))
     if compression == "zstd":
-        return cast(IO[bytes], pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd"))
+        below = opened.enter_context(pa.PythonFile(stream, mode="r"))
+        return cast(IO[bytes], opened.enter_context(pa.CompressedInputStream(below, "zstd")))
     if compression == "zip":
-        return zipfile.ZipFile(stream).open(str(member))
+        return opened.enter_context(opened.enter_context(zipfile.ZipFile(stream)).open(str(member)))
     return stream
 
 

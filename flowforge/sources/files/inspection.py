@@ -117,7 +117,8 @@ def _delimited(content: Content, encoding: Encoding, sample: str, progress: Prog
             if len(fields) != width:
                 others += 1
                 odd = Irregular(line=record.line, fields=len(fields), text=_short(dialect.delimiter.join(fields)))
-                trailing.append(odd)
+                if len(trailing) <= MOST_FOOTER:  # more are no footer
+                    trailing.append(odd)
                 irregular = [*irregular, odd][:SHOWN]
                 continue
             if not names:

@@ -115,6 +115,18 @@ def test_should_propose_a_type_that_all_values_are_of_with_the_reason(values, ki
     assert any(reason in column.reason for reason in why.split("|")), column.reason
 
 
+@pytest.mark.parametrize("compression", COMPRESS)
+def test_should_leave_no_file_open(compression):
+    body, handed = COMPRESS[compression](b"id,name\n1,a\n2,b\n"), []
+
+    def open_file() -> io.BytesIO:
+        handed.append(io.BytesIO(body))
+        return handed[-1]
+
+    inspect(look_into("a.csv", len(body), open_file))
+    assert [stream.closed for stream in handed] == [True] * len(handed)
+
+
 def test_should_judge_types_by_the_whole_file_and_not_by_its_beginning():
     body = "id,zip\n" + "".join(f"{n},{10_000 + n % 80_000}\n" for n in range(30_000)) + "30000,01067\n"
     column = look(body.encode()).columns[1]
@@ -138,6 +150,12 @@ def test_should_show_records_that_do_not_fit_the_others_with_their_lines():
     found = look(b'id,name\n1,a\n2,"b\nc"\n3\n4,d,e\n5,f\n')
     assert (found.records, found.irregular) == (3, 2)
     assert [(odd.line, odd.fields, odd.text) for odd in found.first_irregular] == [(5, 1, "3"), (6, 3, "4,d,e")]
+
+
+def test_should_take_many_odd_records_at_the_end_for_no_footer():
+    found = look(b"id,name\n1,a\n2,b\n3,c\n" + b"x\n" * 3 + b"4,d\n" * 20 + b"x\n" * 11)
+    assert found.dialect is not None
+    assert (found.dialect.skip_footer_rows, found.irregular, found.records) == (0, 14, 23)
 
 
 def test_should_tell_columns_of_one_name_in_any_case():
