@@ -6,19 +6,7 @@ import json
 import pytest
 
 from events.envelopes import eventbridge, sqs
-from tests.helpers.commands import command
-
-STEPS = {
-    "submit_job": "Submit",
-    "ingest_table": "Ingest",
-    "ingest_slice": "Slice",
-    "watermark": "Watermark",
-    "refine_silver": "Refine",
-    "publish_gold": "Publish",
-    "maintain_lake": "Upkeep",
-    "track_run": "Track",
-    "record_lineage": "Lineage",
-}
+from tests.helpers.commands import QUEUES, command
 
 
 @pytest.fixture
@@ -26,7 +14,7 @@ def deliver(aws, context, monkeypatch):
     """Delivers a message to a function; returns its dead letters, each with its reason."""
 
     def to(function: str, body: dict) -> list[tuple[dict, str]]:
-        queue, dead_letters = f"{STEPS[function]}Queue", f"{STEPS[function]}DeadLetters"
+        queue, dead_letters = f"{QUEUES[function]}Queue", f"{QUEUES[function]}DeadLetters"
         aws.use(queue, dead_letters, monkeypatch)
         aws.messages(dead_letters)
         handler = importlib.import_module(f"functions.{function}.handler").handler
@@ -36,7 +24,7 @@ def deliver(aws, context, monkeypatch):
     return to
 
 
-@pytest.mark.parametrize("function", STEPS)
+@pytest.mark.parametrize("function", QUEUES)
 @pytest.mark.parametrize("form", ["command", "event", "command of another step"])
 def test_should_refuse_a_type_that_it_does_not_know_by_its_name(deliver, unique, function, form):
     other = {"layer": "silver", "table": "x"} if function != "maintain_lake" else {"source_key": "k", "index": 1}

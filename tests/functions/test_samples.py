@@ -6,18 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.commands import QUEUES
+
 SAMPLES = sorted((Path(__file__).resolve().parents[2] / "events" / "samples").glob("[a-z]*.json"))
-QUEUES = {
-    "submit_job": "Submit",
-    "ingest_table": "Ingest",
-    "ingest_slice": "Slice",
-    "watermark": "Watermark",
-    "refine_silver": "Refine",
-    "publish_gold": "Publish",
-    "maintain_lake": "Upkeep",
-    "track_run": "Track",
-    "record_lineage": "Lineage",
-}
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)

@@ -3,6 +3,19 @@
 from events.commands import IngestTable
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 
+# Each function that takes messages, and the name of its queue and dead letters in the template.
+QUEUES = {
+    "submit_job": "Submit",
+    "ingest_table": "Ingest",
+    "ingest_slice": "Slice",
+    "watermark": "Watermark",
+    "refine_silver": "Refine",
+    "publish_gold": "Publish",
+    "maintain_lake": "Upkeep",
+    "track_run": "Track",
+    "record_lineage": "Lineage",
+}
+
 
 def command(name: str, run_id: str, batch_id: str = "nightly") -> IngestTable:
     """An incremental load of a table by `modified`."""
