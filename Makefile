@@ -18,7 +18,7 @@ demo: .venv/stamp ## the whole chain on the sample bank: load, change, load agai
 	@.venv/bin/python -m demo
 
 test: .venv/stamp ## all tests but those of faults and of Sail
-	.venv/bin/python -m pytest --ignore tests/faults --ignore tests/tables/test_sail.py --numprocesses 3 --dist loadscope --no-loadscope-reorder
+	@.venv/bin/python -m tests
 
 FAST := $(addprefix tests/,contracts engines gold lineage operations quality silver sources sql_policy tables)
 test-fast: .venv/stamp ## of contracts, lineage, lake and sources what starts no server

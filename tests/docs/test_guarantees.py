@@ -76,4 +76,16 @@ def test_should_read_reports_as_pytest_writes_them(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml", "report.xml", "tests"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    assert list(promises.cases(tmp_path / "report.xml")) == [("tests/some/test_it.py::test_should_hold", "passed")]
+    assert list(promises.cases(tmp_path / "report.xml")) == [("tests/some/test_it.py::test_should_hold[1]", "passed")]
+
+
+def test_should_count_a_test_as_its_last_run_had_it_and_name_what_had_failed(tmp_path, capsys):
+    (tmp_path / "guarantees.md").write_text("")
+    case = '<testsuite><testcase classname="tests.test_it" name="test_slow">{}</testcase></testsuite>'
+    for name, content in (("first.xml", "<failure/>"), ("second.xml", "")):
+        (tmp_path / name).write_text(case.format(content))
+    assert promises.main([tmp_path / "first.xml", tmp_path / "second.xml"], tmp_path / "guarantees.md") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "failed at first, passed when run again: tests/test_it.py::test_slow",
+        "1 passed, 0 failed, 0 skipped",
+    ]

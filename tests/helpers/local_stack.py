@@ -12,7 +12,7 @@ import httpx
 
 from flowforge.cli.keys import bearer
 from tests.helpers.servers import ROOT, start
-from tests.helpers.waiting import wait_for
+from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
 TEMPLATE = ROOT / "tests" / "local_stack" / "project" / "template.yaml"
 
@@ -49,7 +49,7 @@ class RunningStack:
         self._clients.append(client)
         return client
 
-    def object(self, key: str, seconds: float = 30) -> Any:
+    def object(self, key: str, seconds: float = LIMIT_SECONDS) -> Any:
         """Return the JSON object at a key, once it is there."""
         s3, bucket = self.s3, self.facts["bucket"]
 

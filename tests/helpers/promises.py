@@ -25,21 +25,29 @@ def promised(text: str) -> dict[str, str]:
 
 
 def cases(report: Path) -> Iterator[tuple[str, str]]:
-    """The cases of a report: the test without its parameters (`path::name`), and passed, failed or skipped."""
+    """The cases of a report: the test with its parameters (`path::name[...]`), and passed, failed or skipped."""
     for case in ElementTree.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own report
-        test = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '').partition('[')[0]}"
         kinds = {element.tag for element in case}
-        yield test, "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+        outcome = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+        yield f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '')}", outcome
 
 
 def main(reports: list[Path], guarantees: Path = GUARANTEES) -> int:
-    """Print what was not run and the count of all; returns 1 where a promise lacks its test, otherwise 0."""
-    found = [case for report in reports for case in cases(report)]
-    ran = {test for test, outcome in found if outcome != "skipped"}
+    """Print what was not run and the count of all; returns 1 where a promise lacks its test, otherwise 0.
+
+    A case of several reports counts as the last of them has it; one that had failed before is named.
+    """
+    found: dict[str, str] = {}
+    for report in reports:
+        for test, outcome in cases(report):
+            if found.get(test) == "failed":
+                print(f"failed at first, {outcome} when run again: {test}")
+            found[test] = outcome
+    ran = {test.partition("[")[0] for test, outcome in found.items() if outcome != "skipped"}
     idle = {test: needs for test, needs in promised(guarantees.read_text()).items() if test not in ran}
     for test, needs in idle.items():
         print(f"not run here, {needs}: {test}" if needs else f"promised, but not run: {test}")
-    count = Counter(outcome for _, outcome in found)
+    count = Counter(found.values())
     print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
     return int(not all(idle.values()))
 

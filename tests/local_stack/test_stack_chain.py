@@ -130,11 +130,11 @@ def test_should_move_a_message_that_always_fails_to_the_dead_letter_queue(stack)
 
 
 def test_should_run_no_more_at_once_than_the_template_allows(stack):
-    send(stack, "WorkQueue", *({"id": f"slow{n}", "seconds": 0.3} for n in range(6)))
+    send(stack, "PairQueue", *({"id": f"pair{n}"} for n in range(6)))
 
     for n in range(6):
-        stack.object(f"done/slow{n}")
-    assert stack.functions()["Work"]["peak"] == 2
+        stack.object(f"done/pair{n}")
+    assert stack.functions()["Pair"]["peak"] == 2
 
 
 def test_should_start_the_function_whose_rule_matches_an_object(stack):
