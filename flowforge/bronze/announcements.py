@@ -12,7 +12,7 @@ from flowforge.domain.errors import Retriable
 from flowforge.domain.given import given
 from flowforge.sources.registry import source_at
 from flowforge.sources.sqlserver.sql_types import SqlType, parse_sql_type
-from flowforge.state.records import find_batch
+from flowforge.state.batch_records import find_batch
 
 
 def landed_batch(fact: BatchEvent, read: Batch | None = None) -> Batch | None:

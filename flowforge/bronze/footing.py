@@ -17,7 +17,7 @@ from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import LakeChanged, StoreUnavailable
 from flowforge.runtime.settings import settings
 from flowforge.sources.registry import source_at
-from flowforge.state import records
+from flowforge.state import batch_records
 from flowforge.state.folded import read_folded
 from flowforge.state.lake_head import Head, Mark, marks_of, read_head, replace_head
 from flowforge.state.table import TableState
@@ -48,7 +48,7 @@ def find_footing(state: TableState, command: IngestTable, interval: Interval, na
         return Footing(state, head.etag)
     if state.seq and state.epoch and head.epoch not in ("", state.epoch):
         raise LakeChanged(
-            f"{name}: another deployment has loaded it into this lake: {_told(head)}",
+            f"{name}: another deployment has loaded it into this lake: {_described(head)}",
             "Only one deployment may load a table into a lake, or give this one a bronzeConfig.tableName and silver table of its "
             f"own. Once the other one has stopped: {_rebuild(command)}.",
         )
@@ -60,7 +60,7 @@ def is_known(state: TableState, head: Head) -> bool:
     """Whether the lake's newest batch is one of this state."""
     if state.landed is not None and state.landed.claim == head.claim:
         return True
-    batch = records.find_batch(state.source_key, head.generation, head.seq)
+    batch = batch_records.find_batch(state.source_key, head.generation, head.seq)
     if batch is None and head.epoch in ("", state.epoch):
         return head.order <= read_folded(state.source_key).order
     return batch is not None and batch.claim == head.claim
@@ -96,7 +96,7 @@ def take_lead(batch: Batch, state: TableState) -> None:
         head.etag if head else ""
     ) == batch.lake:  # 409: S3 was at the object for somebody else, or for our own call before
         raise StoreUnavailable(f"S3: {batch.name}: its head is being written", "The message is delivered again.")
-    there = _told(head) if head else "its head is gone"
+    there = _described(head) if head else "its head is gone"
     raise LakeChanged(
         f"{source_table(batch)}: the lake changed while {batch.name} was read: {there}",
         "Only one deployment may load a table into a lake. Once the other one has stopped, submit the request again.",
@@ -115,7 +115,7 @@ def _above(state: TableState, head: Head) -> TableState:
 
 def _refuse_gaps(head: Head, command: IngestTable, interval: Interval, name: str) -> None:
     """Refuses what reading again would not mend: states of rows that only bronze has, and rows below a bound that nobody read."""
-    known = f"{name}: the lake holds batches that the watermark table does not know ({_told(head)})"
+    known = f"{name}: the lake holds batches that the watermark table does not know ({_described(head)})"
     if command.silver.strategy in KEEPS_ALL:
         raise LakeChanged(
             f"{known}, and silver.{command.silver.table} keeps what the source no longer has ({command.silver.strategy})",
@@ -141,8 +141,8 @@ def _refuse_gaps(head: Head, command: IngestTable, interval: Interval, name: str
 def _note(head: Head, interval: Interval) -> str:
     again = f"from {interval.low} of {interval.column} on" if interval.low else "from the beginning"
     return (
-        f"the lake holds batches that the watermark table does not know ({_told(head)}): it was lost or restored; all is read "
-        f"again {again}, in a new generation"
+        f"the lake holds batches that the watermark table does not know ({_described(head)}): it was lost or restored; all is "
+        f"read again {again}, in a new generation"
     )
 
 
@@ -161,7 +161,7 @@ def _rebuild(command: IngestTable) -> str:
     return f"flowforge watermark rebuild --table {command.bronze.table} --write"
 
 
-def _told(head: Head) -> str:
+def _described(head: Head) -> str:
     at = f", {head.at}" if head.at else ""
     run = f", {head.run_id}{at}" if head.run_id else ""
     return f"newest: generation {head.generation}, batch {head.seq}{run}"

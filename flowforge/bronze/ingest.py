@@ -24,7 +24,7 @@ from flowforge.runtime.settings import settings
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.base import Description, LastRead, Nothing, Position, ReadPlan, Source, Wanted
 from flowforge.sources.registry import source_at
-from flowforge.state import batches, claims, leases, records, table
+from flowforge.state import batch_records, batches, claims, leases, table
 from flowforge.state.spelling import named_by_catalog, settled_key
 
 ANNOUNCE_AGAIN_SECONDS = 60  # a landed batch that nobody has committed for so long after its lease is told again
@@ -57,7 +57,7 @@ def _ingest(command: IngestTable) -> Outcome:
                 return _nothing(command, description.name, state, plan, plan.nothing)
             prove_once(settings().bucket)
             footing = find_footing(state, command, plan.interval, description.name)
-            interval = _told(plan.interval, [*footing.notes, *command.given_up])
+            interval = _with_notes(plan.interval, [*footing.notes, *command.given_up])
             drawn = (interval, plan.identity, plan.memory, plan.splits)
             claimed = claims.claim(
                 footing.state, command, description.name, *drawn, lake=footing.etag, label_taken=known.label_taken
@@ -81,15 +81,15 @@ def wanted_of(command: IngestTable) -> Wanted:
     )
 
 
-def _known(command: IngestTable, source: Description) -> records.Known:
+def _known(command: IngestTable, source: Description) -> batch_records.Known:
     """What the watermark table knows of the command."""
     key = table.source_key(command.connection, source.name, command.bronze.table)
-    label = records.label_key(command.bronze.table, command.batch_id)
-    known = records.what_is_known(key, command.run_id, label)
+    label = batch_records.label_key(command.bronze.table, command.batch_id)
+    known = batch_records.what_is_known(key, command.run_id, label)
     if known.state.version:
         return known
     settled = settled_key(command.connection, source.identity.get("database"), source.name, command.bronze.table)
-    return known if settled == key else records.what_is_known(settled, command.run_id, label)
+    return known if settled == key else batch_records.what_is_known(settled, command.run_id, label)
 
 
 def _last(state: table.TableState) -> dict[str, LastRead]:
@@ -101,7 +101,7 @@ def _last(state: table.TableState) -> dict[str, LastRead]:
     return found
 
 
-def _told(interval: Interval, notes: list[str]) -> Interval:
+def _with_notes(interval: Interval, notes: list[str]) -> Interval:
     """The interval with notes of a lake that was found otherwise, and of batches that this run has given up."""
     return interval.model_copy(update={"notes": [*interval.notes, *notes]})
 
@@ -129,17 +129,17 @@ def _taken_over(batch: Batch, replayed: bool = False) -> Batch:
 
 def _finish_other(state: table.TableState) -> Outcome:
     """Another run's batch is under way: wait for it, or finish it when its worker is gone."""
-    other = records.find_batch(state.source_key, state.generation, state.active or 0)
+    other = batch_records.find_batch(state.source_key, state.generation, state.active or 0)
     if other is None:
-        raise Wait(f"{state.source_key}: its claim is being written", records.RETRY_SECONDS)
+        raise Wait(f"{state.source_key}: its claim is being written", batch_records.RETRY_SECONDS)
     if other.state == "claimed" and other.failed:
         batches.abandon(other)
         return Outcome([], 1, f"{other.name} of {other.command.run_id} had failed and was abandoned")
     if other.state == "claimed":
         return _finish_expired(other)
     if other.state == "landed" and other.lease_until + ANNOUNCE_AGAIN_SECONDS < time.time():
-        return Outcome([landed_fact(other)], records.RETRY_SECONDS, f"{other.name} was announced again")
-    raise Wait(f"{other.name} is {other.state}", records.RETRY_SECONDS)
+        return Outcome([landed_fact(other)], batch_records.RETRY_SECONDS, f"{other.name} was announced again")
+    raise Wait(f"{other.name} is {other.state}", batch_records.RETRY_SECONDS)
 
 
 def _finish_expired(batch: Batch) -> Outcome:

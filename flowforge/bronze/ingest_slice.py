@@ -21,7 +21,7 @@ from flowforge.domain.given import given
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.base import ReadPlan, Source
 from flowforge.sources.registry import source_at
-from flowforge.state import batches, leases, records, slice_set
+from flowforge.state import batch_records, batches, leases, slice_set
 
 
 def ingest_slice(command: IngestSlice) -> Outcome:
@@ -31,7 +31,7 @@ def ingest_slice(command: IngestSlice) -> Outcome:
     table of a voided one is submitted again, for the same run. Raises Fatal for what no retry can mend (the batch is
     then given up), Wait while the source is read by as many as it allows, Retriable for the rest.
     """
-    batch = records.find_batch(command.source_key, command.generation, command.seq)
+    batch = batch_records.find_batch(command.source_key, command.generation, command.seq)
     if batch is None or batch.slices is None:
         raise Fatal(f"batch {command.seq} of {command.source_key} has no slices", "Submit the request again.")
     if batch.state == "landed":
@@ -66,7 +66,7 @@ def _load(batch: Batch, source: Source, plan: ReadPlan, index: int) -> None:
 
 
 def _land_when_whole(command: IngestSlice, source: Source, plan: ReadPlan) -> Outcome:
-    batch = given(records.find_batch(command.source_key, command.generation, command.seq))
+    batch = given(batch_records.find_batch(command.source_key, command.generation, command.seq))
     done, slices = slice_set.finished_slices(batch), given(batch.slices)
     if batch.state == "claimed" and len(done) == len(slices.ranges):
         found = [done[n] for n in sorted(done) if done[n]["object"]]
@@ -87,6 +87,6 @@ def give_up_slice(body: dict[str, Any]) -> None:
         command = IngestSlice.model_validate(body)
     except ValidationError:
         return
-    batch = records.find_batch(command.source_key, command.generation, command.seq)
+    batch = batch_records.find_batch(command.source_key, command.generation, command.seq)
     if batch:
         leases.fail(batch)

@@ -113,9 +113,9 @@ def _columns(graph: "Graph", found: "Table") -> Any:
             [
                 column,
                 kind,
-                "\n".join(_told(graph, edge, "from") for edge in sorted(above)) or None,
+                "\n".join(_edge(graph, edge, "from") for edge in sorted(above)) or None,
                 "\n".join(sources) or None,
-                "\n".join(sorted({_told(graph, e, "to") for e in below if e.to_column})) or None,
+                "\n".join(sorted({_edge(graph, e, "to") for e in below if e.to_column})) or None,
             ]
         )
     return table(["column", "type", "comes from", "at the source", "goes into"], [[_lines(v) for v in r] for r in rows])
@@ -125,7 +125,7 @@ def _lines(value: str | None) -> Text:
     return cell(None) if value is None else Text("\n").join(cell(line) for line in value.split("\n"))
 
 
-def _told(graph: "Graph", edge: "ColumnEdge", side: str) -> str:
+def _edge(graph: "Graph", edge: "ColumnEdge", side: str) -> str:
     end, column = (edge.from_table, edge.from_column) if side == "from" else (edge.to_table, edge.to_column)
     how = "" if edge.how == "IDENTITY" else f" ({edge.how.lower().replace('_', ' ')})"
     return f"{graph.tables[end].alias}.{column}{how}"
@@ -149,7 +149,7 @@ def _at_the_source(graph: "Graph", of: "DatasetId", column: str) -> list[str]:
 
 
 def _deciding(graph: "Graph", found: "Table") -> list[Any]:
-    told = sorted({_told(graph, e, "from") for e in graph.columns if e.to_table == found.id and e.to_column is None})
+    told = sorted({_edge(graph, e, "from") for e in graph.columns if e.to_table == found.id and e.to_column is None})
     return [Text.assemble("Rows are decided by ", cell(", ".join(told)), ".")] if told else []
 
 

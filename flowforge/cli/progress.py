@@ -80,19 +80,19 @@ class _Claims:
 
     def __init__(self, api: Api):
         self._api, self._moved, self._state, self._asked = api, time.monotonic(), "", 0.0
-        self._told: dict[str, str] = {}
+        self._claims: dict[str, str] = {}
 
     def tell(self, run: dict[str, Any]) -> None:
         """Puts `waiting` to the tables that wait for a claim; asks seldom, and only while nothing else happens."""
         state, now = json.dumps(run, sort_keys=True), time.monotonic()
         if state != self._state:
-            self._state, self._moved, self._told = state, now, {}
+            self._state, self._moved, self._claims = state, now, {}
         elif now - self._moved >= QUIET_SECONDS and now - self._asked >= CLAIM_SECONDS:
             waiting = [table["table"] for table in run["tables"] if table.get("status") in ("queued", "running")]
-            self._told = {name: told for name in waiting[:MOST_CLAIMS] if (told := self._claim(name))}
+            self._claims = {name: told for name in waiting[:MOST_CLAIMS] if (told := self._claim(name))}
             self._asked = now
         for table in run["tables"]:
-            if told := self._told.get(table["table"]):
+            if told := self._claims.get(table["table"]):
                 table["waiting"] = told
 
     def _claim(self, name: str) -> str | None:

@@ -226,7 +226,7 @@ def _details(table: dict[str, Any]) -> list[RenderableType]:
     if table.get("quarantined"):
         lines.append(Text(f"{name}  {table['quarantined']:,} rows quarantined", style="yellow"))
     if error := table.get("error"):
-        lines.append(Text.assemble((f"{name}  ", "dim"), (layout.cell(_told(error)).plain, "red")))
+        lines.append(Text.assemble((f"{name}  ", "dim"), (layout.cell(_cause(error)).plain, "red")))
         if error.get("remedy"):
             lines.append(Text.assemble((f"{name}  ", "dim"), "what to do: ", layout.cell(error["remedy"])))
     return lines
@@ -238,7 +238,7 @@ def broken_rule(name: str, figure: dict[str, Any]) -> Text:
     return Text.assemble((f"{name}  ", "dim"), layout.cell(figure["rule"]), f": {counted}", style="yellow")
 
 
-def _told(error: dict[str, Any]) -> str:
+def _cause(error: dict[str, Any]) -> str:
     attempts = f" (attempt {error['attempts']})" if (error.get("attempts") or 0) > 1 else ""
     return f"{error.get('step')} failed{attempts}: {error.get('error')}: {error.get('cause')}"
 

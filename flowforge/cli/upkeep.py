@@ -60,7 +60,7 @@ def maintain(
     with lake_failures():
         names = maintained_tables(chosen) if everything else [_named(text) for text in tables or []]
     done, failed = each_alone(names, lambda name: maintain_table(name, chosen, retain))
-    wrong = [{"table": str(one.thing), "error": one.told, "remedy": one.remedy} for one in failed]
+    wrong = [{"table": str(one.thing), "error": one.text, "remedy": one.remedy} for one in failed]
     document = {"tables": [asdict(one) for _, one in done], "failed": wrong}
     shown = [table(_COLUMNS, (_row(one) for _, one in done))] if done else []
     out.answer(document, *shown, *(Text(f"{one['table']}: {one['error']} {one['remedy']}", "red") for one in wrong))

@@ -27,7 +27,7 @@ class Failure(Generic[Thing]):
         return str(self.error) if ours else f"unexpected {type(self.error).__name__}; the log has its trace"
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """The error in its own words, for whoever asked and has no log to look into."""
         return (
             str(self.error) if isinstance(self.error, FlowForgeError) else f"{type(self.error).__name__}: {self.error}"

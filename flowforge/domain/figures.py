@@ -29,6 +29,6 @@ def broken(figures: Iterable[QualityFigure]) -> list[QualityFigure]:
     return [figure for figure in figures if figure.failed and figure.severity == "fail"]
 
 
-def told(figure: QualityFigure) -> str:
+def figure_text(figure: QualityFigure) -> str:
     """A broken rule in words."""
     return f"{figure.rule}: {figure.failed:,} of {figure.checked:,} failed"

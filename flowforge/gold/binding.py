@@ -9,7 +9,7 @@ from flowforge.engines.base import EngineError, Session
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.engines.registry import ENGINE
 from flowforge.gold.engine import refusal
-from flowforge.gold.judging import subject
+from flowforge.gold.model_rules import subject
 from flowforge.gold.models import Model
 from flowforge.quality.judge import check_rule
 from flowforge.quality.rules import BATCH, REFERENCED

@@ -119,7 +119,7 @@ class Engine:
         """
         if not self.model.rules:
             return []
-        from flowforge.gold.judging import judge_table  # sqlglot: for rules only
+        from flowforge.gold.model_rules import judge_table  # sqlglot: for rules only
 
         return judge_table(self.connection, self.model, self.references, rows)
 

@@ -17,7 +17,7 @@ from flowforge.gold.binding import bind_models
 from flowforge.gold.model_files import ModelFiles, parse_models, read_models
 from flowforge.gold.models import FROM_JOB, Model, Strategy
 from flowforge.gold.order import order_models
-from flowforge.gold.records import Record, read_records
+from flowforge.gold.outcomes import ModelOutcome, read_outcomes
 from flowforge.gold.transactions import DEFINITION, input_transactions, is_current, transaction_of
 from flowforge.tables.base import LakeTable
 from flowforge.tables.lake import open_table, store_errors, table_uri
@@ -46,13 +46,13 @@ class ModelState:
 def model_states(bucket: str) -> tuple[list[ModelState], list[str]]:
     """The state of every gold table, each after those that it reads, and what is wrong with models that have no place in the
     graph. Raises StoreUnavailable."""
-    files, (records, unread) = read_models(bucket), read_records(bucket)
-    ordered, problems = order_models(_all_models(files, records))
+    files, (outcomes, unread) = read_models(bucket), read_outcomes(bucket)
+    ordered, problems = order_models(_all_models(files, outcomes))
     tables, unopened = open_tables(bucket, ordered)
     refused = bind_models(ordered, tables)
     states: dict[TableName, ModelState] = {}
     for model in ordered:
-        states[model.name] = _state(model, tables, records.get(model.table), refused.get(model.name), states)
+        states[model.name] = _state(model, tables, outcomes.get(model.table), refused.get(model.name), states)
     return list(states.values()), [*files.problems.values(), *unread, *unopened, *problems]
 
 
@@ -61,7 +61,7 @@ def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:
     that do not exist yet."""
     new, present = parse_models(texts.items()), read_models(bucket)
     others = ModelFiles([model for model in present.models if model.origin not in texts], {})
-    ordered, problems = order_models([*_all_models(others, read_records(bucket)[0]), *new.models])
+    ordered, problems = order_models([*_all_models(others, read_outcomes(bucket)[0]), *new.models])
     problems = [problem for problem in problems if any(key in problem for key in texts)]
     (tables, _), ours = open_tables(bucket, ordered), [model for model in ordered if model.origin in texts]
     known = {model.name for model in ordered} | set(tables)
@@ -97,13 +97,13 @@ def open_tables(bucket: str, models: Iterable[Model]) -> tuple[dict[TableName, L
     return {name: table for name, table in done if table is not None}, problems
 
 
-def _all_models(files: ModelFiles, records: dict[str, Record]) -> list[Model]:
+def _all_models(files: ModelFiles, outcomes: dict[str, ModelOutcome]) -> list[Model]:
     """The models of files, and those that came with jobs as they were when it was last their turn."""
-    jobs = [record for record in records.values() if record.origin == FROM_JOB]
+    jobs = [record for record in outcomes.values() if record.origin == FROM_JOB]
     return [*files.models, *(_of_record(record) for record in jobs)]
 
 
-def _of_record(record: Record) -> Model:
+def _of_record(record: ModelOutcome) -> Model:
     reads: dict[TableName, int | None] = {TableName(*name.split(".", 1)): None for name in record.reads}
     return Model(
         record.table, record.sql, reads, record.strategy, tuple(record.key), FROM_JOB, rules=tuple(record.rules)
@@ -113,7 +113,7 @@ def _of_record(record: Record) -> Model:
 def _state(
     model: Model,
     tables: dict[TableName, LakeTable],
-    record: Record | None,
+    record: ModelOutcome | None,
     refused: str | None,
     states: dict[TableName, ModelState],
 ) -> ModelState:
@@ -137,7 +137,7 @@ def _state(
 def _judge(
     model: Model,
     tables: dict[TableName, LakeTable],
-    record: Record | None,
+    record: ModelOutcome | None,
     refused: str | None,
     states: dict[TableName, ModelState],
 ) -> tuple[State, str | None]:

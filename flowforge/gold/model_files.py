@@ -48,7 +48,7 @@ def parse_models(files: Iterable[tuple[str, str | None]]) -> ModelFiles:
         try:
             found.models.append(parse_model(key, text))
         except TransformRejected as error:
-            found.problems[key] = error.told
+            found.problems[key] = error.with_remedy
     return found
 
 

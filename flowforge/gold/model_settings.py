@@ -1,4 +1,4 @@
-"""Settings of a model file: comments of their own lines, everything else is SQL.
+"""ModelSettings of a model file: comments of their own lines, everything else is SQL.
 
     -- @buildStrategy incremental
     -- @primaryKey merchant_category, month
@@ -31,7 +31,7 @@ SHOWN = (
 
 
 @dataclass
-class Settings:
+class ModelSettings:
     """What the settings of a file say; `rule_lines` has the line of each rule, by its title."""
 
     strategy: Strategy = "full"
@@ -40,9 +40,9 @@ class Settings:
     rule_lines: dict[str, int] = field(default_factory=dict)
 
 
-def read_settings(text: str, place: Callable[[int], str]) -> Settings:
+def read_settings(text: str, place: Callable[[int], str]) -> ModelSettings:
     """The settings in a file's text; `place` names a line of it. Raises TransformRejected."""
-    found = Settings()
+    found = ModelSettings()
     for number, line in enumerate(text.splitlines(), 1):
         if setting := SETTING.fullmatch(line.strip()):
             try:
@@ -52,7 +52,7 @@ def read_settings(text: str, place: Callable[[int], str]) -> Settings:
     return found
 
 
-def _take(found: Settings, name: str, value: str, line: int) -> None:
+def _take(found: ModelSettings, name: str, value: str, line: int) -> None:
     if name == "buildStrategy" and value in STRATEGIES:
         found.strategy = value
     elif name == "primaryKey" and value:
@@ -74,10 +74,10 @@ def _with_rule(rules: list[Rule], text: str) -> list[Rule]:
     try:
         return RULES.validate_python([*rules, given])
     except ValidationError as error:
-        raise ValueError(f"@qualityRule: {'; '.join(map(_told, mistakes_of(error)))}") from error
+        raise ValueError(f"@qualityRule: {'; '.join(map(_text, mistakes_of(error)))}") from error
 
 
-def _told(mistake: dict[str, str]) -> str:
+def _text(mistake: dict[str, str]) -> str:
     """A mistake without the rule's place in the list and its kind, which stand before the field."""
     name = ".".join(mistake["field"].split(".")[2:])
     return f"{name}: {mistake['problem']}" if name else mistake["problem"]

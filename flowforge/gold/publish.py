@@ -5,7 +5,7 @@ the batch's silver table or one of these gold tables, directly or through others
 
 Guarantees: a table of which no input changed is left alone. A model whose input does not exist yet is deferred; one that fails
 leaves the version before in place and its siblings unharmed, and is told with its file, its line and the engine's reason. What
-became of each table is kept beside it (`flowforge.gold.records`).
+became of each table is kept beside it (`flowforge.gold.outcomes`).
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from flowforge.gold.build import Built, Missing, build
 from flowforge.gold.model_files import ModelFiles, read_models
 from flowforge.gold.models import Model, copy_of_silver, model_of
 from flowforge.gold.order import following, order_models
-from flowforge.gold.records import Record, read_record, write_record
+from flowforge.gold.outcomes import ModelOutcome, read_outcome, write_outcome
 from flowforge.silver.plan import VALID_FROM
 
 REMEDY = "correct the model, or the rows that break its rules; the version before stays published"
@@ -78,7 +78,7 @@ def job_models(batch: Batch) -> tuple[list[Model], list[str]]:
         try:
             models.append(model_of(wanted_model))
         except TransformRejected as error:
-            problems.append(error.told)
+            problems.append(error.with_remedy)
     return models, problems
 
 
@@ -97,9 +97,9 @@ def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> Publi
         try:
             built = build(model, bucket, opened)
         except TransformRejected as error:
-            failures.append(error.told)
+            failures.append(error.with_remedy)
             failed.append(model.table)
-            write_record(bucket, Record.failed(model, error))
+            write_outcome(bucket, ModelOutcome.failed(model, error))
             continue
         if isinstance(built, Missing):
             result.deferred.append(f"gold.{model.table} waits for {built.input}")
@@ -126,15 +126,15 @@ def _published(model: Model, built: Built) -> PublishedModel:
 
 def _note(model: Model, built: Built | Missing, bucket: str) -> None:
     if isinstance(built, Missing):
-        write_record(bucket, Record.waiting(model, built))
+        write_outcome(bucket, ModelOutcome.waiting(model, built))
     elif built.how != "unchanged" or _was_refused(model, bucket):
-        write_record(bucket, Record.built(model, built))
+        write_outcome(bucket, ModelOutcome.built(model, built))
 
 
 def _was_refused(model: Model, bucket: str) -> bool:
     """Whether the last outcome was another one: a model whose rule was taken back is what is published already."""
     try:
-        record = read_record(bucket, model.table) if model.rules else None
+        record = read_outcome(bucket, model.table) if model.rules else None
     except UnreadableRecord:
         return True  # it is written anew
     return record is not None and record.outcome == "failed"

@@ -5,7 +5,7 @@ from typing import Any
 
 from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain
-from flowforge.gold.records import Record, read_record
+from flowforge.gold.outcomes import ModelOutcome, read_outcome
 from flowforge.gold.transactions import published_quality
 from flowforge.tables.base import LakeTable
 from flowforge.tables.lake import open_table, store_errors, table_uri
@@ -14,7 +14,7 @@ from flowforge.tables.lake import open_table, store_errors, table_uri
 def quality_of_table(bucket: str, name: str) -> dict[str, Any]:
     """The figures of the published version (None: there is none yet), and why a later one was refused; raises NotFound."""
     with store_errors(f"gold.{name}"):
-        table, record = open_table(table_uri(bucket, "gold", name)), read_record(bucket, name)
+        table, record = open_table(table_uri(bucket, "gold", name)), read_outcome(bucket, name)
         if table is None and record is None:
             raise NotFound(f"there is no table gold.{name} in {bucket}", "flowforge models shows the gold tables.")
         published = _published_at(table)
@@ -35,7 +35,7 @@ def _published_at(table: LakeTable | None) -> datetime | None:
     return datetime.fromtimestamp(made_at / 1000, UTC) if made_at is not None else None
 
 
-def _refused(record: Record | None, published: datetime | None) -> dict[str, Any] | None:
+def _refused(record: ModelOutcome | None, published: datetime | None) -> dict[str, Any] | None:
     """The last outcome, where it was a refusal after what is published."""
     if record is None or record.outcome != "failed" or (published and record.at < published):
         return None

@@ -33,7 +33,7 @@ def refuse_models(models: list[GoldModelTarget]) -> None:
             read.append(model_of(model))
         except TransformRejected as error:
             field = f"destination_config.goldConfig model {model.table}"
-            mistakes.append({"field": field, "problem": error.told})
+            mistakes.append({"field": field, "problem": error.with_remedy})
     _, problems = order_models(read)
     mistakes += [{"field": "destination_config.goldConfig.models", "problem": problem} for problem in problems]
     if mistakes:
@@ -54,7 +54,7 @@ def refuse_expressions(config: str, table: str, rules: Sequence[Rule]) -> None:
             check_expression(rule.sql)
         except NotAllowed as error:
             field = f"destination_config.{config}.qualityRules {rule.title}"
-            mistakes.append({"field": field, "problem": f"{table}: {error.told}"})
+            mistakes.append({"field": field, "problem": f"{table}: {error.with_remedy}"})
     if mistakes:
         raise InvalidRequest(mistakes)
 

@@ -10,14 +10,14 @@ from events import facts
 from flowforge.domain.batch import Batch
 from flowforge.lineage.datasets import Dataset, in_lake, source_of
 from flowforge.lineage.run_events import Kind, Parent, Step
-from flowforge.state import records, runs
+from flowforge.state import batch_records, runs
 
 
 def failed_steps(fact: facts.StepFailed, event_id: str, told_at: str) -> Iterator[Step]:
     """The runs that a failure ends: one, or one for each gold model that failed; none for a step that makes no table."""
     batch = None
     if fact.source_key is not None and fact.generation is not None and fact.seq is not None:
-        batch = records.find_batch(fact.source_key, fact.generation, fact.seq)
+        batch = batch_records.find_batch(fact.source_key, fact.generation, fact.seq)
     job = runs.job_of(fact.run_id)
     for output, inputs, kind in _attempted(fact, batch):
         yield Step(

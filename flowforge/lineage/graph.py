@@ -98,7 +98,7 @@ def read_graph(bucket: str) -> Graph:
         if isinstance(failure.error, Retriable):
             raise failure.error
     graph = graph_of(event for done, _ in found for _, event in done if event is not None)
-    graph.problems += [f"{failure.thing} cannot be read: {failure.told}" for failure in failed]
+    graph.problems += [f"{failure.thing} cannot be read: {failure.text}" for failure in failed]
     return graph
 
 

@@ -27,7 +27,7 @@ HEARD = (
 )
 
 
-def record_told(envelope: Mapping[str, Any]) -> None:
+def record_event(envelope: Mapping[str, Any]) -> None:
     """Records what one event of the bus tells.
 
     Raises Retriable errors when the message is to come again, EndpointRefused when the receiver does not take it,

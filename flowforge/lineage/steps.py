@@ -13,7 +13,7 @@ from events import facts
 from events.model import Message
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Retriable, UnreadableRecord
-from flowforge.gold.records import read_record
+from flowforge.gold.outcomes import read_outcome
 from flowforge.lineage.datasets import in_lake, source_of
 from flowforge.lineage.failures import failed_steps
 from flowforge.lineage.model_columns import model_columns
@@ -23,7 +23,7 @@ from flowforge.lineage.step_columns import bronze_columns, copied_columns, place
 from flowforge.runtime.deployment import current
 from flowforge.runtime.settings import settings
 from flowforge.silver.plan import AUDIT
-from flowforge.state import records
+from flowforge.state import batch_records
 
 KEPT_SECONDS, MOST_KEPT = 60.0, 256  # the events of one batch follow each other
 
@@ -120,7 +120,7 @@ def _model(
     model: facts.PublishedModel, told_at: str, seconds: float, parent: Parent | None, tags: Mapping[str, Any]
 ) -> Step:
     try:
-        record = read_record(settings().bucket, model.table)
+        record = read_outcome(settings().bucket, model.table)
     except UnreadableRecord:
         record = None  # as of one that is gone: the event lacks columns and query
     known = record if record is not None and record.definition == model.definition else None
@@ -154,7 +154,7 @@ def _batch(fact: facts.BatchEvent) -> Batch:
     kept, until = known.get(place, (None, 0.0))
     if kept is not None and now < until:
         return kept
-    batch = records.find_batch(*place)
+    batch = batch_records.find_batch(*place)
     if batch is None:
         raise Retriable(f"batch {fact.seq} of {fact.source_key} is not recorded")
     if batch.manifest is not None:

@@ -68,7 +68,7 @@ def folded_batches(bucket: str, source_key: str, recorded: Iterable[Batch]) -> l
         return []
     known = {batch.order for batch in recorded}
     found = [one for one in read_footers(bucket, source_key.rpartition(">")[2]) if one.footer]
-    own = [one for one in found if one.told.get("source_key") == source_key]
+    own = [one for one in found if one.facts.get("source_key") == source_key]
     rebuilt = rebuild_states(own, bucket, {source_key: read_head(bucket, source_key)})
     return [batch for one in rebuilt for batch in one.batches if batch.order <= until and batch.order not in known]
 
@@ -79,7 +79,7 @@ def _nothing_of(source_key: str) -> TableState:
 
 def _counting(claims: dict[str, list[FoundObject]], head: Head | None) -> list[FoundObject]:
     """The objects of one batch, where several have the same place in the order."""
-    own = [claim for claim in sorted(claims) if head and claims[claim][0].told.get("epoch", "") == head.epoch]
+    own = [claim for claim in sorted(claims) if head and claims[claim][0].facts.get("epoch", "") == head.epoch]
     chosen = head.claim if head and head.claim in claims else own[-1] if own else max(claims)
     return claims[chosen]
 
@@ -90,7 +90,7 @@ def _rebuilt(
     order = sorted(landed)
     generation = order[-1][0]
     committed = _committed({identity: landed[identity] for identity in order if identity[0] == generation})
-    newest = landed[order[-1]][0].told
+    newest = landed[order[-1]][0].facts
     command = newest.get("command") or {}
     state = TableState(
         source_key=source_key,
@@ -107,7 +107,7 @@ def _rebuilt(
         objects = landed[identity]
         if not _is_whole(objects):
             rebuilt.incomplete.append(identity[1])
-        if "command" not in objects[0].told:
+        if "command" not in objects[0].facts:
             rebuilt.dated += len(objects)
         else:
             known = identity in committed or identity[0] < generation
@@ -121,7 +121,7 @@ def _committed(landed: dict[tuple[int, int], list[FoundObject]]) -> set[tuple[in
     following: dict[str | None, dict[str, Any]] = {}
     runs: set[str] = set()
     for identity in sorted(landed, reverse=True):
-        footer = landed[identity][0].told
+        footer = landed[identity][0].facts
         column, after = footer["interval"]["column"], following.get(footer["interval"]["column"])
         continued = column is not None and after is not None and _starts_at(after, footer["interval"]["high"])
         replaced = footer["run_id"] in runs or (column is not None and after is not None and not continued)
@@ -138,13 +138,13 @@ def _starts_at(footer: dict[str, Any], high: str | None) -> bool:
 
 
 def _is_whole(objects: list[FoundObject]) -> bool:
-    return len(objects) == objects[0].told["slices"]
+    return len(objects) == objects[0].facts["slices"]
 
 
 def _watermarks(committed: list[list[FoundObject]]) -> dict[str, Watermark]:
     marks = {}
     for objects in committed:
-        footer = objects[0].told
+        footer = objects[0].facts
         interval = footer["interval"]
         if interval["column"] is not None and interval["high"] is not None:
             marks[interval["column"]] = Watermark(
@@ -158,16 +158,16 @@ def _watermarks(committed: list[list[FoundObject]]) -> dict[str, Watermark]:
 
 
 def _batch(objects: list[FoundObject], bucket: str, state: State) -> Batch:
-    footer = objects[0].told
+    footer = objects[0].facts
     command = IngestTable.model_validate(footer["command"])
-    newest = [value for found in objects if (value := found.told.get("max_cursor_value"))]
+    newest = [value for found in objects if (value := found.facts.get("max_cursor_value"))]
     manifest = Manifest(
         bucket=bucket,
         objects=[
-            BronzeObject(key=one.key, etag=one.etag, rows=one.told["rows"], bytes=one.bytes)
+            BronzeObject(key=one.key, etag=one.etag, rows=one.facts["rows"], bytes=one.bytes)
             for one in sorted(objects, key=lambda one: one.key)
         ],
-        rows=sum(one.told["rows"] for one in objects),
+        rows=sum(one.facts["rows"] for one in objects),
         bytes=sum(one.bytes for one in objects),
         columns=[SourceColumn(**column) for column in footer["columns"]],
         primary_key=footer["identity"].get("primary_key", []),

@@ -21,7 +21,7 @@ from flowforge.domain.alone import each_alone
 from flowforge.domain.batch import FOOTERS, Batch
 from flowforge.domain.errors import UnreadableRecord
 from flowforge.runtime.settings import settings
-from flowforge.state import folded, records, runs
+from flowforge.state import batch_records, folded, runs
 from flowforge.state.expiry import DAY
 from flowforge.state.table import TableState, list_tables, read_state
 
@@ -73,7 +73,7 @@ def _old(source_key: str, horizon: float) -> Iterator[items.Item]:
     """The batches of a table that have not changed since `horizon`, the oldest first, up to the first one that has; those
     that a round before has left are looked at again now and then."""
     anew = random.random() < ROUNDS_ANEW  # noqa: S311
-    for item in records.all_stored(source_key, 0 if anew else folded.read_folded(source_key).order):
+    for item in batch_records.all_stored(source_key, 0 if anew else folded.read_folded(source_key).order):
         if item.get("updated_at", 0) >= horizon:
             return
         yield item
@@ -82,7 +82,7 @@ def _old(source_key: str, horizon: float) -> Iterator[items.Item]:
 def _finished(state: TableState, stored: Iterator[items.Item]) -> Iterator[Batch]:
     for item in stored:
         try:
-            batch = records.batch_of(item)
+            batch = batch_records.batch_of(item)
         except UnreadableRecord:
             continue  # a person's to mend
         if "open" not in item and is_finished(state, batch):

@@ -30,7 +30,7 @@ class FoundObject:
     footer: dict[str, Any] | None
 
     @property
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """The entry of an object that has one."""
         return given(self.footer)
 

@@ -39,7 +39,7 @@ def rebuild(bucket: str, bronze_table: str | None = None, write: bool = False, f
         _look_at_silver(rebuilt, bucket)
         if write and kept is None:
             _write(rebuilt, stored)
-        tables.append(_told(rebuilt, stored, kept, write))
+        tables.append(_summary(rebuilt, stored, kept, write))
     return {"tables": tables, "foreign": sum(one.footer is None for one in found)}
 
 
@@ -103,7 +103,7 @@ def _put(item: items.Item, batch: Batch) -> None:
     items.put(settings().watermarks_table, item, None if own else "attribute_not_exists(pk)")
 
 
-def _told(rebuilt: Rebuilt, stored: TableState, kept: str | None, write: bool) -> dict[str, Any]:
+def _summary(rebuilt: Rebuilt, stored: TableState, kept: str | None, write: bool) -> dict[str, Any]:
     state = rebuilt.state
     action = "kept" if kept else "written" if write else "would be written"
     return {

@@ -22,8 +22,8 @@ from flowforge.operations.versions import VersionDifference, compare_versions
 from flowforge.silver.decisions import SOURCE_KEY, decisions_of
 from flowforge.silver.plan import AUDIT, GENERATION, SEQ, RefinePlan, plan_refine
 from flowforge.silver.transactions import Transactions
+from flowforge.state import batch_records
 from flowforge.state import batches as batch_states
-from flowforge.state import records
 from flowforge.state.table import list_tables
 from flowforge.tables.base import LakeTable, Moved, once
 from flowforge.tables.lake import open_table, store_errors, table_uri
@@ -104,7 +104,7 @@ def _source_key(table: LakeTable | None, name: str) -> str:
 
 def _refined(source_key: str) -> set[str]:
     """The batches that silver holds by their records; these may lag behind the table by a worker's death."""
-    return {batch.application_id for batch in records.all_batches(source_key) if batch.refined}
+    return {batch.application_id for batch in batch_records.all_batches(source_key) if batch.refined}
 
 
 def _applied(table: LakeTable | None, bucket: str, source_key: str, refined: set[str]) -> list[Batch]:
@@ -112,7 +112,7 @@ def _applied(table: LakeTable | None, bucket: str, source_key: str, refined: set
     their footers.
 
     `refined` was read before the table was opened, the records are read after it: a batch that comes in between is in neither."""
-    recorded = list(records.all_batches(source_key))
+    recorded = list(batch_records.all_batches(source_key))
     folded = folded_batches(bucket, source_key, recorded)
     if table is None:  # whose marks tell it otherwise
         refined = refined | {batch.application_id for batch in folded}

@@ -32,7 +32,7 @@ SILENT = "SQS moved it here: its function could not handle it, not even to say w
 
 
 @dataclass(frozen=True)
-class Selection:
+class DeadLetterFilter:
     """Which messages: all, or those of a run, of a table (bronze or source name), or with one of these ids; in any case only
     those that lay there at `until` (epoch seconds, by default now)."""
 
@@ -58,20 +58,20 @@ class Selection:
 
 def list_letters() -> dict[str, Any]:
     """{"messages": oldest first, "more": whether some were left unseen}. Looking hides a message from others for a moment."""
-    return _each_queue(Selection(until=float("inf")), None)
+    return _each_queue(DeadLetterFilter(until=float("inf")), None)
 
 
-def put_back(selection: Selection) -> dict[str, Any]:
+def put_back(chosen: DeadLetterFilter) -> dict[str, Any]:
     """Sends what is selected to its queue again; answers as `list_letters` does, with the messages that went back.
 
     With them: `failed`, the messages and queues at which that failed, each with its `problem`; `newer`, how many have come
     since; `left`, about how many lie in all the queues now; `until`, which the next call takes over. Where there is `more`, what
     was passed over stays hidden for a while, so that the next call sees what follows.
     """
-    return _each_queue(selection, _send_back)
+    return _each_queue(chosen, _send_back)
 
 
-def discard(selection: Selection, reason: str) -> dict[str, Any]:
+def discard(chosen: DeadLetterFilter, reason: str) -> dict[str, Any]:
     """Writes down that what is selected is given up, and why, then deletes it; answers as `put_back` does. Each message has
     what that means for its table as its `consequence`."""
 
@@ -80,7 +80,7 @@ def discard(selection: Selection, reason: str) -> dict[str, Any]:
         discards.keep(letter, reason)
         client("sqs").delete_message(QueueUrl=queue.dead_letters, ReceiptHandle=message["ReceiptHandle"])
 
-    return _each_queue(selection, settle)
+    return _each_queue(chosen, settle)
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,12 @@ class _Walk:
 _Settle = Callable[[_Queue, dict[str, Any], dict[str, Any]], None]
 
 
-def _each_queue(selection: Selection, settle: _Settle | None) -> dict[str, Any]:
+def _each_queue(chosen: DeadLetterFilter, settle: _Settle | None) -> dict[str, Any]:
     queues = [_Queue.named(text) for text in settings().replay_queues.split()]
     deadline = time.monotonic() + BUDGET_SECONDS
 
     def one(queue: _Queue) -> tuple[list[tuple[_Queue, _Walk]], list[Failure[_Queue]]]:
-        return each_alone([queue], lambda queue: _walk(queue, selection, settle, deadline))
+        return each_alone([queue], lambda queue: _walk(queue, chosen, settle, deadline))
 
     with ThreadPoolExecutor(max(1, len(queues))) as pool:
         found = list(pool.map(one, queues))
@@ -134,7 +134,7 @@ def _each_queue(selection: Selection, settle: _Settle | None) -> dict[str, Any]:
     if settle is None:
         return answer
     newer = sum(len(walk.newer) for walk in walks)
-    return answer | {"newer": newer, "left": sum(walk.left for walk in walks), "until": selection.until}
+    return answer | {"newer": newer, "left": sum(walk.left for walk in walks), "until": chosen.until}
 
 
 def _translated(error: Exception) -> Exception:
@@ -150,13 +150,13 @@ def _unseen(failure: Failure[_Queue]) -> dict[str, Any]:
     }
 
 
-def _walk(queue: _Queue, selection: Selection, settle: _Settle | None, deadline: float) -> _Walk:
+def _walk(queue: _Queue, chosen: DeadLetterFilter, settle: _Settle | None, deadline: float) -> _Walk:
     """Looks at what is in the queue and settles what fits; tells whether it came to the end."""
     walk, in_vain = _Walk(), 0
     while walk.more and in_vain < MOST_NEWER and len(walk.handles) < MOST_PER_QUEUE and time.monotonic() < deadline:
         found = _receive(queue)
         for message in found:
-            _look_at(queue, message, selection, settle, walk)
+            _look_at(queue, message, chosen, settle, walk)
         newer = bool(found) and all(message["MessageId"] in walk.newer for message in found)
         in_vain = in_vain + 1 if newer else 0
         walk.more = bool(found)
@@ -167,13 +167,15 @@ def _walk(queue: _Queue, selection: Selection, settle: _Settle | None, deadline:
     return walk
 
 
-def _look_at(queue: _Queue, message: dict[str, Any], selection: Selection, settle: _Settle | None, walk: _Walk) -> None:
+def _look_at(
+    queue: _Queue, message: dict[str, Any], chosen: DeadLetterFilter, settle: _Settle | None, walk: _Walk
+) -> None:
     letter, source = _letter(queue, message)
     walk.handles[letter["id"]] = message["ReceiptHandle"]
-    if selection.is_newer(letter):
+    if chosen.is_newer(letter):
         walk.newer.add(letter["id"])
         return
-    if not selection.fits(letter, source):
+    if not chosen.fits(letter, source):
         return
     try:
         if settle:

@@ -27,7 +27,7 @@ from flowforge.domain.errors import Retriable
 from flowforge.jobs.outbox import finish_submissions
 from flowforge.operations.dead_letters import explain_dead_letters
 from flowforge.runtime.settings import settings
-from flowforge.state import batches, leases, records
+from flowforge.state import batch_records, batches, leases
 
 IDLE_SECONDS = 120
 COUNTED = ("landed", "claimed", "removed")
@@ -39,7 +39,7 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
     explained, failures = explain_dead_letters()
     submitted, failed = finish_submissions(idle_seconds)
     failures += failed
-    done, failed = each_alone(records.open_batches(idle_seconds), lambda key: _follow_up(key, worker_seconds))
+    done, failed = each_alone(batch_records.open_batches(idle_seconds), lambda key: _follow_up(key, worker_seconds))
     failures += failed
     each_alone(failed, _tell_of)
     counts = Counter(kind for _, kind in done)
@@ -55,20 +55,20 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
 def stop_sweeping(body: dict[str, Any]) -> None:
     """Takes a batch that was given up out of the sweeper's sight; its replay goes on without it."""
     if {"source_key", "generation", "seq"} <= set(body):
-        batch = records.find_batch(body["source_key"], body["generation"], body["seq"])
+        batch = batch_records.find_batch(body["source_key"], body["generation"], body["seq"])
         if batch:
             batches.mark(batch, stuck=True)
 
 
 def _follow_up(key: items.Item, worker_seconds: float) -> str | None:
     """Does what one open batch waits for; returns what that was."""
-    item = records.take_turn(key)
+    item = batch_records.take_turn(key)
     if item is None:
         return None
-    batch = records.batch_of(item)
+    batch = batch_records.batch_of(item)
     done = _move_on(batch, worker_seconds)
     if batch.problem:
-        records.note_problem(key, "")
+        batch_records.note_problem(key, "")
     return done
 
 
@@ -98,7 +98,7 @@ def _tell_of(failure: Failure[items.Item]) -> None:
     fact = None if isinstance(failure.error, Retriable) else swept_in_vain(item, failure)
     if fact and item.get("problem", "") == "":
         announce(fact)
-    records.note_problem(failure.thing, str(failure.error))
+    batch_records.note_problem(failure.thing, str(failure.error))
 
 
 def _queue_again(batch: Batch) -> None:

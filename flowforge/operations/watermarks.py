@@ -14,7 +14,7 @@ from flowforge.domain.errors import Retriable, UnreadableRecord
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import NotAValue
 from flowforge.sources.registry import source_at
-from flowforge.state import batches, corrections, records
+from flowforge.state import batch_records, batches, corrections
 from flowforge.state.folded import read_folded
 from flowforge.state.table import TableState, key_id, list_tables, read_state, resolve
 
@@ -23,7 +23,7 @@ HEARTBEAT_SHARE = 0.25  # of the lease, after which a worker that lives renews i
 
 def commit_landed(landed: BronzeLanded) -> WatermarkCommitted | None:
     """Commits the batch that a BronzeLanded tells of; None when a correction by hand has voided it."""
-    state, batch = records.state_and_batch(landed.source_key, landed.generation, landed.seq)
+    state, batch = batch_records.state_and_batch(landed.source_key, landed.generation, landed.seq)
     batch = landed_batch(landed, batch)
     if batch is None:
         return None
@@ -55,9 +55,9 @@ def _unreadable(failure: Failure[Item]) -> dict[str, Any]:
 def show(name: str) -> dict[str, Any]:
     """One table with its watermarks, last batches and corrections; raises NotFound or ConflictingTarget."""
     state = resolve(name)
-    stored = list(records.stored_history(state.source_key))
+    stored = list(batch_records.stored_history(state.source_key))
     past = [_past(item) for item in stored]
-    readable, _ = each_alone(stored, records.batch_of)
+    readable, _ = each_alone(stored, batch_records.batch_of)
     source = _source(readable[0][1].command.connection) if readable else None
     more = {"history": past, "folded": _folded(state), "audit": corrections.audit(state.source_key)}
     return _shown(state) | {"connection": source, **more}
@@ -99,7 +99,7 @@ def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_column(state: TableState, name: str, value: str) -> str:
     """The column's own spelling; refuses a column that the last batch lacks, and a value that cannot be of its type."""
-    newest = records.newest(state.source_key, lambda batch: batch.manifest is not None)
+    newest = batch_records.newest(state.source_key, lambda batch: batch.manifest is not None)
     columns = newest.manifest.columns if newest and newest.manifest else []
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
     if newest and columns and found is None:
@@ -131,7 +131,7 @@ def reset_by_hand(name: str, reason: str) -> dict[str, Any]:
 
 
 def _shown(state: TableState) -> dict[str, Any]:
-    active = records.stored_batch(state.source_key, state.generation, state.active) if state.active else None
+    active = batch_records.stored_batch(state.source_key, state.generation, state.active) if state.active else None
     return {
         "id": key_id(state.source_key),
         "source_key": state.source_key,
@@ -162,7 +162,7 @@ def _claim(active: Item) -> dict[str, Any]:
 
 def _past(item: Item) -> dict[str, Any]:
     try:
-        batch = records.batch_of(item)
+        batch = batch_records.batch_of(item)
     except UnreadableRecord as error:
         known = {field: item.get(field) for field in ("seq", "generation", "label")}
         nothing = {"run_id": None, "low": None, "high": None, "records": None, "at": None}

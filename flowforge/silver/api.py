@@ -15,7 +15,7 @@ from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.release import waiting
 from flowforge.silver.report import quality_of_table
-from flowforge.state import records
+from flowforge.state import batch_records
 from flowforge.state.table import read_state
 
 
@@ -52,7 +52,7 @@ def order_release(name: str) -> dict[str, Any]:
     bucket, table = settings().bucket, table_of("silver", name)
     source_key = schema_of(bucket, table)["source_key"]
     rows = sum(waiting(bucket, table).values())
-    newest = next(iter(records.history(source_key, 1)), None)
+    newest = next(iter(batch_records.history(source_key, 1)), None)
     if newest is None:
         remedy = "Restore the record from bronze: flowforge watermark rebuild --write."
         raise NotFound(f"no batch of {source_key} is recorded", remedy)

@@ -53,7 +53,7 @@ def admit(
         allow_naive_timestamps(table, list(empty_ones.values()))
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in empty_ones.items())
         table.add_columns(connection.sql(f"SELECT {empty} LIMIT 0"), once())
-    changes = drift.changes(theirs, new.told) + _note_columns(table, batch, plan, drift, new, late)
+    changes = drift.changes(theirs, new.changes) + _note_columns(table, batch, plan, drift, new, late)
     if [name for name in plan.digits if name in drift.added] and table.count():
         changes.append(
             "keys have all seven digits of their seconds from now on: rows of before count as ending in 0, and those that do not "

@@ -90,7 +90,11 @@ class Merge:
         self._types = column_types(connection, table)
         self._kept = [name for name in kept if self._forms and name in self._types]
         self._columns = ", ".join(map(identifier, self._types))
-        self._arriving, self._holds, self._told = arriving.name, arriving.is_held, arriving.row_actions or arriving.name
+        self._arriving, self._holds, self._row_actions = (
+            arriving.name,
+            arriving.is_held,
+            arriving.row_actions or arriving.name,
+        )
         self._files = self._within_reach()
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._find()}")
         if self._forms and rules.one_row:
@@ -132,7 +136,7 @@ class Merge:
         for name, kind in identity.items():
             if kind in ORDERED and not self._identity[name]:  # NULLs have no place in a range
                 column = identifier(name)
-                least, most = self._one(f"SELECT min({column}), max({column}) FROM {self._told}")
+                least, most = self._one(f"SELECT min({column}), max({column}) FROM {self._row_actions}")
                 files = [file for file in files if file.may_hold(name, least, most)]
         return files
 
@@ -147,7 +151,8 @@ class Merge:
         items += [f"{identifier(name, 't')} AS {identifier(KEPT + name)}" for name in self._kept]
         found = (
             f"SELECT t._file, t._row, {', '.join(items)}, coalesce(s._met, false) AS _met, ({action})::{enum} AS _action "
-            f"FROM {self._with_forms(self._files)} t {join} (SELECT *, true AS _met FROM {self._told}) s ON {self._same('t')}"
+            f"FROM {self._with_forms(self._files)} t {join} (SELECT *, true AS _met FROM {self._row_actions}) s "
+            f"ON {self._same('t')}"
         )
         return f"SELECT * FROM ({found}) WHERE _met OR _action <> '{STAYS}'"
 

@@ -26,11 +26,11 @@ COLUMN_IDS = "flowforge.columnIds"  # table property: {"object": the source's ob
 @dataclass
 class NewColumns:
     """Of the columns that a batch adds: `fills` (name -> expression for the rows of before), `renamed` (name -> name before), and
-    `told`, a sentence for each."""
+    `changes`, a sentence for each."""
 
     fills: dict[str, str] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)
+    changes: dict[str, str] = field(default_factory=dict)
 
 
 def column_ids(batch: Batch, plan: RefinePlan) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, type
         old = before.get(column.column_id)
         if old in drift.dropped and types[old] == kind:
             found.renamed[name] = old
-            found.told[name] = f"column {old} is called {name} at the source now; silver keeps {old} as it was" + (
+            found.changes[name] = f"column {old} is called {name} at the source now; silver keeps {old} as it was" + (
                 f", and rows of before have NULL in {name} until they are read again ({again})" if reads_part else ""
             )
         elif reads_part:
@@ -75,7 +75,7 @@ def _fill_or_tell(found: NewColumns, name: str, kind: str, column: SourceColumn,
     if not column.nullable and not column.computed and value is not None and fillable:
         filled = f"CAST({value} AS {kind})"
         found.fills[name] = f"CASE WHEN {identifier(CURRENT)} THEN {filled} END" if plan.keeps_history else filled
-        found.told[name] = f"{told}; rows of before got its default {column.default}, as at the source"
+        found.changes[name] = f"{told}; rows of before got its default {column.default}, as at the source"
     elif not column.nullable or column.computed:
         what = (
             "is computed"
@@ -84,9 +84,9 @@ def _fill_or_tell(found: NewColumns, name: str, kind: str, column: SourceColumn,
             if column.default
             else "is NOT NULL"
         )
-        found.told[name] = f"{told} and {what}: rows of before have a value at the source and NULL here ({again})"
+        found.changes[name] = f"{told} and {what}: rows of before have a value at the source and NULL here ({again})"
     elif column.default:
-        found.told[name] = (
+        found.changes[name] = (
             f"{told} with the default {column.default}: rows of before have NULL here, and at the source too unless it was "
             f"added WITH VALUES ({again})"
         )

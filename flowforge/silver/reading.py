@@ -15,7 +15,7 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import read_parquet
-from flowforge.silver.judging import BatchRows, judge_batch
+from flowforge.silver.batch_rules import BatchRows, judge_batch
 from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
 from flowforge.silver.quarantine import keep_out, kept_out, quarantine_of, settled_of
 from flowforge.silver.staging import (

@@ -20,9 +20,9 @@ from flowforge.domain.given import given
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.engines.registry import ENGINE
+from flowforge.silver.batch_rules import judge_batch
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import decisions_of
-from flowforge.silver.judging import judge_batch
 from flowforge.silver.objects import check_objects
 from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
 from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch, quarantine_of

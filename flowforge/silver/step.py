@@ -9,7 +9,7 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import NotFound, Retriable
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
-from flowforge.state import batches, records
+from flowforge.state import batch_records, batches
 from flowforge.tables.lake import open_table, table_uri
 
 
@@ -19,7 +19,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     from flowforge.silver.refine import refine
     from flowforge.silver.summary import notes_of
 
-    newest = next(iter(records.history(landed.source_key, 1)), None)  # most often the very batch
+    newest = next(iter(batch_records.history(landed.source_key, 1)), None)  # most often the very batch
     batch = landed_batch(landed, newest)
     if batch is None:
         return None
@@ -61,13 +61,13 @@ def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
     rules = _newest(command.source_key).command.silver.quality_rules
     last: Batch | None = None
     for generation, seq in waiting(bucket, command.silver_table):
-        batch = records.find_batch(command.source_key, generation, seq)
+        batch = batch_records.find_batch(command.source_key, generation, seq)
         if batch is None or batch.manifest is None:
             raise Retriable(f"batch {seq} of {command.source_key} is not recorded as landed")
         found = release(batch, bucket, rules)
         last = batch
         inserted, updated = inserted + (found.change.inserted or 0), updated + (found.change.updated or 0)
-    refined = records.newest(command.source_key, _is_told_of) or last
+    refined = batch_records.newest(command.source_key, _is_told_of) or last
     table = open_table(table_uri(bucket, "silver", command.silver_table))
     if refined is None or table is None:
         return None
@@ -89,7 +89,7 @@ def _is_told_of(batch: Batch) -> bool:
 
 def _newest(source_key: str) -> Batch:
     """The table's newest batch, whose request's rules are in force."""
-    for batch in records.history(source_key, 1):
+    for batch in batch_records.history(source_key, 1):
         return batch
     raise NotFound(
         f"no batch of {source_key} is recorded", "Restore the record from bronze: flowforge watermark rebuild --write."

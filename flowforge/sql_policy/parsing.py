@@ -32,7 +32,7 @@ class NotAllowed(ValueError):
         self.remedy = remedy
 
     @property
-    def told(self) -> str:
+    def with_remedy(self) -> str:
         """The message with its remedy, for places that have one text for both."""
         return f"{self}: {self.remedy}" if self.remedy else str(self)
 

@@ -12,7 +12,7 @@ from flowforge.domain.batch import Batch, Manifest
 from flowforge.domain.errors import Wait
 from flowforge.runtime.settings import settings
 from flowforge.state import digests
-from flowforge.state.records import RETRY_SECONDS, is_written, key_of, transition, write
+from flowforge.state.batch_records import RETRY_SECONDS, is_written, key_of, transition, write
 from flowforge.state.table import Landed, TableState, Watermark, read_state
 
 

@@ -13,8 +13,8 @@ from flowforge.aws import items
 from flowforge.domain.batch import FOOTERS, Batch, Interval, SlicePlan
 from flowforge.domain.errors import ConflictingTarget, TooLarge, Wait
 from flowforge.runtime.settings import settings
+from flowforge.state.batch_records import RETRY_SECONDS, find_batch, item_of, label_key
 from flowforge.state.folded import digest_of
-from flowforge.state.records import RETRY_SECONDS, find_batch, item_of, label_key
 from flowforge.state.table import TableState, asked_of, registry_action
 
 BYTES_PER_SLICE = 700  # where and what its object is, until the manifest is recorded

@@ -11,7 +11,7 @@ from typing import Any
 from flowforge.aws import items
 from flowforge.domain.errors import Wait
 from flowforge.runtime.settings import settings
-from flowforge.state.records import stored_batch
+from flowforge.state.batch_records import stored_batch
 from flowforge.state.table import TableState, Watermark
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from flowforge.aws import items
 from flowforge.domain.batch import Batch
 from flowforge.runtime.settings import settings
-from flowforge.state.records import key_of, label_key
+from flowforge.state.batch_records import key_of, label_key
 
 FOLDED = "FOLDED"
 

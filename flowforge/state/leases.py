@@ -7,7 +7,7 @@ from flowforge.aws import items
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Fatal, Wait
 from flowforge.runtime.settings import settings
-from flowforge.state.records import RETRY_SECONDS, is_written, key_of, write
+from flowforge.state.batch_records import RETRY_SECONDS, is_written, key_of, write
 
 
 def take_over(batch: Batch, replayed: bool = False) -> Batch:

@@ -147,7 +147,7 @@ def read_run(run_id: str) -> dict[str, Any]:
         remedy = f"flowforge status lists the runs; they are kept for {settings().history_days} days."
         raise NotFound(f"no run {run_id!r}", remedy)
     names = [pair for sk in sorted(found) if sk.startswith("NAMES#") for pair in unpack(found[sk]["names"])]
-    told = _told(found)
+    told = _by_table(found)
     tables = [table_status(bronze, source, told.get(bronze.lower(), {})) for bronze, source in names]
     run = found["RUN"]
     shown = {k: run.get(k) for k in SHOWN}
@@ -159,7 +159,7 @@ def read_run(run_id: str) -> dict[str, Any]:
     return {"run_id": run_id, **shown, "status": status, **more, "tables": tables}
 
 
-def _told(found: Mapping[str, items.Item]) -> dict[str, items.Item]:
+def _by_table(found: Mapping[str, items.Item]) -> dict[str, items.Item]:
     """What events said of each table, by its name in lower case: a table that is loaded for the first time may get the catalog's
     spelling on the way, and no two tables of a run differ by case only."""
     told: dict[str, items.Item] = {}

@@ -7,7 +7,7 @@ from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
 from flowforge.domain.batch import Batch, BronzeObject
 from flowforge.runtime.settings import settings
-from flowforge.state.records import key_of
+from flowforge.state.batch_records import key_of
 
 
 def finish_slice(batch: Batch, index: int, found: BronzeObject | None, max_cursor: str | None) -> None:

@@ -1,13 +1,13 @@
 """record_lineage: keeps what the bus tells as OpenLineage run events in the lake, and sends them to a receiver if one is set."""
 
 from flowforge.aws.message import process_envelopes
-from flowforge.lineage.step import record_told
+from flowforge.lineage.step import record_event
 from flowforge.runtime.entry_point import entry_point
 
 
 def record(envelope: dict, context: object) -> None:
     """Handles one event of the bus."""
-    record_told(envelope)
+    record_event(envelope)
 
 
 @entry_point

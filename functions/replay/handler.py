@@ -5,7 +5,7 @@ from typing import Any
 
 from events.request import InvalidRequest
 from flowforge.operations import replay
-from flowforge.operations.replay import Selection
+from flowforge.operations.replay import DeadLetterFilter
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import json_body, resolver
 from flowforge.state import discards
@@ -30,22 +30,22 @@ def get_discarded() -> dict:
 @app.post("/api/dead-letters/replay")
 def post() -> dict:
     """Puts back what the body selects: {"all": true}, or any of "run_id", "table", "ids"."""
-    return replay.put_back(_selection(json_body(app), FIELDS))
+    return replay.put_back(_filter(json_body(app), FIELDS))
 
 
 @app.post("/api/dead-letters/discard")
 def post_discard() -> dict:
     """Gives up what the body selects; "reason" says why and is kept."""
     body = json_body(app)
-    selection = _selection(body, (*FIELDS, "reason"))
+    chosen = _filter(body, (*FIELDS, "reason"))
     reason = body.get("reason")
     if not isinstance(reason, str) or not reason.strip() or len(reason) > MOST_CHARACTERS:
         problem = f"expected text of at most {MOST_CHARACTERS} characters: why nobody wants the messages any more"
         raise InvalidRequest([{"field": "reason", "problem": problem}])
-    return replay.discard(selection, reason.strip())
+    return replay.discard(chosen, reason.strip())
 
 
-def _selection(body: dict[str, Any], fields: tuple[str, ...]) -> Selection:
+def _filter(body: dict[str, Any], fields: tuple[str, ...]) -> DeadLetterFilter:
     """Raises InvalidRequest unless the body says what is meant: an empty one does not mean all."""
     mistakes = [{"field": field, "problem": "unknown field"} for field in sorted(set(body) - set(fields))]
     mistakes += [
@@ -66,7 +66,7 @@ def _selection(body: dict[str, Any], fields: tuple[str, ...]) -> Selection:
         )
     if mistakes:
         raise InvalidRequest(mistakes)
-    return Selection(body.get("run_id"), body.get("table"), frozenset(ids), min(float(until), time.time()))
+    return DeadLetterFilter(body.get("run_id"), body.get("table"), frozenset(ids), min(float(until), time.time()))
 
 
 @entry_point

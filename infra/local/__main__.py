@@ -15,7 +15,7 @@ from pathlib import Path
 from flowforge.cli.streams import open_streams
 from infra.local.data_directory import DataDirectory, DataDirectoryError
 from infra.local.servers import StartError
-from infra.local.stack import LocalStack, Settings
+from infra.local.stack import LocalStack, StackSettings
 from infra.local.state_file import AlreadyRunning, NotWritable, StateDirectory
 from infra.local.template import TemplateError
 
@@ -52,9 +52,9 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def settings_from(arguments: argparse.Namespace, state: Path, data: DataDirectory | None) -> Settings:
+def settings_from(arguments: argparse.Namespace, state: Path, data: DataDirectory | None) -> StackSettings:
     """Return the stack's settings as the command line asks for them."""
-    return Settings(
+    return StackSettings(
         template=arguments.template,
         state=state,
         port=arguments.port,
@@ -71,7 +71,7 @@ def settings_from(arguments: argparse.Namespace, state: Path, data: DataDirector
     )
 
 
-async def run(settings: Settings, state: StateDirectory) -> int:
+async def run(settings: StackSettings, state: StateDirectory) -> int:
     """Run the stack until a signal comes or one of its servers dies; return the exit status."""
     stopping = asyncio.Event()
     for interrupt in (signal.SIGINT, signal.SIGTERM):
@@ -87,7 +87,7 @@ async def run(settings: Settings, state: StateDirectory) -> int:
     return 0
 
 
-async def _serve(settings: Settings, state: StateDirectory) -> int:
+async def _serve(settings: StackSettings, state: StateDirectory) -> int:
     started = time.monotonic()
     async with LocalStack(settings) as stack:
         facts = stack.facts

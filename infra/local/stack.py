@@ -28,7 +28,7 @@ from infra.local.template import REGION, expand
 
 
 @dataclass(frozen=True)
-class Settings:
+class StackSettings:
     """What a stack is started with; ports are preferences, 0 means any."""
 
     template: Path
@@ -78,7 +78,7 @@ def _prove(resources: Resources) -> None:
 class LocalStack:
     """A running stack. `facts` is what stack.json tells; `ended` is set when a server of the stack has died."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
         self.facts: dict[str, Any] = {}
         self.ended = asyncio.Event()

@@ -27,12 +27,13 @@ def test_should_import_helpers_and_what_stands_beside_only():
 
 
 def test_should_keep_helpers_out_of_the_folders_of_tests():
-    """Those of faults are a program of its own, `python -m tests.faults`; a suite that several run stands beside them."""
+    """`python -m tests` runs all tests; those of faults are a program of its own, `python -m tests.faults`; a
+    suite that several run stands beside them."""
     own = [
         str(path.relative_to(TESTS))
         for path in sorted(TESTS.rglob("*.py"))
         if path.relative_to(TESTS).parts[0] not in ("helpers", "faults")
-        and not path.name.startswith(("test_", "conftest", "conformance"))
+        and not path.name.startswith(("test_", "conftest", "conformance", "__main__"))
         and "project" not in path.parts
     ]
     assert own == []

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowforge.state import records, table
+from flowforge.state import batch_records, table
 from tests.faults.tally import Tally
 from tests.faults.world import MANY, World
 
@@ -73,7 +73,7 @@ class Lane:
         )
         assert found["status"] in ("published", "empty")
         assert self.world.bronze_keys(self.bronze) == self.world.landed_keys(self.bronze)
-        past = records.history(table.resolve(self.bronze).source_key, MANY)
+        past = batch_records.history(table.resolve(self.bronze).source_key, MANY)
         assert {batch.state for batch in past} <= {"committed", "empty"}
         assert len({batch.command.run_id for batch in past}) == len(past), "a run has one batch"
         if in_step:

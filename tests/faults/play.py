@@ -21,7 +21,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.engines.duckdb.storage import duckdb_connection
 from flowforge.operations.watermarks import commit_landed
 from flowforge.silver.step import refine_landed
-from flowforge.state import records
+from flowforge.state import batch_records
 from flowforge.tables.lake import open_table, table_uri
 from flowforge.tables.rows import relation
 from tests.faults.schedules import WRITERS, Schedule
@@ -162,7 +162,7 @@ class Loader:
         )  # fmt: skip
 
     def _take_down(self, fact: BronzeLanded) -> None:
-        batch = records.find_batch(fact.source_key, fact.generation, fact.seq)
+        batch = batch_records.find_batch(fact.source_key, fact.generation, fact.seq)
         for found in batch.manifest.objects:
             body = self.s3.get_object(Bucket=batch.manifest.bucket, Key=found.key, IfMatch=found.etag)["Body"].read()
             rows = pq.ParquetFile(BytesIO(body)).read(columns=["id", "v"], use_threads=False).to_pylist()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flowforge.state.records import history
+from flowforge.state.batch_records import history
 from flowforge.state.table import resolve
 from tests.faults.aim import Point
 from tests.faults.deliveries import Delivery

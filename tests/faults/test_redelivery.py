@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from flowforge.state import records, table
+from flowforge.state import batch_records, table
 from tests.faults.deliveries import table_in
 from tests.faults.lanes import Lane, create_lanes, load_all
 from tests.faults.tally import Tally
@@ -97,7 +97,7 @@ def of_table(letters: list[dict], lane: Lane) -> list[dict]:
 def landed_all(lanes: list[Lane], count: int) -> bool:
     """Whether each table has so many committed batches."""
     try:
-        pasts = [records.history(table.resolve(lane.bronze).source_key) for lane in lanes]
+        pasts = [batch_records.history(table.resolve(lane.bronze).source_key) for lane in lanes]
     except table.NotFound:
         return False
     return all(sum(batch.state == "committed" for batch in past) == count for past in pasts)

@@ -16,7 +16,7 @@ import boto3
 from events.export import FULL
 from flowforge.jobs.submission import run_id_of_delivery
 from flowforge.operations.query import query
-from flowforge.state import records, table
+from flowforge.state import batch_records, table
 from infra.local.resources import Resources
 from tests.faults.chain import Chain
 from tests.faults.tds_proxy import TdsProxy
@@ -102,5 +102,5 @@ class World:
 
     def landed_keys(self, bronze: str) -> list[str]:
         """The objects that the batches of a bronze table know of."""
-        past = records.history(table.resolve(bronze).source_key, MANY)
+        past = batch_records.history(table.resolve(bronze).source_key, MANY)
         return sorted(item.key for batch in past if batch.manifest for item in batch.manifest.objects)

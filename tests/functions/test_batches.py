@@ -10,7 +10,7 @@ from flowforge.aws import items
 from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import ConflictingTarget, Fatal, NotFound, Wait
 from flowforge.runtime.settings import settings
-from flowforge.state import batches, claims, corrections, leases, records, table
+from flowforge.state import batch_records, batches, claims, corrections, leases, table
 from tests.helpers.batches import INTERVAL, claim, manifest
 from tests.helpers.commands import command
 
@@ -21,7 +21,7 @@ def expire(batch: Batch) -> Batch:
     """Plays the death of a worker: its lease runs out without a heartbeat."""
     key = {"pk": batch.source_key, "sk": f"BATCH#{batch.generation:06d}#{batch.seq:010d}"}
     items.update(settings().watermarks_table, key, "SET lease_until = :past", {":past": time.time() - 1})
-    return records.find_batch(batch.source_key, batch.generation, batch.seq)
+    return batch_records.find_batch(batch.source_key, batch.generation, batch.seq)
 
 
 def test_should_move_the_watermark_only_when_a_landed_batch_is_committed(unique):
@@ -42,15 +42,15 @@ def test_should_leave_a_committed_batch_alone_when_its_event_comes_again(unique)
     landed = batches.land(batch, manifest(batch))
     batches.commit(landed)
     version = table.read_state(batch.source_key).version
-    again = records.find_batch(batch.source_key, batch.generation, batch.seq)
+    again = batch_records.find_batch(batch.source_key, batch.generation, batch.seq)
     assert batches.commit(again) == (None, INTERVAL.high)
     assert table.read_state(batch.source_key).version == version
 
 
 def test_should_find_the_batch_of_a_redelivered_message(unique):
     batch = claim(unique("t"), "run_1")
-    assert records.batch_of_run(batch.source_key, "run_1") == batch
-    assert records.batch_of_run(batch.source_key, "run_2") is None
+    assert batch_records.batch_of_run(batch.source_key, "run_1") == batch
+    assert batch_records.batch_of_run(batch.source_key, "run_2") is None
 
 
 def test_should_turn_a_second_worker_away_while_the_claim_is_live(unique):
@@ -122,7 +122,7 @@ def test_should_not_move_the_watermark_for_an_empty_interval(unique):
     batches.close_empty(batch)
     state = table.read_state(batch.source_key)
     assert (state.watermarks, state.active) == ({}, None)
-    assert records.find_batch(batch.source_key, 1, batch.seq).state == "empty"
+    assert batch_records.find_batch(batch.source_key, 1, batch.seq).state == "empty"
 
 
 def test_should_void_the_claim_under_way_when_a_watermark_is_set_by_hand(unique):
@@ -130,7 +130,7 @@ def test_should_void_the_claim_under_way_when_a_watermark_is_set_by_hand(unique)
     landed = batches.land(batch, manifest(batch))
     state = table.read_state(batch.source_key)
     corrections.set_watermark(state, "modified", "2024-06-01", "replay from June")
-    voided = records.find_batch(batch.source_key, batch.generation, batch.seq)
+    voided = batch_records.find_batch(batch.source_key, batch.generation, batch.seq)
     assert voided.state == "voided"
     assert batches.commit(voided) == (None, None)
     with pytest.raises(Wait):
@@ -153,9 +153,9 @@ def test_should_find_a_table_by_each_of_its_names(unique):
 def test_should_list_batches_that_stand_still_until_they_are_published(unique):
     batch = claim(unique("t"), "run_1")
     landed = batches.land(batch, manifest(batch))
-    assert records.key_of(landed) in records.open_batches(-60)
+    assert batch_records.key_of(landed) in batch_records.open_batches(-60)
     batches.mark(landed, published=True)
-    assert records.key_of(batch) not in records.open_batches(-60)
+    assert batch_records.key_of(batch) not in batch_records.open_batches(-60)
 
 
 def test_should_free_the_table_when_a_claim_is_abandoned_and_claim_anew_on_replay(unique):
@@ -164,7 +164,7 @@ def test_should_free_the_table_when_a_claim_is_abandoned_and_claim_anew_on_repla
     batches.abandon(batch)
     state = table.read_state(batch.source_key)
     assert (state.active, state.watermarks) == (None, {})
-    assert records.batch_of_run(batch.source_key, "run_1") is None
+    assert batch_records.batch_of_run(batch.source_key, "run_1") is None
     again = claim(name, "run_1")
     assert (again.seq, again.label) == (2, "nightly~2")
 
@@ -180,7 +180,7 @@ def test_should_not_abandon_a_claim_that_another_worker_has_taken_over(unique):
 def test_should_let_the_next_attempt_begin_at_once_when_one_has_failed(unique):
     batch = claim(unique("t"), "run_1")
     leases.release(batch)
-    again = leases.take_over(records.find_batch(batch.source_key, batch.generation, batch.seq))
+    again = leases.take_over(batch_records.find_batch(batch.source_key, batch.generation, batch.seq))
     assert again.attempts == 2
 
 
@@ -197,9 +197,9 @@ def test_should_not_cost_more_workers_than_a_message_may(unique):
 def test_should_keep_a_batch_with_a_failed_slice_for_a_replay_until_somebody_else_needs_the_table(unique):
     batch = claim(unique("t"), "run_1")
     leases.fail(batch)
-    kept = records.find_batch(batch.source_key, batch.generation, batch.seq)
+    kept = batch_records.find_batch(batch.source_key, batch.generation, batch.seq)
     assert (kept.state, kept.failed, kept.lease_until) == ("claimed", True, 0)
-    assert records.key_of(batch) not in records.open_batches(-60)
+    assert batch_records.key_of(batch) not in batch_records.open_batches(-60)
     batches.abandon(kept)
     assert table.read_state(batch.source_key).active is None
 
@@ -209,6 +209,6 @@ def test_should_count_attempts_anew_when_a_person_has_replayed_the_message(aws, 
     batch = claim(unique("t"), unique("run"))
     leases.release(batch)
     with pytest.raises(Fatal):
-        leases.take_over(records.find_batch(batch.source_key, 1, 1))
-    taken = leases.take_over(records.find_batch(batch.source_key, 1, 1), replayed=True)
+        leases.take_over(batch_records.find_batch(batch.source_key, 1, 1))
+    taken = leases.take_over(batch_records.find_batch(batch.source_key, 1, 1), replayed=True)
     assert (taken.seq, taken.attempts, taken.interval) == (batch.seq, 1, batch.interval)

@@ -14,7 +14,7 @@ from flowforge.operations.footers import read_footers
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.catalog_columns import readable_columns
 from flowforge.sources.sqlserver.loadable import refuse_clashes
-from flowforge.state import records
+from flowforge.state import batch_records
 from tests.helpers.loads import Loads, keep_login, landed
 from tests.helpers.standin import StandIn, start, stop
 
@@ -43,7 +43,7 @@ def test_should_carry_every_unique_key_with_the_batch_and_in_its_objects(loads):
     load.execute("ALTER TABLE {t} ADD code nvarchar(20)", "CREATE INDEX other ON {t} (code)")
     load.execute("CREATE UNIQUE INDEX by_code ON {t} (code, at)")
     load.load("r1")
-    (batch,) = records.history(load.key)
+    (batch,) = batch_records.history(load.key)
     assert sorted(batch.manifest.unique_keys) == [["code", "at"], ["id"]]
     (rebuilt,) = rebuild_states(read_footers(settings().bucket, f"bronze_{load.name}"), settings().bucket)
     assert [one.manifest.unique_keys for one in rebuilt.batches] == [batch.manifest.unique_keys]

@@ -21,7 +21,7 @@ from flowforge.domain.errors import NotFound
 from flowforge.operations.folding import NEWEST_KEPT, fold_history
 from flowforge.operations.watermarks import show
 from flowforge.runtime.settings import settings
-from flowforge.state import batches, claims, corrections, lake_head, outbox, records, runs, table
+from flowforge.state import batch_records, batches, claims, corrections, lake_head, outbox, runs, table
 from flowforge.state.expiry import DAY, EXPIRES_AT
 from functions.watermark.handler import handler as watermark
 from tests.helpers.commands import command
@@ -85,7 +85,7 @@ class Table:
 
     def grow_older(self, days: float) -> None:
         """Makes all that is stored of the table's batches and runs older."""
-        for item in records.all_stored(self.key):
+        for item in batch_records.all_stored(self.key):
             _earlier(settings().watermarks_table, item, {"updated_at": item["updated_at"] - days * DAY})
         for n in range(1, self.number + 1):
             run = f"run_{self.name}_{n:06d}"
@@ -102,7 +102,7 @@ class Table:
         return [item for item in own if self.name in item["pk"] or self.name in item["sk"]]
 
     def numbers(self) -> list[int]:
-        return [item["seq"] for item in records.all_stored(self.key)]
+        return [item["seq"] for item in batch_records.all_stored(self.key)]
 
 
 def _earlier(table: str, item: items.Item, changes: dict[str, Any]) -> None:
@@ -185,7 +185,7 @@ def test_should_keep_the_newest_that_has_landed_however_old(make, context):
     table.grow_older(10 * OLD)
     fold(context)
     assert table.numbers() == [1, *range(7, NEWEST_KEPT + 7)]
-    newest = records.newest(table.key, lambda batch: batch.manifest is not None)
+    newest = batch_records.newest(table.key, lambda batch: batch.manifest is not None)
     assert newest and newest.claim == landed.claim
 
 
@@ -228,7 +228,7 @@ def test_should_fold_records_of_a_version_before_unless_rules_may_have_kept_rows
     one.changed(quality_rules=[rule])
     for _ in range(NEWEST_KEPT):
         one.changed()
-    for item in records.all_stored(one.key):
+    for item in batch_records.all_stored(one.key):
         before = {name: value for name, value in item.items() if name not in ("quarantined", "footers")}
         items.put(settings().watermarks_table, before)
     one.grow_older(OLD)
@@ -244,7 +244,7 @@ def test_should_know_an_older_lake_by_a_batch_that_was_folded(make, context):
     one.grow_older(OLD)
     fold(context)
     head = lake_head.Head(source_key=one.key, epoch=first.epoch, generation=1, seq=1, claim=first.claim)
-    assert records.find_batch(one.key, 1, 1) is None
+    assert batch_records.find_batch(one.key, 1, 1) is None
     assert is_known(_state(one), head)
     assert not is_known(_state(one), head.model_copy(update={"epoch": "another"}))
 

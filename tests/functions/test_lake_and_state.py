@@ -12,7 +12,7 @@ from flowforge.operations.rebuild import rebuild
 from flowforge.operations.watermarks import commit_landed, reset_by_hand
 from flowforge.runtime.settings import settings
 from flowforge.silver.step import refine_landed
-from flowforge.state import records, table
+from flowforge.state import batch_records, table
 from flowforge.state.lake_head import head_key
 from flowforge.state.leases import release
 from flowforge.tables.base import once
@@ -122,7 +122,7 @@ def test_should_give_up_a_batch_that_was_under_way_in_an_earlier_state(load, sli
     change(load, 1)
     assert load.follow(load.command("two"))
     lose_state(earlier)
-    release(records.find_batch(load.key, 1, 1))  # whoever held it is long gone
+    release(batch_records.find_batch(load.key, 1, 1))  # whoever held it is long gone
     load.follow(load.command("three"))  # queues the slices of what was under way
     with pytest.raises(LakeChanged, match="the lake changed while"):
         run_slices(load)
@@ -145,7 +145,7 @@ def test_should_refuse_where_the_lake_keeps_more_than_the_source_and_go_on_once_
     assert table.read_state(load.key).seq == 0
     answer = rebuild(settings().bucket, f"bronze_{load.name}", write=True)
     assert [(one["action"], one["for_silver"]) for one in answer["tables"]] == [("written", 1)]
-    refine_landed(landed_fact(records.find_batch(load.key, 1, 2)))  # as the sweeper tells it
+    refine_landed(landed_fact(batch_records.find_batch(load.key, 1, 2)))  # as the sweeper tells it
     (fact,) = refined(load, "three", strategy=strategy)
     assert (fact.generation, fact.notes) == (2, [])
     held = query(f"SELECT id, count(*) FROM silver.{load.name} GROUP BY 1 ORDER BY 1", settings().bucket).rows

@@ -19,7 +19,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.domain.batch import BronzeObject, KeyRange, Manifest, SlicePlan, SourceColumn
 from flowforge.domain.errors import TooLarge
 from flowforge.runtime.settings import settings
-from flowforge.state import batches, claims, corrections, records, runs, slice_set, table
+from flowforge.state import batch_records, batches, claims, corrections, runs, slice_set, table
 from functions.submit_job.handler import handler as submit
 from functions.track_run.handler import handler as track
 from tests.helpers.batches import INTERVAL, claim
@@ -45,7 +45,7 @@ def sliced(name: str, run: str, bounds: list[str]):
 
 def test_should_keep_a_batch_of_256_slices_with_long_keys_from_claim_to_manifest(aws, unique):
     batch = sliced(unique("t"), unique("run"), keys(random.Random(7), CYRILLIC, 255))
-    assert records.find_batch(batch.source_key, batch.generation, batch.seq) == batch
+    assert batch_records.find_batch(batch.source_key, batch.generation, batch.seq) == batch
     objects = []
     for n in range(256):
         key = f"bronze/{batch.command.bronze.table}/{'l' * 190}/part-{n:05d}.parquet"
@@ -55,7 +55,7 @@ def test_should_keep_a_batch_of_256_slices_with_long_keys_from_claim_to_manifest
     assert len(slice_set.finished_slices(batch)) == 256
     manifest = Manifest(bucket="lake", objects=objects, rows=768, bytes=9, columns=batch.slices.columns)
     batches.land(batch, manifest)
-    assert records.find_batch(batch.source_key, batch.generation, batch.seq).manifest == manifest
+    assert batch_records.find_batch(batch.source_key, batch.generation, batch.seq).manifest == manifest
 
 
 def test_should_plan_fewer_slices_where_their_keys_do_not_fit_the_record(aws, loads, sliced_reads):
@@ -67,7 +67,9 @@ def test_should_plan_fewer_slices_where_their_keys_do_not_fit_the_record(aws, lo
         load.execute(f"INSERT INTO {name} VALUES " + ", ".join(f"(N'{key}', 1)" for key in found[start : start + 65]))
     wanted = load.command("wide", None, table_name=name)
     ingest(wanted)
-    batch = records.batch_of_run(table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table), wanted.run_id)
+    batch = batch_records.batch_of_run(
+        table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table), wanted.run_id
+    )
     ranges = batch.slices.ranges
     assert 2 <= len(ranges) < 256
     assert (ranges[0].low, ranges[-1].high) == (None, None)
@@ -106,8 +108,8 @@ def test_should_not_take_what_is_too_large_for_somebody_elses_write(aws, unique)
 def test_should_read_a_record_of_the_version_before(aws, unique):
     batch = claim(unique("t"), unique("run"))
     plain = json.dumps(json.loads(batch.command.model_dump_json()))
-    items.update(settings().watermarks_table, records.key_of(batch), "SET command = :text", {":text": plain})
-    assert records.find_batch(batch.source_key, batch.generation, batch.seq) == batch
+    items.update(settings().watermarks_table, batch_records.key_of(batch), "SET command = :text", {":text": plain})
+    assert batch_records.find_batch(batch.source_key, batch.generation, batch.seq) == batch
 
 
 def test_should_show_a_run_of_many_tables_with_long_names(aws, unique):

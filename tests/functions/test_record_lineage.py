@@ -13,7 +13,7 @@ from events.envelopes import eventbridge, sqs
 from events.model import Message
 from flowforge.bronze.announcements import about, landed_fact
 from flowforge.gold.models import copy_of_silver, read_model
-from flowforge.gold.records import Record, write_record
+from flowforge.gold.outcomes import ModelOutcome, write_outcome
 from flowforge.runtime.settings import settings
 from flowforge.state import batches, runs
 from functions.record_lineage.handler import handler
@@ -204,8 +204,8 @@ def test_should_read_a_models_columns_from_its_record_unless_that_has_moved_on(a
     name = batch.command.silver.table
     model = read_model(name, f"SELECT upper(CAST(id AS VARCHAR)) AS x FROM silver.{name}")
     facts_of = {"how": "full", "rows": 3, "version": 4, "column_types": {"x": "string"}}
-    record = Record.failed(model, "").model_copy(update={**facts_of, "input_columns": {f"silver.{name}": ["id"]}})
-    write_record(settings().bucket, record)
+    record = ModelOutcome.failed(model, "").model_copy(update={**facts_of, "input_columns": {f"silver.{name}": ["id"]}})
+    write_outcome(settings().bucket, record)
     assert tell(context, published(batch, name, definition=model.definition))
     assert tell(context, published(batch, name, definition=model.definition + 1, version=5), ONE)
     with_columns, without = sorted(kept(aws, f"gold.{name}"), key=lambda event: event["eventTime"])
@@ -219,7 +219,9 @@ def test_should_read_a_models_columns_from_its_record_unless_that_has_moved_on(a
 def test_should_tell_the_receiver_once_of_a_gold_table_that_stays_as_it_is(aws, context, receiver, batch, unique):
     name = batch.command.silver.table
     model = copy_of_silver(name, name)
-    write_record(settings().bucket, Record.failed(model, "").model_copy(update={"column_types": {"id": "integer"}}))
+    write_outcome(
+        settings().bucket, ModelOutcome.failed(model, "").model_copy(update={"column_types": {"id": "integer"}})
+    )
     assert tell(context, published(batch, name, definition=model.definition))
     another = published(landed(unique("t"), unique("run")), name, "unchanged", definition=model.definition)
     assert tell(context, another.model_copy(update={"models": [another.models[0].model_copy(

@@ -17,7 +17,7 @@ from flowforge.bronze.parquet import Encoder
 from flowforge.domain.batch import KeyRange, SlicePlan, SourceColumn
 from flowforge.operations.sweep import sweep
 from flowforge.runtime.settings import settings
-from flowforge.state import batches, claims, corrections, leases, outbox, records, runs, table
+from flowforge.state import batch_records, batches, claims, corrections, leases, outbox, runs, table
 from functions.refine_silver.handler import handler as refine
 from functions.track_run.handler import handler as track
 from functions.watermark.handler import handler
@@ -164,16 +164,16 @@ def test_should_keep_what_is_in_a_manifest_when_a_batch_is_voided_by_hand(aws, u
     if has_landed:
         batch = batches.land(batch, manifest(batch))
     corrections.reset_watermarks(table.read_state(batch.source_key), "wrong")
-    assert records.find_batch(batch.source_key, batch.generation, batch.seq).state == "voided"
+    assert batch_records.find_batch(batch.source_key, batch.generation, batch.seq).state == "voided"
     sweep(-60, -60)
     assert keys_of(aws, batch) == (bronze_keys(batch) if has_landed else [])
 
 
 def damage(batch, field: str = "command") -> str:
     """Damages a part of a batch's record, as a person's edit in a console may; returns what was there."""
-    before = items.get(settings().watermarks_table, records.key_of(batch))[field]
+    before = items.get(settings().watermarks_table, batch_records.key_of(batch))[field]
     expression, text = "SET #f = :text", {":text": before.replace('"run_id"', '"was"').replace('"bucket"', '"was"')}
-    items.update(settings().watermarks_table, records.key_of(batch), expression, text, f=field)
+    items.update(settings().watermarks_table, batch_records.key_of(batch), expression, text, f=field)
     return before
 
 
@@ -196,7 +196,7 @@ def test_should_follow_up_all_others_when_one_record_cannot_be_read(aws, context
     told = sweep(-60)
     assert (told["submitted"], told["failed"]) == (1, 1)
     assert "SweepFailures" in capsys.readouterr().out
-    assert records.open_batches(-60)[0] != records.key_of(broken)  # it does not come first next time
+    assert batch_records.open_batches(-60)[0] != batch_records.key_of(broken)  # it does not come first next time
     refined = {detail["source_key"] for _, detail in aws.announced("RefineQueue")}
     assert {other.source_key for other in others} <= refined
     assert submitted.run_id in [message["body"]["run_id"] for message in aws.messages("IngestQueue")]
@@ -206,12 +206,12 @@ def test_should_follow_up_all_others_when_one_record_cannot_be_read(aws, context
     assert "cannot be read" in failed["error"]["cause"] and "watermark" in failed["error"]["remedy"]
     sweep(-60)
     assert [kind for kind, _ in aws.announced()].count("StepFailed") == 0  # a run is told once
-    items.update(settings().watermarks_table, records.key_of(broken), "SET manifest = :text", {":text": before})
+    items.update(settings().watermarks_table, batch_records.key_of(broken), "SET manifest = :text", {":text": before})
     for queue in ("RefineQueue", "WatermarkQueue"):
         aws.messages(queue)
     sweep(-60)
     assert told_of(aws, broken, "RefineQueue") == ["BronzeLanded"]
-    assert records.find_batch(broken.source_key, broken.generation, broken.seq).problem == ""
+    assert batch_records.find_batch(broken.source_key, broken.generation, broken.seq).problem == ""
 
 
 def test_should_show_and_give_up_a_batch_whose_record_cannot_be_read(aws, context, unique):

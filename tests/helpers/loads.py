@@ -20,7 +20,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.bronze.ingest_slice import ingest_slice
 from flowforge.operations.watermarks import commit_landed
 from flowforge.runtime.settings import settings
-from flowforge.state import records, table
+from flowforge.state import batch_records, table
 from tests.helpers.aws_proxy import AwsProxy, Call
 from tests.helpers.standin import PASSWORD, StandIn, start, stop
 
@@ -104,7 +104,7 @@ class Loads:
         return next((mark.value for mark in table.read_state(self.key).watermarks.values()), None)
 
     def states(self) -> list[str]:
-        return [batch.state for batch in reversed(list(records.history(self.key)))]
+        return [batch.state for batch in reversed(list(batch_records.history(self.key)))]
 
     @property
     def key(self) -> str:

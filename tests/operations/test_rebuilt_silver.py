@@ -25,7 +25,7 @@ from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import decide
 from flowforge.silver.refine import refine
 from flowforge.silver.release import release
-from flowforge.state import records
+from flowforge.state import batch_records
 from flowforge.state.folded import fold
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
@@ -50,7 +50,7 @@ def recorded(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[B
     def record(batch: Batch, applied: bool = True, rules: Any = None) -> Batch:
         if applied:
             refine(batch, lake.bucket, rules=rules)
-        item = records.item_of(batch.model_copy(update={"refined": applied, "published": applied}))
+        item = batch_records.item_of(batch.model_copy(update={"refined": applied, "published": applied}))
         items.put(name, {name: value for name, value in item.items() if name != "open"})
         return batch
 
@@ -153,7 +153,7 @@ def test_should_make_the_same_table_anew_from_batches_that_are_no_longer_recorde
     ]
     before = rows_of(lake)
     assert fold(key, made[:2])
-    assert [batch.seq for batch in records.all_batches(key)] == [3]
+    assert [batch.seq for batch in batch_records.all_batches(key)] == [3]
     if lost:
         for item in client("s3").list_objects_v2(Bucket=lake.bucket, Prefix="silver/customers/")["Contents"]:
             client("s3").delete_object(Bucket=lake.bucket, Key=item["Key"])
@@ -182,7 +182,7 @@ def test_should_name_what_differs_before_anything_is_replaced(lake, recorded):
     assert rows_of(lake) == spoilt
     rebuilt(lake, write=True)
     assert rows_of(lake) == before
-    again = records.find_batch("srv/db/dbo.customers/bronze_customers", 1, 1)
+    again = batch_records.find_batch("srv/db/dbo.customers/bronze_customers", 1, 1)
     assert not again.published  # the sweeper tells of it again, so that gold follows
 
 

@@ -275,7 +275,7 @@ def test_should_take_every_example_that_duckdb_gives_of_its_functions(engine):
 def test_should_say_of_a_function_that_a_rule_cannot_call_what_to_write(sql, told):
     with pytest.raises(NotAllowed) as refused:
         check_expression(sql)
-    assert told in refused.value.told
+    assert told in refused.value.with_remedy
     assert refused.value.remedy
 
 

@@ -49,7 +49,7 @@ class Described(Protocol):
         ...
 
 
-class Plan(BaseModel):
+class PlannedInterval(BaseModel):
     """The interval to read; `empty` when there is nothing between low and high, `reason` then says why.
 
     `samples` go back into the next plan of the same table; without `news` those that were given say the same. `blocker` names a
@@ -78,7 +78,7 @@ def plan_interval(
     samples: list[dict[str, Any]] | None,
     keyed: bool | None = None,
     known: str = "",
-) -> Plan:
+) -> PlannedInterval:
     """Plans the next batch of a table, or of the query in `source`.
 
     `low` is the stored watermark; without one the seed `source.last_watermark` counts, inclusive. `keyed` tells
@@ -88,7 +88,7 @@ def plan_interval(
     bound a load or a seed that is not of its type, SourceChanged for a watermark that the server reads as another value.
     """
     if not source.is_incremental or source.delta_column is None:
-        return Plan(interval=Interval(promise=FULL_LOAD))
+        return PlannedInterval(interval=Interval(promise=FULL_LOAD))
     cursor = _cursor(description, source)
     require_cursor(connection.reference, cursor.sql_type, connection.scalar)
     if keyed is None:
@@ -104,7 +104,7 @@ def plan_interval(
     return _with_ties(plan, start if stored else None, known) if ties(cursor) and bound.high is not None else plan
 
 
-def _with_ties(plan: Plan, watermark: str | None, known: str) -> Plan:
+def _with_ties(plan: PlannedInterval, watermark: str | None, known: str) -> PlannedInterval:
     interval = with_last_number(plan.interval, watermark, known)
     nothing = plan.empty and interval.low == plan.interval.low
     return plan.model_copy(update={"interval": interval, "empty": nothing, "reason": plan.reason if nothing else ""})
@@ -183,7 +183,7 @@ def _printed(connection: SourceConnection, cursor: Cursor, literal: str) -> str 
 
 def _plan(
     connection: SourceConnection, cursor: Cursor, bound: UpperBound, low: str | None, nulls: bool, overlap_ms: int
-) -> Plan:
+) -> PlannedInterval:
     kept = {"samples": list(bound.samples), "blocker": bound.blocker, "future_rows": bound.future_rows}
     kept |= {"wait_seconds": bound.wait_seconds, "news": bound.news}
     interval = Interval(
@@ -196,12 +196,14 @@ def _plan(
         notes=[*_notes(cursor, bound), *_clock_notes(bound, low, overlap_ms)],
     )
     if bound.high is None:
-        return Plan(interval=interval, empty=True, reason=f"no safe bound yet: {bound.blocker or 'ask again'}", **kept)
+        return PlannedInterval(
+            interval=interval, empty=True, reason=f"no safe bound yet: {bound.blocker or 'ask again'}", **kept
+        )
     if low is not None and connection.scalar(is_empty_statement(low, bound.high, cursor.sql_type)):
-        return Plan(interval=interval, empty=True, reason=f"nothing is settled above {low}", **kept)
+        return PlannedInterval(interval=interval, empty=True, reason=f"nothing is settled above {low}", **kept)
     if overlap_ms and low is not None:
         interval = interval.model_copy(update={"low": _overlapped(connection, cursor, low, overlap_ms)})
-    return Plan(interval=interval, **kept)
+    return PlannedInterval(interval=interval, **kept)
 
 
 def _notes(cursor: Cursor, bound: UpperBound) -> list[str]:

@@ -47,12 +47,12 @@ def told_filters(wanted: Wanted, filters: RowFilters, where: str) -> list[str]:
     removes = wanted.removes_rows
     if filters.predicates and removes and not wanted.read.accept_partial_view:
         raise UnsupportedSource(
-            f"{where}: a security policy filters rows ({filters.told}), and this load takes out of silver what it does not read",
+            f"{where}: a security policy filters rows ({filters.shown}), and this load takes out of silver what it does not read",
             "Load with a login that the policy shows every row, set silverConfig.deletes to ignore (with mergeStrategy replace: "
             "merge), or, if what this login sees is all that silver shall hold, databaseConfig.acceptPartialView to true.",
         )
     if filters.predicates:
-        return [f"this login may see a part of the rows of {where}: a security policy filters them ({filters.told})"]
+        return [f"this login may see a part of the rows of {where}: a security policy filters them ({filters.shown})"]
     if not filters.visible and removes:
         return [
             f"whether a security policy hides rows of {where} this login cannot see (GRANT VIEW DEFINITION shows it); "

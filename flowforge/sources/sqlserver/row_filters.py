@@ -22,7 +22,7 @@ class RowFilters(NamedTuple):
     visible: bool
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
         """The predicates, for a sentence."""
         more = f" and {len(self.predicates) - SHOWN} more" if len(self.predicates) > SHOWN else ""
         return ", ".join(self.predicates[:SHOWN]) + more
@@ -48,7 +48,7 @@ def told_rests(filters: RowFilters, description: TableDescription) -> list[str]:
     told = []
     if filters.predicates:
         told.append(
-            f"the rows that a security policy shows this login ({filters.told}): what is only in silver may be hidden"
+            f"the rows that a security policy shows this login ({filters.shown}): what is only in silver may be hidden"
         )
     elif not filters.visible:
         told.append("the rows that this login is shown; it cannot see whether a security policy hides others")

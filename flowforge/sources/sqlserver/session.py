@@ -11,7 +11,7 @@ from flowforge.domain.errors import SourceChanged
 from flowforge.sources.base import Description, LastRead, Nothing, ReadPlan, Wanted
 from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap
-from flowforge.sources.sqlserver.bounds import Plan, plan_interval
+from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
 from flowforge.sources.sqlserver.catalog import connection_facts, expand_pattern, list_tables
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.description import find_column
@@ -72,7 +72,9 @@ class SqlServerSession:
         name = description.wanted.read.delta_column
         return find_column(own_columns(description), name, description.name).name if name else None
 
-    def _interval(self, description: Description, column: str | None, last: LastRead) -> tuple[Plan, dict[str, Any]]:
+    def _interval(
+        self, description: Description, column: str | None, last: LastRead
+    ) -> tuple[PlannedInterval, dict[str, Any]]:
         """The interval, and what tells this source from another one; both are kept with the batch."""
         wanted, mark, name = description.wanted.read, last.position, description.name
         if mark and mark.type is None:  # set by hand: the source checks it like a seed
@@ -99,7 +101,7 @@ class SqlServerSession:
                 f"flowforge watermark reset {table} --yes.",
             )
 
-    def _without_rows(self, description: Description, plan: Plan) -> Plan:
+    def _without_rows(self, description: Description, plan: PlannedInterval) -> PlannedInterval:
         """The plan; as empty where a question that costs little finds no row in it."""
         table, interval, offered = description.detail.table, plan.interval, description.detail.offered
         if table is None or not (is_cheap(table, interval) and holds_no_row(self.connection, table, interval, offered)):
@@ -126,7 +128,7 @@ def _counting(description: Description, interval: Interval) -> Any:
     return plan_counting(description.wanted.read, interval, description.detail.table)
 
 
-def _kept(plan: Plan) -> dict[str, Any]:
+def _kept(plan: PlannedInterval) -> dict[str, Any]:
     """What goes into the next plan, and why there is nothing to read, if so."""
     interval, blocker = plan.interval, f"; {plan.blocker}" if plan.blocker else ""
     if not plan.empty:
@@ -137,7 +139,7 @@ def _kept(plan: Plan) -> dict[str, Any]:
     return {"memory": plan.samples, "nothing": nothing}
 
 
-def _promise(plan: Plan, splits: SlicePlan | None) -> str:
+def _promise(plan: PlannedInterval, splits: SlicePlan | None) -> str:
     """The interval's promise, with what slices and rows that wait for the clock make of it."""
     more = ""
     if splits is not None:
@@ -145,6 +147,6 @@ def _promise(plan: Plan, splits: SlicePlan | None) -> str:
     return plan.interval.promise + more + _waiting(plan)
 
 
-def _waiting(plan: Plan) -> str:
+def _waiting(plan: PlannedInterval) -> str:
     """Rows with a stamp beyond the server's clock, in words for the run."""
     return f"; rows stamped a day or more in the future wait for it: {plan.future_rows}" if plan.future_rows else ""

@@ -52,7 +52,7 @@ class SqlServer:
             read_query(wanted.query)
             hints = loose_hints(wanted.query) if keeps else []
         except QueryRefused as error:
-            return [("query", error.told)]
+            return [("query", error.with_remedy)]
         return [("query", refusal(hints))] if hints else []
 
     def session(self) -> AbstractContextManager[Session]:

@@ -14,7 +14,7 @@ from events.targets import SourceTable
 from flowforge.domain.batch import Interval
 from flowforge.domain.errors import SourceChanged, UnknownColumn, UnknownTable, UnsupportedSource
 from flowforge.runtime.settings import settings
-from flowforge.sources.sqlserver.bounds import Plan, plan_interval
+from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
 from flowforge.sources.sqlserver.catalog import describe_query, describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.seeds import seed_literal
@@ -41,7 +41,7 @@ def incremental(table: str, column: str, **more) -> SourceTable:
     return SourceTable(table_name=table, is_incremental=True, delta_column=column, **more)
 
 
-def plan(connection, table, column, low=None, samples=None, keyed=None, **more) -> Plan:
+def plan(connection, table, column, low=None, samples=None, keyed=None, **more) -> PlannedInterval:
     described = describe_table(connection, table)
     return plan_interval(connection, described, incremental(table, column, **more), low, samples, keyed)
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events.targets import SourceTable
-from flowforge.sources.sqlserver.bounds import Plan, plan_interval
+from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.sql_text import select_statement
@@ -63,7 +63,7 @@ class Source:
     def write(self, writer: int = 0) -> None:
         self.writers[writer].run(f"INSERT INTO {self.name} (at) VALUES ({self.stamp})")
 
-    def load(self) -> Plan:
+    def load(self) -> PlannedInterval:
         """Loads once. Unless it `remembers_all`, what it has seen of the clock is kept only where it tells something: with a load
         that finds nothing new, as `ingest` does."""
         described = describe_table(self.reading, self.name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from events.quality import Reference, Rule
 from flowforge.domain.errors import RulesBroken, TransformRejected
-from flowforge.domain.figures import broken, told
+from flowforge.domain.figures import broken, figure_text
 from flowforge.engines.base import Session
 from flowforge.engines.duckdb.folding import Fold
 from flowforge.engines.registry import ENGINE
@@ -62,7 +62,7 @@ def judge_batch(batch: BatchRows, rules: Sequence[Rule]) -> Verdict:
         verdict = judge(connection, subject, rules)
     if failing := broken(verdict.figures):
         raise RulesBroken(
-            f"{batch.name}: the batch breaks quality rules: {'; '.join(map(told, failing))}",
+            f"{batch.name}: the batch breaks quality rules: {'; '.join(map(figure_text, failing))}",
             BROKEN,
             verdict.figures,
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # with the engine behind them; lineage reads records without 
 PREFIX = "gold/_models/"
 
 
-class Record(BaseModel):
+class ModelOutcome(BaseModel):
     """The last outcome of one model. `inputs` are the Delta versions that it was built from, `quality` is what its rules found in
     the rows that were built or refused; times are UTC."""
 
@@ -50,24 +50,24 @@ class Record(BaseModel):
     at: datetime
 
     @classmethod
-    def built(cls, model: Model, built: "Built") -> "Record":
+    def built(cls, model: Model, built: "Built") -> "ModelOutcome":
         """A model that was built."""
         return cls(**_about(model), outcome="built", **vars(built))
 
     @classmethod
-    def failed(cls, model: Model, error: TransformRejected) -> "Record":
+    def failed(cls, model: Model, error: TransformRejected) -> "ModelOutcome":
         """A model that failed."""
         quality = error.figures if isinstance(error, RulesBroken) else []
         return cls(**_about(model), outcome="failed", reason=str(error), quality=quality)
 
     @classmethod
-    def waiting(cls, model: Model, missing: "Missing") -> "Record":
+    def waiting(cls, model: Model, missing: "Missing") -> "ModelOutcome":
         """A model that waits for an input."""
         line = model.reads[missing.input]
         return cls(**_about(model), outcome="waits", reason=f"{model.place(line)} waits for {missing.input}")
 
 
-def write_record(bucket: str, record: Record) -> None:
+def write_outcome(bucket: str, record: ModelOutcome) -> None:
     """Keeps a record in the place of the one before; raises StoreUnavailable."""
     body = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False).encode()
     try:
@@ -78,14 +78,14 @@ def write_record(bucket: str, record: Record) -> None:
         raise unavailable("s3", error) from error
 
 
-def read_record(bucket: str, table: str) -> Record | None:
+def read_outcome(bucket: str, table: str) -> ModelOutcome | None:
     """One table's record, or None where there is none; raises UnreadableRecord, StoreUnavailable."""
     key = f"{PREFIX}{table}.json"
     found = find_object(bucket, key)
     return _parsed(key, found.body) if found else None
 
 
-def read_records(bucket: str) -> tuple[dict[str, Record], list[str]]:
+def read_outcomes(bucket: str) -> tuple[dict[str, ModelOutcome], list[str]]:
     """All records, by gold table, and what is wrong with those that cannot be read; raises StoreUnavailable."""
     s3 = client("s3")
     try:
@@ -98,9 +98,9 @@ def read_records(bucket: str) -> tuple[dict[str, Record], list[str]]:
     return {record.table: record for _, record in done}, [f"{one.cause}. {one.remedy}" for one in failed]
 
 
-def _parsed(key: str, text: bytes) -> Record:
+def _parsed(key: str, text: bytes) -> ModelOutcome:
     try:
-        return Record.model_validate_json(text)
+        return ModelOutcome.model_validate_json(text)
     except ValueError as error:
         remedy = f"Delete it: the table's next build writes it anew (aws s3 rm s3://<bucket>/{key})."
         raise unreadable(key, error, remedy) from error

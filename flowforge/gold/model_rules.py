@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from events.quality import QualityFigure
 from flowforge.domain.errors import RulesBroken
-from flowforge.domain.figures import broken, told
+from flowforge.domain.figures import broken, figure_text
 from flowforge.domain.names import TableName
 from flowforge.engines.base import Rows, Session
 from flowforge.gold.models import Model
@@ -34,7 +34,7 @@ def judge_table(
         create_view(connection, REFERENCED, name.table, rows_query(connection, table))
     figures = judge(connection, subject(model), model.rules).figures
     if failing := broken(figures):
-        lines = [(model.rule_lines.get(figure.rule), told(figure)) for figure in failing]
+        lines = [(model.rule_lines.get(figure.rule), figure_text(figure)) for figure in failing]
         said = "; ".join(f"line {line}, {words}" if line else words for line, words in lines)
         raise RulesBroken(f"{model.place()} breaks quality rules: {said}", MEND, figures)
     return figures
