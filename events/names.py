@@ -37,6 +37,13 @@ def split_table_name(name: str, default_schema: str = "dbo") -> tuple[str, str]:
     return (parts[0], parts[1]) if len(parts) == 2 else (default_schema, parts[0])
 
 
+def written_name(schema: str, table: str) -> str:
+    """The name that `split_table_name` splits into these two: plain where it can be, else in brackets."""
+    parts = [schema, table]
+    plain = all(part and part == part.strip() and not set(part) & set(".[]") for part in parts)
+    return ".".join(parts if plain else (f"[{part.replace(']', ']]')}]" for part in parts))
+
+
 def destination_stem(schema: str, table: str) -> str:
     """The default destination name of a source table: itself where it is plain, else made plain with a hash of the original."""
     whole = table if schema.lower() == "dbo" else f"{schema}_{table}"

@@ -10,6 +10,7 @@ from flowforge.domain.alone import Failure
 from flowforge.domain.batch import Batch, Manifest, SourceColumn
 from flowforge.domain.errors import Retriable
 from flowforge.domain.given import given
+from flowforge.domain.source_key import SourceKey
 from flowforge.sources.registry import source_at
 from flowforge.sources.sqlserver.sql_types import SqlType, parse_sql_type
 from flowforge.state.batch_records import find_batch
@@ -99,7 +100,7 @@ def _rows_left(manifest: Manifest) -> list[str]:
 
 def source_table(batch: Batch) -> str:
     """The source table's name, from the source key."""
-    return batch.source_key.rpartition(">")[0].split("/", 2)[2]
+    return SourceKey.parse(batch.source_key).source_table
 
 
 def no_rows_fact(batch: Batch) -> IntervalEmpty:

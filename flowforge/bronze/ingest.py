@@ -20,6 +20,7 @@ from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import Fatal, Wait
+from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.base import Description, LastRead, Nothing, Position, ReadPlan, Source, Wanted
@@ -48,7 +49,7 @@ def _ingest(command: IngestTable) -> Outcome:
     with source.session() as session:
         description = session.describe(wanted_of(command))
         if description.written is not None:
-            command = named_by_catalog(command, description.written)
+            command = named_by_catalog(command, *description.written)
         known = _known(command, description)
         state, own = known.state, known.own
         if own is None and state.active is None:
@@ -83,12 +84,13 @@ def wanted_of(command: IngestTable) -> Wanted:
 
 def _known(command: IngestTable, source: Description) -> batch_records.Known:
     """What the watermark table knows of the command."""
-    key = table.source_key(command.connection, source.name, command.bronze.table)
+    wanted = SourceKey.of(command.connection, *source.parts, command.bronze.table)
+    key = str(wanted)
     label = batch_records.label_key(command.bronze.table, command.batch_id)
     known = batch_records.what_is_known(key, command.run_id, label)
     if known.state.version:
         return known
-    settled = settled_key(command.connection, source.identity.get("database"), source.name, command.bronze.table)
+    settled = settled_key(wanted, source.identity.get("database"))
     return known if settled == key else batch_records.what_is_known(settled, command.run_id, label)
 
 

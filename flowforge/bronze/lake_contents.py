@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flowforge.aws.clients import client, unavailable
 from flowforge.bronze.parquet import read_footer
 from flowforge.domain.batch import SEQ_BITS, order_of
+from flowforge.domain.source_key import bronze_table_of
 from flowforge.state.lake_head import Head, Mark
 
 TAIL_BYTES = 256 * 2**10  # more than most footers take; one that is larger is read again, whole
@@ -39,7 +40,7 @@ def ask_lake(bucket: str, source_key: str, silver_table: str) -> Head | None:
 
 
 def _in_bronze(bucket: str, source_key: str) -> Head | None:
-    prefix = f"bronze/{source_key.rpartition('>')[2]}/"
+    prefix = f"bronze/{bronze_table_of(source_key)}/"
     keys = [key for key in _keys(bucket, prefix) if key.endswith(".parquet")]
     with ThreadPoolExecutor(OBJECTS_AT_ONCE, thread_name_prefix="footers") as pool:
         footers = [found for found in pool.map(lambda key: _footer(bucket, key), keys) if found]

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from flowforge.cli.failure import BadRequest, Failure
+from flowforge.domain.source_key import SourceKey
 
 if TYPE_CHECKING:
     from flowforge.cli.api import Api
@@ -26,7 +27,8 @@ def only_source(api: "Api") -> dict[str, Any] | None:
         if failure.error == "NotFound":
             return None
         raise
-    places = {table["source_key"].rpartition(">")[0].rpartition("/")[0]: table["id"] for table in listed}
+    keys = [(SourceKey.parse(table["source_key"]), table["id"]) for table in listed]
+    places = {f"{key.server}/{key.database}": identity for key, identity in keys}
     if len(places) > 1:
         raise BadRequest(
             f"which SQL Server? tables were loaded from {', '.join(sorted(places))}",

@@ -16,6 +16,7 @@ from flowforge.cli.layout import facts, table
 from flowforge.cli.loaded import refuse_another
 from flowforge.cli.options import Session, source_command
 from flowforge.cli.target import local_stack
+from flowforge.domain.source_key import SourceKey
 
 UNSETTLED = ("claimed", "landed", "committed")
 _COLUMNS = (
@@ -84,7 +85,7 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
 
     column, found = next(iter(mark["watermarks"].items()), (None, {}))
     question = Question(
-        source_table=mark["source_table"],
+        source_table=SourceKey.parse(mark["source_key"]).written,
         silver_table=mark["silver_table"],
         column=column,
         sql_type=found.get("sql_type"),

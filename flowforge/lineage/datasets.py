@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 
 
@@ -49,6 +50,6 @@ def in_lake(alias: str, **known: Any) -> Dataset:
 
 def source_of(source_key: str, types: Mapping[str, str] | None = None) -> Dataset:
     """The table, or query, that a source key names; its alias is database.schema.table."""
-    server, database, table = source_key.rpartition(">")[0].split("/", 2)
-    named = DatasetId(f"mssql://{server}", f"{database}.{table}")
+    key = SourceKey.parse(source_key)
+    named = DatasetId(f"mssql://{key.server}", f"{key.database}.{key.source_table}")
     return Dataset(named, named.name, types=types or {})

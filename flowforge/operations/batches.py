@@ -14,6 +14,7 @@ from typing import Any
 from events.commands import IngestTable
 from flowforge.domain.alone import each_alone
 from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn, State
+from flowforge.domain.source_key import SourceKey, bronze_table_of
 from flowforge.operations.footers import FoundObject, read_footers
 from flowforge.state.folded import read_folded
 from flowforge.state.lake_head import Head, read_head
@@ -67,14 +68,14 @@ def folded_batches(bucket: str, source_key: str, recorded: Iterable[Batch]) -> l
     if not until:
         return []
     known = {batch.order for batch in recorded}
-    found = [one for one in read_footers(bucket, source_key.rpartition(">")[2]) if one.footer]
+    found = [one for one in read_footers(bucket, bronze_table_of(source_key)) if one.footer]
     own = [one for one in found if one.facts.get("source_key") == source_key]
     rebuilt = rebuild_states(own, bucket, {source_key: read_head(bucket, source_key)})
     return [batch for one in rebuilt for batch in one.batches if batch.order <= until and batch.order not in known]
 
 
 def _nothing_of(source_key: str) -> TableState:
-    return TableState(source_key=source_key, bronze_table=source_key.rpartition(">")[2])
+    return TableState(source_key=source_key, bronze_table=bronze_table_of(source_key))
 
 
 def _counting(claims: dict[str, list[FoundObject]], head: Head | None) -> list[FoundObject]:
@@ -97,8 +98,8 @@ def _rebuilt(
         generation=max(generation, head.generation if head else 0) + 1,
         seq=max(*(seq for _, seq in order), head.seq if head else 0),
         landed=head.landed if head else None,
-        bronze_table=source_key.rpartition(">")[2],
-        source_table=source_key.rpartition(">")[0].split("/", 2)[2],
+        bronze_table=bronze_table_of(source_key),
+        source_table=SourceKey.parse(source_key).source_table,
         silver_table=(command.get("silver") or {}).get("table", ""),
         watermarks=_watermarks([landed[identity] for identity in order if identity in committed]),
     )

@@ -78,8 +78,8 @@ class Wanted:
 class Description:
     """What a source says now of the table, query or files that are wanted.
 
-    `name` is the source's own, part of the source key; `written` is the spelling by which default names go (None: they do not).
-    `primary_key` is the source's. `identity` tells this source from a restored or recreated one, `notes` what this login does not
+    `name` is the source's own, for people; `parts`, schema and table in its spelling (no schema: a query), are part of the source
+    key. `written` are the two by which default names go (None: they do not). `primary_key` is the source's. `identity` tells this source from a restored or recreated one, `notes` what this login does not
     see, `lacks` what the source lacks and what holds instead. `detail` is opaque to all but the source.
     """
 
@@ -87,7 +87,8 @@ class Description:
     name: str
     columns: list[SourceColumn]
     primary_key: list[str] = field(default_factory=list)
-    written: str | None = None
+    parts: tuple[str, str] = ("", "")
+    written: tuple[str, str] | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)

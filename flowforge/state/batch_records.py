@@ -14,6 +14,7 @@ from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
 from flowforge.domain.batch import SEQ_BITS, Batch
 from flowforge.domain.errors import UnreadableRecord, unreadable
+from flowforge.domain.source_key import bronze_table_of
 from flowforge.runtime.settings import settings
 from flowforge.state.table import STATE, TableState, state_of
 
@@ -49,7 +50,7 @@ def batch_of(item: items.Item) -> Batch:
 
 
 def _mend(item: items.Item) -> str:
-    table = str(item["pk"]).rpartition(">")[2]
+    table = bronze_table_of(str(item["pk"]))
     return (
         "It was changed by hand, or written by a newer version: deploy that version again, or restore it from bronze: flowforge "
         f"watermark rebuild --table {table} --write --force. Where bronze lacks it, load all again: flowforge watermark reset "

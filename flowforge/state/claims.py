@@ -9,9 +9,11 @@ import uuid
 from typing import Any
 
 from events.commands import IngestTable
+from events.names import destination_stem
 from flowforge.aws import items
 from flowforge.domain.batch import FOOTERS, Batch, Interval, SlicePlan
 from flowforge.domain.errors import ConflictingTarget, TooLarge, Wait
+from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.state.batch_records import RETRY_SECONDS, find_batch, item_of, label_key
 from flowforge.state.folded import digest_of
@@ -147,17 +149,14 @@ def _refuse_foreign_owner(batch: Batch) -> None:
         found = items.get(settings().watermarks_table, {"pk": owner["pk"], "sk": "OWNER"})
         if found and found["source_key"] != batch.source_key:
             layer, _, name = owner["pk"].partition("#")
-            layer, theirs, ours = layer.lower(), _source_of(found["source_key"]), _source_of(batch.source_key)
+            layer = layer.lower()
+            theirs, ours = SourceKey.parse(found["source_key"]), SourceKey.parse(batch.source_key)
+            free = destination_stem(f"{ours.schema}_", ours.table) if ours.schema else ours.table
             raise ConflictingTarget(
                 f"{layer} table {name!r} is filled from {found['source_key']}, not from {batch.source_key}",
-                f"Both {theirs} and {ours} would be called {name!r}: give this load a {layer}Config.tableName of its own, such "
-                f"as {ours.replace('.', '__')!r}.",
+                f"Both {theirs.source_table} and {ours.source_table} would be called {name!r}: give this load a "
+                f"{layer}Config.tableName of its own, such as {free!r}.",
             )
-
-
-def _source_of(key: str) -> str:
-    """The source table in a source key."""
-    return key.rpartition(">")[0].rpartition("/")[2]
 
 
 def _free_label(state: TableState, command: IngestTable, seq: int, taken: bool | None) -> str:

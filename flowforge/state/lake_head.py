@@ -16,6 +16,7 @@ from flowforge.aws.clients import client, error_code, unavailable
 from flowforge.aws.objects import GONE, find_object
 from flowforge.domain.batch import order_of
 from flowforge.domain.errors import unreadable
+from flowforge.domain.source_key import bronze_table_of
 from flowforge.state.table import Landed, TableState, key_id
 
 CHANGED = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
@@ -65,7 +66,7 @@ def marks_of(state: TableState) -> dict[str, Mark]:
 
 def head_key(source_key: str) -> str:
     """Where the head of a source is in its bucket."""
-    return f"state/{source_key.rpartition('>')[2]}/{key_id(source_key)}.json"
+    return f"state/{bronze_table_of(source_key)}/{key_id(source_key)}.json"
 
 
 def read_head(bucket: str, source_key: str) -> Head | None:
@@ -77,7 +78,7 @@ def read_head(bucket: str, source_key: str) -> Head | None:
     try:
         return Head.model_validate(json.loads(found.body) | {"etag": found.etag})
     except (ValueError, TypeError) as error:
-        remedy = f"Delete it, then flowforge watermark accept {source_key.rpartition('>')[2]}."
+        remedy = f"Delete it, then flowforge watermark accept {bronze_table_of(source_key)}."
         raise unreadable(f"s3://{bucket}/{key}", error, remedy) from error
 
 

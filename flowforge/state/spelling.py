@@ -15,7 +15,8 @@ from events.commands import IngestTable
 from events.names import destination_stem, split_table_name
 from events.targets import ConnectionReference
 from flowforge.domain.errors import ConflictingTarget
-from flowforge.state.table import list_tables, source_key
+from flowforge.domain.source_key import SourceKey, bronze_table_of
+from flowforge.state.table import list_tables
 
 BRONZE = "bronze_"
 
@@ -30,11 +31,12 @@ class Loaded(NamedTuple):
 
 def loaded_from(connection: ConnectionReference) -> list[Loaded]:
     """What was ever loaded from a server's database."""
-    place = source_key(connection, "", "").rstrip(">").lower()
+    any_table = SourceKey.of(connection, "", "", "")
+    places = tuple(text.lower().removesuffix(">") for text in (str(any_table), any_table.unescaped))
     return [
         Loaded(item["source_table"], item["bronze_table"], item.get("silver_table", ""))
         for item in list_tables()
-        if item["sk"].lower().startswith(place) and item.get("source_table") and item.get("bronze_table")
+        if item["sk"].lower().startswith(places) and item.get("source_table") and item.get("bronze_table")
     ]
 
 
@@ -53,14 +55,13 @@ def default_stem(written: str, loaded: list[Loaded]) -> str:
     return fitting[0].bronze_table.removeprefix(BRONZE) if fitting else stem
 
 
-def named_by_catalog(command: IngestTable, source_table: str) -> IngestTable:
+def named_by_catalog(command: IngestTable, schema: str, table: str) -> IngestTable:
     """The command with its default names as the lake has them, or for a table that is new to the lake as the catalog spells it.
 
-    `source_table` is `schema.table` in the catalog's spelling. Names change in case only. A default name that the request's own
-    models or rules read is kept: there the request has named the table.
+    `schema` and `table` are in the catalog's spelling. Names change in case only. A default name that the request's own models or
+    rules read is kept: there the request has named the table.
     """
-    schema, _, table = source_table.partition(".")
-    stem = destination_stem(schema, table)
+    stem, source_table = destination_stem(schema, table), f"{schema}.{table}"
     given = {"bronze": command.bronze.table, "silver": command.silver.table, "gold": command.gold.table or ""}
     ours = {"bronze": f"{BRONZE}{stem}", "silver": stem, "gold": stem}
     respelt = [
@@ -92,27 +93,26 @@ def _reads(command: IngestTable, name: str) -> bool:
     return any(re.search(rf"\b{re.escape(name)}\b", text) for text in texts)
 
 
-def settled_key(connection: ConnectionReference, database: str | None, source_table: str, bronze_table: str) -> str:
+def settled_key(wanted: SourceKey, database: str | None) -> str:
     """The source key of a table that has no state under the request's spelling: the one that it has, however the request spelled
-    its database; of a new one with the server's spelling. `source_table` is as the catalog has it.
+    its database, and an earlier version the key; of a new one with the server's spelling, `database`. The table's name in
+    `wanted` is as the catalog has it.
 
-    Raises ConflictingTarget where the table is in the lake under a name that differs from `bronze_table` by case only.
+    Raises ConflictingTarget where the table is in the lake under a name that differs from the wanted one by case only.
     """
-    key = source_key(connection, source_table, bronze_table)
-    known = [item["sk"] for item in list_tables() if item["sk"].lower() == key.lower()]
-    own = f"/{source_table}>"
-    for other in known:
-        if other.endswith(f"{own}{bronze_table}"):
-            return other
-        if own in other:
-            theirs = other.rpartition(">")[2]
-            raise ConflictingTarget(
-                f"{source_table} is loaded into {theirs}; as it is written here it would fill {bronze_table}, and most "
-                "readers of the lake take the two for one",
-                f"Write the table as the catalog does, {source_table}, or name bronzeConfig's and silverConfig's tableName.",
-            )
-    spelled = connection.model_copy(update={"database": database}) if database else connection
-    return source_key(spelled, source_table, bronze_table) if _same(database, connection.database) else key
+    listed = [item["sk"] for item in list_tables()]
+    for text, named in ((str(wanted), wanted.named), (wanted.unescaped, wanted.source_table)):
+        for other in [sk for sk in listed if sk.lower() == text.lower()]:
+            if other.endswith(f"/{named}>{wanted.bronze_table}"):
+                return other
+            if f"/{named}>" in other:
+                table = wanted.source_table
+                raise ConflictingTarget(
+                    f"{table} is loaded into {bronze_table_of(other)}; as it is written here it would fill "
+                    f"{wanted.bronze_table}, and most readers of the lake take the two for one",
+                    f"Write the table as the catalog does, {table}, or name bronzeConfig's and silverConfig's tableName.",
+                )
+    return str(wanted._replace(database=database) if database and _same(database, wanted.database) else wanted)
 
 
 def _same(one: str | None, other: str) -> bool:

@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.commands import IngestTable
-from events.targets import ConnectionReference
 from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
 from flowforge.domain.batch import order_of
 from flowforge.domain.errors import ConflictingTarget, NotFound, unreadable
+from flowforge.domain.source_key import bronze_table_of
 from flowforge.runtime.settings import settings
 
 STATE = "STATE"
@@ -98,11 +98,6 @@ class TableState(BaseModel):
         return action
 
 
-def source_key(connection: ConnectionReference, source_table: str, bronze_table: str) -> str:
-    """`host:port/database/table>bronze table`; the identity of a watermark."""
-    return f"{connection.host.lower()}:{connection.port}/{connection.database}/{source_table}>{bronze_table}"
-
-
 def key_id(key: str) -> str:
     """A short name of a source key, for addresses and command lines, where its slashes would be in the way."""
     return hashlib.sha256(key.encode()).hexdigest()[:12]
@@ -132,9 +127,7 @@ def state_of(key: str, found: items.Item | None) -> TableState:
         found["watermarks"], found["samples"] = unpack(found["watermarks"]), unpack(found["samples"])
         return TableState(source_key=key, **{k: v for k, v in found.items() if k not in ("pk", "sk")})
     except (ValueError, TypeError, KeyError) as error:
-        remedy = (
-            f"Restore it from bronze: flowforge watermark rebuild --table {key.rpartition('>')[2]} --write --force."
-        )
+        remedy = f"Restore it from bronze: flowforge watermark rebuild --table {bronze_table_of(key)} --write --force."
         raise unreadable(f"the state of {key}", error, remedy) from error
 
 

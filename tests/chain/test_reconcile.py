@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.helpers.stack import flowforge, reconciled
+from flowforge.domain.source_key import SourceKey
+from tests.helpers.stack import flowforge, reconciled, wait_for_green
 
 
 def test_should_find_the_rows_that_differ_and_name_their_ranges(compared, name):
@@ -135,3 +136,48 @@ def test_should_count_rows_in_quarantine_apart(compared, name, key):
         compared.load({"tableName": name}, **where)
         assert (reconciled(compared, name)["differs"], reconciled(compared, name)["in_quarantine"]) == (False, 2)
         assert "in quarantine" in flowforge(compared, "reconcile", name).stdout
+
+
+ODD = "a/b>c %2F #1 ü😀"
+
+
+def test_should_take_a_table_through_all_steps_whatever_signs_its_name_has(compared, name):
+    """Two tables whose names differ in a sign only, which no path holds: each has objects, keys and a watermark of its own."""
+    tables = [f"{name} {ODD}", f"{name} {ODD.replace('/', '>')}"]
+    config = {
+        "tables": [
+            {"tableName": f"[dbo].[{table}]", "isIncremental": True, "deltaColumn": "modified"} for table in tables
+        ]
+    }
+    compared.execute(f"CREATE TABLE [{tables[1]}] (id int PRIMARY KEY, v int, modified datetime2(7))")
+    compared.execute(f"INSERT INTO [{tables[1]}] VALUES (1, 1, '2024-01-01')")
+    run = compared.run(compared.request(config))
+    by_status = {one["status"]: one["table"] for one in run["tables"]}
+    first, second = by_status["failed"], by_status["published"]
+    compared.execute(f"CREATE TABLE [{tables[0]}] (id int PRIMARY KEY, v int, modified datetime2(7))")
+    compared.execute(f"INSERT INTO [{tables[0]}] VALUES (1, 10, '2024-01-01'), (2, 20, '2024-01-02')")
+    assert flowforge(compared, "replay", "--run", run["run_id"]).returncode == 0
+    loaded = {one["table"]: one["silver_rows"] for one in wait_for_green(compared, run["run_id"])["tables"]}
+    assert loaded == {first: 2, second: 1}
+
+    compared.execute(f"INSERT INTO [{tables[0]}] VALUES (3, 30, SYSDATETIME())")
+    compared.settle()
+    again = {one["table"]: one for one in compared.run(compared.request(config))["tables"]}
+    assert (again[first]["status"], again[first]["records"], again[first]["silver_rows"]) == ("published", 1, 3)
+    assert again[second]["status"] == "empty"
+
+    shown = json.loads(flowforge(compared, "watermark", "get", f"dbo.{tables[0]}", "--json").stdout)
+    assert (shown["source_table"], shown["bronze_table"]) == (f"dbo.{tables[0]}", first)
+    assert SourceKey.parse(shown["source_key"])[2:] == (
+        shown["connection"]["database"],
+        "dbo",
+        tables[0],
+        first,
+    )
+    for table, bronze in zip(tables, (first, second), strict=True):
+        assert not reconciled(compared, f"dbo.{table}")["differs"]
+        rebuilt = flowforge(compared, "watermark", "rebuild", "--table", bronze, "--json")
+        assert [one["bronze_table"] for one in json.loads(rebuilt.stdout)["tables"]] == [bronze]
+    lineage = flowforge(compared, "lineage", first, "--json")
+    assert json.dumps(f"{shown['connection']['database']}.dbo.{tables[0]}") in lineage.stdout
+    assert flowforge(compared, "watermark", "reset", f"dbo.{tables[0]}", "--yes").returncode == 0

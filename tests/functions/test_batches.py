@@ -9,6 +9,7 @@ from events.targets import ConnectionReference
 from flowforge.aws import items
 from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import ConflictingTarget, Fatal, NotFound, Wait
+from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, claims, corrections, leases, table
 from tests.helpers.batches import INTERVAL, claim, manifest
@@ -101,7 +102,7 @@ def test_should_refuse_a_silver_table_that_another_source_fills(unique):
     other = command(name, "run_2").model_copy(
         update={"connection": ConnectionReference(host="elsewhere", database="Bank", secret_id="flowforge/x")}
     )
-    key = table.source_key(other.connection, f"dbo.{name}", other.bronze.table)
+    key = str(SourceKey.of(other.connection, "dbo", name, other.bronze.table))
     with pytest.raises(ConflictingTarget, match="silver table") as refused:
         claims.claim(table.read_state(key), other, f"dbo.{name}", INTERVAL, {}, [])
     assert first.source_key in str(refused.value)

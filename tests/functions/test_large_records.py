@@ -18,6 +18,7 @@ from flowforge.aws.compact import pack, shorten, unpack
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.batch import BronzeObject, KeyRange, Manifest, SlicePlan, SourceColumn
 from flowforge.domain.errors import TooLarge
+from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, claims, corrections, runs, slice_set, table
 from functions.submit_job.handler import handler as submit
@@ -35,7 +36,7 @@ def keys(rng: random.Random, letters: list[str], count: int) -> list[str]:
 
 def sliced(name: str, run: str, bounds: list[str]):
     wanted = command(name, run)
-    key = table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table)
+    key = str(SourceKey.of(wanted.connection, "dbo", name, wanted.bronze.table))
     columns = [SourceColumn(name="код", sql_type="nvarchar(450)")]
     ends = [None, *([bound] for bound in bounds), None]
     ranges = [KeyRange(low=low, high=high) for low, high in pairwise(ends)]
@@ -67,9 +68,7 @@ def test_should_plan_fewer_slices_where_their_keys_do_not_fit_the_record(aws, lo
         load.execute(f"INSERT INTO {name} VALUES " + ", ".join(f"(N'{key}', 1)" for key in found[start : start + 65]))
     wanted = load.command("wide", None, table_name=name)
     ingest(wanted)
-    batch = batch_records.batch_of_run(
-        table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table), wanted.run_id
-    )
+    batch = batch_records.batch_of_run(str(SourceKey.of(wanted.connection, "dbo", name, wanted.bronze.table)), wanted.run_id)
     ranges = batch.slices.ranges
     assert 2 <= len(ranges) < 256
     assert (ranges[0].low, ranges[-1].high) == (None, None)

@@ -9,9 +9,12 @@ from events.export import FULL
 from events.request import InvalidRequest
 from events.targets import ConnectionReference
 from flowforge.bronze.ingest import ingest
+from flowforge.domain.batch import Interval
 from flowforge.domain.errors import ConflictingTarget, UnknownTable
+from flowforge.domain.source_key import SourceKey
 from flowforge.jobs.submission import new_run_id, submit
-from flowforge.state import runs, table
+from flowforge.state import claims, runs, table
+from flowforge.state.leases import release
 from tests.helpers.loads import ROWS, Loads, keep_login
 from tests.helpers.standin import start, stop
 
@@ -176,21 +179,27 @@ def test_should_go_on_under_the_name_that_an_earlier_version_took_from_a_request
 
 @pytest.fixture(scope="module")
 def counts_case(server):
-    """A server whose collation takes `cs` and `Cs` for two names."""
-    started = start(server.ca_file.parent, "--collation", "Latin1_General_CS_AS")
+    """A server whose collation takes `cs` and `Cs` for two names, and whose database has signs in its name."""
+    started = start(server.ca_file.parent, "--collation", "Latin1_General_CS_AS", "--database", "Bank/East 50%>#")
     keep_login("flowforge/counts/case", "sa", started.port)
     yield started
     stop(started)
 
 
-def test_should_take_names_that_differ_by_case_for_two_tables_where_the_server_does(loads, counts_case):
-    base = loads()
+@pytest.fixture
+def there(loads, counts_case) -> Loads:
+    """Loads from that server; its `name` is to be replaced."""
     where = {"host": "localhost", "port": counts_case.port, "database": counts_case.database, "driver": "pymssql"}
-    connection = ConnectionReference(**where, secret_id="flowforge/counts/case")
-    lower, capital = (replace(base, server=counts_case, connection=connection, name=name) for name in ("cs", "Cs"))
+    return replace(
+        loads(), server=counts_case, connection=ConnectionReference(**where, secret_id="flowforge/counts/case")
+    )
+
+
+def test_should_take_names_that_differ_by_case_for_two_tables_where_the_server_does(there):
+    lower, capital = (replace(there, name=name) for name in ("cs", "Cs"))
     for load, rows in ((lower, "(1, '2024-01-01')"), (capital, "(2, '2024-01-01'), (3, '2024-01-01')")):
         load.execute("CREATE TABLE {t} (id int PRIMARY KEY, at datetime2(3))", f"INSERT INTO {{t}} VALUES {rows}")
-    base.aws.messages("IngestQueue")
+    there.aws.messages("IngestQueue")
     assert [fact.records for fact in lower.follow(accepted(lower, "dbo.cs"))] == [1]
     with pytest.raises(ConflictingTarget, match=r"is filled from .*/dbo\.cs>") as caught:
         capital.follow(accepted(capital, "dbo.Cs"))
@@ -204,3 +213,38 @@ def test_should_take_names_that_differ_by_case_for_two_tables_where_the_server_d
     with pytest.raises(UnknownTable, match=r"dbo\.CS does not exist") as caught:
         ingest(lower.command("r9", table_name="CS"))
     assert "dbo.Cs" in caught.value.remedy
+
+
+def test_should_keep_tables_apart_whose_names_meet_without_their_signs(there):
+    there.execute("CREATE SCHEMA [a.b]", "CREATE SCHEMA [a]")
+    there.aws.messages("IngestQueue")
+    dotted, plain = (replace(there, name=name) for name in ("c/d>e", "b.c/d>e"))
+    for schema, load, rows in (("a.b", dotted, "(1, NULL)"), ("a", plain, "(2, NULL), (3, NULL)")):
+        load.execute(f"CREATE TABLE [{schema}].[{load.name}] (id int PRIMARY KEY, at datetime2(3))")
+        load.execute(f"INSERT INTO [{schema}].[{load.name}] VALUES {rows}")
+    (first,) = dotted.follow(accepted(dotted, "[a.b].[c/d>e]"))
+    where = f"localhost:{there.connection.port}/Bank%2FEast 50%>#"
+    assert first.source_key == f"{where}/a%2Eb.c/d>e>{first.bronze_table}"
+    assert (first.records, first.source_table) == (1, "a.b.c/d>e")
+    other = accepted(plain, "[a].[b.c/d>e]")
+    with pytest.raises(ConflictingTarget, match="is filled from") as caught:
+        plain.follow(other)
+    assert "a__b_c_d_e_" in caught.value.remedy
+    own = {layer: getattr(other, layer).model_copy(update={"table": "apart"}) for layer in ("bronze", "silver", "gold")}
+    (second,) = plain.follow(other.model_copy(update=own))
+    assert (second.source_key, second.records) == (f"{where}/a.b.c/d>e>apart", 2)
+
+
+def test_should_go_on_with_a_key_in_which_an_earlier_version_escaped_nothing(there):
+    there.execute("CREATE TABLE [old/er] (id int PRIMARY KEY, at datetime2(3))")
+    there.execute("INSERT INTO [old/er] VALUES (1, '2024-01-01'), (2, '2024-02-02')")
+    load = replace(there, name="old/er")
+    load.aws.messages("IngestQueue")
+    command = accepted(load, "[old/er]")
+    before = SourceKey.of(load.connection, "dbo", "old/er", command.bronze.table).unescaped
+    assert "/Bank/East 50%>#/dbo.old/er>bronze_old_er_" in before
+    interval = Interval(column="at", sql_type="datetime2(3)", high="2024-01-15 00:00:00.000")
+    release(claims.claim(table.read_state(before), command, "dbo.old/er", interval, {}, []))
+    landed = [load.follow(command), load.follow(accepted(load, "dbo.old/er"))]
+    assert [(fact.source_key, fact.records) for facts in landed for fact in facts] == [(before, 1), (before, 1)]
+    assert [item["sk"] for item in table.list_tables() if "old/er" in item["sk"]] == [before]

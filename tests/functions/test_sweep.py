@@ -15,6 +15,7 @@ from flowforge.bronze.announcements import landed_fact
 from flowforge.bronze.keys import bronze_keys
 from flowforge.bronze.parquet import Encoder
 from flowforge.domain.batch import KeyRange, SlicePlan, SourceColumn
+from flowforge.domain.source_key import SourceKey
 from flowforge.operations.sweep import sweep
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, claims, corrections, leases, outbox, runs, table
@@ -131,7 +132,7 @@ def keys_of(aws, batch) -> list[str]:
 def sliced_claim(name: str, run_id: str):
     """A claim of three slices."""
     wanted = command(name, run_id)
-    key = table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table)
+    key = str(SourceKey.of(wanted.connection, "dbo", name, wanted.bronze.table))
     columns = [SourceColumn(name="id", sql_type="int")]
     bounds = [None, ["1"], ["2"], None]
     ranges = [KeyRange(low=low, high=high) for low, high in pairwise(bounds)]

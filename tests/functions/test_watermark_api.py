@@ -7,8 +7,9 @@ import pytest
 
 from events.envelopes import http
 from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.domain.source_key import SourceKey
 from flowforge.state import batches, claims
-from flowforge.state.table import key_id, read_state, source_key
+from flowforge.state.table import key_id, read_state
 from functions.watermark.handler import handler
 from tests.helpers.batches import claim, manifest
 from tests.helpers.commands import command
@@ -110,7 +111,7 @@ def test_should_ask_which_table_is_meant_when_two_sources_have_one_of_that_name(
             "gold": other.gold.model_copy(update={"table": f"{name}_2"}),
         }
     )
-    key = source_key(other.connection, f"dbo.{name}", other.bronze.table)
+    key = str(SourceKey.of(other.connection, "dbo", name, other.bronze.table))
     claims.claim(read_state(key), other, f"dbo.{name}", Interval(), {}, [])
     status, answer = call(context, "GET", name)
     assert (status, answer["error"]) == (409, "ConflictingTarget")

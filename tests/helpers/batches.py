@@ -1,6 +1,7 @@
 """Batches as loads claim and land them."""
 
 from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.domain.source_key import SourceKey
 from flowforge.state import claims, table
 from tests.helpers.commands import command
 
@@ -9,7 +10,7 @@ INTERVAL = Interval(column="modified", sql_type="datetime", low=None, high="2025
 
 def claim(name: str, run_id: str, interval: Interval = INTERVAL, batch_id: str = "nightly") -> Batch:
     wanted = command(name, run_id, batch_id)
-    key = table.source_key(wanted.connection, f"dbo.{name}", wanted.bronze.table)
+    key = str(SourceKey.of(wanted.connection, "dbo", name, wanted.bronze.table))
     return claims.claim(table.read_state(key), wanted, f"dbo.{name}", interval, {"object_id": 7}, [])
 
 

@@ -18,6 +18,7 @@ from events.targets import BronzeTarget, ConnectionReference, GoldTarget, Silver
 from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.ingest_slice import ingest_slice
+from flowforge.domain.source_key import SourceKey
 from flowforge.operations.watermarks import commit_landed
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, table
@@ -108,7 +109,7 @@ class Loads:
 
     @property
     def key(self) -> str:
-        return table.source_key(self.connection, f"dbo.{self.name}", f"bronze_{self.name}")
+        return str(SourceKey.of(self.connection, "dbo", self.name, f"bronze_{self.name}"))
 
 
 @pytest.fixture

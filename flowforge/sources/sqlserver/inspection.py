@@ -5,6 +5,7 @@ Guarantees: what no load could carry stops the table here, by name and with the 
 
 from typing import NamedTuple
 
+from events.names import split_table_name
 from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.sources.base import Description, Wanted
 from flowforge.sources.sqlserver.catalog import (
@@ -58,6 +59,7 @@ def _query(connection: SourceConnection, wanted: Wanted, query: str, offered: li
         wanted,
         query_name(query),
         columns,
+        parts=("", query_name(query)),
         identity=server_identity(connection),
         notes=notes + told_hints(loose_hints(query), "the query"),
         lacks=connection.lacks,
@@ -78,7 +80,8 @@ def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> 
         name,
         columns,
         key,
-        written=table.synonym or name,
+        parts=(table.schema_name, table.name),
+        written=split_table_name(table.synonym) if table.synonym else (table.schema_name, table.name),
         identity=server_identity(connection, table),
         notes=notes,
         lacks=connection.lacks,

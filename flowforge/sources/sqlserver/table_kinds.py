@@ -10,6 +10,7 @@ ledger          every column, those that the server fills too
 
 import re
 
+from events.names import written_name
 from flowforge.domain.errors import QueryRefused, UnsupportedSource
 from flowforge.sources.sqlserver import catalog_sql
 from flowforge.sources.sqlserver.connection import SourceConnection
@@ -30,7 +31,7 @@ def synonym_target(connection: SourceConnection, schema: str, name: str) -> tupl
     rows = optional_rows(connection, catalog_sql.SYNONYMS, (schema, name)) or []
     if not rows:
         return None
-    own, base = f"{rows[0]['schema_name']}.{rows[0]['object_name']}", rows[0]["base_object_name"]
+    own, base = written_name(rows[0]["schema_name"], rows[0]["object_name"]), rows[0]["base_object_name"]
     parts = [(quoted or plain).replace("]]", "]") for quoted, plain in _PART.findall(base)]
     *place, schema_, table = ["", *parts] if len(parts) == 1 else parts
     elsewhere = [part for part in place if part and part.lower() != str(rows[0]["database_name"]).lower()]
