@@ -1,5 +1,6 @@
 """Which source a table was loaded from, as the API tells it: commands that look at a source look at that one."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from flowforge.cli.failure import BadRequest, Failure
@@ -9,10 +10,35 @@ if TYPE_CHECKING:
     from flowforge.cli.api import Api
 
 
+_IN_ADDRESSES = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def address_of(api: "Api", name: str) -> str:
+    """What names a loaded table in an address: its name, or its id where that has signs which gateways decode in different ways.
+
+    Raises BadRequest where several tables have the name, Failure where none has.
+    """
+    if _IN_ADDRESSES.fullmatch(name):
+        return name
+    listed = [
+        (table["id"], table["source_key"], table["source_table"] or "") for table in api.get("watermarks")["watermarks"]
+    ]
+    exact = [one[0] for one in listed if name in one]
+    wanted = name.lower()
+    found = exact or [one[0] for one in listed if wanted in (one[2].lower(), one[2].lower().removeprefix("dbo."))]
+    if len(found) > 1:
+        raise BadRequest(f"{name!r} names {len(found)} watermarks: {', '.join(found)}", "name one by its id")
+    if not found:
+        raise Failure(
+            f"no watermark for table {name!r}", "`flowforge watermark list` names what was loaded", error="NotFound"
+        )
+    return found[0]
+
+
 def source_of_table(api: "Api", name: str) -> dict[str, Any] | None:
     """The connection that a table was loaded by last; None for a table that was never loaded."""
     try:
-        return api.get("watermarks", name).get("connection")
+        return api.get("watermarks", address_of(api, name)).get("connection")
     except Failure as failure:
         if failure.error == "NotFound":
             return None

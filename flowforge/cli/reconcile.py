@@ -13,7 +13,7 @@ from flowforge.cli.connection import SourceChoice, server_of
 from flowforge.cli.failure import FAILED, GOOD, Failure
 from flowforge.cli.lake import Bucket, open_lake
 from flowforge.cli.layout import facts, table
-from flowforge.cli.loaded import refuse_another
+from flowforge.cli.loaded import address_of, refuse_another
 from flowforge.cli.options import Session, source_command
 from flowforge.cli.target import local_stack
 from flowforge.domain.source_key import SourceKey
@@ -41,7 +41,7 @@ def reconcile(
 ) -> int:
     """Compare counts and checksums of a table's key ranges between source and silver; exits 1 when they differ."""
     with session.open() as api:
-        mark = api.get("watermarks", name)
+        mark = api.get("watermarks", address_of(api, name))
     _refuse_unsettled(mark)
     stack = local_stack(session.api)
     connection = choice.resolve(session.api, mark.get("connection"))

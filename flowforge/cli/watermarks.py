@@ -12,6 +12,7 @@ from rich.text import Text
 
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
 from flowforge.cli.layout import cell, facts, moment, table
+from flowforge.cli.loaded import address_of
 from flowforge.cli.options import Session, api_command
 from flowforge.cli.rebuild import rebuild
 
@@ -44,7 +45,7 @@ def list_all(session: Session) -> int:
 def get(name: TableName, session: Session) -> int:
     """Show a table's watermark, its batches and who changed it by hand."""
     with session.open() as api:
-        answer = api.get("watermarks", name)
+        answer = api.get("watermarks", address_of(api, name))
     session.out.answer(answer, *_shown(answer))
     return GOOD
 
@@ -61,7 +62,7 @@ def put(
     """Set a table's watermark by hand."""
     body = {"column": column, "value": value, **({"reason": reason} if reason else {})}
     with session.open() as api:
-        answer = api.put("watermarks", name, body=body)
+        answer = api.put("watermarks", address_of(api, name), body=body)
     session.out.answer(answer, *_shown(answer))
     return GOOD
 
@@ -71,7 +72,7 @@ def put(
 def accept(name: TableName, session: Session, reason: Reason = None) -> int:
     """Keep a table's watermark although its source has changed: a failover, a move, the same data restored."""
     with session.open() as api:
-        answer = api.post("watermarks", name, "accept", body={"reason": reason} if reason else {})
+        answer = api.post("watermarks", address_of(api, name), "accept", body={"reason": reason} if reason else {})
     session.out.answer(answer, *_shown(answer))
     return GOOD
 
@@ -92,7 +93,7 @@ def reset(
             session.out.say("Nothing was changed.")
             return FAILED
     with session.open() as api:
-        answer = api.delete("watermarks", name, reason=reason)
+        answer = api.delete("watermarks", address_of(api, name), reason=reason)
     session.out.answer(answer, *_shown(answer))
     return GOOD
 

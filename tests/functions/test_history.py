@@ -16,6 +16,7 @@ from events.targets import SilverTarget
 from flowforge.aws import items
 from flowforge.bronze.announcements import landed_fact
 from flowforge.bronze.footing import is_known
+from flowforge.domain.source_key import SourceKey
 from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
 from flowforge.domain.errors import NotFound
 from flowforge.operations.folding import NEWEST_KEPT, fold_history
@@ -42,7 +43,7 @@ class Table:
 
     def __init__(self, name: str):
         self.name, self.number = name, 0
-        self.key = table.source_key(command(name, "r").connection, f"dbo.{name}", f"bronze_{name}")
+        self.key = str(SourceKey.of(command(name, "r").connection, "dbo", name, f"bronze_{name}"))
 
     def open_run(self) -> tuple[str, str]:
         """A run as a request opens it; returns its id and its batch's."""
