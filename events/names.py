@@ -44,6 +44,14 @@ def written_name(schema: str, table: str) -> str:
     return ".".join(parts if plain else (f"[{part.replace(']', ']]')}]" for part in parts))
 
 
+def plain_name(written: str) -> str:
+    """`schema.table` without brackets, as state and events have it; a text that is no table's name stays as it is."""
+    try:
+        return ".".join(split_table_name(written))
+    except ValueError:
+        return written
+
+
 def destination_stem(schema: str, table: str) -> str:
     """The default destination name of a source table: itself where it is plain, else made plain with a hash of the original."""
     whole = table if schema.lower() == "dbo" else f"{schema}_{table}"

@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
+from events.names import plain_name
 from flowforge.cli.failure import BadRequest, Failure
 from flowforge.domain.source_key import SourceKey
 
@@ -23,9 +24,9 @@ def address_of(api: "Api", name: str) -> str:
     listed = [
         (table["id"], table["source_key"], table["source_table"] or "") for table in api.get("watermarks")["watermarks"]
     ]
-    exact = [one[0] for one in listed if name in one]
-    wanted = name.lower()
-    found = exact or [one[0] for one in listed if wanted in (one[2].lower(), one[2].lower().removeprefix("dbo."))]
+    exact = [one[0] for one in listed if name in one or plain_name(name) in one]
+    wanted = (name.lower(), plain_name(name).lower())
+    found = exact or [one[0] for one in listed if one[2].lower() in wanted]
     if len(found) > 1:
         raise BadRequest(f"{name!r} names {len(found)} watermarks: {', '.join(found)}", "name one by its id")
     if not found:

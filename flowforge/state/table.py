@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.commands import IngestTable
+from events.names import plain_name
 from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
 from flowforge.domain.batch import order_of
@@ -166,7 +167,7 @@ def resolve(name: str) -> TableState:
         lambda item: name in (item["sk"], key_id(item["sk"])),
         lambda item: item["bronze_table"] == name,
         lambda item: item["bronze_table"].lower() == wanted,
-        lambda item: wanted in (item["source_table"].lower(), item["source_table"].lower().removeprefix("dbo.")),
+        lambda item: item["source_table"].lower() in (wanted, plain_name(wanted)),
     ):
         found = [item["sk"] for item in listed if fits(item)]
         if len(found) > 1:

@@ -66,9 +66,13 @@ def test_should_reset_only_when_confirmed(flowforge, api):
 
 
 def test_should_reach_a_table_whatever_its_name(flowforge, api):
-    api.answer("GET /api/watermarks/dbo.%5Bodd%20%2F%20n%C3%A4me%5D", MARK)
+    mark = MARK | {"id": "0123456789ab", "source_key": "h:1/d/dbo.odd / näme>b", "source_table": "dbo.odd / näme"}
+    api.answer("GET /api/watermarks", {"watermarks": [MARK | {"id": "1", "source_table": None}, mark]})
+    api.answer("GET /api/watermarks/0123456789ab", mark)
 
-    assert flowforge("watermark", "get", "dbo.[odd / näme]").code == 0
+    for name in ("dbo.[odd / näme]", "DBO.odd / Näme", "odd / näme", mark["source_key"]):
+        assert flowforge("watermark", "get", name).code == 0
+    assert "flowforge watermark list" in flowforge("watermark", "get", "odd / name").err
 
 
 def test_should_save_a_connection_without_showing_its_password(flowforge, api):
