@@ -79,8 +79,9 @@ class Description:
     """What a source says now of the table, query or files that are wanted.
 
     `name` is the source's own, for people; `parts`, schema and table in its spelling (no schema: a query), are part of the source
-    key. `written` are the two by which default names go (None: they do not). `primary_key` is the source's. `identity` tells this source from a restored or recreated one, `notes` what this login does not
-    see, `lacks` what the source lacks and what holds instead. `detail` is opaque to all but the source.
+    key. `written` are the two by which default names go (None: they do not). `primary_key` is the source's. `identity` tells
+    this source from a restored or recreated one, `notes` what this login does not see, `lacks` what the source lacks and what
+    holds instead. `detail` is opaque to all but the source.
     """
 
     wanted: Wanted

@@ -68,7 +68,9 @@ def test_should_plan_fewer_slices_where_their_keys_do_not_fit_the_record(aws, lo
         load.execute(f"INSERT INTO {name} VALUES " + ", ".join(f"(N'{key}', 1)" for key in found[start : start + 65]))
     wanted = load.command("wide", None, table_name=name)
     ingest(wanted)
-    batch = batch_records.batch_of_run(str(SourceKey.of(wanted.connection, "dbo", name, wanted.bronze.table)), wanted.run_id)
+    batch = batch_records.batch_of_run(
+        str(SourceKey.of(wanted.connection, "dbo", name, wanted.bronze.table)), wanted.run_id
+    )
     ranges = batch.slices.ranges
     assert 2 <= len(ranges) < 256
     assert (ranges[0].low, ranges[-1].high) == (None, None)
