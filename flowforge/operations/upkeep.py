@@ -18,11 +18,11 @@ from flowforge.domain.names import TableName
 from flowforge.operations.query import tables_present
 from flowforge.tables.base import UPKEEP, LakeTable
 from flowforge.tables.compaction import compact, small_files
-from flowforge.tables.lake import open_table, store_errors, table_uri
+from flowforge.tables.lake import commit, open_table, store_errors, table_uri
 
 LAYERS = ("silver", "gold", "quarantine")
 LEAST_RETENTION_HOURS = 24
-CHECKPOINT_COMMITS = 20  # a reader opens at most so many log entries after the checkpoint
+CHECKPOINT_COMMITS = 20  # for tables whose commits write a checkpoint less often than that
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,14 @@ def tidy(name: TableName, bucket: str, retention_hours: int, least_files: int = 
     with store_errors(str(name)):
         table = given(open_table(uri))
         deleted = table.vacuum_files(retention_hours, {UPKEEP: "vacuum"})
-        table = given(open_table(uri))
-        checkpoint = table.checkpoint(CHECKPOINT_COMMITS)
+    checkpoint, table = commit(str(name), lambda: _with_short_log(uri))
     seconds = round(time.monotonic() - started, 3)
     return Upkeep(str(name), before, _files(table, uri), compacted, deleted, checkpoint, seconds)
+
+
+def _with_short_log(uri: str) -> tuple[bool, LakeTable]:
+    table = given(open_table(uri))
+    return table.checkpoint(CHECKPOINT_COMMITS, {UPKEEP: "checkpoints"}), table
 
 
 def _files(table: LakeTable, uri: str) -> Files:

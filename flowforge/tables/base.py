@@ -163,8 +163,9 @@ class LakeTable(Protocol):
         """Deletes files that no version needs that is younger than the retention; returns how many."""
         ...
 
-    def checkpoint(self, least_commits: int) -> bool:
-        """Makes the log short to read, and drops its expired part, where it has so many commits since the last time."""
+    def checkpoint(self, least_commits: int, note: Mapping[str, Any]) -> bool:
+        """Makes the log short to read where it has so many commits since the last time, and drops its expired part. A table of an
+        earlier version gets the properties that keep its log short, in a commit that `note` tells of."""
         ...
 
 

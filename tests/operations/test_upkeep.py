@@ -16,6 +16,7 @@ from flowforge.gold.models import read_model
 from flowforge.operations.query import query
 from flowforge.operations.upkeep import maintain, maintained_tables, tidy
 from flowforge.silver.refine import refine
+from flowforge.tables.base import once
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.servers import ROOT
 
@@ -71,8 +72,13 @@ def test_should_keep_types_columns_and_the_statistics_that_merges_prune_by(lake)
 
 
 def test_should_know_a_batch_that_comes_again_after_the_upkeep(lake):
-    source = fill(lake, 21)
+    source = fill(lake, 1)
+    table = open_table(table_uri(lake.bucket, "silver", "customers"))
+    table.set_properties({"delta.checkpointInterval": "1000"}, once())  # as its owner wants it
+    for seq in range(2, 22):
+        refine(source.batch(seq, people((seq, f"n{seq}"))), lake.bucket)
     assert tidy(NAME, lake.bucket, 0).checkpoint
+    assert open_table(table.uri).properties()["delta.checkpointInterval"] == "1000"
     before = rows(lake)
     assert refine(source.batch(3, people((3, "n3"))), lake.bucket).already_applied
     assert rows(lake) == before

@@ -224,8 +224,8 @@ class TableConformance:
         found.swap([file.path], write_files(session, found, rows_query(session, found)), once())
         assert self.opened(uri).vacuum_files(0, {UPKEEP: "vacuum"}) >= 1
         found = self.opened(uri)
-        assert not found.checkpoint(least_commits=100)
-        assert found.checkpoint(least_commits=1)
+        assert not found.checkpoint(100, {UPKEEP: "log"})
+        assert found.checkpoint(1, {UPKEEP: "log"})
         found = self.opened(uri)
         assert (self.ids(session, found), found.transaction_version("batch/1")) == ([0, 1], 1)
         assert f"{uri}/{file.path}" not in found.file_uris()

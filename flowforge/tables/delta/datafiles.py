@@ -12,8 +12,10 @@ from deltalake import CommitProperties
 
 from flowforge.aws.objects import find_object
 from flowforge.engines.base import ArrowStream
-from flowforge.tables.base import DataFile
+from flowforge.tables.base import DataFile, once
 from flowforge.tables.delta.writing import Writes
+
+CHECKPOINTS = {"delta.checkpointInterval": "10"}  # commits; delta-rs' own is 100, and an open reads each entry since
 
 
 class Files(Writes):
@@ -59,11 +61,19 @@ class Files(Writes):
         )
         return len(deleted)
 
-    def checkpoint(self, least_commits: int) -> bool:
-        """Writes a checkpoint and drops the expired part of the log, where it has so many commits since the last one."""
-        due = self.version() - self._last_checkpoint() >= least_commits
+    def checkpoint(self, least_commits: int, note: Mapping[str, Any]) -> bool:
+        """Writes a checkpoint where the log has so many commits since the last one; drops the log's expired part before it.
+
+        Where nobody has said how often commits write one, as in tables that were made before it was said, that is a property
+        from now on.
+        """
+        if not CHECKPOINTS.keys() <= self.properties().keys():
+            self.set_properties(CHECKPOINTS, once(metadata=note))
+        last = self._last_checkpoint()
+        due = self.version() - last >= least_commits
         if due:
             self.create_checkpoint()
+        if due or last >= 0:
             self.cleanup_metadata()
         return due
 

@@ -19,7 +19,7 @@ from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.engines.base import ArrowStream
 from flowforge.tables.base import UPKEEP, Commit, Moved, VersionGone, once
 from flowforge.tables.delta.access import storage_options
-from flowforge.tables.delta.datafiles import Files
+from flowforge.tables.delta.datafiles import CHECKPOINTS, Files
 from flowforge.tables.delta.writing import NO_CLEANUP, properties_of
 
 UPKEEP_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
@@ -126,7 +126,7 @@ class Delta:
                 uri,
                 RecordBatchReader.from_arrow(columns).schema,
                 mode="error",
-                configuration=dict(properties),
+                configuration={**CHECKPOINTS, **properties},
                 storage_options=storage_options(),
                 raise_if_key_not_exists=False,
                 commit_properties=properties_of(once()),
