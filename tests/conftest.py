@@ -9,7 +9,7 @@ same each time, so that a gate that closes blames the change before it.
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -36,7 +36,7 @@ class _BySharedServers(LoadScopeScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Sends the tests of a folder with servers to one process, those of any other file, and each of faults, to any."""
     return _BySharedServers(config, log)
 

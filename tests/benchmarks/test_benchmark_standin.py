@@ -11,6 +11,8 @@ from typing import Any
 import pymssql
 import pytest
 
+from flowforge.domain.given import given
+
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 2_000
 
@@ -21,7 +23,7 @@ def source(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     command = [sys.executable, "-m", "benchmarks.standin", "--shape", request.param, "--rows", str(rows)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield json.loads(process.stdout.readline()) | {"rows": rows}
+            yield json.loads(given(process.stdout).readline()) | {"rows": rows}
         finally:
             process.terminate()
 

@@ -9,6 +9,7 @@ from benchmarks.lake import report
 from benchmarks.lake.cases import CONTENDERS, DLT, ICEBERG, OURS, PLAIN, Case, cases
 from benchmarks.lake.report import Outcome
 from benchmarks.lake.rows import CLUSTERED, RANDOM, base_numbers, batch_numbers, checksum, history, merged, rows
+from flowforge.domain.given import given
 
 NAME = "merge, 100k random into 5M"
 
@@ -67,13 +68,15 @@ def test_should_change_nine_tenths_of_a_batch_and_add_one(spread: str) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE base AS {rows(base_numbers(1, 1000), 0)}")
         connection.execute(f"CREATE TABLE batch AS {rows(batch_numbers(1000, 100, spread), 700)}")
-        count, known = connection.execute(
-            "SELECT count(DISTINCT transaction_id), count(*) FILTER (transaction_id <= 1000) FROM batch"
-        ).fetchone()
+        count, known = given(
+            connection.execute(
+                "SELECT count(DISTINCT transaction_id), count(*) FILTER (transaction_id <= 1000) FROM batch"
+            ).fetchone()
+        )
         assert (count, known) == (100, 90)
         merge = connection.execute(checksum(f"({merged('base', 'batch')})", "merge")).fetchone()
         untouched = connection.execute(checksum("base", "merge")).fetchone()
         states = connection.execute(checksum(f"({history('base', 'batch')})", "scd2")).fetchone()
         current = connection.execute(f"SELECT count(*) FROM ({history('base', 'batch')}) WHERE _is_current").fetchone()
-    assert (merge[0], states[0], current[0]) == (1010, 1100, 1010)
-    assert merge[1] != untouched[1]
+    assert (given(merge)[0], given(states)[0], given(current)[0]) == (1010, 1100, 1010)
+    assert given(merge)[1] != given(untouched)[1]

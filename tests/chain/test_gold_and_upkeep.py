@@ -4,9 +4,11 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 from flowforge.domain.errors import NotFound
+from flowforge.domain.given import given
 from flowforge.gold.graph import model_states
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
+from tests.helpers.lake import delta_table
 from tests.helpers.stack import Stack, own, put
 from tests.helpers.waiting import wait_for
 
@@ -46,12 +48,12 @@ def test_should_merge_small_files_on_its_schedule(stack, name):
     stack.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", f"INSERT INTO {name} VALUES (1)")
     stack.load({"tableName": name}, **own(name))
     uri = table_uri(stack.facts["bucket"], "silver", name)
-    row = open_table(uri).to_pyarrow_table()
+    row = delta_table(uri).to_pyarrow_table()
     for n in range(2, 12):  # a tool that appends row by row
         another = row.set_column(row.schema.get_field_index("id"), "id", pa.array([n], row.schema.field("id").type))
         write_deltalake(uri, another, mode="append", storage_options=storage_options())
-    assert len(open_table(uri).file_uris()) > 8
+    assert len(given(open_table(uri)).file_uris()) > 8
     (fired,) = stack.http.post("/_local/schedule/MaintainLakeFunctionUpkeep").json()["outcomes"]
     assert fired["result"]["queued"] >= 1
-    wait_for(lambda: len(open_table(uri).file_uris()) == 1, "the upkeep")
+    wait_for(lambda: len(given(open_table(uri)).file_uris()) == 1, "the upkeep")
     assert stack.lake(f"SELECT count(*) FROM silver.{name}") == [(11,)]

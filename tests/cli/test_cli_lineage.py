@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import boto3
 import pytest
 
+from flowforge.domain.given import given
 from flowforge.lineage.datasets import Dataset, DatasetId
 from flowforge.lineage.origins import AGGREGATION, ColumnLineage, Origin
 from flowforge.lineage.run_events import Step, run_event
@@ -104,8 +105,8 @@ def test_should_draw_an_svg_that_holds_names_as_text(lineage, alone, columns):
     shown = lineage("payments", "--svg", "x.svg", *columns)
     assert (shown.code, shown.err.strip()) == (0, "Drawn into x.svg.")
     root = ElementTree.parse(alone.folder / "x.svg").getroot()  # noqa: S314 - our own
-    boxes = [{k: float(box.get(k)) for k in ("x", "y", "width", "height")} for box in root.iter(f"{SVG}rect")]
-    width, height = float(root.get("width")), float(root.get("height"))
+    boxes = [{k: float(given(box.get(k))) for k in ("x", "y", "width", "height")} for box in root.iter(f"{SVG}rect")]
+    width, height = float(given(root.get("width"))), float(given(root.get("height")))
     texts = [text.text for text in root.iter(f"{SVG}text")]
     assert len(boxes) == 5
     assert all(box["x"] + box["width"] <= width and box["y"] + box["height"] <= height for box in boxes)

@@ -9,6 +9,7 @@ from tests.helpers import outside
 def test_should_take_a_server_of_this_machine(monkeypatch, given):
     monkeypatch.setenv(outside.SQLSERVER, given)
     where = outside.address(outside.SQLSERVER)
+    assert where is not None
     assert (where.username, where.port) == ("sa", 1433)
 
 

@@ -79,11 +79,11 @@ class Watermarks:
 
 def wrong(told: dict[str, Any] = SECOND, source: Any = None, lake: Any = None, api: Any = None) -> list[str]:
     """What all checks of one second load complain about."""
-    evidence, source, lake = Evidence(), source or Source(), lake or Tables()
+    evidence, source, lake, api = Evidence(), source or Source(), lake or Tables(), api or Watermarks()
     with evidence.about("payments"):
         check_load(evidence, TABLE, told, 2, source, lake)
         check_rows(evidence, [TABLE], source, lake)
-        check_watermark(evidence, TABLE, told, source, api or Watermarks())
+        check_watermark(evidence, TABLE, told, source, api)
         check_change(evidence, TABLE, FIRST, told, CHANGED, source)
         check_values(evidence, TABLE, CHANGED, source, lake)
     return evidence.wrong

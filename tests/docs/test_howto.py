@@ -8,6 +8,7 @@ from pathlib import Path
 from samtranslator.yaml_helper import yaml_parse
 
 from events.request import parse_job_request
+from flowforge.domain.given import given
 
 ROOT = Path(__file__).resolve().parents[2]
 HOWTO = (ROOT / "docs" / "howto.md").read_text()
@@ -39,7 +40,7 @@ def called(name: str, *, on: str) -> list[ast.Call]:
 
 
 def section(heading: str) -> str:
-    return re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", HOWTO, re.MULTILINE | re.DOTALL)[1]
+    return given(re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", HOWTO, re.MULTILINE | re.DOTALL))[1]
 
 
 def test_should_explain_every_line_of_the_logs():
@@ -52,18 +53,20 @@ def test_should_explain_every_line_of_the_logs():
 def test_should_name_every_step_and_field_of_a_line():
     logs = section("Read the logs")
     steps = {
-        call.args[2].value
+        ast.literal_eval(call.args[2])
         for call in calls()
         if getattr(call.func, "id", "") in ("process_messages", "process_envelopes")
     }
-    assert set(re.search(r"the step \(([^)]+)\)", logs)[1].replace("`", "").split(", ")) == steps
+    assert set(given(re.search(r"the step \(([^)]+)\)", logs))[1].replace("`", "").split(", ")) == steps
     (keys,) = called("append_context_keys", on="logger")
     written = [keyword.arg for keyword in keys.keywords if keyword.arg] + ["run_id", "table"]
     assert all(f"`{name}`" in logs for name in written)
 
 
 def test_should_name_every_metric_that_tells_of_a_failure():
-    written = {keyword.value.value for call in called("add_metric", on="metrics") for keyword in call.keywords[:1]}
+    written = {
+        ast.literal_eval(keyword.value) for call in called("add_metric", on="metrics") for keyword in call.keywords[:1]
+    }
     assert set(re.findall(r"`(\w+Failures)`", section("Be alerted"))) == written - {"Deliveries"}
 
 
@@ -84,7 +87,7 @@ def test_should_compute_with_the_memory_of_the_template():
         found["Properties"] for found in TEMPLATE["Resources"].values() if found["Type"].endswith("::Function")
     ]
     sizes = {found.get("MemorySize", TEMPLATE["Globals"]["Function"]["MemorySize"]) for found in functions}
-    told = re.search(r"memory \(([^)]+)\)", section("What it costs"))[1].replace(",", "")
+    told = given(re.search(r"memory \(([^)]+)\)", section("What it costs")))[1].replace(",", "")
     assert {int(number) for number in re.findall(r"\d+", told)} == sizes
 
 

@@ -111,9 +111,9 @@ class EngineConformance:
     def test_should_judge_rows_by_rules(self, session: Session):
         session.sql(PEOPLE).create_view("batch")
         rules = [
-            NotNull(rule="not_null", column="name"),
-            Range(rule="range", column="amount", max=15),
-            Expression(rule="expression", name="positive", sql="id > 0"),
+            NotNull.model_validate({"rule": "not_null", "column": "name"}),
+            Range.model_validate({"rule": "range", "column": "amount", "max": 15}),
+            Expression.model_validate({"rule": "expression", "name": "positive", "sql": "id > 0"}),
         ]
         figures = judge(session, SUBJECT, rules).figures
         assert [(figure.checked, figure.failed) for figure in figures] == [(3, 1), (3, 1), (3, 0)]
@@ -122,12 +122,12 @@ class EngineConformance:
         session.sql(PEOPLE).create_view("batch")
         folds = folds_of([SourceColumn(name="name", sql_type="nvarchar(20)", collation="Latin1_General_100_CI_AS")])
         subject = Subject(lambda rule: "silver.people", "", "2024-01-01", ["id"], folds=folds)
-        (figure,) = judge(session, subject, [Unique(rule="unique", columns=["name"])]).figures
+        (figure,) = judge(session, subject, [Unique.model_validate({"rule": "unique", "columns": ["name"]})]).figures
         assert figure.failed == 2
 
     def test_should_name_the_rule_that_cannot_be_evaluated_and_no_value(self, session: Session):
         session.sql(PEOPLE).create_view("batch")
-        wrong = Expression(rule="expression", name="number", sql="CAST(name AS INTEGER) > 0")
+        wrong = Expression.model_validate({"rule": "expression", "name": "number", "sql": "CAST(name AS INTEGER) > 0"})
         with pytest.raises(TransformRejected, match="rule number cannot be evaluated") as refused:
             judge(session, SUBJECT, [wrong])
         assert "Ada" not in str(refused.value)

@@ -4,6 +4,7 @@ import duckdb
 import pytest
 
 from flowforge.domain.batch import SourceColumn
+from flowforge.domain.given import given
 from flowforge.engines.duckdb.folding import fold_of
 from flowforge.engines.duckdb.near_texts import near_of
 
@@ -15,7 +16,7 @@ def same(collation: str | None, one: str, other: str, sql_type: str = "nvarchar(
     fold = fold_of(SourceColumn(name="c", sql_type=sql_type, collation=collation))
     with duckdb.connect() as connection:
         forms = [
-            connection.execute(f"SELECT {fold.sql('x')} FROM (SELECT ? AS x)", [text]).fetchone()
+            connection.execute(f"SELECT {given(fold).sql('x')} FROM (SELECT ? AS x)", [text]).fetchone()
             for text in (one, other)
         ]
     return forms[0] == forms[1]
@@ -96,7 +97,9 @@ def test_should_leave_a_key_that_is_in_its_form_as_it_is():
     fold = fold_of(SourceColumn(name="c", sql_type="nvarchar(50)", collation="SQL_Latin1_General_CP1_CI_AS"))
     with duckdb.connect() as connection:
         for text in ("DE89 3704", "", "ÄÖÜ", "顧客"):
-            assert connection.execute(f"SELECT {fold.sql('x')} FROM (SELECT ? AS x)", [text]).fetchone() == (text,)
+            assert connection.execute(f"SELECT {given(fold).sql('x')} FROM (SELECT ? AS x)", [text]).fetchone() == (
+                text,
+            )
 
 
 @pytest.mark.parametrize(

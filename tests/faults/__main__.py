@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from flowforge.cli.streams import open_streams
+from flowforge.domain.given import given
 from tests.faults.tally import Tally
 
 
@@ -24,7 +25,7 @@ class Collected:
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         conftest = config.pluginmanager.get_plugin(str(Path(__file__).with_name("conftest.py")))
-        self.tally = config.stash[conftest.TALLY]
+        self.tally = config.stash[given(conftest).TALLY]
 
 
 PROCESSES = 2  # a core each

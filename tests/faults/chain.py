@@ -59,7 +59,7 @@ class Chain:
 
     def finish(self, *run_ids: str, seconds: float = RUN_SECONDS) -> list[dict[str, Any]]:
         """Runs the chain until these runs have come to an end; returns them."""
-        waiting = dict.fromkeys(run_ids)
+        waiting: dict[str, Any] = dict.fromkeys(run_ids)
 
         def ended() -> bool:
             for run_id in [run_id for run_id, run in waiting.items() if run is None]:

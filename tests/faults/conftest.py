@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from flowforge.domain.given import given
 from infra.local.processes import die_with_parent
 from tests.faults.aim import Aim
 from tests.faults.servers import open_world
@@ -42,10 +43,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("sampled"):
-            cases.setdefault(item.originalname, []).append(item)
+            cases.setdefault(item.name.partition("[")[0], []).append(item)
     left_out = []
     for name, found in cases.items():
-        count = max(0, len(found) - found[0].get_closest_marker("sampled").args[0])
+        count = max(0, len(found) - given(found[0].get_closest_marker("sampled")).args[0])
         left_out += random.Random(f"{config.stash[SEED]} {name}").sample(found, count)
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
@@ -66,8 +67,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["tally"] = session.config.stash[TALLY].figures()
+    output = getattr(session.config, "workeroutput", None)  # a worker of xdist has it
+    if output is not None:
+        output["tally"] = session.config.stash[TALLY].figures()
 
 
 @pytest.hookimpl(optionalhook=True)

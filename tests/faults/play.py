@@ -18,7 +18,8 @@ from events.commands import IngestTable
 from events.facts import BronzeLanded
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 from flowforge.bronze.ingest import ingest
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.domain.given import given
+from flowforge.engines.registry import ENGINE
 from flowforge.operations.watermarks import commit_landed
 from flowforge.silver.step import refine_landed
 from flowforge.state import batch_records
@@ -155,16 +156,17 @@ class Loader:
         source, run = self.source, uuid.uuid4().hex
         return IngestTable(
             run_id=run, workflow_id="w", job_id="j", batch_id=run, connection=self.reference,
-            source=SourceTable(table_name=source.name, is_incremental=True, delta_column=source.column,
-                               cursor_clock=source.schedule.clock),
+            source=SourceTable.model_validate({"table_name": source.name, "is_incremental": True, "delta_column": source.column,
+                                               "cursor_clock": source.schedule.clock}),
             bronze=BronzeTarget(table=f"bronze_{source.name}", load_strategy="incremental"),
             silver=SilverTarget(table=source.name), gold=GoldTarget(table=source.name),
         )  # fmt: skip
 
     def _take_down(self, fact: BronzeLanded) -> None:
         batch = batch_records.find_batch(fact.source_key, fact.generation, fact.seq)
-        for found in batch.manifest.objects:
-            body = self.s3.get_object(Bucket=batch.manifest.bucket, Key=found.key, IfMatch=found.etag)["Body"].read()
+        manifest = given(given(batch).manifest)
+        for found in manifest.objects:
+            body = self.s3.get_object(Bucket=manifest.bucket, Key=found.key, IfMatch=found.etag)["Body"].read()
             rows = pq.ParquetFile(BytesIO(body)).read(columns=["id", "v"], use_threads=False).to_pylist()
             self.bronze.update((row["id"], row["v"]) for row in rows)
 
@@ -177,9 +179,9 @@ class Loader:
         if not facts:
             return []
         bucket = facts[0].bronze_file_path.split("/")[2]
-        with duckdb_connection() as connection:
+        with ENGINE.session() as session:
             return (
-                relation(connection, open_table(table_uri(bucket, "silver", self.source.name)))
+                relation(session, given(open_table(table_uri(bucket, "silver", self.source.name))))
                 .project("id, v")
                 .fetchall()
             )

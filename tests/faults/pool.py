@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flowforge.domain.given import given
 from tests.helpers.servers import start
 
 
@@ -29,7 +30,7 @@ class Work:
         """Ends the process as the kernel would when memory runs out."""
         assert self.started.wait(20), f"{self.name} has not started"
         with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(given(self.pid), signal.SIGKILL)
 
 
 class Pool:
@@ -45,7 +46,7 @@ class Pool:
         env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self._process = start("tests.faults.workers", str(self.log), text=True, env=env, **pipes)
-        ready = json.loads(self._process.stdout.readline() or "null")
+        ready = json.loads(given(self._process.stdout).readline() or "null")
         assert ready, self.log.read_text()
         assert len(ready["threads"]) == 1, ready
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -55,10 +56,10 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         for work in list(self._running.values()):
             work.kill()
-        self._process.stdin.close()
+        given(self._process.stdin).close()
         self._process.wait(20)
         self._listener.join(20)
-        self._process.stdout.close()
+        given(self._process.stdout).close()
 
     def new_name(self) -> str:
         return next(self._names)
@@ -66,12 +67,12 @@ class Pool:
     def start(self, name: str, handler: str, event: dict[str, Any], env: dict[str, str]) -> Work:
         work = self._running[name] = Work(name)
         order = {"id": name, "handler": handler, "event": event, "env": env}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
+        given(self._process.stdin).write(json.dumps(order) + "\n")
+        given(self._process.stdin).flush()
         return work
 
     def _listen(self) -> None:
-        for line in self._process.stdout:
+        for line in given(self._process.stdout):
             told = json.loads(line)
             if "pid" in told:
                 work = self._running[told["id"]]

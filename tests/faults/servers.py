@@ -28,7 +28,8 @@ def open_world(stack: ExitStack, folder: Path) -> World:
     source = stack.enter_context(stand_in(folder, "--bank"))
     common = aws_environment(*AWS_KEYS.values()) | {"AWS_ENDPOINT_URL": aws_url, "AWS_ALLOW_HTTP": "true"}
     common |= {"FLOWFORGE_SOURCE_CA_FILE": source["ca_file"], "FLOWFORGE_LEASE_SECONDS": str(LEASE_SECONDS)}
-    resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", aws_url, None, tuple(AWS_KEYS.values()))
+    key, secret = AWS_KEYS.values()
+    resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", aws_url, None, (key, secret))
     resources.create_all()
     given = resources.of_kind("AWS::Lambda::Function")["SubmitJobFunction"]["Environment"]["Variables"]
     for name, value in {**{k: str(v) for k, v in given.items() if str(v)}, **common}.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flowforge.domain.given import given
 from tests.helpers.servers import ROOT
 
 OPEN_A_WORLD = """
@@ -45,8 +46,8 @@ def test_should_leave_no_process_behind_however_it_is_ended(tmp_path, how):
     command = [sys.executable, "-c", OPEN_A_WORLD, str(tmp_path)]
     run = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
                            stderr=subprocess.DEVNULL, text=True)  # fmt: skip
-    with run, run.stdout:
-        assert run.stdout.readline() == "open\n"
+    with run, given(run.stdout):
+        assert given(run.stdout).readline() == "open\n"
         theirs = children_of(run.pid)
         assert len(theirs) == 3, "the embedded AWS, the stand-in, the workers' parent"
         run.send_signal(how)

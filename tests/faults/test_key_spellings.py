@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Literal
 
 import pytest
 
@@ -45,7 +46,7 @@ def load(world: World, lanes: list[SpellingLane], tally: Tally, refresh: bool = 
 def kill_each(aim: Aim, lanes: list[SpellingLane], rng: random.Random) -> None:
     """Each function's worker dies once on the way of each table's next load, at a boundary of its own."""
     for lane in lanes:
-        what = rng.choice(["call", "write"])
+        what: Literal["call", "write"] = rng.choice(("call", "write"))
         point = Point(what, rng.randint(1, CALLS if what == "call" else WRITES_OF_A_WORKER))
         aim.at(lane.bronze, point, strike(point))
 

@@ -3,11 +3,13 @@
 import json
 import re
 from contextlib import suppress
+from typing import Literal
 
 import pytest
 from botocore.exceptions import ClientError
 
 from events.envelopes import http
+from flowforge.domain.given import given
 from tests.faults.lanes import Lane
 from tests.faults.world import World
 from tests.helpers.aws_proxy import Call, Fault
@@ -21,8 +23,9 @@ POINTS = [(operation, when) for operation in ("SendMessage", "DeleteMessage") fo
 class Assassin:
     """A rule: kills the replay at its n-th call of an operation. Knows what the replay has hidden from the next one."""
 
-    def __init__(self, world: World, operation: str, when: str, number: int):
-        self.world, self.operation, self.when, self.left = world, operation, when, number
+    def __init__(self, world: World, operation: str, when: Literal["before", "after"], number: int):
+        self.world, self.operation, self.left = world, operation, number
+        self.when: Literal["before", "after"] = when
         self.hidden: list[str] = []
 
     def __call__(self, call: Call) -> Fault | None:
@@ -77,7 +80,7 @@ def test_should_lose_no_message_when_a_replay_is_killed(world, rng, tally, name,
     assassin.show_again()
     world.chain.run_idle()
     still_there = len(lanes) - victim + ((operation, when) != ("DeleteMessage", "after"))
-    assert len(replay(world)["messages"]) == still_there
+    assert len(given(replay(world))["messages"]) == still_there
     world.chain.run_idle()
     assert world.letters("IngestDeadLetters") == []
     for lane, run_id in zip(lanes, run_ids, strict=True):

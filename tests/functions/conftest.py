@@ -20,7 +20,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
             environment.setenv(name, value)
         environment.setenv("AWS_DEFAULT_REGION", REGION)
         environment.setenv("AWS_ENDPOINT_URL", endpoint)
-        resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, tuple(AWS_KEYS.values()))
+        key, secret = AWS_KEYS.values()
+        resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, (key, secret))
         resources.create_all()
         for name, value in _environment(resources).items():
             environment.setenv(name, value)

@@ -9,6 +9,7 @@ from events.targets import ConnectionReference
 from flowforge.aws import items
 from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import ConflictingTarget, Fatal, NotFound, Wait
+from flowforge.domain.given import given
 from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, claims, corrections, leases, table
@@ -22,7 +23,7 @@ def expire(batch: Batch) -> Batch:
     """Plays the death of a worker: its lease runs out without a heartbeat."""
     key = {"pk": batch.source_key, "sk": f"BATCH#{batch.generation:06d}#{batch.seq:010d}"}
     items.update(settings().watermarks_table, key, "SET lease_until = :past", {":past": time.time() - 1})
-    return batch_records.find_batch(batch.source_key, batch.generation, batch.seq)
+    return given(batch_records.find_batch(batch.source_key, batch.generation, batch.seq))
 
 
 def test_should_move_the_watermark_only_when_a_landed_batch_is_committed(unique):
@@ -44,7 +45,7 @@ def test_should_leave_a_committed_batch_alone_when_its_event_comes_again(unique)
     batches.commit(landed)
     version = table.read_state(batch.source_key).version
     again = batch_records.find_batch(batch.source_key, batch.generation, batch.seq)
-    assert batches.commit(again) == (None, INTERVAL.high)
+    assert batches.commit(given(again)) == (None, INTERVAL.high)
     assert table.read_state(batch.source_key).version == version
 
 
@@ -123,7 +124,7 @@ def test_should_not_move_the_watermark_for_an_empty_interval(unique):
     batches.close_empty(batch)
     state = table.read_state(batch.source_key)
     assert (state.watermarks, state.active) == ({}, None)
-    assert batch_records.find_batch(batch.source_key, 1, batch.seq).state == "empty"
+    assert given(batch_records.find_batch(batch.source_key, 1, batch.seq)).state == "empty"
 
 
 def test_should_void_the_claim_under_way_when_a_watermark_is_set_by_hand(unique):
@@ -132,8 +133,8 @@ def test_should_void_the_claim_under_way_when_a_watermark_is_set_by_hand(unique)
     state = table.read_state(batch.source_key)
     corrections.set_watermark(state, "modified", "2024-06-01", "replay from June")
     voided = batch_records.find_batch(batch.source_key, batch.generation, batch.seq)
-    assert voided.state == "voided"
-    assert batches.commit(voided) == (None, None)
+    assert given(voided).state == "voided"
+    assert batches.commit(given(voided)) == (None, None)
     with pytest.raises(Wait):
         batches.commit(landed)
     after = table.read_state(batch.source_key)
@@ -181,7 +182,7 @@ def test_should_not_abandon_a_claim_that_another_worker_has_taken_over(unique):
 def test_should_let_the_next_attempt_begin_at_once_when_one_has_failed(unique):
     batch = claim(unique("t"), "run_1")
     leases.release(batch)
-    again = leases.take_over(batch_records.find_batch(batch.source_key, batch.generation, batch.seq))
+    again = leases.take_over(given(batch_records.find_batch(batch.source_key, batch.generation, batch.seq)))
     assert again.attempts == 2
 
 
@@ -199,9 +200,9 @@ def test_should_keep_a_batch_with_a_failed_slice_for_a_replay_until_somebody_els
     batch = claim(unique("t"), "run_1")
     leases.fail(batch)
     kept = batch_records.find_batch(batch.source_key, batch.generation, batch.seq)
-    assert (kept.state, kept.failed, kept.lease_until) == ("claimed", True, 0)
+    assert (given(kept).state, given(kept).failed, given(kept).lease_until) == ("claimed", True, 0)
     assert batch_records.key_of(batch) not in batch_records.open_batches(-60)
-    batches.abandon(kept)
+    batches.abandon(given(kept))
     assert table.read_state(batch.source_key).active is None
 
 
@@ -210,6 +211,6 @@ def test_should_count_attempts_anew_when_a_person_has_replayed_the_message(aws, 
     batch = claim(unique("t"), unique("run"))
     leases.release(batch)
     with pytest.raises(Fatal):
-        leases.take_over(batch_records.find_batch(batch.source_key, 1, 1))
-    taken = leases.take_over(batch_records.find_batch(batch.source_key, 1, 1), replayed=True)
+        leases.take_over(given(batch_records.find_batch(batch.source_key, 1, 1)))
+    taken = leases.take_over(given(batch_records.find_batch(batch.source_key, 1, 1)), replayed=True)
     assert (taken.seq, taken.attempts, taken.interval) == (batch.seq, 1, batch.interval)

@@ -9,6 +9,7 @@ from events.export import FULL
 from events.request import InvalidRequest, parse_job_request
 from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnknownColumn, UnsupportedSource
+from flowforge.domain.given import given
 from flowforge.operations.batches import rebuild_states
 from flowforge.operations.footers import read_footers
 from flowforge.runtime.settings import settings
@@ -44,9 +45,9 @@ def test_should_carry_every_unique_key_with_the_batch_and_in_its_objects(loads):
     load.execute("CREATE UNIQUE INDEX by_code ON {t} (code, at)")
     load.load("r1")
     (batch,) = batch_records.history(load.key)
-    assert sorted(batch.manifest.unique_keys) == [["code", "at"], ["id"]]
+    assert sorted(given(batch.manifest).unique_keys) == [["code", "at"], ["id"]]
     (rebuilt,) = rebuild_states(read_footers(settings().bucket, f"bronze_{load.name}"), settings().bucket)
-    assert [one.manifest.unique_keys for one in rebuilt.batches] == [batch.manifest.unique_keys]
+    assert [given(one.manifest).unique_keys for one in rebuilt.batches] == [given(batch.manifest).unique_keys]
 
 
 def test_should_leave_out_no_key_no_cursor_and_no_column_that_is_not_there(loads):

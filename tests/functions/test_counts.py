@@ -6,6 +6,7 @@ import pytest
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.parquet import read_footer
 from flowforge.domain.errors import LateRows, UnknownTable
+from flowforge.domain.given import given
 from flowforge.operations.watermarks import commit_landed
 from tests.helpers.loads import MANY, OLD, READER, run_slices
 
@@ -18,7 +19,7 @@ def test_should_tell_that_the_source_counts_what_landed(aws, loads):
     assert fact.counted_at.startswith("20")
     body = aws.client("s3").get_object(Bucket=aws.name("Lake"), Key=fact.bronze_key)["Body"].read()
     footer = read_footer(pa.BufferReader(body))
-    assert (footer["source_rows"], footer["null_cursors"]) == (3, 0)
+    assert (given(footer)["source_rows"], given(footer)["null_cursors"]) == (3, 0)
 
 
 @pytest.mark.parametrize("at", ["date", "smalldatetime", "datetime", "datetime2(7)", "datetimeoffset(7)"])

@@ -153,8 +153,8 @@ def test_should_not_ask_ahead_where_that_would_read_a_large_table_twice(load):
 def test_should_see_of_an_interval_what_a_read_would_see(load, consistency):
     with connect(load.connection, read_credentials(load.connection)) as connection:
         table = describe_table(connection, load.name)
-        about = {"column": "at", "sql_type": "datetime2(3)"}
-        later = Interval(**about, low="2024-03-04 00:00:00.000", high="2024-04-01 00:00:00.000")
+        low, high = "2024-03-04 00:00:00.000", "2024-04-01 00:00:00.000"
+        later = Interval(column="at", sql_type="datetime2(3)", low=low, high=high)
         among = later.model_copy(update={"low": "2024-03-03 00:00:00.000"})
         assert holds_no_row(connection, table, later, [consistency])
         assert not holds_no_row(connection, table, among, [consistency])

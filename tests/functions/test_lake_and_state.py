@@ -1,12 +1,14 @@
 """A state that was lost or restored, a lake that was replaced, two deployments in one: nothing is lost, doubled or hidden."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from flowforge.aws.clients import client
 from flowforge.bronze.announcements import landed_fact
 from flowforge.domain.errors import ConflictingTarget, LakeChanged
+from flowforge.domain.given import given
 from flowforge.operations.query import query
 from flowforge.operations.rebuild import rebuild
 from flowforge.operations.watermarks import commit_landed, reset_by_hand
@@ -16,7 +18,8 @@ from flowforge.state import batch_records, table
 from flowforge.state.lake_head import head_key
 from flowforge.state.leases import release
 from flowforge.tables.base import once
-from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.lake import table_uri
+from tests.helpers.lake import delta_table
 from tests.helpers.loads import Loads, run_slices
 
 
@@ -30,7 +33,7 @@ def copy_of_state() -> list[dict]:
     return [item for page in pages for item in page["Items"]]
 
 
-def lose_state(kept: list[dict] = ()) -> None:
+def lose_state(kept: Sequence[dict] = ()) -> None:
     """Empties the watermark table, or restores it to a copy."""
     for item in copy_of_state():
         client("dynamodb").delete_item(TableName=settings().watermarks_table, Key={k: item[k] for k in ("pk", "sk")})
@@ -55,7 +58,8 @@ def in_silver(load: Loads) -> list[tuple]:
 def at_source(load: Loads) -> list[tuple]:
     with load.server.connect() as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT id, at FROM {load.name} ORDER BY id")
-        return [(row[0], row[1].hex().upper()) for row in cursor.fetchall()]
+        rows: list[Any] = cursor.fetchall()
+        return [(number, stamp.hex().upper()) for number, stamp in rows]
 
 
 def delete_objects(*prefixes: str) -> None:
@@ -122,7 +126,7 @@ def test_should_give_up_a_batch_that_was_under_way_in_an_earlier_state(load, sli
     change(load, 1)
     assert load.follow(load.command("two"))
     lose_state(earlier)
-    release(batch_records.find_batch(load.key, 1, 1))  # whoever held it is long gone
+    release(given(batch_records.find_batch(load.key, 1, 1)))  # whoever held it is long gone
     load.follow(load.command("three"))  # queues the slices of what was under way
     with pytest.raises(LakeChanged, match="the lake changed while"):
         run_slices(load)
@@ -145,7 +149,7 @@ def test_should_refuse_where_the_lake_keeps_more_than_the_source_and_go_on_once_
     assert table.read_state(load.key).seq == 0
     answer = rebuild(settings().bucket, f"bronze_{load.name}", write=True)
     assert [(one["action"], one["for_silver"]) for one in answer["tables"]] == [("written", 1)]
-    refine_landed(landed_fact(batch_records.find_batch(load.key, 1, 2)))  # as the sweeper tells it
+    refine_landed(landed_fact(given(batch_records.find_batch(load.key, 1, 2))))  # as the sweeper tells it
     (fact,) = refined(load, "three", strategy=strategy)
     assert (fact.generation, fact.notes) == (2, [])
     held = query(f"SELECT id, count(*) FROM silver.{load.name} GROUP BY 1 ORDER BY 1", settings().bucket).rows
@@ -169,9 +173,9 @@ def test_should_find_out_what_a_lake_without_a_head_holds(load, left):
     change(load, 1)
     refined(load, "two")
     if left == "a checkpoint":
-        silver = open_table(table_uri(settings().bucket, "silver", load.name))
+        silver = delta_table(table_uri(settings().bucket, "silver", load.name))
         silver.swap([], [], once())  # a commit that tells of no batch
-        silver = open_table(silver.table_uri)
+        silver = delta_table(silver.table_uri)
         silver.create_checkpoint()
         commits = [f"silver/{load.name}/_delta_log/{version:020}.json" for version in range(silver.version())]
         delete_objects(*commits)

@@ -12,6 +12,7 @@ from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.upload import PART_BYTES
 from flowforge.domain.batch import Batch, Interval, SourceColumn
 from flowforge.domain.errors import ConflictingTarget, SourceUnavailable, StoreUnavailable
+from flowforge.domain.given import given
 from flowforge.sources.base import ReadReport
 from tests.helpers.batches import claim
 
@@ -84,8 +85,8 @@ def landed(batch: Batch, reader: Reader, **options):
 def test_should_land_small_batches_as_one_object(bucket, batch):
     reader = Reader(3, 0, 2)
     manifest = landed(batch, reader)
-    (found,) = manifest.objects
-    assert (found.rows, manifest.rows, manifest.max_cursor_value) == (5, 5, "4")
+    (found,) = given(manifest).objects
+    assert (found.rows, given(manifest).rows, given(manifest).max_cursor_value) == (5, 5, "4")
     file = bucket.read(found.key)
     assert file.read().column("id").to_pylist() == [0, 1, 2, 3, 4]
     assert bucket.s3.head_object(Bucket=bucket.name, Key=found.key)["ETag"] == found.etag
@@ -95,7 +96,7 @@ def test_should_land_small_batches_as_one_object(bucket, batch):
 
 def test_should_land_large_batches_in_parts(bucket, batch):
     manifest = landed(batch, Reader(*[500] * 8, width=16_000))
-    (found,) = manifest.objects
+    (found,) = given(manifest).objects
     assert found.bytes > 2 * PART_BYTES
     assert "-" in found.etag
     assert bucket.read(found.key).read(["id"]).column("id").to_pylist() == list(range(4_000))
@@ -108,7 +109,10 @@ def test_should_land_nothing_for_no_rows(bucket, batch):
 
 def test_should_land_an_object_without_rows_when_asked(bucket, batch):
     manifest = landed(batch, Reader(), even_empty=True)
-    assert (manifest.rows, bucket.read(manifest.objects[0].key).schema_arrow.names[:2]) == (0, ["id", "v"])
+    assert (given(manifest).rows, bucket.read(given(manifest).objects[0].key).schema_arrow.names[:2]) == (
+        0,
+        ["id", "v"],
+    )
 
 
 @pytest.mark.parametrize("sizes", [(), (10,), (500,) * 6], ids=["at once", "early", "while parts go up"])
@@ -124,8 +128,8 @@ def test_should_adopt_its_own_object_when_an_attempt_before_has_completed_it(buc
     sizes = [500] * 4
     first = landed(batch, Reader(*sizes, width=width))
     again = landed(batch, Reader(*sizes, width=width))
-    assert again.objects == first.objects
-    assert again.max_cursor_value == first.max_cursor_value
+    assert given(again).objects == given(first).objects
+    assert given(again).max_cursor_value == given(first).max_cursor_value
     assert bucket.uploads(batch) == []
 
 

@@ -18,6 +18,7 @@ from flowforge.aws.compact import pack, shorten, unpack
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.batch import BronzeObject, KeyRange, Manifest, SlicePlan, SourceColumn
 from flowforge.domain.errors import TooLarge
+from flowforge.domain.given import given as present
 from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, claims, corrections, runs, slice_set, table
@@ -54,9 +55,9 @@ def test_should_keep_a_batch_of_256_slices_with_long_keys_from_claim_to_manifest
         objects.append(found)
         slice_set.finish_slice(batch, n, found, "2025-01-01 00:00:00.000")
     assert len(slice_set.finished_slices(batch)) == 256
-    manifest = Manifest(bucket="lake", objects=objects, rows=768, bytes=9, columns=batch.slices.columns)
+    manifest = Manifest(bucket="lake", objects=objects, rows=768, bytes=9, columns=present(batch.slices).columns)
     batches.land(batch, manifest)
-    assert batch_records.find_batch(batch.source_key, batch.generation, batch.seq).manifest == manifest
+    assert present(batch_records.find_batch(batch.source_key, batch.generation, batch.seq)).manifest == manifest
 
 
 def test_should_plan_fewer_slices_where_their_keys_do_not_fit_the_record(aws, loads, sliced_reads):
@@ -71,12 +72,12 @@ def test_should_plan_fewer_slices_where_their_keys_do_not_fit_the_record(aws, lo
     batch = batch_records.batch_of_run(
         str(SourceKey.of(wanted.connection, "dbo", name, wanted.bronze.table)), wanted.run_id
     )
-    ranges = batch.slices.ranges
+    ranges = present(present(batch).slices).ranges
     assert 2 <= len(ranges) < 256
     assert (ranges[0].low, ranges[-1].high) == (None, None)
     assert all(one.high == following.low for one, following in pairwise(ranges))
     assert len(aws.messages("SliceQueue")) == len(ranges)
-    assert f"read in {len(ranges)} slices" in batch.interval.promise
+    assert f"read in {len(ranges)} slices" in present(batch).interval.promise
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ WRITES = 8  # what is kept, the run (2), the queue (3), what is kept goes, the a
 def submission(unique) -> tuple[dict, str]:
     """The HTTP event of a request of many tables, and the first part of their names."""
     prefix = unique("t")
-    document = copy.deepcopy(FULL) | {"workflow_id": "wf"}
+    document: dict[str, Any] = copy.deepcopy(FULL) | {"workflow_id": "wf"}
     cursor = {
         "isIncremental": True,
         "deltaColumn": "changed\u2028at",
@@ -52,8 +53,14 @@ class Submission:
         with AwsProxy(aws.endpoint) as proxy:
             proxy.rule = self.strike
             environment = os.environ | {"AWS_ENDPOINT_URL": proxy.url, "PYTHONPATH": str(ROOT)}
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            self.process = subprocess.Popen([sys.executable, "-c", WORKER], env=environment, cwd=ROOT, **pipes)
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", WORKER],
+                env=environment,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
             self.process.communicate(json.dumps(event).encode(), timeout=60)
 
     def strike(self, call: Call) -> Fault | None:

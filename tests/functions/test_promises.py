@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from events.facts import BronzeLanded
 from flowforge.bronze.ingest import ingest
 from flowforge.cli import rendering
 from flowforge.operations.watermarks import commit_landed
@@ -18,12 +19,12 @@ def status_of(load, run: str, column: str) -> tuple[dict, str]:
     runs.open_run(command.run_id, "w", "j", run, "http", [(command.bronze.table, load.name)])
     for fact in ingest(command).facts:
         runs.record(fact)
-        if hasattr(fact, "bronze_key"):
+        if isinstance(fact, BronzeLanded):
             commit_landed(fact)
     told = runs.read_run(command.run_id)
-    console = Console(file=io.StringIO(), width=200)
+    console = Console(file=(shown := io.StringIO()), width=200)
     console.print(rendering.run_summary(told))
-    return told["tables"][0], " ".join(console.file.getvalue().split())
+    return told["tables"][0], " ".join(shown.getvalue().split())
 
 
 @pytest.mark.parametrize("column", ["at", "id"])

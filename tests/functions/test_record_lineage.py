@@ -12,6 +12,7 @@ from events import facts
 from events.envelopes import eventbridge, sqs
 from events.model import Message
 from flowforge.bronze.announcements import about, landed_fact
+from flowforge.domain.errors import TransformRejected
 from flowforge.gold.models import copy_of_silver, read_model
 from flowforge.gold.outcomes import ModelOutcome, write_outcome
 from flowforge.runtime.settings import settings
@@ -100,15 +101,15 @@ def dead_letter(aws) -> str:
     return letter["MessageAttributes"]["reason"]["StringValue"]
 
 
+def _is_facet(kind: Any) -> bool:
+    return attr.has(kind) and hasattr(kind, "_get_schema")
+
+
 def as_openlineage_has_it(event: dict[str, Any]) -> dict[str, Any]:
     """The event after a way through the client's own classes, which check it and know every field of every facet."""
     modules = [module for module in vars(facet_v2).values() if hasattr(module, "__package__")]
-    classes = {
-        kind._get_schema(): kind
-        for module in modules
-        for kind in vars(module).values()
-        if isinstance(kind, type) and attr.has(kind) and hasattr(kind, "_get_schema")
-    }
+    kinds: list[Any] = [kind for module in modules for kind in vars(module).values() if isinstance(kind, type)]
+    classes: dict[str, Any] = {kind._get_schema(): kind for kind in kinds if _is_facet(kind)}
 
     def facets(given: dict[str, Any]) -> dict[str, Any]:
         made = {}
@@ -204,7 +205,9 @@ def test_should_read_a_models_columns_from_its_record_unless_that_has_moved_on(a
     name = batch.command.silver.table
     model = read_model(name, f"SELECT upper(CAST(id AS VARCHAR)) AS x FROM silver.{name}")
     facts_of = {"how": "full", "rows": 3, "version": 4, "column_types": {"x": "string"}}
-    record = ModelOutcome.failed(model, "").model_copy(update={**facts_of, "input_columns": {f"silver.{name}": ["id"]}})
+    record = ModelOutcome.failed(model, TransformRejected("")).model_copy(
+        update={**facts_of, "input_columns": {f"silver.{name}": ["id"]}}
+    )
     write_outcome(settings().bucket, record)
     assert tell(context, published(batch, name, definition=model.definition))
     assert tell(context, published(batch, name, definition=model.definition + 1, version=5), ONE)
@@ -220,7 +223,8 @@ def test_should_tell_the_receiver_once_of_a_gold_table_that_stays_as_it_is(aws, 
     name = batch.command.silver.table
     model = copy_of_silver(name, name)
     write_outcome(
-        settings().bucket, ModelOutcome.failed(model, "").model_copy(update={"column_types": {"id": "integer"}})
+        settings().bucket,
+        ModelOutcome.failed(model, TransformRejected("")).model_copy(update={"column_types": {"id": "integer"}}),
     )
     assert tell(context, published(batch, name, definition=model.definition))
     another = published(landed(unique("t"), unique("run")), name, "unchanged", definition=model.definition)

@@ -16,7 +16,7 @@ EMPTY_BATCHES = 23  # more than a table's history shows
 def ruled(load, run: str, most: int) -> IngestTable:
     rule = {"rule": "range", "column": "id", "max": most, "severity": "quarantine"}
     command = load.command(run)
-    rules = SilverConfig(qualityRules=[rule]).qualityRules
+    rules = SilverConfig.model_validate({"qualityRules": [rule]}).qualityRules
     return command.model_copy(update={"silver": command.silver.model_copy(update={"quality_rules": rules})})
 
 

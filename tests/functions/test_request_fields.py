@@ -255,7 +255,7 @@ def test_should_add_the_requests_models_to_those_of_a_table(outcome):
 
 
 def test_should_refuse_a_setting_in_whose_place_every_table_has_its_own(outcome):
-    entries = [{"tableName": name, TO: {"bronzeConfig": {"compression": "gzip"}}} for name in ("a", "b")]
+    entries: list[Any] = [{"tableName": name, TO: {"bronzeConfig": {"compression": "gzip"}}} for name in ("a", "b")]
     around = {DATA: {"tables": entries}}
     assert outcome(document_of(f"{TO}.bronzeConfig.compression", "zstd", around)) == "refused"
     around[DATA]["tables"].append("c")

@@ -55,7 +55,7 @@ def request(secret: str = "") -> dict[str, Any]:
 class Door:
     """A bucket with versions, and everything in which a secret could be left behind."""
 
-    def __init__(self, aws, log: logging.Handler):
+    def __init__(self, aws, log: "_Lines"):
         self.aws, self.log, self.bucket = aws, log, f"requests-{uuid.uuid4().hex[:8]}"
         self.s3 = aws.client("s3")
         self.s3.create_bucket(Bucket=self.bucket)

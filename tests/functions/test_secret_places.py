@@ -13,6 +13,7 @@ from events.export import FULL
 from events.targets import ConnectionReference
 from flowforge.aws.secrets import Place, inline_secret_id, read_login
 from flowforge.domain.errors import NotFound, SecretRefused
+from flowforge.domain.given import given
 from flowforge.sources.target import read_credentials
 from functions.connections.handler import handler as connections
 from functions.ingest_table.handler import handler as ingest
@@ -133,7 +134,7 @@ def test_should_take_a_secret_of_the_form_that_it_asks_for(aws, unique):
     name, place = f"flowforge/{unique('asked')}", Place(HOME["host"], 1433, HOME["database"])
     with pytest.raises(NotFound) as refused:
         read_login(name, None, place)
-    asked = re.search(r"\{(.*)\}", refused.value.remedy)[1].replace('"', "").split(", ")
+    asked = given(re.search(r"\{(.*)\}", refused.value.remedy))[1].replace('"', "").split(", ")
     own = {"username": "loader", "password": "Pa55", "host": place.host, "port": place.port, "database": place.database}
     secret = json.dumps({field: own[field] for field in asked})
     aws.client("secretsmanager").create_secret(Name=name, SecretString=secret)

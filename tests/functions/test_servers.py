@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from events.facts import BronzeLanded
 from events.targets import ConnectionReference
 from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import LoginRefused, QueryRefused, SourceUnavailable, UnsupportedSource
+from flowforge.domain.given import given
 from flowforge.sources.sqlserver.catalog import connection_facts, describe_query, describe_table, list_tables
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.optional import optional_rows
@@ -15,7 +17,7 @@ from flowforge.sources.target import Credentials
 from tests.helpers.loads import ROWS, Loads
 from tests.helpers.standin import PASSWORD, start, stop
 
-LOGIN = Credentials(username="sa", password=PASSWORD)
+LOGIN = Credentials.model_validate({"username": "sa", "password": PASSWORD})
 EXACT, BLIND, NO_VIEW = (
     "exact",
     "this login cannot see open transactions; GRANT {} makes it exact",
@@ -113,7 +115,9 @@ def test_should_load_by_a_timestamp_with_the_promise_that_holds_there(load, kind
 def test_should_bound_numbers_by_what_can_be_seen_of_transactions(load, kind):
     outcome = ingest(load.command("one", "id"))
     if PROFILES[kind][0] == EXACT:
-        assert (outcome.facts[0].records, outcome.facts[0].promise[:5]) == (3, EXACT)
+        (landed,) = outcome.facts
+        assert isinstance(landed, BronzeLanded)
+        assert (landed.records, given(landed.promise)[:5]) == (3, EXACT)
     else:
         assert outcome.wait_seconds
         assert "nobody can see" in outcome.reason

@@ -24,9 +24,9 @@ def tell(context, *facts) -> None:
 def shown(run_id: str) -> tuple[str, str]:
     """The status of a run's only table, and what a person sees of the run."""
     told = runs.read_run(run_id)
-    console = Console(file=io.StringIO(), width=160)
+    console = Console(file=(written := io.StringIO()), width=160)
     console.print(rendering.run_summary(told), rendering.table_line(told["tables"][0]))
-    return told["tables"][0]["status"], console.file.getvalue()
+    return told["tables"][0]["status"], written.getvalue()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from events.export import FULL
+from events.facts import BronzeLanded
 from events.request import InvalidRequest
 from events.targets import ConnectionReference
 from flowforge.bronze.ingest import ingest
@@ -127,6 +128,7 @@ def keys_of(load: Loads) -> list[str]:
 def test_should_name_a_new_table_as_the_catalog_does(mixed):
     command = accepted(mixed, f"DBO.{mixed.name.upper()}")
     (landed,) = ingest(command).facts
+    assert isinstance(landed, BronzeLanded)
     assert (landed.bronze_table, landed.source_table) == (f"bronze_{mixed.name}", f"dbo.{mixed.name}")
     assert mixed.name in landed.bronze_key
     runs.record(landed)

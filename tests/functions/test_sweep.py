@@ -15,6 +15,7 @@ from flowforge.bronze.announcements import landed_fact
 from flowforge.bronze.keys import bronze_keys
 from flowforge.bronze.parquet import Encoder
 from flowforge.domain.batch import KeyRange, SlicePlan, SourceColumn
+from flowforge.domain.given import given
 from flowforge.domain.source_key import SourceKey
 from flowforge.operations.sweep import sweep
 from flowforge.runtime.settings import settings
@@ -165,14 +166,14 @@ def test_should_keep_what_is_in_a_manifest_when_a_batch_is_voided_by_hand(aws, u
     if has_landed:
         batch = batches.land(batch, manifest(batch))
     corrections.reset_watermarks(table.read_state(batch.source_key), "wrong")
-    assert batch_records.find_batch(batch.source_key, batch.generation, batch.seq).state == "voided"
+    assert given(batch_records.find_batch(batch.source_key, batch.generation, batch.seq)).state == "voided"
     sweep(-60, -60)
     assert keys_of(aws, batch) == (bronze_keys(batch) if has_landed else [])
 
 
 def damage(batch, field: str = "command") -> str:
     """Damages a part of a batch's record, as a person's edit in a console may; returns what was there."""
-    before = items.get(settings().watermarks_table, batch_records.key_of(batch))[field]
+    before = given(items.get(settings().watermarks_table, batch_records.key_of(batch)))[field]
     expression, text = "SET #f = :text", {":text": before.replace('"run_id"', '"was"').replace('"bucket"', '"was"')}
     items.update(settings().watermarks_table, batch_records.key_of(batch), expression, text, f=field)
     return before
@@ -212,7 +213,7 @@ def test_should_follow_up_all_others_when_one_record_cannot_be_read(aws, context
         aws.messages(queue)
     sweep(-60)
     assert told_of(aws, broken, "RefineQueue") == ["BronzeLanded"]
-    assert batch_records.find_batch(broken.source_key, broken.generation, broken.seq).problem == ""
+    assert given(batch_records.find_batch(broken.source_key, broken.generation, broken.seq)).problem == ""
 
 
 def test_should_show_and_give_up_a_batch_whose_record_cannot_be_read(aws, context, unique):
@@ -224,7 +225,7 @@ def test_should_show_and_give_up_a_batch_whose_record_cannot_be_read(aws, contex
     assert [(past["seq"], past["state"]) for past in shown["history"]] == [(batch.seq, "unreadable")]
     assert "cannot be read" in shown["history"][0]["problem"]
     corrections.reset_watermarks(table.read_state(batch.source_key), "damaged")
-    assert claim(batch.command.source.table_name, unique("run")).seq == batch.seq + 1
+    assert claim(given(batch.command.source.table_name), unique("run")).seq == batch.seq + 1
 
 
 def test_should_list_the_watermarks_of_all_others_when_one_state_cannot_be_read(aws, context, unique):

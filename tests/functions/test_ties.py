@@ -2,6 +2,7 @@
 
 import pytest
 
+from events.facts import IntervalEmpty
 from flowforge.bronze.ingest import ingest
 from tests.helpers.loads import READER, run_slices
 
@@ -29,6 +30,7 @@ def test_should_be_quiet_when_the_rows_with_the_last_number_are_as_they_were_loa
     load.load("one")
     for run in ("two", "three"):
         (fact,) = ingest(load.command(run)).facts
+        assert isinstance(fact, IntervalEmpty)
         assert fact.reason == f"nothing is new at {SECOND}, the last number that was loaded, and nothing is above it"
         assert fact.watermark_value == str(SECOND + 1)
     assert load.states() == ["committed", "empty", "empty"]

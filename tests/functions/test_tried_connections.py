@@ -53,14 +53,14 @@ def test_should_fail_where_the_load_would_though_the_questions_are_answered(cont
 def test_should_read_by_pymssql_for_a_windows_login(server, address, driver, context):
     """The stand-in knows no domain and refuses; that it is pymssql that asks is seen by its words."""
     target = target_in({"connection": {**address, "trustServerCertificate": True}})
-    login = Credentials(username="BANK\\loader", password="secret")
+    login = Credentials.model_validate({"username": "BANK\\loader", "password": "secret"})
     with pytest.raises(Exception, match="login of 'BANK"):
         open_reader(target.reference, login, ONE_ROW, driver)
 
 
 def test_should_refuse_the_driver_that_does_not_know_windows_logins(server, address):
     target = target_in({"connection": address})
-    login = Credentials(username="BANK\\loader", password="secret")
+    login = Credentials.model_validate({"username": "BANK\\loader", "password": "secret"})
     with pytest.raises(UnsupportedSource, match="needs NTLM") as caught:
         open_reader(target.reference, login, ONE_ROW, "mssql-python")
     assert "pymssql" in caught.value.remedy

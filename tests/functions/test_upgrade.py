@@ -19,7 +19,7 @@ import pytest
 from events.envelopes import http
 from flowforge.lineage.graph import read_graph
 from flowforge.operations.query import query
-from flowforge.operations.replay import Selection, put_back
+from flowforge.operations.replay import DeadLetterFilter, put_back
 from flowforge.operations.watermarks import show
 from flowforge.runtime.settings import settings
 from flowforge.state.runs import read_run
@@ -131,7 +131,8 @@ def test_should_apply_nothing_twice_that_comes_again(before, kept, table):
     before.handle("Ingest", "ingest_table", json.loads(command(table, "load1").model_dump_json()))
     (told,) = before.take("Publish")
     assert told["detail"]["already_applied"]
-    before.take("Watermark"), before.take("Refine")
+    before.take("Watermark")
+    before.take("Refine")
     assert silver(table) == rows
     assert max(past["seq"] for past in show(f"bronze_{table}")["history"]) == {"kept": 3, "added": 2}[table]
 
@@ -141,7 +142,7 @@ def test_should_replay_what_was_on_its_way_to_silver(before, kept):
     dead_letters = before.name("RefineDeadLetters")
     boto3.client("sqs").send_message(QueueUrl=dead_letters, MessageBody=json.dumps(body))
     assert (3, "three") in silver("kept")
-    (letter,) = put_back(Selection(run_id="run_kept_load2"))["messages"]
+    (letter,) = put_back(DeadLetterFilter(run_id="run_kept_load2"))["messages"]
     assert letter["table"] == "bronze_kept"
     work_off(before)
     assert silver("kept") == [(1, "one"), (2, "TWO"), (3, "THREE"), (4, "four")]

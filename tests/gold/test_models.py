@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from flowforge.domain.errors import TransformRejected
+from flowforge.domain.given import given
 from flowforge.gold.graph import check_files, model_states
 from flowforge.gold.model_files import parse_model, write_models
 from flowforge.gold.models import read_model
@@ -76,7 +77,9 @@ def test_should_tell_of_models_that_wait_or_cannot_work(loaded):
     assert told["later"] == ("waits", "gold.later (models/later.sql, line 2): there is no table silver.branches yet")
     state, reason = told["typo"]
     assert state == "refused"
-    assert reason.startswith('gold.typo (models/typo.sql, line 2): Binder Error: Referenced column "blance" not found')
+    assert given(reason).startswith(
+        'gold.typo (models/typo.sql, line 2): Binder Error: Referenced column "blance" not found'
+    )
     assert told["after_typo"][0] == "waits"
     assert problem == "gold.writes (models/writes.sql): DROP is not allowed: expected one SELECT or WITH query: " + (
         "a model is one SELECT over silver.<table> and gold.<table>"
@@ -96,7 +99,7 @@ def test_should_fail_the_run_with_file_and_line_and_keep_the_old_version(loaded)
     assert loaded.read("gold", "accounts").num_rows == 3
     state, reason = states(loaded)["totals"]
     assert state == "failed"
-    assert reason in str(refusal.value)
+    assert reason and reason in str(refusal.value)
 
 
 def test_should_not_let_a_file_that_is_no_model_stop_the_others(loaded):

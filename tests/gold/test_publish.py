@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from flowforge.domain.errors import TransformRejected
+from flowforge.domain.given import given
 from flowforge.engines.duckdb.storage import confine, duckdb_connection
 from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
@@ -52,7 +53,7 @@ def test_should_publish_again_only_when_an_input_changed(lake):
     versions = []
     for _ in range(2):
         assert publish(batch, lake.bucket).gold_tables == {"customers": 1}
-        versions.append(open_table(table_uri(lake.bucket, "gold", "customers")).version())
+        versions.append(given(open_table(table_uri(lake.bucket, "gold", "customers"))).version())
     assert versions[0] == versions[1]
     second = source.batch(2, customers((1, "Anna"), (2, "Bob")))
     refine(second, lake.bucket)
@@ -154,7 +155,7 @@ def test_should_refuse_forbidden_sql_and_publish_nothing_of_it(lake):
 def test_should_confine_a_connection_whatever_its_sql_says(lake):
     batch = lake.source(key=["id"]).batch(1, customers((1, "Ann")))
     refine(batch, lake.bucket)
-    uri = open_table(table_uri(lake.bucket, "silver", "customers")).file_uris()[0]
+    uri = given(open_table(table_uri(lake.bucket, "silver", "customers"))).file_uris()[0]
     landed = f"s3://{lake.bucket}/{batch.manifest.objects[0].key}"
     with duckdb_connection() as connection:
         confine(connection, [uri])

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from botocore.credentials import Credentials
 
+from flowforge.domain.given import given
 from infra.local.signatures import claimed, signature_of
 from tests.helpers.servers import AWS_KEYS
 
@@ -100,7 +101,7 @@ class AwsProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
+        task = given(asyncio.current_task())
         self._serving.add(task)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -170,7 +171,7 @@ def _signed_without(names: tuple[str, ...], lines: list[str], keys: tuple[str, .
         name, _, value = line.partition(":")
         plain = name.upper().replace("-", "_")
         environ[plain if plain in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{plain}"] = value.strip()
-    claim = claimed(environ)
+    claim = given(claimed(environ))
     signed = [name for name in claim.signed if f"{name}:" not in names]
     made = signature_of(environ, claim._replace(signed=signed), Credentials(*keys))
     rest = environ["HTTP_AUTHORIZATION"].partition("SignedHeaders=")[0]

@@ -9,10 +9,17 @@ import pyarrow.parquet as pq
 
 from events.commands import IngestTable
 from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.domain.given import given as present
+from flowforge.engines.registry import ENGINE
+from flowforge.tables.delta.tables import Delta, Handle
 from flowforge.tables.lake import open_table, table_uri
 from flowforge.tables.rows import relation
 from tests.helpers.outside import bucket_prefix
+
+
+def delta_table(uri: str) -> Handle:
+    """A table as delta-rs has it, for what only Delta has."""
+    return present(Delta().open(uri))
 
 
 class Source:
@@ -100,5 +107,5 @@ class Lake:
         """A table's rows. By DuckDB: pyarrow's datasets may abort a process that ends right after it read one."""
         found = open_table(table_uri(self.bucket, layer, table))
         assert found is not None, f"there is no {layer}.{table}"
-        with duckdb_connection() as connection:
-            return relation(connection, found).arrow().read_all()
+        with ENGINE.session() as session:
+            return pa.table(relation(session, found))

@@ -2,7 +2,7 @@
 
 import sys
 
-sys.modules["pyarrow"] = None  # type: ignore[assignment]  # importing it raises from here on
+sys.modules["pyarrow"] = None  # pyright: ignore[reportArgumentType] - importing it raises from here on
 
 import json  # noqa: E402
 from dataclasses import asdict  # noqa: E402

@@ -75,7 +75,7 @@ class Loads:
             job_id="j",
             batch_id=run,
             connection=self.connection,
-            source=SourceTable(**({"table_name": self.name} | incremental | source)),
+            source=SourceTable.model_validate({"table_name": self.name} | incremental | source),
             bronze=BronzeTarget(table=f"bronze_{self.name}"),
             silver=SilverTarget(table=self.name),
             gold=GoldTarget(table=self.name),
@@ -150,7 +150,7 @@ def sliced(aws, monkeypatch) -> None:
     aws.messages("SliceQueue")
 
 
-def run_slices(load: Loads) -> list[BronzeLanded]:
+def run_slices(load: Loads) -> list[Any]:
     messages = load.aws.messages("SliceQueue")
     outcomes = [ingest_slice(IngestSlice.model_validate(message["body"])) for message in messages]
     return [fact for outcome in outcomes for fact in outcome.facts]

@@ -11,6 +11,7 @@ import boto3
 import httpx
 
 from flowforge.cli.keys import bearer
+from flowforge.domain.given import given
 from tests.helpers.servers import ROOT, start
 from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
@@ -35,7 +36,7 @@ class RunningStack:
 
     def wait_until_ready(self) -> "RunningStack":
         wait_for(lambda: self.file.exists() or self.process.poll() is not None, "stack.json")
-        assert self.process.poll() is None, self.process.stdout.read()
+        assert self.process.poll() is None, given(self.process.stdout).read()
         self.facts = json.loads(self.file.read_text())
         self.http = httpx.Client(base_url=self.facts["api"], timeout=60, headers=bearer(self.facts["token"]))
         self._clients.append(self.http)
@@ -82,4 +83,4 @@ class RunningStack:
         finally:
             self.process.kill()
             self.process.wait()
-            self.process.stdout.close()
+            given(self.process.stdout).close()

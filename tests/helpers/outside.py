@@ -95,8 +95,14 @@ def bank_database(folder: Path) -> Iterator[Login]:
 def _connect(login: Login, database: str) -> Any:
     import pymssql
 
-    where = {"server": login.host, "port": str(login.port), "user": login.username, "password": login.password}
-    return pymssql.connect(**where, database=database, autocommit=True)
+    return pymssql.connect(
+        server=login.host,
+        port=str(login.port),
+        user=login.username,
+        password=login.password,
+        database=database,
+        autocommit=True,
+    )
 
 
 def _run(login: Login, statement: str, database: str = "") -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowforge.engines.duckdb.storage import duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.tables.delta.access import storage_options
-from flowforge.tables.lake import open_table
 from flowforge.tables.rows import relation
+from tests.helpers.lake import delta_table
 
 UTC = datetime.UTC
 NAIVE = datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)
@@ -54,9 +54,9 @@ ODD_NAMES = [
 
 def read_everywhere(uri: str) -> list[list[dict[str, Any]]]:
     """The rows, ordered by id, as pyarrow, DuckDB and Polars (Python values) read them."""
-    table = open_table(uri)
-    with duckdb_connection() as connection:
-        by_duckdb = relation(connection, table).arrow().read_all()
+    table = delta_table(uri)
+    with ENGINE.session() as session:
+        by_duckdb = pa.table(relation(session, table))
     readings = [table.to_pyarrow_table(), by_duckdb, _by_polars(uri)]
     return [sorted(reading.to_pylist(), key=lambda row: row["id"]) for reading in readings]
 

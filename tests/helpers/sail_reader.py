@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
-from pysail.spark import SparkConnectServer
-from pyspark.sql import SparkSession
+from pysail.spark import SparkConnectServer  # pyright: ignore[reportMissingImports] - .venv-sail has it
+from pyspark.sql import SparkSession  # pyright: ignore[reportMissingImports] - .venv-sail has it
 
 
 def main(folder: Path, uris: list[str]) -> None:

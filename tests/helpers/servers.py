@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from flowforge.cli.keys import Keys
+from flowforge.domain.given import given
 from infra.local import ports
 from infra.local.processes import start_mortal
 
@@ -57,7 +58,7 @@ def start_standin(tls_directory: Path, *options: str, **settings: Any) -> tuple[
     """Starts a stand-in on a free port; returns its process and its ready line: port, database, ca_file and more."""
     wanted = ["--port", "0", "--tls-directory", str(tls_directory), *options]
     process = start("infra.sqlserver", *wanted, stdout=subprocess.PIPE, text=True, **settings)
-    line = process.stdout.readline()
+    line = given(process.stdout).readline()
     if not line:
         raise AssertionError(f"the stand-in ended with {stop(process)} before it was ready")
     return process, json.loads(line)

@@ -5,6 +5,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from events.targets import ConnectionReference
 from flowforge.sources.target import Credentials
 from tests.helpers.outside import Login, skip_without_standin
@@ -29,7 +31,13 @@ def start_server(tls_directory: Path, *options: str) -> Server:
     skip_without_standin()
     process, ready = start_standin(tls_directory, *options)
     reference = ConnectionReference(host="localhost", port=ready["port"], database=ready["database"], secret_id="none")
-    return Server(reference, Credentials(username="sa", password=PASSWORD), process, ready["ca_file"], tls_directory)
+    return Server(
+        reference,
+        Credentials.model_validate({"username": "sa", "password": PASSWORD}),
+        process,
+        ready["ca_file"],
+        tls_directory,
+    )
 
 
 def stop_server(server: Server) -> None:
@@ -43,4 +51,6 @@ def server_of(login: Login, folder: Path) -> Server:
     authority = os.environ.get("FLOWFORGE_SOURCE_CA_FILE", "")
     where = {"host": login.host, "port": login.port, "database": login.database, "secret_id": "none"}
     reference = ConnectionReference(**where, trust_server_certificate=not authority)
-    return Server(reference, Credentials(username=login.username, password=login.password), None, authority, folder)
+    return Server(
+        reference, Credentials(username=login.username, password=SecretStr(login.password)), None, authority, folder
+    )

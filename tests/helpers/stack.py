@@ -21,6 +21,7 @@ import pytest
 
 from events.export import FULL
 from flowforge.cli.keys import bearer
+from flowforge.domain.given import given
 from flowforge.operations.query import query
 from tests.helpers.servers import start
 from tests.helpers.waiting import wait_for
@@ -49,7 +50,7 @@ class Stack:
         self.process = start("infra.local", *wanted, **output)
         self.file = state / "stack.json"
         wait_for(lambda: self._is_ready() or self.process.poll() is not None, "stack.json")
-        assert self.process.poll() is None, self.process.stdout.read()
+        assert self.process.poll() is None, given(self.process.stdout).read()
         self.facts = json.loads(self.file.read_text())
         self.http = httpx.Client(base_url=self.facts["api"], timeout=60, headers=bearer(self.facts["token"]))
         self.connection = dict(self.facts["sqlserver"] or {})
@@ -70,13 +71,13 @@ class Stack:
         self.http.close()
         self.process.kill()
         self.process.wait(20)
-        self.process.stdout.close()
+        given(self.process.stdout).close()
 
     def stop(self) -> None:
         self.http.close()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
-        self.process.stdout.close()
+        given(self.process.stdout).close()
 
     def client(self, service: str) -> Any:
         return boto3.client(

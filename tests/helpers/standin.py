@@ -38,7 +38,7 @@ class StandIn:
 
     def odbc(self, autocommit: bool = True, database: str | None = None) -> mssql_python.Connection:
         """An mssql-python connection over its Rust provider, encrypted, trusting exactly this server's certificate."""
-        mssql_python.native_provider = "mssql-odbc"
+        mssql_python.native_provider = "mssql-odbc"  # pyright: ignore[reportAttributeAccessIssue] - missing in its stubs
         certificate = self.ca_file.with_name("server.pem")
         text = f"Server=127.0.0.1,{self.port};Database={database or self.database};UID=sa;PWD={PASSWORD};"
         return mssql_python.connect(f"{text}Encrypt=mandatory;ServerCertificate={certificate};", autocommit=autocommit)

@@ -25,6 +25,7 @@ import boto3
 
 from events.commands import IngestTable
 from events.envelopes import sqs
+from events.request import MergeStrategy
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
@@ -32,7 +33,7 @@ from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, ROOT, embedded_aws, s
 
 PORT = 14331  # below the ports that systems give to clients
 SECRET = "flowforge/upgrade/sa"
-TABLES = {"kept": "merge", "added": "append"}
+TABLES: dict[str, MergeStrategy] = {"kept": "merge", "added": "append"}
 CHAIN = (("Watermark", "watermark"), ("Refine", "refine_silver"), ("Publish", "publish_gold"), ("Track", "track_run"),
          ("Lineage", "record_lineage"))  # fmt: skip
 CREATE = (
@@ -108,7 +109,9 @@ def command(table: str, run: str) -> IngestTable:
         ),
         source=SourceTable(table_name=table, is_incremental=True, delta_column="at"),
         bronze=BronzeTarget(table=f"bronze_{table}"),
-        silver=SilverTarget(table=table, strategy=TABLES[table], keys=["id"] if TABLES[table] == "merge" else []),
+        silver=SilverTarget(
+            table=table, strategy=TABLES[table], primary_key=["id"] if TABLES[table] == "merge" else []
+        ),
         gold=GoldTarget(table=table),
     )
 
@@ -164,7 +167,14 @@ def main(commit: str, target: str) -> None:
         source, ready = start_standin(Path(folder), "--port", str(PORT))
         os.environ |= AWS_VARIABLES | {"AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": endpoint}
         os.environ["FLOWFORGE_SOURCE_CA_FILE"] = ready["ca_file"]
-        resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, tuple(AWS_KEYS.values()))
+        keys = (AWS_KEYS["aws_access_key_id"], AWS_KEYS["aws_secret_access_key"])
+        resources = Resources(
+            expand(ROOT / "template.yaml", {}),
+            "flowforge",
+            endpoint,
+            None,
+            keys,
+        )
         resources.create_all()
         submit = resources.of_kind("AWS::Lambda::Function")["SubmitJobFunction"]["Environment"]["Variables"]
         os.environ |= {name: str(value) for name, value in submit.items() if str(value)}

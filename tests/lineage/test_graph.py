@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowforge.cli.lineage_drawing import draw
+from flowforge.domain.given import given as present
 from flowforge.lineage.graph import Graph, graph_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -28,7 +29,7 @@ def graph(*edges: tuple[str, str]) -> Graph:
 
 def left_edges(text: str) -> list[float]:
     """Where the boxes stand, in the order of their tables."""
-    return [float(box.get("x")) for box in ElementTree.fromstring(text).iter(f"{SVG}rect")]  # noqa: S314 - our own
+    return [float(present(box.get("x"))) for box in ElementTree.fromstring(text).iter(f"{SVG}rect")]  # noqa: S314 - our own
 
 
 @given(EDGES)

@@ -80,7 +80,7 @@ def test_should_answer_nothing_that_is_not_signed(url, path):
 
 
 def test_should_answer_a_presigned_address_until_it_ends_and_no_other_one(url):
-    def presigned(key, seconds=60, **changed):
+    def presigned(key, seconds=60, /, **changed):
         return client("s3", **changed).generate_presigned_url(
             "get_object", Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=seconds
         )

@@ -5,6 +5,7 @@ They run on moto as it is installed, in this process. Messages and transactions:
 
 import json
 import re
+from typing import Any
 
 import boto3
 import pytest
@@ -80,12 +81,13 @@ def test_should_tell_objects_on_every_bus_with_one_id(stock):
 
 def test_should_hold_on_to_messages_that_are_deleted(stock):
     url = stock("sqs").create_queue(QueueName="told")["QueueUrl"]
-    before = len(Message.instances_tracked)
+    tracked: Any = Message  # an attribute that its metaclass makes
+    before = len(tracked.instances_tracked)
     for _ in range(3):
         stock("sqs").send_message(QueueUrl=url, MessageBody="x")
         (message,) = stock("sqs").receive_message(QueueUrl=url)["Messages"]
         stock("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    assert len(Message.instances_tracked) >= before + 3
+    assert len(tracked.instances_tracked) >= before + 3
 
 
 def test_should_let_every_page_read_its_answers():

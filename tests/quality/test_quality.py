@@ -22,7 +22,7 @@ def accounts(*rows: tuple[Any, ...]) -> pa.Table:
     return pa.table({n: pa.array(list(c), k) for n, c, k in zip(names, columns, kinds, strict=True)})
 
 
-def account(number: int, owner: str | None = "ann", status: str | None = "open", balance: str | None = "10.00",
+def account(number: int | None, owner: str | None = "ann", status: str | None = "open", balance: str | None = "10.00",
             seen: datetime | None = NOW) -> tuple[Any, ...]:  # fmt: skip
     return number, owner, status, None if balance is None else Decimal(balance), seen
 

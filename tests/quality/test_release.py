@@ -20,7 +20,7 @@ def numbers(*rows: tuple[int | None, int], day: int = 1) -> pa.Table:
 
 
 def rules(*given: dict[str, Any]) -> list[Any]:
-    return SilverConfig(qualityRules=list(given)).qualityRules
+    return SilverConfig.model_validate({"qualityRules": given}).qualityRules
 
 
 def rows_of(lake: Any, *names: str) -> list[tuple[Any, ...]]:

@@ -8,11 +8,12 @@ import pytest
 from deltalake import write_deltalake
 
 from flowforge.domain.errors import TransformRejected
+from flowforge.domain.given import given
 from flowforge.operations.query import query
 from flowforge.silver.refine import Target, refine
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
-from tests.helpers.lake import Lake
+from tests.helpers.lake import Lake, delta_table
 
 STRICT = [{"rule": "range", "column": "v", "max": 10, "severity": "quarantine", "name": "small"}]
 CODE = {"sql_type": "nvarchar(20)", "nullable": False, "collation": "SQL_Latin1_General_CP1_CI_AS"}
@@ -109,11 +110,11 @@ def test_should_settle_what_a_worker_that_died_has_left(lake):
     source = lake.source(key=["code"], rules=STRICT)
     refine(source.batch(1, rows(("a", 99))), lake.bucket)
     table = table_uri(lake.bucket, "quarantine", "customers")
-    before = open_table(table).version()
+    before = given(open_table(table)).version()
     mended = source.batch(2, rows(("a", 1)))
     refine(mended, lake.bucket)
     assert kept(lake) == []
-    open_table(table).restore(before)  # as if nobody had come so far
+    delta_table(table).restore(before)  # as if nobody had come so far
     assert kept(lake) == [("a", 99, 1)]
     assert refine(mended, lake.bucket).already_applied
     assert kept(lake) == []

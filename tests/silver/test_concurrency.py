@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from flowforge.domain.batch import Batch
+from flowforge.domain.given import given
 from flowforge.silver.refine import refine
 from tests.helpers.servers import ROOT
 
@@ -29,10 +30,10 @@ def run_at_once(bucket: str, batches: list[Batch]) -> list[dict[str, Any]]:
     ]
     try:
         for worker in workers:
-            assert worker.stdout.readline() == "ready\n", worker.stderr.read()
+            assert given(worker.stdout).readline() == "ready\n", given(worker.stderr).read()
         for worker in workers:
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
+            given(worker.stdin).write("go\n")
+            given(worker.stdin).flush()
         outputs = [worker.communicate(timeout=120) for worker in workers]
     finally:
         for worker in workers:

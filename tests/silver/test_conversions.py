@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowforge.domain.errors import Fatal, TransformRejected
+from flowforge.domain.given import given as present
 from flowforge.silver.casting import survives
 from flowforge.silver.decisions import decide, schema_of
 from flowforge.silver.refine import refine
@@ -34,7 +35,7 @@ def values_of(lake: Any) -> list[Any]:
 
 
 def version(lake: Any) -> int:
-    return open_table(table_uri(lake.bucket, "silver", "customers")).version()
+    return present(open_table(table_uri(lake.bucket, "silver", "customers"))).version()
 
 
 @pytest.mark.parametrize(

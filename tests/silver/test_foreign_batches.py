@@ -5,6 +5,7 @@ import pytest
 
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import LakeChanged
+from flowforge.domain.given import given
 from flowforge.silver.refine import refine
 from flowforge.tables.base import once
 from flowforge.tables.lake import open_table, table_uri
@@ -67,4 +68,4 @@ def test_should_know_its_batches_though_the_newest_commit_is_no_batchs(lake):
 
 def _commit_of_somebody_else(lake) -> None:
     table = open_table(table_uri(lake.bucket, "silver", "customers"))
-    table.swap([], [], once({"somebody/else": 1}))
+    given(table).swap([], [], once({"somebody/else": 1}))

@@ -9,8 +9,9 @@ import pytest
 from flowforge.gold.publish import publish
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
-from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.lake import table_uri
 from tests.helpers.keyed import CI, codes, silver, source_of
+from tests.helpers.lake import delta_table
 
 CS = CI | {"collation": "Latin1_General_100_CS_AS"}
 
@@ -229,7 +230,7 @@ def test_should_leave_numeric_keys_alone(lake):
     source = lake.source(key=["part"])
     refine(source.batch(1, codes(("a", 1, 1))), lake.bucket)
     refine(source.batch(2, codes(("b", 1, 2))), lake.bucket)
-    table = open_table(table_uri(lake.bucket, "silver", "customers"))
+    table = delta_table(table_uri(lake.bucket, "silver", "customers"))
     assert [field.name for field in table.schema().fields if field.name.startswith("_flow")] == []
 
 

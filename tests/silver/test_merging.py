@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowforge.domain.given import given as present
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
 from flowforge.tables.lake import open_table, table_uri
@@ -27,7 +28,7 @@ def rows(first: int, last: int, name: str, key: Callable[[int], Any] = int) -> p
 
 
 def files(lake: Any) -> list[str]:
-    return sorted(open_table(table_uri(lake.bucket, "silver", "customers")).file_uris())
+    return sorted(present(open_table(table_uri(lake.bucket, "silver", "customers"))).file_uris())
 
 
 def silver(lake: Any) -> dict[Any, str]:
@@ -120,7 +121,7 @@ def test_should_hold_the_version_before_or_all_of_the_batch_when_killed(lake, pr
 
     proxy.rule = rule
     try:
-        assert worker.stdout.readline() == "ready\n", worker.stderr.read()
+        assert present(worker.stdout).readline() == "ready\n", present(worker.stderr).read()
         worker.communicate("go\n", timeout=120)
         assert worker.returncode == -9
     finally:
@@ -180,7 +181,7 @@ def test_should_end_like_a_dictionary_whatever_comes_in_whatever_order(lake, str
             }
         )
         changed = refine(source.batch(seq, table, load="full_refresh" if is_full else "append"), lake.bucket)
-        assert changed.silver_rows == open_table(table_uri(lake.bucket, "silver", "customers")).count()
+        assert changed.silver_rows == present(open_table(table_uri(lake.bucket, "silver", "customers"))).count()
     if not sent:
         return
     got: dict[Any, Any] = {}

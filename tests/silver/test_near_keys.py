@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from flowforge.domain.given import given
 from flowforge.silver.near_keys import near_key_notes
 from flowforge.silver.refine import refine
 from tests.helpers.keyed import CI, codes, silver, source_of
@@ -72,7 +73,7 @@ def test_should_say_so_when_the_keys_could_not_be_looked_at(lake):
     source = source_of(lake)
     batch = source.batch(1, codes(("Straße", 1, 1)))
     refine(batch, lake.bucket)
-    lake.s3.delete_object(Bucket=lake.bucket, Key=batch.manifest.objects[0].key)
+    lake.s3.delete_object(Bucket=lake.bucket, Key=given(batch.manifest).objects[0].key)
     (note,) = near_key_notes(batch, lake.bucket)
     assert note.startswith(
         "silver.customers: keys in other spellings, which the source may take for the same, were not looked"

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from flowforge.domain.errors import ConflictingTarget, StoreUnavailable, TransformRejected
+from flowforge.domain.given import given
 from flowforge.gold.publish import publish
 from flowforge.silver.refine import refine
 from flowforge.tables.lake import open_table, table_uri
@@ -50,7 +51,7 @@ def test_should_change_nothing_when_a_batch_comes_twice(lake):
     again = refine(second, lake.bucket)
     assert again.already_applied
     assert (again.version, again.inserted, again.updated) == (first_time.version, 1, 1)
-    assert open_table(table_uri(lake.bucket, "silver", "customers")).version() == first_time.version
+    assert given(open_table(table_uri(lake.bucket, "silver", "customers"))).version() == first_time.version
 
 
 def test_should_keep_the_later_batch_when_batches_arrive_out_of_order(lake):
@@ -70,7 +71,7 @@ def test_should_record_a_batch_that_has_nothing_to_change(lake):
     assert (result.inserted, result.updated, result.already_applied) == (0, 0, False)
     again = refine(superseded, lake.bucket)
     assert again.already_applied
-    assert again.version == result.version == open_table(table_uri(lake.bucket, "silver", "customers")).version()
+    assert again.version == result.version == given(open_table(table_uri(lake.bucket, "silver", "customers"))).version()
 
 
 def test_should_put_a_later_generation_above_any_seq_of_an_earlier_one(lake):
@@ -126,7 +127,7 @@ def test_should_remove_rows_from_every_file_in_a_full_refresh(lake):
     source = lake.source(key=["id"])
     for seq in range(1, 5):
         refine(source.batch(seq, people(*[(seq * 1000 + n, "old", seq) for n in range(50)])), lake.bucket)
-    assert len(open_table(table_uri(lake.bucket, "silver", "customers")).file_uris()) > 1
+    assert len(given(open_table(table_uri(lake.bucket, "silver", "customers"))).file_uris()) > 1
     result = refine(source.batch(9, people((1001, "kept", 9), (1, "new", 9)), load="full_refresh"), lake.bucket)
     assert (result.inserted, result.updated, result.silver_rows) == (1, 1, 2)
 
@@ -161,7 +162,7 @@ def test_should_record_but_not_apply_a_batch_older_than_the_last_refresh(lake):
     assert (result.inserted, result.updated, result.silver_rows) == (0, 0, 1)
     again = refine(late, lake.bucket)
     assert again.already_applied
-    assert again.version == result.version == open_table(table_uri(lake.bucket, "silver", "customers")).version()
+    assert again.version == result.version == given(open_table(table_uri(lake.bucket, "silver", "customers"))).version()
     assert [row[:2] for row in rows_of(lake)] == [(1, "three")]
 
 

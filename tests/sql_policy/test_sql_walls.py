@@ -196,14 +196,14 @@ def test_should_refuse_a_rule_that_does_not_give_one_answer_a_row(engine, sql):
 def test_should_take_a_condition_that_does(engine, sql):
     engine.execute("CREATE OR REPLACE TABLE batch AS SELECT * FROM (VALUES (1, 'a'), (2, 'b')) t(id, name)")
     engine.execute("DROP TABLE IF EXISTS judged")
-    rule = Expression(rule="expression", name="r", sql=sql)
+    rule = Expression.model_validate({"rule": "expression", "name": "r", "sql": sql})
     verdict = judge(DuckDBSession(engine), Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
     assert [(figure.checked, figure.failed) for figure in verdict.figures] == [(2, 0)]
 
 
 def test_should_say_where_a_rule_finds_no_answer(engine):
     engine.execute("CREATE OR REPLACE TABLE batch AS SELECT * FROM (VALUES (1, 'a'), (2, NULL)) t(id, name)")
-    rule = Expression(rule="expression", name="all there", sql="columns('.*') IS NOT NULL")
+    rule = Expression.model_validate({"rule": "expression", "name": "all there", "sql": "columns('.*') IS NOT NULL"})
     with pytest.raises(TransformRejected, match=r"silver\.t: rule all there"):
         judge(DuckDBSession(engine), Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
 

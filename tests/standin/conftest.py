@@ -50,7 +50,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def table(sql) -> Callable[[str], str]:
+def table(sql) -> Iterator[Callable[[str], str]]:
     """Creates a table from its columns; returns its name. It goes when the test ends."""
     created = []
 

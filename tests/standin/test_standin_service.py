@@ -16,6 +16,7 @@ import pymssql
 import pytest
 from cryptography import x509
 
+from flowforge.domain.given import given
 from tests.helpers.standin import PASSWORD, start, stop
 
 ODBC = """
@@ -143,7 +144,7 @@ def test_should_say_that_its_port_is_taken(standin):
 def test_should_print_one_line_of_json_and_end_on_interrupt(tmp_path):
     command = [sys.executable, "-m", "infra.sqlserver", "--tls-directory", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    ready = json.loads(process.stdout.readline())
+    ready = json.loads(given(process.stdout).readline())
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=30)
     assert (process.returncode, rest) == (0, "")

@@ -9,14 +9,16 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from flowforge.domain.given import given
 from flowforge.domain.names import TableName
 from flowforge.engines.duckdb.storage import duckdb_connection
-from flowforge.gold.build import build
+from flowforge.gold.build import Built, build
 from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
 from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
-from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.lake import table_uri
+from tests.helpers.lake import delta_table
 from tests.helpers.readers import CANONICAL, ODD_NAMES, read_everywhere
 
 
@@ -25,7 +27,7 @@ def test_should_carry_every_canonical_type_through_to_every_reader(lake):
     batch = lake.source("types", key=["id"]).batch(1, pa.table({"id": [1, 2, 3], **columns}))
     refine(batch, lake.bucket)
     publish(batch, lake.bucket)
-    schema = open_table(table_uri(lake.bucket, "silver", "types")).to_pyarrow_table().schema
+    schema = delta_table(table_uri(lake.bucket, "silver", "types")).to_pyarrow_table().schema
     for name, (_, _, stored, _) in CANONICAL.items():
         assert schema.field(name).type == stored, name
     for layer in ("silver", "gold"):
@@ -52,8 +54,9 @@ def test_should_read_models_and_tables_after_their_upkeep_everywhere(lake):
     for seq, ids in ((1, [1, 9]), (2, [1, 2])):
         columns = {name: pa.array(values, kind) for name, (kind, values, _, _) in CANONICAL.items()}
         refine(source.batch(seq, pa.table({"id": ids, **columns})), lake.bucket)
-        how = build(model, lake.bucket).how
-    assert how == "incremental"
+        built = build(model, lake.bucket)
+    assert isinstance(built, Built)
+    assert built.how == "incremental"
     for layer, table in (("silver", "types"), ("gold", "copied")):
         assert maintain(TableName(layer, table), lake.bucket, 168).after.files == 1
         for rows in read_everywhere(table_uri(lake.bucket, layer, table)):
@@ -124,16 +127,16 @@ def test_should_add_a_naive_timestamp_to_a_table_that_had_none(lake):
 
 
 def test_should_use_the_extension_of_duckdbs_own_version(lake_environment):
-    folder = Path(importlib.util.find_spec("duckdb_extension_httpfs").submodule_search_locations[0])
+    folder = Path(given(given(importlib.util.find_spec("duckdb_extension_httpfs")).submodule_search_locations)[0])
     assert (folder / "extensions" / f"v{duckdb.__version__}").is_dir()
     with duckdb_connection() as connection:
         home = connection.execute("SELECT current_setting('temp_directory'), current_setting('TimeZone')").fetchone()
-    assert Path(home[0]).is_relative_to(tempfile.gettempdir())
-    assert home[1] == "UTC"
+    assert Path(given(home)[0]).is_relative_to(tempfile.gettempdir())
+    assert given(home)[1] == "UTC"
 
 
 def test_should_bound_duckdbs_memory_by_the_functions(lake_environment, monkeypatch):
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1000")
     with duckdb_connection() as connection:
-        limit = connection.execute("SELECT current_setting('memory_limit')").fetchone()[0]
+        limit = given(connection.execute("SELECT current_setting('memory_limit')").fetchone())[0]
     assert limit == "400.0 MiB"

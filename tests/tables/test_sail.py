@@ -14,7 +14,8 @@ from flowforge.gold.publish import publish
 from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.access import storage_options
-from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.lake import table_uri
+from tests.helpers.lake import delta_table
 from tests.helpers.readers import CANONICAL, ODD_NAMES, read_everywhere
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +59,7 @@ def test_should_read_silver_and_gold_with_sail_as_with_the_others(lake, sail):
 
     uris = [table_uri(lake.bucket, layer, table) for layer, table in tables]
     for uri, found in zip(uris, sail(*uris), strict=True):
-        expected = open_table(uri).to_pyarrow_table()
+        expected = delta_table(uri).to_pyarrow_table()
         assert {field.name: field.type for field in found.schema} == {f.name: f.type for f in expected.schema}, uri
         rows = sorted(found.to_pylist(), key=_identity)
         assert rows

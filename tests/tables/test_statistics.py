@@ -9,7 +9,8 @@ import pytest
 
 from flowforge.silver.refine import refine
 from flowforge.tables.delta.statistics import delta_statistics
-from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.lake import table_uri
+from tests.helpers.lake import delta_table
 
 
 def told(kind: str, least: str, most: str, **figures: str) -> tuple | None:
@@ -58,7 +59,7 @@ def test_should_be_understood_by_deltalake(lake):
         }
     )
     refine(lake.source(key=["id"]).batch(1, table), lake.bucket)
-    actions = open_table(table_uri(lake.bucket, "silver", "customers")).get_add_actions(flatten=True)
+    actions = delta_table(table_uri(lake.bucket, "silver", "customers")).get_add_actions(flatten=True)
     (found,) = pa.table(actions).to_pylist()
     bounds = {name: (found[f"min.{name}"], found[f"max.{name}"]) for name in ("id", "day", "price", "name")}
     assert bounds == {

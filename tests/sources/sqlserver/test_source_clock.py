@@ -37,16 +37,16 @@ class Source:
     def __init__(self, stack: ExitStack, clocked: Server, stamp: str, sighted: bool = True, keyed: bool = True):
         logins = {True: "sa", False: "reader"}
         self.asking = stack.enter_context(connect(clocked.reference, clocked.credentials))
-        self.reading = stack.enter_context(
-            connect(clocked.reference, Credentials(username=logins[sighted], password=PASSWORD))
-        )
+        login = Credentials.model_validate({"username": logins[sighted], "password": PASSWORD})
+        self.reading = stack.enter_context(connect(clocked.reference, login))
         self.writers = [stack.enter_context(connect(clocked.reference, clocked.credentials)) for _ in range(2)]
         self.clock(f"'set', '{START}'")
         self.clock("'zone', 60")
         self.name, self.stamp, self.keyed = f"dbo.clocked_{next(_numbers)}", STAMPS[stamp], keyed
         self.asking.run(f"CREATE TABLE {self.name} (id int IDENTITY(1,1) PRIMARY KEY, at datetime2(3) NOT NULL)")
         stack.callback(self.asking.run, f"DROP TABLE {self.name}")
-        self.wanted = SourceTable(table_name=self.name, is_incremental=True, delta_column="at", cursor_clock=stamp)
+        asked = {"table_name": self.name, "is_incremental": True, "delta_column": "at", "cursor_clock": stamp}
+        self.wanted = SourceTable.model_validate(asked)
         self.low, self.samples, self.read = None, [], set()
         self.remembers_all = True
 

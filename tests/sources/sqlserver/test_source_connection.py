@@ -109,7 +109,7 @@ def test_should_leave_the_environments_own_certificate_bundle_alone(server, chec
 
 @pytest.mark.parametrize("driver", ["question", *DRIVERS])
 def test_should_refuse_a_wrong_password_without_repeating_it(server, driver):
-    wrong = Credentials(username="sa", password="hunter2-and-more")
+    wrong = Credentials.model_validate({"username": "sa", "password": "hunter2-and-more"})
     with pytest.raises(LoginRefused) as caught:
         _open(driver, server.reference, wrong)
     assert "hunter2" not in "".join(traceback.format_exception(caught.value)) + caught.value.remedy
@@ -126,7 +126,7 @@ def test_should_say_that_it_is_the_database_that_cannot_be_opened(server, driver
 @pytest.mark.parametrize("change", [{"port": 1}, {"host": "no-such-host.invalid"}])
 def test_should_call_an_unreachable_server_unavailable_even_after_a_refused_login(server, driver, change):
     with pytest.raises(LoginRefused):
-        _open("question", server.reference, Credentials(username="sa", password="wrong"))
+        _open("question", server.reference, Credentials.model_validate({"username": "sa", "password": "wrong"}))
     with pytest.raises(SourceUnavailable) as caught:
         _open(driver, server.reference.model_copy(update=change), server.credentials)
     assert str(next(iter(change.values()))) in str(caught.value)

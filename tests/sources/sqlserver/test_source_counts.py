@@ -4,6 +4,7 @@ import pytest
 
 from flowforge.domain.batch import Interval, KeyRange
 from flowforge.domain.errors import TruncatedRead
+from flowforge.domain.given import given
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.completeness import check_counted
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT
@@ -35,8 +36,8 @@ def test_should_count_the_same_moment_with_both_drivers(faults, bank, other, ser
         other.run(f"INSERT INTO {table} VALUES (1, N'late')")
         other.run("EXEC flowforge_fault 'none'")
         read += sum(batch.num_rows for batch in batches)
-    assert (read, reader.counted.rows) == (5000, 5000)
-    assert len(reader.counted.at) == 27
+    assert (read, given(reader.report().counted).rows) == (5000, 5000)
+    assert len(given(reader.report().counted).at) == 27
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -48,17 +49,17 @@ def test_should_count_what_the_interval_and_the_slice_let_through(bank, server, 
     with open_reader(server.reference, server.credentials, asked, driver) as reader:
         read = sum(batch.num_rows for batch in reader)
     assert 0 < read < 300
-    assert reader.counted.rows == read
+    assert given(reader.report().counted).rows == read
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_should_leave_no_transaction_open_and_count_nothing_where_there_is_no_snapshot(bank, server, driver):
     with open_reader(server.reference, server.credentials, selection(bank, "accounts", LOCKED), driver) as reader:
         assert sum(batch.num_rows for batch in reader) == 750
-    assert reader.counted is None
+    assert reader.report().counted is None
     with open_reader(server.reference, server.credentials, selection(bank, "accounts"), driver) as reader:
         assert sum(batch.num_rows for batch in reader) == 750
-    assert reader.counted.rows == 750
+    assert given(reader.report().counted).rows == 750
     assert bank.scalar("SELECT COUNT(*) AS n FROM sys.dm_tran_active_transactions WHERE transaction_type <> 3") == 0
 
 

@@ -46,8 +46,9 @@ def read(server, selection, driver):
 @pytest.mark.parametrize("as_query", [False, True])
 def test_should_read_what_a_type_cannot_hold_beside_it(bank, server, table, driver, as_query):
     query = f"SELECT * FROM {table} -- all"
-    source = query if as_query else describe_table(bank, table)
-    columns = describe_query(bank, query) if as_query else source.source_columns
+    described = describe_table(bank, table)
+    source = query if as_query else described
+    columns = describe_query(bank, query) if as_query else described.source_columns
     asked = with_derived_columns(columns, ALL, table)
     names = [c.name for c in asked]
     assert names == ["id", "at ]", "at ]_offset_minutes", "v", "v_base_type", "g", "g_srid", "p", "p_srid"]

@@ -20,6 +20,7 @@ from events.commands import IngestTable
 from events.targets import BronzeTarget, GoldTarget, SilverTarget, SourceTable
 from flowforge.bronze.parquet import AUDIT, Encoder, read_footer
 from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.given import given
 from flowforge.sources.sqlserver.arrow_types import arrow_schema, arrow_type
 from flowforge.sources.sqlserver.catalog import describe_query, describe_table
 from flowforge.sources.sqlserver.connection import connect
@@ -175,7 +176,7 @@ def test_should_write_the_canonical_types_whatever_the_rows_and_however_they_wer
 
 def test_should_keep_the_declarations_in_the_footer(landed):
     for key, found in landed.items():
-        footer = read_footer(found.path)
+        footer = given(read_footer(found.path))
         assert footer["rows"] == {"dbo.all_values": ROWS, "dbo.all_null": 2, "dbo.all_empty": 0}[key[0]]
         assert footer["columns"] == json.loads(json.dumps([c.model_dump() for c in found.selection.columns])), key
 

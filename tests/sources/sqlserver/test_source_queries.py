@@ -1,5 +1,8 @@
 """A query is one SELECT that only reads, and what its author wrote is what is read, whole or within bounds."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pymssql
 import pytest
 from hypothesis import given
@@ -55,7 +58,7 @@ def test_should_read_a_query_in_whatever_form_it_was_written(bank, server, drive
 @pytest.mark.parametrize("form", ["with what WITH defines", "in order", "with a hint"])
 def test_should_plan_the_bounds_of_a_query_in_any_form(bank, form):
     columns = describe_query(bank, READ[form])
-    described = type("Described", (), {"columns": columns, "primary_key": []})()
+    described: Any = SimpleNamespace(columns=columns, primary_key=[])
     source = SourceTable(query=READ[form], is_incremental=True, delta_column="n", last_watermark="2")
     plan = plan_interval(bank, described, source, None, None)
     assert (plan.interval.low, plan.interval.high) == ("2", "6")

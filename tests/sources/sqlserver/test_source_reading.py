@@ -16,6 +16,7 @@ from flowforge.domain.errors import (
     UnknownTable,
     UnsupportedSource,
 )
+from flowforge.domain.given import given
 from flowforge.sources.sqlserver.bounds import plan_interval
 from flowforge.sources.sqlserver.catalog import describe_query, describe_table
 from flowforge.sources.sqlserver.completeness import COUNT_COLUMN, check_complete, counted_rows
@@ -83,8 +84,9 @@ def test_should_raise_when_the_session_is_killed_amid_the_rows(tmp_path, server,
         with open_reader(trusting, mine.credentials, selection, driver, 1000) as reader:
             batches = iter(reader)
             arrived = next(batches).num_rows
-            mine.process.kill()
-            mine.process.wait(20)
+            process = given(mine.process)
+            process.kill()
+            process.wait(20)
             with pytest.raises((SourceUnavailable, TruncatedRead)):
                 arrived += sum(batch.num_rows for batch in batches)
         assert arrived < 150_000

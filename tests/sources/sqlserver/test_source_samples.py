@@ -2,6 +2,7 @@
 
 import random
 
+from flowforge.domain.given import given
 from flowforge.sources.sqlserver.integer_samples import (
     MAX_SAMPLES,
     bound_above,
@@ -17,9 +18,9 @@ def sample(newest, open_ids=(), at="2026-11-23 06:00:00.0000000"):
 
 def test_should_take_the_newest_sample_whose_transactions_have_all_ended():
     samples = [sample("10"), sample("20", [7]), sample("30", [7, 9])]
-    assert newest_settled(samples, {9})["max"] == "20"
-    assert newest_settled(samples, {7, 9})["max"] == "10"
-    assert newest_settled(samples, set())["max"] == "30"
+    assert given(newest_settled(samples, {9}))["max"] == "20"
+    assert given(newest_settled(samples, {7, 9}))["max"] == "10"
+    assert given(newest_settled(samples, set()))["max"] == "30"
 
 
 def test_should_find_no_bound_while_every_sample_waits():
@@ -41,7 +42,7 @@ def test_should_include_the_newest_number_in_a_half_open_interval_beyond_what_a_
 
 def test_should_trust_only_samples_that_are_old_enough_where_nobody_can_look():
     samples = [sample("1", at="2026-11-23 05:00:00.0000000"), sample("2", at="2026-11-23 05:58:00.0000000")]
-    assert newest_before(samples, "2026-11-23 05:55:00.0000000")["max"] == "1"
+    assert given(newest_before(samples, "2026-11-23 05:55:00.0000000"))["max"] == "1"
     assert newest_before(samples, "2026-11-23 04:00:00.0000000") is None
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowforge.domain.batch import Interval, KeyRange, SourceColumn
+from flowforge.domain.given import given as present
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.slices import plan_slices, range_condition
 from flowforge.sources.sqlserver.sql_text import select_statement
@@ -107,8 +108,8 @@ def test_should_put_rows_beyond_the_planned_keys_into_the_first_and_last_slice(b
     plan = plan_slices(bank, describe_table(bank, table_name), Interval())
     bank.run(f"INSERT INTO {table_name} VALUES (-5), (999999)")
     for index, extra in ((0, -5), (-1, 999999)):
-        within = range_condition(plan.key, plan.ranges[index])
-        rows = bank.rows(select_statement(plan, plan.key, Interval(), within=within))
+        within = range_condition(present(plan).key, present(plan).ranges[index])
+        rows = bank.rows(select_statement(present(plan), present(plan).key, Interval(), within=within))
         assert extra in [row["k"] for row in rows]
 
 
@@ -143,7 +144,7 @@ def test_should_enter_the_index_of_a_composite_key_where_the_range_begins():
     """An OR is searched from the index's first row to its last; the bound on the first column alone is not."""
     columns = [SourceColumn(name="a", sql_type="int"), SourceColumn(name="b", sql_type="int")]
     text = (
-        range_condition(columns, KeyRange(low=["1", "2"], high=["3", "4"]))
+        present(range_condition(columns, KeyRange(low=["1", "2"], high=["3", "4"])))
         .inlined()
         .replace("CONVERT(int, N'", "")
         .replace("')", "")
@@ -152,7 +153,7 @@ def test_should_enter_the_index_of_a_composite_key_where_the_range_begins():
         text == "[a] >= 1 AND ([a] > 1 OR ([a] = 1 AND [b] >= 2)) AND [a] <= 3 AND ([a] < 3 OR ([a] = 3 AND [b] < 4))"
     )
     alone = range_condition(columns[:1], KeyRange(low=["1"], high=["3"]))
-    assert alone.inlined() == "[a] >= CONVERT(int, N'1') AND [a] < CONVERT(int, N'3')"
+    assert present(alone).inlined() == "[a] >= CONVERT(int, N'1') AND [a] < CONVERT(int, N'3')"
 
 
 def _holds(condition, a: int, b: int) -> bool:

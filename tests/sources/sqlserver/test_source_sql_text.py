@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.domain.given import given as present
 from flowforge.sources.sqlserver.description import CatalogColumn, TableDescription
 from flowforge.sources.sqlserver.keys import key_value
 from flowforge.sources.sqlserver.sql_text import (
@@ -33,7 +34,7 @@ def table(*columns, schema="dbo", name="customers"):
 def read_identifier(text):
     """The name that T-SQL reads from the bracketed identifier at the start of a text, and the rest."""
     match = re.match(r"\[((?:[^\]]|\]\])*)\](?!\])", text, re.DOTALL)
-    return match[1].replace("]]", "]"), text[match.end() :]
+    return present(match)[1].replace("]]", "]"), text[present(match).end() :]
 
 
 @given(IDENTIFIERS)
