@@ -18,6 +18,7 @@ INSTANCE = (
 _FORM = re.compile(
     r"(?:tcp:)?(?P<host>[^\\,:\s]+)(?:\\(?P<instance>[^\\,:\s]+))?(?:,\s*(?P<port>\d{1,5}))?", re.IGNORECASE
 )
+_NAME = re.compile(r"[\w.-]{1,255}")  # what else resolvers drop or stop at: localhost#x reaches localhost
 _OTHER = (
     (
         re.compile(r"(?:np|lpc|via|admin):|\\\\", re.IGNORECASE),
@@ -54,6 +55,6 @@ def checked_host(value: str | None) -> str | None:
         raise ValueError(f"{value[:60]!r} {INSTANCE.format(value.partition(chr(92))[0][:60])}")
     if "," in value:
         raise ValueError(f"{value[:60]!r} has a port that is none, or another than port: give one of them")
-    if any(c in value for c in "\x00;{}=\r\n\t '\""):
-        raise ValueError("expected a host name or address without spaces, quotes or braces")
+    if not _NAME.fullmatch(value):
+        raise ValueError("expected a host name or IPv4 address: letters, digits, -, _ and . only")
     return value

@@ -184,7 +184,7 @@ def _plain(host: str) -> str:
 
 def _port(given: Any) -> int:
     text = str(given if given is not None else DEFAULT_PORT)
-    return int(text) if text.isascii() and text.isdigit() else -1
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else -1
 
 
 def read_api_key(secret_id: str) -> str:

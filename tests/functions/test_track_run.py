@@ -85,7 +85,7 @@ def test_should_show_runs_over_http(context, run_id):
     assert get(context, "/api/runs", "/api/runs", workflow_id="nobody's")[1] == {"runs": []}
 
 
-@pytest.mark.parametrize("limit", ["-1", "x", "9999", "²"])
+@pytest.mark.parametrize("limit", ["-1", "x", "9999", "²", "9" * 4_400, "0" * 4_400 + "9999"])
 def test_should_refuse_a_limit_that_is_none(context, limit):
     status, answer = get(context, "/api/runs", "/api/runs", limit=limit)
     assert (status, answer["mistakes"][0]["field"]) == (400, "limit")

@@ -106,8 +106,10 @@ def test_should_understand_an_address_as_tools_write_it(aws, unique, written, ex
         ("mssql://db", "host alone"),
         ("db,1435x", "a port that is none"),
         ("db,99999", "less than or equal to 65535"),
-        ("db;Encrypt=no", "without spaces"),
-        ("db x", "without spaces"),
+        *(
+            (name, "letters, digits")
+            for name in ("db;Encrypt=no", "db x", "localhost#x", "localhost%2F", "db?x", "sa@db", "*")
+        ),
     ],
 )
 def test_should_say_what_to_write_for_an_address_that_is_not_understood(written, told):
