@@ -81,3 +81,44 @@ def test_should_share_no_statement_by_copying_it():
     ]
     texts = [text for _, text in own]
     assert [name for name, text in own if texts.count(text) > 1] == []
+
+
+def test_should_let_every_queue_be_reached_over_tls_only_and_from_this_stacks_rules():
+    policies = [found["Properties"] for found in RESOURCES.values() if found["Type"] == "AWS::SQS::QueuePolicy"]
+    named = [queue["Ref"] for policy in policies for queue in policy["Queues"]]
+    assert sorted(named) == sorted(name for name, found in RESOURCES.items() if found["Type"] == "AWS::SQS::Queue")
+    for policy in policies:
+        statements = policy["PolicyDocument"]["Statement"]
+        (deny,) = [one for one in statements if one["Effect"] == "Deny"]
+        assert (deny["Action"], deny["Condition"]) == ("sqs:*", {"Bool": {"aws:SecureTransport": False}})
+        for allow in (one for one in statements if one["Effect"] == "Allow"):
+            assert allow["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].endswith(":rule/${AWS::StackName}-*")
+
+
+def test_should_let_every_queue_be_sent_to_whose_rule_has_it_as_its_target():
+    targets = [
+        place["Fn::GetAtt"]
+        for found in RESOURCES.values()
+        if found["Type"] == "AWS::Events::Rule"
+        for target in found["Properties"]["Targets"]
+        for place in (target["Arn"], target.get("DeadLetterConfig", {}).get("Arn"))
+        if place
+    ]
+    reached = {(place if isinstance(place, str) else ".".join(place)).removesuffix(".Arn") for place in targets}
+    allowed = {queue["Ref"] for queue in RESOURCES["QueuesOfRules"]["Properties"]["Queues"]}
+    assert reached == allowed
+
+
+def test_should_be_able_to_restore_every_table_to_any_moment():
+    tables = [found["Properties"] for found in RESOURCES.values() if found["Type"] == "AWS::DynamoDB::Table"]
+    assert len(tables) == 3
+    assert all(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] for table in tables)
+
+
+@pytest.mark.parametrize("policy", ["ReadSecrets", "WriteSecrets"])
+def test_should_keep_the_lineage_key_from_all_who_read_sources(policy):
+    statements = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
+    (deny,) = [one for one in statements if one["Effect"] == "Deny"]
+    assert deny["Action"] == "secretsmanager:*"
+    assert deny["Resource"]["Fn::Sub"].endswith(":secret:flowforge/lineage/*")
+    assert policy not in str(FUNCTIONS["RecordLineageFunction"])
