@@ -5,6 +5,7 @@
     │   ├── SourceUnavailable    host unreachable, connection lost, deadlock victim, timeout
     │   │   └── SnapshotRefused      the database does not allow SNAPSHOT isolation (now)
     │   ├── StoreUnavailable     an AWS call failed or was throttled
+    │   ├── FileChanged          a file is no longer the version that was found: what is there now is found anew
     │   ├── EndpointUnavailable  the receiver of lineage events cannot be reached, or cannot take them now
     │   └── TruncatedRead        the source sent fewer rows than it said
     ├── Fatal                the same message can never succeed: dead-letter queue, StepFailed
@@ -70,6 +71,10 @@ class SnapshotRefused(SourceUnavailable):
 
 class StoreUnavailable(Retriable):
     """An AWS service did not do what was asked; asking again may help."""
+
+
+class FileChanged(Retriable):
+    """A file was replaced or deleted after it was found, so that this version cannot be read any more."""
 
 
 class EndpointUnavailable(Retriable):

@@ -40,15 +40,17 @@ class Fault:
     before    `act` is called and the connection ends; the call never arrives
     after     the call is made, then `act` is called and the connection ends without a reply
     instead   an error answer, or the `answer` given, without the call being made
+    cut       the call is made, and the connection ends after `most` bytes of its reply
     heard     none: the call is made, and `hear` gets the reply as the caller does
     """
 
-    when: Literal["before", "after", "instead", "heard"]
+    when: Literal["before", "after", "instead", "cut", "heard"]
     act: Callable[[], None] = lambda: None
     status: int = 500
     code: str = "InternalError"
     answer: str = ""
     hear: Callable[[bytes], None] = lambda reply: None
+    most: int = 0
 
 
 Rule = Callable[[Call], Fault | None]
@@ -129,6 +131,8 @@ class AwsProxy:
         self.struck[call.operation] += 1
         if fault.when == "instead":
             return _error(call, fault)
+        if fault.when == "cut":
+            return (await self._forward(head, body))[: fault.most]
         if fault.when == "after":
             await self._forward(head, body)
         fault.act()
