@@ -18,8 +18,8 @@ INTEGER = r"^-?(0|[1-9][0-9]*)$"
 POINT = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
 COMMA = r"^-?(0|[1-9][0-9]*)(,[0-9]+)?$"
 BOOLEAN = r"^(?i:true|false)$"
-TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
-ZONE = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+TIME = r"(?P<H>[01][0-9]|2[0-3]):(?P<M>[0-5][0-9])(?::(?P<S>[0-5][0-9])(?:\.(?P<f>[0-9]{1,9}))?)?"
+ZONE = r"(?:Z|(?P<zs>[+-])(?P<zh>[0-9]{2}):?(?P<zm>[0-9]{2}))"
 DATES = {  # pattern of people, and of RE2 with year, month, day
     "yyyy-MM-dd": r"(?P<y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})",
     "yyyy/MM/dd": r"(?P<y>[0-9]{4})/(?P<m>[0-9]{2})/(?P<d>[0-9]{2})",
@@ -45,17 +45,18 @@ def _matches(pattern: str) -> Check:
 
 
 def _is_date(pattern: str, rest: str) -> Check:
-    def check(texts: pa.Array) -> pa.Array:
-        parts = pc.extract_regex(texts, f"^{pattern}{rest}$")
-        year, month, day = (pc.cast(pc.struct_field(parts, name), pa.int32()) for name in ("y", "m", "d"))
-        month_ok = pc.and_(pc.greater_equal(month, 1), pc.less_equal(month, 12))
-        last = pc.take(pa.array((0, *MONTH_DAYS), pa.int32()), pc.if_else(pc.fill_null(month_ok, False), month, 0))
-        leap = pc.and_(_divides(year, 4), pc.or_(pc.invert(_divides(year, 100)), _divides(year, 400)))
-        last = pc.if_else(pc.and_(pc.equal(month, 2), pc.invert(leap)), 28, last)
-        fits = pc.and_(pc.and_(pc.greater_equal(day, 1), pc.less_equal(day, last)), pc.greater_equal(year, 1))
-        return pc.fill_null(pc.and_(month_ok, fits), False)
+    return lambda texts: in_calendar(pc.extract_regex(texts, f"^{pattern}{rest}$"))
 
-    return check
+
+def in_calendar(parts: pa.Array) -> pa.Array:
+    """Whether year, month and day (fields y, m, d, texts of digits) are a day of the calendar; not so where they are NULL."""
+    year, month, day = (pc.cast(pc.struct_field(parts, name), pa.int32()) for name in ("y", "m", "d"))
+    month_ok = pc.and_(pc.greater_equal(month, 1), pc.less_equal(month, 12))
+    last = pc.take(pa.array((0, *MONTH_DAYS), pa.int32()), pc.if_else(pc.fill_null(month_ok, False), month, 0))
+    leap = pc.and_(_divides(year, 4), pc.or_(pc.invert(_divides(year, 100)), _divides(year, 400)))
+    last = pc.if_else(pc.and_(pc.equal(month, 2), pc.invert(leap)), 28, last)
+    fits = pc.and_(pc.and_(pc.greater_equal(day, 1), pc.less_equal(day, last)), pc.greater_equal(year, 1))
+    return pc.fill_null(pc.and_(month_ok, fits), False)
 
 
 def _divides(years: pa.Array, by: int) -> pa.Array:

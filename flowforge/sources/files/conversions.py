@@ -1,0 +1,170 @@
+"""What each type of a file's contract takes, and how: exactly the value that the text is, or not at all.
+
+boolean: true, false in any case, 1, 0. bigint: digits without leading zeros, within 64 bits. double: the nearest of 64 bits, also
+with an exponent; NaN, Infinity, -Infinity. decimal(p,s): no more digits than it holds, on either side. date, timestamp: days that
+exist, of the years 1 to 9999, by the column's pattern; microseconds, further digits must be zeros. json: kept as written.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute
+
+from events.files import FileColumn
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.date_patterns import Stamps, stamp_pattern
+from flowforge.sources.files.values import COMMA, INTEGER, POINT
+
+pc: Any = pyarrow.compute
+TRUTH = r"^(?i:true|false|1|0)$"
+EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
+WORDS = r"NaN|-?Infinity"
+DECIMAL = re.compile(r"decimal\(\s*([0-9]{1,2})\s*,\s*([0-9]{1,2})\s*\)")
+GREATEST, LEAST = "9223372036854775807", "9223372036854775808"
+
+
+class Conversion(NamedTuple):
+    """`convert` gives values (anything where the text is no such value) and which are good (so are NULLs); `why_not` says of one
+    text that is not good what is wrong, without showing it."""
+
+    type: pa.DataType
+    convert: Callable[[pa.Array], tuple[pa.Array, pa.Array]]
+    why_not: Callable[[str], str]
+
+
+def conversion(column: FileColumn, where: str) -> Conversion:
+    """How a column's texts are cast. Raises UnsupportedSource for a type or a pattern that there is not."""
+    kind, comma = column.type.strip().lower(), column.decimal_comma
+    if kind == "text":
+        return Conversion(pa.string(), lambda texts: (texts, _all_good(texts)), lambda text: "it is no text")
+    if kind == "boolean":
+        return Conversion(pa.bool_(), _booleans, lambda text: "it is none of true, false, 1, 0")
+    if kind == "bigint":
+        return Conversion(pa.int64(), _integers, _why_no_integer)
+    if kind == "double":
+        return Conversion(pa.float64(), lambda texts: _doubles(texts, comma), lambda text: _why_no_double(text, comma))
+    if kind == "json":
+        return Conversion(pa.string(), _json, lambda text: "it is no JSON")
+    if found := DECIMAL.fullmatch(kind):
+        return _decimal(column, int(found[1]), int(found[2]), where)
+    if kind in ("date", "timestamp", "timestamp with zone"):
+        stamps = Stamps(stamp_pattern(column, where), kind)
+        return Conversion(stamps.type, stamps.convert, stamps.why_not)
+    raise UnsupportedSource(
+        f"{where}: column {column.name} has the type {column.type!r}, which files do not have",
+        "it can be text, boolean, bigint, double, decimal(p,s), date, timestamp, timestamp with zone, json",
+    )
+
+
+def _all_good(texts: pa.Array) -> pa.Array:
+    return pa.repeat(pa.scalar(True), len(texts))
+
+
+def _only(texts: pa.Array, good: pa.Array) -> pa.Array:
+    """The texts that are good; NULL for the others, so that nothing in them stops the cast."""
+    return texts if pc.all(good, min_count=0).as_py() else pc.if_else(good, texts, pa.scalar(None, pa.string()))
+
+
+def _good(texts: pa.Array, pattern: str) -> pa.Array:
+    return pc.fill_null(pc.match_substring_regex(texts, pattern), True)
+
+
+def _booleans(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    good = _good(texts, TRUTH)
+    return pc.cast(pc.utf8_lower(_only(texts, good)), pa.bool_()), good
+
+
+def _integers(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    good = _good(texts, INTEGER)
+    digits = pc.utf8_ltrim(texts, "-")
+    length = pc.utf8_length(digits)
+    if (pc.max(length).as_py() or 0) >= len(GREATEST):
+        most = pc.if_else(pc.starts_with(texts, "-"), LEAST, GREATEST)
+        held = pc.or_(pc.less(length, 19), pc.and_(pc.equal(length, 19), pc.less_equal(digits, most)))
+        good = pc.and_(good, pc.fill_null(held, True))
+    return pc.cast(_only(texts, good), pa.int64()), good
+
+
+def _why_no_integer(text: str) -> str:
+    if re.fullmatch(r"-?(0|[1-9][0-9]*)", text, re.ASCII):
+        return "it is beyond 64 bits; decimal(38,0) or text hold it"
+    return f"it is no whole number{_odd_number(text)}"
+
+
+def _number_pattern(comma: bool) -> str:
+    return (COMMA if comma else POINT).removesuffix("$")
+
+
+def _doubles(texts: pa.Array, comma: bool) -> tuple[pa.Array, pa.Array]:
+    number = _number_pattern(comma) + EXPONENT
+    good = _good(texts, f"{number}$|^(?:{WORDS})$")
+    kept = _only(texts, good)
+    values = pc.cast(pc.replace_substring(kept, ",", ".") if comma else kept, pa.float64())
+    vanished = pc.and_(pc.equal(values, 0), pc.match_substring_regex(kept, r"^[^eE]*[1-9]"))
+    overflown = pc.and_(pc.is_inf(values), pc.invert(pc.match_substring(kept, "Inf")))
+    return values, pc.and_(good, pc.fill_null(pc.invert(pc.or_(vanished, overflown)), True))
+
+
+def _why_no_double(text: str, comma: bool) -> str:
+    if re.search(_number_pattern(comma) + EXPONENT + r"\Z", text, re.ASCII):
+        return "it is too great, or too small, for 64 bits"
+    return f"it is no number with {'a comma' if comma else 'a point'}{_odd_number(text)}"
+
+
+def _decimal(column: FileColumn, precision: int, scale: int, where: str) -> Conversion:
+    if not (1 <= precision <= 38 and scale <= precision):
+        raise UnsupportedSource(
+            f"{where}: column {column.name} has the type {column.type}",
+            "a decimal has 1 to 38 digits, its scale among them",
+        )
+    kind, sign = pa.decimal128(precision, scale), "," if column.decimal_comma else "."
+    whole = rf"0|[1-9][0-9]{{0,{precision - scale - 1}}}" if precision > scale else "0"
+    part = rf"(?:[{sign}][0-9]{{1,{scale}}})?" if scale else ""
+
+    def convert(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+        good = _good(texts, f"^-?(?:{whole}){part}$")
+        kept = _only(texts, good)
+        return pc.cast(pc.replace_substring(kept, ",", ".") if sign == "," else kept, kind), good
+
+    def why_not(text: str) -> str:
+        if not re.search(_number_pattern(column.decimal_comma) + r"\Z", text, re.ASCII):
+            return f"it is no number with {'a comma' if sign == ',' else 'a point'}{_odd_number(text)}"
+        digits = len(text.partition(sign)[2])
+        if digits > scale:
+            return f"it has {digits:,} digits behind the {'comma' if sign == ',' else 'point'}, {kind_name} has {scale}"
+        return f"it has more digits than {kind_name} holds"
+
+    kind_name = f"decimal({precision},{scale})"
+    return Conversion(kind, convert, why_not)
+
+
+def _odd_number(text: str) -> str:
+    """What keeps a text from being a number, where that is easily told."""
+    if re.fullmatch(r"-?0[0-9]+([.,][0-9]+)?", text, re.ASCII):
+        return ": it has leading zeros, which text keeps"
+    if text.startswith("+"):
+        return ": it begins with +, which text keeps"
+    if re.fullmatch(r"-?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+", text, re.ASCII):
+        return ": it has an exponent"
+    if text != text.strip():
+        return ": it has blanks around it"
+    return ": it is empty" if not text else ""
+
+
+def _json(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    return texts, pa.array([text is None or _is_json(text) for text in texts.to_pylist()], pa.bool_())
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text, parse_int=str, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
