@@ -1,7 +1,7 @@
 """Tests run in several processes: those of a folder that share servers and an environment in one, others file by file.
 
-Folders that take long come first, so that no process is left alone with one at the end. Each test of faults makes what it needs
-in the world of whichever process it runs in.
+What takes long comes first, so that no process is left alone with it at the end. Each test of faults makes what it needs in the
+world of whichever process it runs in.
 
 What hypothesis draws is new in each run, as when a developer explores; with FLOWFORGE_TEST_PROFILE=ci, as in `.ci/run`, it is the
 same each time, so that a gate that closes blames the change before it.
@@ -26,13 +26,27 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("FLOWFORGE_TEST_PROFILE", "explore"))
 
 
-TOGETHER = ("chain", "functions", "sources", "local_stack", "standin")
+TOGETHER = ("chain", "sources", "local_stack", "standin")
+# What of such a folder starts what it needs itself, or needs no server.
+APART = (
+    "tests/chain/test_kept_state.py",
+    "tests/chain/test_killed_workers.py",
+    "tests/chain/test_lake_outlives_stack.py",
+    "tests/chain/test_lineage.py",
+    "tests/chain/test_rebuild.py",
+    "tests/chain/test_reconcile.py",
+    "tests/chain/test_slices.py",
+    "tests/sources/files/",
+)
+LONG_FIRST = (*TOGETHER, "functions", "operations", "docs", "silver", "quality", "gold", "cli", "benchmarks")
 
 
 class _BySharedServers(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        folder = nodeid.split("/")[1]
-        return folder if folder in TOGETHER else nodeid if folder == "faults" else nodeid.partition("::")[0]
+        folder, file = nodeid.split("/")[1], nodeid.partition("::")[0]
+        if folder == "faults":
+            return nodeid
+        return folder if folder in TOGETHER and not file.startswith(APART) else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -42,9 +56,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the folders first that one process runs as a whole."""
-    places = {folder: place for place, folder in enumerate(TOGETHER)}
-    items.sort(key=lambda item: places.get(item.nodeid.split("/")[1], len(places)))
+    """Puts the folders first that take long, and of those the files that share nothing behind the rest."""
+    places = {folder: place for place, folder in enumerate(LONG_FIRST)}
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        return places.get(item.nodeid.split("/")[1], len(places)), item.nodeid.startswith(APART)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ CHAIN = ("IngestTableFunction", "WatermarkFunction", "RefineSilverFunction", "Pu
 
 
 @pytest.fixture(scope="module")
-def quick_stack(stack, tmp_path_factory) -> Iterator[Stack]:
+def quick_stack(tmp_path_factory) -> Iterator[Stack]:
     """A stack whose claims expire soon, so that a dead worker's batch is taken over within the test."""
     options = ("--env", "FLOWFORGE_LEASE_SECONDS=2", "--parameter", "MaxAttempts=3")
     running = Stack(tmp_path_factory.mktemp("quick"), *options)

@@ -9,7 +9,7 @@ from tests.helpers.stack import Stack, flowforge, in_lake_of
 
 
 @pytest.fixture(scope="module")
-def lost(stack, tmp_path_factory) -> Iterator[Stack]:
+def lost(tmp_path_factory) -> Iterator[Stack]:
     """A stack of its own, in a folder where the command line finds it: its watermark table is wiped."""
     running = Stack(tmp_path_factory.mktemp("lost") / ".flowforge")
     with in_lake_of(running):

@@ -13,7 +13,7 @@ PER_SLICE = 10_000
 
 
 @pytest.fixture(scope="module")
-def sliced_stack(stack, tmp_path_factory) -> Iterator[Stack]:
+def sliced_stack(tmp_path_factory) -> Iterator[Stack]:
     """A stack for which 10,000 rows are many."""
     options = (
         "--parameter",

@@ -1,4 +1,8 @@
-"""An embedded AWS with what the template declares, for tests that send a function its event in this process."""
+"""An embedded AWS with what the template declares, for tests that send a function its event in this process.
+
+Each module has a deployment of its own in it: some tests sweep, fold or search all that is stored, and that is not to grow with
+what others have left.
+"""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,30 +17,45 @@ from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, ROOT, embedded_aws
 
 
 @pytest.fixture(scope="package")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an AWS that is still empty, and the environment of who may call it."""
     log = tmp_path_factory.mktemp("aws") / "log"
     with pytest.MonkeyPatch.context() as environment, embedded_aws(log) as endpoint:
         for name, value in AWS_VARIABLES.items():
             environment.setenv(name, value)
         environment.setenv("AWS_DEFAULT_REGION", REGION)
         environment.setenv("AWS_ENDPOINT_URL", endpoint)
-        key, secret = AWS_KEYS.values()
-        resources = Resources(expand(ROOT / "template.yaml", {}), "flowforge", endpoint, None, (key, secret))
-        resources.create_all()
+        yield endpoint
+
+
+@pytest.fixture
+def context() -> Context:
+    return Context()
+
+
+@pytest.fixture(scope="module")
+def lake_bucket() -> str:
+    """The name of the module's bucket, which is in what is stored."""
+    return f"flowforge-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def aws(aws_endpoint: str, lake_bucket: str) -> Iterator[Aws]:
+    template = expand(ROOT / "template.yaml", {"LakeBucketName": lake_bucket})
+    name = f"flowforge-{uuid.uuid4().hex[:8]}"
+    key, secret = AWS_KEYS.values()
+    resources = Resources(template, name, aws_endpoint, None, (key, secret))
+    resources.create_all()
+    with pytest.MonkeyPatch.context() as environment:
         for name, value in _environment(resources).items():
             environment.setenv(name, value)
-        yield Aws(endpoint, resources)
+        yield Aws(aws_endpoint, resources)
 
 
 def _environment(resources: Resources) -> dict[str, str]:
     functions = resources.of_kind("AWS::Lambda::Function")
     submit = functions["SubmitJobFunction"]["Environment"]["Variables"]
     return {name: str(value) for name, value in submit.items() if str(value)}
-
-
-@pytest.fixture
-def context() -> Context:
-    return Context()
 
 
 @pytest.fixture

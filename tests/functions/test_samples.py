@@ -11,6 +11,12 @@ from tests.helpers.commands import QUEUES
 SAMPLES = sorted((Path(__file__).resolve().parents[2] / "events" / "samples").glob("[a-z]*.json"))
 
 
+@pytest.fixture(scope="module")
+def lake_bucket() -> str:
+    """The bucket that the samples name."""
+    return "flowforge-data"
+
+
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_should_be_understood_by_its_function(aws, context, monkeypatch, path):
     function, _, envelope = path.stem.partition(".")

@@ -39,6 +39,12 @@ def attribute(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
+def lake_bucket() -> str:
+    """The bucket that is named in what was kept."""
+    return "flowforge-data"
+
+
+@pytest.fixture(scope="module")
 def server(aws, tmp_path_factory) -> Iterator[StandIn]:
     """A source at the address that is in the source keys; another run of these tests on the machine waits for it."""
     with (Path(tempfile.gettempdir()) / f"flowforge-test-{PORT}.lock").open("w") as lock:

@@ -38,7 +38,7 @@ def keep_login(name: str, login: str, port: int) -> None:
 
 
 @pytest.fixture(scope="package")
-def server(aws, tmp_path_factory) -> Iterator[StandIn]:
+def server(aws_endpoint, tmp_path_factory) -> Iterator[StandIn]:
     started = start(tmp_path_factory.mktemp("tls"), "--bank", "--reader", READER)
     for login in ("sa", READER):
         keep_login(f"flowforge/counts/{login}", login, started.port)

@@ -27,6 +27,7 @@ from tests.helpers.servers import start
 from tests.helpers.waiting import wait_for
 
 TERMINAL = ("succeeded", "failed", "rejected")
+ASK_AGAIN_SECONDS = 0.2  # an answer about a run takes its worker and tables as long as a piece of the run's own work
 
 
 class Stack:
@@ -141,7 +142,7 @@ class Stack:
             run = self.http.get(f"/api/runs/{run_id}").json()
             return run if run.get("status") in TERMINAL else None
 
-        return wait_for(ended, f"run {run_id}")
+        return wait_for(ended, f"run {run_id}", pause=ASK_AGAIN_SECONDS)
 
     def load(self, database_config: dict[str, Any], **destination: Any) -> dict[str, Any]:
         """Runs a request of one table; returns the table's status."""
@@ -200,7 +201,7 @@ def wait_for_green(stack, run_id: str) -> dict:
         run = stack.http.get(f"/api/runs/{run_id}").json()
         return run if run["status"] == "succeeded" else None
 
-    return wait_for(green, "the run to turn green")
+    return wait_for(green, "the run to turn green", pause=ASK_AGAIN_SECONDS)
 
 
 def put(stack: Stack, table: str, sql: str) -> None:

@@ -9,11 +9,11 @@ import pytest
 LIMIT_SECONDS = 90
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = LIMIT_SECONDS) -> Any:
-    """The condition's value once it is true; fails when that takes too long."""
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = LIMIT_SECONDS, pause: float = 0.05) -> Any:
+    """The condition's value once it is true, looked at again after `pause` seconds; fails when that takes too long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        time.sleep(0.05)
+        time.sleep(pause)
     pytest.fail(f"waited {seconds} s for {what}")
