@@ -8,11 +8,11 @@ from flowforge.aws.compact import unpack
 from flowforge.aws.items import Item
 from flowforge.domain.alone import Failure
 from flowforge.domain.batch import Batch, Manifest, SourceColumn
+from flowforge.domain.column_types import ColumnType, parse_type
 from flowforge.domain.errors import Retriable
 from flowforge.domain.given import given
 from flowforge.domain.source_key import SourceKey
 from flowforge.sources.registry import source_at
-from flowforge.sources.sqlserver.sql_types import SqlType, parse_sql_type
 from flowforge.state.batch_records import find_batch
 
 
@@ -82,7 +82,7 @@ def _read_notes(manifest: Manifest) -> list[str]:
 
 def _cut_times(columns: Sequence[SourceColumn]) -> list[str]:
     """What silver cannot hold of them: its engine reads times of day in microseconds (see `engines.duckdb.types`)."""
-    cut = [column.name for column in columns if parse_sql_type(column.sql_type) == SqlType("time", scale=7)]
+    cut = [column.name for column in columns if parse_type(column.type) == ColumnType("time", digits=7)]
     verb = "is" if len(cut) == 1 else "are"
     told = "silver and gold have the first six digits of its seconds, bronze has all seven"
     return [f"{', '.join(cut)} {verb} time(7): {told}"] if cut else []

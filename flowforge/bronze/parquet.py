@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from flowforge.bronze.last_rows import LastRows
 from flowforge.domain.batch import FOOTERS, Batch, SourceColumn
+from flowforge.domain.column_types import MICROSECONDS, parse_type
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.base import ReadReport
 
@@ -131,7 +132,8 @@ class Encoder:
     @property
     def newest(self) -> str | None:
         """The newest cursor value so far, as SQL Server prints it."""
-        return cursor_literal(self.max_cursor, self.batch.interval.sql_type)
+        cursor = next((c for c in self.columns if c.name == self.batch.interval.column), None)
+        return cursor_literal(self.max_cursor, parse_type(cursor.type).digits if cursor else MICROSECONDS)
 
     def facts_of_read(self, told: ReadReport) -> dict[str, Any]:
         """What is known of the read that brought the rows, under the names that the footer and a BronzeObject have for it."""
@@ -193,8 +195,8 @@ def read_footer(source: Any) -> dict[str, Any] | None:
     return json.loads(entry) if entry else None
 
 
-def cursor_literal(value: pa.Scalar | None, sql_type: str | None) -> str | None:
-    """The newest cursor value as SQL Server prints it (style 121; hex for rowversion)."""
+def cursor_literal(value: pa.Scalar | None, digits: int) -> str | None:
+    """The newest cursor value as SQL Server prints it (style 121; hex for bytes), a time with so many digits of its seconds."""
     if value is None:
         return None
     plain = value.as_py()
@@ -202,14 +204,6 @@ def cursor_literal(value: pa.Scalar | None, sql_type: str | None) -> str | None:
         return "0x" + plain.hex().upper()
     if not isinstance(plain, datetime):
         return str(plain)
-    digits = _fraction_digits(sql_type or "")
     text = plain.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0")
     fraction = f"{plain.microsecond:06d}".ljust(7, "0")[:digits]
     return (f"{text}.{fraction}" if digits else text) + (" +00:00" if plain.tzinfo else "")
-
-
-def _fraction_digits(sql_type: str) -> int:
-    name, _, scale = sql_type.lower().partition("(")
-    if name == "smalldatetime":
-        return 0
-    return 3 if name == "datetime" else int(scale.rstrip(")") or 7)

@@ -5,12 +5,13 @@ what the watermark table keeps about it: all that a later attempt needs to finis
 apply it, so that nobody ever lists a bucket.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from events.commands import IngestTable
 from events.request import Derivation
+from flowforge.domain.column_types import earlier_column, parse_type
 
 AnyDerivation = Derivation | Literal["digit"]  # the last is never asked for: a key of seven digits has it
 State = Literal["claimed", "landed", "committed", "refined", "empty", "voided"]
@@ -67,27 +68,51 @@ class BronzeObject(BaseModel):
 
 
 class SourceColumn(BaseModel):
-    """A source column as the catalog describes it: `sql_type` is the full declaration, e.g. decimal(15,2), nvarchar(50).
+    """A source column: `type` is neutral (`column_types`), `sql_type` what the source calls it, for people and for that source
+    (empty: it has no word of its own).
 
-    `collation` is what texts compare by, where the source says. With `derivation` it is none of the catalog's, but made in
-    the SELECT from the column `of`: see `sources.sqlserver.derived_columns`. `masked`: the server gives this login masks in place
+    `collation` is what texts compare by, where the source says; `padded`: blanks at the end of a text, and zeros at the end of
+    bytes, do not count there; `code_page`: its texts are compared by the table of a code page. With `derivation` it is none of
+    the catalog's, but made by the source from the column `of`. `masked`: the server gives this login masks in place
     of its values, or may do so. `column_id` stays when a column is renamed (0: not known); `default` is the definition of its
-    default, as the server keeps it.
+    default, as the server keeps it, `constant` the value that this gives to each row, as text, where it is one for sure.
     """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    sql_type: str
+    type: str = ""
+    sql_type: str = ""
     nullable: bool = True
     collation: str | None = None
+    padded: bool = False
+    code_page: bool = False
     # `companion` is the name in records and footers of earlier versions.
     derivation: AnyDerivation | None = Field(default=None, validation_alias=AliasChoices("derivation", "companion"))
     of: str | None = None
     masked: bool = False
     column_id: int = 0
     default: str | None = None
+    constant: str | None = None
     computed: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_neutral_type(cls, given: Any) -> Any:
+        """Records and footers of earlier versions have the source's own word alone."""
+        if isinstance(given, dict) and given.get("sql_type") and not given.get("type"):
+            return {**given, **earlier_column(given)}
+        return given
+
+    @model_validator(mode="after")
+    def _known_type(self) -> Self:
+        parse_type(self.type)
+        return self
+
+    @property
+    def declared(self) -> str:
+        """The type as people know it: the source's own word, where it has one."""
+        return self.sql_type or self.type
 
 
 class Counting(BaseModel):

@@ -41,7 +41,7 @@ def steps_of(fact: Message, event_id: str, told_at: str) -> Iterator[Step]:
 def _landed(fact: facts.BronzeLanded, _: str, told_at: str) -> Iterator[Step]:
     batch = _batch(fact)
     columns = batch.manifest.columns if batch.manifest else []
-    source = source_of(fact.source_key, {column.name: column.sql_type for column in columns if not column.of})
+    source = source_of(fact.source_key, {column.name: column.declared for column in columns if not column.of})
     audit = AUDIT if batch.manifest and batch.manifest.audit_columns else ()
     types = dict.fromkeys([*(column.name for column in columns), *audit])
     yield Step(

@@ -1,119 +1,27 @@
-"""The value that a constant default of SQL Server gives to a row, as an expression in silver's types.
+"""The value that a constant default gives to a row, as an expression in silver's types.
 
-Guarantees: pure. Only what cannot be misread is a constant here: a number without rounding, a text within its length (padded as
-char is), a date whose order of day and month no language changes. Everything else (getdate(), a sum, a sequence) is None, and the
-caller tells instead of filling.
+Guarantees: pure. Which defaults are constants is the source's word (`SourceColumn.constant`); what is none is None here too, and
+the caller tells instead of filling.
 """
 
-import re
-from datetime import date, datetime
-
-from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.batch import SourceColumn
+from flowforge.domain.column_types import parse_type
 from flowforge.engines.duckdb.sql import literal
-from flowforge.sources.sqlserver.sql_types import INTEGERS, MAX, SqlType, parse_sql_type
-
-_NUMBER = re.compile(r"-?\d+(\.\d*)?")
-_FLOATING = re.compile(r"-?\d+(\.\d*)?([eE][-+]?\d+)?")
-_TEXT = re.compile(r"N?'((?:[^']|'')*)'", re.DOTALL)
-_BYTES = re.compile(r"0[xX]((?:[0-9a-fA-F]{2})*)")
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_UNAMBIGUOUS = re.compile(r"\d{8}|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")  # in every language and date format
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2})?")  # read as year, month, day by date and datetime2 only
-_DIGITS = {"money": 4, "smallmoney": 4}
 
 
-def constant(definition: str | None, sql_type: str) -> str | None:
-    """The expression for the default `definition`, as sys.default_constraints has it, of a column of `sql_type`; None where it is
-    no constant, or one that the server may read in another way."""
-    if not definition:
+def constant(column: SourceColumn) -> str | None:
+    """The expression for a column's constant default; None where it has none."""
+    value, kind = column.constant, parse_type(column.type)
+    if value is None:
         return None
-    try:
-        kind = parse_sql_type(sql_type)
-    except UnsupportedSource:
-        return None
-    bare = _bare(definition)
-    text = _TEXT.fullmatch(bare)
-    value = text[1].replace("''", "'") if text else bare
-    if kind.base in INTEGERS or kind.base == "bit":
-        return _integer(value, kind)
-    if kind.base == "decimal" or kind.base in _DIGITS:
-        return _exact(value, kind)
-    if kind.base in ("float", "real") and not text and _FLOATING.fullmatch(value):
-        return f"CAST({literal(value)} AS {'DOUBLE' if kind.base == 'float' else 'FLOAT'})"
-    if kind.base in ("varbinary", "binary"):
-        return _bytes(bare, kind)
-    return _from_text(value, kind) if text else None
-
-
-def _bare(definition: str) -> str:
-    """Without the parentheses that the server adds around the whole."""
-    text = definition.strip()
-    while text.startswith("(") and text.endswith(")") and _encloses(text):
-        text = text[1:-1].strip()
-    return text
-
-
-def _encloses(text: str) -> bool:
-    """Whether the first parenthesis is closed by the last character."""
-    depth, quoted = 0, False
-    for position, letter in enumerate(text):
-        quoted ^= letter == "'"
-        depth += 0 if quoted else (letter == "(") - (letter == ")")
-        if depth == 0 and not quoted:
-            return position == len(text) - 1
-    return False
-
-
-def _integer(value: str, kind: SqlType) -> str | None:
-    if not re.fullmatch(r"-?\d{1,19}", value):
-        return None
-    if kind.base == "bit":
-        return "false" if int(value) == 0 else "true"
-    low, high = INTEGERS[kind.base]
-    return value if low <= int(value) <= high else None
-
-
-def _exact(value: str, kind: SqlType) -> str | None:
-    if not _NUMBER.fullmatch(value):
-        return None
-    whole, _, fraction = value.lstrip("-").partition(".")
-    scale = _DIGITS.get(kind.base, kind.scale)
-    precision = kind.precision or (19 if kind.base == "money" else 10)
-    fits = len(fraction.rstrip("0")) <= scale and len(whole.lstrip("0")) <= precision - scale
-    return f"CAST({literal(value)} AS DECIMAL({precision},{scale}))" if fits else None
-
-
-def _bytes(value: str, kind: SqlType) -> str | None:
-    found = _BYTES.fullmatch(value)
-    if not found:
-        return None
-    size = len(found[1]) // 2
-    fits = kind.length == MAX or (size <= kind.length if kind.base == "varbinary" else size == kind.length)
-    return f"from_hex({literal(found[1])})" if fits else None
-
-
-def _from_text(value: str, kind: SqlType) -> str | None:
-    if kind.base in ("char", "nchar", "varchar", "nvarchar"):
-        if kind.length != MAX and len(value) > kind.length:
-            return None
-        return literal(value.ljust(kind.length) if kind.base in ("char", "nchar") else value)
-    if kind.base == "uniqueidentifier":
-        return literal(value.lower()) if _GUID.fullmatch(value) else None
-    if kind.base in ("date", "datetime", "smalldatetime", "datetime2"):
-        return _moment(value, kind)
-    return None
-
-
-def _moment(value: str, kind: SqlType) -> str | None:
-    forms = (_UNAMBIGUOUS, _ISO) if kind.base in ("date", "datetime2") else (_UNAMBIGUOUS,)
-    if not any(form.fullmatch(value) for form in forms):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    if kind.base == "date":
-        return f"DATE {literal(date(moment.year, moment.month, moment.day).isoformat())}"
-    if kind.base == "smalldatetime" and moment.second:
-        return None  # the server rounds it
-    return f"TIMESTAMP {literal(moment.isoformat(sep=' '))}"
+    if kind.base in ("boolean", "smallint", "integer", "bigint"):
+        return value
+    if kind.base == "decimal":
+        return f"CAST({literal(value)} AS DECIMAL({kind.precision},{kind.scale}))"
+    if kind.base in ("real", "double"):
+        return f"CAST({literal(value)} AS {'DOUBLE' if kind.base == 'double' else 'FLOAT'})"
+    if kind.base == "bytes":
+        return f"from_hex({literal(value)})"
+    if kind.base in ("date", "timestamp"):
+        return f"{kind.base.upper()} {literal(value)}"
+    return literal(value) if kind.base == "text" else None

@@ -70,7 +70,7 @@ def filled_before(table: LakeTable) -> dict[str, str]:
 
 def _fill_or_tell(found: NewColumns, name: str, kind: str, column: SourceColumn, plan: RefinePlan, again: str) -> None:
     told = f"column {name} is new ({shown(kind)})"
-    value = constant(column.default, column.sql_type)
+    value = constant(column)
     fillable = not plan.keyless and plan.strategy in ("merge", "replace", "scd2")
     if not column.nullable and not column.computed and value is not None and fillable:
         filled = f"CAST({value} AS {kind})"

@@ -5,8 +5,9 @@ keeps silver's rows, calls the one DOUBLE and the other FLOAT. A name that means
 with both names to choose from. `shown` is the way back: no type is printed under a name that would be read as another.
 """
 
+from flowforge.domain.column_types import parse_type
 from flowforge.domain.errors import Fatal, UnsupportedSource
-from flowforge.sources.sqlserver.sql_types import SqlType, parse_sql_type
+from flowforge.sources.type_words import type_meant
 
 LAKE_NAMES = {  # names that are not T-SQL's and can mean one thing only
     "BOOLEAN": "BOOLEAN",
@@ -23,24 +24,20 @@ AMBIGUOUS = {
     "NUMBER": "write DECIMAL(precision,scale) for exact numbers, FLOAT for 64 bits, REAL for 32",
 }
 STORED = {
-    "bit": "BOOLEAN",
-    "tinyint": "SMALLINT",  # Delta has no unsigned numbers
+    "text": "VARCHAR",
+    "json": "VARCHAR",
+    "bytes": "BLOB",
+    "boolean": "BOOLEAN",
     "smallint": "SMALLINT",
-    "int": "INTEGER",
+    "integer": "INTEGER",
     "bigint": "BIGINT",
     "real": "FLOAT",
-    "float": "DOUBLE",
-    "money": "DECIMAL(19,4)",
-    "smallmoney": "DECIMAL(10,4)",
+    "double": "DOUBLE",
     "date": "DATE",
-    "smalldatetime": "TIMESTAMP",
-    "datetime": "TIMESTAMP",
-    "datetime2": "TIMESTAMP",
-    "datetimeoffset": "TIMESTAMP WITH TIME ZONE",
     "time": "VARCHAR",  # Delta has no time of day
+    "timestamp": "TIMESTAMP",
+    "timestamp with zone": "TIMESTAMP WITH TIME ZONE",
 }
-STORED |= dict.fromkeys(("binary", "varbinary", "image", "rowversion"), "BLOB")
-STORED |= dict.fromkeys(("char", "varchar", "nchar", "nvarchar", "text", "ntext", "xml", "uniqueidentifier"), "VARCHAR")
 MEANINGS = {
     "BOOLEAN": "true or false",
     "SMALLINT": "whole numbers of 16 bits",
@@ -64,23 +61,21 @@ def lake_type(written: str, column: str) -> str:
     if name in AMBIGUOUS:
         raise Fatal(f"{written} of column {column} can mean several types", AMBIGUOUS[name])
     try:
-        parsed = parse_sql_type(name)
+        return _stored(type_meant(name), written, column)
     except UnsupportedSource as error:
         raise _unknown(written, column) from error
-    return _stored(parsed, written, column)
 
 
-def _stored(parsed: SqlType, written: str, column: str) -> str:
-    if parsed.base == "decimal":
-        if not (1 <= parsed.precision <= 38 and parsed.scale <= parsed.precision):
-            raise Fatal(
-                f"{written} of column {column} is no type of SQL Server",
-                "a DECIMAL has 1 to 38 digits, of which so many at most stand after the point",
-            )
-        return f"DECIMAL({parsed.precision},{parsed.scale})"
-    if parsed.base not in STORED:
-        raise _unknown(written, column)
-    return STORED[parsed.base]
+def _stored(neutral: str, written: str, column: str) -> str:
+    kind = parse_type(neutral)
+    if kind.base != "decimal":
+        return STORED[kind.base]
+    if not (1 <= kind.precision <= 38 and kind.scale <= kind.precision):
+        raise Fatal(
+            f"{written} of column {column} is no type of SQL Server",
+            "a DECIMAL has 1 to 38 digits, of which so many at most stand after the point",
+        )
+    return f"DECIMAL({kind.precision},{kind.scale})"
 
 
 def _unknown(written: str, column: str) -> Fatal:

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.batch import Batch, Interval, SourceColumn
 from flowforge.domain.given import given
 from flowforge.silver.defaults import constant
 from flowforge.silver.refine import refine
@@ -131,7 +131,7 @@ def test_should_not_call_another_column_renamed(lake, changed):
     ],
 )
 def test_should_take_for_a_constant_only_what_the_server_cannot_read_otherwise(definition, sql_type, value):
-    expression = constant(definition, sql_type)
+    expression = constant(SourceColumn(name="c", sql_type=sql_type, default=definition))
     with duckdb.connect() as engine:
         found = None if expression is None else given(engine.execute(f"SELECT {expression}").fetchone())[0]
     assert found == value

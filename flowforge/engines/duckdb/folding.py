@@ -1,9 +1,9 @@
-"""Values as SQL Server compares them: the SQL by which DuckDB gives equal ones the same form.
+"""Values as their source compares them: the SQL by which DuckDB gives equal ones the same form.
 
-A text loses the blanks at its end (the server pads the shorter one, whatever the collation) and what its collation does not count
-(`collations`); bytes lose zeros at their end, which the server pads with; what an exact derived column tells is zero where it is
-not known. The form of a text is its capitals, so most codes are their own. Guarantees: pure; NULL stays NULL; a value that
-has its form already keeps it.
+Where the source pads the shorter of two values (`SourceColumn.padded`; SQL Server does), a text loses the blanks at its end and
+what its collation does not count (`collations`), and bytes lose the zeros at their end. What an exact derived column tells is
+zero where it is not known. The form of a text is its capitals, so most codes are their own. Guarantees: pure; NULL stays NULL;
+a value that has its form already keeps it.
 """
 
 from collections.abc import Iterable
@@ -13,14 +13,7 @@ from flowforge.domain.batch import SourceColumn
 from flowforge.engines.duckdb.collations import EVERYTHING, MOST_COMMON, Sensitivity, sensitivity
 from flowforge.engines.duckdb.sql import literal
 
-TEXTS = {
-    "char": False,
-    "varchar": False,
-    "nchar": True,
-    "nvarchar": True,
-}  # whether they are Unicode whatever the collation
-BYTES = ("binary", "varbinary")
-FLOATS = {"FLOAT": "real", "DOUBLE": "float"}
+FLOATS = {"real": "FLOAT", "double": "DOUBLE"}
 TEXT, BINARY, COUNT = "VARCHAR", "BLOB", "SMALLINT"  # the types that folds are for
 
 
@@ -35,7 +28,7 @@ class Fold:
         """The common form of a value, given as an SQL expression."""
         if self.kind == COUNT:
             return f"coalesce({value}, 0)"
-        if self.kind in FLOATS:  # -0.0 is 0.0
+        if self.kind in FLOATS.values():  # -0.0 is 0.0
             return f"({value} + 0)"
         if self.kind == BINARY:  # whole bytes: a zero byte is two digits, and their number is even
             return f"unhex(regexp_replace(hex({value}), '(00)+$', ''))"
@@ -50,22 +43,20 @@ def folds_of(columns: Iterable[SourceColumn]) -> dict[str, Fold]:
 
 def fold_of(column: SourceColumn) -> Fold | None:
     """How a column's values are compared; None where equal values look the same."""
-    base = column.sql_type.partition("(")[0].strip().lower()
     if column.derivation == "digit":
         return Fold(COUNT)
-    if base in BYTES:
+    if column.type in FLOATS:
+        return Fold(FLOATS[column.type])
+    if column.type == "bytes" and column.padded:
         return Fold(BINARY)
-    if base in FLOATS.values():
-        return Fold(next(kind for kind, name in FLOATS.items() if name == base))
-    if base in TEXTS and column.derivation is None:
+    if column.type == "text" and column.padded and column.derivation is None:
         return Fold(TEXT, sensitivity(column.collation, is_unicode(column)))
     return None
 
 
 def is_unicode(column: SourceColumn) -> bool:
     """Whether a text column is compared as Unicode, not by the table of a code page."""
-    base = column.sql_type.partition("(")[0].strip().lower()
-    return TEXTS[base] or (column.collation or "").upper().endswith("_UTF8")
+    return not column.code_page or (column.collation or "").upper().endswith("_UTF8")
 
 
 def key_of_macro() -> str:

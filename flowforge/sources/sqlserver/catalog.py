@@ -21,6 +21,7 @@ from flowforge.sources.sqlserver.consistency import offered
 from flowforge.sources.sqlserver.description import CatalogColumn, TableDescription, TableSummary, UnreadableColumn
 from flowforge.sources.sqlserver.failures import described, is_lacking
 from flowforge.sources.sqlserver.masking import masks
+from flowforge.sources.sqlserver.neutral_types import neutral_fields
 from flowforge.sources.sqlserver.optional import estimate, optional_rows, refused, rows_or_refusal, tell
 from flowforge.sources.sqlserver.query_text import read_query
 from flowforge.sources.sqlserver.sql_text import Statement, qualified, select_statement
@@ -123,7 +124,7 @@ def describe_query(connection: SourceConnection, sql: str) -> list[SourceColumn]
         sql_type = row["system_type_name"] or row["user_type_name"] or "?"
         declared = _known_type(sql_type, row["name"], "the query")
         described = {"nullable": bool(row["is_nullable"]), "collation": row.get("collation_name")}
-        columns.append(SourceColumn(name=row["name"], sql_type=declared, **described))
+        columns.append(SourceColumn(name=row["name"], sql_type=declared, **neutral_fields(declared), **described))
     return columns
 
 

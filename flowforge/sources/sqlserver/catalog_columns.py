@@ -13,6 +13,7 @@ from typing import Any
 
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.sqlserver.description import CatalogColumn, UnreadableColumn
+from flowforge.sources.sqlserver.neutral_types import neutral_fields
 from flowforge.sources.sqlserver.sql_types import MAX, SIZED, TIMES, parse_sql_type
 
 GRAPH_INTERNAL = (1, 3, 4, 6, 7)  # sys.columns.graph_type of what the engine keeps for itself and no statement may name
@@ -42,9 +43,11 @@ def _column(row: dict[str, Any]) -> CatalogColumn:
         )
     declaration = _declaration(row)
     parsed = parse_sql_type(declaration)
+    declared = declaration if declaration.startswith("numeric") else parsed.declaration
     return CatalogColumn(
         name=row["name"],
-        sql_type=declaration if declaration.startswith("numeric") else parsed.declaration,
+        sql_type=declared,
+        **neutral_fields(declared, row.get("default_definition")),
         nullable=bool(row["is_nullable"]),
         column_id=row["column_id"],
         identity=bool(row["is_identity"]),

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from events.request import Derivation
 from flowforge.domain.batch import AnyDerivation, SourceColumn
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.sqlserver.neutral_types import neutral_fields
 from flowforge.sources.sqlserver.sql_types import TIMES, parse_sql_type
 
 LONGEST_NAME = 128  # of an identifier, in characters
@@ -59,7 +60,12 @@ def with_derived_columns(
             taken.add(name.lower())
             found.append(
                 SourceColumn(
-                    name=name, sql_type=form.sql_type, nullable=column.nullable, derivation=kind, of=column.name
+                    name=name,
+                    sql_type=form.sql_type,
+                    **neutral_fields(form.sql_type),
+                    nullable=column.nullable,
+                    derivation=kind,
+                    of=column.name,
                 )
             )
     return found
@@ -91,7 +97,12 @@ def with_key_digits(columns: Sequence[SourceColumn], key: Sequence[str], where: 
                 )
             found.append(
                 SourceColumn(
-                    name=name, sql_type="smallint", nullable=column.nullable, derivation="digit", of=column.name
+                    name=name,
+                    type="smallint",
+                    sql_type="smallint",
+                    nullable=column.nullable,
+                    derivation="digit",
+                    of=column.name,
                 )
             )
     return found

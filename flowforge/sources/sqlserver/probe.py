@@ -6,7 +6,7 @@ from flowforge.sources.sqlserver.reader import open_reader, wanted_driver
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.target import Credentials
 
-ONE_ROW = Selection("SELECT 1 AS probe", [SourceColumn(name="probe", sql_type="int", nullable=False)])
+ONE_ROW = Selection("SELECT 1 AS probe", [SourceColumn(name="probe", type="integer", sql_type="int", nullable=False)])
 
 
 def driver_that_reads(reference: ConnectionReference, credentials: Credentials) -> str:

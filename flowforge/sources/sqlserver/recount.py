@@ -11,9 +11,9 @@ from flowforge.sources.target import Credentials
 NO_MOMENT = "not counted: read without SNAPSHOT a full load is no single moment that could be counted again"
 TIES = "not counted after landing: {} is not unique; rows that get its last number meanwhile come with the next load"
 COUNT_COLUMNS = [
-    SourceColumn(name="source_rows", sql_type="bigint", nullable=False),
-    SourceColumn(name="counted_at", sql_type="varchar(27)", nullable=False),
-    SourceColumn(name="with_cursor", sql_type="bigint", nullable=False),
+    SourceColumn(name="source_rows", type="bigint", sql_type="bigint", nullable=False),
+    SourceColumn(name="counted_at", type="text", sql_type="varchar(27)", nullable=False),
+    SourceColumn(name="with_cursor", type="bigint", sql_type="bigint", nullable=False),
 ]
 
 
