@@ -1,0 +1,172 @@
+"""The records of a delimited text as bytes, each with its line and its first byte's offset; quoted line ends are none.
+
+A quote opens a field only at the field's start, as RFC 4180 has it; elsewhere it is a character. Lines end in CRLF, CR or LF,
+mixed as they come; a blank line is no record. One pass; memory is that of a record, at most LONGEST_RECORD bytes.
+"""
+
+import codecs
+import re
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from events.files import FileContract
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.container import Content
+
+LONGEST_RECORD = 2**27  # bytes; an open quote would make a record of all that follows
+CHUNK = 2**20
+
+
+class Framed(NamedTuple):
+    """One record without its line end. `is_open`: the text ends inside of its quotes."""
+
+    line: int
+    offset: int
+    raw: bytes
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What tells records and fields apart, in the bytes that are framed."""
+
+    delimiter: bytes
+    quote: bytes
+    escape: bytes
+
+    @classmethod
+    def of(cls, contract: FileContract, codec: str) -> "Marks":
+        return cls(*(text.encode(codec) for text in (contract.delimiter, contract.quote, contract.escape)))
+
+
+def codec_of(encoding: str) -> tuple[str, bool]:
+    """The codec of the bytes that are framed, and whether these are the content's own. Others are turned into UTF-8 first."""
+    try:
+        name = codecs.lookup(encoding).name
+    except LookupError as error:
+        raise UnsupportedSource(f"{encoding!r} is no encoding", "name one, as utf-8, utf-16 or cp1252") from error
+    if name in ("utf-8", "utf-8-sig", "ascii"):
+        return ("ascii" if name == "ascii" else "utf-8"), True
+    if re.fullmatch(r"cp125\d|iso8859-\d+", name):
+        return name, True
+    return "utf-8", False
+
+
+def chunks_of(content: Content, encoding: str) -> Generator[bytes, None, None]:
+    """The content's bytes, without a byte order mark; in UTF-8 where `codec_of` says so."""
+    codec, own = codec_of(encoding)
+    decoder = None if own else codecs.getincrementaldecoder(encoding)()
+    first = True
+    with content.open() as stream:
+        while True:
+            chunk = stream.read(CHUNK)
+            ended = not chunk
+            if decoder:
+                try:
+                    chunk = decoder.decode(chunk, final=ended).encode()
+                except UnicodeError as error:
+                    raise UnsupportedSource(f"{content.name} is no {encoding}: {error}", "deliver UTF-8") from error
+            if first and chunk:
+                chunk = chunk.removeprefix(codecs.BOM_UTF8) if codec == "utf-8" else chunk
+                first = False
+            if chunk:
+                yield chunk
+            if ended:
+                return
+
+
+def lines_of(chunks: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """Lines with their ends. Raises UnsupportedSource for one longer than LONGEST_RECORD."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if not held[:-1] or b"\n" in chunk or b"\r" in chunk or held[-2].endswith(b"\r"):
+            lines = b"".join(held).splitlines(keepends=True)
+            rest = b"" if lines[-1].endswith(b"\n") else lines.pop()  # a CR may be half of a CRLF
+            yield from lines
+            held, size = ([rest], len(rest)) if rest else ([], 0)
+        if size > LONGEST_RECORD:
+            raise _too_long(where)
+    yield from b"".join(held).splitlines(keepends=True)
+
+
+def frame(lines: Iterable[bytes], marks: Marks, where: str) -> Iterator[Framed]:
+    """The records of lines. Raises UnsupportedSource for one longer than LONGEST_RECORD."""
+    held: list[bytes] = []
+    line = first = 1
+    offset = start = size = 0
+    for text in lines:
+        if not held:
+            first, start = line, offset
+        line, offset = line + 1, offset + len(text)
+        if not held and (not marks.quote or marks.quote not in text):
+            if raw := text.rstrip(b"\r\n"):
+                yield Framed(first, start, raw)
+            continue
+        is_open = _ends_open(text, marks, bool(held))
+        held.append(text)
+        size += len(text)
+        if size > LONGEST_RECORD:
+            raise _too_long(where)
+        if not is_open:
+            yield Framed(first, start, b"".join(held).rstrip(b"\r\n"))
+            held, size = [], 0
+    if held:
+        yield Framed(first, start, b"".join(held), is_open=True)
+
+
+def _ends_open(text: bytes, marks: Marks, is_open: bool) -> bool:
+    """Whether a line ends inside of quotes, where it begins inside of them or not."""
+    place = 0
+    while True:
+        if is_open:
+            place = _closed(text, marks, place)
+            if place < 0:
+                return True
+        elif text.startswith(marks.quote, place):
+            is_open, place = True, place + len(marks.quote)
+            continue
+        place = _delimiter(text, marks, place)
+        if place < 0:
+            return False
+        is_open, place = False, place + len(marks.delimiter)
+
+
+def _closed(text: bytes, marks: Marks, place: int) -> int:
+    """Where the quotes are closed again: behind the closing one; -1: not in this line."""
+    while (found := text.find(marks.quote, place)) >= 0:
+        behind = found + len(marks.quote)
+        if marks.escape:
+            if not _is_escaped(text, marks.escape, place, found):
+                return behind
+        elif not text.startswith(marks.quote, behind):
+            return behind
+        else:
+            behind += len(marks.quote)
+        place = behind
+    return -1
+
+
+def _delimiter(text: bytes, marks: Marks, place: int) -> int:
+    start = place
+    while (found := text.find(marks.delimiter, start)) >= 0:
+        if not marks.escape or not _is_escaped(text, marks.escape, place, found):
+            return found
+        start = found + len(marks.delimiter)
+    return -1
+
+
+def _is_escaped(text: bytes, escape: bytes, first: int, place: int) -> bool:
+    count = 0
+    while place - len(escape) >= first and text.startswith(escape, place - len(escape)):
+        place, count = place - len(escape), count + 1
+    return count % 2 == 1
+
+
+def _too_long(where: str) -> UnsupportedSource:
+    return UnsupportedSource(
+        f"{where}: a record of more than {LONGEST_RECORD:,} bytes", "look for a quote that is never closed"
+    )

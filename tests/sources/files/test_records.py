@@ -1,0 +1,163 @@
+"""Delimited texts: each record arrives as it was written, or is a reject with its place; what is counted agrees."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events.files import FileColumn, FileContract
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.container import look_into
+from flowforge.sources.files.records import open_records
+from flowforge.sources.files.rejected import Rejected
+
+Row = list[str | None]
+
+
+def read(data: bytes, **contract: Any) -> tuple[list[str], list[Row], list[Rejected]]:
+    """The fields, rows and rejects of a content; the records counted are always all of these."""
+    content = look_into("landing/a.csv", len(data), lambda: io.BytesIO(data))
+    rows: list[Row] = []
+    rejected: list[Rejected] = []
+    numbers: list[int] = []
+    with open_records(content, FileContract(**{"format": "csv", **contract})) as records:
+        for portion in records:
+            rows += map(list, zip(*(column.to_pylist() for column in portion.texts.columns), strict=True))
+            numbers += [*portion.row_numbers.to_pylist(), *(one.row_number for one in portion.rejected)]
+            rejected += portion.rejected
+        assert records.counted() == len(rows) + len(rejected)
+        assert sorted(numbers) == list(range(1, len(numbers) + 1))
+        return records.fields, rows, rejected
+
+
+def test_texts_arrive_as_they_are_and_nothing_is_no_empty_text():
+    fields, rows, _ = read(
+        b'id,zip,n\r\n00123,"",1.10\r\n9007199254740993,,1E5\r\n"NULL",NULL,"a\r\nb"', null_words=["NULL"]
+    )
+    assert fields == ["id", "zip", "n"]
+    assert rows == [["00123", "", "1.10"], ["9007199254740993", None, "1E5"], ["NULL", None, "a\r\nb"]]
+
+
+def test_a_record_that_cannot_be_taken_is_a_reject_with_line_offset_text_and_reason():
+    data = b'a,b\n1,2\n"x\ny",3\n4\n5,6,7\n"a"b,c\n\xff,1\n\0,2\n8,9\n'
+    _, rows, rejected = read(data)
+    assert rows == [["1", "2"], ["x\ny", "3"], ["8", "9"]]
+    told = [(one.row_number, one.line, one.byte_offset, one.raw) for one in rejected]
+    assert told == [
+        (3, 5, 16, "4"),
+        (4, 6, 18, "5,6,7"),
+        (5, 7, 24, '"a"b,c'),
+        (6, 8, 31, "\\xff,1"),
+        (7, 9, 35, "\0,2"),
+    ]
+    for one, reason in zip(rejected, ("1 fields", "3 fields", "behind a closing", "byte 1 of", "NUL"), strict=True):
+        assert reason in one.reason
+
+
+def test_a_quote_that_is_never_closed_hides_no_record():
+    _, rows, rejected = read(b'a,b\n1,2\n"3,4\n')
+    assert rows == [["1", "2"]]
+    assert rejected[0].line == 3 and "never closed" in rejected[0].reason
+    with pytest.raises(UnsupportedSource, match="line 3: a quote is opened and never closed"):
+        read(b'a,b\n1,2\n"3,4\n5,6\n')
+
+
+def test_line_ends_of_all_kinds_in_one_file_and_blank_lines():
+    assert read(b"a,b\r1,2\n3,4\r\n\r\n\n5,6")[1] == [["1", "2"], ["3", "4"], ["5", "6"]]
+
+
+def test_rows_above_the_header_and_below_the_last_row_are_none():
+    data = b"Report of May\na,b\n1,2\n3,4\nTotal;2\nthe end\n"
+    assert read(data, skip_rows=1, skip_footer_rows=2) == (["a", "b"], [["1", "2"], ["3", "4"]], [])
+
+
+def test_a_header_alone_is_no_row():
+    assert read(b"a,b\n") == (["a", "b"], [], [])
+
+
+@pytest.mark.parametrize(
+    ("data", "contract", "said"),
+    [
+        (b"id,ID\n1,2\n", {}, "two columns have one name: 'id' and 'ID'"),
+        (b"id,\n1,2\n", {}, "column 2 of the header has no name"),
+        (b"id\n1\n", {"columns": [FileColumn(name="x", field="x")]}, "has no column x"),
+        (b"\n\n", {}, "no header and no row"),
+        (b"a\n1\n", {"encoding": "utf-99"}, "is no encoding"),
+        (b"a\n1\n", {"quote": ","}, "must differ"),
+        (",".join(f"c{i}" for i in range(10_001)).encode(), {}, "10,001 columns"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(data: bytes, contract: dict[str, Any], said: str):
+    with pytest.raises(UnsupportedSource, match=said):
+        read(data, **contract)
+
+
+def test_ten_thousand_columns_are_read():
+    line = ",".join(f"c{i}" for i in range(10_000))
+    fields, rows, _ = read(f"{line}\n{line}\n".encode())
+    assert rows == [fields]
+
+
+def test_without_a_header_a_field_is_its_place():
+    fields, rows, rejected = read(b"1,2\n3\n", header=False)
+    assert (fields, rows, len(rejected)) == (["1", "2"], [["1", "2"]], 1)
+
+
+def test_a_cell_longer_than_any_chunk_is_one_cell():
+    long = "x\n" * 2_000_000
+    assert read(f'a,b\n"{long}",2\n'.encode())[1] == [[long, "2"]]
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "cp1252"]
+letters = st.sampled_from([*"ab;,\t|'\"\\\r\n €é"])
+tables = st.integers(2, 4).flatmap(
+    lambda width: st.lists(
+        st.lists(st.text(letters, max_size=6) | st.none(), min_size=width, max_size=width), min_size=1, max_size=6
+    )
+)
+
+
+@given(
+    table=tables,
+    delimiter=st.sampled_from([",", ";", "\t", "|"]),
+    quote=st.sampled_from(['"', "'"]),
+    escape=st.sampled_from(["", "\\"]),
+    newline=st.sampled_from(["\n", "\r\n", "\r"]),
+    encoding=st.sampled_from(ENCODINGS),
+)
+def test_a_table_in_every_dialect_comes_back(
+    table: list[Row], delimiter: str, quote: str, escape: str, newline: str, encoding: str
+):
+    def written(field: str | None) -> str:
+        if field is None:
+            return ""
+        inner = (
+            field.replace(escape, escape * 2).replace(quote, escape + quote)
+            if escape
+            else field.replace(quote, quote * 2)
+        )
+        return quote + inner + quote
+
+    header = delimiter.join(f"c{place}" for place in range(len(table[0])))
+    text = newline.join([header, *(delimiter.join(map(written, row)) for row in table), ""])
+    found = read(text.encode(encoding), delimiter=delimiter, quote=quote, escape=escape, encoding=encoding)
+    assert found[1:] == (table, [])
+
+
+@given(table=tables, delimiter=st.sampled_from([",", "\t"]))
+def test_what_the_csv_module_writes_comes_back(table: list[Row], delimiter: str):
+    text = io.StringIO(newline="")
+    rows = [[field or "-" for field in row] for row in table]
+    csv.writer(text, delimiter=delimiter).writerows([[f"c{i}" for i in range(len(rows[0]))], *rows])
+    assert read(text.getvalue().encode(), delimiter=delimiter)[1:] == (rows, [])
+
+
+@given(data=st.text(st.sampled_from('ab,"\\\r\n'), min_size=1, max_size=40), escape=st.sampled_from(["", "\\"]))
+def test_any_text_is_rows_and_rejects_as_counted_or_is_refused(data: str, escape: str):
+    try:
+        read(f"a,b\n{data}".encode(), escape=escape)
+    except UnsupportedSource as error:
+        assert "never closed" in str(error)
