@@ -4,6 +4,8 @@ import os
 import pty
 import subprocess
 
+from tests.helpers.waiting import LIMIT_SECONDS
+
 
 def test_should_say_how_to_start_a_stack_when_there_is_no_api(alone):
     plain, as_json = alone("status"), alone("status", "--json")
@@ -110,7 +112,7 @@ def test_should_end_quietly_when_the_reader_goes_away(flowforge, api, told):
         process.stdout.close()
         err = process.stderr.read()
         process.stderr.close()
-        assert process.wait(30) == 141
+        assert process.wait(LIMIT_SECONDS) == 141
         assert err == ""
 
 
@@ -133,7 +135,7 @@ def test_should_show_a_live_table_in_a_terminal(flowforge, api, told):
         seen += chunk
     os.close(ours)
 
-    assert process.wait(30) == 0
+    assert process.wait(LIMIT_SECONDS) == 0
     assert b"\x1b[" in seen
     assert "✔ published".encode() in seen
 

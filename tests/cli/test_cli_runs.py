@@ -3,6 +3,8 @@
 import json
 import signal
 
+from tests.helpers.waiting import LIMIT_SECONDS
+
 REQUEST = {"workflow_id": "wf 1/a", "job_id": "j", "source_type": "database"}
 ACCEPTED = {
     "run_id": "run-1",
@@ -138,7 +140,7 @@ def test_should_leave_the_run_alone_on_ctrl_c_and_say_so(flowforge, api, told):
     assert "landed" in process.stdout.readline()
 
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=LIMIT_SECONDS)
 
     assert process.returncode == 130
     assert "run run-1 goes on" in err

@@ -8,6 +8,8 @@ import textwrap
 
 import pytest
 
+from tests.helpers.waiting import LIMIT_SECONDS
+
 PROGRAM = """
 import json, os, pathlib, signal, sys
 folder = pathlib.Path(sys.argv[sys.argv.index("--state-dir") + 1])
@@ -81,16 +83,16 @@ def test_should_tell_where_the_stack_is_and_pass_the_options_on(running, checkou
 def test_should_pass_a_signal_on_and_end_with_the_stacks_code(running, checkout, number):
     running.send_signal(number)
 
-    assert running.wait(30) == 7
+    assert running.wait(LIMIT_SECONDS) == 7
     assert (checkout.folder / ".flowforge" / "stopped").read_text() == number.name
 
 
 def test_should_take_the_stack_along_when_it_is_killed(running, checkout):
     stack = os.pidfd_open(running.facts["pid"])
     running.kill()
-    running.wait(30)
+    running.wait(LIMIT_SECONDS)
 
-    assert select.select([stack], [], [], 30)[0]
+    assert select.select([stack], [], [], LIMIT_SECONDS)[0]
     os.close(stack)
 
 

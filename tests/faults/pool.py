@@ -14,6 +14,7 @@ from typing import Any
 
 from flowforge.domain.given import given
 from tests.helpers.servers import start
+from tests.helpers.waiting import LIMIT_SECONDS
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Work:
 
     def kill(self) -> None:
         """Ends the process as the kernel would when memory runs out."""
-        assert self.started.wait(20), f"{self.name} has not started"
+        assert self.started.wait(LIMIT_SECONDS), f"{self.name} has not started"
         with suppress(ProcessLookupError):
             os.kill(given(self.pid), signal.SIGKILL)
 
@@ -57,8 +58,8 @@ class Pool:
         for work in list(self._running.values()):
             work.kill()
         given(self._process.stdin).close()
-        self._process.wait(20)
-        self._listener.join(20)
+        self._process.wait(LIMIT_SECONDS)
+        self._listener.join(LIMIT_SECONDS)
         given(self._process.stdout).close()
 
     def new_name(self) -> str:

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from flowforge.domain.given import given
 from tests.helpers.servers import ROOT
+from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
 OPEN_A_WORLD = """
 import signal, sys, time
@@ -51,8 +51,5 @@ def test_should_leave_no_process_behind_however_it_is_ended(tmp_path, how):
         theirs = children_of(run.pid)
         assert len(theirs) == 3, "the embedded AWS, the stand-in, the workers' parent"
         run.send_signal(how)
-        run.wait(30)
-    deadline = time.monotonic() + 30
-    while any(map(alive, theirs)):
-        assert time.monotonic() < deadline, [pid for pid in theirs if alive(pid)]
-        time.sleep(0.02)
+        run.wait(LIMIT_SECONDS)
+    wait_for(lambda: not any(map(alive, theirs)), "its processes to end")

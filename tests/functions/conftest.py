@@ -4,6 +4,7 @@ Each module has a deployment of its own in it: some tests sweep, fold or search 
 what others have left.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -56,6 +57,13 @@ def _environment(resources: Resources) -> dict[str, str]:
     functions = resources.of_kind("AWS::Lambda::Function")
     submit = functions["SubmitJobFunction"]["Environment"]["Variables"]
     return {name: str(value) for name, value in submit.items() if str(value)}
+
+
+@pytest.fixture(autouse=True)
+def own_messages(request: pytest.FixtureRequest) -> None:
+    """Nobody takes off the shared queues what an earlier test has left there."""
+    if "aws" in request.fixturenames:
+        request.getfixturevalue("aws").since_ms = time.time_ns() // 1_000_000
 
 
 @pytest.fixture

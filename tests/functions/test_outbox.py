@@ -19,6 +19,7 @@ from flowforge.operations.sweep import sweep
 from flowforge.state.runs import read_run
 from functions.watermark.handler import handler as watermark
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault, is_write
+from tests.helpers.waiting import LIMIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
@@ -61,7 +62,7 @@ class Submission:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
-            self.process.communicate(json.dumps(event).encode(), timeout=60)
+            self.process.communicate(json.dumps(event).encode(), timeout=LIMIT_SECONDS)
 
     def strike(self, call: Call) -> Fault | None:
         self.writes += is_write(call)

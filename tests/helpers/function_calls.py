@@ -29,6 +29,7 @@ class Aws:
 
     def __init__(self, endpoint: str, resources: Resources):
         self.endpoint, self._resources = endpoint, resources
+        self.since_ms = 0  # what was sent before is of an earlier test, which shared the queues
 
     def client(self, service: str) -> Any:
         return boto3.client(service)
@@ -38,15 +39,21 @@ class Aws:
         return self._resources.make(logical)[0]
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
-        """Takes all messages off a queue; bus envelopes are opened to (detail-type, detail)."""
+        """Takes all messages off a queue and returns this test's; bus envelopes are opened to (detail-type, detail)."""
         found, url = [], self.name(queue)
         while (
             batch := self.client("sqs")
-            .receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+            .receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["SentTimestamp"],
+            )
             .get("Messages")
         ):
             for message in batch:
-                found.append(message | {"body": _parsed(message["Body"])})
+                if int(message["Attributes"]["SentTimestamp"]) >= self.since_ms:
+                    found.append(message | {"body": _parsed(message["Body"])})
                 self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
 

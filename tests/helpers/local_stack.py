@@ -38,7 +38,7 @@ class RunningStack:
         wait_for(lambda: self.file.exists() or self.process.poll() is not None, "stack.json")
         assert self.process.poll() is None, given(self.process.stdout).read()
         self.facts = json.loads(self.file.read_text())
-        self.http = httpx.Client(base_url=self.facts["api"], timeout=60, headers=bearer(self.facts["token"]))
+        self.http = httpx.Client(base_url=self.facts["api"], timeout=LIMIT_SECONDS, headers=bearer(self.facts["token"]))
         self._clients.append(self.http)
         return self
 
@@ -79,7 +79,7 @@ class RunningStack:
         if self.process.poll() is None:
             os.kill(self.process.pid, sig)
         try:
-            return self.process.wait(timeout=20)
+            return self.process.wait(timeout=LIMIT_SECONDS)
         finally:
             self.process.kill()
             self.process.wait()

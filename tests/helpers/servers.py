@@ -20,9 +20,9 @@ from flowforge.cli.keys import Keys
 from flowforge.domain.given import given
 from infra.local import ports
 from infra.local.processes import start_mortal
+from tests.helpers.waiting import LIMIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
-STOP_SECONDS = 30
 # Of every embedded AWS that tests start. A secret may hold what has a meaning in SQL and in addresses.
 AWS_KEYS = Keys(aws_secret_access_key=f"{secrets.token_urlsafe()}/+secret'quote").aws
 AWS_VARIABLES = {name.upper(): value for name, value in AWS_KEYS.items()}
@@ -74,7 +74,7 @@ def start(module: str, *arguments: str, **settings: Any) -> subprocess.Popen:
 def stop(process: subprocess.Popen) -> int:
     """Ends a server; returns its exit code."""
     process.terminate()
-    code = process.wait(STOP_SECONDS)
+    code = process.wait(LIMIT_SECONDS)
     for pipe in (process.stdin, process.stdout):
         if pipe:
             pipe.close()

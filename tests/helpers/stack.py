@@ -24,7 +24,7 @@ from flowforge.cli.keys import bearer
 from flowforge.domain.given import given
 from flowforge.operations.query import query
 from tests.helpers.servers import start
-from tests.helpers.waiting import wait_for
+from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
 TERMINAL = ("succeeded", "failed", "rejected")
 ASK_AGAIN_SECONDS = 0.2  # an answer about a run takes its worker and tables as long as a piece of the run's own work
@@ -53,7 +53,7 @@ class Stack:
         wait_for(lambda: self._is_ready() or self.process.poll() is not None, "stack.json")
         assert self.process.poll() is None, given(self.process.stdout).read()
         self.facts = json.loads(self.file.read_text())
-        self.http = httpx.Client(base_url=self.facts["api"], timeout=60, headers=bearer(self.facts["token"]))
+        self.http = httpx.Client(base_url=self.facts["api"], timeout=LIMIT_SECONDS, headers=bearer(self.facts["token"]))
         self.connection = dict(self.facts["sqlserver"] or {})
 
     def _is_ready(self) -> bool:
@@ -71,13 +71,13 @@ class Stack:
         """Ends the stack as the kernel would; its children end with it."""
         self.http.close()
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(LIMIT_SECONDS)
         given(self.process.stdout).close()
 
     def stop(self) -> None:
         self.http.close()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        self.process.wait(LIMIT_SECONDS)
         given(self.process.stdout).close()
 
     def client(self, service: str) -> Any:

@@ -26,6 +26,7 @@ from infra.local import ports
 from infra.local.aws_calls import ask_for_calls
 from infra.local.moto_mendings.messages import delete_message_in_place
 from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, embedded_aws, start, stop
+from tests.helpers.waiting import LIMIT_SECONDS
 
 MESSAGES, PRODUCERS, CONSUMERS = 1500, 3, 3
 
@@ -88,25 +89,29 @@ def test_should_deliver_every_message_while_others_are_sent_received_and_deleted
 class MessageDuringWhoseDelete(sqs_models.Message):
     """While a delete goes through the list, another thread deletes a second message and sends a third."""
 
-    def __init__(self, look, interloper):
+    def __init__(self, look, patience, interloper):
         super().__init__("first", "first")
-        self.looks_left, self.thread = look, threading.Thread(target=interloper)
+        self.looks_left, self.patience, self.thread = look, patience, threading.Thread(target=interloper)
 
     def had_receipt_handle(self, receipt_handle):
         self.looks_left -= 1
         if self.looks_left == 0:
             self.thread.start()
-            self.thread.join(timeout=0.5)
+            self.thread.join(timeout=self.patience)
         return super().had_receipt_handle(receipt_handle)
 
 
 @pytest.mark.parametrize(
-    ("delete", "look", "left"),
-    # Stock moto first looks whether it knows the handle, and builds the new list in a second pass.
-    [(sqs_models.Queue.delete_message, 2, ["second"]), (delete_message_in_place, 1, ["third"])],
+    ("delete", "look", "patience", "left"),
+    # Stock moto first looks whether it knows the handle, and builds the new list in a second pass. It lets the other thread
+    # end meanwhile; the corrected one has it wait for its lock.
+    [
+        (sqs_models.Queue.delete_message, 2, LIMIT_SECONDS, ["second"]),
+        (delete_message_in_place, 1, 0.5, ["third"]),
+    ],
     ids=["stock", "corrected"],
 )
-def test_should_lose_a_message_sent_while_two_are_deleted_in_stock_moto_only(delete, look, left):
+def test_should_lose_a_message_sent_while_two_are_deleted_in_stock_moto_only(delete, look, patience, left):
     # A class of moto's models makes what its metaclass says: to a type checker, any model.
     queue: Any = sqs_models.Queue("q", "us-east-1", "123456789012")
     second: Any = sqs_models.Message("second", "second")
@@ -115,7 +120,7 @@ def test_should_lose_a_message_sent_while_two_are_deleted_in_stock_moto_only(del
         delete(queue, second.receipt_handle)
         queue.add_message(sqs_models.Message("third", "third"))
 
-    first: Any = MessageDuringWhoseDelete(look, delete_and_send)
+    first: Any = MessageDuringWhoseDelete(look, patience, delete_and_send)
     for message in (first, second):
         queue.add_message(message)
         message.mark_received()

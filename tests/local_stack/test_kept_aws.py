@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.data_directory import DataDirectory, DataDirectoryError
 from tests.helpers.servers import AWS_KEYS, start_aws, stop
+from tests.helpers.waiting import LIMIT_SECONDS
 
 TABLE = {
     "TableName": "marks",
@@ -52,7 +53,7 @@ class Aws:
 
     def kill_and_start(self) -> None:
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(LIMIT_SECONDS)
         self.start()
 
     def put(self, pk: str, sk: str, **values: str) -> dict:
@@ -176,11 +177,11 @@ def test_should_lose_nothing_acknowledged_whenever_it_is_killed(aws):
         for one in writers:
             one.start()
         for _ in range(random.randint(20, 80)):
-            assert written.acquire(timeout=60)
+            assert written.acquire(timeout=LIMIT_SECONDS)
         aws.process.kill()
         for one in writers:
-            one.join(60)
-        aws.process.wait(20)
+            one.join(LIMIT_SECONDS)
+        aws.process.wait(LIMIT_SECONDS)
         aws.start()
     pairs, objects, messages = aws.items(), aws.keys(), aws.bodies(aws.queue)
     one, two = ({json.loads(body)["detail"]["name"] for body in aws.bodies(queue)} for queue in aws.heard)
@@ -211,7 +212,7 @@ def test_should_refuse_a_directory_in_use_or_of_something_else(start_stack, tmp_
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in data.rglob("*") if path.is_file()} == {0o600}
     second = start_stack("--data-dir", str(data), state=tmp_path / "second")
-    assert second.process.wait(timeout=60) == 2
+    assert second.process.wait(timeout=LIMIT_SECONDS) == 2
     assert f"already runs on --data-dir {data} (process {first.process.pid})" in second.process.stdout.read()
     with pytest.raises(DataDirectoryError, match="holds something else"), DataDirectory(tmp_path):
         pass

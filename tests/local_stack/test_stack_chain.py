@@ -51,7 +51,7 @@ def test_should_give_the_handler_the_event_and_environment_of_lambda(stack):
     assert event["cookies"] == ["a=1", "b=2"]
     assert event["headers"]["x-two"] == "x"
     assert event["requestContext"]["http"]["method"] == "GET"
-    assert 0 < answer["remaining_ms"] <= 10_000
+    assert 0 < answer["remaining_ms"] <= 60_000
     environment = answer["environment"]
     assert environment["STAGE"] == "dev"
     assert environment["LEVEL"] == "DEBUG"
@@ -98,10 +98,10 @@ def test_should_deliver_a_message_again_at_once_when_its_worker_was_killed(stack
 
 
 def test_should_kill_a_handler_that_runs_over_its_time_and_deliver_again(stack):
-    send(stack, "WorkQueue", {"id": "hung", "hang": True})
+    send(stack, "HangQueue", {"id": "hung"})
 
-    assert stack.object("done/hung")["delivery"] == 2
-    assert "Task timed out after 3.00 seconds" in (stack.state / "logs" / "Work.log").read_text()
+    assert stack.object("done/hung")["delivery"] >= 2  # on a slow machine later ones run over it, too
+    assert "Task timed out after 3.00 seconds" in (stack.state / "logs" / "Hang.log").read_text()
 
 
 def test_should_replace_a_worker_that_was_killed_between_events(stack):
@@ -115,14 +115,14 @@ def test_should_replace_a_worker_that_was_killed_between_events(stack):
 
 
 def test_should_deliver_again_only_the_messages_that_the_handler_refused(stack):
-    send(stack, "ShortQueue", {"id": "good"}, {"id": "bad", "fail": 1})
+    send(stack, "BatchQueue", {"id": "good"}, {"id": "bad", "fail": 1})
 
     assert stack.object("done/bad")["delivery"] == 2
     assert stack.object("done/good")["delivery"] == 1
 
 
 def test_should_move_a_message_that_always_fails_to_the_dead_letter_queue(stack):
-    send(stack, "ShortQueue", {"id": "poison", "fail": 99})
+    send(stack, "BatchQueue", {"id": "poison", "fail": 99})
 
     message = dead_letter(stack, lambda body: body.get("id") == "poison")
 

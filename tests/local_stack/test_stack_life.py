@@ -10,7 +10,7 @@ from pathlib import Path
 import pymssql
 
 from tests.helpers.aws_proxy import AwsProxy
-from tests.helpers.waiting import wait_for
+from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
 
 def carriers(mark):
@@ -41,7 +41,7 @@ def test_should_publish_where_it_is_for_the_owner_only_and_withdraw_that_at_the_
     assert stack.facts["pid"] == stack.process.pid
     assert stat.S_IMODE(stack.file.stat().st_mode) == 0o600
     os.kill(stack.process.pid, signal.SIGINT)
-    assert stack.process.wait(timeout=20) == 0
+    assert stack.process.wait(timeout=LIMIT_SECONDS) == 0
     assert not stack.file.exists()
     assert stack.process.stdout.read().startswith("FlowForge is ready after ")
 
@@ -51,7 +51,7 @@ def test_should_refuse_a_second_stack_on_the_same_state_directory(start_stack):
 
     second = start_stack()
 
-    assert second.process.wait(timeout=20) == 2
+    assert second.process.wait(timeout=LIMIT_SECONDS) == 2
     assert f"already runs on {first.state} (process {first.process.pid})" in second.process.stdout.read()
     assert json.loads(first.file.read_text()) == first.facts
 
@@ -132,7 +132,7 @@ def test_should_stop_when_the_embedded_aws_dies(start_stack):
 
     os.kill(aws, signal.SIGKILL)
 
-    assert stack.process.wait(timeout=20) == 1
+    assert stack.process.wait(timeout=LIMIT_SECONDS) == 1
     assert not stack.file.exists()
 
 
@@ -151,7 +151,7 @@ def test_should_say_what_is_wrong_with_the_command_line(start_stack):
         (("--template", "nowhere.yaml"), "no template at nowhere.yaml"),
     ):
         stack = start_stack(*options)
-        assert stack.process.wait(timeout=20) == 2
+        assert stack.process.wait(timeout=LIMIT_SECONDS) == 2
         assert message in stack.process.stdout.read()
 
 
@@ -187,6 +187,6 @@ def test_should_not_start_on_an_s3_that_ignores_conditional_writes(start_stack, 
     with AwsProxy(other.facts["s3"], keys) as proxy:
         proxy.dropped = {"PUT": ("If-None-Match",)}
         stack = start_stack("--s3-endpoint", proxy.url)
-        assert stack.process.wait(timeout=60) == 2
+        assert stack.process.wait(timeout=LIMIT_SECONDS) == 2
     told = stack.process.stdout.read()
     assert "ignores If-None-Match" in told and "Use a store that honours" in told

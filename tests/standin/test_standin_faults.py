@@ -7,6 +7,7 @@ import pymssql
 import pytest
 
 from tests.helpers.standin import StandIn, start, stop
+from tests.helpers.waiting import LIMIT_SECONDS
 
 ROWS = 5_000
 QUESTION = "SELECT number, REPLICATE('x', 40) AS filling FROM {table}"
@@ -82,7 +83,7 @@ def test_should_stall_until_the_faults_are_cleared_and_then_go_on(standin, fault
         reader.join(0.3)
         assert reader.is_alive()
         fault("none")
-        reader.join(30)
+        reader.join(LIMIT_SECONDS)
     assert rows == list(range(1, ROWS + 1))
 
 

@@ -5,6 +5,8 @@ import threading
 import pymssql
 import pytest
 
+from tests.helpers.waiting import LIMIT_SECONDS
+
 
 def one(cursor, text: str):
     cursor.execute(text)
@@ -130,7 +132,7 @@ def test_should_retry_a_lone_update_until_the_row_is_free(pair, table):
     waiting = threading.Thread(target=second.execute, args=(f"UPDATE {name} SET v = v + 10 WHERE id = 1",))
     waiting.start()
     first.execute("COMMIT")
-    waiting.join(30)
+    waiting.join(LIMIT_SECONDS)
     assert one(first, f"SELECT v FROM {name}") == 11
 
 
@@ -174,7 +176,7 @@ def test_should_let_many_sessions_insert_at_once(standin, sql, table):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LIMIT_SECONDS)
     assert sql(f"SELECT COUNT(*), COUNT(DISTINCT id), COUNT(DISTINCT CAST(rv AS bigint)) FROM {name}") == [(80, 80, 80)]
 
 
