@@ -4,22 +4,22 @@ Guarantees: a handle's version is the only one that it commits on (`writing`). T
 one table.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from arro3.core import RecordBatchReader
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
 from flowforge.aws.clients import TRY_AGAIN
-from flowforge.aws.objects import find_object
 from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.engines.base import ArrowStream
 from flowforge.tables.base import UPKEEP, Commit, Moved, VersionGone, once
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.delta.datafiles import CHECKPOINTS, Files
+from flowforge.tables.delta.keeping import Kept, KeptTables, kept_tables
+from flowforge.tables.delta.log import LogEntry, read_entry
 from flowforge.tables.delta.writing import NO_CLEANUP, properties_of
 
 UPKEEP_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
@@ -30,11 +30,27 @@ class Handle(Files):
     """A table as of one version, that remembers what it was asked: delta-rs reads the log after the last checkpoint anew for
     every application transaction, and what is asked for most stands in the newest commit."""
 
-    def __init__(self, table_uri: str, **options: Any):
-        super().__init__(table_uri, **options)
+    def __init__(self, table_uri: str, kept: Kept | None = None, **options: Any):
+        if kept is None:
+            super().__init__(table_uri, **options)
+        else:
+            self._table, self._storage_options = kept.raw, dict(kept.options)
         self._asked: dict[tuple[int | None, str], int | None] = {}
         self.empty_version: int | None = None  # one that is known to have no transactions
-        self._commits: dict[int, Commit | None] = {}
+        self._entries: dict[int, LogEntry | None] = {}
+        self._etags: dict[int, str] = {}  # of commits that are known to be those of this table
+        if kept is not None and kept.etag is not None:
+            self._etags[self.version()] = kept.etag
+            if kept.entry is not None:
+                self._entries[self.version()] = kept.entry
+        self.home: KeptTables | None = None  # where it goes when nobody holds it any more
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # whoever drops a handle wants nothing more of it
+            home, version = self.home, self.version()
+            if home is not None and self._storage_options is not None:
+                entry, etag = self._entries.get(version), self._etags.get(version)
+                home.give_back(self.uri, Kept(self._table, self._storage_options, etag, entry))
 
     def transaction_version(self, app_id: str) -> int | None:
         """The version of an application transaction as of the handle's version."""
@@ -59,9 +75,10 @@ class Handle(Files):
 
     def commit_of(self, version: int) -> Commit | None:
         """What a version's commit holds beside files; None where its log was cleaned up."""
-        if version not in self._commits:
-            self._commits[version] = read_commit(self.table_uri, version)
-        return self._commits[version]
+        if version not in self._entries:
+            self._entries[version] = read_entry(self.uri, version)
+        entry = self._entries[version]
+        return entry.commit if entry else None
 
     def at(self, version: int) -> "Handle":
         """The table as of another version. Raises VersionGone."""
@@ -85,29 +102,17 @@ class Handle(Files):
         return version
 
 
-def read_commit(uri: str, version: int) -> Commit | None:
-    """One commit of a table's log; None where its log was cleaned up."""
-    bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
-    found = find_object(bucket, f"{prefix}/_delta_log/{version:020}.json")
-    if found is None:
-        return None
-    info: dict[str, Any] = {}
-    transactions: dict[str, int] = {}
-    for line in found.body.splitlines():
-        entry = json.loads(line) if b'"commitInfo"' in line or b'"txn"' in line else {}
-        info = entry.get("commitInfo", info)
-        if "txn" in entry:
-            transactions[entry["txn"]["appId"]] = entry["txn"]["version"]
-    return Commit(info, transactions)
-
-
 class Delta:
     """The format."""
 
     def open(self, uri: str, version: int | None = None) -> Handle | None:
         """The table at its latest version or an earlier one, or None where there is none."""
+        options, home = storage_options(), kept_tables()
         try:
-            return Handle(uri, version=version, storage_options=storage_options())
+            kept = home.lend(uri, options) if version is None else None
+            table = Handle(uri, kept, version=version, storage_options=options)
+            table.home = home if version is None else None
+            return table
         except TableNotFoundError:
             return None
         except DeltaError as error:

@@ -1,0 +1,94 @@
+"""What delta-rs has read of a table's log is kept in a warm process, until the next handle on that table needs it.
+
+To open a table is to read each entry of its log since the last checkpoint; the next batch mostly finds one entry more.
+
+Guarantees: a handle has what it was lent for itself; it comes back when the handle is gone. Nothing that is kept is taken for
+the table as it is: before it is lent again the log is looked at, and what has been committed since is read. Where the log does
+not hold the very commit that was read last (the table was deleted, made anew, or taken back to an earlier moment), all is read
+anew.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deltalake._internal import RawDeltaTable
+from deltalake.exceptions import DeltaError
+
+from flowforge.domain.errors import StoreUnavailable
+from flowforge.runtime.deployment import current
+from flowforge.tables.delta.log import LogEntry, etags_from, read_entry
+
+MOST_TABLES = 64
+MOST_FILES = 10_000  # of all tables that are kept: what is known of them stays in memory
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was read of a table, with the access by which it was; `entry` is its newest commit, where that was looked at, `etag`
+    that of the commit's object, where the two are known to belong together."""
+
+    raw: RawDeltaTable
+    options: Mapping[str, str]
+    etag: str | None
+    entry: LogEntry | None
+
+
+class KeptTables:
+    """By address, the one that came back last goes last."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[Kept, int]] = OrderedDict()  # each with the number of its files
+        self._changing = threading.RLock()  # what comes back comes whenever a handle is collected, in this thread too
+
+    def give_back(self, uri: str, kept: Kept) -> None:
+        """Takes what a handle had that nobody holds any more."""
+        files = len(kept.raw.get_add_file_sizes())
+        with self._changing:
+            self._kept[uri] = kept, files
+            self._kept.move_to_end(uri)
+            while len(self._kept) > MOST_TABLES or sum(count for _, count in self._kept.values()) > MOST_FILES:
+                self._kept.popitem(last=False)
+
+    def lend(self, uri: str, options: Mapping[str, str]) -> Kept | None:
+        """What is kept of a table, brought up to date; None where there is nothing, or it is not of the table that is there."""
+        with self._changing:
+            kept, _ = self._kept.pop(uri, (None, 0))
+        if kept is None or kept.options != options:
+            return None
+        try:
+            return _brought_up_to_date(uri, kept)
+        except (DeltaError, OSError, StoreUnavailable):
+            return None  # it is opened anew, and tells by itself what is wrong
+
+
+def kept_tables() -> KeptTables:
+    """Those of the current deployment."""
+    return current().once("delta tables", KeptTables)
+
+
+def _brought_up_to_date(uri: str, kept: Kept) -> Kept | None:
+    version = kept.raw.version()
+    there = etags_from(uri, version)
+    entry = kept.entry
+    if kept.etag is None:
+        entry = entry or read_entry(uri, version)
+        if entry is None or not _has_files_of(uri, kept.raw, entry):
+            return None
+    expected = kept.etag or (entry.etag if entry else "")
+    if there.get(version) != expected:
+        return None
+    if max(there) == version:
+        return Kept(kept.raw, kept.options, expected, entry if entry and entry.etag == expected else None)
+    kept.raw.update_incremental()
+    now = etags_from(uri, version)  # once more, so that nothing can have come between the look and the reading
+    if now.get(version) != expected or kept.raw.version() not in now:
+        return None
+    return Kept(kept.raw, kept.options, now[kept.raw.version()], None)
+
+
+def _has_files_of(uri: str, raw: RawDeltaTable, entry: LogEntry) -> bool:
+    """Whether the entry is the very commit that was read: its files, whose names come once, are among those that are known."""
+    known = set(raw.file_uris(None))
+    return bool(entry.added) and all(f"{uri}/{path}" in known for path in entry.added)
