@@ -74,7 +74,7 @@ def _brought_up_to_date(uri: str, kept: Kept) -> Kept | None:
     entry = kept.entry
     if kept.etag is None:
         entry = entry or read_entry(uri, version)
-        if entry is None or not _has_files_of(uri, kept.raw, entry):
+        if entry is None or not _has_files_of(kept.raw, entry):
             return None
     expected = kept.etag or (entry.etag if entry else "")
     if there.get(version) != expected:
@@ -88,7 +88,6 @@ def _brought_up_to_date(uri: str, kept: Kept) -> Kept | None:
     return Kept(kept.raw, kept.options, now[kept.raw.version()], None)
 
 
-def _has_files_of(uri: str, raw: RawDeltaTable, entry: LogEntry) -> bool:
+def _has_files_of(raw: RawDeltaTable, entry: LogEntry) -> bool:
     """Whether the entry is the very commit that was read: its files, whose names come once, are among those that are known."""
-    known = set(raw.file_uris(None))
-    return bool(entry.added) and all(f"{uri}/{path}" in known for path in entry.added)
+    return bool(entry.added) and entry.added <= raw.get_add_file_sizes().keys()

@@ -43,14 +43,14 @@ class Handle(Files):
             self._etags[self.version()] = kept.etag
             if kept.entry is not None:
                 self._entries[self.version()] = kept.entry
-        self.home: KeptTables | None = None  # where it goes when nobody holds it any more
+        self.home: tuple[KeptTables, str] | None = None  # where it goes when it is dropped, and its name there
 
     def __del__(self) -> None:
         with suppress(Exception):  # whoever drops a handle wants nothing more of it
-            home, version = self.home, self.version()
-            if home is not None and self._storage_options is not None:
+            if self.home is not None and self._storage_options is not None:
+                (home, uri), version = self.home, self.version()
                 entry, etag = self._entries.get(version), self._etags.get(version)
-                home.give_back(self.uri, Kept(self._table, self._storage_options, etag, entry))
+                home.give_back(uri, Kept(self._table, self._storage_options, etag, entry))
 
     def transaction_version(self, app_id: str) -> int | None:
         """The version of an application transaction as of the handle's version."""
@@ -111,7 +111,7 @@ class Delta:
         try:
             kept = home.lend(uri, options) if version is None else None
             table = Handle(uri, kept, version=version, storage_options=options)
-            table.home = home if version is None else None
+            table.home = (home, uri) if version is None else None
             return table
         except TableNotFoundError:
             return None
