@@ -135,6 +135,8 @@ def _expanded(
 def _form(name: str, head: bytes) -> Form:
     if head.startswith(b"PAR1"):
         return "parquet"
+    if head.startswith(b"PARE"):  # the footer is encrypted (parquet-format, Encryption.md 5.1)
+        raise UnsupportedSource(f"{name} is encrypted Parquet", "deliver it without encryption; the store encrypts")
     if head.startswith(OLE):
         raise UnsupportedSource(
             f"{name} is a workbook of Excel 97-2003 (.xls), or one with a password",
