@@ -19,12 +19,13 @@ from flowforge.tables.delta.tables import Delta, Handle
 from flowforge.tables.lake import table_uri
 from flowforge.tables.rows import relation, write_files
 from infra.local.aws_calls import ask_for_calls
+from tests.helpers.lake import Lake
 from tests.helpers.outside import S3
 from tests.helpers.servers import AWS_KEYS
 
 
 @pytest.fixture
-def uri(lake) -> str:
+def uri(lake: Lake) -> str:
     return table_uri(lake.bucket, "silver", "people")
 
 
@@ -63,19 +64,19 @@ def seen_by_another(uri: str) -> tuple[int, list[int], int | None, str]:
         return found(uri)
 
 
-def remove(lake, uri: str, beginning: str = "") -> None:
+def remove(lake: Lake, uri: str, beginning: str = "") -> None:
     prefix = f"{uri.removeprefix(f's3://{lake.bucket}/')}/{beginning}"
     for item in lake.s3.list_objects_v2(Bucket=lake.bucket, Prefix=prefix)["Contents"]:
         lake.s3.delete_object(Bucket=lake.bucket, Key=item["Key"])
 
 
-def commit_more(lake, uri: str) -> None:
+def commit_more(lake: Lake, uri: str) -> None:
     for number in (11, 12, 13):
         add(uri, number)
 
 
 def make_anew(versions: int) -> Callable[..., None]:
-    def change(lake, uri: str) -> None:
+    def change(lake: Lake, uri: str) -> None:
         remove(lake, uri)
         make(uri, versions, 50)
 
@@ -85,7 +86,7 @@ def make_anew(versions: int) -> Callable[..., None]:
 def take_back(versions: int) -> Callable[..., None]:
     """To version 2, from where it goes another way."""
 
-    def change(lake, uri: str) -> None:
+    def change(lake: Lake, uri: str) -> None:
         for version in (3, 4):
             remove(lake, uri, f"_delta_log/{version:020}.json")
         for number in range(70, 70 + versions):
@@ -109,7 +110,7 @@ CHANGES: dict[str, Callable[..., None]] = {
     ("change", "opened_before"),
     [*((name, 3) for name in CHANGES), ("commits", 1), ("made anew, as long", 1), ("taken back, as long", 1)],
 )
-def test_should_see_the_table_as_another_worker_has_left_it(lake, uri, change, opened_before):
+def test_should_see_the_table_as_another_worker_has_left_it(lake: Lake, uri: str, change: str, opened_before: int):
     make(uri, 4, 1)
     for _ in range(opened_before):
         assert found(uri)[:3] == (4, [1, 2, 3, 4], 4)
@@ -121,14 +122,14 @@ def test_should_see_the_table_as_another_worker_has_left_it(lake, uri, change, o
     assert found(uri)[2] == 99
 
 
-def test_should_see_that_a_table_is_gone(lake, uri):
+def test_should_see_that_a_table_is_gone(lake: Lake, uri: str):
     make(uri, 2, 1)
     found(uri)
     remove(lake, uri)
     assert Delta().open(uri) is None
 
 
-def test_should_see_its_own_commits_and_those_of_others_after_commits_that_move_the_handle(uri):
+def test_should_see_its_own_commits_and_those_of_others_after_commits_that_move_the_handle(uri: str):
     make(uri, 2, 1)
     for number in (3, 4):
         with ENGINE.session() as session:
@@ -141,7 +142,7 @@ def test_should_see_its_own_commits_and_those_of_others_after_commits_that_move_
         assert found(uri)[1] == list(range(1, number + 1))
 
 
-def test_should_meet_a_commit_that_came_after_it_was_opened(uri):
+def test_should_meet_a_commit_that_came_after_it_was_opened(uri: str):
     make(uri, 2, 1)
     late = given(Delta().open(uri))
     with other_worker():
@@ -152,7 +153,7 @@ def test_should_meet_a_commit_that_came_after_it_was_opened(uri):
     assert found(uri)[:3] == (3, [1, 2, 3], 3)
 
 
-def test_should_lend_to_one_handle_at_a_time(uri):
+def test_should_lend_to_one_handle_at_a_time(uri: str):
     make(uri, 2, 1)
     first, second = Delta().open(uri), Delta().open(uri)
     assert isinstance(first, Handle)
@@ -161,7 +162,7 @@ def test_should_lend_to_one_handle_at_a_time(uri):
     assert (first.version(), second.version()) == (2, 3)
 
 
-def test_should_apply_each_batch_once_though_workers_take_turns(lake):
+def test_should_apply_each_batch_once_though_workers_take_turns(lake: Lake):
     source = lake.source(key=["id"])
     batches = [source.batch(seq, pa.table({"id": [seq, 100], "seq": [seq, seq]})) for seq in range(1, 7)]
     for batch in batches:
@@ -174,7 +175,7 @@ def test_should_apply_each_batch_once_though_workers_take_turns(lake):
 
 
 @pytest.mark.skipif(bool(os.environ.get(S3)), reason="only the embedded S3 counts what it is asked")
-def test_should_ask_little_of_a_table_that_is_kept(uri):
+def test_should_ask_little_of_a_table_that_is_kept(uri: str):
     def asked() -> int:
         calls = ask_for_calls(os.environ["AWS_ENDPOINT_URL"], *AWS_KEYS.values())
         return sum(count for name, count in calls.items() if name.startswith("S3 "))
