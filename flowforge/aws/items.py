@@ -149,8 +149,17 @@ def delete(table: str, key: Item) -> None:
 
 def delete_many(table: str, keys: list[Item]) -> None:
     """Deletes items by their keys, in their order as far as calls go: 25 each."""
-    for start in range(0, len(keys), 25):
-        wanted = {table: [{"DeleteRequest": {"Key": encode(key)}} for key in keys[start : start + 25]]}
+    _write_many(table, [{"DeleteRequest": {"Key": encode(key)}} for key in keys])
+
+
+def put_many(table: str, put: list[Item]) -> None:
+    """Writes items, whatever was there, in their order as far as calls go: 25 each."""
+    _write_many(table, [{"PutRequest": {"Item": encode(_fitting(item))}} for item in put])
+
+
+def _write_many(table: str, requests: list[dict[str, Any]]) -> None:
+    for start in range(0, len(requests), 25):
+        wanted = {table: requests[start : start + 25]}
         for attempt in range(BATCH_ATTEMPTS):
             wanted = _call("batch_write_item", RequestItems=wanted).get("UnprocessedItems")
             if not wanted:
