@@ -98,6 +98,7 @@ def frame(lines: Iterable[bytes], marks: Marks, where: str) -> Iterator[Framed]:
     held: list[bytes] = []
     line = first = 1
     offset = start = size = 0
+    whole = _whole_line(marks)
     for text in lines:
         if not held:
             first, start = line, offset
@@ -106,7 +107,7 @@ def frame(lines: Iterable[bytes], marks: Marks, where: str) -> Iterator[Framed]:
             if raw := text.rstrip(b"\r\n"):
                 yield Framed(first, start, raw)
             continue
-        is_open = _ends_open(text, marks, bool(held))
+        is_open = not (not held and whole and whole.fullmatch(text)) and _ends_open(text, marks, bool(held))
         held.append(text)
         size += len(text)
         if size > LONGEST_RECORD:
@@ -116,6 +117,15 @@ def frame(lines: Iterable[bytes], marks: Marks, where: str) -> Iterator[Framed]:
             held, size = [], 0
     if held:
         yield Framed(first, start, b"".join(held), is_open=True)
+
+
+def _whole_line(marks: Marks) -> re.Pattern[bytes] | None:
+    """A line whose quotes are all closed, as most are; None: the marks are too special for one quick look."""
+    if marks.escape or len(marks.delimiter) != 1 or len(marks.quote) != 1:
+        return None
+    ends, quote = re.escape(marks.delimiter), re.escape(marks.quote)
+    field = b"(?:Q[^Q]*+(?:QQ[^Q]*+)*+Q|[^DQ\r\n]*+)".replace(b"Q", quote).replace(b"D", ends)
+    return re.compile(field + b"(?:" + ends + field + b")*+[\r\n]*+")
 
 
 def _ends_open(text: bytes, marks: Marks, is_open: bool) -> bool:

@@ -28,15 +28,16 @@ class _Counter:
         if marks.escape:
             parts[0] = b"(?P<escape>" + re.escape(marks.escape) + rb"[^\r\n])"
         self._tokens = re.compile(b"|".join([rb"(?P<end>[\r\n])", *parts]))
+        self._fields = _quoted_fields(marks) if marks.quote else None
         self._marks, self._keep = marks, 2 * max(map(len, names.values()))
         self.count, self.filled = 0, False
         self._quoted, self._begins, self._closed = False, True, False
 
     def take(self, data: bytes, is_last: bool) -> bytes:
         """Counts; what may be the first bytes of a mark is given back."""
-        if not is_last and (lines := self._whole_lines(data)):
-            self.count += sum(map(bool, data[:lines].splitlines()))
-            return data[lines:]
+        if not is_last and (count := self._count_lines(data)) is not None:
+            self.count += count
+            return data[data.rfind(b"\n") + 1 :]
         limit = len(data) if is_last else max(len(data) - self._keep, 0)
         place = 0
         for token in self._tokens.finditer(data):
@@ -50,11 +51,17 @@ class _Counter:
             self._plain()
         return data[max(place, limit) :]
 
-    def _whole_lines(self, data: bytes) -> int:
-        """The length of the lines in which nothing but line ends tells records apart; 0: there may be quotes."""
-        if self._quoted or self.filled or self._marks.escape or (self._marks.quote and self._marks.quote in data):
-            return 0
-        return data.rfind(b"\n") + 1
+    def _count_lines(self, data: bytes) -> int | None:
+        """The records of the lines that end in LF, quoted fields taken out; None: their quotes tell no end, or there is none."""
+        end = data.rfind(b"\n") + 1
+        if not end or self._quoted or self.filled or self._marks.escape:
+            return None
+        lines = data[:end]
+        if self._fields and self._marks.quote in lines:
+            lines = self._fields.sub(b"-", lines)
+            if self._marks.quote in lines:
+                return None
+        return sum(map(bool, lines.splitlines()))
 
     def _plain(self) -> None:
         self.filled, self._begins, self._closed = True, False, False
@@ -73,3 +80,11 @@ class _Counter:
         else:
             self._closed = False
             self._begins = kind == "delimiter" and not self._quoted
+
+
+def _quoted_fields(marks: Marks) -> re.Pattern[bytes]:
+    """Quoted fields whose inner quotes are doubled."""
+    quote = re.escape(marks.quote)
+    begins = rb"(?:(?<=" + re.escape(marks.delimiter) + rb")|(?<=[\r\n])|\A)"
+    inner = b"(?:(?!" + quote + b").)*+" if len(marks.quote) > 1 else b"[^" + quote + b"]*+"
+    return re.compile(begins + quote + inner + b"(?:" + quote * 2 + inner + b")*+" + quote, re.DOTALL)

@@ -1,7 +1,9 @@
-"""Delimited texts: each record arrives as it was written, or is a reject with its place; what is counted agrees."""
+"""Texts of all formats: each record arrives as it was written, or is a reject with its place; what is counted agrees."""
 
 import csv
 import io
+import json
+import re
 from typing import Any
 
 import pytest
@@ -161,3 +163,81 @@ def test_any_text_is_rows_and_rejects_as_counted_or_is_refused(data: str, escape
         read(f"a,b\n{data}".encode(), escape=escape)
     except UnsupportedSource as error:
         assert "never closed" in str(error)
+
+
+def test_lines_of_json_arrive_as_they_are_written():
+    first = b'{"id": 9007199254740993, "n": 1.10, "e": 1E5, "t": "", "o": {"a" : [1.0,{"b":"}"}]}, "b": true}'
+    data = first + b'\n{"id":2,"n":null}\r\n'
+    fields, rows, _ = read(data, format="ndjson")
+    assert fields == ["id", "n", "e", "t", "o", "b"]
+    nested = '{"a" : [1.0,{"b":"}"}]}'
+    assert rows == [["9007199254740993", "1.10", "1E5", "", nested, "true"], ["2", None, None, None, None, None]]
+
+
+def test_nested_fields_are_columns_by_their_path():
+    fields, rows, rejected = read(
+        b'{"a": {"b": {"c": 1.0}, "d": [1]}, "e": {}}\n{"a.b": 1, "a": {"b": 2}}\n', format="ndjson", flatten=True
+    )
+    assert (fields, rows) == (["a.b.c", "a.d", "e"], [["1.0", "[1]", "{}"]])
+    assert "two of its fields have the path 'a.b'" in rejected[0].reason
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"id": 1', "it is no JSON"),
+        ('{"id": 1} {"id": 2}', "it is no JSON"),
+        ("[1]", "it is no JSON object"),
+        ('{"id": 1, "id": 2}', "a name twice"),
+        ('{"id": {"a": 1, "a": 2}}', "a name twice"),
+        ('{"ID": 1}', "in case or blanks only"),
+        ('{"id": NaN}', "no JSON number"),
+        ('{"id": "\\ud800"}', "no character"),
+        ("[" * 100_000, "JSON|deeply"),
+    ],
+)
+def test_a_line_that_is_no_object_is_a_reject(line: str, said: str):
+    _, rows, rejected = read(f'{{"id": 1}}\n{line}\n{{"id": 3}}\n'.encode(), format="ndjson")
+    assert rows == [["1"], ["3"]]
+    assert [(one.row_number, one.line, one.byte_offset) for one in rejected] == [(2, 2, 10)]
+    assert re.search(said, rejected[0].reason)
+
+
+def test_fields_that_the_contract_does_not_have_are_told():
+    content = look_into("a.ndjson", 20, lambda: io.BytesIO(b'{"b": 1, "a": 2}\n'))
+    contract = FileContract(format="ndjson", columns=[FileColumn(name="a", field="a")])
+    with open_records(content, contract) as records:
+        portions = [portion.texts.to_pylist() for portion in records]
+        assert (records.fields, records.extra) == (["a", "b"], ["b"])
+    assert portions == [[{"a": "2", "b": "1"}]]
+
+
+values = st.none() | st.booleans() | st.integers() | st.text(max_size=5).filter(lambda text: "\0" not in text)
+
+
+@given(rows=st.lists(st.fixed_dictionaries({"a": values, "b": values}), min_size=1, max_size=5), escaped=st.booleans())
+def test_what_the_json_module_writes_comes_back(rows: list[dict[str, Any]], escaped: bool):
+    data = "\n".join(json.dumps(row, ensure_ascii=escaped) for row in rows).encode()
+    meant = [
+        [value if value is None or isinstance(value, str) else json.dumps(value) for value in map(row.get, rows[0])]
+        for row in rows
+    ]
+    assert read(data, format="ndjson")[1:] == (meant, [])
+
+
+FIXED = [FileColumn(name="id", field="id", start=1, width=3), FileColumn(name="name", field="name", start=5, width=4)]
+
+
+def test_columns_of_fixed_width_have_their_place():
+    data = "id  name\r\n  1 Zoë \r\n002     \r\n3\r\n004 much too long\r\n".encode()
+    _, rows, rejected = read(data, format="fixed", columns=FIXED)
+    assert rows == [["1", "Zoë"], ["002", None]]
+    assert [one.line for one in rejected] == [4, 5]
+    assert "where 8 are expected" in rejected[0].reason and "behind character 8" in rejected[1].reason
+
+
+def test_a_fixed_width_whose_header_is_a_row_is_refused():
+    with pytest.raises(UnsupportedSource, match="the header has no id at character 1"):
+        read(b"001 Anna\n", format="fixed", columns=FIXED)
+    with pytest.raises(UnsupportedSource, match="column id has no place"):
+        read(b"001 Anna\n", format="fixed", header=False, columns=[FileColumn(name="id", field="id")])

@@ -1,0 +1,145 @@
+"""The records of NDJSON: one object a line. Numbers are the text that they are in the file.
+
+Guarantees: a line that is no object, or has a name twice, is a reject. A nested value is its JSON text exactly as written; with
+`flatten` the fields of nested objects have their path as name. null, and a field that is not there, are NULL.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from events.files import FileContract
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.container import Content
+from flowforge.sources.files.framing import Framed
+from flowforge.sources.files.text_records import MOST_COLUMNS, Row, TextRecords
+
+BLANKS = " \t\r\n"
+
+
+class NdjsonRecords(TextRecords):
+    """See records.Records. `fields` are the contract's; further ones are added as they are met."""
+
+    def __init__(self, content: Content, contract: FileContract):
+        super().__init__(content, contract.model_copy(update={"quote": "", "escape": ""}), has_header=False)
+        self._nulls = frozenset(contract.null_words)
+        self._known = bool(contract.columns)
+        self._place: dict[str, int] = {}
+        self._folded: dict[str, str] = {}
+        for column in contract.columns:
+            self._add(column.field)
+
+    def _begin(self, records: Iterator[Framed]) -> Iterator[Framed]:
+        return records
+
+    def _values(self, text: str) -> Row:
+        found = self._members(text)
+        self._check_names(found)
+        for name in found:
+            if name not in self._place:
+                self._add(name)
+                if self._known:
+                    self.extra.append(name)
+        row: Row = [None] * len(self.fields)
+        for name, value in found.items():
+            row[self._place[name]] = value
+        return row
+
+    def _members(self, text: str) -> dict[str, str | None]:
+        try:
+            whole = _decoder.decode(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"it is no JSON: {error.msg} at character {error.pos + 1:,}") from error
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+        if not isinstance(whole, dict):
+            raise ValueError("it is no JSON object")
+        if any(isinstance(value, dict | list) for value in whole.values()):
+            whole = dict(self._nested(text, whole))
+        found = {name: self._text(value) for name, value in whole.items()}
+        if "\\u" in text and not _has_characters(found):
+            raise ValueError("it has half of a surrogate pair, which is no character")
+        return found
+
+    def _text(self, value: Any) -> str | None:
+        if value is None or isinstance(value, _Number):
+            return None if value in self._nulls else value
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return value
+
+    def _nested(self, text: str, whole: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        seen: set[str] = set()
+        for path, value in _members(text, _behind(text, 0), "", self._contract.flatten):
+            if path in seen:
+                raise ValueError(f"two of its fields have the path {path!r}")
+            seen.add(path)
+            yield path, value
+
+    def _check_names(self, found: dict[str, str | None]) -> None:
+        for name in found:
+            if name not in self._place and (other := self._folded.get(name.strip().casefold())) is not None:
+                raise ValueError(f"its field {name!r} differs from {other!r} in case or blanks only")
+        new = [name.strip().casefold() for name in found if name not in self._place]
+        if len(set(new)) < len(new):
+            raise ValueError("two of its fields differ in case or blanks only")
+        if len(self.fields) + len(new) > MOST_COLUMNS:
+            raise UnsupportedSource(
+                f"{self._content.name}: more than {MOST_COLUMNS:,} different fields", "keep what varies in one field"
+            )
+
+    def _add(self, name: str) -> None:
+        self._place[name] = len(self.fields)
+        self._folded[name.strip().casefold()] = name
+        self.fields.append(name)
+
+
+class _Number(str):
+    """A number as its digits stand in the file."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has a name twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_decoder = json.JSONDecoder(
+    parse_int=_Number, parse_float=_Number, parse_constant=_no_constant, object_pairs_hook=_unique
+)
+
+
+def _members(text: str, place: int, path: str, flatten: bool) -> Iterator[tuple[str, Any]]:
+    """The fields of the object that begins at `place` of a text that is known to be JSON; what is nested, as it is written."""
+    place = _behind(text, place + 1)
+    while text[place] != "}":
+        name, place = _decoder.raw_decode(text, place)
+        place = _behind(text, _behind(text, place) + 1)
+        value, end = _decoder.raw_decode(text, place)
+        if flatten and isinstance(value, dict) and value:
+            yield from _members(text, place, f"{path}{name}.", flatten)
+        else:
+            yield path + name, text[place:end] if isinstance(value, dict | list) else value
+        place = _behind(text, end)
+        if text[place] == ",":
+            place = _behind(text, place + 1)
+
+
+def _behind(text: str, place: int) -> int:
+    while text[place] in BLANKS:
+        place += 1
+    return place
+
+
+def _has_characters(found: dict[str, str | None]) -> bool:
+    try:
+        for name, value in found.items():
+            (name + (value or "")).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
