@@ -3,10 +3,8 @@
 import json
 import os
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from events.model import Message
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.compact import shorten
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.runtime.settings import settings
@@ -54,10 +52,8 @@ def _detail(fact: Message) -> str:
 
 
 def _put(entries: list[dict]) -> None:
-    try:
+    with aws_errors("EventBridge"):
         answer = client("events").put_events(Entries=entries)
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("EventBridge", error) from error
     if answer.get("FailedEntryCount"):
         failed = next(e for e in answer["Entries"] if "ErrorCode" in e)
         raise StoreUnavailable(f"EventBridge refused an event: {failed['ErrorCode']} {failed.get('ErrorMessage', '')}")

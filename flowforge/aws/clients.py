@@ -4,7 +4,8 @@ Resource management: clients live as long as their deployment, in Lambda as the 
 """
 
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -61,6 +62,15 @@ def _session() -> boto3.Session:
 def error_code(error: ClientError) -> str:
     """AWS's error code, such as ConditionalCheckFailedException."""
     return error.response.get("Error", {}).get("Code", "")
+
+
+@contextmanager
+def aws_errors(service: str) -> Iterator[None]:
+    """For the block: what boto raises and the block does not answer itself is retriable; see `unavailable`."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable(service, error) from error
 
 
 def unavailable(service: str, error: Exception) -> StoreUnavailable:

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from flowforge.aws import items
-from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.clients import aws_errors, client, error_code
 from flowforge.domain.errors import UnfitStore
 from flowforge.runtime.deployment import current
 from flowforge.runtime.settings import settings
@@ -82,10 +82,8 @@ def race(s3: Any, bucket: str) -> None:
         for _ in range(ROUNDS):
             where = {"Bucket": bucket, "Key": f"{FOLDER}race-{uuid.uuid4().hex}"}
             refused = list(pool.map(partial(_is_late, s3, store), [where] * WRITERS))
-            try:
+            with aws_errors("S3"):
                 s3.delete_object(**where)
-            except (ClientError, BotoCoreError) as error:
-                raise unavailable("S3", error) from error
             if refused.count(False) != 1:
                 won = f"{refused.count(False)} of {WRITERS} writers"
                 raise UnfitStore(f"{store}: {won} created one key at the same moment", REMEDY)
@@ -101,17 +99,16 @@ def _is_late(s3: Any, store: str, where: dict[str, str]) -> bool:
 
 def _refuses(store: str, what: str, write: Callable[[], None]) -> bool:
     """Whether a write is refused because of its condition."""
-    try:
-        write()
-        return False
-    except ClientError as error:
-        if error_code(error) in REFUSED:
-            return True
-        if error_code(error) in NOT_THERE:
-            raise UnfitStore(f"{store} does not know {what}: {error}", REMEDY) from error
-        raise unavailable("S3", error) from error
-    except BotoCoreError as error:
-        raise unavailable("S3", error) from error
+    with aws_errors("S3"):
+        try:
+            write()
+            return False
+        except ClientError as error:
+            if error_code(error) in REFUSED:
+                return True
+            if error_code(error) in NOT_THERE:
+                raise UnfitStore(f"{store} does not know {what}: {error}", REMEDY) from error
+            raise
 
 
 def _put(s3: Any, where: dict[str, str], **condition: str) -> None:

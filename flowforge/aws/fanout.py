@@ -11,10 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from events.model import Message
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import StoreUnavailable
 
 ENTRIES_PER_CALL = 10  # SendMessageBatch's limit
@@ -30,10 +28,9 @@ def send_commands(queue_url: str, commands: Sequence[Message]) -> None:
         return
     with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(groups))) as threads:
         try:
-            for _ in threads.map(partial(_send, client("sqs"), queue_url), groups):
-                pass
-        except (ClientError, BotoCoreError) as error:
-            raise unavailable("SQS", error) from error
+            with aws_errors("SQS"):
+                for _ in threads.map(partial(_send, client("sqs"), queue_url), groups):
+                    pass
         finally:
             threads.shutdown(cancel_futures=True)
 

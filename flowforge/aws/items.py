@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.clients import aws_errors, client, error_code, unavailable
 from flowforge.domain.errors import FlowForgeError, StoreUnavailable, TooLarge
 
 Item = dict[str, Any]
@@ -199,16 +199,15 @@ def delete_action(table: str, key: Item) -> dict[str, Any]:
 
 def transact(actions: list[dict[str, Any]]) -> bool:
     """Writes all or nothing; False when a condition did not hold or another transaction was at the same items."""
-    try:
-        client("dynamodb").transact_write_items(TransactItems=actions)
-        return True
-    except ClientError as error:
-        failed = _failed(error)
-        if not isinstance(failed, TooLarge) and error_code(error) in CANCELLED:
-            return False
-        raise failed from error
-    except BotoCoreError as error:
-        raise unavailable("DynamoDB", error) from error
+    with aws_errors("DynamoDB"):
+        try:
+            client("dynamodb").transact_write_items(TransactItems=actions)
+            return True
+        except ClientError as error:
+            failed = _failed(error)
+            if not isinstance(failed, TooLarge) and error_code(error) in CANCELLED:
+                return False
+            raise failed from error
 
 
 def _update(
@@ -225,19 +224,16 @@ def _update(
 
 
 def _conditional(operation: str, **arguments: Any) -> bool:
-    try:
-        getattr(client("dynamodb"), operation)(**arguments)
-        return True
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise _failed(error) from error
-    except BotoCoreError as error:
-        raise unavailable("DynamoDB", error) from error
+    with aws_errors("DynamoDB"):
+        try:
+            getattr(client("dynamodb"), operation)(**arguments)
+            return True
+        except ClientError as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                return False
+            raise _failed(error) from error
 
 
 def _call(operation: str, **arguments: Any) -> dict[str, Any]:
-    try:
+    with aws_errors("DynamoDB"):
         return getattr(client("dynamodb"), operation)(**arguments)
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("DynamoDB", error) from error

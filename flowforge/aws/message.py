@@ -28,7 +28,7 @@ from events.documents import read_json
 from events.facts import StepFailed
 from events.model import Dispatched
 from flowforge.aws.bus import announce
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import Fatal, FlowForgeError, Wait
 from flowforge.runtime.settings import settings
 
@@ -200,10 +200,8 @@ class Delivery:
         )
 
     def _send(self, url: str, text: str, **options: Any) -> None:
-        try:
+        with aws_errors("SQS"):
             client("sqs").send_message(QueueUrl=url, MessageBody=text, **options)
-        except (ClientError, BotoCoreError) as error:
-            raise unavailable("SQS", error) from error
 
 
 def table_of(body: dict[str, Any]) -> str | None:

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.clients import aws_errors, client, error_code
 
 GONE = ("NoSuchKey", "404")
 
@@ -18,20 +18,17 @@ class FoundObject(NamedTuple):
 
 def is_any(bucket: str, prefix: str) -> bool:
     """Whether there is an object whose key begins so. Raises StoreUnavailable."""
-    try:
+    with aws_errors("s3"):
         return bool(client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents"))
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("s3", error) from error
 
 
 def find_object(bucket: str, key: str) -> FoundObject | None:
     """The object, or None where there is none. Raises StoreUnavailable."""
-    try:
-        found = client("s3").get_object(Bucket=bucket, Key=key)
-        return FoundObject(found["Body"].read(), found["ETag"])
-    except ClientError as error:
-        if error_code(error) in GONE:
-            return None
-        raise unavailable("s3", error) from error
-    except BotoCoreError as error:
-        raise unavailable("s3", error) from error
+    with aws_errors("s3"):
+        try:
+            found = client("s3").get_object(Bucket=bucket, Key=key)
+            return FoundObject(found["Body"].read(), found["ETag"])
+        except ClientError as error:
+            if error_code(error) in GONE:
+                return None
+            raise

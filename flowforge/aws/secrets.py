@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.clients import aws_errors, client, error_code
 from flowforge.domain.errors import NotFound, SecretRefused
 from flowforge.runtime.settings import settings
 
@@ -55,7 +55,7 @@ def store_login(secret_id: str, username: str, password: str, place: Place) -> t
     kept = {"username": username, "password": password, "host": place.host, "port": place.port}
     text = json.dumps(kept | {"database": place.database, "trustServerCertificate": place.trust})
     secrets = client("secretsmanager")
-    try:
+    with aws_errors("Secrets Manager"):
         try:
             current = secrets.get_secret_value(SecretId=secret_id)
             if current.get("SecretString") == text:
@@ -68,8 +68,6 @@ def store_login(secret_id: str, username: str, password: str, place: Place) -> t
             if error_code(error) != "ResourceNotFoundException":
                 raise
             return secret_id, _create(secret_id, text)
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("Secrets Manager", error) from error
 
 
 def _create(secret_id: str, text: str) -> str:
@@ -98,17 +96,16 @@ def read_login(secret_id: str, version: str | None, place: Place) -> tuple[str, 
 
     Raises NotFound when there is no such secret, or it holds no login, SecretRefused when it belongs to another place.
     """
-    try:
-        text = _read_text(secret_id, version)
-    except ClientError as error:
-        if error_code(error) in ("ResourceNotFoundException", "InvalidRequestException", "AccessDeniedException"):
-            raise NotFound(
-                f"secret {secret_id!r} cannot be read ({error_code(error)})",
-                _mend(error),
-            ) from error
-        raise unavailable("Secrets Manager", error) from error
-    except BotoCoreError as error:
-        raise unavailable("Secrets Manager", error) from error
+    with aws_errors("Secrets Manager"):
+        try:
+            text = _read_text(secret_id, version)
+        except ClientError as error:
+            if error_code(error) in ("ResourceNotFoundException", "InvalidRequestException", "AccessDeniedException"):
+                raise NotFound(
+                    f"secret {secret_id!r} cannot be read ({error_code(error)})",
+                    _mend(error),
+                ) from error
+            raise
     try:
         login = json.loads(text)
         username, password = login["username"], login["password"]
@@ -190,23 +187,24 @@ def _port(given: Any) -> int:
 def read_api_key(secret_id: str) -> str:
     """The API key of a secret that is `{"apiKey"}`. Raises NotFound when there is no such secret, or it is not of that form."""
     form = f'Create it under {settings().secret_prefix}lineage/ as {{"apiKey": "…"}}.'
+    with aws_errors("Secrets Manager"):
+        try:
+            found = client("secretsmanager").get_secret_value(SecretId=secret_id)
+        except ClientError as error:
+            if error_code(error) in ("ResourceNotFoundException", "InvalidRequestException", "AccessDeniedException"):
+                raise NotFound(f"secret {secret_id!r} cannot be read ({error_code(error)})", form) from error
+            raise
     try:
-        found = client("secretsmanager").get_secret_value(SecretId=secret_id)
         return str(json.loads(found["SecretString"])["apiKey"])
-    except ClientError as error:
-        if error_code(error) in ("ResourceNotFoundException", "InvalidRequestException", "AccessDeniedException"):
-            raise NotFound(f"secret {secret_id!r} cannot be read ({error_code(error)})", form) from error
-        raise unavailable("Secrets Manager", error) from error
-    except BotoCoreError as error:
-        raise unavailable("Secrets Manager", error) from error
     except (KeyError, ValueError, TypeError):
         raise NotFound(f'secret {secret_id!r} is not a JSON object with "apiKey"', form) from None
 
 
 def delete_login(secret_id: str) -> None:
     """Deletes a secret; one that is gone already is fine. It can be restored for seven days."""
-    try:
-        client("secretsmanager").delete_secret(SecretId=secret_id, RecoveryWindowInDays=7)
-    except ClientError as error:
-        if error_code(error) not in ("ResourceNotFoundException", "InvalidRequestException"):
-            raise unavailable("Secrets Manager", error) from error
+    with aws_errors("Secrets Manager"):
+        try:
+            client("secretsmanager").delete_secret(SecretId=secret_id, RecoveryWindowInDays=7)
+        except ClientError as error:
+            if error_code(error) not in ("ResourceNotFoundException", "InvalidRequestException"):
+                raise

@@ -13,9 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore.exceptions import BotoCoreError, ClientError
 
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.bronze.parquet import read_footer
 from flowforge.domain.batch import SEQ_BITS, order_of
 from flowforge.domain.source_key import bronze_table_of
@@ -28,11 +27,9 @@ COMMITS = 500  # of silver's log that are looked through before its last checkpo
 
 def ask_lake(bucket: str, source_key: str, silver_table: str) -> Head | None:
     """The newest batch of a source in bronze and silver; None where they have none. Raises StoreUnavailable."""
-    try:
+    with aws_errors("S3"):
         found = _in_bronze(bucket, source_key)
         order = _in_silver(bucket, source_key, silver_table)
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("S3", error) from error
     if order is not None and (found is None or order > found.order):
         generation, seq = order >> SEQ_BITS, order & (1 << SEQ_BITS) - 1
         return Head(source_key=source_key, generation=generation, seq=seq, watermarks=found and found.watermarks)

@@ -11,9 +11,8 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from botocore.exceptions import BotoCoreError, ClientError
 
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.bronze.keys import bronze_key
 from flowforge.bronze.last_rows import new_rows
 from flowforge.bronze.parquet import FACTS_OF_READ, Encoder, read_footer, same_batch
@@ -89,11 +88,9 @@ def manifest_of(
 
 def _adopt(s3: Any, bucket: str, key: str, batch: Batch, index: int | None) -> Landed:
     """Takes the object that is already there, when it is this batch's own. Reads its tail only: the footer says it all."""
-    try:
+    with aws_errors("S3"):
         answer = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{FOOTER_BYTES}")
         tail = answer["Body"].read()
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("S3", error) from error
     size = int(answer["ContentRange"].rpartition("/")[2]) if "ContentRange" in answer else len(tail)
     found = _footer_of(tail)
     if not (found and same_batch(found, batch, index)):

@@ -8,9 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.bronze.keys import bronze_keys
 from flowforge.domain.batch import Batch
 from flowforge.runtime.settings import settings
@@ -30,11 +28,9 @@ def remove_orphaned_objects(batch: Batch, idle_seconds: float = WORKER_SECONDS) 
         return True
     if batch.updated_at > time.time() - idle_seconds:
         return False
-    try:
+    with aws_errors("S3"):
         for key in _written_by(batch):
             client("s3").delete_object(Bucket=settings().bucket, Key=key)
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("S3", error) from error
     return True
 
 

@@ -13,9 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from flowforge.aws.clients import error_code, unavailable
+from flowforge.aws.clients import aws_errors, error_code
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.domain.given import given
 
@@ -125,9 +125,10 @@ class ObjectWriter:
 
 
 def _call(operation: Any, **arguments: Any) -> dict[str, Any]:
-    try:
-        return operation(**arguments)
-    except (ClientError, BotoCoreError) as error:
-        if isinstance(error, ClientError) and error_code(error) in TAKEN:
-            raise KeyTaken(arguments["Key"]) from error
-        raise unavailable("S3", error) from error
+    with aws_errors("S3"):
+        try:
+            return operation(**arguments)
+        except ClientError as error:
+            if error_code(error) in TAKEN:
+                raise KeyTaken(arguments["Key"]) from error
+            raise

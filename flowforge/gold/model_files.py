@@ -6,10 +6,8 @@ Guarantees: a file that cannot be a model is told with its name and line, and is
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from events.names import DESTINATION, is_reserved
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import TransformRejected
 from flowforge.gold.model_settings import read_settings
 from flowforge.gold.models import Model, place_of, read_model
@@ -59,11 +57,9 @@ def read_models(bucket: str) -> ModelFiles:
 
 def write_models(texts: Mapping[str, str], bucket: str) -> None:
     """Keeps model files (key -> text) in the bucket; raises StoreUnavailable."""
-    try:
+    with aws_errors("s3"):
         for key, text in texts.items():
             client("s3").put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/sql")
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("s3", error) from error
 
 
 def is_model(key: str) -> bool:
@@ -77,12 +73,10 @@ def _text(content: bytes) -> str:
 
 def _texts(bucket: str) -> list[tuple[str, str | None]]:
     s3 = client("s3")
-    try:
+    with aws_errors("s3"):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
         found = [(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", [])]
         kept = [(key, size <= LONGEST_BYTES) for key, size in found if is_model(key)]
         return [
             (key, _text(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) if fits else None) for key, fits in kept
         ]
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("s3", error) from error

@@ -8,11 +8,10 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.quality import QualityFigure, QualityRule
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.objects import find_object
 from flowforge.domain.alone import each_alone
 from flowforge.domain.errors import RulesBroken, TransformRejected, unreadable
@@ -70,12 +69,10 @@ class ModelOutcome(BaseModel):
 def write_outcome(bucket: str, record: ModelOutcome) -> None:
     """Keeps a record in the place of the one before; raises StoreUnavailable."""
     body = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False).encode()
-    try:
+    with aws_errors("s3"):
         client("s3").put_object(
             Bucket=bucket, Key=f"{PREFIX}{record.table}.json", Body=body, ContentType="application/json"
         )
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("s3", error) from error
 
 
 def read_outcome(bucket: str, table: str) -> ModelOutcome | None:
@@ -88,12 +85,10 @@ def read_outcome(bucket: str, table: str) -> ModelOutcome | None:
 def read_outcomes(bucket: str) -> tuple[dict[str, ModelOutcome], list[str]]:
     """All records, by gold table, and what is wrong with those that cannot be read; raises StoreUnavailable."""
     s3 = client("s3")
-    try:
+    with aws_errors("s3"):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
         keys = [item["Key"] for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".json")]
         texts = [(key, s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("s3", error) from error
     done, failed = each_alone(texts, lambda text: _parsed(*text))
     return {record.table: record for _, record in done}, [f"{one.cause}. {one.remedy}" for one in failed]
 

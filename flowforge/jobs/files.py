@@ -9,10 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from events.documents import MOST_BYTES
-from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.clients import aws_errors, client, error_code
 
 MARK, RUN = "flowforge-redacted", "flowforge-run"
 NOT_KEPT = "notKept"
@@ -52,7 +52,7 @@ class RequestFile:
 def read_request_file(notice: Notice) -> RequestFile | None:
     """The file that a notice tells of, or what has replaced it; None when it is gone, when another one was dropped in its place
     (which has a notice of its own), and for the notice of a replacement itself."""
-    try:
+    with aws_errors("S3"):
         found = _find(notice.bucket, notice.key, notice.version)
         by_version = found is not None
         if found is None and notice.version:
@@ -64,8 +64,6 @@ def read_request_file(notice: Notice) -> RequestFile | None:
             return None
         size = found["ContentLength"]
         content = found["Body"].read() if size <= MOST_BYTES else None
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("S3", error) from error
     taken_by = found["Metadata"].get(RUN) if is_replaced else None
     version, modified = found.get("VersionId"), found["LastModified"].isoformat()
     return RequestFile(notice.bucket, notice.key, version, found["ETag"], modified, size, content, taken_by)
@@ -76,11 +74,9 @@ def replace(file: RequestFile, document: Any, run_id: str) -> None:
 
     A file that was dropped anew meanwhile is left to its own notice; only the version that was read goes.
     """
-    try:
+    with aws_errors("S3"):
         kept = _put(file, json.dumps(document, indent=2), run_id)
         _delete_others(file, kept)
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("S3", error) from error
 
 
 def _find(bucket: str, key: str, version: str | None) -> dict[str, Any] | None:

@@ -13,9 +13,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.clients import aws_errors, client, error_code
 from flowforge.aws.objects import GONE, find_object
 from flowforge.runtime.deployment import current
 
@@ -75,11 +75,9 @@ def _replaces(bucket: str, key: str, event: Event, etag: str) -> bool:
 
 def latest_keys(bucket: str) -> list[str]:
     """The keys of the newest events of all tables. Raises StoreUnavailable."""
-    try:
+    with aws_errors("s3"):
         pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=LATEST)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("s3", error) from error
 
 
 def read_event(bucket: str, key: str) -> Event | None:
@@ -110,12 +108,13 @@ def _get(bucket: str, key: str) -> tuple[Event | None, str]:
 def _put(bucket: str, key: str, event: Event, **condition: str) -> str | None:
     """Writes an event if the condition holds; returns the object's ETag, None where it does not hold."""
     body = json.dumps(event, ensure_ascii=False, sort_keys=True).encode()
-    try:
-        put = client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition)
-        return str(put["ETag"])
-    except ClientError as error:
-        if error_code(error) in TAKEN or ("IfMatch" in condition and error_code(error) in GONE):
-            return None
-        raise unavailable("s3", error) from error
-    except BotoCoreError as error:
-        raise unavailable("s3", error) from error
+    with aws_errors("s3"):
+        try:
+            put = client("s3").put_object(
+                Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition
+            )
+            return str(put["ETag"])
+        except ClientError as error:
+            if error_code(error) in TAKEN or ("IfMatch" in condition and error_code(error) in GONE):
+                return None
+            raise

@@ -9,9 +9,9 @@ import time
 import uuid
 from collections.abc import Callable
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.silver.decisions import ACCEPTED, KEEPS_KEY, KEY, TYPES
@@ -73,21 +73,20 @@ class TableBeside:
         target = uri.removeprefix(f"s3://{self._bucket}/") + "/"
         keys = _keys(self._bucket, self._own)
         log = sorted(key for key in keys if "/_delta_log/" in key and key.endswith(".json"))
-        try:
-            for key in (key for key in keys if "/_delta_log/" not in key):
-                client("s3").copy(
-                    {"Bucket": self._bucket, "Key": key}, self._bucket, target + key.removeprefix(self._own)
-                )
-            for key in log:
-                body = client("s3").get_object(Bucket=self._bucket, Key=key)["Body"].read()
-                place = {"Bucket": self._bucket, "Key": target + key.removeprefix(self._own)}
-                client("s3").put_object(**place, Body=body, IfNoneMatch="*")
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
-                raise Moved from error
-            raise unavailable("S3", error) from error
-        except BotoCoreError as error:
-            raise unavailable("S3", error) from error
+        with aws_errors("S3"):
+            try:
+                for key in (key for key in keys if "/_delta_log/" not in key):
+                    client("s3").copy(
+                        {"Bucket": self._bucket, "Key": key}, self._bucket, target + key.removeprefix(self._own)
+                    )
+                for key in log:
+                    body = client("s3").get_object(Bucket=self._bucket, Key=key)["Body"].read()
+                    place = {"Bucket": self._bucket, "Key": target + key.removeprefix(self._own)}
+                    client("s3").put_object(**place, Body=body, IfNoneMatch="*")
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+                    raise Moved from error
+                raise
         return len(log) - 1
 
     def check_unchanged(self, table: LakeTable | None) -> None:
@@ -108,17 +107,13 @@ def _decisions(table: LakeTable | None) -> dict[str, str]:
 
 
 def _keys(bucket: str, prefix: str) -> list[str]:
-    try:
+    with aws_errors("S3"):
         pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("S3", error) from error
 
 
 def _delete(bucket: str, keys: list[str]) -> None:
-    try:
+    with aws_errors("S3"):
         for start in range(0, len(keys), 1000):
             entries = [{"Key": key} for key in keys[start : start + 1000]]
             client("s3").delete_objects(Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("S3", error) from error

@@ -9,11 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from events.facts import StepFailed
 from flowforge.aws.bus import announce
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.message import batch_identity, body_of, table_of
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.jobs.keeping import kept_message
@@ -46,7 +44,7 @@ def _explain(step: str, url: str, deadline: float) -> tuple[int, list[Failure[st
     options = {"MaxNumberOfMessages": 10, "VisibilityTimeout": HIDDEN_SECONDS, "MessageAttributeNames": ["All"]}
     seen: dict[str, str] = {}
     count, failures = 0, []
-    try:
+    with aws_errors("SQS"):
         while time.monotonic() < deadline:
             found = client("sqs").receive_message(QueueUrl=url, **options).get("Messages", [])
             seen |= {message["MessageId"]: message["ReceiptHandle"] for message in found}
@@ -59,8 +57,6 @@ def _explain(step: str, url: str, deadline: float) -> tuple[int, list[Failure[st
             if not found:
                 break
         show(url, list(seen.values()))
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("SQS", error) from error
     return count, failures
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.aws.async_clients import async_client
-from flowforge.aws.clients import unavailable
+from flowforge.aws.clients import aws_errors
 from flowforge.bronze.parquet import read_footer
 from flowforge.domain.given import given
 
@@ -38,10 +37,8 @@ class FoundObject:
 def read_footers(bucket: str, bronze_table: str | None = None) -> list[FoundObject]:
     """The objects of one bronze table, or of all, in the order of their keys. Raises StoreUnavailable."""
     prefix = f"bronze/{bronze_table}/" if bronze_table else "bronze/"
-    try:
+    with aws_errors("S3"):
         return asyncio.run(_Reading(bucket, asyncio.Semaphore(OBJECTS_AT_ONCE)).all_under(prefix))
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("S3", error) from error
 
 
 @dataclass(frozen=True)

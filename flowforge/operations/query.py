@@ -16,9 +16,7 @@ from datetime import time as time_of_day
 from decimal import Decimal
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import NotFound, QueryRefused
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
@@ -84,15 +82,13 @@ def tables_present(bucket: str) -> list[TableName]:
     """All tables of the lake, as far as their folders tell."""
     found = []
     for layer, prefix in {"bronze": "bronze", **PREFIXES}.items():
-        try:
+        with aws_errors("s3"):
             pages = (
                 client("s3")
                 .get_paginator("list_objects_v2")
                 .paginate(Bucket=bucket, Prefix=f"{prefix}/", Delimiter="/")
             )
             folders = [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", [])]
-        except (ClientError, BotoCoreError) as error:
-            raise unavailable("s3", error) from error
         tables = [folder.removeprefix(f"{prefix}/").rstrip("/") for folder in folders]
         found += [TableName(layer, table) for table in tables if table not in NOT_TABLES]
     return sorted(found)

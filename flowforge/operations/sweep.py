@@ -13,11 +13,10 @@ from collections import Counter
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
-from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.aws import items
 from flowforge.aws.bus import announce
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.message import logger, metrics
 from flowforge.bronze.announcements import landed_fact, swept_in_vain
 from flowforge.bronze.orphaned_objects import WORKER_SECONDS, remove_orphaned_objects
@@ -102,7 +101,5 @@ def _tell_of(failure: Failure[items.Item]) -> None:
 
 
 def _queue_again(batch: Batch) -> None:
-    try:
+    with aws_errors("SQS"):
         client("sqs").send_message(QueueUrl=settings().ingest_queue_url, MessageBody=batch.command.model_dump_json())
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("SQS", error) from error

@@ -9,9 +9,7 @@ step may be repeated, and may run beside merges and other upkeep.
 import time
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import NotFound, QueryRefused
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
@@ -98,9 +96,7 @@ def _files(table: LakeTable, uri: str) -> Files:
 
 def _objects(uri: str) -> int:
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    try:
+    with aws_errors("s3"):
         pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
         return sum(item["Key"].endswith(".parquet") and "/_delta_log/" not in item["Key"]
                    for page in pages for item in page.get("Contents", []))  # fmt: skip
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("s3", error) from error

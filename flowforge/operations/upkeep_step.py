@@ -4,10 +4,9 @@ import os
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
-from botocore.exceptions import BotoCoreError, ClientError
 
 from events.commands import MaintainTable
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.message import logger, metrics
 from flowforge.domain.alone import each_alone
 from flowforge.domain.names import TableName
@@ -33,10 +32,8 @@ def queue_all() -> dict[str, Any]:
 
 def _queue(name: TableName) -> None:
     command = MaintainTable.model_validate({"layer": name.layer, "table": name.table})
-    try:
+    with aws_errors("SQS"):
         client("sqs").send_message(QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"], MessageBody=command.model_dump_json())
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("SQS", error) from error
 
 
 def maintain_one(command: MaintainTable) -> None:

@@ -3,11 +3,9 @@
 import os
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from events.commands import ReleaseQuarantine
 from events.request import InvalidRequest
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.batch import order_of
 from flowforge.domain.errors import NotFound
 from flowforge.domain.names import table_of
@@ -58,10 +56,8 @@ def order_release(name: str) -> dict[str, Any]:
         raise NotFound(f"no batch of {source_key} is recorded", remedy)
     run_id, bronze_table = newest.command.run_id, newest.command.bronze.table
     command = ReleaseQuarantine(silver_table=table, source_key=source_key, run_id=run_id, bronze_table=bronze_table)
-    try:
+    with aws_errors("SQS"):
         client("sqs").send_message(QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"], MessageBody=command.model_dump_json())
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("SQS", error) from error
     return {"table": table, "rows": rows}
 
 

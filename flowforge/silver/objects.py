@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from flowforge.aws.clients import unavailable
+from flowforge.aws.clients import aws_errors
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
@@ -21,16 +21,15 @@ def check_objects(batch: Batch, s3: Any) -> None:
     if not manifest.objects:
         raise TransformRejected(f"{batch.name} has no objects in its manifest", load_anew(batch))
     for item in manifest.objects:
-        try:
-            found = s3.head_object(Bucket=manifest.bucket, Key=item.key)["ETag"]
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                raise TransformRejected(
-                    f"{item.key} of {batch.name} is gone from {manifest.bucket}", _mend(batch)
-                ) from error
-            raise unavailable("s3", error) from error
-        except BotoCoreError as error:
-            raise unavailable("s3", error) from error
+        with aws_errors("s3"):
+            try:
+                found = s3.head_object(Bucket=manifest.bucket, Key=item.key)["ETag"]
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    raise TransformRejected(
+                        f"{item.key} of {batch.name} is gone from {manifest.bucket}", _mend(batch)
+                    ) from error
+                raise
         if found.strip('"') != item.etag.strip('"'):
             raise TransformRejected(
                 f"{item.key} is not the object that {batch.name} landed: its ETag differs", _mend(batch)

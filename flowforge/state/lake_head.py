@@ -9,10 +9,10 @@ moment, or that shares the lake with another one, cannot land a batch without ha
 import json
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
-from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.clients import aws_errors, client, error_code
 from flowforge.aws.objects import GONE, find_object
 from flowforge.domain.batch import order_of
 from flowforge.domain.errors import unreadable
@@ -90,12 +90,11 @@ def replace_head(bucket: str, head: Head, etag: str) -> bool:
     condition: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
     body = head.model_dump_json(exclude={"etag"}, indent=1).encode()
     where = {"Bucket": bucket, "Key": head_key(head.source_key), "ContentType": "application/json"}
-    try:
-        client("s3").put_object(**where, Body=body, **condition)
-        return True
-    except ClientError as error:
-        if error_code(error) in CHANGED or (etag and error_code(error) in GONE):
-            return False
-        raise unavailable("S3", error) from error
-    except BotoCoreError as error:
-        raise unavailable("S3", error) from error
+    with aws_errors("S3"):
+        try:
+            client("s3").put_object(**where, Body=body, **condition)
+            return True
+        except ClientError as error:
+            if error_code(error) in CHANGED or (etag and error_code(error) in GONE):
+                return False
+            raise
