@@ -5,7 +5,7 @@ what the watermark table keeps about it: all that a later attempt needs to finis
 apply it, so that nobody ever lists a bucket.
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
@@ -100,9 +100,11 @@ class SourceColumn(BaseModel):
     @classmethod
     def _with_neutral_type(cls, given: Any) -> Any:
         """Records and footers of earlier versions have the source's own word alone."""
-        if isinstance(given, dict) and given.get("sql_type") and not given.get("type"):
-            return {**given, **earlier_column(given)}
-        return given
+        if not isinstance(given, dict):
+            return given
+        record = cast("dict[str, Any]", given)
+        is_earlier = record.get("sql_type") and not record.get("type")
+        return record | earlier_column(record) if is_earlier else record
 
     @model_validator(mode="after")
     def _known_type(self) -> Self:

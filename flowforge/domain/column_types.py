@@ -18,21 +18,8 @@ from functools import cache
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
-BASES = (
-    "text",
-    "json",
-    "bytes",
-    "boolean",
-    "smallint",
-    "integer",
-    "bigint",
-    "real",
-    "double",
-    "decimal",
-    "date",
-    "time",
-)
-BASES += ("timestamp", "timestamp with zone", "other")
+SIMPLE = ("text", "json", "bytes", "boolean", "smallint", "integer", "bigint", "real", "double", "date", "other")
+TIMES = ("time", "timestamp", "timestamp with zone")
 MICROSECONDS = 6  # digits
 # Versions before knew one source, and their records have that source's words alone: it reads them.
 READER_OF_EARLIER = "flowforge.sources.type_words:earlier_column"
@@ -57,11 +44,13 @@ def parse_type(written: str) -> ColumnType:
     base = f"{name}{zone or ''}"
     if base == "decimal" and first:
         return ColumnType(base, int(first), int(second or 0))
-    if base in ("time", "timestamp", "timestamp with zone") and second is None:
+    if base in TIMES and second is None:
         return ColumnType(base, digits=MICROSECONDS if first is None else int(first))
-    if base in BASES and base != "decimal" and first is None:
+    if base in SIMPLE and first is None:
         return ColumnType(base)
-    raise ValueError(f"{written!r} is no type of a column: write one of {', '.join(BASES)}")
+    raise ValueError(
+        f"{written!r} is no type of a column: write one of {', '.join(SIMPLE)}, decimal(p,s), {', '.join(TIMES)}"
+    )
 
 
 def earlier_column(record: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 from flowforge.domain.batch import Counting, Interval, SlicePlan, SourceColumn
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]  it has none
 
     from events.targets import ConnectionReference, SourceTable
     from flowforge.sources.target import Credentials
@@ -151,9 +151,9 @@ class ReadReport(NamedTuple):
 class BatchReader(Protocol):
     """A schema and an iterator of record batches in that schema. `close` may be called at any time, from any thread."""
 
-    schema: "pa.Schema"
+    schema: "pa.Schema"  # pyright: ignore[reportUnknownMemberType]  of pyarrow
 
-    def __iter__(self) -> "Iterator[pa.RecordBatch]": ...
+    def __iter__(self) -> "Iterator[pa.RecordBatch]": ...  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
 
     def __enter__(self) -> Self: ...
 
