@@ -12,7 +12,7 @@ from typing import IO, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from flowforge.aws.clients import client, error_code, unavailable
+from flowforge.aws.clients import aws_errors, client, error_code, unavailable
 from flowforge.domain.errors import FileChanged, StoreUnavailable
 from flowforge.domain.file_version import FileVersion
 
@@ -26,27 +26,24 @@ CHANGED = (*GONE, "PreconditionFailed", "412", "InvalidRange", "416")
 
 def find_file(bucket: str, key: str) -> FileVersion | None:
     """The file as it is now, None where there is none. Raises StoreUnavailable."""
-    try:
-        found = client("s3").head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error_code(error) in GONE:
-            return None
-        raise unavailable("S3", error) from error
-    except BotoCoreError as error:
-        raise unavailable("S3", error) from error
+    with aws_errors("S3"):
+        try:
+            found = client("s3").head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in GONE:
+                return None
+            raise
     return _version(bucket, key, found, found["ContentLength"], found.get("VersionId"))
 
 
 def list_files(bucket: str, prefix: str) -> Iterator[FileVersion]:
     """The files below a prefix in the order of their keys' bytes, without version ids. Folders that consoles make (a key that
     ends in /, of no bytes) are none. Raises StoreUnavailable."""
-    try:
+    with aws_errors("S3"):
         for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for found in page.get("Contents", []):
                 if found["Size"] or not found["Key"].endswith("/"):
                     yield _version(bucket, found["Key"], found, found["Size"], None)
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("S3", error) from error
 
 
 def open_file(version: FileVersion) -> IO[bytes]:

@@ -15,15 +15,6 @@ def test_should_let_dependencies_point_one_way_only():
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_should_answer_failures_of_aws_in_one_place():
-    """Elsewhere `aws_errors` does; a message goes back as it came, and the doctor tells what it has found."""
-    room = ROOT / "flowforge"
-    own = {
-        str(path.relative_to(room)) for path in room.rglob("*.py") if "(ClientError, BotoCoreError)" in path.read_text()
-    }
-    assert own == {"aws/clients.py", "aws/message.py", "cli/doctor.py"}
-
-
 @pytest.mark.parametrize(
     ("function", "forbidden"),
     [
