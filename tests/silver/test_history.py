@@ -278,7 +278,7 @@ KEYS, NAMES = st.integers(0, 2), st.sampled_from("abc")
 STATES = st.dictionaries(st.tuples(KEYS, st.none() | st.integers(0, 4)), NAMES, max_size=5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(batches=st.lists(STATES, min_size=1, max_size=6), data=st.data())
 def test_should_keep_the_history_of_changes_in_any_order_of_batches(batches, data):
     sent = [(seq, [(key, name, at) for (key, at), name in rows.items()]) for seq, rows in enumerate(batches, 1)]
@@ -288,7 +288,7 @@ def test_should_keep_the_history_of_changes_in_any_order_of_batches(batches, dat
     assert table.versions == history_of_changes(sent)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(loads=st.lists(st.tuples(st.dictionaries(KEYS, NAMES), st.booleans()), min_size=1, max_size=7), data=st.data())
 def test_should_keep_the_history_of_full_loads_in_any_order_of_batches(loads, data):
     whole = {key: "a" for key in range(3)}

@@ -55,7 +55,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     return names, draw(st.lists(st.lists(cell, min_size=len(names), max_size=len(names)), min_size=2, max_size=12))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     table=tables(),
     delimiter=st.sampled_from(",;\t|"),
