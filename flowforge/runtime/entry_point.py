@@ -6,6 +6,7 @@ from typing import Any
 
 from flowforge.runtime.deployment import entered
 from flowforge.runtime.settings import settings
+from flowforge.runtime.time_limit import time_limit
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -13,12 +14,13 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 def entry_point(handle: Handler) -> Handler:
     """Makes a handler that works for the environment's deployment: the same one in a warm process, with the clients that it has.
 
-    Settings that are not valid stop the function before it does anything: it raises ValueError, which names them.
+    What waits for others knows by when the invocation must be done (`time_limit.deadline`). Settings that are not valid stop the
+    function before it does anything: it raises ValueError, which names them.
     """
 
     @wraps(handle)
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        with entered():
+        with entered(), time_limit(context):
             settings()
             return handle(event, context)
 

@@ -17,8 +17,9 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def time_limit(context: Any) -> Iterator[None]:
-    """For the block, `deadline` is a little before Lambda ends the invocation of `context`; a context of None has no limit."""
-    left = context.get_remaining_time_in_millis() / 1000 if context is not None else None
+    """For the block, `deadline` is a little before Lambda ends the invocation of `context`; none where that is not known."""
+    ask = getattr(context, "get_remaining_time_in_millis", None)
+    left = ask() / 1000 if ask else None
     token = _deadline.set(None if left is None else time.monotonic() + max(left - FINISH_SECONDS, 0.9 * left))
     try:
         yield

@@ -7,14 +7,12 @@ from flowforge.aws.bus import announce
 from flowforge.aws.message import process_messages
 from flowforge.bronze.ingest_slice import give_up_slice, ingest_slice
 from flowforge.runtime.entry_point import entry_point
-from flowforge.runtime.time_limit import time_limit
 from flowforge.sources.registry import prepare
 
 
 def load(command: IngestSlice, context: object) -> None:
     """Handles one IngestSlice command."""
-    with time_limit(context):
-        outcome = ingest_slice(command)
+    outcome = ingest_slice(command)
     announce(*outcome.progress, *outcome.facts)
 
 

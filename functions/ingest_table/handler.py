@@ -8,14 +8,12 @@ from flowforge.aws.message import process_messages
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import Wait
 from flowforge.runtime.entry_point import entry_point
-from flowforge.runtime.time_limit import time_limit
 from flowforge.sources.registry import prepare
 
 
 def load(command: IngestTable, context: object) -> None:
     """Handles one IngestTable command."""
-    with time_limit(context):
-        outcome = ingest(command)
+    outcome = ingest(command)
     announce(*outcome.progress, *outcome.facts)
     if outcome.wait_seconds is not None:
         raise Wait(outcome.reason, outcome.wait_seconds)

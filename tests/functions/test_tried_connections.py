@@ -12,6 +12,7 @@ from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.target import Credentials, target_in
 from flowforge.state.connections import save, saved_reference
 from functions.test_connection.handler import handler
+from tests.helpers.function_calls import Context
 from tests.helpers.standin import PASSWORD
 
 ROUTE = "/api/test-connection/database"
@@ -47,6 +48,30 @@ def test_should_fail_where_the_load_would_though_the_questions_are_answered(cont
     tested = tried(context, **address, driver="pymssql", trustServerCertificate=True)
     assert (tested["status"], tested["step"]) == ("failed", "reading as a load does")
     assert tested["error"] == "SourceUnavailable"
+
+
+class Short(Context):
+    """A function that has six seconds left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 6_000
+
+
+@pytest.mark.parametrize(
+    ("matching", "driver", "step"),
+    [
+        ("SERVERPROPERTY", "pymssql", "asking the server"),
+        ("AS probe", "pymssql", "reading as a load does"),
+        ("AS probe", "mssql-python", "reading as a load does"),
+    ],
+)
+def test_should_answer_in_time_where_a_server_falls_silent_after_the_login(server, address, matching, driver, step):
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"EXEC flowforge_fault 'stall', 0, 1, '{matching}'")
+        tested = tried(Short(), **address, driver=driver, trustServerCertificate=True)
+        cursor.execute("EXEC flowforge_fault 'none'")
+    assert (tested["status"], tested["step"], tested["error"]) == ("failed", step, "SourceUnavailable")
+    assert "in time" in tested["message"] or "by its deadline" in tested["message"]
 
 
 @pytest.mark.parametrize("driver", ["auto", "pymssql"])

@@ -75,12 +75,12 @@ def test_should_keep_types_columns_and_the_statistics_that_merges_prune_by(lake)
 
 def test_should_know_a_batch_that_comes_again_after_the_upkeep(lake):
     source = fill(lake, 1)
-    table = open_table(table_uri(lake.bucket, "silver", "customers"))
+    table = given(open_table(table_uri(lake.bucket, "silver", "customers")))
     table.set_properties({"delta.checkpointInterval": "1000"}, once())  # as its owner wants it
     for seq in range(2, 22):
         refine(source.batch(seq, people((seq, f"n{seq}"))), lake.bucket)
     assert tidy(NAME, lake.bucket, 0).checkpoint
-    assert open_table(table.uri).properties()["delta.checkpointInterval"] == "1000"
+    assert given(open_table(table.uri)).properties()["delta.checkpointInterval"] == "1000"
     before = rows(lake)
     assert refine(source.batch(3, people((3, "n3"))), lake.bucket).already_applied
     assert rows(lake) == before

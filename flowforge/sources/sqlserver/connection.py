@@ -6,6 +6,7 @@ committed when it starts and nothing stays locked; every driver error comes out 
 Resource management: `connect` is a context manager and closes the connection however its block ends.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
@@ -13,19 +14,23 @@ from typing import Any
 import pymssql
 
 from events.targets import ConnectionReference
-from flowforge.domain.errors import LoginRefused
+from flowforge.domain.errors import LoginRefused, SourceUnavailable
 from flowforge.runtime.settings import settings
+from flowforge.runtime.time_limit import deadline
 from flowforge.sources.sqlserver.certificates import freetds_server
 from flowforge.sources.sqlserver.failures import describe_reference, is_lacking, translate, translate_login
+from flowforge.sources.sqlserver.read_deadline import ReadDeadline
 from flowforge.sources.sqlserver.sql_text import Statement, parametrised, quote_identifier
 from flowforge.sources.target import Credentials
 
-__all__ = ["APPLICATION", "Credentials", "SourceConnection", "connect", "open_pymssql"]
+__all__ = ["APPLICATION", "Credentials", "SourceConnection", "connect", "last_socket", "open_pymssql"]
 
 APPLICATION = "flowforge"
 QUERY = "the query"  # what a request's own SQL is called in messages
 # From this severity on pymssql raises what FreeTDS remarks; its own default leaves out that a character was lost (4).
 pymssql._mssql.min_error_severity = 4
+_waiting = threading.local()  # the socket on which this thread's last statement waited
+pymssql.set_wait_callback(lambda descriptor: setattr(_waiting, "on", descriptor))
 LOCK_TIMEOUT_MS = 60_000  # a question waits this long for a writer's lock, then the message is tried again later
 SESSION_OPTIONS = (
     "SET ARITHABORT ON; SET CONCAT_NULL_YIELDS_NULL ON; SET ANSI_NULLS ON; SET ANSI_PADDING ON; SET ANSI_WARNINGS ON; "
@@ -37,9 +42,14 @@ class SourceConnection:
     """An open connection to one database; see `connect`. `lacks` tells what its server or login turned out to lack."""
 
     def __init__(
-        self, driver_connection: "pymssql.Connection", reference: ConnectionReference, credentials: Credentials
+        self,
+        driver_connection: "pymssql.Connection",
+        reference: ConnectionReference,
+        credentials: Credentials,
+        limit: ReadDeadline,
     ):
         self._connection = driver_connection
+        self._limit = limit
         self._credentials = credentials
         self.reference = reference
         self.lacks: list[str] = []
@@ -83,6 +93,7 @@ class SourceConnection:
 
     def close(self) -> None:
         """Closes the connection; a broken one too."""
+        self._limit.release()
         with suppress(pymssql.Error):
             self._connection.close()
 
@@ -93,22 +104,36 @@ class SourceConnection:
             raise self._translated(error, about) from error
 
     def _translated(self, error: BaseException, about: str) -> Exception:
+        where = f"{about} at {self.where}" if about else self.where
+        if self._limit.expired:
+            return SourceUnavailable(
+                f"{where}: it took the connection and gave no answer in time",
+                "look at what blocks or slows the server; FlowForge asks again where a message stands behind the question",
+            )
         secret = self._credentials.password.get_secret_value()
-        return translate(error, f"{about} at {self.where}" if about else self.where, secret, about == QUERY)
+        return translate(error, where, secret, about == QUERY)
 
 
 @contextmanager
 def connect(reference: ConnectionReference, credentials: Credentials) -> Iterator[SourceConnection]:
-    """Opens a connection for the block.
+    """Opens a connection for the block. What it asks ends by the time limit of the function, whatever the server does.
 
     Raises LoginRefused (user, password, database), SourceUnavailable (unreachable, TLS refused, lost) and, where
     there is no CA to verify with, UnsupportedSource.
     """
-    connection = SourceConnection(open_pymssql(reference, credentials, LOCK_TIMEOUT_MS), reference, credentials)
+    opened = open_pymssql(reference, credentials, LOCK_TIMEOUT_MS)
+    limit = ReadDeadline(deadline())
+    connection = SourceConnection(opened, reference, credentials, limit)
     try:
+        limit.hold([last_socket()])
         yield connection
     finally:
         connection.close()
+
+
+def last_socket() -> int:
+    """The descriptor of the socket on which this thread's last statement by pymssql waited, that of a login among them."""
+    return _waiting.on
 
 
 def open_pymssql(

@@ -2,6 +2,7 @@
 
 from events.targets import ConnectionReference
 from flowforge.domain.batch import SourceColumn
+from flowforge.runtime.time_limit import deadline
 from flowforge.sources.sqlserver.reader import open_reader, wanted_driver
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.target import Credentials
@@ -11,7 +12,7 @@ ONE_ROW = Selection("SELECT 1 AS probe", [SourceColumn(name="probe", type="integ
 
 def driver_that_reads(reference: ConnectionReference, credentials: Credentials) -> str:
     """Reads one row through the driver that loads will use, and returns its name. Raises what the load would raise."""
-    with open_reader(reference, credentials, ONE_ROW, wanted_driver(reference)) as reader:
+    with open_reader(reference, credentials, ONE_ROW, wanted_driver(reference), deadline=deadline()) as reader:
         for _ in reader:
             pass
         return reader.driver

@@ -5,7 +5,6 @@ comes as Python's int, float, str, bytes, Decimal or datetime, never as float wh
 cut is converted in the SELECT already (see `sql_types.select_expression`).
 """
 
-import threading
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,7 @@ import pymssql
 
 from events.targets import ConnectionReference
 from flowforge.sources.sqlserver.arrow_types import arrow_type, canonical_array, check_columns
-from flowforge.sources.sqlserver.connection import open_pymssql
+from flowforge.sources.sqlserver.connection import last_socket, open_pymssql
 from flowforge.sources.sqlserver.driver_reader import DriverReader
 from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.proof import prints_lines
@@ -26,8 +25,6 @@ from flowforge.sources.sqlserver.unpacking import LineReader
 from flowforge.sources.target import Credentials
 
 CELL_BY_CELL = "this server joins columns to text otherwise than SQL Server, so rows are read cell by cell, more slowly"
-_waiting = threading.local()  # the socket on which this thread's last statement waited
-pymssql.set_wait_callback(lambda descriptor: setattr(_waiting, "on", descriptor))
 
 
 class PymssqlReader(DriverReader):
@@ -38,7 +35,7 @@ class PymssqlReader(DriverReader):
 
     def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:
         connection = open_pymssql(reference, credentials)
-        self._read_deadline.hold([_waiting.on])
+        self._read_deadline.hold([last_socket()])
         return connection
 
     def _prepare(self, reference: ConnectionReference, selection: Selection) -> tuple[Statement, list[Cell]]:

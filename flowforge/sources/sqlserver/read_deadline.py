@@ -54,6 +54,11 @@ class ReadDeadline:
                 held.close()
             self._sockets = []
 
+    @property
+    def expired(self) -> bool:
+        """Whether the deadline has passed and ended the connection."""
+        return self._expired
+
     def failure(self, where: str) -> SourceUnavailable | None:
         """What a read that fails now has failed for, when it was ended from here."""
         if self._expired:

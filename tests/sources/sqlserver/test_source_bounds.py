@@ -31,7 +31,7 @@ class BlindConnection(SourceConnection):
     """The same connection as a login without VIEW SERVER STATE has it: the transaction views refuse."""
 
     def __init__(self, seeing: SourceConnection):
-        super().__init__(seeing._connection, seeing.reference, seeing._credentials)
+        super().__init__(seeing._connection, seeing.reference, seeing._credentials, seeing._limit)
 
     def rows(self, sql: Any, params: Any = (), about: str = "") -> list[dict[str, Any]]:
         if "dm_tran_active_transactions" in str(sql):
