@@ -16,6 +16,7 @@ from flowforge.aws import items
 from flowforge.domain.batch import Batch, order_of
 from flowforge.domain.errors import UnreadableRecord, Wait
 from flowforge.domain.file_version import FileVersion
+from flowforge.domain.source_key import bronze_table_of
 from flowforge.runtime.settings import settings
 from flowforge.state.batch_records import RETRY_SECONDS, stored_batch
 from flowforge.state.table import TableState
@@ -108,7 +109,8 @@ def _is_done(source_key: str, entry: FileEntry) -> bool:
     if found is None:
         raise UnreadableRecord(
             f"{entry.file.address} was in batch {entry.seq} of {source_key}, whose record is gone",
-            "Restore the table from its backup; or load all files again: flowforge watermark reset.",
+            "Restore the watermark table from its backup; or load all files again: flowforge watermark reset "
+            f"{bronze_table_of(source_key)}",
         )
     return found.get("claim") == entry.claim and found["state"] in DONE
 
