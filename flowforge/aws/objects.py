@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from flowforge.aws.clients import aws_errors, client, error_code
 
 GONE = ("NoSuchKey", "404")
+VERSION_GONE = (*GONE, "NoSuchVersion", "MethodNotAllowed")  # the last: the version is a delete marker
 
 
 class FoundObject(NamedTuple):

@@ -13,6 +13,7 @@ from typing import IO, Any, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowforge.aws.clients import aws_errors, client, error_code, unavailable
+from flowforge.aws.objects import VERSION_GONE
 from flowforge.domain.errors import FileChanged, StoreUnavailable
 from flowforge.domain.file_version import FileVersion
 
@@ -20,8 +21,7 @@ RANGE_BYTES = 16 * 2**20  # one GET each: what is sent and not taken after a see
 SKIPPED_BYTES = 256 * 2**10  # so far ahead, reading on costs less than another GET
 BUFFER_BYTES = 2**20
 ATTEMPTS = 5  # without a byte in between; those of boto, for a call that fails before its answer, come on top
-GONE = ("NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed")  # the last: the version is a delete marker
-CHANGED = (*GONE, "PreconditionFailed", "412", "InvalidRange", "416")
+CHANGED = (*VERSION_GONE, "PreconditionFailed", "412", "InvalidRange", "416")
 
 
 def find_file(bucket: str, key: str) -> FileVersion | None:
@@ -30,7 +30,7 @@ def find_file(bucket: str, key: str) -> FileVersion | None:
         try:
             found = client("s3").head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if error_code(error) in GONE:
+            if error_code(error) in VERSION_GONE:
                 return None
             raise
     return _version(bucket, key, found, found["ContentLength"], found.get("VersionId"))
@@ -141,7 +141,7 @@ class _Stream(io.RawIOBase):
             found = client("s3").get_object(**arguments, Range=f"bytes={start}-{end - 1}")
         except ClientError as error:
             if error_code(error) in CHANGED:
-                raise _changed(version, gone=error_code(error) in GONE) from error
+                raise _changed(version, gone=error_code(error) in VERSION_GONE) from error
             raise unavailable("S3", error) from error
         if found["ETag"].strip('"') != version.etag:  # a store that takes no notice of If-Match
             raise _changed(version, gone=False)

@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 
 from events.documents import MOST_BYTES
 from flowforge.aws.clients import aws_errors, client, error_code
+from flowforge.aws.objects import VERSION_GONE
 
 MARK, RUN = "flowforge-redacted", "flowforge-run"
 NOT_KEPT = "notKept"
-GONE = ("NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _find(bucket: str, key: str, version: str | None) -> dict[str, Any] | None:
     try:
         return client("s3").get_object(Bucket=bucket, Key=key, **({"VersionId": version} if version else {}))
     except ClientError as error:
-        if error_code(error) in GONE:
+        if error_code(error) in VERSION_GONE:
             return None
         raise
 
@@ -100,7 +100,7 @@ def _put(file: RequestFile, text: str, run_id: str) -> str | None:
             IfMatch=file.etag,
         )
     except ClientError as error:
-        if error_code(error) not in ("PreconditionFailed", "412", *GONE):
+        if error_code(error) not in ("PreconditionFailed", "412", *VERSION_GONE):
             raise
         return None
     return written.get("VersionId", "")

@@ -14,15 +14,17 @@ import pyarrow as pa
 import pyarrow.compute
 
 from events.files import FileColumn
+from flowforge.domain.column_types import ColumnType, parse_type
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.date_patterns import Stamps, stamp_pattern
 from flowforge.sources.files.values import COMMA, INTEGER, POINT
 
 pc: Any = pyarrow.compute
+SIMPLE = ("text", "boolean", "bigint", "double", "json")
+STAMPS = ("date", "timestamp", "timestamp with zone")
 TRUTH = r"^(?i:true|false|1|0)$"
 EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 WORDS = r"NaN|-?Infinity"
-DECIMAL = re.compile(r"decimal\(\s*([0-9]{1,2})\s*,\s*([0-9]{1,2})\s*\)")
 GREATEST, LEAST = "9223372036854775807", "9223372036854775808"
 
 
@@ -37,26 +39,36 @@ class Conversion(NamedTuple):
 
 def conversion(column: FileColumn, where: str) -> Conversion:
     """How a column's texts are cast. Raises UnsupportedSource for a type or a pattern that there is not."""
-    kind, comma = column.type.strip().lower(), column.decimal_comma
-    if kind == "text":
+    kind, comma = _type_of(column), column.decimal_comma
+    if kind is None:
+        raise UnsupportedSource(
+            f"{where}: column {column.name} has the type {column.type!r}, which files do not have",
+            f"it can be {', '.join((*SIMPLE, *STAMPS))}, decimal(p,s)",
+        )
+    if kind.base == "text":
         return Conversion(pa.string(), lambda texts: (texts, _all_good(texts)), lambda text: "it is no text")
-    if kind == "boolean":
+    if kind.base == "boolean":
         return Conversion(pa.bool_(), _booleans, lambda text: "it is none of true, false, 1, 0")
-    if kind == "bigint":
+    if kind.base == "bigint":
         return Conversion(pa.int64(), _integers, _why_no_integer)
-    if kind == "double":
+    if kind.base == "double":
         return Conversion(pa.float64(), lambda texts: _doubles(texts, comma), lambda text: _why_no_double(text, comma))
-    if kind == "json":
+    if kind.base == "json":
         return Conversion(pa.string(), _json, lambda text: "it is no JSON")
-    if found := DECIMAL.fullmatch(kind):
-        return _decimal(column, int(found[1]), int(found[2]), where)
-    if kind in ("date", "timestamp", "timestamp with zone"):
-        stamps = Stamps(stamp_pattern(column, where), kind)
-        return Conversion(stamps.type, stamps.convert, stamps.why_not)
-    raise UnsupportedSource(
-        f"{where}: column {column.name} has the type {column.type!r}, which files do not have",
-        "it can be text, boolean, bigint, double, decimal(p,s), date, timestamp, timestamp with zone, json",
-    )
+    if kind.base == "decimal":
+        return _decimal(column, kind.precision, kind.scale, where)
+    stamps = Stamps(stamp_pattern(column, where), kind.base)
+    return Conversion(stamps.type, stamps.convert, stamps.why_not)
+
+
+def _type_of(column: FileColumn) -> ColumnType | None:
+    """The column's type where texts are cast to it; None for another one, or one written otherwise."""
+    try:
+        kind = parse_type(column.type)
+    except ValueError:
+        return None
+    written = f"decimal({kind.precision},{kind.scale})" if kind.base == "decimal" else kind.base
+    return kind if written == column.type and kind.base in (*SIMPLE, *STAMPS, "decimal") else None
 
 
 def _all_good(texts: pa.Array) -> pa.Array:

@@ -30,13 +30,13 @@ def stamp_pattern(column: FileColumn, where: str) -> str:
         name for name, group in (("year", "y"), ("month", "m"), ("day", "d")) if f"?P<{group}>" not in found
     ]:
         raise _unread(column, where, f"has no {missing[0]}")
-    if column.type.strip().lower() == "date":
+    if column.type == "date":
         if "?P<H>" in found:
             raise _unread(column, where, "has a time of day, which a date would lose")
         return f"^{found}$"
     if "?P<H>" not in found:
         found += f"[ T]{TIME}"
-    zoned = column.type.strip().lower() == "timestamp with zone"
+    zoned = column.type == "timestamp with zone"
     if "?P<zs>" in found and not zoned:
         raise _unread(column, where, "has a zone; the type is timestamp with zone")
     return f"^{found}{f' ?{ZONE}' if zoned and '?P<zs>' not in found else ''}$"

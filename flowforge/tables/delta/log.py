@@ -3,9 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from flowforge.aws.clients import client, unavailable
+from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.objects import find_object
 from flowforge.tables.base import Commit
 
@@ -43,11 +41,9 @@ def read_entry(uri: str, version: int) -> LogEntry | None:
 def etags_from(uri: str, version: int) -> dict[int, str]:
     """The ETags of the log's commits from a version on, the next thousand at most. Raises StoreUnavailable."""
     bucket, log = _place(uri)
-    try:
-        start = f"{log}{version:0{DIGITS}}.j"  # behind a checkpoint of that version, before its commit
+    start = f"{log}{version:0{DIGITS}}.j"  # behind a checkpoint of that version, before its commit
+    with aws_errors("s3"):
         found = client("s3").list_objects_v2(Bucket=bucket, Prefix=log, StartAfter=start)
-    except (ClientError, BotoCoreError) as error:
-        raise unavailable("s3", error) from error
     names = {item["Key"].removeprefix(log): item["ETag"] for item in found.get("Contents", [])}
     return {int(name[:DIGITS]): etag for name, etag in names.items() if _is_commit(name)}
 

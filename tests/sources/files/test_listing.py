@@ -1,7 +1,5 @@
 """Which files a job means, which are new, and in which order."""
 
-import uuid
-
 import pytest
 
 from flowforge.aws.clients import client
@@ -23,14 +21,6 @@ def version(key: str, etag: str = "e", size: int = 5, modified: str = "2026-01-0
 
 def new(*keys: str) -> list[NewFile]:
     return [NewFile(version(key), None) for key in keys]
-
-
-@pytest.fixture
-def bucket(lake_environment: None) -> str:
-    name = f"files-{uuid.uuid4().hex[:12]}"
-    place = {"LocationConstraint": "eu-central-1"}
-    client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=place)
-    return name
 
 
 def test_should_find_the_files_that_a_pattern_means(bucket):

@@ -1,7 +1,6 @@
 """Files in a bucket: each is read as the version that was found, all of it, whatever happens to it or to the connection."""
 
 import random
-import uuid
 
 import pytest
 
@@ -12,14 +11,6 @@ from flowforge.domain.file_version import FileVersion
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 
 CONTENT = random.Random(7).randbytes(3_000_000)
-
-
-@pytest.fixture
-def bucket(lake_environment: None) -> str:
-    name = f"files-{uuid.uuid4().hex[:12]}"
-    place = {"LocationConstraint": "eu-central-1"}
-    client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=place)
-    return name
 
 
 def put(bucket: str, body: bytes, key: str = "landing/sales/daily/a.csv") -> FileVersion:
