@@ -54,7 +54,7 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         bronze_file_path=f"s3://{manifest.bucket}/{first.key}",
         bronze_key=first.key,
         records=manifest.rows,
-        columns=len(manifest.columns) + 5 * manifest.audit_columns,
+        columns=len(manifest.columns) + len(batch.audit),
         file_size_bytes=manifest.bytes,
         cursor_column=batch.interval.column,
         low=batch.interval.low,
@@ -103,8 +103,8 @@ def source_table(batch: Batch) -> str:
     return SourceKey.parse(batch.source_key).source_table
 
 
-def no_rows_fact(batch: Batch) -> IntervalEmpty:
-    """The announcement of a batch that had no rows."""
+def no_rows_fact(batch: Batch, read_notes: Sequence[str] = ()) -> IntervalEmpty:
+    """The announcement of a batch that had no rows; `read_notes` tell of how they were looked for."""
     command = batch.command
     refresh = command.bronze.load_strategy == "full_refresh"
     kept = "; what silver holds is kept (allowEmptyRefresh true would empty it)" if refresh else ""
@@ -120,7 +120,7 @@ def no_rows_fact(batch: Batch) -> IntervalEmpty:
         source_table=source_table(batch),
         reason=where + kept,
         promise=batch.interval.promise,
-        notes=batch.interval.notes,
+        notes=[*batch.interval.notes, *read_notes],
         watermark_value=batch.watermark_before,
     )
 

@@ -19,7 +19,7 @@ from flowforge.domain.errors import LateRows
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import ReadPlan, Source
 from flowforge.state import batches
-from flowforge.state.table import read_state
+from flowforge.state.table import TableState, read_state
 
 logger = Logger(service="flowforge")
 REMEDY = (
@@ -28,8 +28,16 @@ REMEDY = (
 )
 
 
-def settle(batch: Batch, manifest: Manifest, source: Source, plan: ReadPlan, began_at: float) -> Outcome:
-    """Has the source count the batch's rows, then lands it or gives it up; `began_at` is in epoch seconds.
+def settle(
+    batch: Batch,
+    manifest: Manifest,
+    source: Source,
+    plan: ReadPlan,
+    began_at: float,
+    state: TableState | None = None,
+) -> Outcome:
+    """Has the source count the batch's rows, then lands it or gives it up; `began_at` is in epoch seconds. `state` is the table's
+    where this worker has claimed the batch above it: until it lands only a correction by hand writes another, which voids it.
 
     Raises LateRows when rows came late into every batch that this run has tried, LakeChanged when another deployment has landed
     a batch meanwhile, Wait when another worker has the claim.
@@ -37,7 +45,7 @@ def settle(batch: Batch, manifest: Manifest, source: Source, plan: ReadPlan, beg
     count, late = count_landed(source, plan, manifest.objects)
     if late:
         return _give_up(batch, late)
-    take_lead(batch, read_state(batch.source_key))
+    take_lead(batch, state or read_state(batch.source_key))
     batch = batches.land(batch, manifest.model_copy(update={"count": count}))
     return Outcome([landed_fact(batch, time.time() - began_at)])
 

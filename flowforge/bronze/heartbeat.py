@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Self
 
-from events.targets import ConnectionReference
+from events.targets import FilePlace, SourcePlace
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.runtime.settings import settings
 from flowforge.state.read_permits import give_back, renew_permit, take_permit
@@ -37,8 +37,12 @@ class Heartbeat:
 
 
 @contextmanager
-def reading_permitted(connection: ConnectionReference) -> Iterator[None]:
-    """Holds one of the reads that the connection's source allows, for the block; raises Wait when all are taken."""
+def reading_permitted(connection: SourcePlace) -> Iterator[None]:
+    """Holds one of the reads that the connection's source allows, for the block; raises Wait when all are taken. A bucket allows
+    any number."""
+    if isinstance(connection, FilePlace):
+        yield
+        return
     permit = take_permit(connection)
     try:
         with Heartbeat(partial(renew_permit, permit)):

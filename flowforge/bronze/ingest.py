@@ -9,24 +9,25 @@ from functools import partial
 
 from events.commands import IngestTable
 from events.facts import IntervalEmpty
+from events.targets import SourceFiles
 from flowforge.aws.clients import prepare
 from flowforge.aws.conditional_writes import prove_once
 from flowforge.bronze.announcements import landed_fact, no_rows_fact
+from flowforge.bronze.file_notes import loaded_by_others, note_files, note_refused, note_skipped
+from flowforge.bronze.file_types import note_types, with_kept_types
 from flowforge.bronze.finalize import settle
-from flowforge.bronze.footing import find_footing
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
-from flowforge.bronze.landing import land, manifest_of
+from flowforge.bronze.landing import land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
+from flowforge.bronze.planning import look_at, plan_next, wanted_of
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.domain.batch import Batch, Interval
-from flowforge.domain.errors import Fatal, Wait
-from flowforge.domain.source_key import SourceKey
+from flowforge.domain.errors import Fatal, FileChanged, FileRefused, Wait
 from flowforge.runtime.settings import settings
 from flowforge.runtime.time_limit import deadline
-from flowforge.sources.base import Description, LastRead, Nothing, Position, ReadPlan, Source, Wanted
+from flowforge.sources.base import Description, Nothing, ReadPlan, Source
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, claims, leases, table
-from flowforge.state.spelling import named_by_catalog, settled_key
 
 ANNOUNCE_AGAIN_SECONDS = 60  # a landed batch that nobody has committed for so long after its lease is told again
 
@@ -47,64 +48,26 @@ def _ingest(command: IngestTable) -> Outcome:
     command = command.model_copy(update={"replayed": False} | ({"given_up": []} if replayed else {}))
     source = source_at(command.connection)
     with source.session() as session:
-        description = session.describe(wanted_of(command))
-        if description.written is not None:
-            command = named_by_catalog(command, *description.written)
-        known = _known(command, description)
+        found = look_at(session, command)
+        command, description, known = found
         state, own = known.state, known.own
         if own is None and state.active is None:
-            plan = session.plan(description, _last(state), only_new=state.asked == table.asked_of(command))
+            plan, footing = plan_next(session, found)
             if plan.nothing:
                 return _nothing(command, description.name, state, plan, plan.nothing)
             prove_once(settings().bucket)
-            footing = find_footing(state, command, plan.interval, description.name)
-            interval = _with_notes(plan.interval, [*footing.notes, *command.given_up])
+            interval = _with_notes(plan.interval, command.given_up)
             drawn = (interval, plan.identity, plan.memory, plan.splits)
             claimed = claims.claim(
                 footing.state, command, description.name, *drawn, lake=footing.etag, label_taken=known.label_taken
             )
     if own:
         return _resume(own, source, description, replayed)
-    return _finish_other(state) if state.active is not None else _load(claimed, source, description)
-
-
-def wanted_of(command: IngestTable) -> Wanted:
-    """What a command asks of its source."""
-    silver, refreshes = command.silver, command.bronze.load_strategy == "full_refresh"
-    follows = refreshes and silver.strategy in ("merge", "scd2") and silver.deletes != "ignore"
-    return Wanted(
-        read=command.source,
-        bronze_table=command.bronze.table,
-        key=tuple(silver.primary_key),
-        adds_only=silver.strategy == "append" and command.source.delta_column is None,
-        removes_rows=silver.strategy == "replace" or follows,
-        audited=command.bronze.audit_columns,
-    )
-
-
-def _known(command: IngestTable, source: Description) -> batch_records.Known:
-    """What the watermark table knows of the command."""
-    wanted = SourceKey.of(command.connection, *source.parts, command.bronze.table)
-    key = str(wanted)
-    label = batch_records.label_key(command.bronze.table, command.batch_id)
-    known = batch_records.what_is_known(key, command.run_id, label)
-    if known.state.version:
-        return known
-    settled = settled_key(wanted, source.identity.get("database"))
-    return known if settled == key else batch_records.what_is_known(settled, command.run_id, label)
-
-
-def _last(state: table.TableState) -> dict[str, LastRead]:
-    """What the loads before have left, by cursor."""
-    found = {cursor: LastRead(memory=samples) for cursor, samples in state.samples.items()}
-    for cursor, mark in state.watermarks.items():
-        at, memory = Position(cursor, mark.value, mark.sql_type), state.samples.get(cursor, [])
-        found[cursor] = LastRead(at, mark.identity, mark.last_rows, memory)
-    return found
+    return _finish_other(state) if state.active is not None else _load(claimed, source, description, footing.state)
 
 
 def _with_notes(interval: Interval, notes: list[str]) -> Interval:
-    """The interval with notes of a lake that was found otherwise, and of batches that this run has given up."""
+    """The interval with notes of batches that this run has given up."""
     return interval.model_copy(update={"notes": [*interval.notes, *notes]})
 
 
@@ -138,20 +101,20 @@ def _finish_other(state: table.TableState) -> Outcome:
         batches.abandon(other)
         return Outcome([], 1, f"{other.name} of {other.command.run_id} had failed and was abandoned")
     if other.state == "claimed":
-        return _finish_expired(other)
+        return _finish_expired(other, state)
     if other.state == "landed" and other.lease_until + ANNOUNCE_AGAIN_SECONDS < time.time():
         return Outcome([landed_fact(other)], batch_records.RETRY_SECONDS, f"{other.name} was announced again")
     raise Wait(f"{other.name} is {other.state}", batch_records.RETRY_SECONDS)
 
 
-def _finish_expired(batch: Batch) -> Outcome:
+def _finish_expired(batch: Batch, state: table.TableState) -> Outcome:
     """Finishes the batch of a worker that is gone, or voids it when it never can be; then it is this command's turn."""
     command = batch.command
     try:
         batch = _taken_over(batch)
         source = source_at(command.connection)
         with source.session() as session:
-            description = session.describe(wanted_of(command))
+            description = with_kept_types(session, session.describe(wanted_of(command)), state)
         found = _load(batch, source, description)
     except Fatal as error:
         batches.abandon(batch)
@@ -159,14 +122,22 @@ def _finish_expired(batch: Batch) -> Outcome:
     return Outcome(found.facts, 1, found.reason or f"{batch.name} of {command.run_id} was finished first")
 
 
-def _load(batch: Batch, source: Source, description: Description) -> Outcome:
-    """Reads a claimed interval, lands it and records its manifest; a claim that can never be landed is given up.
+def _load(batch: Batch, source: Source, description: Description, state: table.TableState | None = None) -> Outcome:
+    """Reads a claimed interval, lands it and records its manifest; a claim that can never be landed is given up. `state` is the
+    table's, as the claim found it.
 
     The slices of a large batch are queued instead: each is loaded by a message of its own.
     """
     try:
-        return queue_slices(batch) if batch.slices else _land(batch, source, description)
+        return queue_slices(batch) if batch.slices else _land(batch, source, description, state)
     except Wait:
+        raise
+    except FileChanged as error:  # nothing of it has landed: what is there now is planned anew
+        batches.abandon(batch)
+        raise Wait(str(error), batch_records.RETRY_SECONDS) from error
+    except FileRefused as error:
+        note_refused(batch, error)
+        batches.abandon(batch)
         raise
     except Fatal:
         batches.abandon(batch)
@@ -176,28 +147,37 @@ def _load(batch: Batch, source: Source, description: Description) -> Outcome:
         raise
 
 
-def _land(batch: Batch, source: Source, description: Description) -> Outcome:
+def _land(batch: Batch, source: Source, description: Description, state: table.TableState | None) -> Outcome:
     command, began_at = batch.command, time.time()
-    plan = source.resume(batch.interval, description)
     even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh
-    open_reader = partial(source.open, plan, deadline=deadline())
+    even_empty = even_empty or batch.interval.replaces
     with Heartbeat(partial(leases.renew, batch)):
-        landed = land(batch, plan.columns, description.name, open_reader, even_empty)
-        if landed is None:
+        before = landed_before(batch) if batch.interval.files and batch.attempts > 1 else None
+        if before is None:
+            plan = source.resume(batch.interval, description)
+            open_reader = partial(source.open, plan, deadline=deadline())
+            landed = land(batch, plan.columns, description.name, open_reader, even_empty)
+        else:
+            plan, landed = ReadPlan(batch.interval, list(before.columns)), before
+        note_files(batch, landed.read)
+        note_types(batch, landed.read)
+        if landed.object is None:
             batches.close_empty(batch)
-            return Outcome([no_rows_fact(batch)])
+            return Outcome([no_rows_fact(batch, landed.read.notes)])
         manifest = manifest_of(batch, plan.columns, description.primary_key, [landed])
-        return settle(batch, manifest, source, plan, began_at)
+        return settle(batch, manifest, source, plan, began_at, state)
 
 
 def _nothing(command: IngestTable, name: str, state: table.TableState, plan: ReadPlan, found: Nothing) -> Outcome:
     """The end of a load that has nothing to read: what the source wants to see again is kept, the run is told why."""
     interval = plan.interval
+    note_skipped(state, command.run_id, interval.skipped)
     if found.news:
         table.remember_samples(state, interval.column or "", plan.memory)
     if found.wait_seconds:
         return Outcome([], found.wait_seconds, found.wait_reason)
     mark = state.watermarks.get(interval.column or "")
+    others = loaded_by_others(state, command.run_id) if isinstance(command.source, SourceFiles) else []
     fact = IntervalEmpty(
         run_id=command.run_id,
         bronze_table=command.bronze.table,
@@ -207,7 +187,7 @@ def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Rea
         source_table=name,
         reason=found.reason,
         promise=interval.promise,
-        notes=found.notes,
+        notes=[*found.notes, *others],
         watermark_value=mark.value if mark else None,
         claimed=False,
     )

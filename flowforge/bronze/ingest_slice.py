@@ -4,6 +4,7 @@ Slices are a set: each is recorded once, by whoever loaded it, and every deliver
 come twice, a worker may die before or after it has recorded its slice, and the batch is landed exactly once.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,14 @@ from pydantic import ValidationError
 
 from events.commands import IngestSlice
 from flowforge.bronze.announcements import landed_fact, no_rows_fact, slices_read, source_table
+from flowforge.bronze.file_notes import note_files, note_refused
+from flowforge.bronze.file_slices import whole_file
 from flowforge.bronze.finalize import settle, submit_again
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
-from flowforge.bronze.landing import Landed, land, manifest_of
+from flowforge.bronze.landing import Landed, land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.domain.batch import Batch, BronzeObject
-from flowforge.domain.errors import Fatal, Wait
+from flowforge.domain.errors import Fatal, FileChanged, FileRefused, Wait
 from flowforge.domain.given import given
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.base import ReadPlan, Source
@@ -45,6 +48,16 @@ def ingest_slice(command: IngestSlice) -> Outcome:
     except Wait:
         leases.renew(batch)  # its slices are under way, though none may be read now
         raise
+    except (
+        FileChanged
+    ) as error:  # nothing of it has landed: what is there now is planned anew, by the table's own message
+        again = submit_again(batch)
+        batches.abandon(batch)
+        return replace(again, reason=f"{again.reason}: {error}")
+    except FileRefused as error:
+        note_refused(batch, error)
+        batches.abandon(batch)
+        raise
     except Fatal:
         batches.abandon(batch)
         raise
@@ -60,9 +73,13 @@ def _load_and_settle(command: IngestSlice, batch: Batch) -> Outcome:
 
 
 def _load(batch: Batch, source: Source, plan: ReadPlan, index: int) -> None:
-    open_reader = partial(source.open, plan, index, deadline=deadline())
-    landed = land(batch, plan.columns, source_table(batch), open_reader, index=index)
-    slice_set.finish_slice(batch, index, landed.object if landed else None, landed.max_cursor if landed else None)
+    is_file = bool(batch.interval.files)
+    landed = landed_before(batch, index) if is_file else None
+    if landed is None:  # each slice of a file has its object: a rebuild from bronze then knows that it is whole
+        open_reader = partial(source.open, plan, index, deadline=deadline())
+        landed = land(batch, plan.columns, source_table(batch), open_reader, even_empty=is_file, index=index)
+    file = next(((one.rows, one.rejected, one.first_rejected) for one in landed.read.files), None)
+    slice_set.finish_slice(batch, index, landed.object, landed.max_cursor, file)
 
 
 def _land_when_whole(command: IngestSlice, source: Source, plan: ReadPlan) -> Outcome:
@@ -71,6 +88,7 @@ def _land_when_whole(command: IngestSlice, source: Source, plan: ReadPlan) -> Ou
     if batch.state == "claimed" and len(done) == len(slices.ranges):
         found = [done[n] for n in sorted(done) if done[n]["object"]]
         landed = [Landed(BronzeObject(**one["object"]), one["max_cursor"]) for one in found]
+        note_files(batch, whole_file(batch, done))
         if not landed:
             batches.close_empty(batch)
             return Outcome([no_rows_fact(batch)])

@@ -2,6 +2,8 @@
 
 from flowforge.domain.batch import Batch
 
+CLAIM = "claim"  # metadata of an object of rejects: which batch has written it
+
 
 def bronze_key(batch: Batch, index: int | None = None) -> str:
     """The object key of a batch, or of one of its slices."""
@@ -9,6 +11,16 @@ def bronze_key(batch: Batch, index: int | None = None) -> str:
     if index is None or batch.slices is None:
         return f"{stem}.parquet"
     return f"{stem}/part-{index:05d}-of-{len(batch.slices.ranges):05d}.parquet"
+
+
+def rejected_key(batch: Batch, index: int | None = None) -> str:
+    """The object of the records that did not land, of a batch's files or of one of its slices."""
+    return "rejected/" + bronze_key(batch, index).removeprefix("bronze/")
+
+
+def rejected_keys(batch: Batch) -> list[str]:
+    """The keys of all such objects that a batch can ever have."""
+    return ["rejected/" + key.removeprefix("bronze/") for key in bronze_keys(batch)]
 
 
 def bronze_keys(batch: Batch) -> list[str]:

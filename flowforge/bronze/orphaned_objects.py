@@ -8,8 +8,11 @@ import json
 import time
 from collections.abc import Iterator
 
-from flowforge.aws.clients import aws_errors, client
-from flowforge.bronze.keys import bronze_keys
+from botocore.exceptions import ClientError
+
+from flowforge.aws.clients import aws_errors, client, error_code
+from flowforge.aws.objects import VERSION_GONE
+from flowforge.bronze.keys import CLAIM, bronze_keys, rejected_keys
 from flowforge.domain.batch import Batch
 from flowforge.runtime.settings import settings
 
@@ -29,9 +32,24 @@ def remove_orphaned_objects(batch: Batch, idle_seconds: float = WORKER_SECONDS) 
     if batch.updated_at > time.time() - idle_seconds:
         return False
     with aws_errors("S3"):
-        for key in _written_by(batch):
+        for key in (*_written_by(batch), *_rejected_of(batch)):
             client("s3").delete_object(Bucket=settings().bucket, Key=key)
     return True
+
+
+def _rejected_of(batch: Batch) -> Iterator[str]:
+    """The records of its files that did not fit; the object tells whose they are."""
+    if not batch.interval.files:
+        return
+    for key in rejected_keys(batch):
+        try:
+            found = client("s3").head_object(Bucket=settings().bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in VERSION_GONE:
+                continue
+            raise
+        if found["Metadata"].get(CLAIM) == batch.claim:
+            yield key
 
 
 def _written_by(batch: Batch) -> Iterator[str]:

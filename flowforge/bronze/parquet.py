@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flowforge.bronze.last_rows import LastRows
-from flowforge.domain.batch import FOOTERS, Batch, SourceColumn
+from flowforge.domain.batch import FOOTERS, Batch, Interval, SourceColumn
 from flowforge.domain.column_types import MICROSECONDS, parse_type
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.base import ReadReport
@@ -59,12 +59,14 @@ class Encoder:
         index: int | None = None,
     ):
         self.batch, self.columns, self.index = batch, columns, index
-        self.audited = batch.command.bronze.audit_columns
+        self._own, self._brought = len(columns), schema.names[len(columns) :]
+        audited = batch.command.bronze.audit_columns
+        self._constant = [field for field in AUDIT if field.name not in self._brought] if audited else []
         self.schema = self._with_audit(schema)
         self.rows, self.null_cursors, self.max_cursor = 0, 0, None
         self._last_rows = LastRows(batch.interval)
         self._pending, self._pending_bytes = [], 0
-        self._audit_values = self._values(source_file) if self.audited else []
+        self._audit_values = self._values(source_file)
         self._audit_columns: list[pa.Array] = []
         self._sink = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), BYTES_PER_WRITE)
         self._writer = pq.ParquetWriter(
@@ -77,21 +79,21 @@ class Encoder:
         )
 
     def _with_audit(self, schema: pa.Schema) -> pa.Schema:
-        if not self.audited:
-            return schema
-        taken = [field.name for field in AUDIT if field.name in schema.names]
+        source, brought = list(schema)[: self._own], list(schema)[self._own :]
+        names = {field.name for field in source}
+        taken = [field.name for field in self._constant if field.name in names]
         if taken:
             raise UnsupportedSource(
                 f"{self.batch.source_key}: the source has columns named like audit columns: {', '.join(taken)}",
                 "Send bronzeConfig.auditColumns false for this table.",
             )
-        return pa.schema([*schema, *AUDIT], metadata=schema.metadata)
+        return pa.schema([*source, *self._constant, *brought], metadata=schema.metadata)
 
     def _values(self, source_file: str) -> list[pa.Scalar]:
-        connection = self.batch.command.connection
-        system = f"sql-server://{connection.host}:{connection.port}/{connection.database}"
+        system = self.batch.command.connection.address
         values = [self.batch.label, datetime.now(UTC), system, source_file, None]
-        return [pa.scalar(value, field.type) for value, field in zip(values, AUDIT, strict=True)]
+        told = {field.name: pa.scalar(value, field.type) for value, field in zip(values, AUDIT, strict=True)}
+        return [told[field.name] for field in self._constant]
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Adds rows; a row group is written when enough have come together."""
@@ -99,7 +101,7 @@ class Encoder:
             return
         self._see_cursor(batch)
         self.rows += batch.num_rows
-        columns = [*batch.columns, *self._audit(batch.num_rows)]
+        columns = [*batch.columns[: self._own], *self._audit(batch.num_rows), *batch.columns[self._own :]]
         self._pending.append(pa.RecordBatch.from_arrays(columns, schema=self.schema))
         self._pending_bytes += batch.nbytes
         if self._pending_bytes >= BYTES_PER_GROUP or sum(b.num_rows for b in self._pending) >= ROWS_PER_GROUP:
@@ -147,6 +149,10 @@ class Encoder:
         self._flush()
         facts = footer(self.batch, self.columns, self.rows, self.index)
         facts |= {"max_cursor_value": self.newest, **self.facts_of_read(told)}
+        if told.files:
+            facts["files"] = [(one.rows, one.rejected, one.first_rejected) for one in told.files]
+        if told.types:
+            facts["types"] = [one.model_dump(exclude_defaults=True) for one in told.types]
         self._writer.add_key_value_metadata({FOOTER: json.dumps(facts)})
         self._writer.close()
         self._sink.detach()  # writes what is left, and leaves the sink open
@@ -183,9 +189,12 @@ def same_batch(found: dict[str, Any], batch: Batch, index: int | None = None) ->
     """Whether a footer is that of this very batch, interval and slice."""
     mine = footer(batch, [], 0, index)
     found = {"claim": "", **found}
-    return all(
-        found.get(k) == mine[k] for k in ("source_key", "generation", "seq", "claim", "slice", "slices", "interval")
-    )
+    try:
+        interval = Interval.model_validate(found.get("interval"))  # a version before has left out what it did not know
+    except ValueError:
+        return False
+    names = ("source_key", "generation", "seq", "claim", "slice", "slices")
+    return interval == batch.interval and all(found.get(name) == mine[name] for name in names)
 
 
 def read_footer(source: Any) -> dict[str, Any] | None:

@@ -9,9 +9,13 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+from events.choices import Derivation, FilterOperator
 from events.commands import IngestTable
-from events.request import Derivation
+from events.files import FileColumn
+from events.targets import SourceFiles
 from flowforge.domain.column_types import earlier_column, parse_type
+from flowforge.domain.file_version import FileVersion
+from flowforge.domain.own_columns import CHANGE_TYPE, audit_of
 
 AnyDerivation = Derivation | Literal["digit"]  # the last is never asked for: a key of seven digits has it
 State = Literal["claimed", "landed", "committed", "refined", "empty", "voided"]
@@ -24,12 +28,37 @@ def order_of(generation: int, seq: int) -> int:
     return generation << SEQ_BITS | seq
 
 
+class RowCondition(BaseModel):
+    """A condition on a column of the source, checked against its catalog: `values` are literals of `sql_type` that only the
+    source reads."""
+
+    model_config = ConfigDict(frozen=True)
+
+    column: str
+    sql_type: str
+    collation: str | None = None
+    operator: FilterOperator
+    values: list[str] = Field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The condition in words, for people; a long list is cut."""
+        more = f" and {len(self.values) - 3} more" if len(self.values) > 3 else ""
+        return " ".join([self.column, self.operator, ", ".join(self.values[:3]) + more]).strip()
+
+
 class Interval(BaseModel):
     """`low <= cursor < high`, as literals exactly as the server prints them at the column's own scale; None is open.
 
     `column` None is a full load. `nulls` tells whether rows with a NULL cursor are read too. `promise` says, in a sentence
     for the run, what the interval guarantees; `notes` are what a person should know of it. `ties`: further rows may get the
     last number below `high`. `known` is the digest of that number's rows as they were landed, in an interval that has no others.
+    `where` are the request's conditions: rows that do not fit them all are not read, and are no part of the interval.
+
+    Of a source of files there is no cursor: `files` are the versions that are read, in their order, and `skipped` those that are
+    not and never will be, since a newer snapshot stands in their place. `below` are sequence numbers, from and to, of batches of
+    the same generation whose files come later in the job's order: their rows stay. `replaces`: the rows that earlier batches have
+    of `files` are taken out of silver.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,8 +70,13 @@ class Interval(BaseModel):
     nulls: bool = True
     ties: bool = False
     known: str = ""
+    where: list[RowCondition] = Field(default_factory=list)
     promise: str = ""
     notes: list[str] = Field(default_factory=list)
+    files: list[FileVersion] = Field(default_factory=list)
+    skipped: list[FileVersion] = Field(default_factory=list)
+    below: list[tuple[int, int]] = Field(default_factory=list)
+    replaces: bool = False
 
 
 class BronzeObject(BaseModel):
@@ -67,6 +101,22 @@ class BronzeObject(BaseModel):
     last_rows: str = ""
 
 
+class Protection(BaseModel):
+    """What becomes of a column's values before they are written: `how` as a request has it; of hmac the `secret` that has the
+    key, and the key's own id, which tells it from another one and nothing more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    how: str
+    secret: str = ""
+    key_id: str = ""
+
+    @property
+    def text(self) -> str:
+        """In words, for people; equal where equal values become equal ones."""
+        return f"{self.how} by key {self.key_id}" if self.key_id else self.how
+
+
 class SourceColumn(BaseModel):
     """A source column: `type` is neutral (`column_types`), `sql_type` what the source calls it, for people and for that source
     (empty: it has no word of its own).
@@ -76,6 +126,8 @@ class SourceColumn(BaseModel):
     the catalog's, but made by the source from the column `of`. `masked`: the server gives this login masks in place
     of its values, or may do so. `column_id` stays when a column is renamed (0: not known); `default` is the definition of its
     default, as the server keeps it, `constant` the value that this gives to each row, as text, where it is one for sure.
+    With a `protection` the `type` is that of what is written, and `sql_type` what the source has.
+    `source_name` is there where the request gives it another name.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -95,6 +147,8 @@ class SourceColumn(BaseModel):
     default: str | None = None
     constant: str | None = None
     computed: bool = False
+    protection: Protection | None = None
+    source_name: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -110,6 +164,11 @@ class SourceColumn(BaseModel):
     def _known_type(self) -> Self:
         parse_type(self.type)
         return self
+
+    @property
+    def at_source(self) -> str:
+        """What the source calls it."""
+        return self.source_name or self.name
 
     @property
     def declared(self) -> str:
@@ -159,19 +218,49 @@ class Manifest(BaseModel):
     count: SourceCount = SourceCount()
 
 
+class ByteRange(BaseModel):
+    """A part of a file, from the byte `start` to `end` (None: its last). It begins where a record does: `offset` and `line` are
+    where, as rejects tell them, `row_number` is that of its first data record, and `records` are its data records, as the pass
+    has counted them that found the place."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start: int
+    end: int | None
+    offset: int
+    line: int
+    row_number: int
+    records: int
+
+
 class KeyRange(BaseModel):
-    """A slice: `low <= key < high` over the key's columns in order, as literals that the server printed; None is open."""
+    """A slice: `low <= key < high` over the key's columns in order, as literals that the server printed; None is open. Of a file
+    it is `part`."""
 
     model_config = ConfigDict(frozen=True)
 
     low: list[str] | None = None
     high: list[str] | None = None
+    part: ByteRange | None = None
+
+
+class FileSlices(BaseModel):
+    """What each slice of a file is read by: the job's `read`, the `columns` with the fields that they are read from, and how the
+    layers know it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    read: SourceFiles
+    columns: list[FileColumn]
+    bronze_table: str
+    audited: bool
 
 
 class SlicePlan(BaseModel):
-    """How a large batch is read: by ranges of a table's key, each its own message and object; fixed with the claim.
+    """How a large batch is read: by ranges of a table's key, or of a file's bytes, each its own message and object; fixed with
+    the claim.
 
-    `offered` are the consistencies that each slice asks for, the strongest first.
+    `offered` are the consistencies that each slice asks for, the strongest first; `file` is there where it is a file.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -184,6 +273,7 @@ class SlicePlan(BaseModel):
     ranges: list[KeyRange]
     offered: list[str] = Field(default_factory=list)
     counting: Counting = Counting()
+    file: FileSlices | None = None
 
 
 class Batch(BaseModel):
@@ -231,6 +321,25 @@ class Batch(BaseModel):
     def order(self) -> int:
         """Position of the batch among the batches of its source."""
         return order_of(self.generation, self.seq)
+
+    @property
+    def audit(self) -> tuple[str, ...]:
+        """The columns that bronze has of it beside the source's own."""
+        if not self.command.bronze.audit_columns:
+            return ()
+        return (*audit_of(bool(self.interval.files)), *([CHANGE_TYPE] if self.tells_changes else []))
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether its rows say what became of a key."""
+        read = self.command.source
+        return isinstance(read, SourceFiles) and read.contract.tells_changes
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether its rows are all that the source has; else they are what is new: by a cursor, or of files not loaded before."""
+        whole_files = self.command.bronze.load_strategy == "full_refresh"
+        return self.interval.column is None and (whole_files or not self.interval.files)
 
     @property
     def application_id(self) -> str:

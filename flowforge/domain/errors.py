@@ -6,7 +6,7 @@
     │   │   └── SnapshotRefused      the database does not allow SNAPSHOT isolation (now)
     │   ├── StoreUnavailable     an AWS call failed or was throttled
     │   ├── FileChanged          a file is no longer the version that was found: what is there now is found anew
-    │   ├── EndpointUnavailable  the receiver of lineage events cannot be reached, or cannot take them now
+    │   ├── EndpointUnavailable  the receiver of lineage events or alerts cannot be reached, or cannot take them now
     │   └── TruncatedRead        the source sent fewer rows than it said
     ├── Fatal                the same message can never succeed: dead-letter queue, StepFailed
     │   ├── LoginRefused         wrong user, password or database
@@ -17,12 +17,14 @@
     │   ├── QueryRefused         the source refused the SQL itself
     │   ├── ConflictingTarget    two sources for one silver table, two batches for one object
     │   ├── SourceChanged        the source is not the one that the watermark belongs to
+    │   ├── ScopeChanged         the request reads other rows than its table was loaded with
     │   ├── LakeChanged          the lake does not hold what the state says, or holds what it does not know
+    │   ├── FileRefused          a file that cannot be taken as it is; nothing of it has landed
     │   ├── LateRows             rows came into an interval that was closed, again and again
     │   ├── TransformRejected        a batch that silver or gold cannot take
     │   │   └── RulesBroken          rows break a quality rule of severity fail
     │   ├── UnfitStore           the S3 does not do what the lake rests on
-    │   ├── EndpointRefused      the receiver of lineage events does not take them, or is not one to send them to
+    │   ├── EndpointRefused      the receiver of lineage events or alerts does not take them, or is not one to send them to
     │   ├── TooLarge             what is kept, or told, does not fit where it goes
     │   ├── UnreadableRecord     something in our own state that this version cannot read
     │   └── NotFound             no such run, watermark, connection or secret
@@ -33,10 +35,12 @@ survive in it; a password never does.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
 from events.quality import QualityFigure
+from flowforge.domain.file_version import FileVersion
 
 
 class FlowForgeError(Exception):
@@ -78,7 +82,7 @@ class FileChanged(Retriable):
 
 
 class EndpointUnavailable(Retriable):
-    """The receiver of lineage events cannot be reached, or cannot take them now."""
+    """The receiver of lineage events or alerts cannot be reached, or cannot take them now."""
 
 
 class TruncatedRead(Retriable):
@@ -121,8 +125,29 @@ class SourceChanged(Fatal):
     """The source is not the one its watermark was taken from (restored, recreated, retyped)."""
 
 
+class ScopeChanged(Fatal):
+    """The request wants another part of its table than the lake has, and reads only what is new of it."""
+
+
 class LakeChanged(Fatal):
     """State and lake do not go together: one of them was lost, restored, replaced, or has another deployment in it."""
+
+
+class FileRefused(Fatal):
+    """A file that cannot be taken as it is. `rejects` are the first records that do not fit, each with `row_number`, `line`,
+    `column` and `reason`; `records` were read by then, and `rejected` of them did not fit (None: not counted)."""
+
+    def __init__(
+        self,
+        message: str,
+        remedy: str,
+        file: FileVersion,
+        rejects: Sequence[dict[str, Any]] = (),
+        records: int | None = None,
+        rejected: int | None = None,
+    ):
+        super().__init__(message, remedy)
+        self.file, self.rejects, self.records, self.rejected = file, rejects, records, rejected
 
 
 class LateRows(Fatal):
@@ -142,7 +167,7 @@ class UnfitStore(Fatal):
 
 
 class EndpointRefused(Fatal):
-    """The receiver of lineage events does not take them, or its address or key is not one to use."""
+    """The receiver of lineage events or alerts does not take them, or its address or key is not one to use."""
 
 
 class RulesBroken(TransformRejected):

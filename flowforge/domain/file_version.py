@@ -1,5 +1,7 @@
 """One version of one file in a bucket: what a load claims, reads and remembers."""
 
+import hashlib
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -25,6 +27,11 @@ class FileVersion(BaseModel):
     def place(self) -> tuple[str, str]:
         """Bucket and key, which its later versions share."""
         return self.bucket, self.key
+
+    @property
+    def place_id(self) -> str:
+        """A short name of its place, for keys of items."""
+        return hashlib.sha256(f"{self.bucket}/{self.key}".encode()).hexdigest()[:32]
 
     def is_same_content(self, other: "FileVersion") -> bool:
         """Whether both are one content at one place: the same version, or else the same ETag and size. An upload that was sent

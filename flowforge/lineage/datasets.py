@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 
+FILES = "files"  # begins the name of a job's files, beside the folders of the lake
+
 
 class DatasetId(NamedTuple):
     """What identifies a dataset everywhere."""
@@ -49,7 +51,10 @@ def in_lake(alias: str, **known: Any) -> Dataset:
 
 
 def source_of(source_key: str, types: Mapping[str, str] | None = None) -> Dataset:
-    """The table, or query, that a source key names; its alias is database.schema.table."""
+    """The table, query or files that a source key names; its alias is database.schema.table, or files/workflow/job."""
     key = SourceKey.parse(source_key)
+    if key.is_files:
+        files = DatasetId(f"s3://{key.database}", f"{FILES}/{key.schema}/{key.table}")
+        return Dataset(files, files.name, types=types or {})
     named = DatasetId(f"mssql://{key.server}", f"{key.database}.{key.source_table}")
     return Dataset(named, named.name, types=types or {})

@@ -13,7 +13,7 @@ from typing import Any
 from flowforge.domain.alone import each_alone
 from flowforge.domain.errors import NotFound, Retriable
 from flowforge.lineage.archive import Event, latest_keys, read_event
-from flowforge.lineage.datasets import DatasetId
+from flowforge.lineage.datasets import FILES, DatasetId
 
 READERS = 16
 LAYERS = ("silver", "gold", "bronze")  # which of several tables of one name is meant
@@ -31,8 +31,9 @@ class Table:
 
     @property
     def layer(self) -> str:
-        """source, bronze, silver or gold."""
-        return self.id.name.partition("/")[0] if self.id.namespace.startswith("s3://") else "source"
+        """source (a server's table, the files of a job), bronze, silver or gold."""
+        layer = self.id.name.partition("/")[0] if self.id.namespace.startswith("s3://") else FILES
+        return "source" if layer == FILES else layer
 
 
 @dataclass(frozen=True, order=True)
@@ -64,9 +65,9 @@ class Graph:
         """What is made from a table, in order of name."""
         return sorted((b for a, b in self.edges if a == table), key=self._name)
 
-    def around(self, table: DatasetId) -> "Graph":
-        """The part of the graph that a table is made from or goes into, directly or through others."""
-        kept = _reached(table, self.above) | _reached(table, self.below)
+    def around(self, table: DatasetId, depth: int | None = None) -> "Graph":
+        """The part of the graph that a table is made from or goes into, directly or through others: so many steps of it."""
+        kept = _reached(table, self.above, depth) | _reached(table, self.below, depth)
         return Graph(
             {key: node for key, node in self.tables.items() if key in kept},
             {(a, b) for a, b in self.edges if a in kept and b in kept},
@@ -124,12 +125,17 @@ def graph_of(events: Iterable[Event]) -> Graph:
     return graph
 
 
-def _reached(table: DatasetId, following: Callable[[DatasetId], list[DatasetId]]) -> set[DatasetId]:
-    found, left = {table}, deque([table])
+def _reached(
+    table: DatasetId, following: Callable[[DatasetId], list[DatasetId]], depth: int | None = None
+) -> set[DatasetId]:
+    found, left = {table}, deque([(table, 0)])
     while left:
-        new = [one for one in following(left.popleft()) if one not in found]
+        one, steps = left.popleft()
+        if steps == depth:
+            continue
+        new = [other for other in following(one) if other not in found]
         found.update(new)
-        left.extend(new)
+        left.extend((other, steps + 1) for other in new)
     return found
 
 

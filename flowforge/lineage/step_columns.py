@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from events.targets import SilverTarget
 from flowforge.domain.batch import Batch, SourceColumn
-from flowforge.lineage.origins import DIRECT, INDIRECT, TRANSFORMATION, ColumnLineage, Origin, Role
-from flowforge.silver.plan import AUDIT, CURRENT, OCCURRENCE, ROW_HASH, SURROGATE, VALID_FROM, VALID_TO
+from flowforge.domain.own_columns import audit_of
+from flowforge.lineage.origins import DIRECT, IDENTITY, INDIRECT, TRANSFORMATION, ColumnLineage, Origin, Role
+from flowforge.silver.plan import CURRENT, OCCURRENCE, ROW_HASH, SURROGATE, VALID_FROM, VALID_TO
 
 HASHED = Role(DIRECT, "TRANSFORMATION", masking=True)
 
@@ -16,7 +17,9 @@ HASHED = Role(DIRECT, "TRANSFORMATION", masking=True)
 def bronze_columns(columns: Sequence[SourceColumn], source: str) -> ColumnLineage:
     """Bronze's columns are the source's; a derived column is computed from the column that it stands beside."""
     made = {
-        column.name: Origin(source, column.of, TRANSFORMATION) if column.of else Origin(source, column.name)
+        column.name: Origin(source, column.of, TRANSFORMATION)
+        if column.of
+        else Origin(source, column.at_source, HASHED if column.protection else IDENTITY)
         for column in columns
     }
     return ColumnLineage({name: frozenset({origin}) for name, origin in made.items()})
@@ -31,7 +34,7 @@ def silver_columns(batch: Batch, present: Iterable[str], bronze: str) -> ColumnL
     if cursor:
         dated = {Origin(bronze, cursor, TRANSFORMATION)}
         added |= {VALID_FROM: dated, VALID_TO: dated, CURRENT: dated}
-    passed = _same_names([*names, *AUDIT], present, bronze)
+    passed = _same_names([*names, *audit_of(bool(batch.interval.files))], present, bronze)
     fields = {name: frozenset(added.get(name, passed.get(name, ()))) for name in present}
     return ColumnLineage(fields, frozenset(_rows(batch.command.silver, key, bronze)))
 

@@ -13,16 +13,14 @@ from events import facts
 from events.model import Message
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Retriable, UnreadableRecord
-from flowforge.gold.outcomes import read_outcome
+from flowforge.gold.outcomes import ModelOutcome, read_outcome
 from flowforge.lineage.datasets import in_lake, source_of
 from flowforge.lineage.failures import failed_steps
-from flowforge.lineage.model_columns import model_columns
 from flowforge.lineage.origins import ColumnLineage
 from flowforge.lineage.run_events import Parent, Step
 from flowforge.lineage.step_columns import bronze_columns, copied_columns, placed_columns, silver_columns
 from flowforge.runtime.deployment import current
 from flowforge.runtime.settings import settings
-from flowforge.silver.plan import AUDIT
 from flowforge.state import batch_records
 
 KEPT_SECONDS, MOST_KEPT = 60.0, 256  # the events of one batch follow each other
@@ -41,8 +39,8 @@ def steps_of(fact: Message, event_id: str, told_at: str) -> Iterator[Step]:
 def _landed(fact: facts.BronzeLanded, _: str, told_at: str) -> Iterator[Step]:
     batch = _batch(fact)
     columns = batch.manifest.columns if batch.manifest else []
-    source = source_of(fact.source_key, {column.name: column.declared for column in columns if not column.of})
-    audit = AUDIT if batch.manifest and batch.manifest.audit_columns else ()
+    source = source_of(fact.source_key, {column.at_source: column.declared for column in columns if not column.of})
+    audit = batch.audit if batch.manifest else ()
     types = dict.fromkeys([*(column.name for column in columns), *audit])
     yield Step(
         identity=f"{_name(fact)}/ingest",
@@ -119,17 +117,17 @@ def _dropped(fact: facts.ModelsPublished, _: str, told_at: str) -> Iterator[Step
 def _model(
     model: facts.PublishedModel, told_at: str, seconds: float, parent: Parent | None, tags: Mapping[str, Any]
 ) -> Step:
-    try:
-        record = read_outcome(settings().bucket, model.table)
-    except UnreadableRecord:
-        record = None  # as of one that is gone: the event lacks columns and query
-    known = record if record is not None and record.definition == model.definition else None
-    types = known.column_types if known else {}
-    if known is None:
+    known = None if model.copied else _recorded(model)
+    types = model.copied or (known.column_types if known else {})
+    if model.copied:
+        columns = copied_columns(types, next(iter(model.inputs)))
+    elif known is None:
         columns = ColumnLineage()
     elif known.sql is None:
         columns = copied_columns(types, known.reads[0])
     else:
+        from flowforge.lineage.model_columns import model_columns  # sqlglot: a fifth of the import, for queries only
+
         columns = placed_columns(model_columns(known.sql, known.input_columns), list(types))
     built_from = ",".join(f"{name}@{version}" for name, version in sorted(model.inputs.items()))
     return Step(
@@ -145,6 +143,16 @@ def _model(
         sql=known.sql if known else None,
         tags={**tags, "build": model.how},
     )
+
+
+def _recorded(model: facts.PublishedModel) -> ModelOutcome | None:
+    """What gold has recorded of the model; None where that is another definition's, or cannot be read: the event then lacks
+    columns and query."""
+    try:
+        record = read_outcome(settings().bucket, model.table)
+    except UnreadableRecord:
+        return None
+    return record if record is not None and record.definition == model.definition else None
 
 
 def _batch(fact: facts.BatchEvent) -> Batch:

@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
+from events.api.silver import Decision
 from events.commands import ReleaseQuarantine
-from events.request import InvalidRequest
 from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.batch import order_of
 from flowforge.domain.errors import NotFound
@@ -27,22 +27,11 @@ def show_quality(name: str) -> dict[str, Any]:
     return quality_of_table(settings().bucket, table_of("silver", name))
 
 
-def decide_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Records decisions; the body is {"types"?: {column: type}, "accept"?: bool, "keep_key"?: bool}."""
-    table, known = table_of("silver", name), {"types", "accept", "keep_key"}
-    mistakes = [{"field": field, "problem": "unknown field"} for field in sorted(set(body) - known)]
-    types = body.get("types", {})
-    if not isinstance(types, dict) or not all(isinstance(part, str) for pair in types.items() for part in pair):
-        mistakes.append({"field": "types", "problem": "expected an object of column names and types"})
-    for field in ("accept", "keep_key"):
-        if not isinstance(body.get(field, False), bool):
-            mistakes.append({"field": field, "problem": "expected true or false"})
-    if not mistakes and not (types or body.get("accept") or body.get("keep_key")):
-        mistakes.append({"field": "(body)", "problem": "nothing is decided: give types, accept or keep_key"})
-    if mistakes:
-        raise InvalidRequest(mistakes)
-    accepted = _newest(table) if body.get("accept") else None
-    return decide(settings().bucket, table, types, accepted, bool(body.get("keep_key")))
+def decide_by_hand(name: str, body: Decision) -> dict[str, Any]:
+    """Records decisions about a table's columns. Raises NotFound, and Fatal for what silver cannot have."""
+    table = table_of("silver", name)
+    accepted = _newest(table) if body.accept else None
+    return decide(settings().bucket, table, body.types, accepted, body.keep_key)
 
 
 def order_release(name: str) -> dict[str, Any]:

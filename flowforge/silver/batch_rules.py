@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from events.quality import Reference, Rule
 from flowforge.domain.errors import RulesBroken, TransformRejected
 from flowforge.domain.figures import broken, figure_text
+from flowforge.domain.own_columns import SOURCE_FILE
 from flowforge.engines.base import Session
 from flowforge.engines.duckdb.folding import Fold
 from flowforge.engines.registry import ENGINE
@@ -30,8 +31,8 @@ BROKEN = (
 @dataclass(frozen=True)
 class BatchRows:
     """What is judged: the batch's rows (a query, and the objects behind it), the expression of their content's hash, the silver
-    table that they go to, its key, whether the table keeps any other row, and the folds of columns whose equal values may look
-    different."""
+    table that they go to, its key, whether the table keeps any other row, the folds of columns whose equal values may look
+    different, and a condition for rows of the table that go when these come."""
 
     rows: str
     objects: list[str]
@@ -42,6 +43,7 @@ class BatchRows:
     batch_time: str
     replaces: bool
     folds: Mapping[str, Fold] = field(default_factory=dict)
+    going: str = ""
 
     @property
     def name(self) -> str:
@@ -79,6 +81,8 @@ def _readable(connection: Session, batch: BatchRows, rules: Sequence[Rule]) -> t
     columns = list(present.column_words())
     standing = {CURRENT: CURRENT, DELETED: f"{DELETED} IS NOT TRUE"}
     kept = [condition for name, condition in standing.items() if name in columns] or ["true"]
+    if batch.going and SOURCE_FILE in columns:
+        kept.append(f"({batch.going}) IS NOT TRUE")
     rows = rows_query(connection, present)
     connection.execute(f"CREATE VIEW {PRESENT} AS SELECT * FROM ({rows}) WHERE {' AND '.join(kept)}")
     return paths + present.file_uris(), columns

@@ -17,7 +17,7 @@ from flowforge.silver.casting import conversions, fitted, refuse_misfits, rewrit
 from flowforge.silver.decisions import DROPPED, IDENTITY, SOURCE_KEY, decisions_of
 from flowforge.silver.drift import Drift, compare, retold
 from flowforge.silver.new_columns import COLUMN_IDS, FILLED, NewColumns, column_ids, filled_before, look_at
-from flowforge.silver.plan import ADDED, AUDIT, INTERNAL, RefinePlan
+from flowforge.silver.plan import RefinePlan
 from flowforge.silver.transactions import Transactions
 from flowforge.silver.type_names import shown
 from flowforge.tables.base import LakeTable, once
@@ -40,10 +40,10 @@ def admit(
     present = relation(connection, table)
     theirs = types_of(present)
     decisions, late = decisions_of(table), Transactions(table, plan).newest > plan.order
-    drift = compare(plan.columns, theirs, decisions.types, late)
+    drift = compare(plan.columns, theirs, decisions.types, late, plan.own_names)
     _refuse(drift, theirs, where)
     if batch.command.silver.schema_mode == "contract" and plan.order > decisions.accepted:
-        _refuse_any(drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits}, where)
+        _refuse_any(drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits, *plan.own_names}, where)
     own, brought = sides = conversions(present, drift.retyped, rows, drift.types, where)
     refuse_misfits(sides, plan, where)
     new = NewColumns() if late else look_at(table, batch, plan, drift, theirs)
@@ -78,8 +78,7 @@ def _refuse(drift: Drift, theirs: dict[str, str], where: str) -> None:
         )
 
 
-def _refuse_any(drift: Drift, theirs: dict[str, str], settled: set[str], where: str) -> None:
-    known = {*AUDIT, *ADDED, *INTERNAL, *settled}
+def _refuse_any(drift: Drift, theirs: dict[str, str], known: set[str], where: str) -> None:
     changes = [f"column {name} is gone" for name in drift.dropped if name not in known]
     changes += [f"column {name} is new ({shown(kind)})" for name, kind in drift.added.items() if name not in known]
     changes += [retold(name, theirs[name], kind) for name, kind in drift.retyped.items() if name not in known]

@@ -11,7 +11,7 @@ from typing import Any
 
 from flowforge.domain.errors import Fatal, NotFound
 from flowforge.engines.registry import ENGINE
-from flowforge.silver.plan import ADDED, AUDIT, INTERNAL
+from flowforge.silver.plan import own_names
 from flowforge.silver.type_names import lake_type, meaning, shown
 from flowforge.tables.base import LakeTable, once
 from flowforge.tables.lake import commit, open_table, table_uri
@@ -53,7 +53,7 @@ def decide(bucket: str, name: str, types: dict[str, str], accepted: int | None, 
         table = _existing(bucket, name)
         present = set(table.column_words())
         for column in meant:
-            if column in {*AUDIT, *ADDED, *INTERNAL}:
+            if column in own_names(table.properties().get(SOURCE_KEY, "")):
                 raise Fatal(f"column {column} of silver.{name} is silver's own", "its type cannot be decided")
             if column not in present:
                 raise Fatal(f"silver.{name} has no column {column}", f"its columns are {', '.join(sorted(present))}")

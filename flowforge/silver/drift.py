@@ -11,10 +11,9 @@ A batch that comes late, from before a change that the table has made already, i
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from flowforge.silver.plan import ADDED, AUDIT, INTERNAL
 from flowforge.silver.type_names import shown
 
 WIDER = {
@@ -58,8 +57,11 @@ def widens(narrow: str, wide: str) -> bool:
     return bool(ours and theirs and ours[2] == theirs[2] and int(ours[1]) < int(theirs[1]))
 
 
-def compare(ours: dict[str, str], theirs: dict[str, str], decided: dict[str, str], late: bool) -> Drift:
-    """Compares a batch's columns with the table's (name -> DuckDB type both); `late`: a later batch has been applied already."""
+def compare(
+    ours: dict[str, str], theirs: dict[str, str], decided: dict[str, str], late: bool, own: Collection[str] = ()
+) -> Drift:
+    """Compares a batch's columns with the table's (name -> DuckDB type both); `late`: a later batch has been applied already;
+    `own` are names that are none of the source's."""
     drift = Drift(types=dict(theirs))
     folded = {name.lower(): name for name in theirs}
     for name, kind in ours.items():
@@ -76,7 +78,6 @@ def compare(ours: dict[str, str], theirs: dict[str, str], decided: dict[str, str
         elif kind != theirs[name] and not (late and widens(kind, theirs[name])):
             drift.refused.append(retold(name, theirs[name], kind))
     if not late:
-        own = {*AUDIT, *ADDED, *INTERNAL}
         drift.dropped = [name for name in theirs if name not in ours and name not in own]
     drift.types |= drift.added | drift.retyped
     return drift

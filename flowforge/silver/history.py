@@ -4,7 +4,9 @@
 Guarantees: pure text. A key's versions are told apart by `_valid_from`, do not overlap and are closed by the next one; content
 that does not differ from the version before makes none. A state is dated by its batch's cursor where that is a time, else by the
 batch's own time; of two states of one moment the later batch's counts. Late ones are slotted in between their neighbours. A
-full load that was applied before a late batch has seen every key after it: what it saw holds again from its time on.
+full load that was applied before a late batch has seen every key after it: what it saw holds again from its time on. A batch
+that tells of some keys only, and of no time, leaves its order and audit columns at a state that it says again: so a late batch
+knows that the state came after its own.
 
 The steps read the relations `staged` (the batch, with APPLIES) and `target` (the table), both in the same columns and with those
 of `RefinePlan.matches`, by which keys are compared. They leave
@@ -15,6 +17,7 @@ keys and no others, and hold of these times and a hash: memory does not grow wit
 
 from collections.abc import Mapping
 
+from flowforge.domain.own_columns import GONE
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver.matching import keys_of, same_key
 from flowforge.silver.plan import APPLIES, CURRENT, GENERATION, SEQ, SURROGATE, VALID_FROM, VALID_TO, RefinePlan
@@ -23,7 +26,7 @@ from flowforge.silver.timeline import NEW, ORDER, happened, versions
 from flowforge.silver.transactions import Load
 
 STAGED, TARGET, MOVES, CHANGES = "staged", "target", "moves", "changes"
-INSERT, UPDATE, DELETE, END = "insert", "update", "delete", "end"
+INSERT, UPDATE, DELETE, END, SAID_AGAIN = "insert", "update", "delete", "end", "again"
 
 
 def keys_with_several_states(plan: RefinePlan) -> str:
@@ -38,7 +41,8 @@ def first_versions(plan: RefinePlan, *, several: bool) -> str:
     Without that the rows stay in the batch's order, by which later merges pass by most files.
     """
     until = f"lead({VALID_FROM}) OVER (PARTITION BY {keys_of(plan)} ORDER BY {VALID_FROM})" if several else VALID_TO
-    columns = f"* EXCLUDE ({APPLIES}) REPLACE ({surrogate_key(plan, True)} AS {SURROGATE}, {until} AS {VALID_TO})"
+    internal = f"{APPLIES}, {GONE}" if plan.follows_changes else APPLIES
+    columns = f"* EXCLUDE ({internal}) REPLACE ({surrogate_key(plan, True)} AS {SURROGATE}, {until} AS {VALID_TO})"
     rows = f"SELECT {columns} FROM {STAGED} WHERE {APPLIES}"
     return f"SELECT * REPLACE ({VALID_TO} IS NULL AS {CURRENT}) FROM ({rows})"
 
@@ -95,9 +99,9 @@ def _touched(plan: RefinePlan, types: Mapping[str, str]) -> str:
 
 
 def _changed(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None) -> str:
-    """The states that the batch brings; without those that are a key's current version already."""
+    """The states that the batch brings; without those that are a key's current version already, where that leaves no trace."""
     rows = f"SELECT *, {_content(plan, types)} AS _content FROM {STAGED} WHERE {APPLIES}"
-    if confirmed is None:
+    if confirmed is None and not plan.tells_part:
         # Said again of the same moment it is kept: the version then counts as this batch's, against one that comes late.
         # "Later than" is written as "a microsecond later": only plain comparisons of columns are joined by hash.
         since = f"{VALID_FROM} + to_microseconds(({ORDER} < {plan.order})::BIGINT) AS _since"
@@ -109,18 +113,27 @@ def _changed(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None)
 
 
 def _gone(plan: RefinePlan, confirmed: Load | None) -> str:
-    """Keys that a full refresh did not find, with the start of the version that it ends."""
+    """Keys that a full refresh, or the new version of their file, did not find, or whose last change is a deletion, with the
+    start of the version that it ends."""
     now = f"TIMESTAMP {literal(plan.loaded_at_text)}"
     open_then = CURRENT if confirmed is None else f"{VALID_FROM} < {now} AND ({CURRENT} OR {VALID_TO} > {now})"
-    wanted = f"{open_then} AND {ORDER} < {plan.order}" if plan.refreshes else "false"
+    wanted = f"{open_then} AND {ORDER} < {plan.order}" if _ends_versions(plan) else "false"
+    wanted += f" AND {plan.of_its_files}" if plan.replaces_files else ""
     held = f"SELECT {keys_of(plan)}, {VALID_FROM} FROM {TARGET} WHERE {wanted}"
+    if plan.follows_changes:
+        return f"SELECT s.* FROM ({held}) s SEMI JOIN (SELECT * FROM {STAGED} WHERE {GONE}) t ON {same_key(plan)}"
     return f"SELECT s.* FROM ({held}) s ANTI JOIN {STAGED} t ON {same_key(plan)}"
+
+
+def _ends_versions(plan: RefinePlan) -> bool:
+    """Whether the batch tells of keys that are gone."""
+    return plan.refreshes or plan.replaces_files or plan.follows_changes
 
 
 def _held(plan: RefinePlan, types: Mapping[str, str]) -> str:
     """All versions that the table has of the keys that something happened to."""
     rows = f"SELECT s.* FROM touched s SEMI JOIN changed t ON {same_key(plan)}"
-    if plan.refreshes:
+    if _ends_versions(plan):
         ended = f"SELECT s.* FROM {TARGET} s SEMI JOIN gone t ON {same_key(plan)}"
         rows += f" UNION ALL BY NAME {_times(plan, types, ended)}"
     return (
@@ -133,12 +146,14 @@ def _moves(plan: RefinePlan) -> str:
     changed rows, or at the version of `_copied` in the table)."""
     at = f"{keys_of(plan, 'v')}, v._at AS {VALID_FROM}, v._until AS {VALID_TO}"
     there = f"LEFT JOIN held h ON {same_key(plan, 'h', 'v')} AND h.{VALID_FROM} = v._at"
-    written = f"CASE WHEN h._ref IS NULL THEN '{INSERT}' ELSE '{UPDATE}' END"
+    again = f" WHEN h._content = v._content THEN '{SAID_AGAIN}'" if plan.tells_part else ""
+    written = f"CASE WHEN h._ref IS NULL THEN '{INSERT}'{again} ELSE '{UPDATE}' END"
     retimed = f"h.{VALID_TO} IS DISTINCT FROM v._until OR h.{CURRENT} IS DISTINCT FROM (v._until IS NULL)"
+    other = f"(h._ref {'IS DISTINCT FROM v._ref' if plan.tells_part else 'IS NULL'} OR {retimed})"
     return (
         f"SELECT {at}, v._ref, NULL::TIMESTAMP AS _copied, {written} AS _action FROM versions v {there} WHERE v._from = {NEW} "
         f"UNION ALL SELECT {at}, NULL, r.{VALID_FROM}, CASE WHEN h._ref = v._ref THEN '{END}' ELSE {written} END "
-        f"FROM versions v JOIN held r ON r._ref = v._ref AND v._from <> {NEW} {there} WHERE h._ref IS NULL OR {retimed} "
+        f"FROM versions v JOIN held r ON r._ref = v._ref AND v._from <> {NEW} {there} WHERE {other} "
         f"UNION ALL SELECT {keys_of(plan, 'r')}, r.{VALID_FROM}, r.{VALID_TO}, NULL, NULL, '{DELETE}' FROM held r "
         f"ANTI JOIN versions v ON {same_key(plan, 'r', 'v')} AND r.{VALID_FROM} = v._at"
     )
@@ -163,9 +178,10 @@ def _changes(plan: RefinePlan, columns: list[str], confirmed: Load | None) -> st
 
 
 def figures() -> str:
-    """One row: versions added, versions that end elsewhere or are corrected, keys that a refresh ended."""
+    """One row: versions added, versions that end elsewhere or are corrected, keys that a refresh ended, versions said again."""
     ended = "(SELECT count(*) FROM gone)"
+    changed = f"count(*) FILTER (_action NOT IN ('{INSERT}', '{SAID_AGAIN}'))"
     return (
-        f"SELECT count(*) FILTER (_action = '{INSERT}'), greatest(0, count(*) FILTER (_action <> '{INSERT}') - {ended}), "
-        f"{ended} FROM {MOVES}"
+        f"SELECT count(*) FILTER (_action = '{INSERT}'), greatest(0, {changed} - {ended}), {ended}, "
+        f"count(*) FILTER (_action = '{SAID_AGAIN}') FROM {MOVES}"
     )

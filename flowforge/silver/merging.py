@@ -36,7 +36,8 @@ class Rules:
     `on_match` is the action of a table row `t` that shares its identity with an arriving row `s`, `on_missing` that of a row that
     shares it with none (None: the row stays). `arrives` selects the arriving rows without a match that are added. `marks` are the
     column values of a MARKED row; they may use `noted` values of either row, as `f.<name>`. `one_row` orders, by noted values,
-    the table rows of one identity where only one may stay: the first one counts.
+    the table rows of one identity where only one may stay: the first one counts. With `adds_all` it does not matter which of
+    them are met: all that arrive are added.
     """
 
     on_match: str
@@ -45,6 +46,7 @@ class Rules:
     marks: dict[str, str] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
     one_row: str = ""
+    adds_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,13 @@ class Merge:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._find()}")
         if self._forms and rules.one_row:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._of_one_row(rules.one_row)}")
+        counted = f"SELECT _action::VARCHAR, count(*) FROM {ROW_ACTIONS} GROUP BY ALL"
+        self._counts: dict[str, int] = dict(connection.execute(counted).fetchall())
         self._replaces = self.count(REPLACED) > 0
 
     def count(self, action: str) -> int:
         """Rows of the table with this action."""
-        return self._one(f"SELECT count(*) FROM {ROW_ACTIONS} WHERE _action = '{action}'")[0]
+        return self._counts.get(action, 0)
 
     def count_added(self) -> int:
         """Arriving rows that the table lacks."""
@@ -226,6 +230,8 @@ class Merge:
         return f"SELECT {items} FROM {self._arriving} s JOIN {met}"
 
     def _added(self) -> str:
+        if self._rules.adds_all:
+            return f"SELECT {self._columns} FROM {self._arriving} s WHERE {self._rules.arrives}"
         known = f"SELECT * FROM {ROW_ACTIONS} WHERE _met"
         return (
             f"SELECT {self._columns} FROM (SELECT * FROM {self._arriving} s WHERE {self._rules.arrives}) s "

@@ -38,6 +38,14 @@ FOUND = (
 FAILED = "{name}: keys in other spellings, which the source may take for the same, were not looked for: {why}"
 
 
+def may_be_near(batch: Batch, plan: RefinePlan) -> bool:
+    """Whether a batch with this plan may have a key that stands in silver in another spelling: by its columns alone, for whoever
+    has the plan, so that nothing is opened and read to find that no key is a text."""
+    columns = dict(zip(plan.source, given(batch.manifest).columns, strict=False))
+    found = [columns[name] for name in plan.key_folds if name in columns]
+    return not _all_in_load(plan) and (any(map(near_of, found)) or len(found) < len(plan.key_folds))
+
+
 def near_key_notes(batch: Batch, bucket: str) -> list[str]:
     """The note for the run of a batch that silver holds; none where no key may be another's."""
     silver = batch.command.silver
@@ -57,7 +65,7 @@ def _notes(connection: Session, batch: Batch, table: LakeTable, name: str) -> li
     plan = plan_of(connection, batch, decisions_of(table).key)
     types = column_types(connection, table)
     nears = _nears(plan, batch, types)
-    if not nears or (plan.refreshes and plan.source_tells_apart):  # all that is left was in this load
+    if not nears or _all_in_load(plan):
         return []
     rows = _current(plan, rows_query(connection, table), types)
     images = {column: _images(connection, near, column, rows) for column, near in nears.items()}
@@ -75,6 +83,11 @@ def _notes(connection: Session, batch: Batch, table: LakeTable, name: str) -> li
         "table": batch.command.silver.table,
     }
     return [FOUND.format(name=name, **told)]
+
+
+def _all_in_load(plan: RefinePlan) -> bool:
+    """Whether all that silver still has was in this load, and was told apart there."""
+    return plan.refreshes and plan.source_tells_apart
 
 
 def _nears(plan: RefinePlan, batch: Batch, types: dict[str, str]) -> dict[str, Near]:

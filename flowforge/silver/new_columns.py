@@ -46,11 +46,18 @@ def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, type
     if not table.count():
         return found
     again = f"flowforge watermark reset {batch.command.bronze.table} --yes, then load again: that reads every row"
-    reads_part = batch.interval.column is not None and batch.interval.low is not None
+    reads_part = bool(batch.interval.files or batch.interval.low) and not batch.reads_all
     before = _before(table, batch)
+    late = batch.identity.get("late_columns", [])
     for name, kind in drift.added.items():
         column = declared.get(name)
         if column is None or column.of is not None:
+            continue
+        if column.name in late:  # it has values at the source, whatever its default
+            found.changes[name] = (
+                f"column {name} was left out until now ({shown(kind)}): rows of before have NULL here until they are read "
+                f"again ({again})"
+            )
             continue
         old = before.get(column.column_id)
         if old in drift.dropped and types[old] == kind:

@@ -22,7 +22,8 @@ from flowforge.domain.given import given
 from flowforge.domain.own_columns import (
     ADDED,
     APPLIES,
-    AUDIT,  # noqa: F401 - known from here
+    CHANGE_TYPE,
+    CHANGE_VERSION,
     CURRENT,
     DELETED,
     GENERATION,
@@ -30,12 +31,17 @@ from flowforge.domain.own_columns import (
     MATCHED,
     OCCURRENCE,
     ROW_HASH,
+    ROW_NUMBER,
     SEQ,
+    SOURCE_FILE,
     SURROGATE,
     VALID_FROM,
     VALID_TO,
+    audit_of,
 )
+from flowforge.domain.source_key import is_of_files
 from flowforge.engines.duckdb.folding import COUNT, Fold, folds_of
+from flowforge.engines.duckdb.sql import literal
 from flowforge.engines.duckdb.types import stored_type
 
 MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
@@ -47,6 +53,12 @@ class RefinePlan:
     """How one batch is refined. `source` and `audit` are bronze columns (name -> DuckDB type) in their order; `loaded_at` is the
     batch's own time in microseconds since 1970 (UTC). `folds` are those of the source columns whose equal values may look
     different, `nullable` the key columns in which NULL is a value. `source_tells_apart`: no two rows of one read have one key.
+    `below` are sequence numbers, from and to, of batches of the generation that came before and whose rows count as later;
+    `above` are those of later ones for which this batch is one of them.
+    `tells_part`: nothing but order tells when its rows were so, and it says nothing of keys that it lacks, as a file of changes.
+    `files` are the keys of the files that it reads, each with a short name of its place; `replaces_files`: what earlier batches
+    have brought of them is gone. `change_order` are bronze columns by which the changes of a key follow each other; none: the
+    rows are no changes.
     """
 
     source: dict[str, str]
@@ -64,6 +76,17 @@ class RefinePlan:
     folds: dict[str, Fold] = field(default_factory=dict)
     nullable: tuple[str, ...] = ()
     source_tells_apart: bool = False
+    below: tuple[tuple[int, int], ...] = ()
+    above: tuple[int, ...] = ()
+    tells_part: bool = False
+    change_order: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
+    replaces_files: bool = False
+
+    @property
+    def own_names(self) -> set[str]:
+        """The names of columns that are none of the source's."""
+        return own_names(self.source_key)
 
     @property
     def key_folds(self) -> dict[str, Fold]:
@@ -135,6 +158,20 @@ class RefinePlan:
         """Position of the batch among the batches of its source: later is greater."""
         return order_of(self.generation, self.seq)
 
+    def is_below(self, generation: int, seq: int) -> bool:
+        """Whether an earlier batch counts as later."""
+        return generation == self.generation and any(first <= seq <= last for first, last in self.below)
+
+    @property
+    def of_its_files(self) -> str:
+        """The condition for rows of the batch's files, in whatever version."""
+        return f"{SOURCE_FILE} IN ({', '.join(map(literal, self.files))})"
+
+    @property
+    def follows_changes(self) -> bool:
+        """The rows tell what became of their keys."""
+        return bool(self.change_order)
+
     @property
     def marks_deleted(self) -> bool:
         """Rows that are gone from the source stay, marked."""
@@ -154,6 +191,11 @@ class RefinePlan:
         if self.keeps_history:
             stored |= {VALID_FROM: "TIMESTAMP", VALID_TO: "TIMESTAMP", CURRENT: "BOOLEAN"}
         return stored
+
+
+def own_names(source_key: str) -> set[str]:
+    """The names in silver that are none of the source's columns."""
+    return {*audit_of(is_of_files(source_key)), *ADDED, *INTERNAL}
 
 
 def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None = None) -> RefinePlan:
@@ -184,6 +226,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
             f"{where}: {batch.command.bronze.table} has no primary key, and history is kept by key",
             "name the key in silverConfig.primaryKey, or write mergeStrategy merge (one row for each content)",
         )
+    changes = _change_order(names[len(declared) :], bool(key) and silver.strategy in ("merge", "scd2"), where)
     own_key = {_find(name, renamed) for name in manifest.primary_key}
     uniques = [own_key, *({_find(name, renamed) for name in names} for names in manifest.unique_keys)]
     tells_apart = any(unique and unique <= set(key) for unique in uniques)
@@ -198,7 +241,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
     may_be_null = {renamed[column.name] for column in manifest.columns if column.nullable and not column.derivation}
     return RefinePlan(
         source={name: bronze[name] for name in names[: len(declared)]},
-        audit={name: bronze[name] for name in names[len(declared) :]},
+        audit={name: bronze[name] for name in names[len(declared) :] if name not in (CHANGE_TYPE, CHANGE_VERSION)},
         key=key,
         cursor=_find(batch.interval.column, renamed) if batch.interval.column else None,
         strategy=silver.strategy,
@@ -212,7 +255,25 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
         folds={renamed[name]: fold for name, fold in folds.items()},
         nullable=tuple(name for name in key if name in may_be_null - own_key and silver.null_keys == "match"),
         source_tells_apart=tells_apart,
+        below=tuple(batch.interval.below),
+        change_order=changes,
+        tells_part=batch.interval.column is None and not batch.reads_all,
+        files={file.key: file.place_id for file in batch.interval.files},
+        replaces_files=batch.interval.replaces and (silver.strategy == "append" or silver.deletes != "ignore"),
     )
+
+
+def _change_order(brought: list[str], has_place: bool, where: str) -> tuple[str, ...]:
+    """The columns that order the changes of a key; none where the rows are no changes."""
+    if CHANGE_TYPE not in brought:
+        return ()
+    found = tuple(name for name in (CHANGE_VERSION, ROW_NUMBER) if name in brought)
+    if not has_place or not found:
+        raise TransformRejected(
+            f"{where}: changes need a key to be applied by, mergeStrategy merge or scd2, and an order",
+            "set silverConfig.primaryKey and mergeStrategy, and bronzeConfig.auditColumns to true",
+        )
+    return found
 
 
 def _key(wanted: list[str], renamed: dict[str, str], where: str) -> list[str]:

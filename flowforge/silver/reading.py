@@ -16,11 +16,15 @@ from flowforge.domain.given import given
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.silver.batch_rules import BatchRows, judge_batch
+from flowforge.silver.matching import missing_key
+from flowforge.silver.objects import uris_of
 from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
 from flowforge.silver.quarantine import keep_out, kept_out, quarantine_of, settled_of
 from flowforge.silver.staging import (
+    changes_without_key,
     content_hash,
     irregularities,
+    last_changes,
     quarantined_rows,
     reduced_rows,
     stored_rows,
@@ -53,13 +57,14 @@ def stage(
     bucket: str,
     kept_key: list[str] | None,
     rules: Sequence[Rule],
+    uris: list[str],
 ) -> Staged:
-    """Reads the batch's bronze objects, judges its rows and keeps out what must not be applied.
+    """Reads the batch's bronze objects at `uris`, judges its rows and keeps out what must not be applied.
 
     Raises TransformRejected when the batch does not fit, or breaks a rule of severity `fail`.
     """
-    uris, objects = uris_of(batch), objects_of(batch)
-    plan = plan_of(connection, batch, kept_key)
+    objects = read_parquet(uris)
+    plan = plan_of(connection, batch, kept_key, objects)
     staged, unfit = staged_rows(connection, plan, objects)
     verdict = judge_batch(batch_rows(batch, bucket, plan, staged, uris), rules)
     quarantine = quarantine_of(batch, bucket)
@@ -78,16 +83,10 @@ def stage(
     return Staged(plan, remaining, count, verdict.figures, quarantine is not None or count > 0)
 
 
-def plan_of(connection: Session, batch: Batch, kept_key: list[str] | None) -> RefinePlan:
-    """The plan of a batch, from the columns of its objects."""
-    bronze = connection.sql(f"SELECT * FROM {objects_of(batch)}")
+def plan_of(connection: Session, batch: Batch, kept_key: list[str] | None, objects: str | None = None) -> RefinePlan:
+    """The plan of a batch, from the columns of its objects: of the table expression `objects`, where they were fetched."""
+    bronze = connection.sql(f"SELECT * FROM {objects or objects_of(batch)}")
     return plan_refine(batch, types_of(bronze), kept_key)
-
-
-def uris_of(batch: Batch) -> list[str]:
-    """The batch's bronze objects."""
-    manifest = given(batch.manifest)
-    return [f"s3://{manifest.bucket}/{item.key}" for item in manifest.objects]
 
 
 def objects_of(batch: Batch) -> str:
@@ -97,6 +96,9 @@ def objects_of(batch: Batch) -> str:
 
 def staged_rows(connection: Session, plan: RefinePlan, objects: str) -> tuple[str, str | None]:
     """Queries: the rows with one for each identity, and those that are unfit because of their keys (None: there are none)."""
+    if plan.follows_changes:
+        lacking = connection.sql(f"SELECT 1 FROM {objects} WHERE {missing_key(plan)} LIMIT 1").fetchone()
+        return last_changes(plan, objects), changes_without_key(plan, objects) if lacking else None
     if plan.keyless or plan.adds_only or connection.sql(irregularities(plan, objects)).fetchone() == (0, 0):
         return f"SELECT *, true AS {APPLIES} FROM ({stored_rows(plan, objects)})", None
     return reduced_rows(plan, objects), unfit_rows(plan, objects)
@@ -114,6 +116,7 @@ def batch_rows(batch: Batch, bucket: str, plan: RefinePlan, staged: str, uris: l
         batch_time=plan.loaded_at_text,
         replaces=plan.refreshes,
         folds=plan.folds,
+        going=plan.of_its_files if plan.replaces_files else "",
     )
 
 

@@ -19,12 +19,13 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.figures import quality_of, to_metadata
 from flowforge.engines.base import Session
-from flowforge.engines.duckdb.sql import identifier
+from flowforge.engines.duckdb.sql import identifier, read_parquet
 from flowforge.engines.registry import ENGINE
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
+from flowforge.silver.near_keys import may_be_near
 from flowforge.silver.new_columns import COLUMN_IDS, column_ids
-from flowforge.silver.objects import check_objects
+from flowforge.silver.objects import readable_objects
 from flowforge.silver.quarantine import quarantine_of
 from flowforge.silver.reading import Staged, objects_of, plan_of, stage
 from flowforge.silver.resolved_entries import settle
@@ -41,7 +42,8 @@ CHANGE = "flowforge.change"
 
 @dataclass(frozen=True)
 class RefineResult:
-    """What a batch did to its silver table; `version` is the Delta version that holds it, counts are rows."""
+    """What a batch did to its silver table; `version` is the Delta version that holds it, counts are rows. `near_keys` tells
+    whether its keys may stand there in another spelling: also where that was not looked at."""
 
     silver_table: str
     version: int
@@ -54,6 +56,7 @@ class RefineResult:
     schema_changes: list[str] = field(default_factory=list)
     quality: list[QualityFigure] = field(default_factory=list)
     column_types: dict[str, str] = field(default_factory=dict)
+    near_keys: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,18 +89,17 @@ def refine(
             if own:
                 _settle_again(batch, bucket, table)
             return _applied_before(table, batch)
-    check_objects(batch, s3 or client("s3"))
-    with ENGINE.session() as connection:
+    with readable_objects(batch, s3 or client("s3")) as uris, ENGINE.session() as connection:
         with store_errors(name):
             in_force = batch.command.silver.quality_rules if rules is None else rules
             decided = decisions_of(table) if table is not None else decisions_in(target.properties)
-            staged = stage(connection, batch, bucket, decided.key, in_force)
+            staged = stage(connection, batch, bucket, decided.key, in_force, uris)
         looks = chain([lambda: table], repeat(lambda: open_table(uri)))  # the first attempt has looked already
         result = commit(
             name, lambda: _apply(connection, batch, staged, next(looks)() or _created(batch, staged, target))
         )
         if own and staged.has_quarantine:
-            settle(connection, batch, staged.plan, bucket, objects_of(batch))
+            settle(connection, batch, staged.plan, bucket, read_parquet(uris))
     return result
 
 
@@ -138,11 +140,12 @@ def _apply(connection: Session, batch: Batch, staged: Staged, table: LakeTable) 
     if plan.keeps_history:
         written = write_history(connection, table, plan, rows, marks.load_after(), properties)
     elif plan.strategy == "append" or not marks.overtaken:
-        written = write_rows(connection, table, plan, rows, properties)
+        written = write_rows(connection, table, plan, rows, properties, marks.superseded)
     else:
         written = write_nothing(table, properties)
     result = _result(table, batch, table.version() + 1, written, staged.quarantined)
-    return replace(result, schema_changes=staged.schema_changes, quality=staged.quality)
+    near = may_be_near(batch, plan)
+    return replace(result, schema_changes=staged.schema_changes, quality=staged.quality, near_keys=near)
 
 
 def _applied_before(table: LakeTable, batch: Batch) -> RefineResult:

@@ -10,6 +10,7 @@ rows that contradict each other stay: no rule has kept them out.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from events.quality import Rule
@@ -30,6 +31,7 @@ from flowforge.silver.reading import FAILED, batch_rows, staged_rows
 from flowforge.silver.staging import content_hash
 from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, write_history, write_rows
+from flowforge.state import batch_records
 from flowforge.tables.base import Commit, Moved, once
 from flowforge.tables.lake import commit, open_table, store_errors, table_uri
 from flowforge.tables.rows import relation, types_of
@@ -96,9 +98,20 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
         if free:
             passing = f"{APPLIES} AND {content_hash(plan)} IN (SELECT content FROM {FREE})"
             rows = connection.sql(f"SELECT * FROM ({staged}) WHERE {passing}")
-            change = commit(name, lambda: _apply(connection, batch, replace(plan, refreshes=False), rows, bucket))
+            own = replace(plan, refreshes=False, replaces_files=False, above=_above(batch))
+            change = commit(name, lambda: _apply(connection, batch, own, rows, bucket))
         released = _take_out(connection, batch, bucket) if free else 0
     return Released(released, waiting(bucket, batch.command.silver.table).get((batch.generation, batch.seq), 0), change)
+
+
+def _above(batch: Batch) -> tuple[int, ...]:
+    """Later batches that came late, in whose place in the order this one is later."""
+    if not batch.interval.files:
+        return ()
+    recorded = map(batch_records.batch_of, batch_records.stored_history(batch.source_key, None))
+    later = takewhile(lambda one: one.order > batch.order, recorded)
+    ranges = ((one.seq, one.interval.below) for one in later if one.generation == batch.generation)
+    return tuple(seq for seq, below in ranges if any(first <= batch.seq <= last for first, last in below))
 
 
 def _apply(connection: Session, batch: Batch, plan: RefinePlan, rows: Rows, bucket: str) -> Change:
@@ -110,6 +123,18 @@ def _apply(connection: Session, batch: Batch, plan: RefinePlan, rows: Rows, buck
         )
     fitting, _ = admit(connection, table, batch, plan, rows)
     marks = Transactions(table, plan)
+    if plan.keeps_history and marks.files_replaced_since:
+        raise TransformRejected(
+            f"silver.{batch.command.silver.table}: files have been replaced since {batch.name}, and what that has ended in the "
+            "history may be a row that is released now",
+            "deliver the rows in a new file: what is loaded then is judged anew",
+        )
+    if plan.follows_changes and (plan.keeps_history or not plan.marks_deleted) and marks.newest > plan.order:
+        raise TransformRejected(
+            f"silver.{batch.command.silver.table}: changes have been applied since {batch.name}, and a row that is released now "
+            "may be one that they have deleted",
+            "deliver the rows in a new file: what is loaded then is judged anew",
+        )
 
     def properties(change: Change) -> Commit:
         return once({f"{batch.application_id}/release/{uuid.uuid4().hex}": 1}, {RELEASED: batch.application_id})
@@ -118,7 +143,7 @@ def _apply(connection: Session, batch: Batch, plan: RefinePlan, rows: Rows, buck
         return write_history(connection, table, plan, fitting, marks.load_after(), properties).change
     if marks.overtaken:
         return Change()
-    return write_rows(connection, table, plan, fitting, properties).change
+    return write_rows(connection, table, plan, fitting, properties, marks.superseded).change
 
 
 def _take_out(connection: Session, batch: Batch, bucket: str) -> int:

@@ -124,7 +124,8 @@ class Settling:
         return [
             order
             for generation, seq, order in found
-            if self._silver.transaction_version(same(update={"generation": generation, "seq": seq}).application_id)
+            if not plan.is_below(generation, seq)
+            and self._silver.transaction_version(same(update={"generation": generation, "seq": seq}).application_id)
         ]
 
     def _told_again(self) -> str:

@@ -6,6 +6,7 @@ functions, which spill). No row disappears: it is staged, superseded by a newer 
 repetition, or quarantined.
 """
 
+from flowforge.domain.own_columns import BEFORE, CHANGE_TYPE, DELETE, GONE
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.engines.duckdb.types import stored_column
 from flowforge.silver.matching import any_null, form, missing_key
@@ -34,6 +35,9 @@ def stored_rows(plan: RefinePlan, objects: str) -> str:
     """All rows of the table expression `objects` in silver's columns."""
     items = [stored_column(name, kind) for name, kind in {**plan.source, **plan.audit}.items()]
     items += [f"{plan.generation}::INTEGER AS {GENERATION}", f"{plan.seq}::BIGINT AS {SEQ}"]
+    if plan.follows_changes:
+        items.append(f"{CHANGE_TYPE} = '{DELETE}' AS {GONE}")
+        objects = f"(SELECT * FROM {objects} WHERE {_counts(plan)})"
     rows = f"SELECT {', '.join(items)} FROM {objects}"
     if plan.adds_only:
         return rows
@@ -42,7 +46,7 @@ def stored_rows(plan: RefinePlan, objects: str) -> str:
         rows = f"SELECT *, row_number() OVER (PARTITION BY {ROW_HASH})::INTEGER AS {OCCURRENCE} FROM ({hashed})"
     if plan.keeps_history:
         return f"SELECT *, {_state_columns(plan)} FROM ({rows})"
-    deleted = f", false AS {DELETED}" if plan.marks_deleted else ""
+    deleted = f", {GONE if plan.follows_changes else 'false'} AS {DELETED}" if plan.marks_deleted else ""
     return f"SELECT *, {surrogate_key(plan)} AS {SURROGATE}{deleted} FROM ({rows})"
 
 
@@ -105,6 +109,30 @@ def reduced_rows(plan: RefinePlan, objects: str) -> str:
         f"SELECT {columns}, NOT _ambiguous AS {APPLIES} FROM ({_ranked(plan, objects)}) QUALIFY row_number() OVER "
         f"(PARTITION BY {_identity(plan)} ORDER BY _rank, _content) = 1"
     )
+
+
+def last_changes(plan: RefinePlan, objects: str) -> str:
+    """The staged rows of changes: the last one of each key; not with APPLIES but GONE where that is a deletion."""
+    columns = ", ".join(identifier(name) for name in plan.columns)
+    keys = ", ".join(form(plan, name) for name in plan.key)
+    latest = ", ".join(f"{identifier(name)} DESC" for name in plan.change_order)
+    kept = (
+        f"(SELECT * FROM {objects} WHERE {_counts(plan)} AND NOT ({missing_key(plan)}) "
+        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {latest}) = 1)"
+    )
+    return f"SELECT {columns}, NOT {GONE} AS {APPLIES}, {GONE} FROM ({stored_rows(plan, kept)})"
+
+
+def changes_without_key(plan: RefinePlan, objects: str) -> str:
+    """The changes that nobody knows a row of, with the reason."""
+    columns = ", ".join(identifier(name) for name in plan.columns)
+    return f"SELECT {literal(NULL_KEY)} AS _reason, {columns} FROM ({stored_rows(plan, objects)}) WHERE {missing_key(plan)}"
+
+
+def _counts(plan: RefinePlan) -> str:
+    """The condition for changes that are applied: not how a row was, nor a deletion where these are ignored."""
+    left_out = [BEFORE, *([DELETE] if plan.deletes == "ignore" else [])]
+    return f"{CHANGE_TYPE} NOT IN ({', '.join(map(literal, left_out))})"
 
 
 def unfit_rows(plan: RefinePlan, objects: str) -> str:

@@ -30,6 +30,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     unknown = result.already_applied and not result.quarantined  # the commit is too long ago to tell
     batches.mark(batch, refined=True, quarantined=None if unknown else result.quarantined)
     is_newest = (newest.generation, newest.seq) == (batch.generation, batch.seq)
+    near = near_key_notes(batch, bucket) if is_newest and result.near_keys else []
     return SilverRefined(
         **about(batch),
         silver_table=result.silver_table,
@@ -42,7 +43,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         already_applied=result.already_applied,
         schema_changes=result.schema_changes,
         quality=result.quality,
-        notes=[*notes_of(batch, result), *near_key_notes(batch, bucket)] if is_newest else [],
+        notes=[*notes_of(batch, result), *near] if is_newest else [],
         column_types=result.column_types,
         seconds=round(time.monotonic() - started, 3),
     )

@@ -21,6 +21,10 @@ EVERY_TIME = (
     "{name}: mergeStrategy append adds every row of every full load, this time {inserted:,} to {before:,}; merge and replace do "
     "not"
 )
+LOADED_AGAIN = (
+    "{name}: the table was reset, so its files are loaded again, and mergeStrategy append keeps the {before:,} rows of before "
+    "beside them; to have each once, load into another silverConfig.tableName"
+)
 ONLY_NEWEST = (
     "{name}: mergeStrategy replace keeps the rows of the newest batch only, and this load reads only what changed: {deleted:,} "
     "rows were removed; merge keeps them"
@@ -29,7 +33,7 @@ ONLY_NEWEST = (
 
 def notes_of(batch: Batch, result: RefineResult) -> list[str]:
     """The notes for the run of a batch that is its table's newest."""
-    strategy, incremental = batch.command.silver.strategy, batch.interval.column is not None
+    strategy, incremental = batch.command.silver.strategy, not batch.reads_all
     figures = {
         "name": f"silver.{result.silver_table}",
         "rows": result.silver_rows,
@@ -40,6 +44,9 @@ def notes_of(batch: Batch, result: RefineResult) -> list[str]:
         "why": "gone, or in quarantine" if result.quarantined else "gone",
     }
     keyless = ROW_HASH in result.column_types
+    again = batch.interval.files and batch.generation > 1 and not batch.interval.replaces
+    if strategy == "append" and again and figures["before"]:
+        return [LOADED_AGAIN.format(**figures)]
     if strategy == "replace" and incremental and result.deleted:
         return [ONLY_NEWEST.format(**figures)]
     if strategy == "merge" and keyless and incremental:

@@ -29,7 +29,14 @@ def happened(plan: RefinePlan, confirmed: Load | None) -> str:
     now = f"TIMESTAMP {literal(plan.loaded_at_text)}"
     ends = f"CASE WHEN {VALID_FROM} >= {now} THEN {EMPTY} ELSE {END} END"
     parts.append(f"SELECT {keys}, greatest({VALID_FROM}, {now}), {ends}, {NEW}, NULL, NULL, {plan.order} FROM gone")
-    if confirmed is not None:
+    if confirmed is not None and confirmed.times:
+        times = ", ".join(f"({order}, TIMESTAMP {literal(at)})" for order, at in confirmed.times_text.items())
+        told = f"{VALID_FROM} < _then AND ({CURRENT} OR {VALID_TO} > _then)"
+        parts.append(
+            f"SELECT {keys}, _then, {STATE}, {AGAIN}, _ref, _content, {ORDER} FROM held "
+            f"JOIN (VALUES {times}) l(_load, _then) ON {ORDER} = _load WHERE {told}"
+        )
+    if confirmed is not None and confirmed.reads_all:
         then = f"TIMESTAMP {literal(confirmed.at_text)}"
         seen = f"{VALID_FROM} < {then} AND ({CURRENT} OR {VALID_TO} > {then})"
         parts.append(f"SELECT {keys}, {then}, {STATE}, {AGAIN}, _ref, _content, {ORDER} FROM held WHERE {seen}")
@@ -80,5 +87,15 @@ def versions(plan: RefinePlan) -> str:
     )
     pointless = f"(_kind <> {STATE} AND _kind_before IS DISTINCT FROM {STATE})"
     kept = f"SELECT * FROM ({before}) WHERE NOT {repeated} AND NOT {pointless}"
+    if plan.tells_part:
+        kept = _as_told_last(keys, f"SELECT *, {repeated} AS _repeated FROM ({before}) WHERE NOT {pointless}")
     followed = f"SELECT *, lead(_at) OVER (PARTITION BY {keys} ORDER BY _at, _kind) AS _until FROM ({kept})"
     return f"SELECT * FROM ({followed}) WHERE _kind = {STATE}"
+
+
+def _as_told_last(keys: str, told: str) -> str:
+    """The states and ends without repetitions, each as the latest batch told of it that has said it again."""
+    run = f"count(*) FILTER (NOT _repeated) OVER (PARTITION BY {keys} ORDER BY _at, _kind)"
+    last = f"arg_max({{'was': _from, 'row': _ref}}, _order) OVER (PARTITION BY {keys}, _run)"
+    rows = f"SELECT *, {last} AS _last FROM (SELECT *, {run} AS _run FROM ({told}))"
+    return f"SELECT * REPLACE (_last.was AS _from, _last.row AS _ref) FROM ({rows}) WHERE NOT _repeated"

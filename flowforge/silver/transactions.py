@@ -2,8 +2,9 @@
 
 Guarantees: read on the handle that the next commit is made on, and written by that commit: never ahead of the rows nor behind.
 `newest` and `refresh` are the orders of the newest batch and refresh; `epoch/<epoch>` the order of the newest batch of one state
-of the watermark table. The full loads form a list by order, each with its time,
-since the history of a batch that comes late depends on the load that followed it. No mark ever expires.
+of the watermark table; `file/<place>` that of the newest batch that took the place of a file's rows, `files` the newest of these.
+The loads without a cursor form a list by order, each with its time, since the history of a batch that comes late depends on those
+that followed it: `part` is 0 for one that read all keys. No mark ever expires.
 """
 
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from datetime import timedelta
 
 from flowforge.domain.batch import SEQ_BITS, Batch
 from flowforge.domain.errors import LakeChanged
+from flowforge.domain.source_key import is_of_files
 from flowforge.silver.plan import EPOCH, RefinePlan
 from flowforge.tables.base import LakeTable
 
@@ -45,15 +47,27 @@ def _is_above(table: LakeTable, source_key: str, order: int) -> bool:
 
 @dataclass(frozen=True)
 class Load:
-    """A full load: `at` in microseconds since 1970 (UTC), and whether it ends what it did not find."""
+    """What followed a batch that comes late: the first load of all keys, `at` in microseconds since 1970 (UTC), and whether it
+    ends what it did not find; `reads_all` is false where there is none. `times` are those of all that followed, by order."""
 
     at: int
     refreshes: bool
+    reads_all: bool = True
+    times: tuple[tuple[int, int], ...] = ()
 
     @property
     def at_text(self) -> str:
         """`at` as a timestamp without zone."""
-        return (EPOCH + timedelta(microseconds=self.at)).replace(tzinfo=None).isoformat(sep=" ")
+        return _text(self.at)
+
+    @property
+    def times_text(self) -> dict[int, str]:
+        """`times` as timestamps without zone."""
+        return {order: _text(at) for order, at in self.times}
+
+
+def _text(at: int) -> str:
+    return (EPOCH + timedelta(microseconds=at)).replace(tzinfo=None).isoformat(sep=" ")
 
 
 @dataclass(frozen=True)
@@ -94,10 +108,36 @@ class Transactions:
     def _is_above(self) -> bool:
         return _is_above(self.table, self.plan.source_key, self.plan.order)
 
+    @property
+    def superseded(self) -> frozenset[str]:
+        """The keys of the batch's files of which a later batch has taken the rows' place."""
+        if not self.plan.files or self._is_above or self._read("files") <= self.plan.order:
+            return frozenset()
+        return frozenset(key for key, place in self.plan.files.items() if self._read(f"file/{place}") > self.plan.order)
+
+    @property
+    def files_replaced_since(self) -> bool:
+        """A later batch has taken the place of a file's rows, of whatever file."""
+        return not self._is_above and self._read("files") > self.plan.order
+
     def load_after(self) -> Load | None:
-        """The first full load that is later than this batch; None when this batch is later than all of them."""
-        order = self._around()[1]
-        return Load(self._read(f"load/{order}/at"), bool(self._read(f"load/{order}/refreshes"))) if order else None
+        """The loads that are later than this batch; None when this batch is later than all of them."""
+        order, first, times = self._around()[1], 0, []
+        while order:
+            times.append((order, self._read(f"load/{order}/at")))
+            first = first or (0 if self._is_of_part(order) else order)
+            order = self._read(f"load/{order}/next")
+        if not times:
+            return None
+        at, refreshes = self._read(f"load/{first}/at"), bool(self._read(f"load/{first}/refreshes"))
+        return Load(at, refreshes, first > 0, tuple(times))
+
+    def _is_of_part(self, order: int) -> bool:
+        """Whether a load told of some keys only. Those of a version before do not say: of files it was most often so."""
+        known = self.table.transaction_version(self._name(f"load/{order}/part"))
+        if known is not None:
+            return bool(known)
+        return is_of_files(self.plan.source_key) and not self._read(f"load/{order}/refreshes")
 
     def following(self) -> dict[str, int]:
         """The marks as they are when this batch is applied."""
@@ -107,17 +147,21 @@ class Transactions:
             marks[f"epoch/{plan.epoch}"] = plan.order if above else max(self._read(f"epoch/{plan.epoch}"), plan.order)
         if plan.refreshes:
             marks["refresh"] = plan.order if above else max(self.last_refresh, plan.order)
+        if plan.replaces_files:
+            places = ["files", *(f"file/{place}" for place in plan.files.values())]
+            marks |= {place: plan.order if above else max(self._read(place), plan.order) for place in places}
         if plan.keeps_history and plan.cursor is None:
             before, after = self._around()
             marks[f"load/{plan.order}/at"] = plan.loaded_at
             marks[f"load/{plan.order}/refreshes"] = int(plan.refreshes)
+            marks[f"load/{plan.order}/part"] = int(plan.tells_part)
             marks[f"load/{plan.order}/next"] = after
             marks[f"load/{before}/next"] = plan.order
             marks["load/last"] = max(self._read("load/last"), plan.order)
         return {self._name(mark): version for mark, version in marks.items()}
 
     def _around(self) -> tuple[int, int]:
-        """Orders of the full loads before and after this batch; 0 where there is none."""
+        """Orders of the loads before and after this batch; 0 where there is none."""
         order, last = self.plan.order, self._read("load/last")
         if last <= order:
             return last, 0
@@ -126,13 +170,14 @@ class Transactions:
             before, after = after, self._read(f"load/{after}/next")
         return before, after
 
-    def all(self, epochs: Iterable[str] = ()) -> dict[str, int]:
-        """Every mark but those of single batches and of other `epochs`, as application transactions: for a table that takes this
-        one's place."""
+    def all(self, epochs: Iterable[str] = (), places: Iterable[str] = ()) -> dict[str, int]:
+        """Every mark but those of single batches, of other `epochs` and of files of other `places`, as application transactions:
+        for a table that takes this one's place."""
         names = ["newest", "refresh", "load/last", *(f"epoch/{epoch}" for epoch in epochs)]
+        names += ["files", *(f"file/{place}" for place in places)]
         order = 0
         while True:
-            names += [f"load/{order}/{fact}" for fact in ("at", "refreshes", "next")]
+            names += [f"load/{order}/{fact}" for fact in ("at", "refreshes", "part", "next")]
             order = self._read(f"load/{order}/next")
             if not order:
                 break

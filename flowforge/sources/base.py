@@ -16,17 +16,18 @@ that ends early raises, and never returns fewer rows.
 Resource management: a session and a reader each hold one connection; both are context managers.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
+from events.files import FileColumn
 from flowforge.domain.batch import Counting, Interval, SlicePlan, SourceColumn
+from flowforge.domain.file_version import FileVersion
 
 if TYPE_CHECKING:
     import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]  it has none
 
-    from events.targets import ConnectionReference, SourceTable
     from flowforge.sources.target import Credentials
 
 
@@ -50,12 +51,22 @@ class Position(NamedTuple):
 @dataclass(frozen=True)
 class LastRead:
     """What the load before has left for one cursor. `identity` is what the source said of itself, `digest` that of rows which
-    may come again, `memory` what the source wants to see again; the last three are read by the source only."""
+    may come again, `memory` what the source wants to see again; the last three are read by the source only.
+
+    What stands under no cursor ("") has `files`: it tells the newest version of each file that the table has taken, by bucket and
+    key, or where it is given files, of those with their names, and one of each of their contents; `applied`: every version with
+    its batch's sequence number; and `refused`: those that were refused as they are read now. They are asked by a source of files
+    alone. `was_reset`: the table holds what these do not tell of.
+    """
 
     position: Position | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
     memory: list[dict[str, Any]] = field(default_factory=list)
+    files: Callable[[Collection[FileVersion] | None], Mapping[tuple[str, str], FileVersion]] = lambda listed: {}
+    applied: Callable[[], Sequence[tuple[FileVersion, int]]] = list
+    refused: Callable[[], Mapping[tuple[str, str], FileVersion]] = dict
+    was_reset: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,14 +74,18 @@ class Wanted:
     """What a load asks of a source: `read` is the source's own part of the command, the rest is what the layers do with it.
 
     `key` are the columns by which the request tells rows apart (none: the source's own). `adds_only`: no row replaces another.
-    `removes_rows`: what is not read is taken out of silver. `bronze_table` is the name that commands know the table by.
+    `removes_rows`: what is not read is taken out of silver;
+    `keeps_history`: silver has every state of a row. `follows_changes`: what is read are changes, which count in their order.
+    `bronze_table` is the name that commands know the table by.
     """
 
-    read: "SourceTable"
+    read: Any
     bronze_table: str = ""
     key: tuple[str, ...] = ()
     adds_only: bool = False
     removes_rows: bool = False
+    keeps_history: bool = False
+    follows_changes: bool = False
     audited: bool = True
 
 
@@ -125,6 +140,16 @@ class ReadPlan:
     detail: Any = None
 
 
+class Estimate(NamedTuple):
+    """How much a plan would read, for people: `rows` and `bytes` as far as they are known, `counted` or as the catalog says, and
+    what should be known of the source before it is loaded."""
+
+    rows: int | None = None
+    counted: bool = False
+    bytes: int | None = None
+    warnings: Sequence[str] = ()
+
+
 class CountAtSource(NamedTuple):
     """What the source counted on its own, and when by its clock (UTC, style 121)."""
 
@@ -140,16 +165,35 @@ class Recount(NamedTuple):
     at: str
 
 
+class FileRead(NamedTuple):
+    """What became of a file's records: `rows` of them are among the batches, `rejected` are not; the first of these in words."""
+
+    file: FileVersion
+    rows: int
+    rejected: int = 0
+    first_rejected: str = ""
+
+
 class ReadReport(NamedTuple):
-    """What a read knows of itself once it is done: its view of the source, what the source counted in it, and how it was read."""
+    """What a read knows of itself once it is done: its view of the source, what the source counted in it, and how it was read.
+
+    Of files: what became of each, and `rejects`, a Parquet file of the records that are not among the batches, at its start; it
+    is closed with its reader; `types` are columns that were proposed from the first file, to be kept for the later ones.
+    """
 
     consistency: str = ""
     counted: CountAtSource | None = None
     notes: Sequence[str] = ()
+    files: Sequence[FileRead] = ()
+    rejects: IO[bytes] | None = None
+    types: Sequence[FileColumn] = ()
 
 
 class BatchReader(Protocol):
-    """A schema and an iterator of record batches in that schema. `close` may be called at any time, from any thread."""
+    """A schema and an iterator of record batches in that schema. `close` may be called at any time, from any thread.
+
+    The schema has the plan's columns, and behind them the audit columns whose values the source knows of each row.
+    """
 
     schema: "pa.Schema"  # pyright: ignore[reportUnknownMemberType]  of pyarrow
 
@@ -194,6 +238,10 @@ class Session(Protocol):
         nothing, so it is worth a look whether there are any. Raises SourceChanged, UnknownColumn, UnsupportedSource."""
         ...
 
+    def estimate(self, description: Description, plan: ReadPlan) -> Estimate:
+        """How much a plan would read; what is not known is None, and nothing is raised for it."""
+        ...
+
 
 class Rereading(Protocol):
     """A table that is read once more, to be compared with the lake; `rests_on` says in words what that takes for granted."""
@@ -220,11 +268,12 @@ class Rereading(Protocol):
 
 
 class Source(Protocol):
-    """One place that is read from. Making one asks nothing; a login is read when it is needed."""
+    """One place that is read from: made of its kind's part of a command's connection (events.targets). Making one asks nothing;
+    a login is read when it is needed."""
 
     kind: ClassVar[str]
 
-    def __init__(self, reference: "ConnectionReference", credentials: "Credentials | None" = None): ...
+    def __init__(self, reference: Any, credentials: "Credentials | None" = None): ...
 
     @classmethod
     def prepare(cls) -> None:
@@ -232,7 +281,7 @@ class Source(Protocol):
         ...
 
     @classmethod
-    def mistakes(cls, wanted: "SourceTable", keeps: bool) -> list[tuple[str, str]]:
+    def mistakes(cls, wanted: Any, keeps: bool) -> list[tuple[str, str]]:
         """What a request asks for that this kind of source never reads, as (field, problem); nothing is asked of a server.
         `keeps`: no later load would mend what this one gets wrong."""
         ...

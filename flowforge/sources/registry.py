@@ -5,15 +5,16 @@ A kind is imported when the first of its connections comes, so that a function h
 
 from functools import cache
 from pkgutil import resolve_name
-from typing import Any
 
-from events.targets import ConnectionReference
+from events.request import Connection
+from events.targets import SourcePlace
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.base import Source
-from flowforge.sources.target import Target, saved_target, target_in
+from flowforge.sources.target import Target, target_of
 
 KINDS = {
     "sql-server": "flowforge.sources.sqlserver.source:SqlServer",
+    "file": "flowforge.sources.files.source:Files",
 }
 
 
@@ -25,7 +26,7 @@ def kind_of(name: str) -> type[Source]:
     return resolve_name(KINDS[name])
 
 
-def source_at(reference: ConnectionReference) -> Source:
+def source_at(reference: SourcePlace) -> Source:
     """The source that a reference names; its login comes from the secret store when it is needed."""
     return kind_of(reference.kind)(reference)
 
@@ -35,14 +36,14 @@ def source_of(target: Target) -> Source:
     return kind_of(target.reference.kind)(target.reference, target.credentials)
 
 
-def source_in(body: dict[str, Any]) -> Source:
-    """The source of a body `{"connection": ...}` or of a whole job request; raises InvalidRequest."""
-    return source_of(target_in(body))
+def source_named(connection: Connection) -> Source:
+    """The source of a connection that a caller names; raises InvalidRequest or NotFound."""
+    return source_of(target_of(connection))
 
 
-def saved_source(parameters: dict[str, str] | None) -> Source:
-    """The source of a saved connection, by the address' `connection_id`; raises InvalidRequest or NotFound."""
-    return source_of(saved_target(parameters))
+def saved_source(connection_id: str) -> Source:
+    """The source of a saved connection; raises NotFound."""
+    return source_named(Connection(connectionId=connection_id))
 
 
 def prepare() -> None:

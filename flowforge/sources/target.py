@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from events.api.database import SourceQuestion
 from events.request import Connection, InvalidRequest, mistakes_of
 from events.targets import ConnectionReference
 from flowforge.aws.secrets import Place, read_login
@@ -36,28 +37,13 @@ def read_credentials(reference: ConnectionReference) -> Credentials:
     return Credentials(username=username, password=SecretStr(password))
 
 
-def saved_target(parameters: dict[str, str] | None) -> Target:
-    """The saved connection that the address names by `connection_id`; raises InvalidRequest or NotFound."""
-    connection_id = (parameters or {}).get("connection_id")
-    if not connection_id:
-        problem = "expected a saved connection's id; send an inline connection by POST"
-        raise InvalidRequest([{"field": "connection_id", "problem": problem}])
-    return target_of(Connection(connectionId=connection_id))
-
-
 def target_in(body: dict[str, Any]) -> Target:
     """The connection in a body `{"connection": ...}`, or in a whole job request; raises InvalidRequest with every mistake."""
-    source = body.get("source_config")
-    document = source.get("connection") if isinstance(source, dict) else body.get("connection")
-    if not isinstance(document, dict):
-        raise InvalidRequest(
-            [{"field": "connection", "problem": "expected an object with host, database, username, ..."}]
-        )
     try:
-        connection = Connection.model_validate(document)
+        question = SourceQuestion.model_validate(body)
     except ValidationError as error:
-        raise InvalidRequest(mistakes_of(error, "connection")) from None
-    return target_of(connection)
+        raise InvalidRequest(mistakes_of(error)) from None
+    return target_of(question.connection)
 
 
 def target_of(connection: Connection) -> Target:

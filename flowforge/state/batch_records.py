@@ -6,7 +6,7 @@ recognised by that token and not mistaken for somebody else's write.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -67,6 +67,20 @@ def find_batch(source_key: str, generation: int, seq: int) -> Batch | None:
 def stored_batch(source_key: str, generation: int, seq: int) -> items.Item | None:
     """The record of one batch as it is stored."""
     return items.get(settings().watermarks_table, {"pk": source_key, "sk": _batch_sk(generation, seq)})
+
+
+def stored_batches(identities: Sequence[tuple[str, int, int]]) -> dict[str, items.Item]:
+    """The records of batches (source key, generation, seq) of as many tables, by source key; those that are there."""
+    keys = [{"pk": key, "sk": _batch_sk(generation, seq)} for key, generation, seq in identities]
+    return {item["pk"]: item for item in items.get_many(settings().watermarks_table, keys) if item}
+
+
+def stored_batches_of(source_key: str, places: Sequence[tuple[int, int]]) -> list[items.Item | None]:
+    """The records of batches (generation, seq) of one table, in their order; None for those that are not there."""
+    return items.get_many(
+        settings().watermarks_table,
+        [{"pk": source_key, "sk": _batch_sk(generation, seq)} for generation, seq in places],
+    )
 
 
 def batch_of_run(source_key: str, run_id: str) -> Batch | None:

@@ -10,6 +10,7 @@ from flowforge.aws import items
 from flowforge.aws.compact import pack
 from flowforge.domain.batch import Batch, Manifest
 from flowforge.domain.errors import Wait
+from flowforge.domain.scope import scope_of
 from flowforge.runtime.settings import settings
 from flowforge.state import digests
 from flowforge.state.batch_records import RETRY_SECONDS, is_written, key_of, transition, write
@@ -70,7 +71,7 @@ def commit(batch: Batch, state: TableState | None = None) -> tuple[str | None, s
         )
     owns = state.generation == batch.generation and state.active == batch.seq
     landed = Landed(generation=batch.generation, seq=batch.seq, claim=batch.claim) if batch.claim else state.landed
-    following = _released(state, marks).model_copy(update={"landed": landed})
+    following = _released(state, marks).model_copy(update={"landed": landed, "scope": scope_of(batch)})
     actions = [following.put_action(), transition(batch, "landed", "committed")]
     if not ((owns and items.transact(actions)) or is_written(batch, "committed")):
         raise Wait(f"{batch.name} changed while it was being committed", RETRY_SECONDS)

@@ -77,7 +77,7 @@ def claim(
     stored = find_batch(batch.source_key, batch.generation, batch.seq)
     if stored and stored.token == batch.token:
         return batch
-    _refuse_foreign_owner(batch)
+    refuse_foreign_owner(state, command)
     raise Wait(f"{source_table}: another load took the table first", RETRY_SECONDS)
 
 
@@ -102,7 +102,7 @@ def _claim_actions(following: TableState, batch: Batch) -> list[dict[str, Any]]:
         items.put_action(table, run, new),
         items.put_action(table, label, new),
     ]
-    for owner in _owned(batch) + (_owned_in_any_case(batch) if following.version == 0 else []):
+    for owner in _places(following, batch.command):
         action = items.put_action(table, owner, f"{new} OR source_key = :me")
         action["Put"]["ExpressionAttributeValues"] = items.encode({":me": batch.source_key})
         actions.append(action)
@@ -115,7 +115,7 @@ def records_of(batch: Batch) -> list[items.Item]:
     item = item_of(batch)
     if batch.published or batch.state == "voided":
         del item["open"]
-    return [item, run, label, *_owned(batch)]
+    return [item, run, label, *_owned(batch.source_key, batch.command)]
 
 
 def _names(batch: Batch) -> tuple[items.Item, items.Item]:
@@ -129,31 +129,35 @@ def _names(batch: Batch) -> tuple[items.Item, items.Item]:
     return run, label_key(batch.command.bronze.table, batch.label) | {"batch": batch.name}
 
 
-def _owned(batch: Batch) -> list[items.Item]:
+def _owned(source_key: str, command: IngestTable) -> list[items.Item]:
     """The destinations that only one source may fill."""
-    names = [f"SILVER#{batch.command.silver.table}"]
-    if batch.command.gold.table:
-        names.append(f"GOLD#{batch.command.gold.table}")
-    return [{"pk": name, "sk": "OWNER", "source_key": batch.source_key} for name in names]
+    names = [f"SILVER#{command.silver.table}"]
+    if command.gold.table:
+        names.append(f"GOLD#{command.gold.table}")
+    return [{"pk": name, "sk": "OWNER", "source_key": source_key} for name in names]
 
 
-def _owned_in_any_case(batch: Batch) -> list[items.Item]:
-    """The same in lower case, for a table that is new: most readers of the lake take names that differ by case only for one."""
-    owned = _owned(batch)
+def _places(state: TableState, command: IngestTable) -> list[items.Item]:
+    """The same, and for a table that is new in lower case too: most readers of the lake take names that differ by case only for
+    one."""
+    owned = _owned(state.source_key, command)
+    if state.version:
+        return owned
     lower = {owner["pk"].partition("#")[0] + "#" + owner["pk"].partition("#")[2].lower() for owner in owned}
-    return [{**owned[0], "pk": name} for name in sorted(lower - {owner["pk"] for owner in owned})]
+    return owned + [{**owned[0], "pk": name} for name in sorted(lower - {owner["pk"] for owner in owned})]
 
 
-def _refuse_foreign_owner(batch: Batch) -> None:
-    for owner in _owned(batch) + _owned_in_any_case(batch):
+def refuse_foreign_owner(state: TableState, command: IngestTable) -> None:
+    """Raises ConflictingTarget where the silver or gold table belongs to another source, so that a claim would not succeed."""
+    for owner in _places(state, command):
         found = items.get(settings().watermarks_table, {"pk": owner["pk"], "sk": "OWNER"})
-        if found and found["source_key"] != batch.source_key:
+        if found and found["source_key"] != state.source_key:
             layer, _, name = owner["pk"].partition("#")
             layer = layer.lower()
-            theirs, ours = SourceKey.parse(found["source_key"]), SourceKey.parse(batch.source_key)
+            theirs, ours = SourceKey.parse(found["source_key"]), SourceKey.parse(state.source_key)
             free = destination_stem(f"{ours.schema}_", ours.table) if ours.schema else ours.table
             raise ConflictingTarget(
-                f"{layer} table {name!r} is filled from {found['source_key']}, not from {batch.source_key}",
+                f"{layer} table {name!r} is filled from {found['source_key']}, not from {state.source_key}",
                 f"Both {theirs.source_table} and {ours.source_table} would be called {name!r}: give this load a "
                 f"{layer}Config.tableName of its own, such as {free!r}.",
             )

@@ -1,58 +1,20 @@
 """Connections: saved ones by id, inline ones turned into a reference. The password lives in the secret store only."""
 
-import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-
-from events.hosts import checked_host, with_address
-from events.model import Request
-from events.request import Connection, Driver, InvalidRequest, mistakes_of, other_logins
+from events.api.connections import SavedConnection
+from events.request import Connection, InvalidRequest
 from events.targets import ConnectionReference
 from flowforge.aws import items, secrets
 from flowforge.domain.errors import NotFound
 from flowforge.domain.given import given
+from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
 
 
-class SavedConnection(Request):
-    """What a user sends to save a connection."""
-
-    id: str
-    host: str = Field(min_length=1)
-    port: int = Field(1433, ge=1, le=65535)
-    database: str = Field(min_length=1)
-    username: str = Field(min_length=1)
-    password: str = Field(min_length=1, repr=False)
-    trustServerCertificate: bool = False
-    driver: Driver = "auto"
-    maxConcurrentReads: int | None = Field(None, ge=1, le=1000)
-
-    _address = model_validator(mode="before")(with_address)
-    _host = field_validator("host")(checked_host)
-
-    @classmethod
-    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
-        """Only logins by user name and password."""
-        yield from other_logins(given)
-
-    @field_validator("id")
-    @classmethod
-    def _plain_id(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
-            raise ValueError("expected letters, digits, _ . and - (at most 64)")
-        return value
-
-
-def save(document: dict[str, Any]) -> dict[str, Any]:
-    """Saves a connection and its login; returns what may be shown of it. Raises InvalidRequest with every mistake."""
-    try:
-        saved = SavedConnection.model_validate(document)
-        Connection(**saved.model_dump(exclude={"id"}))
-    except ValidationError as error:
-        raise InvalidRequest(mistakes_of(error)) from None
+def save(saved: SavedConnection) -> dict[str, Any]:
+    """Saves a connection and its login; returns what may be shown of it."""
     place = secrets.Place(saved.host, saved.port, saved.database, saved.trustServerCertificate)
     secret_id, version = secrets.store_login(_secret_id(saved.id), saved.username, saved.password, place)
     item = {
@@ -66,9 +28,16 @@ def save(document: dict[str, Any]) -> dict[str, Any]:
     return _shown(item)
 
 
-def list_saved() -> list[dict[str, Any]]:
-    """All saved connections, by id, without their secrets."""
-    return sorted(map(_shown, items.scan(settings().connections_table)), key=lambda shown: shown["id"])
+def list_saved(limit: int, cursor: str | None = None) -> dict[str, Any]:
+    """At most `limit` saved connections, without their secrets, as `connections`; `next` is there where others follow. A page is
+    in the order of ids, and pages in none. Raises InvalidRequest for a cursor that is none."""
+    options: dict[str, Any] = {"Limit": limit + 1}
+    if place := place_of(cursor, 1):
+        options["ExclusiveStartKey"] = items.encode({"pk": place[0]})
+    found = list(items.scan(settings().connections_table, **options))
+    shown = fitting(map(_shown, found[:limit]))
+    more = {"next": cursor_of(shown[-1]["id"])} if shown and len(shown) < len(found) else {}
+    return {"connections": sorted(shown, key=lambda one: one["id"]), **more}
 
 
 def remove(connection_id: str) -> None:

@@ -11,12 +11,18 @@ from flowforge.aws.items import Item
 from flowforge.runtime.settings import settings
 
 EXPIRES_AT = "expires_at"  # the template names it as the table's TTL attribute; epoch seconds
+NOT_EXPIRED = f"attribute_not_exists({EXPIRES_AT}) OR {EXPIRES_AT} > :now"  # a filter of queries; `:now` is `now()`
 DAY = 86_400
 
 
 def expires_at() -> int:
     """When what is written now goes."""
-    return int(time.time()) + settings().history_days * DAY
+    return now() + settings().history_days * DAY
+
+
+def now() -> int:
+    """The time as items carry it."""
+    return int(time.time())
 
 
 def is_expired(item: Item) -> bool:

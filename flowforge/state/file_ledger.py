@@ -7,8 +7,9 @@ Guarantees: an entry counts once its batch is committed, or has ended without a 
 A reset begins a new generation, for which no earlier entry counts, so that all files are loaded again.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
 
 from pydantic import BaseModel
 
@@ -22,11 +23,14 @@ from flowforge.state.batch_records import RETRY_SECONDS, stored_batch
 from flowforge.state.table import TableState
 
 DONE = ("committed", "refined", "empty")
+ASKED_ALONE = 20  # files; for more the ledger is read, some thousand entries a call
+SETTLED_AT_ONCE = 1_000
 
 
 class FileEntry(BaseModel):
-    """What became of a file: `rows` landed and `rejected` records, and the first of these as text. `settled`: its batch was seen
-    to be done, so the batch's record is not needed any more."""
+    """What became of a file: `rows` landed and `rejected` records, and the first of these as text. `skipped`: none was
+    read, since a newer snapshot stands in its place. `settled`: its batch was seen to be done, so its record is not needed any
+    more. `at` is when it was claimed, in seconds of the epoch (0: not known)."""
 
     generation: int
     seq: int
@@ -37,7 +41,9 @@ class FileEntry(BaseModel):
     rows: int = 0
     rejected: int = 0
     first_rejected: str = ""
+    skipped: bool = False
     settled: bool = False
+    at: float = 0
 
     @property
     def order(self) -> int:
@@ -54,10 +60,17 @@ def entry_of(batch: Batch, file: FileVersion, rows: int, rejected: int = 0, firs
         epoch=batch.epoch,
         run_id=batch.command.run_id,
         file=file,
+        at=batch.claimed_at,
         rows=rows,
         rejected=rejected,
         first_rejected=first_rejected,
     )
+
+
+def skipped_entry(state: TableState, run_id: str, file: FileVersion) -> FileEntry:
+    """The entry of a file that no batch reads, with which none was claimed: it counts from now on."""
+    place = {"generation": state.generation, "seq": state.seq, "epoch": state.epoch}
+    return FileEntry(**place, claim=run_id, run_id=run_id, file=file, skipped=True, settled=True, at=time.time())
 
 
 def write_entries(source_key: str, entries: Iterable[FileEntry]) -> None:
@@ -65,9 +78,13 @@ def write_entries(source_key: str, entries: Iterable[FileEntry]) -> None:
     items.put_many(settings().watermarks_table, [_item(source_key, entry) for entry in entries])
 
 
-def entries(source_key: str) -> Iterator[FileEntry]:
-    """All entries of a source, of whatever batch, those of one file together and in their order. Raises UnreadableRecord."""
-    for item in items.query(settings().watermarks_table, "pk = :pk", {":pk": _partition(source_key)}):
+def entries(source_key: str, file: FileVersion | None = None) -> Iterator[FileEntry]:
+    """All entries of a source, or of one file in whatever version, of whatever batch, those of one file together and in their
+    order. Raises UnreadableRecord."""
+    condition, values = "pk = :pk", {":pk": _partition(source_key)}
+    if file is not None:
+        condition, values = f"{condition} AND begins_with(sk, :file)", values | {":file": f"{file.place_id}#"}
+    for item in items.query(settings().watermarks_table, condition, values):
         try:
             yield FileEntry.model_validate(item)
         except ValueError as error:
@@ -77,18 +94,58 @@ def entries(source_key: str) -> Iterator[FileEntry]:
             ) from error
 
 
-def taken_files(state: TableState) -> dict[tuple[str, str], FileEntry]:
-    """The newest version of each file that the table has taken, by bucket and key.
+def taken_files(state: TableState, files: Collection[FileVersion] | None = None) -> Iterator[FileEntry]:
+    """The newest version that the table has taken of each file, or of these, one after the other. Memory is that of one file's
+    entries, however long the ledger is; few files are asked for one by one, more are found page by page.
 
     To be asked while no batch is under way; raises Wait where one is, and UnreadableRecord where it is not known what became of
     a batch.
     """
     if state.active is not None:
         raise Wait(f"{state.source_key}: batch {state.active} is under way", RETRY_SECONDS)
-    newest: dict[tuple[str, str], FileEntry] = {}
-    ended: dict[int, bool] = {}
     unsettled: list[FileEntry] = []
-    for entry in entries(state.source_key):
+    for entry in newest_taken(state, files, unsettled):
+        yield entry
+        if len(unsettled) >= SETTLED_AT_ONCE:
+            write_entries(state.source_key, unsettled)
+            unsettled.clear()
+    write_entries(state.source_key, unsettled)
+
+
+def newest_taken(
+    state: TableState, files: Collection[FileVersion] | None, unsettled: list[FileEntry]
+) -> Iterator[FileEntry]:
+    """The same, at any time. Entries that are seen to count for the first time are added to `unsettled`, as they are settled."""
+    ended: dict[int, bool] = {}
+    places = None if files is None else {one.place: one for one in files}
+    if places is not None and len(places) <= ASKED_ALONE:
+        groups = (entries(state.source_key, one) for one in places.values())
+    else:
+        groups = (group for _, group in groupby(entries(state.source_key), key=lambda one: one.file.place))
+    for group in groups:
+        newest = _newest(state, group, ended, unsettled)
+        if newest is not None and (places is None or newest.file.place in places):
+            yield newest
+
+
+def taken_version(state: TableState, file: FileVersion) -> FileEntry | None:
+    """The newest version that the table has taken of a file, of whatever version; None where it has none. Raises what
+    `taken_files` raises, but Wait."""
+    return _newest(state, entries(state.source_key, file), {}, [])
+
+
+def is_counted(state: TableState, entry: FileEntry) -> bool:
+    """Whether the ledger has the entry's file from the entry's own batch, and that counts."""
+    own = (one for one in entries(state.source_key, entry.file) if (one.order, one.claim) == (entry.order, entry.claim))
+    return _newest(state, own, {}, []) is not None
+
+
+def _newest(
+    state: TableState, found: Iterable[FileEntry], ended: dict[int, bool], unsettled: list[FileEntry]
+) -> FileEntry | None:
+    """Of one file's entries the newest that counts; `ended` tells of batches that were looked at whether they count."""
+    newest: FileEntry | None = None
+    for entry in found:
         if (entry.epoch, entry.generation) != (state.epoch, state.generation):
             continue
         if not entry.settled:
@@ -97,11 +154,41 @@ def taken_files(state: TableState) -> dict[tuple[str, str], FileEntry]:
             if not ended[entry.order]:
                 continue
             unsettled.append(entry.model_copy(update={"settled": True}))
-        before = newest.get(entry.file.place)
-        if before is None or before.order < entry.order:
-            newest[entry.file.place] = entry
-    write_entries(state.source_key, unsettled)
+        if newest is None or newest.order < entry.order:
+            newest = entry
     return newest
+
+
+def applied_versions(state: TableState) -> list[tuple[FileVersion, int]]:
+    """Every version that the table has taken, with the sequence number of its batch. To be asked after `taken_files`, which
+    settles what counts."""
+    mine = (state.epoch, state.generation)
+    found = entries(state.source_key)
+    return [(e.file, e.seq) for e in found if e.settled and not e.skipped and (e.epoch, e.generation) == mine]
+
+
+def taken_versions(
+    state: TableState, listed: Collection[FileVersion] | None = None
+) -> dict[tuple[str, str], FileVersion]:
+    """The newest version that the table has taken of each file, by bucket and key; of `listed` files only those of their names,
+    and one of each of their contents. Raises what `taken_files` raises."""
+    if listed is None:
+        return {entry.file.place: entry.file for entry in taken_files(state)}
+    places, contents = {one.place for one in listed}, {(one.etag, one.size) for one in listed}
+    found: dict[tuple[str, str], FileVersion] = {}
+    for entry in taken_files(state):
+        file = entry.file
+        if (file.etag, file.size) in contents or file.place in places:
+            found[file.place] = file
+        if file.place not in places:
+            contents.discard((file.etag, file.size))
+    return found
+
+
+def needed_batches(state: TableState) -> set[int]:
+    """The orders of the batches whose records tell what became of a file: entries of them are not settled yet."""
+    epoch = (state.epoch, state.generation)
+    return {one.order for one in entries(state.source_key) if not one.settled and (one.epoch, one.generation) == epoch}
 
 
 def _is_done(source_key: str, entry: FileEntry) -> bool:
@@ -116,9 +203,7 @@ def _is_done(source_key: str, entry: FileEntry) -> bool:
 
 
 def _item(source_key: str, entry: FileEntry) -> items.Item:
-    bucket, key = entry.file.place
-    file = hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()[:32]
-    sort = f"{file}#{entry.order:020d}#{entry.claim}"
+    sort = f"{entry.file.place_id}#{entry.order:020d}#{entry.claim}"
     return {"pk": _partition(source_key), "sk": sort, **entry.model_dump(exclude_none=True)}
 
 

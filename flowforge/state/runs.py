@@ -6,9 +6,8 @@ once it is as old as the history that is kept (`state.expiry`).
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from events import facts
@@ -18,10 +17,10 @@ from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
-from flowforge.state import discards, outbox
+from flowforge.state import discards, outbox, run_steps
 from flowforge.state.expiry import EXPIRES_AT, expires_at, is_expired
 
-NAMES_PER_ITEM = 250  # each may take a kilobyte, and an item holds 400
+NAMES, NAMES_PER_ITEM = "NAMES#", 250  # each may take a kilobyte, and an item holds 400
 TOLD_BYTES = 50_000  # of what one step tells of a table: an item holds seven
 MISTAKES_KEPT, MISTAKES_BYTES, TEXT_CHARACTERS = 500, 100_000, 2_000
 TERMINAL = ("published", "empty", "failed")
@@ -61,16 +60,17 @@ def open_run(
     open already stays as it is."""
     for start in range(0, len(tables), NAMES_PER_ITEM):
         names_of = pack(tables[start : start + NAMES_PER_ITEM])
-        part = {"pk": run_id, "sk": f"NAMES#{start:08d}", "names": names_of, EXPIRES_AT: expires_at()}
+        part = {"pk": run_id, "sk": f"{NAMES}{start:08d}", "names": names_of, EXPIRES_AT: expires_at()}
         items.put(settings().runs_table, part, "attribute_not_exists(pk)")
     run = {"workflow_id": workflow_id, "job_id": job_id, "batch_id": batch_id, "trigger": trigger, "status": "accepted"}
+    run |= {"table_count": len(tables), run_steps.PLACES: run_steps.places_of(bronze for bronze, _ in tables)}
     again = "attribute_not_exists(pk) OR attribute_exists(mistakes)"  # a replay of what was rejected
     _put_run(run_id, run | dict(names or {}), again)
 
 
 def tables_of(run_id: str) -> list[str]:
     """The bronze tables of a run, in the order of its request."""
-    values = {":pk": run_id, ":names": "NAMES#"}
+    values = {":pk": run_id, ":names": NAMES}
     found = items.query(settings().runs_table, "pk = :pk AND begins_with(sk, :names)", values)
     return [bronze for item in found for bronze, _ in unpack(item["names"])]
 
@@ -88,7 +88,8 @@ def reject(run_id: str, trigger: str, mistakes: list[dict[str, str]]) -> None:
     ]
     if len(told) < len(mistakes):
         told.append({"field": "(more)", "problem": f"{len(mistakes) - len(told):,} further mistakes"})
-    _put_run(run_id, {"trigger": trigger, "status": "rejected", "mistakes": json.dumps(told), "finished_at": _now()})
+    run = {"trigger": trigger, "status": "rejected", "mistakes": json.dumps(told), "finished_at": _now()}
+    _put_run(run_id, run | {"table_count": 0, run_steps.PLACES: []})
 
 
 def _clipped(mistake: dict[str, str]) -> dict[str, str]:
@@ -103,7 +104,9 @@ def _put_run(run_id: str, fields: dict[str, Any], condition: str = "attribute_no
 def record(fact: facts.TableEvent) -> None:
     """Writes down what an event says about its table."""
     if isinstance(fact, facts.SlicesRead):
-        return _record_progress(fact)
+        _record_progress(fact)
+        return run_steps.note(fact.run_id, fact.bronze_table, "slices")
+    at = _now()
     step = {
         facts.BronzeLanded: "ingest",
         facts.IntervalEmpty: "empty",
@@ -112,17 +115,18 @@ def record(fact: facts.TableEvent) -> None:
         facts.GoldPublished: "gold",
     }.get(type(fact))
     if isinstance(fact, facts.StepFailed):
-        detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": _now()}
+        detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": at}
         step, text = f"failed_{fact.step}", pack(shorten(detail, TOLD_BYTES))
     else:
         told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE | {"type"}))
         if isinstance(fact, facts.GoldPublished):
             told["quality"] = {model.table: plain(model.quality) for model in fact.models if model.quality}
-        text = pack(shorten(told | {"at": _now()}, TOLD_BYTES))
+        text = pack(shorten(told | {"at": at}, TOLD_BYTES))
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
     expression, values = f"SET #step = :text, {EXPIRES_AT} = :expires", {":text": text, ":expires": expires_at()}
     items.update(settings().runs_table, key, expression, values, condition, step=given(step))
+    run_steps.note(fact.run_id, fact.bronze_table, given(step), at)
 
 
 def _record_progress(fact: facts.SlicesRead) -> None:
@@ -146,17 +150,36 @@ def read_run(run_id: str) -> dict[str, Any]:
     if "RUN" not in found or is_expired(found["RUN"]):
         remedy = f"flowforge status lists the runs; they are kept for {settings().history_days} days."
         raise NotFound(f"no run {run_id!r}", remedy)
-    names = [pair for sk in sorted(found) if sk.startswith("NAMES#") for pair in unpack(found[sk]["names"])]
+    names = names_in(found)
     told = _by_table(found)
     tables = [table_status(bronze, source, told.get(bronze.lower(), {})) for bronze, source in names]
-    run = found["RUN"]
+    return head_of(found["RUN"], tables, discards.of_run(found)) | {"tables": tables}
+
+
+def head_of(run: items.Item, tables: list[dict[str, Any]], discarded: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is shown of a run beside its tables, of which `status` and `finished_at` are asked."""
     shown = {k: run.get(k) for k in SHOWN}
-    mistakes = json.loads(run["mistakes"]) if "mistakes" in run else []
     status = "rejected" if run["status"] == "rejected" else run_status(tables)
     if status in ("succeeded", "failed"):
         shown["finished_at"] = max((t["finished_at"] for t in tables if t["finished_at"]), default=None)
-    more = {"mistakes": mistakes, "discarded": discards.of_run(found)}
-    return {"run_id": run_id, **shown, "status": status, **more, "tables": tables}
+    mistakes = json.loads(run["mistakes"]) if "mistakes" in run else []
+    return {"run_id": run["pk"], **shown, "status": status, "mistakes": mistakes, "discarded": discarded}
+
+
+def names_of(run: items.Item) -> list[items.Item]:
+    """The keys of the items with the names of a run's tables, by the run's own item."""
+    starts = range(0, run.get("table_count", 0), NAMES_PER_ITEM)
+    return [{"pk": run["pk"], "sk": f"{NAMES}{start:08d}"} for start in starts]
+
+
+def names_in(found: Mapping[str, items.Item]) -> list[tuple[str, str]]:
+    """The (bronze table, source table) pairs of a run's items, in the order of its request."""
+    return [tuple(pair) for sk in sorted(found) if sk.startswith(NAMES) for pair in unpack(found[sk]["names"])]
+
+
+def is_ended(run: Mapping[str, Any]) -> bool:
+    """Whether a run, as it is shown, has come to its end."""
+    return run["status"] in ("succeeded", "failed", "rejected")
 
 
 def _by_table(found: Mapping[str, items.Item]) -> dict[str, items.Item]:
@@ -194,27 +217,6 @@ def job_of(run_id: str) -> str | None:
     return f"{found['workflow_id']}.{found['job_id']}" if found and "workflow_id" in found else None
 
 
-def recent_runs(limit: int, workflow_id: str | None = None) -> list[dict[str, Any]]:
-    """The newest runs, newest first, each with its tables' statuses."""
-    options = {"IndexName": "recent-runs", "ScanIndexForward": False, "ExpressionAttributeNames": {"#kind": "kind"}}
-    found: Iterable[items.Item] = items.query(settings().runs_table, "#kind = :run", {":run": "run"}, **options)
-    living = (item for item in found if not is_expired(item))
-    wanted = (item for item in living if not workflow_id or item.get("workflow_id") == workflow_id)
-    return [_in_short(item) for item in islice(wanted, limit)]
-
-
-def _in_short(item: items.Item) -> dict[str, Any]:
-    """A run for a list of them; one that cannot be read says so and leaves the others alone."""
-    try:
-        run = read_run(item["pk"])
-    except (ValueError, TypeError, KeyError) as error:
-        known = {k: item.get(k) for k in SHOWN}
-        mistake = {"field": "(run)", "problem": f"what is stored of it cannot be read: {error!r}"}
-        return {"run_id": item["pk"], **known, "status": "unreadable", "mistakes": [mistake], "tables": []}
-    run["tables"] = [{"table": t["table"], "status": t["status"]} for t in run["tables"]]
-    return run
-
-
 def run_status(tables: list[dict[str, Any]]) -> str:
     """A run has succeeded when every table is published or empty; one that failed shows once all have come to an end."""
     statuses = {table["status"] for table in tables}
@@ -228,9 +230,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
     known = {k: unpack(v) for k, v in item.items() if k not in ("pk", "sk", RANK, EXPIRES_AT)}
     landed, empty, committed = known.get("ingest", {}), known.get("empty", {}), known.get("watermark", {})
     refined, published = known.get("silver", {}), known.get("gold", {})
-    done = set(known) | ({"ingest"} if empty else set())
-    error = next((known[f"failed_{s}"] for s in STEPS if f"failed_{s}" in known and s not in done), None)
-    status, finished = _status(known, error)
+    status, finished, error = outcome(known)
     return {
         "table": landed.get("bronze_table") or empty.get("bronze_table") or bronze,
         "source_table": landed.get("source_table") or empty.get("source_table") or source,
@@ -273,7 +273,14 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
     }
 
 
-def _status(known: dict[str, Any], error: dict[str, Any] | None) -> tuple[str, str | None]:
+def outcome(known: Mapping[str, Any]) -> tuple[str, str | None, Any]:
+    """A table's status, when it came to its end, and what failed, by its steps with the time (`at`) of each."""
+    done = set(known) | ({"ingest"} if known.get("empty") else set())
+    error = next((known[f"failed_{s}"] for s in STEPS if f"failed_{s}" in known and s not in done), None)
+    return *_status(known, error), error
+
+
+def _status(known: Mapping[str, Any], error: Mapping[str, Any] | None) -> tuple[str, str | None]:
     if {"ingest", "watermark", "silver", "gold"} <= set(known):
         return "published", max(known["gold"]["at"], known["watermark"]["at"])
     if error:

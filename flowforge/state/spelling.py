@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from events.commands import IngestTable
 from events.names import destination_stem, split_table_name
-from events.targets import ConnectionReference
+from events.targets import SourcePlace
 from flowforge.domain.errors import ConflictingTarget
 from flowforge.domain.source_key import SourceKey, bronze_table_of
 from flowforge.state.table import list_tables
@@ -29,7 +29,7 @@ class Loaded(NamedTuple):
     silver_table: str = ""
 
 
-def loaded_from(connection: ConnectionReference) -> list[Loaded]:
+def loaded_from(connection: SourcePlace) -> list[Loaded]:
     """What was ever loaded from a server's database."""
     any_table = SourceKey.of(connection, "", "", "")
     places = tuple(text.lower().removesuffix(">") for text in (str(any_table), any_table.unescaped))

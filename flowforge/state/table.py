@@ -18,6 +18,7 @@ from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
 from flowforge.domain.batch import order_of
 from flowforge.domain.errors import ConflictingTarget, NotFound, unreadable
+from flowforge.domain.scope import Scope
 from flowforge.domain.source_key import bronze_table_of
 from flowforge.runtime.settings import settings
 
@@ -59,7 +60,8 @@ class TableState(BaseModel):
 
     `epoch` is drawn with the first claim. `asked` is the digest of what the newest claim was asked to do (empty: claimed by a
     version before). `landed` is None before the first commit, and after a person has decided what the
-    watermarks are. `resumed` tells that the lake holds batches whose labels this state does not know.
+    watermarks are. `scope` is that of the newest commit (None: a version before has made it, or there is none). `resumed` tells
+    that the lake holds batches whose labels this state does not know.
     """
 
     source_key: str
@@ -71,6 +73,7 @@ class TableState(BaseModel):
     landed: Landed | None = None
     resumed: bool = False
     asked: str = ""
+    scope: Scope | None = None
     bronze_table: str = ""
     source_table: str = ""
     silver_table: str = ""
@@ -79,7 +82,7 @@ class TableState(BaseModel):
 
     def item(self) -> items.Item:
         """The stored form."""
-        plain = self.model_dump(exclude={"source_key", "watermarks", "samples"})
+        plain = self.model_dump(exclude={"source_key", "watermarks", "samples", "scope"})
         watermarks = {column: mark.model_dump() for column, mark in self.watermarks.items()}
         return {
             "pk": self.source_key,
@@ -87,6 +90,7 @@ class TableState(BaseModel):
             **plain,
             "watermarks": pack(watermarks),
             "samples": pack(self.samples),
+            "scope": pack(self.scope.model_dump()) if self.scope else None,
         }
 
     def put_action(self) -> dict[str, Any]:
@@ -126,6 +130,7 @@ def state_of(key: str, found: items.Item | None) -> TableState:
         return TableState(source_key=key)
     try:
         found["watermarks"], found["samples"] = unpack(found["watermarks"]), unpack(found["samples"])
+        found["scope"] = unpack(found["scope"]) if found.get("scope") else None
         return TableState(source_key=key, **{k: v for k, v in found.items() if k not in ("pk", "sk")})
     except (ValueError, TypeError, KeyError) as error:
         remedy = f"Restore it from bronze: flowforge watermark rebuild --table {bronze_table_of(key)} --write --force."
@@ -154,6 +159,20 @@ def registry_action(state: TableState) -> dict[str, Any]:
 def list_tables() -> list[items.Item]:
     """All tables that ever were claimed: `sk` is the source key, beside it its bronze, source and silver table."""
     return list(items.query(settings().watermarks_table, "pk = :pk", {":pk": TABLES}))
+
+
+def tables_after(key: str | None, most: int) -> list[items.Item]:
+    """The same in the order of their keys: at most so many, behind a source key, or the first ones."""
+    options: dict[str, Any] = {"Limit": most}
+    if key:
+        options["ExclusiveStartKey"] = items.encode({"pk": TABLES, "sk": key})
+    return list(items.query(settings().watermarks_table, "pk = :pk", {":pk": TABLES}, **options))
+
+
+def read_stored(keys: list[str]) -> dict[str, items.Item | None]:
+    """What is stored of many tables, by source key, for `state_of`."""
+    found = items.get_many(settings().watermarks_table, [{"pk": key, "sk": STATE} for key in keys])
+    return dict(zip(keys, found, strict=True))
 
 
 def resolve(name: str) -> TableState:

@@ -5,7 +5,7 @@ not hold as it stands makes its record a reject, with the first such column and 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -61,6 +61,11 @@ def casting_for(fields: Sequence[str], columns: Sequence[FileColumn], unknown: U
     listed = list(columns) or [FileColumn(name=name, field=name) for name in fields]
     _check_names(fields, "the file", where)
     wanted = {column.field for column in listed}
+    if fields and wanted.isdisjoint(fields):
+        raise UnsupportedSource(
+            f"{where}: none of its {len(fields):,} fields is a column of the job, so it is another table or has no such header",
+            "look at the delimiter; say where the header is (header, skip_rows, header_row), or mend the job's columns",
+        )
     extra = tuple(name for name in fields if name not in wanted)
     absent = tuple(column.name for column in listed if column.field not in set(fields))
     _check_fit(extra, absent, listed, unknown, where)
@@ -100,7 +105,7 @@ def cast_portion(portion: Portion, casting: Casting) -> Cast:
     if casting.rescues:
         arrays.append(_rescued(texts, unknown))
     rows = pa.RecordBatch.from_arrays(arrays, schema=casting.schema) if alive is None else _kept(arrays, alive, casting)
-    rejected = [*portion.rejected, *(_reject(portion, place, *reasons[place]) for place in reasons)]
+    rejected = [*portion.rejected, *_rejects(portion, reasons)]
     if rows.num_rows + len(reasons) != count:
         raise LakeChanged(
             f"{count:,} records became {rows.num_rows:,} rows and {len(reasons):,} rejects", "report it; nothing landed"
@@ -134,12 +139,14 @@ def _reason(one: Conversion, text: str | None) -> str:
     return "it is NULL, and the column never is" if text is None else one.why_not(text)
 
 
-def _reject(portion: Portion, place: int, column: str, reason: str) -> Rejected:
-    """A reject of the cast; its raw text is the record as a JSON object of its fields."""
-    record = {name: portion.texts.column(name)[place].as_py() for name in portion.texts.schema.names}
-    line, offset = (None if known is None else known[place].as_py() for known in (portion.lines, portion.byte_offsets))
-    raw = cut_raw(json.dumps(record, ensure_ascii=False, default=str))
-    return Rejected(portion.row_numbers[place].as_py(), line, offset, raw, reason, column)
+def _rejects(portion: Portion, reasons: dict[int, tuple[str, str]]) -> Iterator[Rejected]:
+    """The rejects of the cast; the raw text of one is the record as a JSON object of its fields."""
+    known = portion.places() if reasons else ()
+    for place, (column, reason) in reasons.items():
+        record = {name: portion.texts.column(name)[place].as_py() for name in portion.texts.schema.names}
+        line, offset = (None if one is None else one[place].as_py() for one in known)
+        raw = cut_raw(json.dumps(record, ensure_ascii=False, default=str))
+        yield Rejected(portion.row_numbers[place].as_py(), line, offset, raw, reason, column)
 
 
 def _rescued(texts: pa.RecordBatch, unknown: Sequence[str]) -> pa.Array:

@@ -7,7 +7,7 @@ exist, of the years 1 to 9999, by the column's pattern; microseconds, further di
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -39,6 +39,45 @@ class Conversion(NamedTuple):
 
 def conversion(column: FileColumn, where: str) -> Conversion:
     """How a column's texts are cast. Raises UnsupportedSource for a type or a pattern that there is not."""
+    if column.operations:
+        return _operations(column.operations)
+    plain = _plain_conversion(column, where)
+    return _without_thousands(plain, column) if column.thousands else plain
+
+
+def _operations(meanings: Mapping[str, str]) -> Conversion:
+    """What became of a record's row, by a value that says it; another value is not good."""
+    known, words = pa.array(list(meanings), pa.string()), pa.array(list(meanings.values()), pa.string())
+
+    def convert(values: pa.Array) -> tuple[pa.Array, pa.Array]:
+        found = words.take(pc.index_in(pc.cast(values, pa.string()), known))
+        return found, pc.is_valid(found)
+
+    return Conversion(pa.string(), convert, lambda text: f"it is none of the operations {', '.join(meanings)}")
+
+
+def _without_thousands(plain: Conversion, column: FileColumn) -> Conversion:
+    """The same for numbers with a sign between each three digits, which stands everywhere or nowhere in a number."""
+    sign, grouped = column.thousands, re.escape(column.thousands)
+    pattern = rf"^-?[0-9]{{1,3}}(?:{grouped}[0-9]{{3}})+(?:$|[^0-9{grouped}][^{grouped}]*$)"
+
+    def convert(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+        has_sign = pc.fill_null(pc.match_substring(texts, sign), False)
+        if not pc.any(has_sign, min_count=0).as_py():
+            return plain.convert(texts)
+        placed = pc.or_(pc.invert(has_sign), _good(texts, pattern))
+        values, good = plain.convert(pc.replace_substring(_only(texts, placed), sign, ""))
+        return values, pc.and_(good, placed)
+
+    def why_not(text: str) -> str:
+        if sign in text and not re.search(pattern, text, re.ASCII):
+            return f"it does not have {sign!r} between each three digits"
+        return plain.why_not(text.replace(sign, ""))
+
+    return Conversion(plain.type, convert, why_not)
+
+
+def _plain_conversion(column: FileColumn, where: str) -> Conversion:
     kind, comma = _type_of(column), column.decimal_comma
     if kind is None:
         raise UnsupportedSource(

@@ -10,18 +10,21 @@ from itertools import chain
 
 from events.files import FileContract
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.clean_records import CleanReader
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.fields import Splitter
 from flowforge.sources.files.framing import Framed
-from flowforge.sources.files.text_records import MOST_COLUMNS, Row, TextRecords, reason_of
+from flowforge.sources.files.pieces import PIECE
+from flowforge.sources.files.quick_records import QuickRecords
+from flowforge.sources.files.text_records import MOST_COLUMNS, Row, reason_of
 
 
-class DelimitedRecords(TextRecords):
+class DelimitedRecords(QuickRecords):
     """See records.Records. Entering reads the header; without one a file has the contract's columns, else its first record's."""
 
-    def __init__(self, content: Content, contract: FileContract):
+    def __init__(self, content: Content, contract: FileContract, quick: bool = True, piece_bytes: int = PIECE):
         contract = _with_marks(content.name, contract)
-        super().__init__(content, contract, contract.header)
+        super().__init__(content, contract, contract.header, quick, piece_bytes)
         self._split = Splitter(contract)
 
     def _begin(self, records: Iterator[Framed]) -> Iterator[Framed]:
@@ -32,12 +35,10 @@ class DelimitedRecords(TextRecords):
         self.fields = self._header(first)
         known = {column.field for column in self._contract.columns}
         self.extra = [field for field in self.fields if known and field not in known]
-        if missing := [column.field for column in self._contract.columns if column.field not in self.fields]:
-            shown = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
-            raise UnsupportedSource(
-                f"{name} has no column {shown}", "deliver it with all columns of the job's contract"
-            )
         return records if self._contract.header else chain([first], records)
+
+    def _clean_reader(self) -> CleanReader | None:
+        return CleanReader.of(self._contract, self._marks, self._codec, self.fields)
 
     def _values(self, text: str) -> Row:
         fields = self._split.values(text)
@@ -48,7 +49,10 @@ class DelimitedRecords(TextRecords):
     def _header(self, record: Framed) -> list[str]:
         where = f"{self._content.name}: line {record.line:,}"
         try:
-            fields = self._split.texts(record.raw.decode(self._codec))
+            text = record.raw.decode(self._codec)
+            if "\0" in text and self._contract.header:
+                raise ValueError("it has a NUL character: this is no text, or one of another encoding")
+            fields = self._split.texts(text)
         except ValueError as error:
             if self._contract.header:
                 raise UnsupportedSource(f"{where}: the header: {reason_of(error)}", "mend the header") from error
@@ -60,7 +64,10 @@ class DelimitedRecords(TextRecords):
         seen: dict[str, str] = {}
         for place, name in enumerate(fields, start=1):
             if not name.strip():
-                raise UnsupportedSource(f"{where}: column {place:,} of the header has no name", "name it")
+                raise UnsupportedSource(
+                    f"{where}: column {place:,} of the header has no name",
+                    "name it; set skip_rows where titles stand above the header",
+                )
             if (other := seen.setdefault(name.strip().casefold(), name)) is not name:
                 raise UnsupportedSource(f"{where}: two columns have one name: {other!r} and {name!r}", "rename one")
         return fields
@@ -72,6 +79,8 @@ class DelimitedRecords(TextRecords):
                 f"{self._content.name}: without a header a field is its place from 1, not {bad!r}", "mend the contract"
             )
         width = max((int(column.field) for column in columns), default=found)
+        if self._contract.unknown_columns != "refuse":
+            width = max(width, found)
         if not width:
             raise UnsupportedSource(f"{self._content.name}: its first record cannot be read", "name the job's columns")
         return [str(place) for place in range(1, width + 1)]

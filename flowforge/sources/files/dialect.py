@@ -4,23 +4,23 @@ Guarantees: a proposal only. What is proposed is held against the whole file by 
 whose records no delimiter splits alike has one column.
 """
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from flowforge.domain.errors import UnsupportedSource
+from events.files import FileContract
+from flowforge.sources.files.fields import Splitter
+from flowforge.sources.files.framing import Marks, frame, lines_of
 from flowforge.sources.files.values import is_plain_name
 
-SAMPLE_CHARACTERS = 2**20
+SAMPLE_BYTES = 2**20
 SAMPLE_RECORDS = 2_000
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MOST_LINES_ABOVE = 20  # titles and the like above the header
 NEVER = "\0"  # no text has it: `encoding` refuses it
-LONGEST_RECORD = 2**27  # characters; an open quote would make a record of all that follows
 
 
 class Dialect(BaseModel):
@@ -47,71 +47,16 @@ class Proposal(NamedTuple):
     reasons: dict[str, str]
 
 
-class Record(NamedTuple):
-    """The fields of one record, and the line on which it begins (from 1)."""
-
-    line: int
-    fields: list[str]
-
-
-def read_records(text: io.TextIOBase, dialect: Dialect, where: str) -> Iterator[Record]:
-    """The records of a text that was opened with `newline=""`; blank lines are none.
-
-    Raises UnsupportedSource for a record that does not end within LONGEST_RECORD characters.
-    """
-    lines = _Lines(text, where)
-    reader = csv.reader(
-        lines,
-        delimiter=dialect.delimiter or NEVER,
-        quotechar=dialect.quote or None,
-        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-        escapechar=dialect.escape or None,
-        doublequote=not dialect.escape,
-    )
-    before = csv.field_size_limit(LONGEST_RECORD)
-    try:
-        first = 1
-        for fields in reader:
-            if fields:
-                yield Record(first, fields)
-            first = reader.line_num + 1
-            lines.since = 0
-    except csv.Error as error:
-        raise UnsupportedSource(f"{where}: line {first}: {error}", "mend the file, or name its dialect") from error
-    finally:
-        csv.field_size_limit(before)
-
-
-class _Lines:
-    """Lines with their ends, as csv.reader wants them; `since` counts the characters since the last record."""
-
-    def __init__(self, text: Iterable[str], where: str):
-        self._text, self._where = iter(text), where
-        self.since = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._text)
-        self.since += len(line)
-        if self.since > LONGEST_RECORD:
-            raise UnsupportedSource(
-                f"{self._where}: a record of more than {LONGEST_RECORD:,} characters",
-                "look for a quote that is never closed",
-            )
-        return line
-
-
-def propose_dialect(sample: str, where: str) -> Proposal:
-    """A dialect for a text that begins with `sample`: SAMPLE_CHARACTERS of it, or all of it."""
-    if len(sample) >= SAMPLE_CHARACTERS:
-        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
-    tried = [_Tried.of(sample, dialect, where) for dialect in _candidates(sample)]
+def propose_dialect(sample: bytes, codec: str, where: str) -> Proposal:
+    """A dialect for a text that begins with `sample`: its first SAMPLE_BYTES, or all of it."""
+    if len(sample) >= SAMPLE_BYTES:
+        sample = sample[: max(sample.rfind(b"\n"), sample.rfind(b"\r")) + 1] or sample
+    tried = [_Tried.of(sample, codec, dialect, where) for dialect in _candidates(sample)]
     best = max(tried, key=lambda one: (one.share, one.width))
     if best.share <= 0.5 and (len(best.widths) > 1 or best.width < 2):
-        best = _Tried.of(sample, Dialect(delimiter=""), where)
+        best = _Tried.of(sample, codec, Dialect(delimiter=""), where)
         reason = "no delimiter splits most records into the same number of fields: one column"
+        reason += ", or fixed width, whose columns are named with start and width"
     else:
         name = DELIMITERS[best.dialect.delimiter]
         reason = f"{name}: {best.alike:,} of the first {len(best.widths):,} records have {best.width} fields"
@@ -124,11 +69,11 @@ def propose_dialect(sample: str, where: str) -> Proposal:
     return Proposal(dialect, best.width, reasons)
 
 
-def _candidates(sample: str) -> list[Dialect]:
+def _candidates(sample: bytes) -> list[Dialect]:
     found = [Dialect(delimiter=delimiter) for delimiter in DELIMITERS]
-    if '\\"' in sample:
+    if b'\\"' in sample:
         found += [Dialect(delimiter=delimiter, escape="\\") for delimiter in DELIMITERS]
-    if "'" in sample and '"' not in sample:
+    if b"'" in sample and b'"' not in sample:
         found += [Dialect(delimiter=delimiter, quote="'") for delimiter in DELIMITERS]
     return found
 
@@ -141,12 +86,18 @@ class _Tried(NamedTuple):
     alike: int
 
     @classmethod
-    def of(cls, sample: str, dialect: Dialect, where: str) -> "_Tried":
+    def of(cls, sample: bytes, codec: str, dialect: Dialect, where: str) -> "_Tried":
+        contract = FileContract(
+            format="csv", **dialect.model_dump(exclude={"delimiter"}), delimiter=dialect.delimiter or NEVER
+        )
+        split = Splitter(contract)
+        framed = frame(lines_of([sample], where), Marks.of(contract, codec), where)
         records: list[list[str]] = []
-        for record in read_records(io.StringIO(sample, newline=""), dialect, where):
-            records.append(record.fields)
-            if len(records) == SAMPLE_RECORDS:
-                break
+        for record in islice(framed, SAMPLE_RECORDS):
+            try:
+                records.append(split.texts(record.raw.decode(codec)))
+            except ValueError:
+                records.append([])
         widths = [len(record) for record in records]
         counted = Counter(width for width in widths if width > 1 or not dialect.delimiter)
         width, alike = max(counted.items(), key=lambda one: (one[1], one[0]), default=(1, 0))

@@ -44,6 +44,20 @@ def find_encoding(content: Content) -> Encoding:
     return _narrow(content)
 
 
+def check_mark(content: Content, encoding: str) -> None:
+    """Refuses a text that begins with the byte order mark of another encoding than that by which it is to be read."""
+    with content.open() as stream:
+        head = stream.read(len(MARKS[0][0]))
+    name = encoding.lower().replace("_", "-")
+    for mark, codec, shown in MARKS:
+        fits = ("utf-8", "utf8", "u8") if codec == "utf-8-sig" else ("utf-16", "utf16", "u16", "utf-32", "utf32", "u32")
+        if head.startswith(mark) and not name.startswith(fits):
+            raise UnsupportedSource(
+                f"{content.name} begins with the byte order mark of {shown}, the contract says {encoding}",
+                "deliver it in that encoding, or change the job's contract",
+            )
+
+
 def _wide(head: bytes) -> str | None:
     pairs = max(len(head) // 2, 1)
     if head[1::2].count(0) / pairs > RECOGNISED_BY:

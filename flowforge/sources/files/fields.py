@@ -5,7 +5,7 @@ Guarantees: what is NULL is decided here, by the contract and by whether a field
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from events.files import FileContract
 
@@ -20,10 +20,10 @@ class Splitter:
         self._nulls = frozenset(contract.null_words) | (frozenset({""}) if contract.empty_is_null else frozenset())
         self._quoted_nulls = [f"{self._quote}{null}{self._quote}" for null in self._nulls]
         ends, quote, escape = re.escape(self._delimiter), re.escape(self._quote), re.escape(self._escape)
-        inner = f"(?:(?!{quote}|{escape}).|{escape}.)" if escape else f"(?:(?!{quote}).|{quote}{quote})"
-        self._quoted = re.compile(f"{quote}({inner}*+){quote}(?={ends}|\\Z)", re.DOTALL) if quote else None
-        plain = f"(?:(?!{ends}|{escape}).|{escape}.)" if escape else f"(?:(?!{ends}).)"
-        self._plain = re.compile(f"({plain}*+)(?={ends}|\\Z)", re.DOTALL)
+        inner = _until((quote, escape), f"{escape}." if escape else quote * 2)
+        self._quoted = re.compile(f"{quote}({inner}){quote}(?={ends}|\\Z)", re.DOTALL) if quote else None
+        plain = _until((ends, escape), f"{escape}." if escape else "")
+        self._plain = re.compile(f"({plain})(?={ends}|\\Z)", re.DOTALL)
         self._unescape = re.compile(f"{escape}(.)", re.DOTALL) if escape else None
 
     def values(self, text: str) -> list[str | None]:
@@ -69,3 +69,12 @@ class Splitter:
         if self._unescape:
             return self._unescape.sub(r"\1", text) if self._escape in text else text
         return text.replace(self._quote * 2, self._quote) if quoted else text
+
+
+def _until(marks: Iterable[str], pair: str) -> str:
+    """The pattern of what stands before one of the marks, pairs included. It takes runs, since each step of a pattern's loop is
+    kept in memory: a long field would take many times its size."""
+    found = [mark for mark in marks if mark]
+    single = all(len(mark.removeprefix("\\")) == 1 for mark in found)
+    run = f"[^{''.join(found)}]" if single else f"(?:(?!{'|'.join(found)}).)"
+    return f"{run}*+(?:{pair}{run}*+)*+" if pair else f"{run}*+"

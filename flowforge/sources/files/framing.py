@@ -16,6 +16,7 @@ from flowforge.sources.files.container import Content
 
 LONGEST_RECORD = 2**27  # bytes; an open quote would make a record of all that follows
 CHUNK = 2**20
+LONE_CR = re.compile(rb"\r(?!\n)")
 
 
 class Framed(NamedTuple):
@@ -51,6 +52,22 @@ def codec_of(encoding: str) -> tuple[str, bool]:
     if re.fullmatch(r"cp125\d|iso8859-\d+", name):
         return name, True
     return "utf-8", False
+
+
+def mark_of(content: Content, codec: str) -> bytes:
+    """The byte order mark that `chunks_of` leaves out."""
+    with content.open() as stream:
+        head = stream.read(len(codecs.BOM_UTF8))
+    return codecs.BOM_UTF8 if codec == "utf-8" and head.startswith(codecs.BOM_UTF8) else b""
+
+
+def range_of(content: Content, start: int, end: int | None) -> Generator[bytes, None, None]:
+    """The bytes of a file from `start` to `end` (None: its last), as they are."""
+    with content.open_file() as stream:
+        stream.seek(start)
+        while chunk := stream.read(CHUNK if end is None else min(CHUNK, end - start)):
+            start += len(chunk)
+            yield chunk
 
 
 def chunks_of(content: Content, encoding: str) -> Generator[bytes, None, None]:
@@ -89,15 +106,15 @@ def lines_of(chunks: Iterable[bytes], where: str) -> Iterator[bytes]:
             yield from lines
             held, size = ([rest], len(rest)) if rest else ([], 0)
         if size > LONGEST_RECORD:
-            raise _too_long(where)
+            raise too_long(where)
     yield from b"".join(held).splitlines(keepends=True)
 
 
 def frame(lines: Iterable[bytes], marks: Marks, where: str) -> Iterator[Framed]:
     """The records of lines. Raises UnsupportedSource for one longer than LONGEST_RECORD."""
-    held: list[bytes] = []
+    held = bytearray()  # as lines, a long record of short ones would take many times its size
     line = first = 1
-    offset = start = size = 0
+    offset = start = 0
     whole = _whole_line(marks)
     for text in lines:
         if not held:
@@ -108,15 +125,14 @@ def frame(lines: Iterable[bytes], marks: Marks, where: str) -> Iterator[Framed]:
                 yield Framed(first, start, raw)
             continue
         is_open = not (not held and whole and whole.fullmatch(text)) and _ends_open(text, marks, bool(held))
-        held.append(text)
-        size += len(text)
-        if size > LONGEST_RECORD:
-            raise _too_long(where)
+        held += text
+        if len(held) > LONGEST_RECORD:
+            raise too_long(where)
         if not is_open:
-            yield Framed(first, start, b"".join(held).rstrip(b"\r\n"))
-            held, size = [], 0
+            yield Framed(first, start, bytes(held.rstrip(b"\r\n")))
+            held.clear()
     if held:
-        yield Framed(first, start, b"".join(held), is_open=True)
+        yield Framed(first, start, bytes(held), is_open=True)
 
 
 def _whole_line(marks: Marks) -> re.Pattern[bytes] | None:
@@ -176,7 +192,7 @@ def _is_escaped(text: bytes, escape: bytes, first: int, place: int) -> bool:
     return count % 2 == 1
 
 
-def _too_long(where: str) -> UnsupportedSource:
+def too_long(where: str) -> UnsupportedSource:
     return UnsupportedSource(
         f"{where}: a record of more than {LONGEST_RECORD:,} bytes", "look for a quote that is never closed"
     )

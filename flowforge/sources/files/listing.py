@@ -46,10 +46,15 @@ def named_files(bucket: str, keys: Iterable[str]) -> Iterator[FileVersion]:
 def matching_files(bucket: str, pattern: str) -> Iterator[FileVersion]:
     """The files whose keys fit: `*` and `?` stand for characters but `/`, `**` for folders, too."""
     wild = WILD.search(pattern)
-    fits = re.compile(_expression(pattern), re.DOTALL)
+    expression = re.compile(_expression(pattern), re.DOTALL)
     for found in list_files(bucket, pattern[: wild.start()] if wild else pattern):
-        if fits.fullmatch(found.key):
+        if expression.fullmatch(found.key):
             yield found
+
+
+def fits(pattern: str, key: str) -> bool:
+    """Whether `matching_files` would find a file of this key."""
+    return re.fullmatch(_expression(pattern), key, re.DOTALL) is not None
 
 
 def find_new(found: Iterable[FileVersion], taken: Mapping[Place, FileVersion]) -> NewFiles:
@@ -69,15 +74,27 @@ def find_new(found: Iterable[FileVersion], taken: Mapping[Place, FileVersion]) -
     return NewFiles(files, notes)
 
 
+def was_refused(file: FileVersion, refused: Mapping[Place, FileVersion]) -> bool:
+    """Whether this very content is among what was refused."""
+    before = refused.get(file.place)
+    return before is not None and before.is_same_content(file)
+
+
 def sorted_by(order: Order, files: Iterable[NewFile], date_pattern: str = "yyyyMMdd") -> list[NewFile]:
     """The files in the order of their keys, of their arrival (then keys: S3 tells seconds), or of a date in their names
     (then keys). Raises UnsupportedSource where a name has no such date, or two."""
-    keys: dict[Order, Callable[[NewFile], tuple[str, str]]] = {
-        "name": lambda one: ("", one.file.key),
-        "arrival": lambda one: (one.file.modified, one.file.key),
-        "date": lambda one: (_date_in(one.file, date_pattern), one.file.key),
+    place = placing(order, date_pattern)
+    return sorted(files, key=lambda one: place(one.file))
+
+
+def placing(order: Order, date_pattern: str = "yyyyMMdd") -> Callable[[FileVersion], tuple[str, str]]:
+    """What tells a file's place in an order; asked of a name without such a date it raises UnsupportedSource."""
+    places: dict[Order, Callable[[FileVersion], tuple[str, str]]] = {
+        "name": lambda file: ("", file.key),
+        "arrival": lambda file: (file.modified, file.key),
+        "date": lambda file: (_date_in(file, date_pattern), file.key),
     }
-    return sorted(files, key=keys[order])
+    return places[order]
 
 
 def next_part(files: list[NewFile], most_files: int, most_bytes: int) -> list[NewFile]:

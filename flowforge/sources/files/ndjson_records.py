@@ -10,18 +10,22 @@ from typing import Any
 
 from events.files import FileContract
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.clean_objects import ObjectReader
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.framing import Framed
-from flowforge.sources.files.text_records import MOST_COLUMNS, Row, TextRecords
+from flowforge.sources.files.pieces import PIECE
+from flowforge.sources.files.quick_records import QuickRecords, Reader
+from flowforge.sources.files.text_records import MOST_COLUMNS, Row
 
 BLANKS = " \t\r\n"
 
 
-class NdjsonRecords(TextRecords):
+class NdjsonRecords(QuickRecords):
     """See records.Records. `fields` are the contract's; further ones are added as they are met."""
 
-    def __init__(self, content: Content, contract: FileContract):
-        super().__init__(content, contract.model_copy(update={"quote": "", "escape": ""}), has_header=False)
+    def __init__(self, content: Content, contract: FileContract, quick: bool = True, piece_bytes: int = PIECE):
+        contract = contract.model_copy(update={"quote": "", "escape": ""})
+        super().__init__(content, contract, False, quick, piece_bytes)
         self._nulls = frozenset(contract.null_words)
         self._known = bool(contract.columns)
         self._place: dict[str, int] = {}
@@ -31,6 +35,9 @@ class NdjsonRecords(TextRecords):
 
     def _begin(self, records: Iterator[Framed]) -> Iterator[Framed]:
         return records
+
+    def _clean_reader(self) -> Reader | None:
+        return ObjectReader(self._codec, self._nulls, self.fields)
 
     def _values(self, text: str) -> Row:
         found = self._members(text)

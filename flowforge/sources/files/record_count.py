@@ -1,6 +1,6 @@
 """How many records a delimited text has, by its quotes and line ends alone: the check on the parser that reads them.
 
-Guarantees: it shares no step with the parser. One pass over the bytes; memory is that of a chunk.
+Guarantees: it shares no step with the parser. One pass over the bytes, as they come; memory is that of a chunk.
 """
 
 import re
@@ -8,15 +8,38 @@ from collections.abc import Iterable
 
 from flowforge.sources.files.framing import Marks
 
+STEP = 2**16  # bytes; where quotes stand oddly, so many are looked at one mark after the other
+TRIES = 8
+
 
 def count_records(chunks: Iterable[bytes], marks: Marks) -> int:
     """The records in chunks of bytes, those above and below the data too."""
-    counter = _Counter(marks)
-    held = b""
+    counter = RecordCounter(marks)
     for chunk in chunks:
-        held = counter.take(held + chunk, is_last=False)
-    counter.take(held, is_last=True)
-    return counter.count + counter.filled
+        counter.add(chunk)
+    return counter.total()
+
+
+class RecordCounter:
+    """Counts the records of the bytes that are added to it, one chunk after the other."""
+
+    def __init__(self, marks: Marks):
+        self._counter, self._held, self._added = _Counter(marks), b"", 0
+
+    def add(self, chunk: bytes) -> None:
+        self._added += len(chunk)
+        for start in range(0, len(chunk), STEP):
+            self._held = self._counter.take(self._held + chunk[start : start + STEP], is_last=False)
+
+    @property
+    def begun(self) -> tuple[int, int] | None:
+        """Where a record begins in what was added, as far behind as is known, and how many are before it. None: inside of one."""
+        return None if self._counter.inside else (self._added - len(self._held), self._counter.count)
+
+    def total(self) -> int:
+        """The records of all that was added, the last one too; nothing can be added after it."""
+        self._held = self._counter.take(self._held, is_last=True)
+        return self._counter.count + self._counter.filled
 
 
 class _Counter:
@@ -33,44 +56,65 @@ class _Counter:
         self.count, self.filled = 0, False
         self._quoted, self._begins, self._closed = False, True, False
 
+    @property
+    def inside(self) -> bool:
+        """Whether what was taken ends inside of a record."""
+        return self.filled or self._quoted
+
     def take(self, data: bytes, is_last: bool) -> bytes:
-        """Counts; what may be the first bytes of a mark is given back."""
-        if not is_last and (count := self._count_lines(data)) is not None:
-            self.count += count
-            return data[data.rfind(b"\n") + 1 :]
+        """Counts; gives back what is to be looked at again with what follows: the first bytes of a mark, or of a record."""
+        if not is_last and (end := self._count_lines(data)):
+            return data[end:]
         limit = len(data) if is_last else max(len(data) - self._keep, 0)
-        place = 0
+        place = ended = 0
         for token in self._tokens.finditer(data):
             if token.start() >= limit:
                 break
             if token.start() > place:
                 self._plain()
             place = token.end()
-            self._mark(str(token.lastgroup))
+            if self._mark(str(token.lastgroup)):
+                ended, count = place, self.count
+        if ended and not is_last:
+            self.count, self.filled = count, False
+            self._quoted, self._begins, self._closed = False, True, False
+            return data[ended:]
         if limit > place:
             self._plain()
         return data[max(place, limit) :]
 
-    def _count_lines(self, data: bytes) -> int | None:
-        """The records of the lines that end in LF, quoted fields taken out; None: their quotes tell no end, or there is none."""
-        end = data.rfind(b"\n") + 1
-        if not end or self._quoted or self.filled or self._marks.escape:
-            return None
-        lines = data[:end]
+    def _count_lines(self, data: bytes) -> int:
+        """Counts the records up to the last LF outside of quotes, quoted fields taken out, and returns where that is; 0: their
+        quotes tell no end, or there is none."""
+        if self.inside or self._marks.escape:
+            return 0
+        lines = data[: self._last_end(data)]
+        end = len(lines)
         if self._fields and self._marks.quote in lines:
             lines = self._fields.sub(b"-", lines)
             if self._marks.quote in lines:
-                return None
-        return sum(map(bool, lines.splitlines()))
+                return 0
+        self.count += sum(map(bool, lines.splitlines()))
+        return end
+
+    def _last_end(self, data: bytes) -> int:
+        """Behind the last LF that an even number of quotes stands before; 0: none was found."""
+        quote, end = self._marks.quote, data.rfind(b"\n") + 1
+        for _ in range(TRIES):
+            if not quote or data.count(quote, 0, end) % 2 == 0:
+                return end
+            end = data.rfind(b"\n", 0, data.rfind(quote, 0, end)) + 1
+        return 0
 
     def _plain(self) -> None:
         self.filled, self._begins, self._closed = True, False, False
 
-    def _mark(self, kind: str) -> None:
+    def _mark(self, kind: str) -> bool:
+        """Takes a mark; whether a line ends there outside of quotes."""
         if kind == "end" and not self._quoted:
             self.count += self.filled
             self.filled, self._begins, self._closed = False, True, False
-            return
+            return True
         self.filled = True
         if kind == "quote":
             again = self._closed and not self._marks.escape  # a doubled quote: it goes on
@@ -80,11 +124,13 @@ class _Counter:
         else:
             self._closed = False
             self._begins = kind == "delimiter" and not self._quoted
+        return False
 
 
 def _quoted_fields(marks: Marks) -> re.Pattern[bytes]:
-    """Quoted fields whose inner quotes are doubled."""
+    """Quoted fields whose inner quotes are doubled. It begins with the quote, which is then searched for quickly."""
     quote = re.escape(marks.quote)
-    begins = rb"(?:(?<=" + re.escape(marks.delimiter) + rb")|(?<=[\r\n])|\A)"
+    before = [b"(?<=" + re.escape(marks.delimiter), rb"(?<=[\r\n]", b"(?<!."]  # the last: where the text begins
+    begins = b"(?:" + b"|".join(one + quote + b")" for one in before) + b")"
     inner = b"(?:(?!" + quote + b").)*+" if len(marks.quote) > 1 else b"[^" + quote + b"]*+"
-    return re.compile(begins + quote + inner + b"(?:" + quote * 2 + inner + b")*+" + quote, re.DOTALL)
+    return re.compile(quote + begins + inner + b"(?:" + quote * 2 + inner + b")*+" + quote, re.DOTALL)

@@ -1,5 +1,6 @@
 """A portion of a file's records as texts, and the records that could not be read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ class Portion:
     """Some records in their order. `texts` has string columns, named as the contract's fields; where a format has types, its own.
 
     `row_numbers` (int64) are those of `texts`; the records of `rejected` have numbers between them. `lines` and `byte_offsets`
-    (int64) tell where each of `texts` begins, where that is known.
+    (int64) tell where each of `texts` begins, where that is known; `locate` finds both, where it takes time.
     """
 
     texts: pa.RecordBatch
@@ -34,6 +35,11 @@ class Portion:
     rejected: list[Rejected] = field(default_factory=list)
     lines: pa.Array | None = None
     byte_offsets: pa.Array | None = None
+    locate: Callable[[], tuple[pa.Array, pa.Array]] | None = None
+
+    def places(self) -> tuple[pa.Array | None, pa.Array | None]:
+        """The lines and the byte offsets of `texts`."""
+        return self.locate() if self.locate else (self.lines, self.byte_offsets)
 
 
 def cut_raw(text: str) -> str:

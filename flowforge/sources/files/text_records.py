@@ -5,18 +5,20 @@ Guarantees: memory is that of a portion: PORTION_ROWS records or PORTION_BYTES, 
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
 
-from events.files import FileContract
+from events.files import FileColumn, FileContract
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.container import Content
-from flowforge.sources.files.framing import Framed, Marks, chunks_of, codec_of, frame, lines_of
-from flowforge.sources.files.record_count import count_records
+from flowforge.sources.files.framing import Framed, Marks, chunks_of, codec_of, frame, lines_of, range_of
+from flowforge.sources.files.record_count import RecordCounter, count_records
 from flowforge.sources.files.rejected import Portion, Rejected, cut_raw
+from flowforge.sources.files.splits import Split, find_splits
 
 PORTION_ROWS = 8_192
 PORTION_BYTES = 2**24
@@ -33,6 +35,15 @@ class TextRecords(ABC):
         self._marks = Marks.of(contract, self._codec)
         self.fields: list[str] = []
         self.extra: list[str] = []
+        self.notes = list(content.notes)
+        self._total: int | None = None
+        self._head: list[bytes] | None = None
+        self._part: Split | None = None
+
+    @property
+    def columns(self) -> list[FileColumn]:
+        """The contract's, or else one for each field that is known by now."""
+        return self._contract.columns or [FileColumn(name=name, field=name) for name in self.fields]
 
     @abstractmethod
     def _begin(self, records: Iterator[Framed]) -> Iterator[Framed]:
@@ -42,8 +53,22 @@ class TextRecords(ABC):
     def _values(self, text: str) -> Row:
         """The fields of a record, in the order of `fields`; fewer where `fields` grew by later ones. Raises ValueError."""
 
+    def splits(self, size: int) -> list[Split]:
+        """The parts of about `size` bytes in which this text can be read instead, found by one pass over it; `only` reads one.
+        Raises UnsupportedSource where it has to be read at once."""
+        above = self._contract.skip_rows + self._has_header
+        below = self._contract.skip_footer_rows
+        return find_splits(self._content, self._contract.encoding, self._marks, above, below, size)
+
+    def only(self, split: Split) -> Self:
+        """Reads one of its splits, and counts it."""
+        self._part = split
+        return self
+
     def __enter__(self) -> Self:
-        self._chunks = chunks_of(self._content, self._contract.encoding)
+        part = self._part
+        first = range_of(self._content, part.start, part.end) if part and part.is_first else None
+        self._chunks = self._passing(first or chunks_of(self._content, self._contract.encoding))
         name = self._content.name
         records = frame(lines_of(self._chunks, name), self._marks, name)
         try:
@@ -53,7 +78,22 @@ class TextRecords(ABC):
         except BaseException:
             self._chunks.close()
             raise
+        if part and not part.is_first:
+            self._enter(part)
         return self
+
+    def _enter(self, split: Split) -> None:
+        """Goes on at a split, once the header is read."""
+        self._chunks.close()
+        self._total = None
+        if self._head is not None:
+            self._head = []
+        self._chunks = self._passing(range_of(self._content, split.start, split.end))
+        name = self._content.name
+        records = frame(lines_of(self._chunks, name), self._marks, name)
+        self._records = (
+            one._replace(line=one.line + split.line - 1, offset=one.offset + split.offset) for one in records
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -61,29 +101,48 @@ class TextRecords(ABC):
         self._chunks.close()
 
     def __iter__(self) -> Iterator[Portion]:
-        rows: list[Row] = []
-        placed: list[tuple[int, int, int]] = []
-        rejected: list[Rejected] = []
-        size = 0
-        for number, record in enumerate(_without_last(self._records, self._contract.skip_footer_rows), start=1):
-            found = self._read(number, record)
+        held: list[Framed] = []
+        size, first = 0, self._first
+        for record in _without_last(self._records, self._below):
+            held.append(record)
             size += len(record.raw)
-            if isinstance(found, Rejected):
-                rejected.append(found)
-            else:
-                rows.append(found)
-                placed.append((number, record.line, record.offset))
-            if len(rows) + len(rejected) >= PORTION_ROWS or size >= PORTION_BYTES:
-                yield self._portion(rows, placed, rejected)
-                rows, placed, rejected, size = [], [], [], 0
-        if rows or rejected:
-            yield self._portion(rows, placed, rejected)
+            if len(held) >= PORTION_ROWS or size >= PORTION_BYTES:
+                yield self._portion(held, first)
+                first += len(held)
+                held, size = [], 0
+        if held:
+            yield self._portion(held, first)
 
     def counted(self) -> int:
-        """The number of data records, by a pass of its own over the bytes."""
-        chunks = chunks_of(self._content, self._contract.encoding)
-        around = self._contract.skip_rows + self._has_header + self._contract.skip_footer_rows
-        return max(count_records(chunks, self._marks) - around, 0)
+        """The number of data records, counted in the bytes themselves while they were read; by a pass of its own where they were
+        not read to their end."""
+        part = self._part
+        if self._total is None:
+            again = range_of(self._content, part.start, part.end) if part else None
+            again = again or chunks_of(self._content, self._contract.encoding)
+            self._total = count_records(again, self._marks)
+        above = 0 if part and not part.is_first else self._contract.skip_rows + self._has_header
+        return max(self._total - above - self._below, 0)
+
+    @property
+    def _first(self) -> int:
+        return self._part.row_number if self._part else 1
+
+    @property
+    def _below(self) -> int:
+        """Records behind the data that are in what is read."""
+        return 0 if self._part and self._part.end is not None else self._contract.skip_footer_rows
+
+    def _passing(self, chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+        """Bytes, which are counted on their way; those before the data are kept in `_head`, where there is one."""
+        counter = RecordCounter(self._marks)
+        with closing(chunks):
+            for chunk in chunks:
+                counter.add(chunk)
+                if self._head is not None:
+                    self._head.append(chunk)
+                yield chunk
+        self._total = counter.total()
 
     def _read(self, number: int, record: Framed) -> Row | Rejected:
         try:
@@ -106,15 +165,28 @@ class TextRecords(ABC):
                 "close it; what follows cannot be told apart",
             )
 
-    def _portion(self, rows: list[Row], placed: list[tuple[int, int, int]], rejected: list[Rejected]) -> Portion:
+    def _portion(self, records: list[Framed], first: int) -> Portion:
+        """The portion of records, read; the first has the number `first`."""
+        rows: list[Row] = []
+        placed: list[tuple[int, int, int]] = []
+        rejected: list[Rejected] = []
+        for number, record in enumerate(records, start=first):
+            found = self._read(number, record)
+            if isinstance(found, Rejected):
+                rejected.append(found)
+            else:
+                rows.append(found)
+                placed.append((number, record.line, record.offset))
         width = len(self.fields)
         full = (row if len(row) == width else [*row, *[None] * (width - len(row))] for row in rows)
         columns = list(zip(*full, strict=True)) if rows else [()] * width
-        numbers, lines, offsets = zip(*placed, strict=True) if placed else ((), (), ())
         texts = pa.RecordBatch.from_arrays([pa.array(column, pa.string()) for column in columns], names=self.fields)
-        return Portion(
-            texts, pa.array(numbers, pa.int64()), rejected, pa.array(lines, pa.int64()), pa.array(offsets, pa.int64())
-        )
+        numbers, lines, offsets = (pa.array(known, pa.int64()) for known in _columns(placed))
+        return Portion(texts, numbers, rejected, lines, offsets)
+
+
+def _columns(placed: list[tuple[int, int, int]]) -> Iterator[tuple[int, ...]]:
+    return iter(zip(*placed, strict=True)) if placed else iter(((), (), ()))
 
 
 def _without_last(records: Iterator[Framed], count: int) -> Iterator[Framed]:

@@ -95,8 +95,13 @@ class ColumnValues:
     scale: int = 0
     longest: int = 0
 
-    def add(self, texts: pa.Array, first_record: int) -> None:
-        """Takes a batch of texts (string, without nulls) whose first is that of record `first_record`, counted from 1."""
+    @property
+    def has_comma(self) -> bool:
+        """Whether its numbers are such with a comma only."""
+        return "decimal" in self.against and "decimal, comma" not in self.against
+
+    def add(self, texts: pa.Array, records: pa.Array) -> None:
+        """Takes a batch of texts (string, without nulls), each with the number of its record."""
         lengths = pc.utf8_length(texts)
         self.longest = max(self.longest, pc.max(lengths).as_py() or 0)
         self.empty += pc.sum(pc.equal(lengths, 0)).as_py() or 0
@@ -114,7 +119,7 @@ class ColumnValues:
             bad = pc.indices_nonzero(pc.invert(check(kept)))
             if len(bad):
                 place = bad[0].as_py()
-                self.against[kind] = Against(first_record + places[place].as_py(), kept[place].as_py())
+                self.against[kind] = Against(records[places[place].as_py()].as_py(), kept[place].as_py())
         if "decimal" not in self.against or "decimal, comma" not in self.against:
             self._measure(kept)
 

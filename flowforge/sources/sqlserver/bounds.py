@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.targets import SourceTable
-from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.domain.batch import Interval, RowCondition, SourceColumn
 from flowforge.domain.errors import QueryRefused, SourceChanged, UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
@@ -69,6 +69,11 @@ class PlannedInterval(BaseModel):
     wait_seconds: int | None = None
     news: bool = True
 
+    def told(self, notes: Sequence[str]) -> "PlannedInterval":
+        """The plan with further notes, before those that it has."""
+        told = self.interval.model_copy(update={"notes": [*notes, *self.interval.notes]})
+        return self.model_copy(update={"interval": told})
+
 
 def plan_interval(
     connection: SourceConnection,
@@ -78,18 +83,20 @@ def plan_interval(
     samples: list[dict[str, Any]] | None,
     keyed: bool | None = None,
     known: str = "",
+    *,
+    conditions: Sequence[RowCondition] = (),
 ) -> PlannedInterval:
     """Plans the next batch of a table, or of the query in `source`.
 
     `low` is the stored watermark; without one the seed `source.last_watermark` counts, inclusive. `keyed` tells
     whether the destination merges by a key (default: the table has a primary key): only then are rows read twice on
     purpose, as overlap and as NULL cursors. `known` is the digest of the rows with the last number below the watermark, as they
-    were landed. Raises UnknownColumn, and UnsupportedSource for a cursor that cannot
+    were landed; `conditions` are the request's on the rows. Raises UnknownColumn, and UnsupportedSource for a cursor that cannot
     bound a load or a seed that is not of its type, SourceChanged for a watermark that the server reads as another value.
     """
     if not source.is_incremental or source.delta_column is None:
-        return PlannedInterval(interval=Interval(promise=FULL_LOAD))
-    cursor = _cursor(description, source)
+        return PlannedInterval(interval=Interval(where=list(conditions), promise=FULL_LOAD))
+    cursor = _cursor(description, source)._replace(conditions=tuple(conditions))
     require_cursor(connection.reference, cursor.sql_type, connection.scalar)
     if keyed is None:
         keyed = bool(description.primary_key)
@@ -135,7 +142,7 @@ def _cursor(description: Described, source: SourceTable) -> Cursor:
 
 
 def _refuse_nulls(connection: SourceConnection, cursor: Cursor) -> None:
-    count = connection.scalar(null_count_statement(cursor.relation, cursor.name), about=cursor.where)
+    count = connection.scalar(null_count_statement(cursor.relation, cursor.name, cursor.conditions), about=cursor.where)
     if count:
         raise UnsupportedSource(
             f"{cursor.where}: {count} rows have no {cursor.name!r}, and nullCursor is fail",
@@ -192,6 +199,7 @@ def _plan(
         low=low,
         high=bound.high,
         nulls=nulls,
+        where=list(cursor.conditions),
         promise=bound.promise,
         notes=[*_notes(cursor, bound), *_clock_notes(bound, low, overlap_ms)],
     )

@@ -103,7 +103,7 @@ def find_statement(selection: Selection, kind: Unreadable, columns: Sequence[Sou
     """Asks for the first row that holds such text in one of the columns: its key as k0, k1, … and `column_name`."""
     key = _key(selection)
     printed = "".join(f"{printed_key(column)} AS k{n}, " for n, column in enumerate(key))
-    broken = {column.name: kind.condition(column) for column in columns}
+    broken = {column.at_source: kind.condition(column) for column in columns}
     cases = " ".join(f"WHEN {test} THEN N'{name.replace(chr(39), chr(39) * 2)}'" for name, test in broken.items())
     shown = f"TOP (1) {printed}CASE {cases} END AS column_name"
     any_broken = Statement((" OR ".join(broken.values()),))
@@ -117,7 +117,7 @@ def _key(selection: Selection) -> list[SourceColumn]:
 
 
 def _has_half(column: SourceColumn) -> str:
-    shown = select_expression(quote_identifier(column.name), column.sql_type)
+    shown = select_expression(quote_identifier(column.at_source), column.sql_type)
     text = f"(N'x' + {shown} + N'x') COLLATE Latin1_General_BIN2"
     return "(" + " OR ".join(f"{text} LIKE {pattern}" for pattern in _HALVES) + ")"
 
@@ -136,7 +136,7 @@ HALVES = Unreadable(
 )
 LONG_TEXTS = Unreadable(
     ("sql_variant",),
-    lambda column: is_of_other_page(quote_identifier(column.name)),
+    lambda column: is_of_other_page(quote_identifier(column.at_source)),
     "a sql_variant with a varchar of more than 4,000 characters in another code page than the database's, which the server makes "
     "question marks of",
     f"store it as nvarchar, read its bytes by a query (CONVERT(varbinary(8000), …)), or {LEAVE_OUT}",

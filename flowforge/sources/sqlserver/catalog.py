@@ -202,7 +202,7 @@ def server_identity(connection: SourceConnection, description: TableDescription 
 def connection_facts(connection: SourceConnection) -> dict[str, Any]:
     """What a connection test shows: version, names, login, TLS, tables, isolation, and whether bounds can be exact."""
     database = _database(connection)
-    server = connection.rows("SELECT @@VERSION AS version, SUSER_SNAME() AS login_name")[0]
+    server = connection.row("SELECT @@VERSION AS version, SUSER_SNAME() AS login_name")
     return {
         "server_version": " ".join((server["version"] or "").splitlines()[0].split()) if server["version"] else "",
         "server_name": database["server_name"],
@@ -248,7 +248,8 @@ def _ask_database(connection: SourceConnection) -> dict[str, Any]:
         nothing = dict.fromkeys(("database_created", "snapshot_isolation_state", "is_read_committed_snapshot_on"))
         edition = optional_rows(connection, catalog_sql.EDITION)
         known = edition[0] if edition else {"edition": None}
-        found = [{**connection.rows(catalog_sql.IDENTITY_ALONE)[0], **nothing, **known}]
+        found = [{**connection.row(catalog_sql.IDENTITY_ALONE), **nothing, **known}]
+    found = found or [connection.row(catalog_sql.IDENTITY)]
     if found[0]["edition"] in WAREHOUSES:
         raise UnsupportedSource(
             f"{connection.where} is {WAREHOUSES[found[0]['edition']]}: rows that are not committed may be read, keys are not "

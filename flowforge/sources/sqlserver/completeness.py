@@ -38,7 +38,7 @@ def counted_rows(name: str | None, row: Sequence[Any] | None, where: str) -> int
     """
     if name is not None and name != COUNT_COLUMN:
         raise QueryRefused(f"{where}: the query returns more than one result set", "give one SELECT")
-    return int(row[0]) if row else None
+    return row[0] if row and isinstance(row[0], int) else None
 
 
 def check_complete(arrived: int, counted: int | None, where: str) -> None:
@@ -52,7 +52,7 @@ def check_complete(arrived: int, counted: int | None, where: str) -> None:
 
 def check_counted(arrived: int, row: Sequence[Any] | None, where: str) -> CountAtSource:
     """Compares the rows that arrived with the source's second count of the same moment; raises TruncatedRead."""
-    if row is None or int(row[0]) != arrived:
+    if row is None or len(row) < 2 or row[0] != arrived:
         said = "no count" if row is None else f"{row[0]} rows"
         raise TruncatedRead(
             f"{where}: {arrived} rows arrived, but counted in the same snapshot there are {said}",

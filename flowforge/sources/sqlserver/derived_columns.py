@@ -10,7 +10,7 @@ column, is NULL where that is, and never takes a name that is taken.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from events.request import Derivation
+from events.choices import Derivation
 from flowforge.domain.batch import AnyDerivation, SourceColumn
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.sqlserver.neutral_types import neutral_fields

@@ -19,7 +19,7 @@ from flowforge.sources.sqlserver.arrow_types import arrow_schema
 from flowforge.sources.sqlserver.batch_rows import BatchRows
 from flowforge.sources.sqlserver.broken_text import TextCheck
 from flowforge.sources.sqlserver.completeness import check_complete, check_counted, counted_rows
-from flowforge.sources.sqlserver.failures import describe_reference, translate
+from flowforge.sources.sqlserver.failures import describe_reference, translate, without_row
 from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.proof import require_conversions
 from flowforge.sources.sqlserver.read_deadline import ReadDeadline
@@ -141,9 +141,12 @@ class DriverReader(ABC):
             cursor = self._connection.cursor()
             try:
                 cursor.execute(statement)
-                return cursor.fetchone()[0]
+                found = cursor.fetchone()
             finally:
                 cursor.close()
+        if not found:
+            raise without_row(self._where)
+        return found[0]
 
     @abstractmethod
     def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:

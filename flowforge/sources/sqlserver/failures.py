@@ -213,3 +213,11 @@ def _refuses_snapshot(text: str) -> bool:
         or "SNAPSHOT isolation level is not supported" in text
         or ("Remote access is not supported" in text and "SNAPSHOT" in text)
     )
+
+
+def without_row(where: str) -> UnsupportedSource:
+    """What an answer without a row is, where there is always one."""
+    return UnsupportedSource(
+        f"{where}: it answered a question that has always an answer without a row",
+        "check that this is the SQL Server that is meant",
+    )

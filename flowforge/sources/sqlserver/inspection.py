@@ -6,8 +6,10 @@ Guarantees: what no load could carry stops the table here, by name and with the 
 from typing import NamedTuple
 
 from events.names import split_table_name
-from flowforge.domain.batch import Interval, SourceColumn
+from events.targets import SourceTable
+from flowforge.domain.batch import Interval, RowCondition, SourceColumn
 from flowforge.sources.base import Description, Wanted
+from flowforge.sources.protection import protected_columns
 from flowforge.sources.sqlserver.catalog import (
     TableDescription,
     check_statement,
@@ -18,20 +20,22 @@ from flowforge.sources.sqlserver.catalog import (
 )
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.derived_columns import with_derived_columns, with_key_digits
-from flowforge.sources.sqlserver.loadable import chosen_columns, refuse_clashes
+from flowforge.sources.sqlserver.loadable import chosen_columns, left_out_columns, refuse_clashes, renamed_columns
 from flowforge.sources.sqlserver.login_view import keys_and_cursors, view_of_query, view_of_table
 from flowforge.sources.sqlserver.read_hints import loose_hints, told_hints
+from flowforge.sources.sqlserver.row_conditions import checked_conditions
 from flowforge.sources.sqlserver.sql_text import Source, goes_as_written, select_statement
 from flowforge.state.table import query_name
 
 
 class Detail(NamedTuple):
     """What SQL Server's own part needs again of a description: `table` is None for a query, `relation` its text then.
-    `offered` are the consistencies that a read asks for, the strongest first."""
+    `offered` are the consistencies that a read asks for, the strongest first; `conditions` are the request's on the rows."""
 
     table: TableDescription | None
     relation: Source
     offered: list[str]
+    conditions: tuple[RowCondition, ...] = ()
 
 
 def own_columns(description: Description) -> list[SourceColumn]:
@@ -52,6 +56,7 @@ def _query(connection: SourceConnection, wanted: Wanted, query: str, offered: li
     columns, notes = view_of_query(connection, wanted, describe_query(connection, query), "the query")
     columns = with_derived_columns(columns, read.derived_columns, "the query")
     columns = with_key_digits(columns, _key_of(wanted, []), "the query")
+    columns = protected_columns(columns, read, keys_and_cursors(wanted), "the query")
     refuse_clashes(columns, wanted.audited, "the query", is_query=True)
     if read.is_incremental or not goes_as_written(query, columns, Interval()):
         check_statement(connection, select_statement(query, columns, Interval(column=read.delta_column)))
@@ -70,11 +75,15 @@ def _query(connection: SourceConnection, wanted: Wanted, query: str, offered: li
 def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> Description:
     read, table = wanted.read, describe_table(connection, wanted.read.table_name or "")
     name, key = table.qualified_name, table.primary_key
-    columns = chosen_columns(table, read.excluded_columns, [*key, *keys_and_cursors(wanted)])
+    left_out = left_out_columns(table, read, [*key, *keys_and_cursors(wanted)])
+    columns = chosen_columns(table, left_out)
     columns, notes = view_of_table(connection, wanted, table, columns)
     columns = with_derived_columns(columns, read.derived_columns, name)
     columns = with_key_digits(columns, _key_of(wanted, key), name)
+    columns = protected_columns(columns, read, [*key, *keys_and_cursors(wanted)], name)
+    columns = renamed_columns(columns, read, [*key, *keys_and_cursors(wanted)], name)
     refuse_clashes(columns, wanted.audited, name, is_query=False)
+    conditions = tuple(checked_conditions(connection, table, read.where))
     return Description(
         wanted,
         name,
@@ -82,11 +91,18 @@ def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> 
         key,
         parts=(table.schema_name, table.name),
         written=split_table_name(table.synonym) if table.synonym else (table.schema_name, table.name),
-        identity=server_identity(connection, table),
+        identity=server_identity(connection, table) | _not_read(read, left_out),
         notes=notes,
         lacks=connection.lacks,
-        detail=Detail(table, table, offered),
+        detail=Detail(table, table, offered, conditions),
     )
+
+
+def _not_read(read: SourceTable, left_out: list[str]) -> dict[str, list[str]]:
+    """What a batch tells of columns that it leaves out, and for which of them that is to protect their values."""
+    dropped = {name.lower() for name, how in read.protect.items() if how == "drop"}
+    told = {"left_out": left_out, "dropped": [name for name in left_out if name.lower() in dropped]}
+    return {fact: names for fact, names in told.items() if names}
 
 
 def _key_of(wanted: Wanted, own: list[str]) -> list[str]:

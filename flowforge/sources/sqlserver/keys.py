@@ -4,16 +4,14 @@ Guarantees: only types whose text is exact; a value is compared by the server in
 """
 
 from flowforge.domain.batch import SourceColumn
-from flowforge.sources.sqlserver.sql_text import Statement, quote_identifier
+from flowforge.sources.sqlserver.sql_text import Statement, quote_identifier, typed_value
 from flowforge.sources.sqlserver.sql_types import (
-    convert_expression,
+    STRINGS,
     cursor_kind,
     parse_sql_type,
     print_expression,
     select_expression,
 )
-
-STRINGS = ("char", "varchar", "nchar", "nvarchar")
 
 
 def is_printable(column: SourceColumn) -> bool:
@@ -35,14 +33,4 @@ def printed_key(column: SourceColumn) -> str:
 
 def key_value(column: SourceColumn, literal: str) -> Statement:
     """The expression that turns a printed key back into the column's type."""
-    kind = parse_sql_type(column.sql_type)
-    if kind.base in ("decimal", "uniqueidentifier", *STRINGS):
-        # A text goes through the code page of its collation: that of the column, or letters would be lost in the database's own.
-        page = f" COLLATE {column.collation}" if kind.base in ("char", "varchar") and _is_name(column.collation) else ""
-        return Statement((f"CONVERT({kind.declaration}, ", f"{page})"), (literal,))
-    before, after = convert_expression("\x00", column.sql_type).split("\x00")
-    return Statement((before, after), (literal,))
-
-
-def _is_name(collation: str | None) -> bool:
-    return bool(collation) and collation.isidentifier()
+    return typed_value(literal, column.sql_type, column.collation)

@@ -16,7 +16,9 @@ import mssql_python
 import pyarrow as pa
 
 from events.targets import ConnectionReference
+from flowforge.domain.errors import UnsupportedSource
 from flowforge.runtime.settings import settings
+from flowforge.sources.reachable import check_host, check_peers
 from flowforge.sources.sqlserver.arrow_types import canonical_batch
 from flowforge.sources.sqlserver.certificates import openssl_trust
 from flowforge.sources.sqlserver.driver_reader import DriverReader
@@ -43,6 +45,7 @@ class MssqlPythonReader(DriverReader):
 
     def _connect(self, reference: ConnectionReference, credentials: Credentials) -> Any:
         _prepare_driver()
+        check_host(reference.host, reference.port)
         try:
             with _connecting, openssl_trust(reference):
                 before = connected_sockets(reference.port)
@@ -51,7 +54,13 @@ class MssqlPythonReader(DriverReader):
                     autocommit=True,
                     timeout=settings().login_timeout_seconds,
                 )
-                self._read_deadline.hold(connected_sockets(reference.port) - before)
+                opened = connected_sockets(reference.port) - before
+                self._read_deadline.hold(opened)
+                try:
+                    check_peers(opened, reference.host, reference.port)
+                except UnsupportedSource:
+                    connection.close()
+                    raise
                 return connection
         except self.failures as error:
             if "Failed to load the driver" in str(error):

@@ -12,7 +12,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from flowforge.domain.errors import SourceUnavailable
@@ -21,9 +21,11 @@ REDIRECT_PORTS = range(11_000, 12_000)  # where Azure SQL sends a client on to
 
 
 class ReadDeadline:
-    """The sockets of one reader. `deadline` is an instant of time.monotonic(), None for none."""
+    """The sockets of one reader. `deadline` is an instant of time.monotonic(), None for none; `find` tells the sockets where they
+    are not known by then."""
 
-    def __init__(self, deadline: float | None):
+    def __init__(self, deadline: float | None, find: Callable[[], Iterable[int]] = tuple):
+        self._find = find
         self._sockets: list[socket.socket] = []
         self._lock, self._cut, self._expired = threading.Lock(), False, False
         self._timer: threading.Timer | None = None
@@ -35,7 +37,9 @@ class ReadDeadline:
     def hold(self, descriptors: Iterable[int]) -> None:
         """Takes note of the connection's sockets, by descriptors of its own: the driver may close its one."""
         with self._lock:
-            self._sockets += [socket.socket(fileno=os.dup(number)) for number in descriptors]
+            for number in descriptors:
+                with suppress(OSError):  # the driver has closed it already: whoever asks next hears of it
+                    self._sockets.append(socket.socket(fileno=os.dup(number)))
             if self._cut:
                 self._shut()
 
@@ -79,6 +83,8 @@ class ReadDeadline:
 
     def _expire(self) -> None:
         self._expired = True
+        if not self._sockets:
+            self.hold(self._find())
         self.cut()
 
     def _shut(self) -> None:

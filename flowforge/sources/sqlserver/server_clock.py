@@ -64,7 +64,7 @@ class ServerClock(NamedTuple):
 def read_clock(connection: SourceConnection, low: str | None = None, memories: Sequence[Memory] = ()) -> ServerClock:
     """Reads the clock and compares it with the newest of `memories`; `low` is the cursor's watermark."""
     ours_ms = time.time_ns() // 1_000_000
-    found = connection.rows(_CLOCK)[0]
+    found = connection.row(_CLOCK)
     clock = ServerClock(found["local_now"], found["utc_now"], ours_ms)
     before = next((memory for memory in reversed(memories) if "ours_ms" in memory), None)
     if before is None:

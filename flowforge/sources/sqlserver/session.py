@@ -8,13 +8,14 @@ from typing import Any
 from events.targets import ConnectionReference
 from flowforge.domain.batch import Interval, SlicePlan
 from flowforge.domain.errors import SourceChanged
-from flowforge.sources.base import Description, LastRead, Nothing, ReadPlan, Wanted
+from flowforge.sources.base import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
 from flowforge.sources.splits import fitting
-from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap
+from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap, told_outside
 from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
 from flowforge.sources.sqlserver.catalog import connection_facts, expand_pattern, list_tables
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.description import find_column
+from flowforge.sources.sqlserver.estimates import estimate_of
 from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_source
 from flowforge.sources.sqlserver.inspection import inspect, own_columns
 from flowforge.sources.sqlserver.recount import plan_counting
@@ -56,6 +57,8 @@ class SqlServerSession:
         column = self._cursor(description)
         before = last.get(column) if column else None
         found, identity = self._interval(description, column, before or LastRead())
+        if not found.empty and before and before.position:
+            found = found.told(told_outside(self.connection, description, found.interval))
         if only_new and not found.empty and before and before.position and before.position.type:
             found = self._without_rows(description, found)
         if found.empty:
@@ -66,6 +69,10 @@ class SqlServerSession:
         return ReadPlan(
             told, description.columns, splits, identity, counting=counting, detail=description.detail, **_kept(found)
         )
+
+    def estimate(self, description: Description, plan: ReadPlan) -> Estimate:
+        """Counted where that is cheap, else what the catalog says."""
+        return estimate_of(self.connection, description, plan)
 
     def _cursor(self, description: Description) -> str | None:
         """The delta column in its own spelling, under which positions are kept."""
@@ -85,9 +92,11 @@ class SqlServerSession:
         table, keyed = description.detail.table, bool(description.wanted.key or description.primary_key)
         described = table or replace(description, columns=own_columns(description))
         low, digest = (mark.value, last.digest) if mark else (None, "")
-        plan = plan_interval(self.connection, described, wanted, low, last.memory or None, keyed, digest)
-        told = {"notes": [*notes, *description.notes, *plan.interval.notes]}
-        plan = plan.model_copy(update={"interval": plan.interval.model_copy(update=told)})
+        conditions = description.detail.conditions
+        plan = plan_interval(
+            self.connection, described, wanted, low, last.memory or None, keyed, digest, conditions=conditions
+        )
+        plan = plan.told([*notes, *description.notes])
         rows = known_rows(self.connection, table, plan.interval, last if mark else None)
         return plan, description.identity | rows
 

@@ -13,6 +13,7 @@ from events.targets import ConnectionReference, SourceTable
 from flowforge.domain.batch import Interval, SlicePlan, SourceColumn
 from flowforge.domain.errors import QueryRefused
 from flowforge.domain.given import given
+from flowforge.domain.scope import protected_in
 from flowforge.sources.base import BatchReader, Description, ReadPlan, Recount, Rereading, Session, Source
 from flowforge.sources.sqlserver.consistency import weakest
 from flowforge.sources.sqlserver.query_text import read_query
@@ -82,10 +83,14 @@ class SqlServer:
 
     def open(self, plan: ReadPlan, split: int | None = None, deadline: float | None = None) -> BatchReader:
         """A reader of the plan, under the strongest consistency that the server gives now."""
+        from flowforge.sources.protected_reader import ProtectedReader
+        from flowforge.sources.protection import keys_of
         from flowforge.sources.sqlserver.reading import open_strongest
 
+        keys = keys_of(plan.columns)  # before anything is read
         selection, offered = self._selected(plan, split)
-        return open_strongest(self.reference, self.credentials, selection, offered, deadline)
+        reader = open_strongest(self.reference, self.credentials, selection, offered, deadline)
+        return ProtectedReader(reader, plan.columns, keys) if protected_in(plan.columns) else reader
 
     def _selected(self, plan: ReadPlan, split: int | None) -> tuple["Selection", list[str]]:
         from flowforge.sources.sqlserver.selection import Selection

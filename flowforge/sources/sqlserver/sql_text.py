@@ -11,12 +11,13 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
-from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.domain.batch import Interval, RowCondition, SourceColumn
 from flowforge.domain.given import given
 from flowforge.sources.sqlserver.derived_columns import derived_expression
 from flowforge.sources.sqlserver.packing import Cell, cells_of, line_expression
 from flowforge.sources.sqlserver.query_text import read_query
 from flowforge.sources.sqlserver.sql_types import (
+    STRINGS,
     bound_type,
     convert_expression,
     parse_sql_type,
@@ -162,10 +163,20 @@ def newest_statement(source: Source, column: str, sql_type: str) -> Statement:
     return select_from(source, f"{newest} AS literal")
 
 
-def null_count_statement(source: Source, column: str) -> Statement:
-    """Counts rows whose cursor is NULL, as `source_rows`."""
+def null_count_statement(source: Source, column: str, conditions: Sequence[RowCondition] = ()) -> Statement:
+    """Counts rows that fit the conditions and whose cursor is NULL, as `source_rows`."""
     missing = Statement((f"{quote_identifier(column)} IS NULL",))
-    return select_from(source, "COUNT_BIG(*) AS source_rows", missing)
+    return select_from(source, "COUNT_BIG(*) AS source_rows", missing, *map(row_condition, conditions))
+
+
+def outside_statement(relation: Relation, interval: Interval, pass_locked: bool = False) -> Statement:
+    """Counts the rows between the interval's bounds that do not fit its conditions, as `source_rows`."""
+    hint = " WITH (READPAST)" if pass_locked else ""
+    text = f"SELECT COUNT_BIG(*) AS source_rows FROM {qualified(relation)}{hint}"
+    fits = _joined([row_condition(one) for one in interval.where])
+    # A condition on a NULL is neither true nor false: such a row does not fit, and NOT (…) would not find it.
+    misfit = Statement(("CASE WHEN ",)) + given(fits) + " THEN 0 ELSE 1 END = 1"
+    return Statement((text,)) + where(bounds_condition(interval), misfit)
 
 
 def is_empty_statement(low: str, high: str, sql_type: str) -> Statement:
@@ -201,9 +212,9 @@ def shift_statement(server_time: str, milliseconds: int) -> Statement:
 def _value(column: SourceColumn) -> str:
     if column.derivation and column.of:
         return derived_expression(column.derivation, quote_identifier(column.of))
-    if pseudo := _GRAPH.fullmatch(column.name):
+    if pseudo := _GRAPH.fullmatch(column.at_source):
         return pseudo[1]
-    return quote_identifier(column.name)
+    return quote_identifier(column.at_source)
 
 
 def _selected(column: SourceColumn) -> str:
@@ -246,8 +257,39 @@ def _bound(literal: str, sql_type: str) -> Statement:
     return Statement((before, after), (literal,))
 
 
+def typed_value(literal: str, sql_type: str, collation: str | None = None) -> Statement:
+    """The expression that turns a printed value back into its column's type."""
+    kind = parse_sql_type(sql_type)
+    if kind.base in ("decimal", "uniqueidentifier", "bit", "money", "smallmoney", *STRINGS):
+        # A text goes through the code page of its collation: that of the column, or letters would be lost in the database's own.
+        page = f" COLLATE {collation}" if kind.base in ("char", "varchar") and (collation or "").isidentifier() else ""
+        return Statement((f"CONVERT({kind.declaration}, ", f"{page})"), (literal,))
+    before, after = convert_expression("\x00", sql_type).split("\x00")
+    return Statement((before, after), (literal,))
+
+
+def row_condition(condition: RowCondition) -> Statement:
+    """A condition on one column, its values as parameters."""
+    name, operator = quote_identifier(condition.column), condition.operator.upper()
+    if not condition.values:
+        return Statement((f"{name} {operator}",))
+    listed = operator.endswith("IN")
+    found = Statement((f"{name} {operator} {'(' if listed else ''}",))
+    for n, value in enumerate(condition.values):
+        found = (found + ", " if n else found) + typed_value(value, condition.sql_type, condition.collation)
+    return found + ")" if listed else found
+
+
 def interval_condition(interval: Interval) -> Statement | None:
-    """The condition of an interval; None when it lets every row through."""
+    """The condition of an interval: its bounds and what the request wants of its rows; None when it lets every row through.
+
+    Every statement that reads or counts rows of a batch gets its condition here, so all of them see the same rows.
+    """
+    return _joined([bounds_condition(interval), *map(row_condition, interval.where)])
+
+
+def bounds_condition(interval: Interval) -> Statement | None:
+    """The condition of an interval's bounds alone; None where it has none."""
     if interval.column is None:
         return None
     name = quote_identifier(interval.column)
@@ -264,10 +306,16 @@ def interval_condition(interval: Interval) -> Statement | None:
 
 def where(*conditions: Statement | None) -> Statement:
     """The WHERE clause of all conditions that there are; empty without any."""
+    joined = _joined(conditions)
+    return Statement((" WHERE ",)) + joined if joined else Statement(("",))
+
+
+def _joined(conditions: Sequence[Statement | None]) -> Statement | None:
+    """All conditions that there are, as one; None without any."""
     given = [condition for condition in conditions if condition is not None]
     if len(given) < 2:
-        return Statement((" WHERE ",)) + given[0] if given else Statement(("",))
-    clause = Statement((" WHERE (",)) + given[0] + ")"
+        return given[0] if given else None
+    clause = Statement(("(",)) + given[0] + ")"
     for condition in given[1:]:
         clause += Statement((" AND (",)) + condition + ")"
     return clause

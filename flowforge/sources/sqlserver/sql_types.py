@@ -19,6 +19,7 @@ LARGE_OBJECT_BYTES = 64 * 1024  # what a cell without a declared limit is reckon
 INTEGERS = {"tinyint": (0, 255), "smallint": (-(2**15), 2**15 - 1), "int": (-(2**31), 2**31 - 1)}
 INTEGERS |= {"bigint": (-(2**63), 2**63 - 1)}
 TIMES = ("time", "datetime2", "datetimeoffset")
+STRINGS = ("char", "varchar", "nchar", "nvarchar")
 SIZED = ("char", "varchar", "nchar", "nvarchar", "binary", "varbinary")
 PLAIN = {"bit", "real", "float", "money", "smallmoney", "date", "smalldatetime", "datetime", "uniqueidentifier"}
 PLAIN |= {"text", "ntext", "image", "xml", "json", "rowversion", "sql_variant", "hierarchyid", "geometry", "geography"}

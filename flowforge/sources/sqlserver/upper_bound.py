@@ -7,7 +7,7 @@ transactions, and only then may reading start.
 
 from typing import NamedTuple
 
-from flowforge.domain.batch import Interval
+from flowforge.domain.batch import Interval, RowCondition
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.connection import SourceConnection
@@ -59,7 +59,8 @@ class UpperBound(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """A delta column and what it belongs to: a table or a query's text, named `where` in messages."""
+    """A delta column and what it belongs to: a table or a query's text, named `where` in messages; `conditions` are the request's
+    on the rows."""
 
     relation: Source
     where: str
@@ -69,6 +70,7 @@ class Cursor(NamedTuple):
     clock: str
     indexed: bool
     unique: bool = True
+    conditions: tuple[RowCondition, ...] = ()
 
 
 def fix_upper_bound(connection: SourceConnection, cursor: Cursor, low: str | None, samples: list[Sample]) -> UpperBound:
@@ -160,7 +162,8 @@ def _future_rows(connection: SourceConnection, cursor: Cursor, now: str) -> int:
     if not cursor.indexed:
         return 0  # counting would read the whole table
     tomorrow = shifted(connection, now, DAY_MS, cursor.sql_type)
-    beyond = Interval(column=cursor.name, sql_type=cursor.sql_type, low=tomorrow, nulls=False)
+    shape = {"column": cursor.name, "sql_type": cursor.sql_type, "where": list(cursor.conditions)}
+    beyond = Interval(**shape, low=tomorrow, nulls=False)
     return connection.scalar(count_statement(cursor.relation, beyond), about=cursor.where)
 
 

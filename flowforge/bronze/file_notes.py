@@ -1,0 +1,84 @@
+"""What a load of files leaves in the ledger and in the list of refusals."""
+
+from collections.abc import Iterable
+
+from events.targets import SourceFiles
+from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.errors import FileRefused, UnreadableRecord, Wait
+from flowforge.domain.file_version import FileVersion
+from flowforge.sources.base import ReadReport, Wanted
+from flowforge.state import file_jobs
+from flowforge.state.batch_records import RETRY_SECONDS, batch_of, find_batch, stored_history
+from flowforge.state.file_ledger import DONE, entry_of, skipped_entry, write_entries
+from flowforge.state.file_refusals import Refusal, Reject, note_refusal
+from flowforge.state.table import TableState
+
+
+def note_files(batch: Batch, read: ReadReport) -> None:
+    """Writes the entries of a batch that is read and not yet landed; each worker writes the same ones."""
+    if not batch.interval.files:
+        return
+    found = [entry_of(batch, one.file, one.rows, one.rejected, one.first_rejected) for one in read.files]
+    skipped = [entry_of(batch, file, 0).model_copy(update={"skipped": True}) for file in batch.interval.skipped]
+    write_entries(batch.source_key, [*found, *skipped])
+
+
+def note_skipped(state: TableState, run_id: str, files: Iterable[FileVersion]) -> None:
+    """Writes the entries of files that no batch will read, where there is no batch."""
+    write_entries(state.source_key, [skipped_entry(state, run_id, file) for file in files])
+
+
+def loaded_by_others(state: TableState, run_id: str) -> list[str]:
+    """For a run that finds nothing: which run had the files that were read last, where that was another one. A record that is
+    gone or cannot be read tells nothing."""
+    try:
+        last = find_batch(state.source_key, state.generation, state.seq)
+    except UnreadableRecord:
+        return []
+    if last is None or last.command.run_id == run_id or last.state not in DONE or not last.interval.files:
+        return []
+    count = len(last.interval.files)
+    files = f"last {count:,} files of this job were" if count > 1 else "last file of this job was"
+    return [f"the {files} loaded by {last.command.run_id}"]
+
+
+def refuse_unrefined(state: TableState, interval: Interval, wanted: Wanted) -> None:
+    """Raises Wait while silver lacks an earlier batch without which it could not tell what the next one is to leave.
+
+    That are those whose rows are to stay; where rows of a key are taken out, all but those of the file itself, which may be the
+    very ones that it mends. A history that ends versions so waits for all, and so do
+    changes: a deletion leaves no trace either.
+    """
+    in_order = wanted.follows_changes or (wanted.keeps_history and interval.replaces)
+    takes_out = interval.replaces and not wanted.adds_only
+    if not (interval.below or in_order or takes_out):
+        return
+    own = {file.place for file in interval.files}
+    for item in stored_history(state.source_key, None):
+        if item.get("refined") and in_order:
+            return  # which came after all those before it, too
+        if item["state"] != "committed" or item.get("refined"):
+            continue
+        of_now = item["generation"] == state.generation
+        stays = of_now and any(first <= item["seq"] <= last for first, last in interval.below)
+        if stays or in_order or (takes_out and {file.place for file in batch_of(item).interval.files} != own):
+            raise Wait(f"{state.source_key}: batch {item['seq']} is not in silver yet", RETRY_SECONDS)
+
+
+def note_refused(batch: Batch, error: FileRefused) -> None:
+    """Keeps which file stopped the batch, and why; the job's other files are looked for by the next sweep."""
+    read = batch.command.source
+    refusal = Refusal(
+        run_id=batch.command.run_id,
+        file=error.file,
+        reason=str(error),
+        contract=read.contract_id if isinstance(read, SourceFiles) else "",
+        records=error.records,
+        rejected=error.rejected,
+        rejects=[Reject(**one) for one in error.rejects],
+    )
+    note_refusal(batch.source_key, refusal)
+    job = file_jobs.find(read.workflow, read.job) if isinstance(read, SourceFiles) else None
+    if job is not None and job.source_key == batch.source_key:
+        file_jobs.ended(job)
+        file_jobs.make_due(job)

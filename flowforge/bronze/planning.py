@@ -1,0 +1,95 @@
+"""What a load finds before it claims anything: the source, the table's state, the interval that would be read, and the lake.
+
+The same stages are run by a load and shown by `flowforge plan`, so that a plan cannot tell another thing than the load does.
+Guarantees: nothing is written, neither at the source nor in state or lake.
+"""
+
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from events.commands import IngestTable
+from events.targets import SourceFiles
+from flowforge.bronze.file_notes import refuse_unrefined
+from flowforge.bronze.file_types import with_kept_types
+from flowforge.bronze.footing import Footing, find_footing
+from flowforge.bronze.scope import within_scope
+from flowforge.domain.source_key import SourceKey
+from flowforge.sources.base import Description, LastRead, Position, ReadPlan, Session, Wanted
+from flowforge.state import batch_records, file_ledger, file_refusals, table
+from flowforge.state.spelling import named_by_catalog, settled_key
+
+
+class Found(NamedTuple):
+    """A command under the names that hold, what its source says, and what the watermark table knows of it."""
+
+    command: IngestTable
+    description: Description
+    known: batch_records.Known
+
+
+def look_at(session: Session, command: IngestTable) -> Found:
+    """Stage one: what is there. Raises what describing and reading the state raise."""
+    description = session.describe(wanted_of(command))
+    if description.written is not None:
+        command = named_by_catalog(command, *description.written)
+    known = _known(command, description)
+    return Found(command, with_kept_types(session, description, known.state), known)
+
+
+def plan_next(session: Session, found: Found) -> tuple[ReadPlan, Footing]:
+    """Stage two, of a table that nobody holds: what would be read, and the state to claim it with.
+
+    Raises what planning raises, ScopeChanged and LakeChanged.
+    """
+    command, description, state = found.command, found.description, found.known.state
+    plan = session.plan(description, _last(state, command), only_new=state.asked == table.asked_of(command))
+    plan, told = within_scope(state, command, description.wanted, plan)
+    if plan.nothing:
+        return plan, Footing(state)
+    refuse_unrefined(state, plan.interval, description.wanted)
+    footing = find_footing(state, command, plan.interval, description.name)
+    notes = [*plan.interval.notes, *footing.notes, *told]
+    return replace(plan, interval=plan.interval.model_copy(update={"notes": notes})), footing
+
+
+def wanted_of(command: IngestTable) -> Wanted:
+    """What a command asks of its source."""
+    silver, refreshes = command.silver, command.bronze.load_strategy == "full_refresh"
+    follows = refreshes and silver.strategy in ("merge", "scd2") and silver.deletes != "ignore"
+    return Wanted(
+        read=command.source,
+        bronze_table=command.bronze.table,
+        key=tuple(silver.primary_key),
+        adds_only=silver.strategy == "append" and not command.source.has_cursor,
+        removes_rows=silver.strategy == "replace" or follows,
+        keeps_history=silver.strategy == "scd2",
+        follows_changes=isinstance(command.source, SourceFiles) and command.source.contract.tells_changes,
+        audited=command.bronze.audit_columns,
+    )
+
+
+def _known(command: IngestTable, source: Description) -> batch_records.Known:
+    """What the watermark table knows of the command."""
+    wanted = SourceKey.of(command.connection, *source.parts, command.bronze.table)
+    key = str(wanted)
+    label = batch_records.label_key(command.bronze.table, command.batch_id)
+    known = batch_records.what_is_known(key, command.run_id, label)
+    if known.state.version:
+        return known
+    settled = settled_key(wanted, source.identity.get("database"))
+    return known if settled == key else batch_records.what_is_known(settled, command.run_id, label)
+
+
+def _last(state: table.TableState, command: IngestTable) -> dict[str, LastRead]:
+    """What the loads before have left, by cursor; under none, the files that they have taken, and those that they refused."""
+    found = {cursor: LastRead(memory=samples) for cursor, samples in state.samples.items()}
+    for cursor, mark in state.watermarks.items():
+        at, memory = Position(cursor, mark.value, mark.sql_type), state.samples.get(cursor, [])
+        found[cursor] = LastRead(at, mark.identity, mark.last_rows, memory)
+    last = found.get("", LastRead())
+    if isinstance(command.source, SourceFiles):
+        refused = partial(file_refusals.refused_versions, state.source_key, command.source.contract_id)
+        taken, applied = partial(file_ledger.taken_versions, state), partial(file_ledger.applied_versions, state)
+        last = replace(last, files=taken, applied=applied, refused=refused, was_reset=state.generation > 1)
+    return found | {"": last}

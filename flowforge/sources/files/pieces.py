@@ -1,0 +1,96 @@
+"""A text of quoted fields in pieces of whole records, from any of its records on.
+
+Guarantees: the pieces are together the text, in its order. Where a piece ends is told by the number of its quotes, which its
+reader has to prove; what it cannot prove it takes framed, as `framing` has it. Memory is that of two pieces, or of a record.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from flowforge.sources.files.framing import LONGEST_RECORD, Framed, Marks, frame, too_long
+
+PIECE = 2**20  # bytes
+TRIES = 8
+
+
+class Piece(NamedTuple):
+    """Bytes that begin with a record, the line and the offset of their first one."""
+
+    data: bytes
+    line: int
+    offset: int
+
+    def framed(self, marks: Marks, where: str) -> Iterator[Framed]:
+        """The records of the piece, with their places in the text."""
+        for one in frame(self.data.splitlines(keepends=True), marks, where):
+            yield one._replace(line=one.line + self.line - 1, offset=one.offset + self.offset)
+
+
+class Pieces:
+    """The rest of a text: `held`, which begins with a record at `line` and `offset`, and the chunks behind it."""
+
+    def __init__(self, held: bytes, line: int, offset: int, chunks: Iterator[bytes], marks: Marks, where: str):
+        self._held, self._at, self._line, self._offset = held, 0, line, offset
+        self._chunks, self._marks, self._where = chunks, marks, where
+        self._ended = False
+
+    def ask(self, size: int) -> Piece | None:
+        """About `size` bytes that end with a record, if their quotes are all in pairs; without data: there is no such end.
+        None behind the last record. The piece stays to be taken."""
+        self._fill(size)
+        if self._at == len(self._held):
+            return None
+        return Piece(self._held[self._at : self._last_end(size)], self._line, self._offset)
+
+    def take(self, piece: Piece, lines: int) -> None:
+        """Goes on behind a piece of so many lines."""
+        self._at += len(piece.data)
+        self._offset += len(piece.data)
+        self._line += lines
+
+    def take_framed(self, size: int) -> list[Framed]:
+        """Takes the records of about `size` bytes, framed; at least one, or blank lines. Raises UnsupportedSource."""
+        while True:
+            self._fill(size)
+            end = len(self._held) if self._ended and len(self._held) - self._at <= size else self._line_end(size)
+            piece = Piece(self._held[self._at : end], self._line, self._offset)
+            found = list(piece.framed(self._marks, self._where))
+            if found and found[-1].is_open and not (self._ended and end == len(self._held)):
+                rest = found.pop()
+                piece = piece._replace(data=piece.data[: rest.offset - piece.offset])
+            if piece.data:
+                self.take(piece, len(piece.data.splitlines()))
+                return found
+            if len(self._held) - self._at > LONGEST_RECORD:
+                raise too_long(self._where)
+            size = min(2 * size, LONGEST_RECORD + PIECE)
+
+    def _fill(self, size: int) -> None:
+        """Holds `size` bytes, or all that there are."""
+        parts = [self._held[self._at :]]
+        length = len(parts[0])
+        if length >= size or self._ended:
+            return
+        while length < size and not self._ended:
+            chunk = next(self._chunks, b"")
+            parts.append(chunk)
+            length, self._ended = length + len(chunk), not chunk
+        self._held, self._at = b"".join(parts), 0
+
+    def _last_end(self, size: int) -> int:
+        """Behind the last LF within `size` that an even number of quotes stands before."""
+        start, limit, quote = self._at, self._at + size, self._marks.quote
+        end = len(self._held) if self._ended and len(self._held) <= limit else self._held.rfind(b"\n", start, limit) + 1
+        for _ in range(TRIES):
+            if not end or not quote or self._held.count(quote, start, end) % 2 == 0:
+                return max(end, start)
+            end = self._held.rfind(b"\n", start, self._held.rfind(quote, start, end)) + 1
+        return start
+
+    def _line_end(self, size: int) -> int:
+        """Behind the last line within `size`; a CR at the very end may be half of a CRLF."""
+        limit = self._at + size
+        return (
+            max(self._held.rfind(b"\n", self._at, limit), self._held.rfind(b"\r", self._at, limit - 1), self._at - 1)
+            + 1
+        )

@@ -1,0 +1,86 @@
+"""Records that are read by pieces where a piece leaves no doubt, and one by one elsewhere.
+
+Guarantees: records, numbers, places and rejects are those of reading one by one. A piece with a doubt is tried again in smaller
+ones, so that an odd record costs little more than those around it.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+from typing import Protocol
+
+from events.files import FileContract
+from flowforge.sources.files.clean_records import Clean
+from flowforge.sources.files.container import Content
+from flowforge.sources.files.pieces import PIECE, Piece, Pieces
+from flowforge.sources.files.record_parts import CleanPart, FramedPart, Part, data_of
+from flowforge.sources.files.rejected import Portion, Rejected
+from flowforge.sources.files.text_records import TextRecords
+
+SMALL_PIECE = 2**14  # bytes; what has a doubt in it is read record by record
+
+
+class Reader(Protocol):
+    """Reads pieces of whole records, one after the other; None where there is a doubt."""
+
+    def read(self, piece: bytes) -> Clean | None: ...
+
+
+class QuickRecords(TextRecords):
+    """See records.Records."""
+
+    def __init__(
+        self, content: Content, contract: FileContract, has_header: bool, quick: bool = True, piece_bytes: int = PIECE
+    ):
+        """Not `quick`: each record is read by itself. `piece_bytes` are read at once, and where one has a doubt, fewer."""
+        super().__init__(content, contract, has_header)
+        self._quick, self._piece = quick, piece_bytes
+        self._head = [] if quick else None
+
+    @abstractmethod
+    def _clean_reader(self) -> Reader | None:
+        """What reads pieces, once the header is known; None: nothing does for this contract."""
+
+    def __iter__(self) -> Iterator[Portion]:
+        first = next(self._records, None)
+        if first is None:
+            return
+        reader = self._clean_reader() if self._quick else None
+        head, self._head = self._head or [], None
+        if reader is None:
+            self._records = chain([first], self._records)
+            yield from super().__iter__()
+            return
+        held = b"".join(head)[first.offset - (self._part.offset if self._part else 0) :]
+        pieces = Pieces(held, first.line, first.offset, self._chunks, self._marks, self._content.name)
+        yield from data_of(self._parts(pieces, reader), self._below)
+
+    def _parts(self, pieces: Pieces, reader: Reader) -> Iterator[Part]:
+        number, size = self._first, self._piece
+        while piece := pieces.ask(size):
+            part = self._clean_part(piece, reader, number) if piece.data else None
+            if part:
+                pieces.take(piece, piece.data.count(b"\n"))
+                size = min(4 * size, self._piece)
+            elif piece.data and size > SMALL_PIECE:
+                size = max(size // 4, SMALL_PIECE)
+                continue
+            else:
+                part = FramedPart(pieces.take_framed(size), number, self._portion)
+                size = size if piece.data else min(4 * size, self._piece)
+            number += part.count
+            yield part
+
+    def _clean_part(self, piece: Piece, reader: Reader, number: int) -> CleanPart | None:
+        clean = reader.read(piece.data)
+        if clean is None:
+            return None
+        part = CleanPart(piece, clean, number, self._marks, self._content.name)
+        if not clean.odd:
+            return part
+        if len(part.framed) != clean.count:
+            return None
+        found = [self._read(number + odd - 1, part.framed[odd - 1]) for odd in clean.odd]
+        rejected = [one for one in found if isinstance(one, Rejected)]
+        return replace(part, rejected=rejected) if len(rejected) == len(found) else None

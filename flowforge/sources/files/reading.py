@@ -1,0 +1,260 @@
+"""Reads claimed versions of files, one after the other, as typed batches with the audit columns of each row.
+
+Guarantees: of each file, rows and rejects are together the records that a pass without the parser counts; a file that is not so,
+or that does not fit its contract, stops the read, and what was read before of the batch does not land either.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Self
+
+import pyarrow as pa
+
+from events.files import FileColumn, FileContract
+from flowforge.aws import stored_files
+from flowforge.domain.batch import Interval
+from flowforge.domain.errors import FileRefused, SourceUnavailable, TruncatedRead, UnsupportedSource
+from flowforge.domain.file_version import FileVersion
+from flowforge.domain.own_columns import CHANGE_TYPE
+from flowforge.runtime.time_limit import deadline
+from flowforge.sources.base import CountAtSource, Description, FileRead, ReadPlan, ReadReport, Recount
+from flowforge.sources.files.casting import ROW_NUMBER, Casting, cast_portion, casting_for
+from flowforge.sources.files.column_names import with_names
+from flowforge.sources.files.container import StoredFile
+from flowforge.sources.files.proposed_types import Inferred, infer_types
+from flowforge.sources.files.records import Records, content_of, open_file
+from flowforge.sources.files.rejected import Portion
+from flowforge.sources.files.rejects import Rejects
+from flowforge.sources.files.session import COUNTING, VIEW, Detail, check_columns, source_columns
+from flowforge.sources.files.splits import Split
+
+MOST_NOTES = 50
+GROWING = ("json", "ndjson")  # whose fields are all known at their end only
+AUDIT = (
+    pa.field("_source_file", pa.string()),
+    pa.field("_file_modified_time", pa.timestamp("us", tz="UTC")),
+    pa.field("_file_version", pa.string()),
+    pa.field(ROW_NUMBER, pa.int64()),
+)
+
+
+def settled(interval: Interval, description: Description) -> ReadPlan:
+    """The plan of an interval, with its columns: the contract's, or those that its files have. Raises FileRefused."""
+    wanted = description.wanted
+    contract: FileContract = wanted.read.contract
+    columns, inferred = list(contract.columns), Inferred()
+    if not columns and interval.files:
+        columns, inferred = _first_columns(interval.files, contract)
+    if contract.unknown_columns == "add":
+        known = {column.field for column in columns}
+        for file in interval.files:
+            further = [one for one in _columns_of(file, contract) if one.field not in known]
+            with _refusing(file):
+                columns += with_names(further, contract.column_names, file.address, columns)
+            known.update(one.field for one in further)
+    found = source_columns(columns, contract.unknown_columns == "rescue")
+    check_columns(found, wanted, wanted.read.title)
+    detail = Detail(description, tuple(columns), inferred.columns, inferred.notes)
+    return ReadPlan(interval, found, counting=COUNTING, detail=detail)
+
+
+def count_again(plan: ReadPlan, deadline: float | None) -> Recount:
+    """The records of a plan's files, by passes that use no parser."""
+    contract, rows = _contract_of(plan), 0
+    for file in plan.interval.files:
+        _refuse_late(deadline)
+        with _opened(file, contract) as records:
+            rows += records.counted()
+    return Recount(rows, 0, _now())
+
+
+class FilesReader:
+    """See `base.BatchReader`."""
+
+    def __init__(self, plan: ReadPlan, deadline: float | None = None, part: Split | None = None):
+        self._plan, self._deadline, self._contract = plan, deadline, _contract_of(plan)
+        self._part = part
+        wanted = plan.detail.description.wanted
+        self._audited = wanted.audited
+        self._rejects = Rejects(self._contract, wanted.bronze_table, of_part=part is not None)
+        self._done: list[FileRead] = []
+        self._notes: list[str] = list(plan.detail.notes)
+        self._counted, self._closed = 0, False
+        columns = self._contract.columns
+        everything = [column.field for column in columns]
+        typed = casting_for(everything, columns, self._contract.unknown_columns, wanted.read.title).schema
+        own = [field for field in typed if field.name not in (ROW_NUMBER, CHANGE_TYPE)]
+        change = [typed.field(CHANGE_TYPE)] if self._contract.tells_changes else []
+        self.schema = pa.schema([*own, *(AUDIT if self._audited else ()), *change])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for file in self._plan.interval.files:
+                self._check()
+                yield from self._file(file)
+        except BaseException:
+            self._rejects.close()
+            raise
+
+    def report(self) -> ReadReport:
+        """What became of each file, and the records that were rejected."""
+        more = len(self._notes) - MOST_NOTES
+        notes = self._notes if more <= 0 else [*self._notes[:MOST_NOTES], f"and {more:,} more like these"]
+        rows = sum(one.rows for one in self._done)
+        types = self._plan.detail.types
+        return ReadReport(VIEW, CountAtSource(rows, _now()), notes, self._done, self._rejects.finish(), types)
+
+    def close(self) -> None:
+        """The read ends at its next portion; what is rejected stays until the reader is gone."""
+        self._closed = True
+
+    def _check(self) -> None:
+        if self._closed:
+            raise SourceUnavailable("the read of files was ended", "The message is delivered again.")
+        _refuse_late(self._deadline)
+
+    def _file(self, file: FileVersion) -> Iterator[pa.RecordBatch]:
+        audit, rows = self._audit_of(file), 0
+        self._rejects.begin()
+        with _opened(file, self._contract, self._part) as records:
+            casting = self._casting(records, file)
+            for portion in _told(file, records):
+                self._check()
+                batch = self._batch(file, portion, casting, audit)
+                rows += batch.num_rows
+                yield batch
+            self._check()
+            with _refusing(file):
+                count = records.counted()
+            self._rejects.end(file, count)
+            if rows + self._rejects.count != count or (self._part and self._part.records != count):
+                raise TruncatedRead(
+                    f"{file.address}: {rows:,} records were read and {self._rejects.count:,} rejected, and it has {count:,}",
+                    "Nothing of it has landed. If it happens again with the same file, report it.",
+                )
+            self._end(file, rows, records)
+
+    def _end(self, file: FileVersion, rows: int, records: Records) -> None:
+        count, first = self._rejects.count, self._rejects.told()
+        self._done.append(FileRead(file, rows, count, first))
+        self._notes += [f"{file.address}: {note}" for note in records.notes]
+        if count:
+            self._notes.append(
+                f"{file.address}: {count:,} of {rows + count:,} records were rejected; the first: {first}"
+            )
+
+    def _casting(self, records: Records, file: FileVersion) -> Casting:
+        columns, fields = self._contract.columns, list(records.fields)
+        if self._contract.format in GROWING:
+            fields += [column.field for column in columns if column.field not in set(fields)]
+        with _refusing(file):
+            return casting_for(fields, columns, self._contract.unknown_columns, file.address)
+
+    def _batch(
+        self, file: FileVersion, portion: Portion, casting: Casting, audit: Sequence[pa.Scalar]
+    ) -> pa.RecordBatch:
+        with _refusing(file):
+            rows, rejected = cast_portion(portion, casting)
+        self._rejects.take(file, rejected)
+        arrays = dict(zip(rows.schema.names, rows.columns, strict=True))
+        if self._audited:
+            told = zip((field.name for field in AUDIT), audit, strict=False)
+            arrays |= {name: pa.repeat(value, rows.num_rows) for name, value in told}
+        return pa.RecordBatch.from_arrays([arrays[name] for name in self.schema.names], schema=self.schema)
+
+    def _audit_of(self, file: FileVersion) -> list[pa.Scalar]:
+        modified = datetime.fromisoformat(file.modified) if file.modified else None
+        values = [file.key, modified, file.version_id or file.etag]
+        return [pa.scalar(value, field.type) for value, field in zip(values, AUDIT[:3], strict=True)]
+
+
+def _contract_of(plan: ReadPlan) -> FileContract:
+    """The contract with the plan's columns, so that each of its files is read by the same."""
+    contract: FileContract = plan.detail.description.wanted.read.contract
+    columns = plan.detail.columns
+    return contract if columns is None else contract.model_copy(update={"columns": list(columns)})
+
+
+def _columns_of(file: FileVersion, contract: FileContract) -> list[FileColumn]:
+    """The columns that a file has by itself: those of a format with types, else texts."""
+    with _opened(file, contract.model_copy(update={"columns": []})) as records:
+        if contract.format in GROWING:
+            for _ in _told(file, records):
+                pass
+        return list(records.columns)
+
+
+def _first_columns(files: Sequence[FileVersion], contract: FileContract) -> tuple[list[FileColumn], Inferred]:
+    """The columns by the first of the files, or by the first with a record where their types are inferred."""
+    inferred = _inferred(files, contract) if contract.types == "inferred" else Inferred()
+    found = inferred.columns or _columns_of(files[0], contract)
+    with _refusing(files[0]):
+        return with_names(found, contract.column_names, files[0].address), inferred
+
+
+def _inferred(files: Sequence[FileVersion], contract: FileContract) -> Inferred:
+    """The types that the first of the files with a record has, by all of its values. Raises FileRefused."""
+    for file in files:
+        with _refusing(file):
+            content = content_of(stored(file), contract)
+            found = infer_types(content, contract, lambda records: _refuse_late(deadline()))
+        if found.columns:
+            return found
+    return Inferred()
+
+
+def stored(file: FileVersion) -> StoredFile:
+    """The version as a file that is read."""
+    return StoredFile(file.address, file.size, partial(stored_files.open_file, file))
+
+
+@contextmanager
+def _opened(file: FileVersion, contract: FileContract, part: Split | None = None) -> Iterator[Records]:
+    with _refusing(file):
+        opened = open_file(stored(file), contract, part)
+        records = opened.__enter__()
+    try:
+        yield records
+    finally:
+        opened.__exit__(None, None, None)
+
+
+def _told(file: FileVersion, records: Records) -> Iterator[Portion]:
+    """The portions of a file; what its reader cannot read refuses the file by name."""
+    portions = iter(records)
+    while True:
+        with _refusing(file):
+            portion = next(portions, None)
+        if portion is None:
+            return
+        yield portion
+
+
+@contextmanager
+def _refusing(file: FileVersion) -> Iterator[None]:
+    try:
+        yield
+    except UnsupportedSource as error:
+        told = str(error) if file.key in str(error) else f"{file.address}: {error}"
+        raise FileRefused(told, error.remedy, file) from error
+
+
+def _refuse_late(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() > deadline:
+        raise SourceUnavailable(
+            "the files could not be read within the function's time",
+            "The message is delivered again; a single file that takes so long is to be delivered in parts.",
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -1,0 +1,78 @@
+"""A large file in slices: parts of its bytes, each read by a message of its own.
+
+Guarantees: all slices read one version of the file. What a slice reads is counted twice: as its bytes are read, and by the pass
+that planned it; so rows and rejects of all slices are together the file's records. Only a plan is made here: where none can be
+made, the file is read at once, and what is wrong with it is told by that read.
+"""
+
+from dataclasses import asdict
+
+from events.targets import SourceFiles
+from flowforge.domain.batch import ByteRange, FileSlices, Interval, KeyRange, SlicePlan
+from flowforge.domain.errors import FileChanged, FileRefused, UnsupportedSource
+from flowforge.runtime.settings import settings
+from flowforge.sources.base import Description, ReadPlan, Wanted
+from flowforge.sources.files.reading import settled, stored
+from flowforge.sources.files.records import LINES, content_of, splits_of
+from flowforge.sources.files.session import COUNTING, Detail
+from flowforge.sources.files.splits import Split
+
+MOST_SLICES = 200  # of a batch, whose record holds all of them
+
+
+def slices_of(interval: Interval, description: Description) -> SlicePlan | None:
+    """The slices of an interval that is one large file; None where it is to be read at once. Raises StoreUnavailable."""
+    read: SourceFiles = description.wanted.read
+    if not _can_be_sliced(read):
+        return None
+    file = interval.files[0]
+    try:
+        plan = settled(interval, description)
+        contract = read.contract.model_copy(update={"columns": list(plan.detail.columns)})
+        size = max(settings().slice_bytes, file.size // MOST_SLICES)
+        parts = splits_of(content_of(stored(file), contract), contract, size)
+    except (UnsupportedSource, FileRefused, FileChanged):
+        return None
+    return _plan(plan, parts) if len(parts) > 1 else None
+
+
+def resumed(interval: Interval, splits: SlicePlan, slices: FileSlices) -> ReadPlan:
+    """The plan of a claimed interval, from what its batch keeps."""
+    wanted = Wanted(slices.read, bronze_table=slices.bronze_table, audited=slices.audited)
+    detail = Detail(Description(wanted, splits.name, splits.columns), tuple(slices.columns))
+    return ReadPlan(interval, splits.columns, splits, counting=splits.counting, detail=detail)
+
+
+def split_of(plan: ReadPlan, index: int) -> Split:
+    """The part of the file that a slice reads. Raises UnsupportedSource."""
+    part = plan.splits.ranges[index].part if plan.splits else None
+    if part is None:
+        raise UnsupportedSource("the plan has no such part of a file", "submit the request again")
+    return Split(**part.model_dump())
+
+
+def _can_be_sliced(read: SourceFiles) -> bool:
+    """Whether the columns are known before the file is read to its end, and a record may begin in its middle."""
+    contract = read.contract
+    if contract.format not in LINES or (contract.types == "inferred" and not contract.columns):
+        return False
+    return contract.format != "ndjson" or bool(contract.columns and contract.unknown_columns != "add")
+
+
+def _plan(plan: ReadPlan, parts: list[Split]) -> SlicePlan:
+    wanted: Wanted = plan.detail.description.wanted
+    return SlicePlan(
+        schema_name="",
+        name=wanted.read.title,
+        columns=plan.columns,
+        key=[],
+        primary_key=[],
+        ranges=[KeyRange(part=ByteRange(**asdict(part))) for part in parts],
+        counting=COUNTING,
+        file=FileSlices(
+            read=wanted.read,
+            columns=list(plan.detail.columns),
+            bronze_table=wanted.bronze_table,
+            audited=wanted.audited,
+        ),
+    )

@@ -1,0 +1,107 @@
+"""The list of runs, newest first, page by page: of all, or of one workflow.
+
+An index gives the runs of a page and no others, however many there are; what else is shown of them is read a hundred items in one
+call. Of each run all tables are shown, so a page ends early where its runs have many. A run of a version before is read by
+itself, and one that should have ended long ago: a version before may have told its steps.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from flowforge.aws import items
+from flowforge.domain.errors import NotFound
+from flowforge.runtime.pages import cursor_of, fitting, place_of
+from flowforge.runtime.settings import settings
+from flowforge.state import discards, run_steps
+from flowforge.state.expiry import NOT_EXPIRED, now
+from flowforge.state.runs import SHOWN, head_of, is_ended, names_in, names_of, outcome, read_run
+
+MOST_CHARACTERS = 200  # of a workflow's id, as requests have it
+MOST_BYTES = 2_000_000  # of a page: to show a run's tables takes reading their names and steps
+READ_AT_ONCE = 20  # runs
+LONG = timedelta(days=1)  # for a run
+
+
+def list_runs(limit: int, workflow_id: str | None = None, cursor: str | None = None) -> dict[str, Any]:
+    """At most `limit` runs, each with its tables' statuses, as `runs`; `next` is there where older ones follow.
+
+    Raises InvalidRequest for a cursor that is none.
+    """
+    listed = _stored(limit + 1, workflow_id, cursor)
+    shown = fitting(_in_short(listed[:limit]), MOST_BYTES)
+    if not shown or len(shown) == len(listed):
+        return {"runs": shown}
+    last = listed[len(shown) - 1]
+    return {"runs": shown, "next": cursor_of(last["accepted_at"], last["pk"])}
+
+
+def newest_of(workflow_id: str, most: int) -> list[str]:
+    """The ids of a workflow's newest runs; those of the last moments may be missing."""
+    return [item["pk"] for item in _stored(most, workflow_id, None)]
+
+
+def accepted_since(workflow_id: str, moment: str) -> list[tuple[str, str]]:
+    """The ids of a workflow's runs that were accepted from a moment on, and when, the oldest first; the same is true of these."""
+    values = {":of": workflow_id, ":since": moment}
+    options = {"IndexName": "runs-of-workflow", "ExpressionAttributeNames": {"#of": "workflow_id"}}
+    found = items.query(settings().runs_table, "#of = :of AND accepted_at >= :since", values, **options)
+    return [(item["pk"], item["accepted_at"]) for item in found]
+
+
+def _stored(most: int, workflow_id: str | None, cursor: str | None) -> list[items.Item]:
+    """The runs behind a place as they are stored. A workflow's are found by what each run has carried ever since."""
+    index, attribute, value = "recent-runs", "kind", "run"
+    if len(workflow_id or "") > MOST_CHARACTERS:
+        return []  # no request may name such a one, and no index takes it
+    if workflow_id:
+        index, attribute, value = "runs-of-workflow", "workflow_id", workflow_id
+    options: dict[str, Any] = {"IndexName": index, "ScanIndexForward": False, "Limit": most}
+    options |= {"ExpressionAttributeNames": {"#of": attribute}, "FilterExpression": NOT_EXPIRED}
+    if place := place_of(cursor, 2):
+        start = {attribute: value, "accepted_at": place[0], "pk": place[1], "sk": "RUN"}
+        options["ExclusiveStartKey"] = items.encode(start)
+    return list(items.query(settings().runs_table, "#of = :of", {":of": value, ":now": now()}, **options))
+
+
+def _in_short(runs: list[items.Item]) -> Iterator[dict[str, Any]]:
+    """Runs for a list of them, a few at a time as they are wanted: of each its names, steps and discarded messages."""
+    for start in range(0, len(runs), READ_AT_ONCE):
+        part = runs[start : start + READ_AT_ONCE]
+        wanted = [_keys_of(run) for run in part]
+        found = iter(items.get_many(settings().runs_table, [key for keys in wanted for key in keys]))
+        for run, keys in zip(part, wanted, strict=True):
+            yield _listed(run, {item["sk"]: item for item in islice(found, len(keys)) if item})
+
+
+def _keys_of(run: items.Item) -> list[items.Item]:
+    steps = run_steps.keys_of(run)
+    return [] if steps is None else [*steps, *names_of(run), *discards.keys_of(run)]
+
+
+def _listed(item: items.Item, found: dict[str, items.Item]) -> dict[str, Any]:
+    """A run for a list; one that cannot be read says so and leaves the others alone."""
+    try:
+        run = _short(item, found) if run_steps.PLACES in item else None
+        if run is None or not (is_ended(run) or _is_young(item)):
+            run = read_run(item["pk"])
+    except (ValueError, TypeError, KeyError, NotFound) as error:
+        known = {k: item.get(k) for k in SHOWN}
+        mistake = {"field": "(run)", "problem": f"what is stored of it cannot be read: {error!r}"}
+        return {"run_id": item["pk"], **known, "status": "unreadable", "mistakes": [mistake], "tables": []}
+    return run | {"tables": [{"table": t["table"], "status": t["status"]} for t in run["tables"]]}
+
+
+def _is_young(item: items.Item) -> bool:
+    return item["accepted_at"] > (datetime.now(UTC) - LONG).isoformat(timespec="milliseconds")
+
+
+def _short(item: items.Item, found: dict[str, items.Item]) -> dict[str, Any]:
+    told = run_steps.read(one for sk, one in found.items() if sk.startswith(run_steps.STEPS))
+    tables = []
+    for bronze, _ in names_in(found):
+        spelt, steps = told.get(bronze.lower(), ("", {}))
+        status, finished, _ = outcome(steps)
+        tables.append({"table": spelt or bronze, "status": status, "finished_at": finished})
+    return head_of(item, tables, discards.of_run(found)) | {"tables": tables}
