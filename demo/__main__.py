@@ -1,9 +1,12 @@
 """`make demo`: load the sample bank, change it, load what changed, and check all of it against the source.
 
+    python -m demo [--template FILE]      by another template, such as that of the packages that `make build` makes
+
 Starts a local stack of its own and stops it at the end. Exits 0 only when every check holds, 1 when one does not or the
 stack fails, 130 on Ctrl-C.
 """
 
+import argparse
 import signal
 import sys
 import time
@@ -27,12 +30,17 @@ LOG_LINES = 15
 def main() -> int:
     """Runs the demo; returns its exit code."""
     open_streams()
+    parser = argparse.ArgumentParser(
+        description="Loads the sample bank, changes it, loads what changed, checks all of it."
+    )
+    parser.add_argument("--template", type=Path, help="another template than the project's")
+    template = parser.parse_args().template
     started = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     story, evidence = Story(output.console()), Evidence()
     try:
         story.chapter("Start the local stack with the sample bank")
-        with _own_stack() as process:
+        with _own_stack(["--template", str(template.resolve())] if template else []) as process:
             # The lake's engines take a second to import, in which the stack starts.
             from demo.scenario import play
 
@@ -52,7 +60,7 @@ def main() -> int:
 
 
 @contextmanager
-def _own_stack() -> Iterator[StackProcess]:
+def _own_stack(options: list[str]) -> Iterator[StackProcess]:
     """A stack that lives as long as the block, beside one that may run already; its ports are free ones where need be."""
     state_dir = Path(STATE_DIR)
     if read_stack(state_dir) is not None:
@@ -60,7 +68,7 @@ def _own_stack() -> Iterator[StackProcess]:
     make_folder(state_dir, ours=True)
     with (
         (state_dir / LOG).open("w", encoding="utf-8") as log,
-        StackProcess(state_dir, ["--quiet"], stdout=log, stderr=log) as process,
+        StackProcess(state_dir, ["--quiet", *options], stdout=log, stderr=log) as process,
     ):
         yield process
 

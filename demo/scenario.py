@@ -15,6 +15,7 @@ from demo.evidence import (
     check_values,
     check_watermark,
 )
+from demo.files import drop_a_file
 from demo.lake import Lake
 from demo.models import FOLDER, Books
 from demo.story import INDENT, Story
@@ -66,6 +67,9 @@ def play(stack: dict[str, Any], story: Story, evidence: Evidence) -> None:
 
         story.chapter("Ask the lake")
         _ask(evidence, bank, lake, story)
+
+        story.chapter("Drop a CSV into the bucket: its job loads it by itself")
+        drop_a_file(stack["bucket"], story, evidence, lake, api)
 
 
 def _put_models(bucket: str, story: Story) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from events.model import Dispatched
-from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
+from events.targets import BronzeTarget, GoldTarget, SilverTarget, SourcePlace, SourceRead
 
 Layer = Literal["bronze", "silver", "gold"]
 
@@ -17,6 +17,34 @@ class SubmitJob(Dispatched):
     request: dict[str, Any]
 
 
+class LoadFiles(Dispatched):
+    """Asks submit_job to start a job that it keeps, since there are files that no event told of, or that a batch has left. The
+    run's id follows from what is new."""
+
+    type: Literal["LoadFiles"] = "LoadFiles"
+    new_run_id: str
+    workflow_id: str
+    job_id: str
+
+
+class StartWorkflow(Dispatched):
+    """Asks submit_job to start a workflow by the request that its schedule keeps. The run's id follows from the schedule and what
+    it was due for, so that an order which comes twice starts one run."""
+
+    type: Literal["StartWorkflow"] = "StartWorkflow"
+    new_run_id: str
+    workflow_id: str
+    trigger: Literal["schedule", "chain"] = "schedule"
+
+
+class TellQuiet(Dispatched):
+    """Asks send_alerts to tell that a table has got no new rows for too long, as was seen at a moment."""
+
+    type: Literal["TellQuiet"] = "TellQuiet"
+    bronze_table: str
+    at: str
+
+
 class IngestTable(Dispatched):
     """Asks ingest_table to load one table once, for one run; `replayed` tells that a person put the message back, `given_up` why
     batches of this run were given up after their rows had been counted at the source."""
@@ -26,8 +54,8 @@ class IngestTable(Dispatched):
     workflow_id: str
     job_id: str
     batch_id: str
-    connection: ConnectionReference
-    source: SourceTable
+    connection: SourcePlace
+    source: SourceRead
     bronze: BronzeTarget
     silver: SilverTarget
     gold: GoldTarget

@@ -10,6 +10,7 @@ from typing import Any
 
 MOST_BYTES = 4 * 2**20  # a job request is a page of JSON
 MOST_LEVELS = 40  # the contract itself has nine
+MOST_VALUES = 100_000  # ten thousand tables have fewer; each may be a mistake, of which a kilobyte is told
 
 
 class Unreadable(ValueError):
@@ -59,9 +60,13 @@ def _refuse_constant(name: str) -> None:
 
 
 def _check(document: Any) -> None:
-    """Bounds the depth, so that whoever walks the document may recurse, and refuses text that no store can keep."""
-    level = [document]
+    """Bounds the depth, so that whoever walks the document may recurse, and the values, each of which may be a mistake; refuses
+    text that no store can keep."""
+    level, left = [document], MOST_VALUES
     for _ in range(MOST_LEVELS):
+        left -= len(level)
+        if left < 0:
+            raise Unreadable(f"more than {MOST_VALUES:,} values")
         for value in level:
             for text in value if isinstance(value, dict) else [value]:
                 if isinstance(text, str) and not _is_whole(text):

@@ -8,7 +8,7 @@ MinIO's bucket notification guide (webhook target).
 import hashlib
 import json
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 MOMENT = "2025-11-08T06:12:08Z"
@@ -94,10 +94,10 @@ def minio(bucket: str, key: str, size: int = 1024) -> dict[str, Any]:
 def http(
     method: str, path: str, route: str | None = None, body: Any = None, query: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """A call of the HTTP API (payload format 2.0)."""
+    """A call of the HTTP API (payload format 2.0), whose gateway decodes the parts of the path that are parameters."""
     key = f"{method} {route or path}"
     names = zip((route or path).split("/"), path.split("/"), strict=True)
-    parameters = {name[1:-1]: value for name, value in names if name.startswith("{")}
+    parameters = {name[1:-1]: unquote(value) for name, value in names if name.startswith("{")}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": key,

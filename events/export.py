@@ -1,4 +1,4 @@
-"""Writes what follows from the contracts: JSON Schemas into docs/schemas, samples into events/samples.
+"""Writes what follows from the contracts: JSON Schemas and the API's OpenAPI into docs/schemas, samples into events/samples.
 
 python -m events.export            writes them
 python -m events.export --check    exits 1 and names the files that are not up to date
@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from events import commands, facts
@@ -20,6 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = [
     JobRequest,
     commands.SubmitJob,
+    commands.LoadFiles,
+    commands.StartWorkflow,
+    commands.TellQuiet,
     commands.IngestTable,
     commands.IngestSlice,
     commands.ReleaseQuarantine,
@@ -126,6 +130,9 @@ def messages() -> list[Any]:
     )
     return [
         commands.SubmitJob(request=FULL),
+        commands.LoadFiles(new_run_id="run_6f1d2c3b4a5968778695a4b3", workflow_id="wf_001", job_id="job_customers"),
+        commands.StartWorkflow(new_run_id="run_2b4c6d8e0f1a3b5c7d9e1f20", workflow_id="wf_001"),
+        commands.TellQuiet(bronze_table=TABLE, at="2025-11-10T06:00:00+00:00"),
         ingest,
         commands.IngestSlice(**BATCH, index=0),
         commands.ReleaseQuarantine(
@@ -160,6 +167,51 @@ def messages() -> list[Any]:
     ]
 
 
+def _submit_job_samples(bare: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    requested = eventbridge("JobRequested", bare["SubmitJob"], source="my.scheduler")
+    yield "submit_job.eventbridge", requested
+    yield "submit_job.sqs", sqs(requested, queue="flowforge-SubmitQueue")
+    dropped = s3_object_created("flowforge-data", "requests/customers.json")
+    yield "submit_job.s3", sqs(dropped, queue="flowforge-SubmitQueue")
+    landed = s3_object_created("flowforge-data", "landing/wf_001/job_customers/customers.csv")
+    yield "submit_job.s3_landing", sqs(landed, queue="flowforge-SubmitQueue")
+    yield "submit_job.sqs_files", sqs(bare["LoadFiles"], queue="flowforge-SubmitQueue")
+    yield "submit_job.sqs_schedule", sqs(bare["StartWorkflow"], queue="flowforge-SubmitQueue")
+    yield "submit_job.minio", minio("flowforge-data", "requests/customers.json")
+    template, route = "/api/templates/customer_360", "/api/templates/{name}"
+    yield "submit_job.http_templates", http("GET", "/api/templates")
+    yield "submit_job.http_template", http("GET", template, route)
+    yield "submit_job.http_run_template", http("POST", f"{template}/run", f"{route}/run", {"connectionId": "bank"})
+
+
+def _schedule_samples() -> Iterator[tuple[str, Any]]:
+    one, route = "/api/schedules/wf_001", "/api/schedules/{id}"
+    request = {name: value for name, value in FULL.items() if name != "batch_id"}
+    wanted = {"request": request, "cron": "30 2 * * 1-5", "timezone": "Europe/Berlin"}
+    yield "schedules.schedule", eventbridge("Scheduled Event", {}, source="aws.events")
+    yield "schedules.http_set", http("PUT", one, route, wanted)
+    yield "schedules.http_list", http("GET", "/api/schedules")
+    yield "schedules.http_get", http("GET", one, route)
+    yield "schedules.http_pause", http("POST", f"{one}/pause", f"{route}/pause")
+    yield "schedules.http_resume", http("POST", f"{one}/resume", f"{route}/resume")
+    yield "schedules.http_remove", http("DELETE", one, route)
+
+
+def _samples_of_what_people_put() -> Iterator[tuple[str, Any]]:
+    upload = {"workflow_id": "wf_001", "job_id": "customers", "name": "new.csv", "content": "aWQsbmFtZQoxLEFkYQo="}
+    yield "submit_job.http_file", http("POST", "/api/files", body=upload)
+    model = {"sql": "SELECT customer_id FROM silver.customers", "ahead": True}
+    yield "publish_gold.http_model", http("PUT", "/api/models/names", "/api/models/{table}", model)
+    key = {"key": "landing/wf_001/customers/new.csv"}
+    yield "describe_table.http_file", http("GET", "/api/files/inspect", query=key)
+
+
+def _alert_samples(bare: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "send_alerts.sqs", sqs(eventbridge("BronzeLanded", bare["BronzeLanded"]), queue="flowforge-AlertQueue")
+    yield "send_alerts.sqs_quiet", sqs(bare["TellQuiet"], queue="flowforge-AlertQueue")
+    yield "send_alerts.schedule", eventbridge("Scheduled Event", {}, source="aws.events")
+
+
 def samples() -> Iterator[tuple[str, Any]]:
     """Name and content of every sample: bare, and in the envelope in which a function gets it."""
     yield "JobRequest", FULL
@@ -169,12 +221,10 @@ def samples() -> Iterator[tuple[str, Any]]:
     landed = eventbridge("BronzeLanded", bare["BronzeLanded"])
     refined = eventbridge("SilverRefined", bare["SilverRefined"])
     yield "submit_job.http", http("POST", "/api/workflows/wf_001/run", "/api/workflows/{id}/run", FULL)
-    requested = eventbridge("JobRequested", bare["SubmitJob"], source="my.scheduler")
-    yield "submit_job.eventbridge", requested
-    yield "submit_job.sqs", sqs(requested, queue="flowforge-SubmitQueue")
-    dropped = s3_object_created("flowforge-data", "requests/customers.json")
-    yield "submit_job.s3", sqs(dropped, queue="flowforge-SubmitQueue")
-    yield "submit_job.minio", minio("flowforge-data", "requests/customers.json")
+    yield from _submit_job_samples(bare)
+    yield from _schedule_samples()
+    yield from _samples_of_what_people_put()
+    yield from _alert_samples(bare)
     yield "ingest_table.sqs", sqs(bare["IngestTable"])
     yield "ingest_slice.sqs", sqs(bare["IngestSlice"], queue="flowforge-SliceQueue")
     yield "watermark.sqs", sqs(landed, queue="flowforge-WatermarkQueue")
@@ -187,6 +237,7 @@ def samples() -> Iterator[tuple[str, Any]]:
         http("POST", f"{one}/accept", "/api/watermarks/{table}/accept", {"reason": "failover"}),
     )
     yield "watermark.http_reset", http("DELETE", one, route, query={"reason": "reload"})
+    yield "watermark.http_files", http("GET", "/api/files", query={"table": "bronze_customers", "limit": "20"})
     yield "refine_silver.sqs", sqs(landed, queue="flowforge-RefineQueue")
     columns, route = "/api/silver/customers/schema", "/api/silver/{table}/schema"
     yield "show_lake.http_schema", http("GET", columns, route)
@@ -215,6 +266,7 @@ def samples() -> Iterator[tuple[str, Any]]:
     yield "replay.http_list", http("GET", "/api/dead-letters")
     yield "replay.http_put_back", http("POST", "/api/dead-letters/replay", body={"run_id": RUN})
     yield "connections.http_save", http("POST", "/api/connections", body={"id": "bank", **LOCAL})
+    yield "connections.http_openapi", http("GET", "/api/openapi.json")
     yield "connections.http_list", http("GET", "/api/connections")
     yield "connections.http_remove", http("DELETE", "/api/connections/bank", "/api/connections/{id}")
 
@@ -224,6 +276,8 @@ def files() -> Iterator[tuple[Path, str]]:
     for model in MODELS:
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
         yield ROOT / "docs" / "schemas" / f"{model.__name__}.json", _text(schema)
+    # By name: what functions say of themselves is known to functions alone, and contracts import none.
+    yield ROOT / "docs" / "schemas" / "openapi.json", _text(resolve_name("functions.openapi:document")())
     for name, content in samples():
         yield ROOT / "events" / "samples" / f"{name}.json", _text(content)
 

@@ -121,6 +121,10 @@ class PublishedModel(Message):
     quality: list[QualityFigure] = Field(
         default_factory=list, description="what each quality rule found in all its rows"
     )
+    copied: dict[str, str] = Field(
+        default_factory=dict,
+        description="of a copy of its one input that is not very wide: its columns -> their types in Delta",
+    )
 
 
 class GoldPublished(BatchEvent):

@@ -9,7 +9,7 @@ stands again.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -17,6 +17,10 @@ REDACTED = "***redacted***"
 SQL_FIELDS = ("query", "sql")
 FREE_TEXTS = ("workflow_name", "job_name")  # without which a request is the same
 SECRET_ID = re.compile(r"[A-Za-z0-9_+=.@-]+(/[A-Za-z0-9_+=.@-]+)+")
+NAMES_OF_SECRETS = (
+    "secretId",
+    "protectionKey",
+)  # fields with the name of a secret: what is none may be the secret itself
 SHORTEST = 6  # characters of a password that is looked for in other texts; a shorter one is in many words
 _PLAIN_NAME = re.compile(r"[A-Za-z_$#@-][A-Za-z0-9_.$#@-]{0,63}|\d{1,6}")
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|api.?key|access.?key|account.?key", re.IGNORECASE)
@@ -67,7 +71,7 @@ def secrets_in_texts(document: Any, path: tuple[str, ...] = ()) -> Iterator[tupl
     elif isinstance(document, str) and path:
         if REDACTED in document:
             yield ".".join(path), "its secret was taken out of this copy: put it in again"
-        elif path[-1] not in ("password", "secretId") and hide_secrets(document, path[-1]) != document:
+        elif path[-1] not in ("password", *NAMES_OF_SECRETS) and hide_secrets(document, path[-1]) != document:
             yield ".".join(path), "holds a password: it would be kept in clear; only connection.password is kept secret"
 
 
@@ -83,6 +87,8 @@ class _Copy:
         if isinstance(value, list):
             return [self.of(item, annotations, name) for item in value]
         models = [model for annotation in annotations for model in _models_in(annotation)]
+        if isinstance(value, dict) and any(get_origin(annotation) is dict for annotation in annotations):
+            return {self._of_text(str(key), ""): self.of(inner, [], name) for key, inner in value.items()}
         if isinstance(value, dict):
             return self._of_object(value, models) if models else REDACTED
         if name == "password" and value is not None:
@@ -97,7 +103,7 @@ class _Copy:
         return kept
 
     def _of_text(self, value: str, name: str) -> str:
-        if name == "secretId" and not SECRET_ID.fullmatch(value):
+        if name in NAMES_OF_SECRETS and not SECRET_ID.fullmatch(value):
             return REDACTED
         text = hide_secrets(value, name)
         for secret in self.secrets if self.everywhere or name in FREE_TEXTS else []:
@@ -115,7 +121,7 @@ def _secrets_in(document: Any, is_secret: bool = False) -> set[str]:
     """The texts under names that say that they are secret, long enough to be found again."""
     if isinstance(document, dict):
         found = (_secrets_in(value, is_secret or bool(_SECRET_NAME.search(name))) for name, value in document.items()
-                 if name != "secretId")  # fmt: skip
+                 if name not in ("secretId", "protect", "rename"))  # fmt: skip
         return set().union(*found)
     if isinstance(document, list):
         return set().union(*(_secrets_in(value, is_secret) for value in document))

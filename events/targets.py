@@ -1,24 +1,31 @@
 """Resolved parts that commands carry: no default is left to guess, no password is inside."""
 
-from typing import ClassVar, Literal
+import hashlib
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Discriminator, Field, Tag
 
-from events.model import Message
-from events.quality import QualityRule
-from events.request import (
+from events.choices import (
     BuildStrategy,
+    ChangedFile,
     Compression,
     CountRows,
     Deletes,
     Derivation,
     Driver,
+    FileOrder,
+    FilterOperator,
     KeyComparison,
     LoadStrategy,
     MergeStrategy,
     NullKeys,
     SchemaMode,
 )
+from events.files import FileContract
+from events.model import Message
+from events.quality import QualityRule
+
+LATER = ("types", "column_names")  # settings of a contract that digests of before do not know
 
 
 class ConnectionReference(Message):
@@ -34,6 +41,31 @@ class ConnectionReference(Message):
     trust_server_certificate: bool = False
     driver: Driver = "auto"
     max_concurrent_reads: int | None = None
+
+    @property
+    def address(self) -> str:
+        """The source as bronze tells it of each row."""
+        return f"sql-server://{self.host}:{self.port}/{self.database}"
+
+
+class FilePlace(Message):
+    """Where files are: a bucket, read with the function's own rights."""
+
+    kind: Literal["file"] = "file"
+    bucket: str
+
+    @property
+    def address(self) -> str:
+        """The source as bronze tells it of each row."""
+        return f"s3://{self.bucket}"
+
+
+class WantedRows(Message):
+    """A condition on the rows that are read, as the user wrote it; true and false are 1 and 0."""
+
+    column: str
+    operator: FilterOperator = "="
+    values: list[str] = Field(default_factory=list)
 
 
 class SourceTable(Message):
@@ -58,6 +90,76 @@ class SourceTable(Message):
         default_factory=list, validation_alias=AliasChoices("derived_columns", "companion_columns")
     )
     excluded_columns: list[str] = Field(default_factory=list)
+    included_columns: list[str] = Field(default_factory=list, description="empty: all but the excluded")
+    where: list[WantedRows] = Field(default_factory=list)
+    rename: dict[str, str] = Field(default_factory=dict, description="column to its name in the lake")
+    protect: dict[str, str] = Field(default_factory=dict, description="column to what becomes of its values")
+    protection_key: str = Field(default="", description="id of the secret that has the key of hmac")
+
+    @property
+    def has_cursor(self) -> bool:
+        """Whether a column bounds what a load reads."""
+        return self.delta_column is not None
+
+    @property
+    def title(self) -> str:
+        """What is read, for people: the table as it is written; a query has no name."""
+        return self.table_name or "query"
+
+
+class SourceFiles(Message):
+    """Which files to read, and how. Exactly one of `keys` and `pattern` is given.
+
+    `workflow` and `job` name the source: its files are remembered under them, whatever names or pattern a later request has.
+    `order` is the one that files are applied in: by their keys, by arrival, or by a date in their names (`date_pattern`).
+    `changed` is what happens to a file whose content is new under a name that was loaded: its rows are added, take the place of
+    those that it had, or the load stops. `together`: the files of one request are one batch, else one batch each.
+    """
+
+    kind: Literal["file"] = "file"
+    workflow: str
+    job: str
+    keys: list[str] = Field(default_factory=list)
+    pattern: str = ""
+    order: FileOrder = "name"
+    date_pattern: str = "yyyyMMdd"
+    changed: ChangedFile = "append"
+    together: bool = True
+    allow_empty_refresh: bool = False
+    contract: FileContract
+
+    @property
+    def contract_id(self) -> str:
+        """A digest of how the files are read: what was refused under it is refused again."""
+        later = {name for name in LATER if getattr(self.contract, name) == FileContract.model_fields[name].default}
+        plain = {n: {"operations"} for n, column in enumerate(self.contract.columns) if column.operations is None}
+        left_out: dict[str, Any] = {**dict.fromkeys(later, True), **({"columns": plain} if plain else {})}
+        return hashlib.sha256(self.contract.model_dump_json(exclude=left_out).encode()).hexdigest()[:16]
+
+    @property
+    def has_cursor(self) -> bool:
+        """No column of files bounds a load: a ledger of versions does."""
+        return False
+
+    @property
+    def title(self) -> str:
+        """What is read, for people: the pattern, or the first of the keys."""
+        more = len(self.keys) - 1
+        return self.pattern or (f"{self.keys[0]} and {more} more" if more > 0 else "".join(self.keys))
+
+
+def _kind_of(given: Any) -> str:
+    """A table's connection or source has no kind in messages: it was there before there was another."""
+    kind = given.get("kind") if isinstance(given, dict) else getattr(given, "kind", None)
+    return "file" if kind == "file" else "sql-server"
+
+
+SourcePlace = Annotated[
+    Annotated[ConnectionReference, Tag("sql-server")] | Annotated[FilePlace, Tag("file")], Discriminator(_kind_of)
+]
+SourceRead = Annotated[
+    Annotated[SourceTable, Tag("sql-server")] | Annotated[SourceFiles, Tag("file")], Discriminator(_kind_of)
+]
 
 
 class BronzeTarget(Message):

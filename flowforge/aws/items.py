@@ -83,10 +83,15 @@ def get(table: str, key: Item) -> Item | None:
 
 
 def get_many(table: str, keys: list[Item]) -> list[Item | None]:
-    """Items by their keys (pk and sk), at most a hundred, each read consistently, in one call; None for those that are not there.
+    """Items by their keys (pk and sk), each read consistently, a hundred in one call; None for those that are not there.
 
     They are not read at one moment: what is written meanwhile may be seen in any of them.
     """
+    parts = (keys[start : start + 100] for start in range(0, len(keys), 100))
+    return [item for part in parts for item in _get_hundred(table, part)]
+
+
+def _get_hundred(table: str, keys: list[Item]) -> list[Item | None]:
     found: dict[tuple[Any, Any], Item] = {}
     wanted: list[dict[str, Any]] = [encode(key) for key in keys]
     for attempt in range(BATCH_ATTEMPTS):
@@ -108,27 +113,25 @@ def _throttled(table: str) -> StoreUnavailable:
 
 def query(table: str, condition: str, values: Item, **options: Any) -> Iterator[Item]:
     """All items of a key condition, page by page; `Limit` in options stops after that many items."""
-    limit, seen = options.get("Limit"), 0
     arguments = {"TableName": table, "KeyConditionExpression": condition, "ExpressionAttributeValues": encode(values)}
     arguments |= options if "IndexName" in options else {"ConsistentRead": True, **options}
+    yield from _pages("query", arguments)
+
+
+def scan(table: str, **options: Any) -> Iterator[Item]:
+    """Every item of a small table; `Limit` in options stops after that many."""
+    yield from _pages("scan", {"TableName": table, "ConsistentRead": True, **options})
+
+
+def _pages(operation: str, arguments: dict[str, Any]) -> Iterator[Item]:
+    limit, seen = arguments.get("Limit"), 0
     while True:
-        page = _call("query", **arguments)
+        page = _call(operation, **arguments)
         for item in page["Items"]:
             yield decode(item)
             seen += 1
             if limit and seen >= limit:
                 return
-        if "LastEvaluatedKey" not in page:
-            return
-        arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-def scan(table: str) -> Iterator[Item]:
-    """Every item of a small table."""
-    arguments: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
-    while True:
-        page = _call("scan", **arguments)
-        yield from map(decode, page["Items"])
         if "LastEvaluatedKey" not in page:
             return
         arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]

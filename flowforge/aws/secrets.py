@@ -20,9 +20,14 @@ from flowforge.domain.errors import NotFound, SecretRefused
 from flowforge.runtime.settings import settings
 
 DEFAULT_PORT = 1433
+KEY_BYTES = 32  # of HMAC-SHA256: a shorter key is weaker than its hash
 KEPT_SECONDS = 60.0  # a worker that loads table after table asks once; one that stays idle forgets at its next read
 FORM = '{"username", "password", "host", "port", "database"}'
-RESERVED = ("connections/", "lineage/")  # below the deployment's prefix: named by connectionId, and by nobody
+RESERVED = (
+    "connections/",
+    "lineage/",
+    "alerts/",
+)  # below the deployment's prefix: named by connectionId, and by nobody
 
 
 _kept: dict[
@@ -186,7 +191,32 @@ def _port(given: Any) -> int:
 
 def read_api_key(secret_id: str) -> str:
     """The API key of a secret that is `{"apiKey"}`. Raises NotFound when there is no such secret, or it is not of that form."""
-    form = f'Create it under {settings().secret_prefix}lineage/ as {{"apiKey": "…"}}.'
+    return _read_field(secret_id, "apiKey", f'Create it under {settings().secret_prefix}lineage/ as {{"apiKey": "…"}}.')
+
+
+def read_alert_secret(secret_id: str, field: str) -> str:
+    """The `key` or `url` of an alert's receiver, of a secret that is an object of it. Raises NotFound as `read_api_key` does."""
+    form = f'Create it under {settings().secret_prefix}alerts/ as {{"{field}": "…"}}.'
+    return _read_field(secret_id, field, form)
+
+
+def read_hmac_key(secret_id: str) -> bytes:
+    """The key of a secret that is `{"hmacKey"}`, in hexadecimal digits. Raises NotFound when there is no such secret or it is not
+    of that form, SecretRefused for one that a request may not name."""
+    if refusal := refusal_of(secret_id):
+        raise SecretRefused(f"secret {secret_id!r}: {refusal}", "Name one that holds a key for hmac alone.")
+    prefix = settings().secret_prefix
+    form = f'Create it under {prefix} as {{"hmacKey": "…"}}, 64 or more hexadecimal digits (openssl rand -hex 32).'
+    try:
+        key = bytes.fromhex(_read_field(secret_id, "hmacKey", form))
+    except ValueError:
+        key = b""
+    if len(key) < KEY_BYTES:
+        raise NotFound(f"secret {secret_id!r} holds no key of {KEY_BYTES} bytes or more", form)
+    return key
+
+
+def _read_field(secret_id: str, field: str, form: str) -> str:
     with aws_errors("Secrets Manager"):
         try:
             found = client("secretsmanager").get_secret_value(SecretId=secret_id)
@@ -195,9 +225,9 @@ def read_api_key(secret_id: str) -> str:
                 raise NotFound(f"secret {secret_id!r} cannot be read ({error_code(error)})", form) from error
             raise
     try:
-        return str(json.loads(found["SecretString"])["apiKey"])
+        return str(json.loads(found["SecretString"])[field])
     except (KeyError, ValueError, TypeError):
-        raise NotFound(f'secret {secret_id!r} is not a JSON object with "apiKey"', form) from None
+        raise NotFound(f'secret {secret_id!r} is not a JSON object with "{field}"', form) from None
 
 
 def delete_login(secret_id: str) -> None:

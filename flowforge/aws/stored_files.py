@@ -36,11 +36,12 @@ def find_file(bucket: str, key: str) -> FileVersion | None:
     return _version(bucket, key, found, found["ContentLength"], found.get("VersionId"))
 
 
-def list_files(bucket: str, prefix: str) -> Iterator[FileVersion]:
-    """The files below a prefix in the order of their keys' bytes, without version ids. Folders that consoles make (a key that
-    ends in /, of no bytes) are none. Raises StoreUnavailable."""
+def list_files(bucket: str, prefix: str, after: str = "") -> Iterator[FileVersion]:
+    """The files below a prefix in the order of their keys' bytes, behind a key if one is given, without version ids. Folders that
+    consoles make (a key that ends in /, of no bytes) are none. Raises StoreUnavailable."""
     with aws_errors("S3"):
-        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        start = {"StartAfter": after} if after else {}
+        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **start):
             for found in page.get("Contents", []):
                 if found["Size"] or not found["Key"].endswith("/"):
                     yield _version(bucket, found["Key"], found, found["Size"], None)

@@ -27,6 +27,7 @@ class Api:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadRequest(f"not an API address: {url}", "give http://host:port or https://host/stage")
         self.url = url.rstrip("/")
+        self.headers: dict[str, httpx.Headers] = {}  # of the last answer of each kind of path
         auth = None
         if sign or (".execute-api." in parts.hostname and ".amazonaws.com" in parts.hostname):
             from flowforge.cli.signature import Signature
@@ -46,9 +47,18 @@ class Api:
         """GET the path's parts (each quoted); parameters that are None are left out."""
         return self._ask("GET", path, params=parameters)
 
-    def post(self, *path: str, body: Any) -> Any:
+    def all_pages(self, key: str, /, *path: str, most: int | None = None, **parameters: Any) -> dict[str, Any]:
+        """GET a list page by page, at most so many of its entries: an answer that has them all under `key`."""
+        answer = self.get(*path, **parameters)
+        while (place := answer.get("next")) and (most is None or len(answer[key]) < most):
+            page = self.get(*path, **parameters, cursor=place)
+            answer = {**page, key: answer[key] + page[key]}
+        answer.pop("next", None)
+        return {**answer, key: answer[key][:most]}
+
+    def post(self, *path: str, body: Any, **parameters: Any) -> Any:
         """POST a document, or bytes as they are."""
-        return self._ask("POST", path, body=body)
+        return self._ask("POST", path, body=body, params=parameters)
 
     def put(self, *path: str, body: Any) -> Any:
         """PUT a document."""
@@ -57,6 +67,11 @@ class Api:
     def delete(self, *path: str, **parameters: Any) -> Any:
         """DELETE; None where the answer has no body."""
         return self._ask("DELETE", path, params=parameters)
+
+    def pass_on(self, method: str, target: str, content_type: str | None, body: bytes) -> httpx.Response:
+        """Sends a call as it came, its path and query included; signed, or with the token. Raises httpx.HTTPError."""
+        headers = {"content-type": content_type} if content_type else {}
+        return self._client.request(method, self.url + target, content=body, headers=headers)
 
     def _ask(
         self, method: str, path: tuple[str, ...], *, body: Any = None, params: dict[str, Any] | None = None
@@ -76,6 +91,7 @@ class Api:
                 exit_code=UNREACHABLE,
                 transient=True,
             ) from error
+        self.headers[path[0]] = answer.headers
         if answer.is_success:
             return answer.json() if answer.content else None
         raise _refusal(answer, self.url)

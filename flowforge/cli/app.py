@@ -4,19 +4,23 @@ import typer
 
 from flowforge.cli import (
     connections,
+    console,
     doctor,
     files,
     lake,
     lineage,
     models,
+    plan,
     quality,
     rebuild_silver,
     reconcile,
     replay,
     runs,
+    schedules,
     schema,
     show_token,
     source,
+    templates,
     up,
     upkeep,
     watermarks,
@@ -35,6 +39,8 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("token")(show_token.token)
+app.command("console")(console.console)
+app.command("plan")(plan.plan)
 app.command("submit")(runs.submit)
 app.command("status")(runs.status)
 app.command("test-connection")(source.try_connection)
@@ -52,6 +58,8 @@ app.add_typer(rebuild_silver.app, name="rebuild")
 app.add_typer(models.app, name="models")
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(connections.app, name="connections")
+app.add_typer(schedules.app, name="schedules")
+app.add_typer(templates.app, name="templates")
 app.add_typer(files.app, name="files")
 
 

@@ -47,7 +47,7 @@ def add(  # noqa: PLR0917 (typer passes them by name)
 def list_all(session: Session) -> int:
     """List the saved connections, without their passwords."""
     with session.open() as api:
-        answer = api.get("connections")
+        answer = api.all_pages("connections", "connections")
     rows = [[*(c.get(n) for n in _COLUMNS), moment(c.get("created_at"))] for c in answer["connections"]]
     session.out.answer(answer, table([*_COLUMNS, "created"], rows) if rows else "No saved connections.")
     return GOOD

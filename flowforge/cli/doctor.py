@@ -4,41 +4,38 @@ The API is asked as any command does; the lake is tried with the caller's own S3
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 from rich.text import Text
 
+from flowforge.cli import doctor_deployment as deployment
 from flowforge.cli.failure import FAILED, GOOD, Failure
-from flowforge.cli.lake import Bucket, lake_failures, open_lake
+from flowforge.cli.finding import Finding
+from flowforge.cli.lake import Bucket, WatermarksTable, known_table, lake_failures, open_lake
 from flowforge.cli.layout import Rows
 from flowforge.cli.options import Session, api_command
+from flowforge.cli.target import local_stack
 
-State = Literal["good", "warning", "bad"]
 STYLES = {"good": "green", "warning": "yellow", "bad": "red"}
 _COLUMNS = ("state", "what", "finding", "what to do")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; `remedy` is empty where all is well."""
-
-    what: str
-    state: State
-    finding: str
-    remedy: str = ""
-
-
 @api_command
-def doctor(session: Session, bucket: Bucket = None) -> int:
-    """Look at API, credentials, S3 conditional writes, tables and queues; exits 1 when something is bad."""
+def doctor(session: Session, bucket: Bucket = None, watermarks_table: WatermarksTable = None) -> int:
+    """Look at API, clock, versions, credentials, rights, S3, drift, tables and queues; exits 1 when something is bad."""
+    table, local = known_table(watermarks_table, session.api), local_stack(session.api) is not None
     with session.open() as api:
         findings = [
             *_look("api", lambda: _api(api)),
             *_look("credentials", lambda: _credentials(open_lake(bucket, session.api))),
             *_look("conditional writes", lambda: _conditional_writes(open_lake(bucket, session.api))),
+            *_look("rights", lambda: deployment.rights(open_lake(bucket, session.api), table)),
+            *_look("drift", lambda: deployment.drift(open_lake(bucket, session.api), table, local=local)),
             *_look("tables", lambda: _tables(api)),
             *_look("queues", lambda: _queues(api)),
+            *_look("clock", lambda: deployment.clock(api)),
+            *_look("versions", lambda: deployment.versions(api)),
         ]
     rows = [[Text(one.state, STYLES[one.state]), one.what, one.finding, one.remedy or None] for one in findings]
     session.out.answer({"findings": [asdict(one) for one in findings]}, Rows(_COLUMNS, rows, prose="finding"))
@@ -83,7 +80,7 @@ def _conditional_writes(bucket: str) -> list[Finding]:
 
 
 def _tables(api: Any) -> list[Finding]:
-    marks = api.get("watermarks")["watermarks"]
+    marks = api.all_pages("watermarks", "watermarks")["watermarks"]
     broken = [mark for mark in marks if mark.get("problem")]
     if not broken:
         return [Finding("tables", "good", f"{len(marks):,} tables are known, and the state of each can be read")]

@@ -6,7 +6,7 @@ For the local stack these are the ones that it wrote down; for a deployed lake w
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -57,12 +57,17 @@ def open_lake(bucket: str | None, api: str | None) -> str:
     return chosen
 
 
+def known_table(table: str | None, api: str | None) -> str | None:
+    """The watermark table that a command means; None when none is known."""
+    return table or os.environ.get("FLOWFORGE_WATERMARKS_TABLE") or (local_stack(api) or {}).get("watermarks_table")
+
+
 def open_records(bucket: str | None, table: str | None, api: str | None) -> str:
     """The bucket that a command means, with this process's variables set for it and for the batches' records beside it;
     BadRequest when one of both is not known."""
     stack = local_stack(api)
     chosen = bucket or os.environ.get("FLOWFORGE_BUCKET") or (stack or {}).get("bucket")
-    records = table or os.environ.get("FLOWFORGE_WATERMARKS_TABLE") or (stack or {}).get("watermarks_table")
+    records = known_table(table, api)
     if not chosen or not records:
         raise BadRequest("which lake?", "name --bucket and --watermarks-table, or start the local stack: flowforge up")
     if stack is not None:
@@ -100,15 +105,12 @@ def parse_moment(text: str | None) -> int | datetime | None:
     """A version number or a time; BadRequest for anything else."""
     if text is None:
         return None
-    if text.isdecimal():
-        return int(text)
+    from flowforge.operations.query import MOMENTS, moment_of
+
     try:
-        moment = datetime.fromisoformat(text)
+        return moment_of(text)
     except ValueError as error:
-        raise BadRequest(
-            f"--as-of {text} is neither a version nor a time", "write 12, 2026-01-05 or 2026-01-05T09:30:00Z"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise BadRequest(f"--as-of {error}", MOMENTS) from error
 
 
 def ask(text: str, bucket: str, as_of: int | datetime | None = None) -> dict[str, Any]:

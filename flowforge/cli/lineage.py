@@ -41,6 +41,7 @@ def lineage(
     """Show what a table is made from and what is made from it, from the OpenLineage events in the lake."""
     chosen = open_lake(bucket, api)
     from flowforge.lineage.graph import read_graph
+    from flowforge.lineage.shown import document
 
     with lake_failures():
         graph = read_graph(chosen)
@@ -54,7 +55,7 @@ def lineage(
     shown: list[Any] = [_tree(part, found)]
     if columns:
         shown += ["", _columns(part, found), *_deciding(part, found)]
-    out.answer(_document(part, found), *shown)
+    out.answer(document(part, found), *shown)
     return GOOD
 
 
@@ -151,34 +152,3 @@ def _at_the_source(graph: "Graph", of: "DatasetId", column: str) -> list[str]:
 def _deciding(graph: "Graph", found: "Table") -> list[Any]:
     told = sorted({_edge(graph, e, "from") for e in graph.columns if e.to_table == found.id and e.to_column is None})
     return [Text.assemble("Rows are decided by ", cell(", ".join(told)), ".")] if told else []
-
-
-def _document(graph: "Graph", found: "Table") -> dict[str, Any]:
-    names = {key: one.alias for key, one in graph.tables.items()}
-    return {
-        "table": found.alias,
-        "tables": [
-            {
-                "table": one.alias,
-                "layer": one.layer,
-                "namespace": key.namespace,
-                "name": key.name,
-                "version": one.version,
-                "at": one.at,
-                "columns": [{"name": name, "type": kind} for name, kind in one.types.items()],
-            }
-            for key, one in sorted(graph.tables.items())
-        ],
-        "edges": [{"from": names[a], "to": names[b]} for a, b in sorted(graph.edges)],
-        "columns": [
-            {
-                "from": {"table": names[e.from_table], "column": e.from_column},
-                "to": {"table": names[e.to_table], "column": e.to_column},
-                "type": e.kind,
-                "subtype": e.how,
-            }
-            for e in sorted(
-                graph.columns, key=lambda e: (e.to_table, e.to_column or "", e.from_table, e.from_column, e.how)
-            )
-        ],
-    }

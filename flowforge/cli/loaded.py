@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from events.names import plain_name
 from flowforge.cli.failure import BadRequest, Failure
-from flowforge.domain.source_key import SourceKey
 
 if TYPE_CHECKING:
     from flowforge.cli.api import Api
@@ -22,7 +21,8 @@ def address_of(api: "Api", name: str) -> str:
     if _IN_ADDRESSES.fullmatch(name):
         return name
     listed = [
-        (table["id"], table["source_key"], table["source_table"] or "") for table in api.get("watermarks")["watermarks"]
+        (table["id"], table["source_key"], table["source_table"] or "")
+        for table in api.all_pages("watermarks", "watermarks")["watermarks"]
     ]
     exact = [one[0] for one in listed if name in one or plain_name(name) in one]
     wanted = (name.lower(), plain_name(name).lower())
@@ -49,12 +49,15 @@ def source_of_table(api: "Api", name: str) -> dict[str, Any] | None:
 def only_source(api: "Api") -> dict[str, Any] | None:
     """The one connection that tables were loaded by; None where there are none yet. BadRequest where there are several."""
     try:
-        listed = api.get("watermarks")["watermarks"]
+        listed = api.all_pages("watermarks", "watermarks")["watermarks"]
     except Failure as failure:
         if failure.error == "NotFound":
             return None
         raise
+    from flowforge.domain.source_key import SourceKey
+
     keys = [(SourceKey.parse(table["source_key"]), table["id"]) for table in listed]
+    keys = [(key, identity) for key, identity in keys if not key.is_files]
     places = {f"{key.server}/{key.database}": identity for key, identity in keys}
     if len(places) > 1:
         raise BadRequest(
@@ -69,6 +72,11 @@ def refuse_another(mark: dict[str, Any], host: str, port: int, database: str) ->
     loaded = mark.get("connection")
     if not loaded:
         return
+    if "bucket" in loaded:
+        raise Failure(
+            f"{mark['bronze_table']} was loaded from files of s3://{loaded['bucket']}, which are not compared with the lake",
+            "name a table that was loaded from a database",
+        )
     theirs = (_host(loaded["host"]), loaded["port"], loaded["database"].lower())
     if theirs != (_host(host), port, database.lower()):
         raise Failure(

@@ -3,7 +3,6 @@
 Like `flowforge sql` it works on the lake itself, with the caller's own S3 credentials.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,15 +39,15 @@ def show(
     if context.invoked_subcommand is not None:
         return GOOD
     chosen = open_lake(bucket, api)
-    from flowforge.gold.graph import model_states
+    from flowforge.gold.graph import document, model_states
 
     with lake_failures():
         states, problems = model_states(chosen)
     out = Output(as_json)
-    document = {"models": [_document(state) for state in states], "problems": problems}
+    told = {"models": [document(state) for state in states], "problems": problems}
     shown: list[Any] = [_tree(states) if as_tree else _table(states)] if states else ["No gold tables."]
     shown += [Text(problem, style="red") for problem in problems]
-    out.answer(document, *shown)
+    out.answer(told, *shown)
     return FAILED if problems or any(state.state in ("failed", "refused") for state in states) else GOOD
 
 
@@ -86,11 +85,6 @@ def _text(path: Path) -> str:
         raise BadRequest(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise BadRequest(f"{path} is not in UTF-8 (byte {error.start})") from error
-
-
-def _document(state: "ModelState") -> dict[str, Any]:
-    quality = [figure.model_dump(exclude={"schema_version"}) for figure in state.quality]
-    return asdict(state) | {"built_at": state.built_at.isoformat() if state.built_at else None, "quality": quality}
 
 
 def _table(states: list["ModelState"]) -> Any:

@@ -16,7 +16,6 @@ from flowforge.cli.layout import facts, table
 from flowforge.cli.loaded import address_of, refuse_another
 from flowforge.cli.options import Session, source_command
 from flowforge.cli.target import local_stack
-from flowforge.domain.source_key import SourceKey
 
 UNSETTLED = ("claimed", "landed", "committed")
 _COLUMNS = (
@@ -42,6 +41,7 @@ def reconcile(
     """Compare counts and checksums of a table's key ranges between source and silver; exits 1 when they differ."""
     with session.open() as api:
         mark = api.get("watermarks", address_of(api, name))
+    _refuse_files(mark)
     _refuse_unsettled(mark)
     stack = local_stack(session.api)
     connection = choice.resolve(session.api, mark.get("connection"))
@@ -63,6 +63,17 @@ def _use_tables(stack: dict[str, Any]) -> None:
             os.environ.setdefault(f"FLOWFORGE_{variable}", stack[fact])
 
 
+def _refuse_files(mark: dict[str, Any]) -> None:
+    from flowforge.domain.source_key import is_of_files
+
+    if is_of_files(mark["source_key"]):
+        raise Failure(
+            f"{mark['bronze_table']} is loaded from files, which are not compared with the lake",
+            "each load has counted its files' records by a pass of its own: see the run's figures",
+            error="UnsupportedSource",
+        )
+
+
 def _refuse_unsettled(mark: dict[str, Any]) -> None:
     newest = next((one for one in mark["history"] if one["state"] not in ("empty", "voided")), None)
     if newest is None:
@@ -77,7 +88,9 @@ def _refuse_unsettled(mark: dict[str, Any]) -> None:
 
 
 def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, rows: int, session: Session) -> Any:
+    from flowforge.domain.batch import RowCondition
     from flowforge.domain.errors import FlowForgeError
+    from flowforge.domain.source_key import SourceKey
     from flowforge.operations.findings import Question
     from flowforge.operations.reconcile import reconcile
     from flowforge.sources.registry import source_of
@@ -91,6 +104,9 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
         sql_type=found.get("sql_type"),
         bound=found.get("value") if found.get("sql_type") else None,
         rows_per_range=rows,
+        renamed=mark.get("renamed") or {},
+        protected=tuple(mark.get("protected") or {}),
+        where=tuple(RowCondition.model_validate(one) for one in mark.get("where") or []),
     )
     try:
         target = target_in({"connection": connection})

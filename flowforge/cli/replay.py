@@ -14,6 +14,7 @@ from flowforge.cli.layout import Rows, moment
 from flowforge.cli.options import Session, api_command
 from flowforge.cli.output import Output
 
+DISCARDED_SHOWN = 1_000  # the newest
 MOST_CALLS = 200  # each sees up to 1,000 messages of each queue, and takes some seconds
 _COLUMNS = ("queue", "table", "run", "reason", "age", "id")
 _DISCARDED = ("at", "queue", "table", "run", "failed because", "discarded because", "what follows", "id")
@@ -36,7 +37,9 @@ def replay(  # noqa: PLR0917 (typer passes them by name)
     _check(everything, body, discard, reason, discarded)
     with session.open() as api:
         if discarded:
-            return _show_discarded(api.get("dead-letters", "discarded"), session.out)
+            return _show_discarded(
+                api.all_pages("discarded", "dead-letters", "discarded", most=DISCARDED_SHOWN), session.out
+            )
         if not everything and not body:
             return _show_letters(api.get("dead-letters"), session.out)
         chosen = ({"all": True} if everything else body) | ({"reason": reason} if discard else {})

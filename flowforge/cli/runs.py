@@ -13,6 +13,7 @@ from flowforge.cli.target import local_stack
 if TYPE_CHECKING:
     from flowforge.cli.api import Api
 
+RUNS_AT_ONCE = 200  # which the API gives
 Watch = Annotated[bool, typer.Option("--watch", help="Follow the run until every table is published, empty or failed.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop watching after it.")]
 Source = Annotated[
@@ -43,13 +44,7 @@ def submit(
     with session.open() as api:
         body = content if unchanged else redirected(document, source, connection)
         accepted = api.post("workflows", workflow, "run", body=body)
-        told = f"Run {accepted['run_id']} accepted: {', '.join(accepted['tables'])}"
-        if watch:
-            session.out.say(told)
-            return _watch(api, accepted["run_id"], timeout, session.out)
-    session.out.answer(accepted, told)
-    session.out.say(f"Follow it with: flowforge status {accepted['run_id']} --watch", style="dim")
-    return GOOD
+        return told_of(api, accepted, watch, timeout, session.out)
 
 
 @api_command
@@ -68,7 +63,7 @@ def status(
         raise BadRequest("--watch needs a run", "flowforge status lists them")
     with session.open() as api:
         if run is None:
-            listed = api.get("runs", limit=limit, workflow_id=workflow)
+            listed = api.all_pages("runs", "runs", most=limit, limit=min(limit, RUNS_AT_ONCE), workflow_id=workflow)
             session.out.answer(listed, rendering.run_list(listed["runs"]) if listed["runs"] else "No runs yet.")
             return GOOD
         if watch:
@@ -76,6 +71,17 @@ def status(
         found = api.get("runs", run)
     session.out.answer(found, rendering.run_summary(found))
     return progress.exit_code(found)
+
+
+def told_of(api: "Api", accepted: dict[str, Any], watch: bool, timeout: float | None, out: Output) -> int:
+    """Tells of a run that was accepted, and follows it where that is wanted; the exit code."""
+    told = f"Run {accepted['run_id']} accepted: {', '.join(accepted['tables'])}"
+    if watch:
+        out.say(told)
+        return _watch(api, accepted["run_id"], timeout, out)
+    out.answer(accepted, told)
+    out.say(f"Follow it with: flowforge status {accepted['run_id']} --watch", style="dim")
+    return GOOD
 
 
 def _refuse_another_port(document: dict[str, Any], session: Session) -> None:

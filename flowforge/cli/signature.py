@@ -3,6 +3,7 @@
 Credentials are the caller's own, found as every AWS tool finds them (environment, profile, role).
 """
 
+import os
 from collections.abc import Generator
 
 import boto3
@@ -21,7 +22,9 @@ class Signature(httpx.Auth):
     def __init__(self, host: str):
         session = boto3.Session()
         self._credentials = session.get_credentials()
-        self._region = _region_of(host) or session.region_name
+        self._region = (
+            _region_of(host) or os.environ.get("AWS_REGION") or session.region_name
+        )  # botocore passes over AWS_REGION
         if self._credentials is None or self._region is None:
             raise BadRequest(
                 "this API wants signed requests, and no AWS credentials or region were found",

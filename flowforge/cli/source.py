@@ -76,7 +76,8 @@ def _description(answer: dict[str, Any]) -> list[Any]:
 
 def _marks(column: dict[str, Any]) -> str:
     marks = {"key": column.get("primary_key"), "identity": column.get("identity")}
-    return ", ".join(name for name, present in marks.items() if present)
+    protected = [f"protected: {column['protected']}"] if column.get("protected") else []
+    return ", ".join([name for name, present in marks.items() if present] + protected)
 
 
 def _cursor(candidate: dict[str, Any]) -> str:

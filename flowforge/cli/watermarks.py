@@ -32,7 +32,7 @@ _CORRECTION = ("at", "action", "column", "before", "after", "reason")
 def list_all(session: Session) -> int:
     """List every table's watermark."""
     with session.open() as api:
-        answer = api.get("watermarks")
+        answer = api.all_pages("watermarks", "watermarks")
     rows = [row for mark in answer["watermarks"] for row in _rows(mark)]
     shown = table(["bronze table", "source", "column", "watermark", "committed", "generation", "seq"], rows)
     problems = [mark["problem"] for mark in answer["watermarks"] if mark.get("problem")]

@@ -23,6 +23,10 @@ class OutOfMemory(EngineError):
     """The rows need more memory than the engine may take."""
 
 
+class TimedOut(EngineError):
+    """The engine was stopped in the middle of a statement: its time was over."""
+
+
 class ObjectUnreadable(EngineError):
     """The engine cannot read or write an object; `is_gone` where the store says that there is none."""
 
@@ -104,6 +108,10 @@ class Session(Protocol):
 
     def confine(self, uris: list[str], /) -> None:
         """From here on these objects are read and nothing else, nothing is written, and no setting changes: for users' SQL."""
+        ...
+
+    def within(self, seconds: float | None, /) -> AbstractContextManager[None]:
+        """Stops what is run in the block once so many seconds are over (None: never); it raises TimedOut then."""
         ...
 
     def check_query(self, sql: str, tables: Iterable[tuple[str, str]], /) -> None:

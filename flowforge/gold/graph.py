@@ -5,13 +5,14 @@ last run. A model that cannot work (a circle, an unknown column) is told with it
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from events.effects import KEY_OF_FULL_BUILD
 from events.quality import QualityFigure
 from flowforge.domain.alone import each_alone
+from flowforge.domain.figures import plain
 from flowforge.domain.names import TableName
 from flowforge.gold.binding import bind_models
 from flowforge.gold.model_files import ModelFiles, parse_models, read_models
@@ -54,6 +55,12 @@ def model_states(bucket: str) -> tuple[list[ModelState], list[str]]:
     for model in ordered:
         states[model.name] = _state(model, tables, outcomes.get(model.table), refused.get(model.name), states)
     return list(states.values()), [*files.problems.values(), *unread, *unopened, *problems]
+
+
+def document(state: ModelState) -> dict[str, Any]:
+    """A state as JSON tells it."""
+    built = state.built_at.isoformat() if state.built_at else None
+    return asdict(state) | {"built_at": built, "quality": plain(state.quality)}
 
 
 def check_files(texts: dict[str, str], bucket: str, ahead: bool) -> list[str]:

@@ -1,4 +1,6 @@
 """Requests that come as events: from the bus, and from files dropped under requests/ in the bucket (S3's or MinIO's notice).
+Files under landing/, and the sweep's orders, start jobs that are kept (`jobs.landing`); those of the clock, workflows that have a
+schedule (`jobs.starts`).
 
 Guarantees: a file starts one run however often its notice comes, and a new run when it is dropped again. Before the run is
 started, a file that holds a secret is replaced by a copy without it, older versions included, and one that cannot be read by
@@ -12,26 +14,35 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Logger
 
+from events.commands import LoadFiles, StartWorkflow
 from events.dispatch import (
     JOB_REQUESTED,
+    LOAD_FILES,
     OBJECT_CREATED,
     OBJECT_RECORDS,
+    START_WORKFLOW,
     TEST_OF_NOTICES,
     UnknownMessage,
+    read_message,
     type_of,
     unknown,
 )
 from events.documents import Unreadable, read_json
 from events.request import InvalidRequest, parse_job_request
+from events.request.files import LANDING
 from flowforge.domain.errors import Fatal, FlowForgeError
-from flowforge.jobs.files import NOT_KEPT, Notice, RequestFile, read_request_file, replace
+from flowforge.jobs import landing
 from flowforge.jobs.keeping import kept_request, request_of
-from flowforge.jobs.submission import run_id_of_delivery, submit
+from flowforge.jobs.notice import Notice
+from flowforge.jobs.request_files import NOT_KEPT, RequestFile, read_request_file, replace
+from flowforge.jobs.run_ids import run_id_of_delivery
+from flowforge.jobs.starts import start_workflow
+from flowforge.jobs.submission import submit
 from flowforge.state import outbox, runs
 
 logger = Logger(service="flowforge")
 PREFIX, SUFFIX = "requests/", ".json"
-TAKEN = (JOB_REQUESTED, OBJECT_CREATED, OBJECT_RECORDS, TEST_OF_NOTICES)
+TAKEN = (JOB_REQUESTED, LOAD_FILES, START_WORKFLOW, OBJECT_CREATED, OBJECT_RECORDS, TEST_OF_NOTICES)
 UNREADABLE_MESSAGE = "the request could not be taken; see the dead-letter queue for the reason"
 
 
@@ -43,11 +54,16 @@ def accept(envelope: dict[str, Any], context: object) -> None:
     kind = type_of(envelope)
     if kind == JOB_REQUESTED:
         return _submit(request_of(envelope), run_id_of_event(envelope), "bus")
+    if kind == LOAD_FILES:
+        return landing.load_job(read_message(envelope, LoadFiles))
+    if kind == START_WORKFLOW:
+        return start_workflow(read_message(envelope, StartWorkflow))
     if kind not in TAKEN:
         raise unknown(kind, *TAKEN)
     for notice in _notices(envelope):
-        file = read_request_file(notice)
-        if file is not None:
+        if notice.key.startswith(LANDING):
+            landing.load_by_notice(notice)
+        elif (file := read_request_file(notice)) is not None:
             _accept_file(file)
     return None
 
@@ -58,12 +74,17 @@ def give_up(envelope: dict[str, Any]) -> None:
     problem = [{"field": "(run)", "problem": UNREADABLE_MESSAGE}]
     if type_of(envelope) == JOB_REQUESTED:
         _try(lambda: runs.reject(run_id_of_event(envelope), "bus", problem))
+    if type_of(envelope) == START_WORKFLOW and (run_id := envelope.get("new_run_id")):
+        _try(lambda: runs.reject(str(run_id), str(envelope.get("trigger") or "schedule"), problem))
     try:
         notices = list(_notices(envelope))
     except UnknownMessage:  # it names no file
         notices = []
     for notice in notices:
-        _try(lambda notice=notice: _give_up_file(notice, problem))
+        if notice.key.startswith(LANDING):
+            _try(lambda notice=notice: landing.give_up_file(notice, UNREADABLE_MESSAGE))
+        else:
+            _try(lambda notice=notice: _give_up_file(notice, problem))
 
 
 def run_id_of_event(envelope: dict[str, Any]) -> str:
@@ -152,7 +173,8 @@ def _run_id(file: RequestFile) -> str:
 
 
 def _notices(envelope: dict[str, Any]) -> Iterator[Notice]:
-    """The request files that an envelope tells of: EventBridge's form (raw keys), or S3's and MinIO's records (quoted keys).
+    """The request files, and the files for jobs, that an envelope tells of: EventBridge's form (raw keys), or S3's and MinIO's
+    records (quoted keys).
 
     Raises UnknownMessage for a notice without a bucket or a key."""
     try:
@@ -160,7 +182,8 @@ def _notices(envelope: dict[str, Any]) -> Iterator[Notice]:
     except (KeyError, TypeError, AttributeError) as error:
         raise UnknownMessage("a notice of an object that names no bucket or no key is not taken here") from error
     for notice in found:
-        if notice.key.startswith(PREFIX) and notice.key.lower().endswith(SUFFIX):
+        is_request = notice.key.startswith(PREFIX) and notice.key.lower().endswith(SUFFIX)
+        if is_request or notice.key.startswith(LANDING):
             yield notice
         else:
             logger.info("not a request file", key=notice.key)
@@ -169,9 +192,10 @@ def _notices(envelope: dict[str, Any]) -> Iterator[Notice]:
 def _all_notices(envelope: dict[str, Any]) -> Iterator[Notice]:
     if type_of(envelope) == OBJECT_CREATED:
         bucket, told = envelope["detail"]["bucket"]["name"], envelope["detail"]["object"]
-        yield Notice(bucket, told["key"], told.get("version-id") or None, told.get("etag"))
+        version = told.get("version-id") or None
+        yield Notice(bucket, told["key"], version, told.get("etag"), told.get("size"), told.get("sequencer"))
     for record in envelope["Records"] if type_of(envelope) == OBJECT_RECORDS else ():
         if "ObjectCreated" in record.get("eventName", ""):
             bucket, told = record["s3"]["bucket"]["name"], record["s3"]["object"]
             key, version = unquote_plus(told["key"]), told.get("versionId") or None
-            yield Notice(bucket, key, version, told.get("eTag"))
+            yield Notice(bucket, key, version, told.get("eTag"), told.get("size"), told.get("sequencer"))

@@ -10,12 +10,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from events.dispatch import JOB_REQUESTED, OBJECT_CREATED, OBJECT_RECORDS, type_of
+from events.dispatch import JOB_REQUESTED, LOAD_FILES, OBJECT_CREATED, OBJECT_RECORDS, START_WORKFLOW, type_of
 from events.documents import Unreadable, read_json
 from events.redaction import redacted
-from events.request import InvalidRequest, JobRequest, parse_job_request
+from events.request import DatabaseSource, InvalidRequest, JobRequest, as_today, parse_job_request
 from flowforge.domain.errors import FlowForgeError
-from flowforge.jobs.files import NOT_KEPT
+from flowforge.jobs.request_files import NOT_KEPT
 from flowforge.state.connections import to_reference
 
 logger = Logger(service="flowforge")
@@ -24,12 +24,14 @@ ENVELOPE = ("version", "id", "detail-type", "source", "account", "time", "region
 
 
 def kept_request(document: dict[str, Any], request: JobRequest | None) -> dict[str, Any]:
-    """A parsed document as it may be kept. `request` is what it was read as: its inline login is stored; without it, taken out.
+    """A parsed document as it may be kept, in today's form. `request` is what it was read as: its inline login is stored; without
+    it, taken out.
 
     Raises StoreUnavailable when the login cannot be stored.
     """
-    kept = redacted(document, JobRequest, everywhere=request is None)
-    connection = request.source_config.connection if request else None
+    kept = redacted(as_today(document)[0], JobRequest, everywhere=request is None)
+    source = request.source_config if request else None
+    connection = source.connection if isinstance(source, DatabaseSource) else None
     if connection is not None and connection.password is not None:
         reference = to_reference(connection)
         place = kept["source_config"]["connection"]
@@ -47,7 +49,9 @@ def kept_message(text: str, store_login: bool = True) -> str:
     if not isinstance(envelope, dict):
         return _note(text, "expected an envelope")
     if type_of(envelope) != JOB_REQUESTED:
-        return text if is_notice(envelope) else _note(text, "expected a JobRequested event, or a notice of a file")
+        return (
+            text if holds_no_request(envelope) else _note(text, "expected a JobRequested event, or a notice of a file")
+        )
     kept = {name: envelope[name] for name in ENVELOPE if name in envelope}
     kept["detail"] = {"request": _kept_of_bus(request_of(envelope), store_login)}
     kept_text = json.dumps(kept)
@@ -60,9 +64,10 @@ def request_of(envelope: dict[str, Any]) -> Any:
     return detail["request"] if isinstance(detail, dict) and "request" in detail else detail
 
 
-def is_notice(envelope: dict[str, Any]) -> bool:
-    """Whether an envelope tells of a file: EventBridge's form, or S3's and MinIO's records. It then holds no request."""
-    return type_of(envelope) in (OBJECT_CREATED, OBJECT_RECORDS)
+def holds_no_request(envelope: dict[str, Any]) -> bool:
+    """Whether an envelope tells of a file (EventBridge's form, or S3's and MinIO's records), or names a job
+    or workflow that is kept."""
+    return type_of(envelope) in (OBJECT_CREATED, OBJECT_RECORDS, LOAD_FILES, START_WORKFLOW)
 
 
 def _kept_of_bus(given: Any, store_login: bool) -> Any:

@@ -4,58 +4,55 @@ Guarantees that no two tables of a run share a destination in any layer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from pydantic import ValidationError
 
-from events.commands import IngestTable, Layer
+from events.commands import IngestTable
 from events.names import split_table_name
 from events.request import (
-    Deletes,
+    DatabaseConfig,
     DestinationConfig,
-    GoldConfig,
-    GoldModel,
+    FileSource,
     InvalidRequest,
     JobRequest,
-    SilverConfig,
     TableConfig,
     mistakes_of,
 )
-from events.targets import (
-    BronzeTarget,
-    ConnectionReference,
-    GoldModelTarget,
-    GoldTarget,
-    SilverTarget,
-    SourceTable,
-)
-from flowforge.domain.given import given
-from flowforge.jobs.refusals import refuse_expressions, refuse_models, refuse_shared_destinations, refuse_source
+from events.targets import FilePlace, SourcePlace, SourceTable, WantedRows
+from flowforge.aws.secrets import refusal_of
+from flowforge.jobs.destinations import targets_of
+from flowforge.jobs.file_plan import plan_files
+from flowforge.jobs.refusals import refuse_shared_destinations, refuse_source
 from flowforge.sources.registry import kind_of
 from flowforge.state.spelling import Loaded, default_stem
 
 PATTERN = "*"
+DATABASE = "source_config.databaseConfig"
 KEEPS_STATES = ("append", "scd2")  # what a full load has brought stays, whatever the next one brings
 
 
-def plan_tables(
+def plan_commands(
     request: JobRequest,
     run_id: str,
     batch_id: str,
-    connection: ConnectionReference,
+    place: SourcePlace,
     expand: Callable[[str], Iterable[str]],
     loaded: Sequence[Loaded] = (),
 ) -> list[IngestTable]:
-    """One command per table of the request; `expand` turns a pattern such as dbo.* into table names, and `loaded` is what the
-    lake has of this source.
+    """One command per table of the request, or one for its files; `expand` turns a pattern such as dbo.* into table names, and
+    `loaded` is what the lake has of this source.
 
     A table that is named and also matched by a pattern is loaded once, with the settings of its entry and the catalog's spelling.
     Raises InvalidRequest for a pattern that matches nothing and for destinations that two tables would share.
     """
+    source = request.source_config
+    if isinstance(source, FileSource):
+        assert isinstance(place, FilePlace)  # noqa: S101
+        return [plan_files(request, source, run_id, batch_id, place)]
     commands = []
-    for entry in _entries(request, expand):
+    for entry in _entries(source.databaseConfig, expand):
         destination = _merged(request.destination_config, entry.destination_config)
-        commands.append(_command(request, run_id, batch_id, connection, entry, destination, loaded))
+        commands.append(_command(request, run_id, batch_id, place, entry, destination, loaded))
     refuse_shared_destinations(commands)
     return commands
 
@@ -84,8 +81,7 @@ def _merged(shared: DestinationConfig, own: DestinationConfig | None) -> Destina
         raise InvalidRequest(mistakes_of(error, "destination_config")) from None
 
 
-def _entries(request: JobRequest, expand: Callable[[str], Iterable[str]]) -> list[TableConfig]:
-    config = request.source_config.databaseConfig
+def _entries(config: DatabaseConfig, expand: Callable[[str], Iterable[str]]) -> list[TableConfig]:
     if config.tables is None:
         return [config]
     named = [entry for entry in config.tables if isinstance(entry, TableConfig)]
@@ -95,7 +91,7 @@ def _entries(request: JobRequest, expand: Callable[[str], Iterable[str]]) -> lis
         found = list(expand(text)) if PATTERN in text else [text]
         if not found:
             problem = f"the pattern {text!r} matches no table"
-            raise InvalidRequest([{"field": f"source_config.databaseConfig.tables.{n}", "problem": problem}])
+            raise InvalidRequest([{"field": f"{DATABASE}.tables.{n}", "problem": problem}])
         spelled = {split_table_name(name) for name in found} if PATTERN in text else set()
         for name in found:
             if split_table_name(name) in seen:
@@ -122,24 +118,18 @@ def _command(
     request: JobRequest,
     run_id: str,
     batch_id: str,
-    connection: ConnectionReference,
+    connection: SourcePlace,
     entry: TableConfig,
     destination: DestinationConfig,
     loaded: Sequence[Loaded],
 ) -> IngestTable:
-    bronze, silver, gold = destination.bronzeConfig, destination.silverConfig, destination.goldConfig
+    silver = destination.silverConfig
     keeps = entry.isIncremental or (silver is not None and silver.mergeStrategy in KEEPS_STATES)
     source = _source(entry)
-    refuse_source(kind_of(connection.kind), source, "source_config.databaseConfig", keeps=keeps)
-    stem = _stem(entry, destination, loaded)
-    silver_table = (silver.tableName if silver else None) or stem
-    gold_table = (gold.tableName if gold else None) or silver_table
-    gold_target = _gold(gold, gold_table)
-    refuse_models(gold_target.models)
-    refuse_expressions("silverConfig", f"silver.{silver_table}", silver.qualityRules if silver else [])
-    refuse_expressions("goldConfig", f"gold.{gold_table}", gold_target.quality_rules)
-    named: dict[Layer, str | None] = {"bronze": bronze.tableName, "silver": silver and silver.tableName}
-    named["gold"] = (gold and gold.tableName) or named["silver"] or (None if gold_target.table else gold_table)
+    if source.protection_key and (refusal := refusal_of(source.protection_key)):
+        raise InvalidRequest([{"field": f"{DATABASE}.protectionKey", "problem": refusal}])
+    refuse_source(kind_of(connection.kind), source, DATABASE, keeps=keeps)
+    targets = targets_of(destination, _stem(entry, destination, loaded))
     return IngestTable(
         run_id=run_id,
         workflow_id=request.workflow_id,
@@ -147,24 +137,10 @@ def _command(
         batch_id=batch_id,
         connection=connection,
         source=source,
-        bronze=BronzeTarget(
-            table=bronze.tableName or f"bronze_{stem}",
-            load_strategy=bronze.loadStrategy,
-            audit_columns=bronze.auditColumns,
-            compression=bronze.compression,
-        ),
-        silver=SilverTarget(
-            table=silver_table,
-            primary_key=_columns(silver.primaryKey) if silver else [],
-            strategy=silver.mergeStrategy if silver else "merge",
-            deletes=_deletes(silver),
-            quality_rules=silver.qualityRules if silver else [],
-            schema_mode=silver.schemaMode if silver else "evolve",
-            key_comparison=silver.keyComparison if silver else "source",
-            null_keys=silver.nullKeys if silver else "match",
-        ),
-        gold=gold_target,
-        default_names=[layer for layer, name in named.items() if not name] if entry.tableName else [],
+        bronze=targets.bronze,
+        silver=targets.silver,
+        gold=targets.gold,
+        default_names=targets.default_names if entry.tableName else [],
     )
 
 
@@ -186,34 +162,12 @@ def _source(entry: TableConfig) -> SourceTable:
         count_rows=entry.countRows,
         derived_columns=entry.derivedColumns,
         excluded_columns=entry.columns.exclude if entry.columns else [],
+        included_columns=entry.columns.include if entry.columns else [],
+        rename=entry.rename,
+        protect=entry.protect,
+        protection_key=entry.protectionKey or "",
+        where=[WantedRows(column=one.column, operator=one.operator, values=one.values) for one in entry.where],
     )
-
-
-def _deletes(silver: SilverConfig | None) -> Deletes:
-    """Hard unless the request says otherwise; history closes a version instead."""
-    if silver is None:
-        return "hard"
-    return silver.deletes or ("soft" if silver.mergeStrategy == "scd2" else "hard")
-
-
-def _gold(config: GoldConfig | None, table: str) -> GoldTarget:
-    if config is None:
-        return GoldTarget(table=table)
-    models = [_model(model.tableName, model) for model in config.models]
-    if config.sql:
-        return GoldTarget(models=[_model(table, config), *models])
-    key = _columns(config.primaryKey)
-    settings: dict[str, Any] = {"build_strategy": config.buildStrategy, "quality_rules": config.qualityRules}
-    return GoldTarget(table=table, primary_key=key, models=models, **settings)
-
-
-def _model(table: str, asked: GoldModel | GoldConfig) -> GoldModelTarget:
-    settings: dict[str, Any] = {"build_strategy": asked.buildStrategy, "quality_rules": asked.qualityRules}
-    return GoldModelTarget(table=table, sql=given(asked.sql), primary_key=_columns(asked.primaryKey), **settings)
-
-
-def _columns(given: str | list[str] | None) -> list[str]:
-    return [given] if isinstance(given, str) else given or []
 
 
 def _stem(entry: TableConfig, destination: DestinationConfig, loaded: Sequence[Loaded]) -> str:
@@ -223,5 +177,5 @@ def _stem(entry: TableConfig, destination: DestinationConfig, loaded: Sequence[L
     name = destination.bronzeConfig.tableName
     if not name:
         problem = "a query needs destination_config.bronzeConfig.tableName: it has no table name of its own"
-        raise InvalidRequest([{"field": "source_config.databaseConfig.query", "problem": problem}])
+        raise InvalidRequest([{"field": f"{DATABASE}.query", "problem": problem}])
     return name.removeprefix("bronze_")

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from events.commands import IngestTable
 from events.quality import Expression, Rule
 from events.request import InvalidRequest
-from events.targets import GoldModelTarget, SourceTable
+from events.targets import GoldModelTarget, SourceRead
 from flowforge.domain.errors import TransformRejected
 from flowforge.gold.models import model_of
 from flowforge.gold.order import order_models
 from flowforge.sources.base import Source
 
 
-def refuse_source(source: type[Source], wanted: SourceTable, field: str, *, keeps: bool) -> None:
+def refuse_source(source: type[Source], wanted: SourceRead, field: str, *, keeps: bool) -> None:
     """Refuses what this kind of source never reads, before anything is queued; `keeps`: no later load mends what this one gets
     wrong."""
     if mistakes := source.mistakes(wanted, keeps):
@@ -69,7 +69,7 @@ def refuse_shared_destinations(commands: list[IngestTable]) -> None:
     ):
         owners: dict[str, str] = {}
         for command in commands:
-            source, target = command.source.table_name or "query", name(command)
+            source, target = command.source.title, name(command)
             # Most readers of the lake take names that differ by case only for one.
             if target is not None and (other := owners.setdefault(target.lower(), source)) is not source:
                 problem = (

@@ -5,26 +5,31 @@ recognises; nothing is loaded twice. The run exists before anybody is told of it
 dies is kept for the sweeper (see `unfinished`).
 """
 
-import hashlib
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from events.commands import IngestTable
 from events.facts import JobAccepted
-from events.request import InvalidRequest, JobRequest, parse_job_request
-from events.targets import ConnectionReference
+from events.request import FileSource, InvalidRequest, JobRequest, parse_job_request
+from events.targets import FilePlace, SourceFiles, SourcePlace
 from flowforge.aws.bus import announce
 from flowforge.aws.fanout import send_commands
 from flowforge.domain.errors import Fatal
+from flowforge.domain.source_key import SourceKey
+from flowforge.jobs.keeping import kept_request
 from flowforge.jobs.outbox import TABLES_TOLD
-from flowforge.jobs.plan import plan_tables
+from flowforge.jobs.plan import plan_commands
 from flowforge.jobs.refusals import refuse_large_commands
 from flowforge.runtime.settings import settings
 from flowforge.sources.registry import source_at
-from flowforge.state import outbox, runs
+from flowforge.state import file_jobs, outbox, runs
 from flowforge.state.connections import to_reference
+from flowforge.state.file_jobs import FileJob
 from flowforge.state.spelling import loaded_from
+
+LANDING, SWEEP = "landing", "sweep"  # what started a run: a file, or the sweep, which has found one
+KEPT = (LANDING, SWEEP)  # what submits a request that is kept
 
 
 @dataclass(frozen=True)
@@ -33,38 +38,46 @@ class Accepted:
 
     run_id: str
     request: JobRequest
-    connection: ConnectionReference
+    place: SourcePlace
     batch_id: str
     tables: list[str]
 
 
-def new_run_id() -> str:
-    """A run id for one HTTP call; sorts by time."""
-    return f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid.uuid4().hex[:10]}"
+@dataclass(frozen=True)
+class Planned:
+    """A request that can be taken, and what it comes to."""
+
+    request: JobRequest
+    place: SourcePlace
+    batch_id: str
+    commands: list[IngestTable]
 
 
-def run_id_of_delivery(*identity: str) -> str:
-    """The run id of a delivery that may come again: a bus event, an object's version."""
-    return "run_" + hashlib.sha256("\n".join(identity).encode()).hexdigest()[:24]
+def plan(document: Any, run_id: str, workflow_id: str | None = None) -> Planned:
+    """What a job request comes to; nothing is queued or told. Raises InvalidRequest with every mistake, or what stops the run
+    from being planned."""
+    request = parse_job_request(document, workflow_id)
+    batch_id = request.batch_id or f"batch_{datetime.now(UTC):%Y%m%d_%H%M%S}_{run_id[-6:]}"
+    place = _place_of(request)
+    loaded = loaded_from(place)
+    commands = plan_commands(request, run_id, batch_id, place, lambda pattern: _expand(place, pattern), loaded)
+    refuse_large_commands(commands)
+    return Planned(request, place, batch_id, commands)
 
 
 def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = None) -> Accepted:
     """Takes a job request. Raises InvalidRequest with every mistake, or what stops the run from being planned; a run that
     came by a file or the bus is then kept as rejected, since its sender reads no answer."""
     try:
-        request = parse_job_request(document, workflow_id)
-        batch_id = request.batch_id or f"batch_{datetime.now(UTC):%Y%m%d_%H%M%S}_{run_id[-6:]}"
-        connection = to_reference(request.source_config.connection)
-        loaded = loaded_from(connection)
-        commands = plan_tables(
-            request, run_id, batch_id, connection, lambda pattern: _expand(connection, pattern), loaded
-        )
-        refuse_large_commands(commands)
+        planned = plan(document, run_id, workflow_id)
     except (InvalidRequest, Fatal) as error:
         if trigger != "http" and isinstance(error, InvalidRequest | Fatal):
             runs.reject(run_id, trigger, _mistakes(error))
         raise
-    tables = [(c.bronze.table, c.source.table_name or "query") for c in commands]
+    request, commands, batch_id = planned.request, planned.commands, planned.batch_id
+    if trigger not in KEPT:
+        _keep_jobs(document, request, commands)
+    tables = [(c.bronze.table, c.source.title) for c in commands]
     outbox.keep(run_id, commands)
     called = {"workflow_name": request.workflow_name, "job_name": request.job_name}
     runs.open_run(run_id, request.workflow_id, request.job_id, batch_id, trigger, tables, called)
@@ -74,10 +87,26 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
     announce(
         JobAccepted(run_id=run_id, workflow_id=request.workflow_id, job_id=request.job_id, tables=names[:TABLES_TOLD])
     )
-    return Accepted(run_id, request, connection, batch_id, names)
+    return Accepted(run_id, request, planned.place, batch_id, names)
 
 
-def _expand(connection: ConnectionReference, pattern: str) -> list[str]:
+def _place_of(request: JobRequest) -> SourcePlace:
+    source = request.source_config
+    return FilePlace(bucket=settings().bucket) if isinstance(source, FileSource) else to_reference(source.connection)
+
+
+def _keep_jobs(document: Any, request: JobRequest, commands: list[IngestTable]) -> None:
+    """Keeps a job of files, so that its next file starts it: in today's form, and without what has no meaning."""
+    for command in commands:
+        if isinstance(command.source, SourceFiles) and isinstance(command.connection, FilePlace):
+            read, place = command.source, command.connection
+            key = str(SourceKey.of(place, read.workflow, read.job, command.bronze.table))
+            where = {"bucket": place.bucket, "keys": read.keys, "pattern": read.pattern, "source_key": key}
+            where |= {"contract": read.contract_id, "adds_only": command.silver.strategy == "append"}
+            file_jobs.keep(FileJob(workflow=read.workflow, job=read.job, **where), kept_request(document, request))
+
+
+def _expand(connection: SourcePlace, pattern: str) -> list[str]:
     with source_at(connection).session() as session:
         return session.expand(pattern)
 

@@ -7,15 +7,19 @@ the same place in the order, the one counts that the lake's head is of.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from events.commands import IngestTable
+from events.files import FileColumn
 from flowforge.domain.alone import each_alone
 from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn, State
+from flowforge.domain.scope import scope_of
 from flowforge.domain.source_key import SourceKey, bronze_table_of
 from flowforge.operations.footers import FoundObject, read_footers
+from flowforge.state.file_ledger import FileEntry, entry_of
+from flowforge.state.file_types import FileTypes, types_of
 from flowforge.state.folded import read_folded
 from flowforge.state.lake_head import Head, read_head
 from flowforge.state.table import TableState, Watermark
@@ -25,11 +29,14 @@ from flowforge.state.table import TableState, Watermark
 class Rebuilt:
     """The state of one source as bronze tells it; `newest` is the (generation, seq) of bronze's newest batch, `incomplete` are
     batches that do not count, `dated` objects of a footer that is too old to hold its command. With a `problem` nothing is known
-    but the source: a footer of it cannot be read."""
+    but the source: a footer of it cannot be read. `entries` are those of the ledger, where the source is files, and `types` what
+    was taken of its first file."""
 
     state: TableState
     newest: tuple[int, int] = (0, 0)
     batches: list[Batch] = field(default_factory=list)
+    entries: list[FileEntry] = field(default_factory=list)
+    types: list[FileTypes] = field(default_factory=list)
     incomplete: list[int] = field(default_factory=list)
     dated: int = 0
     problem: str | None = None
@@ -112,8 +119,33 @@ def _rebuilt(
             rebuilt.dated += len(objects)
         else:
             known = identity in committed or identity[0] < generation
-            rebuilt.batches.append(_batch(objects, bucket, "committed" if known else "voided"))
+            batch = _batch(objects, bucket, "committed" if known else "voided")
+            rebuilt.batches.append(batch)
+            if identity in committed:
+                rebuilt.state = state.model_copy(update={"scope": scope_of(batch)})
+                rebuilt.entries += _entries(batch, [one.facts for one in objects])
+                rebuilt.types += _types(batch, objects[0].facts)
     return rebuilt
+
+
+def _entries(batch: Batch, footers: list[dict[str, Any]]) -> Iterator[FileEntry]:
+    """The ledger's entries of a batch of files, as its own worker has written them; each slice tells its part of them."""
+    told = [footer.get("files") or [] for footer in sorted(footers, key=lambda one: one["slice"])]
+    for file, parts in zip(batch.interval.files, zip(*told, strict=True), strict=True):
+        first = next((part[2] for part in parts if part[2]), "")
+        yield entry_of(batch, file, sum(part[0] for part in parts), sum(part[1] for part in parts), first)
+    for file in batch.interval.skipped:
+        yield entry_of(batch, file, 0).model_copy(update={"skipped": True})
+
+
+def _types(batch: Batch, footer: dict[str, Any]) -> Iterator[FileTypes]:
+    """The types that a batch has taken of the first of its files with a row."""
+    columns = [FileColumn.model_validate(one) for one in footer.get("types") or []]
+    first = next(
+        (file for file, (rows, *_) in zip(batch.interval.files, footer.get("files") or [], strict=True) if rows), None
+    )
+    if columns and first:
+        yield types_of(batch, columns, first)
 
 
 def _committed(landed: dict[tuple[int, int], list[FoundObject]]) -> set[tuple[int, int]]:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.engines.base import Rows, Session
@@ -39,11 +40,11 @@ class Comparison:
         is_exact: bool,
     ):
         self.engine, self.question, self.silver, self._is_exact = engine, question, silver, is_exact
-        self.columns = [column for column in described.columns if column.name in silver and not column.masked]
+        there = [_in_silver(column, question.renamed) for column in described.columns]
+        hidden = {*question.protected, *(column.at_source for column in there if column.masked)}
+        self.columns = [column for column in there if column.name in silver and column.at_source not in hidden]
         compared = {column.name for column in self.columns}
-        self.not_compared = [
-            column.name for column in described.columns if column.name not in compared and not column.derivation
-        ]
+        self.not_compared = [column.name for column in there if column.name not in compared and not column.derivation]
         self.key = [name for name in described.primary_key if name in compared]
         if len(self.key) < len(described.primary_key):
             self.key = []
@@ -214,6 +215,12 @@ class Comparison:
 
     def _scalar(self, query: str) -> Any:
         return given(self.engine.execute(query).fetchone())[0]
+
+
+def _in_silver(column: SourceColumn, renamed: dict[str, str]) -> SourceColumn:
+    """The column by its name in silver."""
+    new = renamed.get(column.name)
+    return column.model_copy(update={"name": new, "source_name": column.name}) if new else column
 
 
 def _cut(rows: pa.Table) -> pa.Table:

@@ -3,14 +3,17 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from flowforge.domain.batch import Interval
+from flowforge.domain.batch import Interval, RowCondition
 
 ROWS_PER_RANGE = 100_000
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is compared: a source table with a silver table, up to a watermark (column, SQL type and bound) where there is one."""
+    """What is compared: a source table with a silver table, up to a watermark (column, SQL type and bound) where there is one.
+    `where` are the conditions that silver's rows fit: others at the source are none of its business;
+    `protected` columns are not compared, since silver has other values in them;
+    `renamed` are columns of the source with their names in silver."""
 
     source_table: str
     silver_table: str
@@ -18,11 +21,15 @@ class Question:
     sql_type: str | None = None
     bound: str | None = None
     rows_per_range: int = ROWS_PER_RANGE
+    where: tuple[RowCondition, ...] = ()
+    protected: tuple[str, ...] = ()
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def interval(self, newer: bool = False) -> Interval:
         """The rows below the bound, or those from it on."""
         low, high = (self.bound, None) if newer else (None, self.bound)
-        return Interval(column=self.column, sql_type=self.sql_type, low=low, high=high, nulls=not newer)
+        where = list(self.where)
+        return Interval(column=self.column, sql_type=self.sql_type, low=low, high=high, nulls=not newer, where=where)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 Guarantees: nothing goes that a load, a replay, a release or a rebuild may still need. Of each table the newest batches stay, and
 the newest that has landed, however old; so does a batch that silver lacks, that a person has voided after it had landed, or some
-of whose rows rules keep in quarantine. What goes is added to the table's sums in the same transaction, and only as it was read.
-The objects in bronze stay, and their footers say what a record does. What is not done in one round is done by a later one.
+of whose rows rules keep in quarantine; so does one of files until the ledger has settled what became of them. What goes is added
+to the table's sums in the same transaction, and only as it was read. The objects in bronze stay, and their footers say what a
+record does. What is not done in one round is done by a later one.
 """
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import Any
@@ -20,8 +21,9 @@ from flowforge.aws.message import logger, metrics
 from flowforge.domain.alone import each_alone
 from flowforge.domain.batch import FOOTERS, Batch
 from flowforge.domain.errors import UnreadableRecord
+from flowforge.domain.source_key import is_of_files
 from flowforge.runtime.settings import settings
-from flowforge.state import batch_records, folded, runs
+from flowforge.state import batch_records, file_ledger, folded, runs
 from flowforge.state.expiry import DAY
 from flowforge.state.table import TableState, list_tables, read_state
 
@@ -63,7 +65,8 @@ def fold_table(source_key: str, until: float = float("inf")) -> int:
     if not (first := next(old, None)):
         return 0
     state, count = read_state(source_key), 0
-    finished = _while_time(_finished(state, chain([first], old)), until)
+    needed = file_ledger.needed_batches(state) if is_of_files(source_key) else ()
+    finished = _while_time(_finished(state, chain([first], old), needed), until)
     while some := list(islice(finished, AT_ONCE)):
         count += len(some) * folded.fold(source_key, some)
     return count
@@ -79,13 +82,13 @@ def _old(source_key: str, horizon: float) -> Iterator[items.Item]:
         yield item
 
 
-def _finished(state: TableState, stored: Iterator[items.Item]) -> Iterator[Batch]:
+def _finished(state: TableState, stored: Iterator[items.Item], needed: Collection[int]) -> Iterator[Batch]:
     for item in stored:
         try:
             batch = batch_records.batch_of(item)
         except UnreadableRecord:
             continue  # a person's to mend
-        if "open" not in item and is_finished(state, batch):
+        if "open" not in item and batch.order not in needed and is_finished(state, batch):
             yield batch
 
 

@@ -8,7 +8,7 @@ bronze/z/. Rows are Python values; `json_value` makes them fit JSON without losi
 import base64
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,7 +20,7 @@ from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import NotFound, QueryRefused
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
-from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Session
+from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Session, TimedOut
 from flowforge.engines.duckdb.sql import literal, read_parquet
 from flowforge.engines.registry import ENGINE
 from flowforge.sql_policy.parsing import NotAllowed
@@ -33,24 +33,33 @@ from flowforge.tables.rows import create_view, rows_query
 NOT_TABLES = ("_quarantine", "_models", "_probe", "_settled")
 LAYERS = ("bronze", "silver", "gold", "quarantine")
 WRITE = "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
+MOMENTS = "write 12, 2026-01-05 or 2026-01-05T09:30:00Z"
 WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """A query's answer; `seconds` from parsing to the last row."""
+    """A query's answer; `seconds` from parsing to the last row. `more`: there are rows beyond those that were wanted."""
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
     seconds: float
+    more: bool = False
 
 
-def query(sql: str, bucket: str, as_of: int | datetime | None = None) -> QueryResult:
+def query(
+    sql: str,
+    bucket: str,
+    as_of: int | datetime | None = None,
+    most_rows: int | None = None,
+    most_seconds: float | None = None,
+) -> QueryResult:
     """Runs one SELECT (DuckDB's SQL) over the lake in `bucket`, as it is or as it was: `as_of` is a version, for a query of one
-    Delta table, or a moment with its time zone, for all tables.
+    Delta table, or a moment with its time zone, for all tables. At most so many rows are answered, and a query that is not done
+    after so many seconds is stopped.
 
-    Raises QueryRefused when it is not a plain query or DuckDB refuses it, NotFound when a table does not exist or did not then,
-    or when files of that time have been vacuumed.
+    Raises QueryRefused when it is not a plain query, takes too long or DuckDB refuses it, NotFound when a table does not exist or
+    did not then, or when files of that time have been vacuumed.
     """
     started = time.perf_counter()
     try:
@@ -63,12 +72,19 @@ def query(sql: str, bucket: str, as_of: int | datetime | None = None) -> QueryRe
         connection.confine(paths)
         _read_again(connection, sql, names)
         try:
-            columns, rows = _answer(connection, sql)
+            with connection.within(most_seconds):
+                columns, rows = _answer(connection, sql, most_rows)
         except (ObjectUnreadable, OutOfMemory):
             raise
+        except TimedOut as error:
+            text = f"the query was not done after {most_seconds:g} s and was stopped"
+            raise QueryRefused(
+                text, "ask for less: fewer columns, a WHERE, a smaller table; or ask by `flowforge sql SELECT`"
+            ) from error
         except EngineError as error:
             raise QueryRefused(str(error).strip()) from error
-    return QueryResult(columns, rows, time.perf_counter() - started)
+    more = most_rows is not None and len(rows) > most_rows
+    return QueryResult(columns, rows[:most_rows], time.perf_counter() - started, more)
 
 
 def _read_again(connection: Session, sql: str, names: list[TableName]) -> None:
@@ -80,8 +96,14 @@ def _read_again(connection: Session, sql: str, names: list[TableName]) -> None:
 
 def tables_present(bucket: str) -> list[TableName]:
     """All tables of the lake, as far as their folders tell."""
+    return tables_in(bucket, LAYERS)
+
+
+def tables_in(bucket: str, layers: Iterable[str]) -> list[TableName]:
+    """The tables of these layers, by layer and name, as far as their folders tell."""
     found = []
-    for layer, prefix in {"bronze": "bronze", **PREFIXES}.items():
+    for layer in layers:
+        prefix = PREFIXES.get(layer, layer)
         with aws_errors("s3"):
             pages = (
                 client("s3")
@@ -113,6 +135,19 @@ def _json_scalar(value: Any) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         return base64.b64encode(bytes(value)).decode("ascii")
     return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def moment_of(written: int | str | None) -> int | datetime | None:
+    """A version or a time, UTC unless it says. Raises ValueError; MOMENTS tells what to write."""
+    if written is None or isinstance(written, int):
+        return written
+    if written.isdecimal() and written.isascii() and len(written) < 19:
+        return int(written)
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        raise ValueError(f"{written[:60]} is neither a version nor a time") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _refuse_travel(names: list[TableName], as_of: int | datetime | None) -> None:
@@ -184,9 +219,11 @@ def _create_view(connection: Session, name: TableName, bucket: str, as_of: int |
     return uris
 
 
-def _answer(connection: Session, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _answer(connection: Session, sql: str, most: int | None) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Times with a zone come as text from DuckDB, which needs another package to make Python objects of them."""
     answer = connection.sql(sql)
+    if most is not None:
+        answer = answer.limit(most + 1)
     zoned = [str(kind) == WITH_ZONE for kind in answer.types]
     items = [f"CAST(#{n} AS VARCHAR)" if is_zoned else f"#{n}" for n, is_zoned in enumerate(zoned, 1)]
     rows = answer.project(", ".join(items)).fetchall()

@@ -5,6 +5,7 @@ forced. Everything that bronze holds and silver lacks is told to silver again by
 nothing is applied twice. May be run again after it was interrupted: the table's state is written last.
 """
 
+import uuid
 from typing import Any
 
 from flowforge.aws import items
@@ -16,7 +17,7 @@ from flowforge.operations.batches import Rebuilt, rebuild_states, sources_of
 from flowforge.operations.footers import read_footers
 from flowforge.runtime.settings import settings
 from flowforge.silver.transactions import is_applied, newest_mark
-from flowforge.state import claims
+from flowforge.state import claims, file_ledger, file_types
 from flowforge.state.lake_head import Head, read_head
 from flowforge.state.table import TableState, read_state, registry_action, salvage_state
 from flowforge.tables.lake import open_table, store_errors, table_uri
@@ -94,6 +95,13 @@ def _write(rebuilt: Rebuilt, stored: TableState) -> None:
     state = rebuilt.state.model_copy(
         update={"version": stored.version, "generation": generation, "seq": max(rebuilt.state.seq, stored.seq)}
     )
+    if rebuilt.entries:  # they count for this state alone
+        epoch = stored.epoch or uuid.uuid4().hex[:16]
+        state = state.model_copy(update={"epoch": epoch})
+        settled = {"generation": generation, "epoch": epoch, "settled": True}
+        file_ledger.write_entries(state.source_key, [one.model_copy(update=settled) for one in rebuilt.entries])
+        for one in rebuilt.types:
+            file_types.keep_types(state.source_key, one.model_copy(update={"generation": generation, "epoch": epoch}))
     if not items.transact([state.put_action(), registry_action(state)]):
         raise StoreUnavailable(f"{state.source_key} changed meanwhile", "Run the command again.")
 
@@ -123,6 +131,7 @@ def _summary(rebuilt: Rebuilt, stored: TableState, kept: str | None, write: bool
         if stored.version
         else None,
         "batches": len(rebuilt.batches),
+        "files": len(rebuilt.entries),
         "for_silver": sum(batch.state == "committed" and not batch.published for batch in rebuilt.batches),
         "incomplete": rebuilt.incomplete,
         "objects_without_command": rebuilt.dated,

@@ -13,6 +13,8 @@ from typing import Any
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Fatal, NotFound, StoreUnavailable
 from flowforge.domain.given import given
+from flowforge.domain.own_columns import audit_of
+from flowforge.domain.source_key import is_of_files
 from flowforge.engines.base import EngineError, OutOfMemory, Session
 from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.engines.registry import ENGINE
@@ -20,7 +22,7 @@ from flowforge.operations.batches import folded_batches
 from flowforge.operations.beside import Progress, TableBeside
 from flowforge.operations.versions import VersionDifference, compare_versions
 from flowforge.silver.decisions import SOURCE_KEY, decisions_of
-from flowforge.silver.plan import AUDIT, GENERATION, SEQ, RefinePlan, plan_refine
+from flowforge.silver.plan import GENERATION, SEQ, RefinePlan, plan_refine
 from flowforge.silver.transactions import Transactions
 from flowforge.state import batch_records
 from flowforge.state import batches as batch_states
@@ -145,7 +147,8 @@ def _compared(
 ) -> VersionDifference:
     made, present = rows_query(engine, new), None if table is None else rows_query(engine, table)
     # Where rows are only added, the batch that came first has brought a row: in what order they came is not recorded.
-    ignored = {*AUDIT, GENERATION, SEQ} if plan.strategy == "append" else ()
+    audit = audit_of(is_of_files(plan.source_key))
+    ignored = {*audit, GENERATION, SEQ} if plan.strategy == "append" else ()
     try:
         return compare_versions(engine, present, made, plan.identity, rows_per_range, ignored)
     except OutOfMemory:
@@ -183,8 +186,10 @@ def _replace(engine: Session, table: LakeTable, new: LakeTable, plan: RefinePlan
     Raises Moved when another commit was faster.
     """
     epochs = {batch.epoch for batch in known if batch.epoch}
-    marks = {batch.application_id: batch.application_version for batch in known} | Transactions(new, plan).all(epochs)
-    own = Transactions(table, plan).all(epochs)
+    places = {file.place_id for batch in known if batch.interval.replaces for file in batch.interval.files}
+    marks = {batch.application_id: batch.application_version for batch in known}
+    marks |= Transactions(new, plan).all(epochs, places)
+    own = Transactions(table, plan).all(epochs, places)
     marks = {name: max(version, own.get(name, version)) for name, version in marks.items()}
     types = column_types(engine, new)
     allow_naive_timestamps(table, list(types.values()))

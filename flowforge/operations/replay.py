@@ -58,7 +58,8 @@ class DeadLetterFilter:
 
 def list_letters() -> dict[str, Any]:
     """{"messages": oldest first, "more": whether some were left unseen}. Looking hides a message from others for a moment."""
-    return _each_queue(DeadLetterFilter(until=float("inf")), None)
+    found = _each_queue(DeadLetterFilter(until=float("inf")), None)
+    return {name: found[name] for name in ("messages", "more", "failed")}
 
 
 def put_back(chosen: DeadLetterFilter) -> dict[str, Any]:
@@ -81,6 +82,15 @@ def discard(chosen: DeadLetterFilter, reason: str) -> dict[str, Any]:
         client("sqs").delete_message(QueueUrl=queue.dead_letters, ReceiptHandle=message["ReceiptHandle"])
 
     return _each_queue(chosen, settle)
+
+
+def preview(chosen: DeadLetterFilter) -> dict[str, Any]:
+    """What would be settled: answers as `put_back` does, with the messages that are meant, and changes nothing. Each has what it
+    would mean for its table to give it up as its `consequence`."""
+    found = _each_queue(chosen, None)
+    for letter in found["messages"]:
+        letter["consequence"] = discards.consequence(letter["queue"])
+    return found
 
 
 @dataclass(frozen=True)
@@ -131,8 +141,6 @@ def _each_queue(chosen: DeadLetterFilter, settle: _Settle | None) -> dict[str, A
     answer = {"messages": letters, "more": any(walk.more for walk in walks)}
     answer["failed"] = [one for walk in walks for one in walk.failed.values()]
     answer["failed"] += [_unseen(failure) for failure in broken]
-    if settle is None:
-        return answer
     newer = sum(len(walk.newer) for walk in walks)
     return answer | {"newer": newer, "left": sum(walk.left for walk in walks), "until": chosen.until}
 
@@ -163,7 +171,7 @@ def _walk(queue: _Queue, chosen: DeadLetterFilter, settle: _Settle | None, deadl
     walk.more = walk.more and in_vain < MOST_NEWER
     if not (walk.more and settle):
         show(queue.dead_letters, list(walk.handles.values()))
-    walk.left = _count(queue) if settle else 0
+    walk.left = _count(queue)
     return walk
 
 

@@ -1,5 +1,5 @@
 """The sweeper: finds batches that landed but were not followed up, and tells of them again; removes what given up ones left;
-queues what a submitting worker had no time to.
+queues what a submitting worker had no time to; looks for files that no event told of.
 
 An announcement can be lost only where a worker died between two writes; telling again is harmless, since every step looks first
 whether it has been done. A batch whose message lies in a dead-letter queue is left alone until that is replayed.
@@ -25,6 +25,7 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Retriable
 from flowforge.jobs.outbox import finish_submissions
 from flowforge.operations.dead_letters import explain_dead_letters
+from flowforge.operations.file_sweep import sweep_files
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, leases
 
@@ -42,13 +43,15 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
     failures += failed
     each_alone(failed, _tell_of)
     counts = Counter(kind for _, kind in done)
+    files, failed = sweep_files()
+    failures += failed
     for failure in failures:
         logger.error("not swept", what=failure.thing, cause=str(failure.error), exc_info=failure.error)
     if failures:
         metrics.add_metric(name="SweepFailures", unit=MetricUnit.Count, value=len(failures))
         metrics.flush_metrics()
     told = {kind: counts[kind] for kind in COUNTED}
-    return told | {"dead_letters": explained, "submitted": submitted, "failed": len(failures)}
+    return told | {"dead_letters": explained, "submitted": submitted, "files": files, "failed": len(failures)}
 
 
 def stop_sweeping(body: dict[str, Any]) -> None:

@@ -4,19 +4,22 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from events.api.watermarks import Acceptance, NewWatermark
 from events.facts import BronzeLanded, WatermarkCommitted
 from events.request import InvalidRequest
-from events.targets import ConnectionReference
+from events.targets import FilePlace, SourcePlace, SourceTable
 from flowforge.aws.items import Item
 from flowforge.bronze.announcements import about, landed_batch
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.domain.errors import Retriable, UnreadableRecord
+from flowforge.domain.source_key import is_of_files
+from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import NotAValue
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, corrections
 from flowforge.state.folded import read_folded
-from flowforge.state.table import TableState, key_id, list_tables, read_state, resolve
+from flowforge.state.table import TableState, key_id, read_stored, resolve, state_of, tables_after
 
 HEARTBEAT_SHARE = 0.25  # of the lease, after which a worker that lives renews it (`bronze.heartbeat`)
 
@@ -36,11 +39,26 @@ def commit_landed(landed: BronzeLanded) -> WatermarkCommitted | None:
     )
 
 
-def list_all() -> list[dict[str, Any]]:
-    """All tables with their watermarks; of one whose state cannot be read, its names and the `problem`."""
-    done, failed = each_alone(list_tables(), lambda listed: _shown(read_state(listed["sk"])))
-    unreadable = [_unreadable(failure) for failure in failed]
-    return sorted([shown for _, shown in done] + unreadable, key=lambda one: (one["bronze_table"], one["source_key"]))
+def list_page(limit: int, cursor: str | None) -> dict[str, Any]:
+    """At most `limit` tables with their watermarks, by source key, as `watermarks`; `next` is there where others follow. Of one
+    whose state cannot be read, its names and the `problem`. Raises InvalidRequest for a cursor that is none."""
+    place = place_of(cursor, 1)
+    listed = tables_after(place[0] if place else None, limit + 1)
+    known = _by_key(listed[:limit])
+    shown = fitting(known[item["sk"]] for item in listed[:limit])
+    more = {"next": cursor_of(listed[len(shown) - 1]["sk"])} if shown and len(shown) < len(listed) else {}
+    return {"watermarks": sorted(shown, key=lambda one: (one["bronze_table"], one["source_key"])), **more}
+
+
+def _by_key(listed: list[Item]) -> dict[str, dict[str, Any]]:
+    """What is shown of each table, read in as few calls as there are hundreds of them."""
+    stored = read_stored([item["sk"] for item in listed])
+    read, unread = each_alone(listed, lambda item: state_of(item["sk"], stored[item["sk"]]))
+    active = batch_records.stored_batches([(s.source_key, s.generation, s.active) for _, s in read if s.active])
+    done, broken = each_alone(read, lambda one: _shown(one[1], active.get(one[1].source_key)))
+    failed = [*unread, *(Failure(one.thing[0], one.error) for one in broken)]
+    shown = [shown for _, shown in done] + [_unreadable(failure) for failure in failed]
+    return {one["source_key"]: one for one in shown}
 
 
 def _unreadable(failure: Failure[Item]) -> dict[str, Any]:
@@ -60,7 +78,9 @@ def show(name: str) -> dict[str, Any]:
     readable, _ = each_alone(stored, batch_records.batch_of)
     source = _source(readable[0][1].command.connection) if readable else None
     more = {"history": past, "folded": _folded(state), "audit": corrections.audit(state.source_key)}
-    return _shown(state) | {"connection": source, **more}
+    where = [condition.model_dump() for condition in state.scope.where] if state.scope else []
+    scope = {"where": where, **(state.scope.model_dump(include={"protected", "renamed"}) if state.scope else {})}
+    return _state_shown(state) | {"connection": source, **scope, **more}
 
 
 def _folded(state: TableState) -> dict[str, Any] | None:
@@ -70,8 +90,10 @@ def _folded(state: TableState) -> dict[str, Any] | None:
     return sums.model_dump(include={"batches", "records", "bytes"}) | {"until": until} if sums.batches else None
 
 
-def _source(connection: ConnectionReference) -> dict[str, Any]:
+def _source(connection: SourcePlace) -> dict[str, Any]:
     """The source that the newest batch was read from, as a request would name it; the password stays with its secret."""
+    if isinstance(connection, FilePlace):
+        return {"bucket": connection.bucket}
     return {
         "host": connection.host,
         "port": connection.port,
@@ -82,19 +104,11 @@ def _source(connection: ConnectionReference) -> dict[str, Any]:
     }
 
 
-def set_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Sets a watermark; the body is {"column", "value", "reason"?}. The source converts the value at the next load."""
-    mistakes = [
-        {"field": field, "problem": "expected text"}
-        for field in ("column", "value")
-        if not isinstance(body.get(field), str) or not body[field].strip()
-    ]
-    mistakes += [{"field": f, "problem": "unknown field"} for f in sorted(set(body) - {"column", "value", "reason"})]
-    if mistakes:
-        raise InvalidRequest(mistakes)
-    state, value = resolve(name), body["value"].strip()
-    column = _checked_column(state, body["column"], value)
-    return _shown(corrections.set_watermark(state, column, value, str(body.get("reason") or "")))
+def set_by_hand(name: str, wanted: NewWatermark) -> dict[str, Any]:
+    """Sets a watermark. The source converts the value at the next load."""
+    state = _with_cursor(name)
+    column = _checked_column(state, wanted.column, wanted.value)
+    return _state_shown(corrections.set_watermark(state, column, wanted.value, wanted.reason or ""))
 
 
 def _checked_column(state: TableState, name: str, value: str) -> str:
@@ -110,28 +124,40 @@ def _checked_column(state: TableState, name: str, value: str) -> str:
     if newest is None or found is None:
         return name
     try:
-        source_at(newest.command.connection).position(value, found, newest.command.source.cursor_clock)
+        read = newest.command.source
+        clock = read.cursor_clock if isinstance(read, SourceTable) else "unknown"
+        source_at(newest.command.connection).position(value, found, clock)
     except NotAValue as error:
         problem = f"the value of {found.name} {error}; {error.remedy}"
         raise InvalidRequest([{"field": "value", "problem": problem}]) from None
     return found.name
 
 
-def accept_by_hand(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Takes a changed source for the one that the watermarks belong to; the body is {"reason"?}."""
-    mistakes = [{"field": field, "problem": "unknown field"} for field in sorted(set(body) - {"reason"})]
-    if mistakes:
-        raise InvalidRequest(mistakes)
-    return _shown(corrections.accept_source(resolve(name), str(body.get("reason") or "")))
+def accept_by_hand(name: str, wanted: Acceptance) -> dict[str, Any]:
+    """Takes a changed source for the one that the watermarks belong to."""
+    return _state_shown(corrections.accept_source(_with_cursor(name), wanted.reason or ""))
+
+
+def _with_cursor(name: str) -> TableState:
+    """The state of a table that people may correct; files have nothing in it but their ledger."""
+    state = resolve(name)
+    if is_of_files(state.source_key):
+        problem = "it is loaded from files, which have no watermark and no identity to accept: only a reset is possible"
+        raise InvalidRequest([{"field": "table", "problem": f"{state.bronze_table}: {problem}"}])
+    return state
 
 
 def reset_by_hand(name: str, reason: str) -> dict[str, Any]:
     """Forgets a table's watermarks; its next load starts anew."""
-    return _shown(corrections.reset_watermarks(resolve(name), reason))
+    return _state_shown(corrections.reset_watermarks(resolve(name), reason))
 
 
-def _shown(state: TableState) -> dict[str, Any]:
+def _state_shown(state: TableState) -> dict[str, Any]:
     active = batch_records.stored_batch(state.source_key, state.generation, state.active) if state.active else None
+    return _shown(state, active)
+
+
+def _shown(state: TableState, active: Item | None) -> dict[str, Any]:
     return {
         "id": key_id(state.source_key),
         "source_key": state.source_key,

@@ -1,20 +1,29 @@
 """The HTTP face of functions: one resolver, one form of error.
 
-Every error answers `{"error", "message", "remedy"}` (and "mistakes" for a bad request); its class decides the status. An error
-that is not ours answers 500 without its text, which may hold anything; the log has it.
+What a route takes and answers stands in its handler's signature as models of `events.api`; Powertools checks both. Every error
+answers `{"error", "message", "remedy"}` (and "mistakes" for a bad request); its class decides the status. An error that is not
+ours answers 500 without its text, which may hold anything; the log has it. An answer that is not as its model says is given as it
+is, and the log tells: what is stored may be of any version.
 """
 
 import base64
 import json
-from typing import Any
+import re
+from typing import Annotated, Any
+from urllib.parse import quote, unquote
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import ServiceError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError, ResponseValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Path
+from pydantic import AfterValidator
 
 from events.documents import Unreadable, read_json
-from events.request import InvalidRequest
+from events.request import InvalidRequest, mistakes_among
 from flowforge.domain import errors
 from flowforge.domain.errors import FlowForgeError
+from flowforge.domain.version import HEADER, VERSION
 
 logger = Logger(service="flowforge")
 
@@ -36,25 +45,65 @@ def answer(status: int, body: Any) -> Response:
     return Response(status, content_type="application/json", body=json.dumps(body, default=str))
 
 
+def told(result: Any) -> Any:
+    """What a use case tells, as the answer of a route: its model checks it on the way out."""
+    return result
+
+
 def error_body(error: FlowForgeError) -> dict[str, Any]:
     """What a caller reads of an error."""
     return {"error": type(error).__name__, "message": str(error), "remedy": error.remedy}
 
 
-def resolver() -> APIGatewayHttpResolver:
+AN_OBJECT = "expected a JSON object"
+NO_BODY = {"field": "body", "problem": "missing; it is required"}
+OLDER = {"connection_id": "connectionId"}  # parameters in the address, as they were spelled before
+Name = Annotated[str, Path(), AfterValidator(unquote)]  # a part of the address, as `_by_its_route` quotes it
+
+
+class Resolver(APIGatewayHttpResolver):
+    """Powertools' resolver, for bodies as `events.documents` reads them, whatever a caller calls their type."""
+
+    def resolve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """The answer to a call; a body that cannot be read is refused before its route is looked for."""
+        try:
+            answered = super().resolve(_by_its_route(_as_today(_with_json(event))), context)
+        except InvalidRequest as error:
+            refused = {"statusCode": 400, "body": json.dumps(_refused(error)), "isBase64Encoded": False}
+            answered = refused | {"headers": {"Content-Type": "application/json"}, "cookies": []}
+        return answered | {"headers": answered["headers"] | {HEADER: VERSION}}
+
+
+def resolver() -> Resolver:
     """A resolver for HTTP API events (payload 2.0) that answers errors in the form above."""
-    app = APIGatewayHttpResolver()
+    app = Resolver(enable_validation=True, response_validation_error_http_code=500)
+
+    @app.exception_handler(RequestValidationError)
+    def _not_as_asked(error: RequestValidationError) -> Response:
+        return _invalid(InvalidRequest([_placed(one) for one in mistakes_among(error.errors())]))
+
+    @app.exception_handler(ResponseValidationError)
+    def _not_as_told(error: ResponseValidationError) -> Response:
+        places = sorted({".".join(map(str, one["loc"])) for one in error.errors()})
+        logger.error("an answer is not as its contract says", fields=places[:20])
+        return answer(200, error.body)
 
     @app.exception_handler(InvalidRequest)
     def _invalid(error: InvalidRequest) -> Response:
-        message = f"{len(error.mistakes)} mistake(s) in the request"
-        return answer(400, {"error": "InvalidRequest", "message": message, "mistakes": error.mistakes})
+        return answer(400, _refused(error))
 
     @app.exception_handler(FlowForgeError)
     def _ours(error: FlowForgeError) -> Response:
         status = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), 500)
         logger.warning("request refused", error=type(error).__name__, cause=str(error), status=status)
         return answer(status, error_body(error))
+
+    @app.exception_handler(ServiceError)
+    def _powertools_own(error: ServiceError) -> Response:
+        remedy = "GET /api/openapi.json tells what there is to call."
+        return answer(
+            int(error.status_code), {"error": type(error).__name__, "message": str(error.msg), "remedy": remedy}
+        )
 
     @app.exception_handler(Exception)
     def _unexpected(error: Exception) -> Response:
@@ -67,27 +116,51 @@ def resolver() -> APIGatewayHttpResolver:
     return app
 
 
-def json_body(app: APIGatewayHttpResolver) -> dict[str, Any]:
-    """The request's body as a JSON object; raises InvalidRequest when it is none."""
-    event = app.current_event
+def _refused(error: InvalidRequest) -> dict[str, Any]:
+    message = f"{len(error.mistakes)} mistake(s) in the request"
+    return {"error": "InvalidRequest", "message": message, "mistakes": error.mistakes}
+
+
+def _placed(mistake: dict[str, str]) -> dict[str, str]:
+    """A mistake by the caller's name of its place: without the part of the call that it stands in."""
+    if mistake == NO_BODY:
+        return {"field": "(body)", "problem": AN_OBJECT}
+    return {**mistake, "field": mistake["field"].partition(".")[2] or "(body)"}
+
+
+def _as_today(event: dict[str, Any]) -> dict[str, Any]:
+    given = event.get("queryStringParameters") or {}
+    if not given.keys() & OLDER.keys():
+        return event
+    today = {OLDER[name]: value for name, value in given.items() if name in OLDER}
+    return event | {"queryStringParameters": today | {n: value for n, value in given.items() if n not in OLDER}}
+
+
+def _by_its_route(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with the path of the route that the gateway has chosen, its parameters quoted: Powertools looks for a route by
+    a pattern of its own, which no emoji, control character or slash in a name fits."""
+    given, context = event.get("pathParameters"), event.get("requestContext") or {}
+    if not given:
+        return event
+    route = str(event.get("routeKey", "")).partition(" ")[2]
+    path = re.sub(r"{(\w+)}", lambda name: quote(given.get(name[1], ""), safe="", errors="replace"), route)
+    stage = context.get("stage", "$default")
+    return event | {"rawPath": path if stage == "$default" else f"/{stage}{path}"}
+
+
+def _with_json(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its body as plain JSON; raises InvalidRequest where it is none, or no object."""
+    body = event.get("body")
+    if not body:
+        return event
     try:
-        content = base64.b64decode(event.body or "") if event.is_base64_encoded else event.body or ""
-        body = read_json(content)
+        document = read_json(base64.b64decode(body) if event.get("isBase64Encoded") else body)
     except Unreadable as error:
         raise InvalidRequest([{"field": "(body)", "problem": str(error)}]) from None
     except ValueError:
         raise InvalidRequest([{"field": "(body)", "problem": "expected JSON"}]) from None
-    if not isinstance(body, dict):
-        raise InvalidRequest([{"field": "(body)", "problem": "expected a JSON object"}])
-    return body
-
-
-def whole_number(text: str | None, field: str, default: int, most: int) -> int:
-    """A query parameter between 0 and `most`; raises InvalidRequest otherwise."""
-    if not text:
-        return default
-    digits = text.lstrip("0") or "0"
-    # Python reads no whole number of more than 4,300 digits.
-    if not (text.isascii() and text.isdigit()) or len(digits) > len(str(most)) or int(digits) > most:
-        raise InvalidRequest([{"field": field, "problem": f"expected a whole number from 0 to {most}"}])
-    return int(digits)
+    if not isinstance(document, dict):
+        raise InvalidRequest([{"field": "(body)", "problem": AN_OBJECT}])
+    headers = {name: value for name, value in event["headers"].items() if name.lower() != "content-type"}
+    told = {"headers": headers | {"content-type": "application/json"}, "isBase64Encoded": False}
+    return event | told | {"body": json.dumps(document)}

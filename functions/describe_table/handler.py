@@ -1,38 +1,63 @@
-"""describe_table: columns with their canonical types, keys, row estimate, cursor candidates, and a preview of N rows."""
+"""describe_table: columns with their canonical types, keys, row estimate, cursor candidates, and a preview of N rows; and what a
+job request would load now, or a stored file is."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from events.request import InvalidRequest
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from pydantic import Field
+
+from events.api.base import unless_empty
+from events.api.database import PREVIEW_ROWS, DescribedTable, PreviewRows, TableQuestion
+from events.api.files import InspectedFile
+from events.api.plan import FirstTable, RunPlan
+from events.api.runs import JobDocument
+from events.request import Connection
+from flowforge.operations.samples import describe_table
 from flowforge.runtime.entry_point import entry_point
-from flowforge.runtime.http import json_body, resolver, whole_number
-from flowforge.sources.base import Source
-from flowforge.sources.registry import saved_source, source_in
+from flowforge.runtime.http import resolver, told
+from flowforge.sources.target import target_of
 
 app = resolver()
-PREVIEW_ROWS, MOST_PREVIEW_ROWS = 5, 100
+Text = Annotated[str, Field(min_length=1)]
+Word = Annotated[str | None, unless_empty(None)]
 
 
 @app.get("/api/database/schema")
-def get() -> dict:
+def get(
+    connectionId: Annotated[Text, Query()],
+    table: Annotated[Text, Query()],
+    preview: Annotated[PreviewRows, Query()] = PREVIEW_ROWS,
+) -> DescribedTable:
     """Describes a table of a saved connection."""
-    parameters = app.current_event.query_string_parameters
-    return _answer(saved_source(parameters), parameters.get("table"), parameters.get("preview"))
+    return told(describe_table(target_of(Connection(connectionId=connectionId)), table, preview))
 
 
 @app.post("/api/database/schema")
-def post() -> dict:
+def post(body: Annotated[TableQuestion, Body()]) -> DescribedTable:
     """Describes a table of the connection in the body."""
-    body = json_body(app)
-    return _answer(source_in(body), body.get("table"), body.get("preview"))
+    rows = PREVIEW_ROWS if body.preview is None else body.preview
+    return told(describe_table(target_of(body.connection), body.table, rows))
 
 
-def _answer(source: Source, table, preview) -> dict:
-    if not isinstance(table, str) or not table:
-        raise InvalidRequest([{"field": "table", "problem": "expected the table's name"}])
-    text = None if preview is None else str(preview)
-    rows = whole_number(text, "preview", PREVIEW_ROWS, MOST_PREVIEW_ROWS)
-    with source.session() as session:
-        return session.show(table, rows)
+@app.post("/api/plan")
+def plan(body: Annotated[JobDocument, Body()], first: Annotated[FirstTable, Query()] = 0) -> RunPlan:
+    """Tells what a job request would load now; nothing is written."""
+    from flowforge.operations.preview import preview
+
+    return told(preview(body, first))
+
+
+@app.get("/api/files/inspect")
+def inspect_file(
+    key: Annotated[Text, Query()],
+    member: Annotated[Word, Query()] = None,
+    sheet: Annotated[Word, Query()] = None,
+    recordsAt: Annotated[str, Query()] = "",
+) -> InspectedFile:
+    """Proposes how a file below landing/ is read."""
+    from flowforge.jobs.inspected import inspect_stored
+
+    return told(inspect_stored(key, member, sheet, recordsAt))
 
 
 @entry_point

@@ -3,31 +3,35 @@
 GET with a saved connection's id, POST with an inline connection: a password never stands in an address.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from pydantic import Field
+
+from events.api.database import ListedTables, SourceQuestion
 from flowforge.runtime.entry_point import entry_point
-from flowforge.runtime.http import json_body, resolver
+from flowforge.runtime.http import resolver, told
 from flowforge.sources.base import Source
-from flowforge.sources.registry import saved_source, source_in
+from flowforge.sources.registry import saved_source, source_named
 
 app = resolver()
 
 
 @app.get("/api/database/tables")
-def get() -> dict:
+def get(connectionId: Annotated[str, Query(), Field(min_length=1)]) -> ListedTables:
     """Lists the tables of a saved connection."""
-    return _answer(saved_source(app.current_event.query_string_parameters))
+    return _answer(saved_source(connectionId))
 
 
 @app.post("/api/database/tables")
-def post() -> dict:
+def post(body: Annotated[SourceQuestion, Body()]) -> ListedTables:
     """Lists the tables of the connection in the body."""
-    return _answer(source_in(json_body(app)))
+    return _answer(source_named(body.connection))
 
 
-def _answer(source: Source) -> dict:
+def _answer(source: Source) -> ListedTables:
     with source.session() as session:
-        return {"tables": session.tables()}
+        return told({"tables": session.tables()})
 
 
 @entry_point

@@ -1,37 +1,37 @@
 """refine_silver: applies a landed batch to its silver table, once; takes decisions about silver tables, and lets rows out of
 quarantine. What they look like is shown by show_lake."""
 
-from typing import Any
-from urllib.parse import unquote
+from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
 
+from events.api.silver import Decision, Released, SilverSchema
 from events.commands import ReleaseQuarantine
 from events.facts import BronzeLanded
 from flowforge.aws.bus import announce
 from flowforge.aws.message import is_http, process_messages
 from flowforge.operations.sweep import stop_sweeping
 from flowforge.runtime.entry_point import entry_point
-from flowforge.runtime.http import answer, json_body, resolver
+from flowforge.runtime.http import Name, resolver, told
 from flowforge.silver.step import refine_landed, release_quarantine
 
 app = resolver()
 
 
 @app.put("/api/silver/<table>/schema")
-def decide(table: str) -> dict:
+def decide(table: Name, body: Annotated[Decision, Body()]) -> SilverSchema:
     """Takes a decision about a silver table's columns."""
     from flowforge.silver import api
 
-    return api.decide_by_hand(unquote(table), json_body(app))
+    return told(api.decide_by_hand(table, body))
 
 
-@app.post("/api/silver/<table>/release")
-def release(table: str) -> Response:
+@app.post("/api/silver/<table>/release", status_code=202)
+def release(table: Name) -> Released:
     """Sends the order to judge a table's quarantine anew."""
     from flowforge.silver import api
 
-    return answer(202, api.order_release(unquote(table)))
+    return told(api.order_release(table))
 
 
 def refine(landed: BronzeLanded, context: object) -> None:

@@ -1,33 +1,64 @@
-"""submit_job: takes a job request from the API, from the bus or from a file under requests/ in the lake's bucket."""
+"""submit_job: takes a job request from the API, from the bus or from a file under requests/ in the lake's
+bucket; and starts the job that takes a file under landing/; shows and runs templates; puts small files for jobs."""
 
-from typing import Any
-from urllib.parse import unquote
+from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
 
+from events.api.files import StoredFile, Upload
+from events.api.runs import AcceptedRun, JobDocument
+from events.api.templates import ShownTemplate, TemplateRun, Templates
 from flowforge.aws.message import is_http, process_envelopes
-from flowforge.jobs import delivery
+from flowforge.jobs import delivery, templates, uploads
 from flowforge.jobs.keeping import kept_message
-from flowforge.jobs.submission import new_run_id, submit
+from flowforge.jobs.run_ids import new_run_id
+from flowforge.jobs.submission import submit
 from flowforge.runtime.entry_point import entry_point
-from flowforge.runtime.http import answer, json_body, resolver
+from flowforge.runtime.http import Name, resolver, told
 
 app = resolver()
 
 
-@app.post("/api/workflows/<workflow_id>/run")
-def run(workflow_id: str) -> Response:
+@app.post("/api/workflows/<id>/run", status_code=202)
+def run(id: Name, body: Annotated[JobDocument, Body()]) -> AcceptedRun:
     """Starts a run; the run exists before the answer."""
-    accepted = submit(json_body(app), new_run_id(), "http", unquote(workflow_id))
-    body = {
-        "run_id": accepted.run_id,
-        "workflow_id": accepted.request.workflow_id,
-        "job_id": accepted.request.job_id,
-        "batch_id": accepted.batch_id,
-        "status": "accepted",
-        "tables": accepted.tables,
-    }
-    return answer(202, body)
+    return _started(body, id)
+
+
+@app.get("/api/templates")
+def list_templates() -> Templates:
+    """The workflows that are shipped as files."""
+    return told({"templates": templates.list_templates()})
+
+
+@app.get("/api/templates/<name>")
+def get_template(name: Name) -> ShownTemplate:
+    """One of them, with its job request, whose connection is left open."""
+    return told(templates.show_template(name))
+
+
+@app.post("/api/templates/<name>/run", status_code=202)
+def run_template(name: Name, body: Annotated[TemplateRun, Body()]) -> AcceptedRun:
+    """Starts a run of one with a saved connection."""
+    return _started(templates.filled(name, body.connectionId))
+
+
+def _started(document: dict[str, Any], workflow: str | None = None) -> AcceptedRun:
+    accepted = submit(document, new_run_id(), "http", workflow)
+    return AcceptedRun(
+        run_id=accepted.run_id,
+        workflow_id=accepted.request.workflow_id,
+        job_id=accepted.request.job_id,
+        batch_id=accepted.batch_id,
+        status="accepted",
+        tables=accepted.tables,
+    )
+
+
+@app.post("/api/files", status_code=201)
+def put_file(body: Annotated[Upload, Body()]) -> StoredFile:
+    """Puts a small file where its job finds it."""
+    return told(uploads.put(body))
 
 
 @entry_point

@@ -5,20 +5,28 @@ fails is a result, not an HTTP error. What a load does is tried: its questions, 
 """
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
+from aws_lambda_powertools.event_handler.openapi.params import Body
+
+from events.api.database import SourceQuestion, TriedConnection
 from flowforge.domain.errors import FlowForgeError
 from flowforge.runtime.entry_point import entry_point
-from flowforge.runtime.http import error_body, json_body, resolver
-from flowforge.sources.registry import source_in
+from flowforge.runtime.http import error_body, resolver
+from flowforge.sources.base import Source
+from flowforge.sources.registry import source_named
 
 app = resolver()
 
 
 @app.post("/api/test-connection/database")
-def post() -> dict:
+def post(body: Annotated[SourceQuestion, Body()]) -> TriedConnection:
     """Tests the connection in the body."""
-    source, started = source_in(json_body(app)), time.monotonic()
+    return _tried(source_named(body.connection))
+
+
+def _tried(source: Source) -> Any:
+    started = time.monotonic()
     step = "asking the server"
     try:
         with source.session() as session:

@@ -1,14 +1,17 @@
 """track_run: keeps the run history from what the bus tells, and shows it."""
 
-from typing import Any
-from urllib.parse import unquote
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from events import facts
+from events.api.base import Cursor
+from events.api.runs import Run, RunLimit, Runs
 from events.dispatch import opened, read_message
 from flowforge.aws.message import is_http, process_envelopes
 from flowforge.runtime.entry_point import entry_point
-from flowforge.runtime.http import resolver, whole_number
-from flowforge.state import runs
+from flowforge.runtime.http import Name, resolver, told
+from flowforge.state import run_list, runs
 
 app = resolver()
 RECORDED = (
@@ -23,17 +26,19 @@ RECORDED = (
 
 
 @app.get("/api/runs")
-def list_runs() -> dict:
-    """The newest runs."""
-    parameters = app.current_event.query_string_parameters
-    limit = whole_number(parameters.get("limit"), "limit", 20, 200)
-    return {"runs": runs.recent_runs(limit, parameters.get("workflow_id"))}
+def list_runs(
+    limit: Annotated[RunLimit, Query()] = 20,
+    workflow_id: Annotated[str | None, Query()] = None,
+    cursor: Annotated[Cursor, Query()] = None,
+) -> Runs:
+    """A page of the runs, newest first: of all, or of a workflow."""
+    return told(run_list.list_runs(limit, workflow_id, cursor))
 
 
-@app.get("/api/runs/<run_id>")
-def get(run_id: str) -> dict:
+@app.get("/api/runs/<id>")
+def get(id: Name) -> Run:
     """One run with its tables."""
-    return runs.read_run(unquote(run_id))
+    return told(runs.read_run(id))
 
 
 def track(envelope: dict, context: object) -> None:

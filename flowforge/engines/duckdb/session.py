@@ -7,6 +7,7 @@ neither these nor the writer's own memory can be bounded. DuckDB holds a few row
 Resource management: `DuckDB.session` is a context manager.
 """
 
+import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,15 @@ from typing import Any
 
 import duckdb
 
-from flowforge.engines.base import TARGET_BYTES, ArrowStream, EngineError, ObjectUnreadable, OutOfMemory, WrittenFile
+from flowforge.engines.base import (
+    TARGET_BYTES,
+    ArrowStream,
+    EngineError,
+    ObjectUnreadable,
+    OutOfMemory,
+    TimedOut,
+    WrittenFile,
+)
 from flowforge.engines.duckdb.reasons import line_named, reason
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.engines.duckdb.storage import confine, duckdb_connection
@@ -23,12 +32,17 @@ from flowforge.engines.duckdb.storage import confine, duckdb_connection
 PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 10000, WRITE_BLOOM_FILTER false"
 
 
+AGAIN_SECONDS = 0.2  # an interrupt reaches the statement that runs at the moment, and is forgotten where none does
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
         raise OutOfMemory(str(error)) from error
+    except duckdb.InterruptException as error:
+        raise TimedOut(str(error)) from error
     except duckdb.HTTPException as error:
         raise ObjectUnreadable(str(error), error.status_code == 404) from error
     except duckdb.IOException as error:
@@ -154,6 +168,27 @@ class DuckDBSession:
         """See `storage.confine`."""
         with _translated():
             confine(self._connection, uris)
+
+    @contextmanager
+    def within(self, seconds: float | None, /) -> Iterator[None]:
+        """Interrupts what runs in the block, once the time is over, until the block has ended."""
+        done = threading.Event()
+
+        def stop() -> None:
+            left = seconds
+            while not done.wait(left):
+                self._connection.interrupt()
+                left = AGAIN_SECONDS
+
+        watch = threading.Thread(target=stop, daemon=True)
+        if seconds is not None:
+            watch.start()
+        try:
+            yield
+        finally:
+            done.set()
+            if seconds is not None:
+                watch.join()
 
     def check_query(self, sql: str, tables: Iterable[tuple[str, str]], /) -> None:
         """See `second_reading.check_query`."""

@@ -6,8 +6,10 @@ downloads one.
 Resource management: `duckdb_connection` is a context manager; its spill folder goes with it.
 """
 
+import gzip
 import importlib.util
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -85,4 +87,18 @@ def _httpfs() -> Path:
     if package is None or not package.submodule_search_locations:
         raise Fatal("the package duckdb_extension_httpfs is missing", "install it in DuckDB's own version")
     folder = Path(package.submodule_search_locations[0])
-    return folder / "extensions" / f"v{duckdb.__version__}" / "httpfs.duckdb_extension"
+    file = folder / "extensions" / f"v{duckdb.__version__}" / "httpfs.duckdb_extension"
+    return file if file.exists() else _unpacked(file.with_name(f"{file.name}.gz"))
+
+
+def _unpacked(packed: Path) -> Path:
+    """The extension of a function's package, where it is kept compressed; unpacked below /tmp once in an environment."""
+    file = Path(tempfile.gettempdir(), f"flowforge-httpfs-{duckdb.__version__}", packed.stem)
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            whole = Path(folder, packed.stem)
+            with gzip.open(packed) as source, whole.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            whole.replace(file)
+    return file

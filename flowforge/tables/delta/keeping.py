@@ -82,6 +82,10 @@ def _brought_up_to_date(uri: str, kept: Kept) -> Kept | None:
     if max(there) == version:
         return Kept(kept.raw, kept.options, expected, entry if entry and entry.etag == expected else None)
     kept.raw.update_incremental()
+    newest = kept.raw.version()
+    entry = read_entry(uri, newest)  # which is mostly asked for next
+    if entry is not None and entry.etag == there.get(newest) and _has_files_of(kept.raw, entry):
+        return Kept(kept.raw, kept.options, entry.etag, entry)
     now = etags_from(uri, version)  # once more, so that nothing can have come between the look and the reading
     if now.get(version) != expected or kept.raw.version() not in now:
         return None

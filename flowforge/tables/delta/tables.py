@@ -142,7 +142,7 @@ class Delta:
                 raise Moved from error
             raise
         assert isinstance(table, Handle)  # noqa: S101 - the class makes its own kind, only its signature does not say so
-        table.empty_version = 0
+        table.empty_version, table.home = 0, (kept_tables(), uri)
         return table
 
     @contextmanager

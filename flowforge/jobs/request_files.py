@@ -14,19 +14,10 @@ from botocore.exceptions import ClientError
 from events.documents import MOST_BYTES
 from flowforge.aws.clients import aws_errors, client, error_code
 from flowforge.aws.objects import VERSION_GONE
+from flowforge.jobs.notice import Notice
 
 MARK, RUN = "flowforge-redacted", "flowforge-run"
 NOT_KEPT = "notKept"
-
-
-@dataclass(frozen=True)
-class Notice:
-    """What tells of a dropped file: the event's object, without quotes around its ETag."""
-
-    bucket: str
-    key: str
-    version: str | None = None
-    etag: str | None = None
 
 
 @dataclass(frozen=True)

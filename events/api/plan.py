@@ -1,0 +1,59 @@
+"""What a job request would load now."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from events.api.base import Answer, unless_empty
+
+FirstTable = Annotated[int, Field(ge=0, description="place of the first table to look at"), unless_empty(0)]
+
+
+class PlannedRefusal(Answer):
+    """Why a table would not be loaded: what its load would end in."""
+
+    error: str
+    message: str
+    remedy: str
+
+
+class LastLoad(Answer):
+    """The newest load of a table that has reached gold."""
+
+    records: int
+    seconds: float = Field(description="from its claim to gold")
+
+
+class PlannedTable(Answer):
+    """What a load of a table would do now. Fields that are not known, or of a table that would not be loaded, are left out."""
+
+    source_table: str
+    bronze_table: str
+    silver_table: str
+    gold_table: str | None
+    mode: str = Field(description="how it is read, and how silver takes it")
+    outcome: str = Field(description="loads, empty, waits or refused")
+    reason: str | None = None
+    refused: PlannedRefusal | None
+    key: list[str] = Field(default_factory=list)
+    columns: int | None = None
+    protected: dict[str, str] = Field(default_factory=dict)
+    where: list[str] = Field(default_factory=list)
+    cursor: str | None = None
+    low: str | None = None
+    high: str | None = Field(None, description="as it would be fixed now; a load fixes it anew")
+    promise: str | None = None
+    rows: int | None = None
+    counted: bool | None = Field(None, description="whether the rows were counted; else they are the catalog's")
+    bytes: int | None = Field(None, description="at the source, as its pages hold them")
+    slices: int | None = None
+    last: LastLoad | None = None
+    warnings: list[str]
+
+
+class RunPlan(Answer):
+    """The tables of a request, as many as there was time for."""
+
+    tables: list[PlannedTable]
+    total: int
+    next: int | None = Field(description="place of the table to go on with; null at the end")

@@ -1,0 +1,19 @@
+"""What a setting may be, where it is one of a few words; the same in requests and in commands."""
+
+from typing import Literal
+
+Compression = Literal["snappy", "gzip", "zstd", "none"]
+LoadStrategy = Literal["append", "full_refresh", "incremental"]
+MergeStrategy = Literal["merge", "append", "replace", "scd2"]
+Deletes = Literal["hard", "soft", "ignore"]
+SchemaMode = Literal["evolve", "contract"]
+KeyComparison = Literal["source", "exact"]
+NullKeys = Literal["match", "quarantine"]
+BuildStrategy = Literal["full", "incremental"]
+Driver = Literal["auto", "mssql-python", "pymssql"]
+Derivation = Literal["offset", "baseType", "srid"]
+CountRows = Literal["auto", "always", "never"]
+FilterOperator = Literal["=", "<>", "<", "<=", ">", ">=", "in", "not in", "is null", "is not null"]
+FileOrder = Literal["name", "arrival", "date"]
+ChangedFile = Literal["append", "replace", "refuse"]
+ChangeType = Literal["insert", "update", "delete", "before"]

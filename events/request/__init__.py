@@ -1,0 +1,52 @@
+"""The job request and its parts: what a user writes, checked.
+
+    job            the request as a whole, and how a document is read
+    connection     how a SQL Server is reached
+    database       a source that is a database: its tables or query          table_settings: what contradicts what
+    files          a source that is files: which, and how they are read      file_settings: what contradicts what
+    destinations   bronze, silver and gold
+    older          the forms of the pipeline before this one
+    mistakes       what a refused request is answered with
+
+A further kind of source is a model beside `database` and `files`, and its place in `job.SourceConfig`.
+"""
+
+from events.request.connection import Connection, other_logins
+from events.request.database import ColumnChoice, DatabaseConfig, DatabaseSource, RowFilter, TableConfig
+from events.request.destinations import (
+    BronzeConfig,
+    DestinationConfig,
+    GoldConfig,
+    GoldModel,
+    SilverConfig,
+)
+from events.request.files import FileColumnConfig, FileConfig, FileSource
+from events.request.job import JobRequest, SourceConfig, parse_job_request
+from events.request.mistakes import MOST_MISTAKES, InvalidRequest, mistakes_among, mistakes_of
+from events.request.older import as_today
+
+__all__ = [
+    "MOST_MISTAKES",
+    "BronzeConfig",
+    "ColumnChoice",
+    "Connection",
+    "DatabaseConfig",
+    "DatabaseSource",
+    "DestinationConfig",
+    "FileColumnConfig",
+    "FileConfig",
+    "FileSource",
+    "GoldConfig",
+    "GoldModel",
+    "InvalidRequest",
+    "JobRequest",
+    "RowFilter",
+    "SilverConfig",
+    "SourceConfig",
+    "TableConfig",
+    "as_today",
+    "mistakes_among",
+    "mistakes_of",
+    "other_logins",
+    "parse_job_request",
+]

@@ -1,0 +1,61 @@
+"""`flowforge plan`: what a job request would load now, without loading it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from flowforge.cli.document import read_document
+from flowforge.cli.failure import FAILED, GOOD
+from flowforge.cli.layout import facts, table
+from flowforge.cli.options import Session, api_command
+
+COLUMNS = ("table", "outcome", "mode", "from", "up to", "rows", "slices", "last load", "why")
+
+
+@api_command
+def plan(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A job request (JSON); - reads stdin.")], session: Session
+) -> int:
+    """Tell what a job request would load now: bounds, rows, slices, warnings, refusals. Nothing is written; exits 1 when a
+    table would be refused."""
+    content, _ = read_document(file)
+    rows: list[dict[str, Any]] = []
+    with session.open() as api:
+        first: int | None = 0
+        while first is not None:
+            answer = api.post("plan", body=content, first=first)
+            rows += answer["tables"]
+            first = answer["next"]
+    session.out.answer({"tables": rows, "total": len(rows)}, table(COLUMNS, map(_row, rows)), *_told(rows))
+    return FAILED if any(row["refused"] for row in rows) else GOOD
+
+
+def _row(row: dict[str, Any]) -> list[Any]:
+    last, rows = row.get("last"), row.get("rows")
+    took = f"{last['records']:,} rows in {last['seconds']:.0f} s" if last else None
+    count = None if rows is None else f"{rows:,}" if row.get("counted") else f"about {rows:,}"
+    bounds = [row.get("low"), row.get("high")]
+    return [
+        row["source_table"],
+        row["outcome"],
+        row["mode"],
+        *bounds,
+        count,
+        row.get("slices"),
+        took,
+        row.get("reason"),
+    ]
+
+
+def _told(rows: list[dict[str, Any]]) -> list[Any]:
+    """What is to be read of each table: its conditions, what is protected, the warnings, the refusal with its remedy."""
+    shown: list[Any] = []
+    for row in rows:
+        refused = row["refused"]
+        pairs = [("where", " and ".join(row["where"]))] if row.get("where") else []
+        pairs += [("protected", f"{name}: {how}") for name, how in row.get("protected", {}).items()]
+        pairs += [("warning", warning) for warning in row["warnings"]]
+        pairs += [("refused", refused["message"]), ("remedy", refused["remedy"])] if refused else []
+        if pairs:
+            shown.append(facts([("table", row["source_table"]), *pairs]))
+    return shown

@@ -1,0 +1,40 @@
+// A dialog that shows what will be done, does it when it is wanted, and gives the focus back.
+import { h, put } from "./dom.js";
+import { problem } from "./show.js";
+
+// load() is what is shown by draw(found); action(found) names the deed, none where there is nothing to do; run(found, reason) does it.
+export async function choose({ title, load, draw, action, run, reason }) {
+  const body = h("div.body", h("p", "Asking …"));
+  const deed = h("button.main", { type: "submit", disabled: true }, title);
+  const why = reason && h("input", { required: true, maxlength: "500" });
+  const close = () => box.close();
+  const form = h("form", h("h2", { id: "choice" }, title), body, why && h("label.block", "Reason, kept with the run ", why),
+    h("p.actions", deed, h("button", { type: "button", onclick: close }, "Close")));
+  const box = h("dialog", { "aria-labelledby": "choice" }, form);
+  document.body.append(box);
+  box.addEventListener("close", () => box.remove());
+  box.showModal();
+  let found;
+  try {
+    found = await load();
+    put(body, draw(found));
+    const named = action(found);
+    deed.hidden = !named;
+    if (named) Object.assign(deed, { textContent: named, disabled: false });
+  } catch (error) {
+    deed.hidden = true;
+    put(body, problem(error));
+  }
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    deed.disabled = true;
+    try {
+      const left = await run(found, why?.value);
+      if (!left) return close();
+      put(body, left);
+    } catch (error) {
+      put(body, draw(found), problem(error));
+      deed.disabled = false;
+    }
+  };
+}

@@ -1,0 +1,165 @@
+// A new job: a connection, its tables, how each is loaded, and the request that says so, beside it all the while.
+import { ask, path } from "./api.js";
+import { attempt, form, outcome } from "./connect.js";
+import { h } from "./dom.js";
+import { to } from "./place.js";
+import { command, grid, number, problem } from "./show.js";
+import { rows } from "./sql.js";
+
+const WHOLE = "whole";
+const SHOWN = 100;
+const PROMISES = {
+  timestamp: "Exact for stamps that the writing statement takes from this server's clock (a DEFAULT, GETDATE(), a trigger).",
+  integer: "Exact for numbers that only grow and are drawn inside the transaction that commits them, as IDENTITY's are. Rows that are changed later are not seen.",
+  rowversion: "Exact: every change that is committed. Deletes are not seen.",
+};
+const WITHOUT = "Each load reads the whole table; rows that are gone at the source are taken out.";
+const BEHIND = " A login that may not see open transactions reads five minutes behind.";
+
+export const job = {
+  title: () => "New job",
+  async load(place, signal) {
+    const { connections } = await ask("connections", { signal });
+    return { connections };
+  },
+  draw(data, place, view) {
+    const state = stateOf(place, view);
+    return h("div.two.job", h("div", source(data, state, view), state.connection && choice(state, view), picked(state, view), names(state)), request(state, view));
+  },
+};
+
+// What the address holds: {connection, tables: {name: cursor or "whole"}, workflow, job}; what was asked is of the view.
+function stateOf(place, view) {
+  let tables = {};
+  try {
+    tables = JSON.parse(place.get("tables") || "{}");
+  } catch { /* an address that somebody has cut */ }
+  const set = (changes) => {
+    const kept = "tables" in changes ? { ...changes, tables: Object.keys(changes.tables).length ? JSON.stringify(changes.tables) : "" } : changes;
+    place.keep(kept);
+    view.redraw();
+  };
+  const own = Object.assign(view.own, { described: view.own.described ?? {}, find: view.own.find ?? "" });
+  return { connection: place.get("connection"), workflow: place.get("workflow"), job: place.get("job"), tables, set, own };
+}
+
+function source(data, state, view) {
+  const pick = (id) => {
+    Object.assign(state.own, { listed: null, described: {}, tried: null });
+    state.set({ connection: id, tables: {} });
+  };
+  return h("section", h("h2", "1 Connection"),
+    data.connections.length > 0 && h("p.actions", h("label", "Saved ", h("select", { value: state.connection, onchange: (event) => pick(event.target.value) },
+      [h("option", { value: "" }, "choose …"), data.connections.map((one) => h("option", { value: one.id }, one.id))])),
+      state.connection && h("button", { disabled: Boolean(state.own.busy), onclick: () => attempt(view, { connectionId: state.connection }) }, "Test"), state.own.busy && "asking …"),
+    state.own.tried?.of && outcome(view),
+    h("details", { open: data.connections.length === 0 }, h("summary", "A new connection"), form(view, async (id) => { await view.again(); pick(id); })));
+}
+
+function choice(state, view) {
+  const { own } = state;
+  if (!own.listed) {
+    own.listed = { tables: [] };
+    fetched(own.listed, ask("database/tables", { query: { connectionId: state.connection } }), view);
+  }
+  const { trouble, waiting, tables } = own.listed;
+  const fitting = tables.filter((one) => `${one.schema}.${one.name}`.toLowerCase().includes(own.find.toLowerCase()));
+  const toggle = (name, on) => {
+    const chosen = { ...state.tables };
+    on ? (chosen[name] = WHOLE) : delete chosen[name];
+    state.set({ tables: chosen });
+  };
+  return h("section", h("h2", "2 Tables"), trouble && problem(trouble), waiting && h("p.quiet", "Asking the server …"),
+    tables.length > 0 && [h("p.actions", h("label", "Find ", h("input", { type: "search", value: own.find, oninput: (event) => { own.find = event.target.value; view.redraw(); } })),
+      `${number(fitting.length)} of ${number(tables.length)}`),
+    h("ul.pick", fitting.slice(0, SHOWN).map((one) => {
+      const name = `${one.schema}.${one.name}`;
+      return h("li", { "data-key": name }, h("label", h("input", { type: "checkbox", checked: name in state.tables, onchange: (event) => toggle(name, event.target.checked) }), ` ${name}`),
+        h("span.quiet", one.type === "table" ? `about ${number(one.row_estimate)} rows` : one.type));
+    })), fitting.length > SHOWN && h("p.quiet", `The first ${SHOWN}; find narrows them.`)]);
+}
+
+async function fetched(place, asking, view) {
+  place.waiting = true;
+  try {
+    Object.assign(place, await asking);
+  } catch (error) {
+    place.trouble = error;
+  }
+  place.waiting = false;
+  view.redraw();
+}
+
+function picked(state, view) {
+  const names = Object.keys(state.tables);
+  return names.length > 0 && h("section", h("h2", "3 How each is loaded"), names.map((name) => one(name, state, view)));
+}
+
+function one(name, state, view) {
+  const known = (state.own.described[name] ??= {});
+  if (state.connection && !known.columns && !known.waiting && !known.trouble) {
+    fetched(known, ask("database/schema", { query: { connectionId: state.connection, table: name, preview: 5 } }), view);
+  }
+  const cursor = state.tables[name];
+  const found = known.cursor_candidates?.find((candidate) => candidate.column === cursor);
+  const set = (value) => state.set({ tables: { ...state.tables, [name]: value } });
+  return h("div.card", { "data-key": name }, h("strong", name), known.waiting && h("span.quiet", " asking …"), known.trouble && problem(known.trouble),
+    known.columns && [h("label.block", "New rows are found by ", h("select", { value: cursor, onchange: (event) => set(event.target.value) },
+      h("option", { value: WHOLE }, "nothing: the whole table each time"),
+      known.cursor_candidates.map((candidate) => h("option", { value: candidate.column }, `${candidate.column} (${candidate.sql_type}${candidate.indexed ? ", indexed" : ""})`)))),
+    h("p.quiet", found ? (PROMISES[found.kind] ?? "") + (found.kind === "rowversion" ? "" : BEHIND) : WITHOUT),
+    found && !found.indexed && h("p.note", `${found.column} leads no index: every load reads the whole table.`),
+    !known.primary_key.length && h("p.note", "No primary key: rows are added, and none is replaced."),
+    h("details", h("summary", `${known.columns.length} columns, first rows`), grid({
+      key: (column) => column.name,
+      rows: known.columns,
+      columns: [
+        { title: "Column", draw: (column) => [h("code", column.name), (column.primary_key || column.identity) && h("small", [column.primary_key && "key", column.identity && "identity"].filter(Boolean).join(", "))] },
+        { title: "SQL Server", draw: (column) => `${column.sql_type}${column.nullable ? "" : " not null"}` },
+        { title: "Lake", draw: (column) => column.arrow_type },
+      ],
+    }), known.preview?.rows.length > 0 && rows(known.preview.columns, known.preview.rows, `First rows of ${name}`))]);
+}
+
+function names(state) {
+  const field = (name, title, hint) => h("label", title, h("input", { value: state[name], placeholder: hint, oninput: (event) => state.set({ [name]: event.target.value }) }));
+  return h("section", h("h2", "4 Its name"), h("div.fields", field("workflow", "Workflow", "bank"), field("job", "Job", "load_bank")));
+}
+
+export function written(state) {
+  const entries = Object.entries(state.tables).map(([tableName, cursor]) => (cursor === WHOLE
+    ? { tableName, destination_config: { bronzeConfig: { loadStrategy: "full_refresh" } } } : { tableName, isIncremental: true, deltaColumn: cursor }));
+  return {
+    workflow_id: state.workflow || "bank",
+    job_id: state.job || "load_bank",
+    source_type: "database",
+    source_config: { type: "sql-server", connection: { connectionId: state.connection }, databaseConfig: { tables: entries } },
+  };
+}
+
+function request(state, view) {
+  const { own } = state;
+  const text = own.edited ?? JSON.stringify(written(state), null, 2);
+  const edit = (value) => { own.edited = value; view.redraw(); };
+  const ready = own.edited !== undefined && own.edited !== null ? true : state.connection && Object.keys(state.tables).length > 0;
+  return h("section.beside", h("h2", "The request"),
+    h("label", h("span.quiet", own.edited ? "changed by hand" : "as chosen; may be changed by hand"), h("textarea.code", { rows: "26", spellcheck: "false", value: text, oninput: (event) => edit(event.target.value) })),
+    own.refused && problem(own.refused),
+    h("p.actions", h("button.main", { disabled: !ready || own.sending, onclick: () => submit(text, own, view) }, "Submit"),
+      h("button", { onclick: () => navigator.clipboard.writeText(text) }, "Copy"), own.edited && h("button.quiet", { onclick: () => edit(null) }, "As chosen again")),
+    command("flowforge submit request.json --watch"));
+}
+
+async function submit(text, own, view) {
+  Object.assign(own, { sending: true, refused: null });
+  view.redraw();
+  try {
+    const document = JSON.parse(text);
+    const accepted = await ask(`workflows/${path(String(document.workflow_id))}/run`, { body: document });
+    location.hash = to("runs", accepted.run_id);
+  } catch (error) {
+    own.refused = error instanceof SyntaxError ? { message: `The request is no JSON: ${error.message}` } : error;
+  }
+  own.sending = false;
+  view.redraw();
+}

@@ -1,0 +1,121 @@
+// How figures, times, statuses, tables and refusals look. Documents of the API in, elements out.
+import { h } from "./dom.js";
+
+const MARKS = {
+  good: ["✔", "succeeded published empty current success loaded"],
+  bad: ["✘", "failed rejected unreadable refused"],
+  busy: ["▸", "running reading landed refined"],
+};
+const KINDS = new Map(Object.entries(MARKS).flatMap(([kind, [, words]]) => words.split(" ").map((word) => [word, kind])));
+
+export const kind = (status) => KINDS.get(status) ?? "wait";
+
+// A status is a sign, a word and a colour.
+export function chip(status, word = status) {
+  const sign = MARKS[kind(status)]?.[0] ?? "·";
+  return h(`span.chip.${kind(status)}`, h("span", { "aria-hidden": "true" }, sign), ` ${word ?? "…"}`);
+}
+
+export const number = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en"));
+
+export function bytes(count) {
+  if (count === null || count === undefined) return "–";
+  let amount = count;
+  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+    if (amount < 1024 || unit === "GiB") return `${amount.toLocaleString("en", { maximumFractionDigits: unit === "B" ? 0 : 1 })} ${unit}`;
+    amount /= 1024;
+  }
+}
+
+export const clock = (time) => new Date(time).toLocaleTimeString("en-GB");
+
+// 0.94 s, 48 s, 3 min 20 s, 5 h 2 min, 3 days
+export function span(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(seconds < 1 ? 2 : 1)} s`;
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 172_800) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86_400)} days`;
+}
+
+// A time of the API (ISO 8601): today's by the clock, others with their day; all of it on hovering.
+export function moment(iso) {
+  if (!iso) return "–";
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return iso;
+  const today = time.toDateString() === new Date().toDateString();
+  const day = today ? "" : `${time.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: time.getFullYear() === new Date().getFullYear() ? undefined : "numeric" })}, `;
+  return h("time", { datetime: iso, title: iso }, `${day}${clock(time)}`);
+}
+
+// Seconds from a time until now, counted on by `tick`.
+export const age = (iso) => h("span", { "data-since": new Date(iso).getTime() }, span((Date.now() - new Date(iso)) / 1000));
+
+export function tick() {
+  for (const one of document.querySelectorAll("[data-since]")) {
+    const text = span(Math.floor((Date.now() - Number(one.dataset.since)) / 1000) || 0);
+    if (one.textContent !== text) one.textContent = text;
+  }
+}
+
+export const between = (from, to) => span((new Date(to) - new Date(from)) / 1000);
+
+// A table: columns are {title, draw(row), right, by(row)}; `sort` is {by, go(by)} of the address where it can be sorted.
+export function grid({ caption, columns, rows, key, sort }) {
+  const shown = sort?.by ? sorted(rows, columns, sort.by) : rows;
+  return h("div.wide", h("table.grid", { role: "table" },
+    caption && h("caption", caption),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map((one) => heading(one, sort)))),
+    h("tbody", { role: "rowgroup" }, shown.map((row) => h("tr", { role: "row", "data-key": key?.(row) },
+      columns.map((one) => h(one.right ? "td.number" : "td", { role: "cell", "data-title": one.title }, one.draw(row))))))));
+}
+
+function heading(column, sort) {
+  const kind = column.right ? "th.number" : "th";
+  if (!sort || !column.by) return h(kind, { scope: "col", role: "columnheader" }, column.title);
+  const down = sort.by === `-${column.title}`;
+  const on = down || sort.by === column.title;
+  const order = on ? (down ? "descending" : "ascending") : "none";
+  const next = on && !down ? `-${column.title}` : column.title;
+  const sign = on ? (down ? " ↓" : " ↑") : "";
+  return h(kind, { scope: "col", role: "columnheader", "aria-sort": order },
+    h("button.plain", { onclick: () => sort.go(next) }, column.title, h("span", { "aria-hidden": "true" }, sign)));
+}
+
+function sorted(rows, columns, by) {
+  const column = columns.find((one) => one.title === by.replace(/^-/, ""));
+  if (!column?.by) return rows;
+  const order = (a, b) => (a === b ? 0 : a === null || a === undefined ? 1 : b === null || b === undefined ? -1 : a < b ? -1 : 1);
+  const sign = by.startsWith("-") ? -1 : 1;
+  return [...rows].sort((a, b) => sign * order(column.by(a), column.by(b)));
+}
+
+// Names with their values, those without one left out.
+export const facts = (pairs) =>
+  h("dl.facts", pairs.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "")
+    .map(([name, value]) => h("div", { "data-key": name }, h("dt", name), h("dd", value))));
+
+// The command that tells or does the same.
+export function command(text) {
+  const copy = async (event) => {
+    const button = event.currentTarget;
+    await navigator.clipboard.writeText(text).catch(() => null);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  };
+  return h("p.command", h("code", text), h("button.quiet", { onclick: copy, "aria-label": `Copy ${text}` }, "Copy"));
+}
+
+export const nothing = (...told) => h("p.nothing", told);
+
+// What was refused, why, and what to do about it.
+export function problem(trouble, { title } = {}) {
+  const mistakes = trouble.mistakes?.length
+    ? h("ul", trouble.mistakes.map((one) => h("li", h("code", one.field), ` ${one.problem}`))) : null;
+  return h("div.problem", { "data-key": "problem" }, title && h("strong", title), h("p.cause", trouble.message), mistakes,
+    trouble.remedy && h("p.remedy", h("b", "What to do: "), trouble.remedy));
+}
+
+// A link to a page of the console.
+export const link = (to, ...children) => h("a", { href: to }, children);

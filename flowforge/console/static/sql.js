@@ -1,0 +1,57 @@
+// A box for one SELECT over the lake, now or as it was; what it answers stays on the page until the next question.
+import { ask } from "./api.js";
+import { h } from "./dom.js";
+import { chip, command, nothing, number, problem } from "./show.js";
+import { say } from "./view.js";
+
+const NAME = /^[a-z_][a-z0-9_]*$/;
+export const quoted = (layer, name) => `${layer}.${NAME.test(name) ? name : `"${name.replaceAll('"', '""')}"`}`;
+
+export const sql = {
+  title: () => "SQL",
+  load: () => Promise.resolve({}),
+  draw: (_, place, view) => box(view, place.get("q") || "SELECT * FROM silver.customers LIMIT 10", (q) => place.keep({ q })),
+};
+
+// `own` of the view keeps the text, the moment and the answer.
+export function box(view, first, keep) {
+  const own = (view.own.sql ??= { text: first, asOf: "" });
+  const change = (changes) => Object.assign(own, changes);
+  const keys = (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send(event); };
+  const send = (event) => { event.preventDefault(); keep?.(own.text); question(own, view); };
+  return h("form.sql", { onsubmit: send },
+    h("label", "One SELECT (DuckDB's SQL)", h("textarea.code", { rows: "4", spellcheck: "false", value: own.text, oninput: (event) => change({ text: event.target.value }), onkeydown: keys })),
+    h("p.actions", h("button.main", { type: "submit", disabled: Boolean(own.over) }, own.over ? "Asking …" : "Ask"),
+      own.over && h("button", { type: "button", onclick: () => own.over.abort() }, "Stop"),
+      h("label", "as of ", h("input", { placeholder: "now, a version, or a time", value: own.asOf, oninput: (event) => change({ asOf: event.target.value }) })), "Ctrl+Enter asks"),
+    own.trouble && problem(own.trouble), own.answer && answer(own),
+    command(`flowforge sql "${own.text.replace(/\s+/g, " ").replace(/(["\\$`])/g, "\\$1")}"${own.asOf ? ` --as-of "${own.asOf}"` : ""}`));
+}
+
+async function question(own, view) {
+  own.over?.abort();
+  const over = (own.over = new AbortController());
+  Object.assign(own, { trouble: null });
+  view.redraw();
+  const asOf = /^\d+$/.test(own.asOf) ? Number(own.asOf) : own.asOf || null;
+  try {
+    own.answer = await ask("sql", { body: { sql: own.text, asOf, limit: 200 }, signal: over.signal });
+    say(`${own.answer.rows.length} rows`);
+  } catch (error) {
+    own.answer = null;
+    own.trouble = over.signal.aborted ? { message: "Stopped; nothing waits for the answer any more." } : error;
+  }
+  if (own.over === over) own.over = null;
+  view.redraw();
+}
+
+function answer({ answer: told }) {
+  const count = `${number(told.rows.length)} rows in ${told.seconds} s`;
+  return [h("p.quiet", count, told.more && [" ", chip("waiting", "there are more")]), told.rows.length ? rows(told.columns, told.rows, "The answer") : nothing("No row.")];
+}
+
+// Rows with a scroll bar of their own, which the keyboard reaches.
+export const rows = (columns, lines, label) =>
+  h("div.wide.scroll", { tabindex: "0", role: "region", "aria-label": label }, h("table.answer",
+    h("thead", h("tr", columns.map((one) => h("th", { scope: "col" }, one)))),
+    h("tbody", lines.map((line) => h("tr", line.map((one) => h("td", one === null ? h("span.quiet", "NULL") : typeof one === "object" ? JSON.stringify(one) : String(one))))))));

@@ -1,0 +1,95 @@
+// One page on the screen: asks, draws, asks again while the tab is seen, and says since when what it shows is known.
+import { h, put } from "./dom.js";
+import { clock, problem } from "./show.js";
+
+const LONGEST_SECONDS = 60;
+const LATE_SECONDS = 10; // an answer that is due for so long is missed
+const at = (id) => document.getElementById(id);
+
+// Tells people who listen; the same text twice is told once.
+export function say(text) {
+  if (at("told").textContent !== text) at("told").textContent = text;
+}
+
+// A page: {title(place), load(place, signal), draw(data, place, view), every(data): seconds, or none}.
+export class View {
+  constructor(page, place) {
+    Object.assign(this, { page, place, own: {}, failures: 0 });
+    this.over = new AbortController();
+  }
+
+  open() {
+    const title = this.page.title(this.place);
+    at("title").textContent = title;
+    document.title = `${title} · FlowForge`;
+    document.documentElement.classList.remove("stale");
+    put(at("trouble"));
+    put(at("known"), "asking …");
+    put(at("page"));
+    return this.again();
+  }
+
+  close() {
+    this.over.abort();
+    clearTimeout(this.timer);
+  }
+
+  // Asks now; what is shown stays until there is an answer.
+  async again() {
+    clearTimeout(this.timer);
+    if (this.asking) return this.asking;
+    this.asking = this.ask();
+    await this.asking;
+    this.asking = null;
+  }
+
+  async ask() {
+    try {
+      const data = await this.page.load(this.place, this.over.signal);
+      if (this.over.signal.aborted) return;
+      Object.assign(this, { data, since: Date.now(), failures: 0, trouble: null });
+      this.seconds = this.page.every?.(data);
+    } catch (error) {
+      if (this.over.signal.aborted) return;
+      if (error.status === undefined) console.error(error);
+      this.trouble = error;
+      this.failures += 1;
+      this.seconds = Math.min(2 ** this.failures, LONGEST_SECONDS);
+    }
+    this.next = Date.now() + this.seconds * 1000;
+    this.redraw();
+    if (this.seconds) this.timer = setTimeout(() => this.due(), this.seconds * 1000);
+  }
+
+  // Only a tab that is seen asks; one that comes back asks at once.
+  due() {
+    if (document.visibilityState === "visible" && this.seconds && Date.now() >= this.next - 50) this.again();
+  }
+
+  redraw() {
+    document.documentElement.classList.toggle("stale", Boolean(this.trouble && this.data));
+    if (this.data) put(at("page"), this.page.draw(this.data, this.place, this));
+    put(at("trouble"), this.trouble && problem(this.trouble, { title: this.lost() }));
+    this.tick();
+    if (this.trouble) say(`${this.lost()}: ${this.trouble.message}`);
+  }
+
+  lost() {
+    return this.data ? `Not known since ${clock(this.since)}` : "Not known";
+  }
+
+  // What the line below the title says; once a second, as its next attempt comes nearer.
+  tick() {
+    if (this.trouble) {
+      const left = Math.max(0, Math.ceil((this.next - Date.now()) / 1000));
+      const when = this.asking && left === 0 ? "asking …" : `attempt ${this.failures + 1} in ${left} s`;
+      const shown = this.data ? `shown as of ${clock(this.since)} · ` : "";
+      put(at("known"), `${shown}${when} `, h("button.quiet", { onclick: () => this.again() }, "Ask now"));
+    } else if (this.data) {
+      const late = this.asking && this.seconds ? Math.floor((Date.now() - this.next) / 1000) : 0;
+      const told = late > LATE_SECONDS ? `no answer for ${late} s` : `asked every ${this.seconds} s`;
+      put(at("known"), `known at ${clock(this.since)}${this.seconds ? ` · ${told}` : ""}`);
+      document.documentElement.classList.toggle("stale", late > LATE_SECONDS);
+    }
+  }
+}

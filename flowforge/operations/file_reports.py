@@ -1,0 +1,216 @@
+"""What became of files, one report each: from the ledger, the records of their batches, and what was refused.
+
+Reading changes nothing. The newest come first, by when their batch was claimed or they were refused; memory is that of one page,
+and an answer says where it could not look at all.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from heapq import nlargest
+from typing import Any, NamedTuple
+
+from flowforge.domain.errors import NotFound
+from flowforge.domain.file_version import FileVersion
+from flowforge.domain.source_key import SourceKey
+from flowforge.runtime.pages import cursor_of, fitting, place_of
+from flowforge.runtime.settings import settings
+from flowforge.state.batch_records import stored_batch, stored_batches_of
+from flowforge.state.file_ledger import DONE, FileEntry, entries
+from flowforge.state.file_refusals import Refusal, refusal_of, refusals
+from flowforge.state.table import TableState, key_id, list_tables, read_stored, state_of
+
+MOST_READ = 100_000  # entries of the ledger that one question looks at, over all tables
+Report = dict[str, Any]
+Rank = tuple[str, ...]
+UNKNOWN = "-"  # moment of what was written by a version before: it sorts behind all others
+
+
+class _Found(NamedTuple):
+    """One line of the list: `rank` is its place, the greatest first; `shown` makes the report, which may ask for records:
+    that of its entry's batch."""
+
+    rank: Rank
+    shown: Callable[[], Report]
+    batches: "_Batches | None" = None
+    entry: FileEntry | None = None
+
+
+def list_files(
+    limit: int, table: str | None = None, key: str | None = None, cursor: str | None = None
+) -> dict[str, Any]:
+    """The newest reports of all files, of those of a table or job, of the versions of one file; `next` is there where older ones
+    follow. Raises NotFound, and InvalidRequest for a cursor that is none."""
+    place = place_of(cursor, 3)
+    after = None if place is None else tuple(place)
+    read = _Reading(MOST_READ)
+    stored = read_stored(_tables(table))
+    found = (one for source_key, item in stored.items() for one in _of_table(state_of(source_key, item), key, read))
+    behind = (one for one in found if after is None or one.rank < after)
+    page = nlargest(limit + 1, behind, key=lambda one: one.rank)
+    if key and not page and not cursor:
+        raise NotFound(
+            f"nothing is known of a file {key!r}", "flowforge files list shows those that were loaded or refused."
+        )
+    _read_together(page[:limit])
+    shown = fitting(one.shown() for one in page[:limit])
+    more = {"next": cursor_of(*page[len(shown) - 1].rank)} if shown and len(shown) < len(page) else {}
+    return {"files": shown, "notes": read.notes(), **more}
+
+
+def _read_together(page: list[_Found]) -> None:
+    """Reads the records of the batches of a page's entries: a hundred of a table in one call."""
+    wanted: dict[_Batches, list[FileEntry]] = {}
+    for one in page:
+        if one.batches is not None and one.entry is not None:
+            wanted.setdefault(one.batches, []).append(one.entry)
+    for batches, asked in wanted.items():
+        batches.read(asked)
+
+
+class _Reading:
+    """Entries of ledgers, as many as one question may look at."""
+
+    def __init__(self, most: int):
+        self._most, self._left = most, most
+
+    def some(self, found: Iterable[FileEntry]) -> Iterator[FileEntry]:
+        """The entries, as long as there may be more."""
+        for one in found:
+            self._left -= 1
+            if self._left < 0:
+                return
+            yield one
+
+    def notes(self) -> list[str]:
+        """What was left out."""
+        told = f"only {self._most:,} entries of the ledger were looked at: name a table or a file"
+        return [told] if self._left < 0 else []
+
+
+def _tables(name: str | None) -> list[str]:
+    """The source keys of files that a name means: a bronze table, workflow/job, workflow.job, a key or its id."""
+    listed = [item["sk"] for item in list_tables()]
+    known = {key: SourceKey.parse(key) for key in listed if key.startswith("s3://")}
+    if name is None:
+        return list(known)
+    wanted = name.lower()
+    found = [
+        key
+        for key, one in known.items()
+        if name in (key, key_id(key))
+        or wanted in (one.bronze_table.lower(), one.source_table.lower(), f"{one.schema}/{one.table}".lower())
+    ]
+    if not found:
+        names = ", ".join(sorted(one.bronze_table for one in known.values())[:20]) or "none yet"
+        raise NotFound(f"no table of files {name!r}", f"Tables that files were loaded into: {names}.")
+    return found
+
+
+def _of_table(state: TableState, key: str | None, read: _Reading) -> Iterator[_Found]:
+    """What is known of a table's files, or of one: each version that was taken, and what was refused, in no order."""
+    file = None if key is None else _named(state.source_key, key)
+    batches, about = _Batches(state), key_id(state.source_key)
+    refused = {one.file.place: one for one in _refused(state.source_key, file)}
+    newest: dict[tuple[str, str], FileEntry] = {}
+    for one in read.some(entries(state.source_key, file)):
+        before = newest.get(one.file.place)
+        if one.file.place in refused and (before is None or before.order < one.order):
+            newest[one.file.place] = one
+        moment = _iso(one.at, "milliseconds") if one.at else UNKNOWN
+        tail = f"{one.order:020d}#{one.file.key[:200]}#{one.file.place_id}#{one.claim}"
+        yield _Found((moment, about, tail), partial(_of_entry, state, one, batches), batches, one)
+    since = _iso(time.time() - settings().history_days * 86_400)
+    for place, refusal in refused.items():
+        after = newest.get(place)
+        mended = after is not None and (after.file.is_same_content(refusal.file) or batches.at(after) > refusal.at)
+        if refusal.at > since and (key or not mended):
+            rank = refusal.at, about, f"refused#{refusal.file.place_id}"
+            yield _Found(rank, partial(_of_refusal, state, refusal, mended))
+
+
+def _named(source_key: str, key: str) -> FileVersion:
+    """The file of a key, or of an address, of whatever version."""
+    bucket, _, name = key.removeprefix("s3://").partition("/") if key.startswith("s3://") else ("", "", key)
+    own = source_key.removeprefix("s3://").partition("/")[0]
+    return FileVersion(bucket=bucket or own, key=name, etag="", size=0)
+
+
+def _refused(source_key: str, file: FileVersion | None) -> Iterator[Refusal]:
+    if file is None:
+        yield from refusals(source_key)
+    elif found := refusal_of(source_key, file):
+        yield found
+
+
+def _iso(moment: float, precision: str = "seconds") -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec=precision)
+
+
+class _Batches:
+    """The records of a table's batches, each asked for once."""
+
+    def __init__(self, state: TableState):
+        self._key = state.source_key
+        self._known: dict[int, dict[str, Any]] = {}
+
+    def read(self, asked: list[FileEntry]) -> None:
+        """Asks for the records of many entries together."""
+        places = {one.order: (one.generation, one.seq) for one in asked if one.order not in self._known}
+        found = stored_batches_of(self._key, list(places.values()))
+        self._known |= {order: item or {} for order, item in zip(places, found, strict=True)}
+
+    def of(self, entry: FileEntry) -> dict[str, Any]:
+        """The record of the entry's batch, {} where it is gone or another's."""
+        if entry.order not in self._known:
+            self._known[entry.order] = stored_batch(self._key, entry.generation, entry.seq) or {}
+        found = self._known[entry.order]
+        return found if found.get("claim") == entry.claim else {}
+
+    def at(self, entry: FileEntry) -> str:
+        """When its batch came to what it is; '' where that is not known any more."""
+        moment = self.of(entry).get("updated_at")
+        return _iso(moment) if moment else ""
+
+
+def _of_entry(state: TableState, entry: FileEntry, batches: _Batches) -> Report:
+    about = {"rows": entry.rows, "rejected": entry.rejected, "records": entry.rows + entry.rejected}
+    told = {"first_rejected": entry.first_rejected or None, "generation": entry.generation, "seq": entry.seq}
+    return (
+        _head(state, entry) | about | told | {"at": batches.at(entry) or None, "state": _state(state, entry, batches)}
+    )
+
+
+def _state(state: TableState, entry: FileEntry, batches: _Batches) -> str:
+    if (entry.epoch, entry.generation) != (state.epoch, state.generation):
+        return "forgotten"  # by a reset: the file is loaded anew
+    if entry.skipped:
+        return "skipped"
+    if entry.settled:
+        return "loaded"
+    found = batches.of(entry).get("state")
+    if found is None:
+        return "given up"
+    return {"claimed": "loading", "landed": "landed", "voided": "given up"}.get(
+        found, "loaded" if found in DONE else found
+    )
+
+
+def _of_refusal(state: TableState, refusal: Refusal, mended: bool) -> Report:
+    rejects = [one.model_dump() for one in refusal.rejects]
+    about = {"rows": 0, "rejected": refusal.rejected, "records": refusal.records, "reason": refusal.reason}
+    first = _words(rejects[0]) if rejects else refusal.reason
+    told = {"first_rejected": first, "rejects": rejects, "at": refusal.at, "generation": None, "seq": None}
+    return _head(state, refusal) | about | told | {"state": "mended" if mended else "refused"}
+
+
+def _head(state: TableState, one: FileEntry | Refusal) -> Report:
+    version = one.file.model_dump(include={"etag", "version_id", "size", "modified"})
+    return {"file": one.file.address, "table": state.bronze_table, "run_id": one.run_id, **version}
+
+
+def _words(reject: dict[str, Any]) -> str:
+    where = f"record {reject['row_number']:,}" if reject["line"] is None else f"line {reject['line']:,}"
+    column = f", column {reject['column']}" if reject["column"] else ""
+    return f"{where}{column}: {reject['reason']}"

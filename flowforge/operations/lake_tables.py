@@ -1,0 +1,114 @@
+"""The lake's tables as they are: columns, rows, freshness, rules, watermarks, versions. Reads only.
+
+Guarantees: a table that cannot be opened is told with its problem and leaves the others alone. A page opens the tables that it
+shows and no others; the watermarks of all of them are read at once.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from events.request import InvalidRequest
+from flowforge.domain.alone import each_alone
+from flowforge.domain.errors import NotFound, Retriable
+from flowforge.domain.figures import plain, quality_of
+from flowforge.domain.names import TableName, table_of
+from flowforge.operations.query import tables_in
+from flowforge.runtime.pages import cursor_of, fitting, place_of
+from flowforge.runtime.settings import settings
+from flowforge.silver.decisions import SOURCE_KEY
+from flowforge.state.table import read_stored, state_of
+from flowforge.tables.base import LakeTable
+from flowforge.tables.lake import PREFIXES, open_table, store_errors, table_uri
+
+READERS = 8
+MOST_VERSIONS = 20
+Facts = dict[str, Any]
+
+
+def list_page(limit: int, layer: str | None, cursor: str | None) -> dict[str, Any]:
+    """At most `limit` tables, by layer and name, as `tables`; `next` is there where others follow. Raises InvalidRequest for a
+    cursor that is none."""
+    place = place_of(cursor, 2)
+    after = TableName(*place) if place else None
+    found = tables_in(settings().bucket, [layer] if layer else PREFIXES)
+    listed = [name for name in found if after is None or name > after][: limit + 1]
+    shown = fitting(_facts_of(listed[:limit]))
+    more = {"next": cursor_of(shown[-1]["layer"], shown[-1]["table"])} if shown and len(shown) < len(listed) else {}
+    return {"tables": shown, **more}
+
+
+def show(written: str) -> dict[str, Any]:
+    """One table (layer.name) with its newest versions. Raises NotFound, InvalidRequest."""
+    name = _named(written)
+    with store_errors(str(name)):
+        table = open_table(table_uri(settings().bucket, name.layer, name.table))
+        if table is None:
+            raise NotFound(f"there is no table {name}", "GET /api/tables shows those that there are.")
+        facts = _facts(name, table)
+        versions = [
+            {"version": one["version"], "at": _moment(one.get("timestamp")), "operation": one.get("operation")}
+            for one in table.history(MOST_VERSIONS)
+        ]
+    return _with_watermarks([facts])[0] | {"versions": versions}
+
+
+def _named(written: str) -> TableName:
+    layer, _, rest = written.partition(".")
+    if layer not in PREFIXES or not rest:
+        problem = f"expected LAYER.NAME, where LAYER is one of {', '.join(PREFIXES)}"
+        raise InvalidRequest([{"field": "table", "problem": problem}])
+    return TableName(layer, table_of(layer, rest))
+
+
+def _facts_of(names: list[TableName]) -> list[Facts]:
+    def read(name: TableName) -> Facts:
+        with store_errors(str(name)):
+            table = open_table(table_uri(settings().bucket, name.layer, name.table))
+            return {} if table is None else _facts(name, table)
+
+    with ThreadPoolExecutor(READERS) as readers:
+        found = list(readers.map(lambda name: each_alone([name], read), names))
+    failed = [failure for _, failures in found for failure in failures]
+    for failure in failed:
+        if isinstance(failure.error, Retriable) and len(failed) == len(names):
+            raise failure.error
+    shown = [facts for done, _ in found for _, facts in done if facts]
+    shown += [
+        {"layer": f.thing.layer, "table": f.thing.table, "problem": f"{f.cause} {f.remedy}".strip()} for f in failed
+    ]
+    return sorted(_with_watermarks(shown), key=lambda one: (one["layer"], one["table"]))
+
+
+def _facts(name: TableName, table: LakeTable) -> Facts:
+    commit = table.commit_of(table.data_version())
+    info = commit.info if commit else {}
+    files = table.data_files()
+    return {
+        "layer": name.layer,
+        "table": name.table,
+        "version": table.version(),
+        "rows": table.count(),
+        "files": len(files),
+        "bytes": sum(file.size for file in files),
+        "written_at": _moment(info.get("timestamp")),
+        "columns": [{"name": column, "type": kind} for column, kind in table.column_words().items()],
+        "rules": plain(quality_of(info)),
+        "source_key": table.properties().get(SOURCE_KEY) if name.layer == "silver" else None,
+    }
+
+
+def _with_watermarks(shown: list[Facts]) -> list[Facts]:
+    keys = sorted({one["source_key"] for one in shown if one.get("source_key")})
+    stored = read_stored(keys) if keys else {}
+    read, _ = each_alone(
+        keys, lambda key: state_of(key, stored[key])
+    )  # of one that cannot be read, the watermarks' own list tells
+    marks = {key: {column: mark.value for column, mark in state.watermarks.items()} for key, state in read}
+    return [one | {"watermarks": marks.get(one.get("source_key"), {})} for one in shown]
+
+
+def _moment(milliseconds: Any) -> str | None:
+    if not isinstance(milliseconds, int | float):
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
