@@ -1,0 +1,102 @@
+"""What a user does in the console from the first connection to a load that failed and goes on."""
+
+import json
+import re
+import uuid
+
+import pytest
+
+from tests.helpers.browser import go
+from tests.helpers.stack import own
+
+NAME = f"t_{uuid.uuid4().hex[:8]}"
+MARKUP = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def table(stack) -> str:
+    """A table of its own at the source, with a text that would be markup if it could."""
+    stack.execute(
+        f"CREATE TABLE {NAME} (id int IDENTITY PRIMARY KEY, zip int, note nvarchar(60))",
+        f"INSERT INTO {NAME} (zip, note) VALUES (123, '{MARKUP}'), (124, N'Grüße'), (125, NULL)",
+    )
+    return NAME
+
+
+def status(page, word: str):
+    """The run's own status, once it is this."""
+    return page.locator("#page > .facts .chip", has_text=word)
+
+
+def test_should_go_from_a_connection_to_rows_and_from_a_failure_to_its_replay(page, stack, table):
+    where = stack.connection
+    go(page, stack, "#/job")
+    if not page.get_by_label("Host").is_visible():  # another test has saved a connection
+        page.get_by_text("A new connection").click()
+    for label, value in {
+        "Name": f"c_{table}", "Host": where["host"], "Port": str(where["port"]), "Database": where["database"],
+        "Login": where["username"], "Password": "wrong",
+    }.items():  # fmt: skip
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_role("button", name="Test", exact=True).click()
+    page.get_by_text("What to do").wait_for()
+    page.get_by_label("Password", exact=True).fill(where["password"])
+    page.get_by_role("button", name="Test", exact=True).click()
+    page.get_by_text("it answers").wait_for()
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    page.get_by_label("Find").fill(table)
+    page.get_by_label(f"dbo.{table}").check()
+    page.get_by_text("Each load reads the whole table").wait_for()
+    page.get_by_label("New rows are found by").select_option("id")
+    page.get_by_text("as IDENTITY's are").wait_for()
+    page.get_by_label("Workflow", exact=True).fill(table)
+    page.get_by_label("Job", exact=True).fill("load")
+    written = json.loads(page.locator(".beside textarea").input_value())
+    assert written["source_config"]["databaseConfig"]["tables"] == [
+        {"tableName": f"dbo.{table}", "isIncremental": True, "deltaColumn": "id"}
+    ]
+    assert table in page.url and where["password"] not in page.url
+    page.get_by_role("button", name="Submit", exact=True).click()
+
+    status(page, "succeeded").wait_for()
+    row = page.get_by_role("row", name=re.compile(f"dbo.{table}"))
+    assert "3" in row.inner_text() and "published" in row.inner_text()
+    row.get_by_role("link").click()
+    page.get_by_role("heading", name=f"silver.{table}").wait_for()
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.get_by_text("3 rows in").wait_for()
+    answer = page.get_by_role("region", name="The answer")
+    assert MARKUP in answer.inner_text() and "Grüße" in answer.inner_text()
+    assert page.locator("img").count() == 0
+
+    stack.execute(f"ALTER TABLE {table} ALTER COLUMN zip varchar(10)", f"INSERT INTO {table} (zip) VALUES ('AB-1')")
+    run = stack.post(written).json()["run_id"]
+    go(page, stack, f"#/runs/{run}")
+    status(page, "failed").wait_for()
+    page.get_by_text("column zip was INTEGER and is VARCHAR now").first.wait_for()
+    page.get_by_text("What to do:").wait_for()
+    decided = stack.http.put(f"/api/silver/{table}/schema", json={"types": {"zip": "varchar"}})
+    assert decided.status_code == 200, decided.text
+    page.get_by_role("button", name="Replay …", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("goes back to its queue").wait_for()
+    assert f"flowforge replay --run {run}" in dialog.inner_text()
+    dialog.get_by_role("button", name="Put 1 back").click()
+    status(page, "succeeded").wait_for()
+    assert page.get_by_text("What failed").count() == 0
+
+
+def test_should_show_what_a_replay_would_do_and_do_nothing_when_it_is_closed(page, stack):
+    missing = f"m_{uuid.uuid4().hex[:8]}"
+    run = stack.run(stack.request({"tableName": missing}, **own(missing)))
+    go(page, stack, f"#/runs/{run['run_id']}")
+    button = page.get_by_role("button", name="Replay …", exact=True)
+    button.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_text("UnknownTable").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
+    assert button.evaluate("one => one === document.activeElement")
+    letters = stack.http.get("/api/dead-letters").json()["messages"]
+    assert [one["table"] for one in letters if one["run_id"] == run["run_id"]] == [f"bronze_{missing}"]
