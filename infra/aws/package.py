@@ -2,13 +2,15 @@
 
     python -m infra.aws.package LOGICAL_ID TARGET [--arch x86_64|arm64]
 
-Called by the Makefile's build-<LogicalId> targets, which `sam build` runs. Which code and which libraries a function needs is
-read from template.yaml: its handler, and the LibraryGroup in its metadata. Needs pip, not Python 3.13: only wheels are taken,
-for CPython 3.13 on Amazon Linux 2023 (glibc 2.34). The newest platform tag comes first, since with it pip takes the wheels that
-are linked to OpenSSL 3; the build fails if a library wants an OpenSSL 1.1 that is not in the package, or exceeds Lambda's limit.
+Called by the Makefile's build-<LogicalId> targets, which `sam build` runs; `infra.aws.build` builds all. Which code and which
+libraries a function needs is read from template.yaml: its handler, and the LibraryGroup in its metadata. Needs pip, not Python
+3.13: only wheels are taken, for CPython 3.13 on Amazon Linux 2023 (glibc 2.34). The newest platform tag comes first, since with
+it pip takes the wheels that are linked to OpenSSL 3; the build fails if a library wants an OpenSSL 1.1 that is not in the
+package, or exceeds Lambda's limit.
 """
 
 import argparse
+import gzip
 import re
 import shutil
 import subprocess
@@ -23,12 +25,14 @@ from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_BYTES = 262_144_000  # function and layers, unzipped: Lambda quotas
-PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux2014")
+# Every one that glibc 2.34 runs: a wheel may be tagged with any of them alone, and pip takes only those that are named.
+PLATFORMS = (*(f"manylinux_2_{minor}" for minor in range(34, 16, -1)), "manylinux2014")
+PYTHON = "3.13"
 CONTROL = ("aws-lambda-powertools", "boto3", "botocore", "pydantic")
 GROUPS = {
     "control": CONTROL,
-    "source": (*CONTROL, "pymssql", "sqlglot"),
-    "extraction": (*CONTROL, "pymssql", "mssql-python", "mssql-python-rs", "pyarrow"),
+    "source": (*CONTROL, "pymssql", "sqlglot", "cronsim", "tzdata"),
+    "extraction": (*CONTROL, "pymssql", "mssql-python", "mssql-python-rs", "pyarrow", "openpyxl", "sqlglot"),
     "lineage": (*CONTROL, "openlineage-python", "sqlglot"),
     "lake": (*CONTROL, "deltalake", "duckdb", "duckdb-extension-httpfs", "sqlglot"),
 }
@@ -57,7 +61,13 @@ PRUNED = (
     "msal*",
     "cryptography*",
     "bin",
+    "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.js",
+    "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.css",
+    "*.dist-info/sboms",
+    "*-stubs",
 )
+# Kept as `.gz`: 14 MB of the 20 that silver's and gold's packages leave free. A cold start unpacks it.
+COMPRESSED = ("duckdb_extension_httpfs/extensions/*/*.duckdb_extension",)
 OPENSSL_1 = {"libssl.so.1.1", "libcrypto.so.1.1"}
 
 
@@ -73,20 +83,21 @@ def main() -> int:
     prune(arguments.target)
     copy_code(function["Properties"]["Handler"].split(".")[1], arguments.target)
     problems = check(arguments.target)
+    sys.stdout.write(f"{arguments.logical_id}: {size_of(arguments.target):,} bytes unzipped\n")
     for problem in problems:
         sys.stderr.write(f"{arguments.logical_id}: {problem}\n")
     return 1 if problems else 0
 
 
-def install(group: str, target: Path, arch: str) -> None:
-    """Puts the group's pinned wheels into the folder."""
+def install(group: str, target: Path, arch: str, python: str = PYTHON) -> None:
+    """Puts the group's pinned wheels for a version of CPython into the folder."""
     pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     pins = {re.split(r"[=<>\[]", line)[0]: line for line in pinned}
     wanted = [pins.get(name, name) for name in GROUPS[group]]
     machine = {"x86_64": "x86_64", "arm64": "aarch64"}[arch]
     platforms = [word for tag in PLATFORMS for word in ("--platform", f"{tag}_{machine}")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", "3.13", *platforms]
+    command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", python, *platforms]
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
     subprocess.run([*command, *constraints, "--target", str(target), *wanted], check=True)
 
@@ -99,25 +110,41 @@ def prune(target: Path) -> None:
     for data in (target / "botocore" / "data").glob("*"):
         if data.is_dir() and data.name not in SERVICES:
             shutil.rmtree(data)
+    for pattern in COMPRESSED:
+        for path in target.glob(pattern):
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+            path.unlink()
 
 
 def copy_code(function: str, target: Path) -> None:
     """Copies the function, the contracts and what functions share."""
-    ignored = shutil.ignore_patterns("__pycache__", "samples", "cli")
+    ignored = shutil.ignore_patterns("__pycache__", "samples", "cli", "console")
     for folder in ("events", "flowforge", f"functions/{function}"):
         shutil.copytree(ROOT / folder, target / folder, ignore=ignored, dirs_exist_ok=True)
-    shutil.copy(ROOT / "functions" / "__init__.py", target / "functions" / "__init__.py")
+    shared = [Path("functions", "__init__.py"), Path("docs", "schemas", "openapi.json")]
+    shared += [path.relative_to(ROOT) for path in sorted((ROOT / "templates").glob("*.json"))]
+    for file in shared:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, target / file)
+
+
+def size_of(target: Path) -> int:
+    """The bytes of a folder's files, as Lambda counts them unzipped."""
+    return sum(path.stat().st_size for path in _files(target))
+
+
+def _files(target: Path) -> list[Path]:
+    return [path for path in target.rglob("*") if path.is_file() and not path.is_symlink()]
 
 
 def check(target: Path) -> list[str]:
     """What would keep the folder from running on Lambda."""
-    files = [path for path in target.rglob("*") if path.is_file() and not path.is_symlink()]
+    files = _files(target)
     missing = [path.relative_to(target) for path in files if ".so" in path.name and needed(path) & OPENSSL_1]
     problems = [f"{path} wants OpenSSL 1.1, which Lambda does not have" for path in missing]
-    size = sum(path.stat().st_size for path in files)
+    size = size_of(target)
     if size >= LIMIT_BYTES:
         problems.append(f"{size:,} bytes unzipped; Lambda takes less than {LIMIT_BYTES:,}")
-    sys.stdout.write(f"{target.name}: {size:,} bytes unzipped\n")
     return problems
 
 

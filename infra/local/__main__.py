@@ -16,7 +16,7 @@ from flowforge.cli.streams import open_streams
 from infra.local.data_directory import DataDirectory, DataDirectoryError
 from infra.local.servers import StartError
 from infra.local.stack import LocalStack, StackSettings
-from infra.local.state_file import AlreadyRunning, NotWritable, StateDirectory
+from infra.local.state_file import AlreadyRunning, NotWritable, StateDirectory, not_writable
 from infra.local.template import TemplateError
 
 
@@ -95,7 +95,10 @@ async def _serve(settings: StackSettings, state: StateDirectory) -> int:
         where = f"API {facts['api']}, S3 {facts['s3']}, bucket {facts['bucket']}"
         if facts["sqlserver"]:
             where += f", SQL Server localhost:{facts['sqlserver']['port']}"
-        print(f"FlowForge is ready after {time.monotonic() - started:.1f} s: {where}. Ctrl-C stops it.", flush=True)
+        print(
+            f"FlowForge is ready after {time.monotonic() - started:.1f} s: {where}. Pages: `flowforge console`. Ctrl-C stops it.",
+            flush=True,
+        )
         try:
             await stack.ended.wait()
         finally:
@@ -113,6 +116,11 @@ def main() -> int:
             return asyncio.run(run(settings_from(arguments, state.path, data), state))
     except (AlreadyRunning, DataDirectoryError, NotWritable, StartError, TemplateError) as error:
         print(f"the local stack cannot start: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if not (problem := not_writable(arguments.state_dir, error)):
+            raise
+        print(f"the local stack cannot run: {problem}", file=sys.stderr)
         return 2
 
 

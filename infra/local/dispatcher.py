@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 from aiohttp import web
 from botocore.config import Config
 
-from infra.local import async_invocations, event_sources, http_api, local_api, own_calls, ports
+from infra.local import async_invocations, console, event_sources, http_api, local_api, own_calls, ports
 from infra.local.function import Function
 from infra.local.resources import Resources
 from infra.local.schedules import Schedules
@@ -93,11 +93,14 @@ class Dispatcher:
         return await self._exits.enter_async_context(client)
 
     async def _serve(self, api: http_api.HttpApi, local: local_api.LocalApi, preferred_port: int) -> str:
+        pages = console.Console()
+        shown = own_calls.ask_for(self._token, pages.sessions, pages.open_to_all)
         app = web.Application(
             client_max_size=http_api.PAYLOAD_LIMIT_BYTES,
-            middlewares=[own_calls.refuse_pages, own_calls.ask_for(self._token), local_api.refuse_others],
+            middlewares=[own_calls.refuse_pages, shown, local_api.refuse_others],
         )
-        app.add_routes([*local.routes(), web.route("*", "/{path:.*}", api.handle)])
+        app.on_response_prepare.append(console.add_headers)
+        app.add_routes([*pages.routes(), *local.routes(), web.route("*", r"/{path:[\s\S]*}", api.handle)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._exits.push_async_callback(runner.cleanup)

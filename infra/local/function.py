@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from infra.local.logs import Log
 from infra.local.processes import Children
 from infra.local.runtime_api import InvocationFailed
 from infra.local.worker import Worker
+from infra.local.worker_processes import WorkerProcesses
 
-# For functions without ReservedConcurrentExecutions. Each further worker costs up to a second of CPU to start, so more of
-# them than cores only keep each other waiting; two at least, so that a slow source does not hold up the next table.
+# For functions without ReservedConcurrentExecutions. A worker that is not forked costs up to a second of CPU to start, so more
+# of them than cores only keep each other waiting; two at least, so that a slow source does not hold up the next table.
 DEFAULT_CONCURRENCY = min(4, max(2, os.cpu_count() or 2))
 RESPONSE_LIMIT_BYTES = 6_291_556  # Lambda's own, for synchronous invocations
 DEFAULT_TIMEOUT_SECONDS = 3  # Lambda's own
@@ -42,37 +43,54 @@ class FunctionSettings:
     dead_letter_arn: str | None = None  # a dead-letter queue: gets the event itself
 
 
+class NotWanted(Exception):
+    """Nobody waits for an invocation's answer any more, and it has not begun."""
+
+
 class Function:
     """Runs one function's invocations."""
 
-    def __init__(self, settings: FunctionSettings, log: Log, children: Children) -> None:
-        self.settings, self.log, self._children = settings, log, children
-        self.counts: Counter[str] = Counter(cold=0, ok=0, failed=0, running=0, peak=0)
+    def __init__(self, settings: FunctionSettings, log: Log, children: Children, processes: WorkerProcesses) -> None:
+        self.settings, self.log, self._children, self._processes = settings, log, children, processes
+        self.counts: Counter[str] = Counter(cold=0, ok=0, failed=0, waiting=0, running=0, peak=0)
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
         self._warming: asyncio.Task[None] | None = None
 
-    async def invoke(self, event: Any) -> Any:
-        """Run the handler on an event and return its answer, decoded; raises InvocationFailed."""
-        async with self._slots:
+    async def invoke(self, event: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
+        """Run the handler on an event and return its answer, decoded; raises InvocationFailed, and NotWanted where the event
+        is not `wanted` any more when its turn has come."""
+        self.counts["waiting"] += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self.counts["waiting"] -= 1
+        try:
+            if not wanted():
+                raise NotWanted
+            return await self._run(event)
+        finally:
+            self._slots.release()
+
+    async def _run(self, event: Any) -> Any:
+        try:
+            worker = await self._take_worker()
+            self.counts["running"] += 1
+            self.counts["peak"] = max(self.counts["peak"], self.counts["running"])
             try:
-                worker = await self._take_worker()
-                self.counts["running"] += 1
-                self.counts["peak"] = max(self.counts["peak"], self.counts["running"])
-                try:
-                    answer = await worker.invoke(json.dumps(event).encode(), self.settings.timeout_seconds)
-                    check_size(answer)
-                finally:
-                    self.counts["running"] -= 1
-                    if worker.alive:
-                        self._idle.append(worker)
-            except InvocationFailed as failure:
-                self.counts["failed"] += 1
-                self.log.write(f"FAILED {failure}", source=self.settings.logical_id)
-                raise
-            self.counts["ok"] += 1
-            return json.loads(answer or b"null")
+                answer = await worker.invoke(json.dumps(event).encode(), self.settings.timeout_seconds)
+                check_size(answer)
+            finally:
+                self.counts["running"] -= 1
+                if worker.alive:
+                    self._idle.append(worker)
+        except InvocationFailed as failure:
+            self.counts["failed"] += 1
+            self.log.write(f"FAILED {failure}", source=self.settings.logical_id)
+            raise
+        self.counts["ok"] += 1
+        return json.loads(answer or b"null")
 
     async def warm(self) -> None:
         """Start one worker ahead of the first event, unless there is one; a handler that cannot start says so in its log."""
@@ -103,7 +121,7 @@ class Function:
     async def _start_worker(self) -> Worker:
         self.counts["cold"] += 1
         name = f"{self.settings.logical_id}/{self.counts['cold']}"
-        worker = Worker(name, self.settings.arn, self.log, self._children, self._drop)
+        worker = Worker(name, self.settings.arn, self.log, self._children, self._processes, self._drop)
         self._workers.add(worker)
         await worker.start(self.settings.handler, self.settings.env, self.settings.cwd)
         return worker

@@ -3,6 +3,9 @@
 The routes are read from the OpenAPI body that SAM generates. IAM authorizers are not enforced here: the stack's token stands
 in their place (`own_calls`), and no function sees it. What no route matches, by path or
 by method, is a 404 with API Gateway's body.
+
+Only so many calls wait for a function; more are answered 429 at once, as API Gateway's throttling does. A call that is given up,
+by its caller or for its time, before its function has begun is never run. So a flood is over when its callers are gone.
 """
 
 import asyncio
@@ -11,6 +14,7 @@ import json
 import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +22,14 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from infra.local.function import Function
+from infra.local.function import Function, NotWanted
 from infra.local.runtime_api import InvocationFailed
 from infra.local.template import ACCOUNT
 
 ANY_METHOD = "X-AMAZON-APIGATEWAY-ANY-METHOD"
 INTEGRATION_LIMIT_SECONDS = 30  # API Gateway's quota for HTTP APIs, not adjustable
+WAITING_CALLS = 32  # for one function, beside those that run: its turn comes within seconds
+RETRY_AFTER = {"Retry-After": "1"}
 PAYLOAD_LIMIT_BYTES = 10 * 2**20  # likewise
 # Everything else arrives base64-encoded, form posts included.
 TEXT_TYPE = re.compile(r"text/.*|application/(.*\+)?(json|xml|javascript)")
@@ -68,6 +74,7 @@ class HttpApi:
 
     def __init__(self, routes: list[Route]) -> None:
         self.routes = routes
+        self._inside: Counter[str] = Counter()  # calls that wait or run, by function
 
     async def handle(self, request: web.Request) -> web.Response:
         """Route one request to its function and return the function's answer."""
@@ -75,20 +82,38 @@ class HttpApi:
         for route in self.routes:
             match = route.pattern.fullmatch(raw_path)
             if match and route.method in (request.method, ANY_METHOD):
-                return await self._invoke(route, match, request)
+                return await self._admit(route, match, request)
         return _message(404, "Not Found")
 
+    async def _admit(self, route: Route, match: re.Match[str], request: web.Request) -> web.Response:
+        function = route.function.settings
+        if self._inside[function.logical_id] >= function.concurrency + WAITING_CALLS:
+            return _message(429, "Too Many Requests", RETRY_AFTER)
+        self._inside[function.logical_id] += 1
+        try:
+            return await self._invoke(route, match, request)
+        finally:
+            self._inside[function.logical_id] -= 1
+
     async def _invoke(self, route: Route, match: re.Match[str], request: web.Request) -> web.Response:
+        given_up = asyncio.Event()
+
+        def wanted() -> bool:
+            return not given_up.is_set() and request.transport is not None
+
         try:
             event = request_event(route, match, request, await request.read())
         except web.HTTPRequestEntityTooLarge:
             return _message(413, "Request Entity Too Large")
-        # As on AWS the function goes on when the gateway gives up on it.
-        invocation = asyncio.ensure_future(route.function.invoke(event))
+        # As on AWS a function that has begun goes on when the gateway gives up on it.
+        invocation = asyncio.ensure_future(route.function.invoke(event, wanted))
         try:
             answer = await asyncio.wait_for(asyncio.shield(invocation), INTEGRATION_LIMIT_SECONDS)
         except TimeoutError:
+            given_up.set()
             invocation.add_done_callback(lambda done: done.cancelled() or done.exception())
+            return _message(503, "Service Unavailable", RETRY_AFTER)
+        except NotWanted:  # the caller is gone
             return _message(503, "Service Unavailable")
         except InvocationFailed:
             return _message(500, "Internal Server Error")
@@ -146,5 +171,5 @@ def response(answer: Any) -> web.Response:
     return made
 
 
-def _message(status: int, text: str) -> web.Response:
-    return web.json_response({"message": text}, status=status)
+def _message(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"message": text}, status=status, headers=headers)

@@ -12,12 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 from infra.local.aws_calls import CountedCalls
 from infra.local.kept import Kept
+from infra.local.kept_connections import KeptConnections
 from infra.local.moto_mendings.mending import mend_moto
+from infra.local.needed_rights import recording
 from infra.local.own_calls import OwnCallsOnly
 from infra.local.signatures import SignedCallsOnly
 
@@ -35,9 +37,9 @@ def main() -> None:
         make_server(
             host,
             port,
-            OwnCallsOnly(SignedCallsOnly(CountedCalls(app), *keys)),
+            OwnCallsOnly(SignedCallsOnly(CountedCalls(recording(app)), *keys)),
             threaded=True,
-            request_handler=MotoRequestHandler,
+            request_handler=KeptConnections,
             fd=listener.fileno(),
         ).serve_forever()
 

@@ -3,21 +3,19 @@
 Guarantees: what the stack serves answers to a Host that names this machine, so a name that was pointed at it afterwards (DNS
 rebinding) does not reach it; and to no Origin but its own, so no page of another site starts or reads anything. Nothing is
 answered with CORS headers. The API and `/_local/` answer to who shows the stack's token, so no program of another user, or one
-that may not read this user's files, starts or reads anything either.
+that may not read this user's files, starts or reads anything either. A browser's session may use the API, and not `/_local/`.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
-NAMES = ("127.0.0.1", "localhost", "::1")
+from flowforge.console.own_calls import REFUSAL, foreign, refused_type
+from flowforge.console.sessions import Sessions, bearer_of
+
 WEBHOOK, CONTAINERS = "/_local/minio", "host.docker.internal"  # MinIO in a container knows this machine by that name
-FOREIGN_SITES = ("cross-site", "same-site")
-PAGE_TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data")  # a page may send these unasked
-REFUSAL = "for programs of this machine only: {} is not its own"
 
 REMEDY = (
     "send it as `Authorization: Bearer TOKEN`: `flowforge token` prints it, and it is in keys.json of the stack's state folder "
@@ -27,41 +25,24 @@ REMEDY = (
 Application = Callable[[dict[str, Any], Callable], Iterable[bytes]]
 
 
-def foreign(headers: Mapping[str, str | None], path: str) -> str | None:
-    """What of a call's headers (by their lower-case names) is not of this machine; None where all is."""
-    host = headers.get("host") or ""
-    name = _name_of(f"//{host}")
-    if not (name in NAMES or name.endswith(".localhost") or (path == WEBHOOK and name == CONTAINERS)):
-        return f"the host {host[:100]!r}"
-    origin = headers.get("origin")
-    if origin is not None and origin.lower() != f"http://{host.lower()}":
-        return f"the origin {origin[:100]!r}"
-    if headers.get("sec-fetch-site") in FOREIGN_SITES:
-        return "the page that asks"
-    return None
-
-
-def _name_of(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-
-
 @web.middleware
 async def refuse_pages(request: web.Request, handler: Callable) -> web.StreamResponse:
     """Answer 403 to what comes from a page of another site or under a foreign name, 415 to a request that is not sent as JSON."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    if problem := foreign(headers, request.path):
+    problem = foreign(headers, CONTAINERS if request.path == WEBHOOK else None)
+    if len(request.headers.getall("host", [])) != 1 or len(request.headers.getall("origin", [])) > 1:
+        problem = "what is said twice"
+    if problem:
         return web.json_response({"error": "NotOwn", "message": REFUSAL.format(problem)}, status=403)
-    if request.path.startswith("/api/") and request.can_read_body and request.content_type in PAGE_TYPES:
-        told = {"error": "NotJson", "message": f"{request.content_type} is not taken"}
-        return web.json_response(told | {"remedy": "send content-type: application/json"}, status=415)
+    if request.path.startswith(("/api/", "/console/")) and request.can_read_body:
+        refused = refused_type(request.headers.get("Content-Type", ""))
+        if refused:
+            return web.json_response(refused, status=415)
     return await handler(request)
 
 
-def ask_for(token: str) -> Callable:
-    """A middleware that answers 401 to who does not show the token."""
+def ask_for(token: str, sessions: Sessions, open_to_all: Collection[Callable]) -> Callable:
+    """A middleware that answers 401 to who shows neither the token nor a session's; `open_to_all` are handlers that want none."""
     expected = token.encode()
 
     @web.middleware
@@ -70,9 +51,14 @@ def ask_for(token: str) -> Callable:
     ) -> web.StreamResponse:
         # Some versions of MinIO look for the webhook without its token; they hear that something listens.
         probe = request.method == "HEAD" and request.path == WEBHOOK
-        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-        known = hmac.compare_digest(shown.strip().encode(errors="surrogateescape"), expected)
-        if probe or (known and scheme.lower() == "bearer"):
+        shown = bearer_of(request.headers.get("Authorization", ""))
+        if (
+            probe
+            or request.match_info.handler in open_to_all
+            or hmac.compare_digest(shown.encode(errors="surrogateescape"), expected)
+        ):
+            return await handler(request)
+        if sessions.knows(shown) and not request.path.startswith("/_local/"):  # a page begins no other page's session
             return await handler(request)
         told = {
             "error": "TokenRequired",
@@ -92,7 +78,7 @@ class OwnCallsOnly:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
         names = {"host": "HTTP_HOST", "origin": "HTTP_ORIGIN", "sec-fetch-site": "HTTP_SEC_FETCH_SITE"}
-        problem = foreign({name: environ.get(key) for name, key in names.items()}, environ.get("PATH_INFO", ""))
+        problem = foreign({name: environ.get(key) for name, key in names.items()})
         if problem is None:
             return self._application(environ, start_response)
         body = REFUSAL.format(problem).encode()

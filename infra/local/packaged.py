@@ -1,17 +1,42 @@
 """Hides from this process what is installed for others and is in no function's package: import it before anything else.
 
 numpy is here for the SQL Server stand-in. pyarrow imports it where it is found, for 0.1 CPU s; on AWS it is not found. As a
-module (`python -m infra.local.packaged HANDLER`) this is a function's process: AWS's own runtime client, so confined.
+module (`python -m infra.local.packaged HANDLER`) this is a function's process: AWS's own runtime client, so confined. Where the
+function's folder has libraries of its own, as `infra.aws.build` makes it, it finds that folder and Python's own modules alone,
+as on Lambda: what the package lacks is missing here, too.
 """
 
+import os
 import sys
+import sysconfig
+from pathlib import Path
 
 HIDDEN = ("numpy",)
+OF_EACH_PACKAGE = "botocore"
 
 for name in HIDDEN:
     sys.modules[name] = None  # pyright: ignore[reportArgumentType] - documented: importing it raises ModuleNotFoundError
 
-if __name__ == "__main__":
+
+def keep_to_package(code: Path) -> None:
+    """Leaves this process the modules of a package and of Python, where `code` is a package; those of the runtime client are
+    loaded."""
+    if not (code / OF_EACH_PACKAGE).is_dir():
+        return
+    own = Path(__file__).resolve().parents[2]
+    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(own), ""}
+    sys.path[:] = [str(code), *(place for place in sys.path if place not in installed)]
+    sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in getattr(finder, "__module__", "")]
+    sys.path_importer_cache.clear()
+
+
+def run() -> None:
+    """Runs the handler that `sys.argv` names, event by event."""
     from awslambdaric.__main__ import main
 
+    keep_to_package(Path(os.environ.get("LAMBDA_TASK_ROOT", ".")))
     main(sys.argv)
+
+
+if __name__ == "__main__":
+    run()

@@ -16,7 +16,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from infra.local import reaper
 
@@ -37,6 +37,17 @@ def start_mortal(command: Sequence[str], **settings: Any) -> subprocess.Popen:
     return subprocess.Popen(command, preexec_fn=die_with_parent, **settings)  # noqa: PLW1509 - one system call, looked up before
 
 
+class Process(Protocol):
+    """What asyncio's processes have, and those that were forked by another process."""
+
+    @property
+    def pid(self) -> int: ...
+
+    async def wait(self) -> int: ...
+
+    def terminate(self) -> None: ...
+
+
 class Child:
     """A running process and what it prints. `wait` ends with the process, whoever else still holds its output open.
 
@@ -44,11 +55,9 @@ class Child:
     them open for ever.
     """
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, output: asyncio.StreamReader, transport: asyncio.ReadTransport
-    ) -> None:
-        self.process, self.output, self._transport = process, output, transport
-        self.pid = process.pid
+    def __init__(self, process: Process, output: "Output") -> None:
+        self.process, self._output = process, output
+        self.pid, self.output = process.pid, output.reader
 
     async def wait(self) -> int:
         """Return the exit status, negative for a signal, once the process has ended."""
@@ -56,6 +65,27 @@ class Child:
 
     def close_output(self) -> None:
         """Read no more; who still writes gets a broken pipe."""
+        self._output.close()
+
+
+class Output:
+    """The reading end of a pipe of ours; `writing` is the other end, which is closed once a child has it."""
+
+    def __init__(self, reader: asyncio.StreamReader, transport: asyncio.ReadTransport, writing: int) -> None:
+        self.reader, self.writing, self._transport = reader, writing, transport
+
+    @classmethod
+    async def open(cls) -> "Output":
+        """A new pipe."""
+        reading, writing = os.pipe()
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", buffering=0)
+        )
+        return cls(reader, transport, writing)
+
+    def close(self) -> None:
+        """Read no more."""
         self._transport.close()
 
 
@@ -82,26 +112,30 @@ class Children:
         self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()
     ) -> Child:
         """Start a process in its own session, its output on a pipe, with the stack's mark in its environment."""
-        reading, writing = os.pipe()
-        reader = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", buffering=0)
-        )
+        output = await Output.open()
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, cwd=cwd, env={**env, MARK_VARIABLE: self.mark}, pass_fds=tuple(pass_fds),
-                stdin=asyncio.subprocess.DEVNULL, stdout=writing, stderr=asyncio.subprocess.STDOUT,
+                *command, cwd=cwd, env=self.marked(env), pass_fds=tuple(pass_fds),
+                stdin=asyncio.subprocess.DEVNULL, stdout=output.writing, stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
         except BaseException:
-            transport.close()
+            output.close()
             raise
         finally:
-            os.close(writing)
-        child = Child(process, reader, transport)
+            os.close(output.writing)
+        child = Child(process, output)
+        self.note(child)
+        return child
+
+    def marked(self, env: Mapping[str, str]) -> dict[str, str]:
+        """An environment with the stack's mark."""
+        return {**env, MARK_VARIABLE: self.mark}
+
+    def note(self, child: Child) -> None:
+        """Take on a child that has just begun."""
         self._tell_reaper(f"+{child.pid}")
         self._running.add(child)
-        return child
 
     def kill(self, child: Child) -> None:
         """Kill a child's whole group at once, also when the child itself has ended already."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from infra.local import ports
 from infra.local.data_directory import DataDirectory
 from infra.local.logs import Log
+from infra.local.needed_rights import FOLDER
 from infra.local.processes import Child, Children, clean_environment
 from infra.local.template import REGION
 
@@ -34,6 +36,10 @@ def aws_environment(access_key_id: str, secret_access_key: str) -> dict[str, str
     }
 
 
+def _recorded() -> dict[str, str]:
+    return {FOLDER: os.environ[FOLDER]} if FOLDER in os.environ else {}
+
+
 async def start_embedded_aws(
     children: Children, preferred_port: int, environment: dict[str, str], data: DataDirectory | None = None
 ) -> tuple[str, Child]:
@@ -53,7 +59,7 @@ async def start_embedded_aws(
                 str(listener.fileno()),
                 *([str(data.path)] if data else []),
             ],
-            env={**clean_environment(), **environment},
+            env={**clean_environment(), **_recorded(), **environment},
             cwd=_project_root(),
             pass_fds=[listener.fileno(), *([data.lock] if data else [])],
         )

@@ -81,7 +81,7 @@ def signature_of(environ: dict[str, Any], claim: Claim, credentials: Credentials
     request = AWSRequest(environ["REQUEST_METHOD"], url, headers, params=claim.query)
     request.context["timestamp"] = claim.time
     if "x-amz-content-sha256" not in request.headers and not isinstance(signer, S3SigV4QueryAuth):
-        request.data = _body(environ)
+        request.data = body_of(environ)
     canonical = signer.canonical_request(request)
     return str(signer.signature(signer.string_to_sign(request, canonical), request))
 
@@ -120,7 +120,7 @@ def _header(environ: Mapping[str, Any], name: str) -> str:
     return environ.get(plain if plain in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{plain}", "")
 
 
-def _body(environ: dict[str, Any]) -> bytes:
+def body_of(environ: dict[str, Any]) -> bytes:
     """The body, which the application reads again."""
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)

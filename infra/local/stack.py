@@ -8,6 +8,7 @@ for whatever reason, stops everything that was started.
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from infra.local.logs import Log
 from infra.local.processes import Child, Children, clean_environment
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
+from infra.local.worker_processes import WorkerProcesses
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class StackSettings:
     def logs(self) -> Path:
         """Return where the functions' and servers' output goes."""
         return self.state / "logs"
+
+    @property
+    def scratch(self) -> Path:
+        """Where functions put temporary files: a worker that is killed leaves its own, which go with the stack."""
+        return self.state / "tmp"
 
 
 def s3_credentials(keys: Keys) -> tuple[str, str]:
@@ -113,6 +120,8 @@ class LocalStack:
 
     async def _start(self) -> None:
         settings = self.settings
+        _empty(settings.scratch)
+        settings.scratch.mkdir(mode=0o700, parents=True)
         await self._children.open()
         aws_env = servers.aws_environment(*self._credentials)
         aws_log = self._new_log("aws")
@@ -125,10 +134,10 @@ class LocalStack:
         finally:
             if standin and not standin.done():
                 standin.cancel()
-        functions = [
-            Function(found, self._new_log(found.logical_id), self._children)
-            for found in read_functions(resources, self._worker_environment(url, aws_env))
-        ]
+        found = read_functions(resources, self._worker_environment(url, aws_env))
+        processes = await self._exits.enter_async_context(WorkerProcesses(self._children, self.log))
+        await processes.prepare((one.handler, one.env, one.cwd) for one in found)
+        functions = [Function(one, self._new_log(one.logical_id), self._children, processes) for one in found]
         dispatcher = await self._exits.enter_async_context(
             Dispatcher(resources, functions, self._keys.token, self._report)
         )
@@ -174,7 +183,16 @@ class LocalStack:
         return server
 
     def _worker_environment(self, url: str, aws_env: Mapping[str, str]) -> dict[str, str]:
-        environment = {**clean_environment(), **aws_env, "AWS_ENDPOINT_URL": url, "AWS_ALLOW_HTTP": "true", "TZ": "UTC"}
+        own = {"TMPDIR": str(self.settings.scratch.absolute())}
+        environment = {
+            **clean_environment(),
+            **own,
+            **aws_env,
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ALLOW_HTTP": "true",
+            "TZ": "UTC",
+            "FLOWFORGE_ALERT_LOOPBACK": "true",
+        }
         if self.settings.s3_endpoint:
             environment["AWS_ENDPOINT_URL_S3"] = self.settings.s3_endpoint
         if self._sqlserver:
@@ -222,5 +240,10 @@ class LocalStack:
         if self._sqlserver:
             await self._children.terminate(self._sqlserver.child, grace_seconds=servers.STANDIN_STOP_SECONDS)
         await self._children.close()
+        _empty(self.settings.scratch)
         for log in self._logs:
             log.close()
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -23,6 +23,14 @@ class NotWritable(Exception):
     """The state directory, or what it needs there, cannot be made."""
 
 
+def not_writable(folder: Path, error: OSError) -> str | None:
+    """What an error says of something in the state folder; None where it is about something else."""
+    where = Path(error.filename) if isinstance(error.filename, str) else Path("/")
+    if not where.resolve().is_relative_to(folder.resolve()):
+        return None
+    return f"{where} cannot be written ({error.strerror}): mend the state folder {folder}, or give another --state-dir"
+
+
 class StateDirectory:
     """The directory of one running stack; a context manager that holds its lock."""
 

@@ -6,13 +6,13 @@ ended is never used again.
 """
 
 import asyncio
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from infra.local.logs import Log
 from infra.local.processes import Child, Children
 from infra.local.runtime_api import InvocationFailed, RuntimeApi
+from infra.local.worker_processes import WorkerProcesses
 
 # Imports and clients of a handler's module are not part of its timeout; on a busy machine they can take seconds.
 INIT_LIMIT_SECONDS = 30
@@ -24,9 +24,15 @@ class Worker:
     """A handler's process and the Runtime API that it talks to. `on_end` is called once, when the process is gone."""
 
     def __init__(
-        self, name: str, function_arn: str, log: Log, children: Children, on_end: Callable[["Worker"], None]
+        self,
+        name: str,
+        function_arn: str,
+        log: Log,
+        children: Children,
+        processes: WorkerProcesses,
+        on_end: Callable[["Worker"], None],
     ) -> None:
-        self.name, self._log, self._children, self._on_end = name, log, children, on_end
+        self.name, self._log, self._children, self._processes, self._on_end = name, log, children, processes, on_end
         self.api = RuntimeApi(function_arn, lambda text: log.write(text, source=name))
         self.child: Child | None = None
         self.alive = False
@@ -36,9 +42,7 @@ class Worker:
         """Start the process and wait until it asks for its first event; raises InvocationFailed when it does not."""
         address = await self.api.open()
         env = {**env, "AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_LOG_STREAM_NAME": self.name}
-        self.child = await self._children.start(
-            [sys.executable, "-m", "infra.local.packaged", handler], env=env, cwd=cwd
-        )
+        self.child = await self._processes.start(handler, env, cwd)
         self.alive = True
         self._watcher = asyncio.create_task(self._watch(self.child))
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import bank
 from .certificate import ensure_certificate, server_context
+from .imports import do_without_pandas
 from .profiles import PROFILES
 from .server import HOST, Server
 from .types import COLLATION_NAME
@@ -60,6 +61,7 @@ def _password(variable: str | None) -> str:
 
 def main() -> None:
     chosen = arguments()
+    do_without_pandas()
     logging.basicConfig(level=logging.DEBUG if chosen.verbose else logging.WARNING, stream=sys.stderr)
     directory = chosen.tls_directory or Path(tempfile.mkdtemp(prefix="flowforge-sqlserver-"))
     ca_file = ensure_certificate(directory.resolve())

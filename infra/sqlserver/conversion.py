@@ -13,10 +13,13 @@ from .types import ANSI, BINARIES, CHARACTERS, CLR, INTEGERS, UNICODE, SqlType
 from .values import (
     MOMENTS,
     Typed,
+    collation_of,
     failed,
     halves_kept,
     quote_text,
 )
+
+_IN_1252 = re.compile(r"(SQL_)?Latin1_General(?!.*_UTF8).*", re.IGNORECASE)  # collations whose code page that is
 
 
 def convert(value: Typed, target: SqlType, style: int | None = None, attempt: bool = False, storing: str = "") -> Typed:
@@ -110,6 +113,13 @@ def _text_to_number(text: str, source: SqlType, target: SqlType, cast: str, atte
 
 def _to_text(value: Typed, target: SqlType, style, attempt: bool, storing: str) -> str:
     source, sql = value.kind, value.sql
+    if (
+        source.base in UNICODE
+        and target.base in ANSI
+        and collation_of(value)
+        and _IN_1252.fullmatch(source.collation or "")
+    ):
+        sql = f"(database_text({sql}){collation_of(value)}"  # which stays the one that compares
     if source.base not in CHARACTERS:
         constant = re.fullmatch(r"unhex\('([0-9A-Fa-f]*)'\)", sql) if target.base in UNICODE and style is None else None
         if constant:  # bytes are the text's own, in UTF-16

@@ -28,6 +28,7 @@ from .profiles import PROFILES
 from .replicas import Replicas
 from .rights import Rights
 from .transactions import Rowversions, Transaction
+from .type_rows import create_types
 from .types import COLLATION_NAME
 
 VERSION = "16.0.4135.4"
@@ -102,10 +103,12 @@ class Instance:
                 "productmajorversion": self.profile.product_version.split(".")[0],
             }  # fmt: skip
         self.properties["engineedition"] = self.profile.engine_edition
-        self._connection = duckdb.connect(config={"threads": 2, "default_null_order": "nulls_first"})
+        # Its tables are small and its clients many: a second thread costs each statement more than it helps the few long ones.
+        self._connection = duckdb.connect(config={"threads": 1, "default_null_order": "nulls_first"})
         self._connection.execute("SET TimeZone = 'UTC'")
         create_macros(self._connection)
         create_catalog(self._connection)
+        create_types(self._connection)
         self.clock = Clock()
         self.replicas = Replicas(self.name, self.now())
         self.allows_snapshot, self.reads_versions = True, True

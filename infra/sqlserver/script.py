@@ -5,10 +5,11 @@ statement means is decided elsewhere; here only where it starts and ends.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sqlglot.tokenizer_core import Token, TokenType
 
-from .dialect import is_word, tokenize
+from .dialect import KEPT_TEXTS, LONGEST_KEPT, is_word, tokenize
 from .errors import not_supported, syntax_error
 
 _STARTERS = {
@@ -52,8 +53,15 @@ class While:
 
 
 def parse_batch(sql: str) -> list:
-    """The statements of a batch. Raises SqlError 102 or 156 for structure that cannot be read."""
+    """The statements of a batch, which nobody changes. Raises SqlError 102 or 156 for structure that cannot be read."""
+    return _remembered(sql) if len(sql) <= LONGEST_KEPT else _split(sql)
+
+
+def _split(sql: str) -> list:
     return _Splitter(sql).statements()
+
+
+_remembered = lru_cache(KEPT_TEXTS)(_split)
 
 
 class _Splitter:

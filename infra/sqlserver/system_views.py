@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .live_views import LIVE_VIEWS
-from .types import SYSTEM_TYPE_IDS, USER_TYPE_IDS, SqlType, parse_type
-from .view_text import SystemView, literal, values, view
+from .type_rows import TYPE_COLUMNS
+from .view_text import SystemView, literal, view
 
 if TYPE_CHECKING:
     from .session import Session
@@ -27,9 +27,9 @@ _OBJECT_SELECT = """SELECT name, object_id, CAST(NULL AS INTEGER), schema_id, pa
  WHEN 'U' THEN 'USER_TABLE' WHEN 'V' THEN 'VIEW' WHEN 'PK' THEN 'PRIMARY_KEY_CONSTRAINT' WHEN 'UQ' THEN 'UNIQUE_CONSTRAINT'
  WHEN 'F' THEN 'FOREIGN_KEY_CONSTRAINT' WHEN 'D' THEN 'DEFAULT_CONSTRAINT' END, create_date, modify_date, false{more}
  FROM meta.objects {where}"""
-_TABLE_FACTS = """, 0, false, false, CASE WHEN EXISTS (FROM meta.columns c WHERE c.object_id = meta.objects.object_id AND
- c.traits.generated_always = 1) THEN 2 ELSE 0 END, NULL, false, EXISTS (FROM meta.columns c WHERE c.object_id = meta.objects.object_id
- AND c.name LIKE '$node_id%'), EXISTS (FROM meta.columns c WHERE c.object_id = meta.objects.object_id AND c.name LIKE '$edge_id%')"""
+_TABLE_FACTS = """, 0, false, false, CASE WHEN object_id IN (SELECT c.object_id FROM meta.columns c WHERE c.traits.generated_always = 1)
+ THEN 2 ELSE 0 END, NULL, false, object_id IN (SELECT c.object_id FROM meta.columns c WHERE c.name LIKE '$node_id%'),
+ object_id IN (SELECT c.object_id FROM meta.columns c WHERE c.name LIKE '$edge_id%')"""
 _SYSTEM_COLUMNS = (
     "object_id int;name sysname;column_id int;system_type_id tinyint;user_type_id int;max_length smallint;precision tinyint;"
     "scale tinyint;collation_name sysname;is_nullable bit;is_ansi_padded bit;is_rowguidcol bit;is_identity bit;"
@@ -45,31 +45,6 @@ _SYSTEM_COLUMNS_SELECT = """SELECT object_id, name, column_id, system_type_id, u
  {more}FROM meta.columns{where}"""
 
 
-def _types() -> str:
-    rows = []
-    for name, user_id in USER_TYPE_IDS.items():
-        if name in ("numeric", "sysname"):
-            kind, length = (SqlType("decimal", 0, 38, 38), 17) if name == "numeric" else (SqlType("nvarchar", 128), 256)
-        else:
-            kind = {"decimal": SqlType("decimal", 0, 38, 38), "time": SqlType(name, 0, 0, 7)}.get(name) or parse_type(
-                f"{name}(8000)"
-                if name in ("varchar", "char", "binary", "varbinary")
-                else f"{name}(4000)"
-                if name in ("nvarchar", "nchar")
-                else name
-            )
-            length = kind.max_length
-        rows.append(
-            (name, SYSTEM_TYPE_IDS[name], user_id, 4, length, kind.catalog_precision, kind.catalog_scale, kind.collation_name,
-             True, False, name in ("hierarchyid", "geometry", "geography"), False)
-        )  # fmt: skip
-    return values(rows, _TYPE_COLUMNS)
-
-
-_TYPE_COLUMNS = (
-    "name sysname;system_type_id tinyint;user_type_id int;schema_id int;max_length smallint;precision tinyint;scale tinyint;"
-    "collation_name sysname;is_nullable bit;is_user_defined bit;is_assembly_type bit;is_table_type bit"
-)
 _IS_COLUMNS = (
     "TABLE_CATALOG nvarchar(128);TABLE_SCHEMA nvarchar(128);TABLE_NAME sysname;COLUMN_NAME sysname;ORDINAL_POSITION int;"
     "COLUMN_DEFAULT nvarchar(4000);IS_NULLABLE varchar(3);DATA_TYPE nvarchar(128);CHARACTER_MAXIMUM_LENGTH int;"
@@ -121,7 +96,7 @@ _VIEWS: dict[str, SystemView] = {
         "object_id int;definition nvarchar(max);uses_ansi_nulls bit;uses_quoted_identifier bit",
         "SELECT object_id, 'CREATE VIEW ' || name || ' AS ' || definition, true, true FROM meta.objects WHERE type = 'V'",
     ),
-    "sys.types": view(_TYPE_COLUMNS, _types()),
+    "sys.types": view(TYPE_COLUMNS, "SELECT * FROM meta.types"),
     "sys.identity_columns": view(
         "object_id int;name sysname;column_id int;seed_value bigint;increment_value bigint;is_identity bit",
         "SELECT object_id, name, column_id, seed, increment, true FROM meta.columns WHERE seed IS NOT NULL",

@@ -19,6 +19,7 @@ from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
 
 from infra.local.kept import Kept
+from infra.local.moto_mendings.answers import answer_by_name
 from infra.local.moto_mendings.edge import put_in_place
 from infra.local.moto_mendings.events import deliver_as_documented
 from infra.local.moto_mendings.keeping import keep_all_but_items, keep_items
@@ -61,6 +62,7 @@ def mend_moto(kept: Kept | None = None) -> None:
     put_in_place(responses, method_names_from_class=functools.cache(method_names_from_class))
     keep_messages_under_lock()
     look_no_further()
+    answer_by_name()
     if kept is not None:
         keep_items(kept)
     put_in_place(DynamoHandler, call_action=one_at_a_time(DynamoHandler.call_action, threading.RLock()))

@@ -1,11 +1,12 @@
 """What the embedded AWS looks through to answer: moto goes through a whole bucket for each listing, a whole table for each query.
 
 A listing here looks at the names of the keys and no further, but for those below its prefix; a query at the items of its
-partition key, or those that have its index's attributes, and sorts no others.
+partition key, or those that its index has for that value, and sorts no others than may be on its page.
 """
 
 import copy
 from collections.abc import Callable
+from heapq import nlargest, nsmallest
 from typing import Any
 
 from moto.dynamodb.models.dynamo_type import DynamoType
@@ -49,7 +50,10 @@ def query_candidates(  # noqa: PLR0917 - moto's own
     index = next((index for index in table.all_indexes() if index.name == index_name), None)
     candidates = copy.copy(table)
     if index is not None:
-        put_in_place(candidates, items=items_with(table, [key["AttributeName"] for key in index.schema]))
+        found = items_with(table, [key["AttributeName"] for key in index.schema], hash_key)
+        if limit and not range_comparison:
+            found = on_the_page(found, index, limit, start, forward)
+        put_in_place(candidates, items=as_kept(table, found))
     elif hash_key is not None and not index_name:
         put_in_place(candidates, items={hash_key: table.items[hash_key]} if hash_key in table.items else {})
     return _query(
@@ -67,15 +71,49 @@ def query_candidates(  # noqa: PLR0917 - moto's own
     )
 
 
-def items_with(table: Table, names: list[str]) -> dict[DynamoType, Any]:
-    """The table's items that have all attributes, under their keys."""
+def items_with(table: Table, names: list[str], value: DynamoType | None) -> list[Any]:
+    """The table's items that have all attributes, the first of them with the value if one is given."""
+    first, *others = names
+    parts: Any = table.items.values() if table.has_range_key else [table.items]
+    return [
+        item
+        for part in parts
+        for item in part.values()
+        if (own := item.attrs.get(first)) is not None
+        and (value is None or _is(own, value))
+        and all(name in item.attrs for name in others)
+    ]
 
-    def has_all(item: Any) -> bool:
-        return all(name in item.attrs for name in names)
 
+def _is(one: DynamoType, other: DynamoType) -> bool:
+    return one.type == other.type and (one.value == other.value or (one.type == "N" and one == other))
+
+
+def on_the_page(found: list[Any], index: Any, limit: int, start: dict[str, Any] | None, forward: bool) -> list[Any]:
+    """Those among an index's items that may be on a page, and one more; of those that are at one place in its order all."""
+    names = [key["AttributeName"] for key in index.schema if key["KeyType"] == "RANGE"]
+    if len(names) != 1 or len({item.attrs[names[0]].type for item in found}) != 1:
+        return found
+    placed = [(item.attrs[names[0]].cast_value, item) for item in found]
+    behind = [place for place, _ in placed]
+    if start:
+        begin = DynamoType(start[names[0]]).cast_value
+        placed = [(place, item) for place, item in placed if (place >= begin if forward else place <= begin)]
+        behind = [place for place, _ in placed if place != begin]
+    page = (nsmallest if forward else nlargest)(limit + 1, behind)
+    if len(page) <= limit:
+        return [item for _, item in placed]
+    return [item for place, item in placed if (place <= page[-1] if forward else place >= page[-1])]
+
+
+def as_kept(table: Table, found: list[Any]) -> dict[Any, Any]:
+    """Items as a table keeps them: by their keys."""
     if not table.has_range_key:
-        return {key: item for key, item in table.items.items() if has_all(item)}
-    return {key: {place: item for place, item in part.items() if has_all(item)} for key, part in table.items.items()}
+        return {item.hash_key: item for item in found}
+    kept: dict[Any, dict[Any, Any]] = {}
+    for item in found:
+        kept.setdefault(item.hash_key, {})[item.range_key] = item
+    return kept
 
 
 def look_no_further() -> None:
