@@ -7,8 +7,10 @@ ARCH ?= x86_64
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
+# Tests, demo and faults start processes by the hundred: each would compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-sail faults faults-quick soak lint format validate clean bench bench-quick bench-lake bench-lake-full
+.PHONY: help demo build test test-fast test-build test-sail test-s3 test-aws test-console screenshots test-api faults faults-quick soak lint format validate clean bench bench-quick bench-lake bench-lake-full bench-files
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -28,6 +30,31 @@ test-fast: .venv/stamp ## of contracts, lineage, lake and sources what starts no
 
 test-sail: .venv/stamp .venv-sail/stamp ## silver and gold read by Sail over Spark Connect, as by the other readers
 	.venv/bin/python -m pytest tests/tables/test_sail.py
+
+# One folder a function and architecture, with a template that names them.
+build: .venv/stamp ## the packages of all functions for Lambda, both architectures, with their sizes
+	@.venv/bin/python -m infra.aws.build .aws-sam/packages
+
+test-build: .venv/stamp ## the demo on packages alone, built for this machine's own Python
+	@.venv/bin/python -m infra.aws.build .aws-sam/own --arch own --python own
+	@.venv/bin/python -m demo --template .aws-sam/own/$(shell uname -m | sed s/aarch64/arm64/)/template.yaml
+
+test-s3: .venv/stamp .venv-s3/stamp ## lake and stored files on an S3 that someone else wrote: SeaweedFS
+	@.venv/bin/python -m tests.helpers.other_s3 .venv-s3/bin/weed
+
+test-console: .venv/stamp .venv-console/stamp ## the console in a real Chromium: a user's whole story, every page, axe
+	@$(CHROMIUM_THERE)
+	@.venv/bin/python -m pytest -q tests/console
+
+screenshots: .venv/stamp .venv-console/stamp ## the console's pictures in docs/
+	@$(CHROMIUM_THERE)
+	@.venv/bin/python -m tests.helpers.screenshots
+
+test-api: .venv/stamp .venv-fuzz/stamp ## the local API under what Schemathesis makes of its description
+	.venv/bin/python -m pytest -q tests/local_stack/test_fuzzed_api.py
+
+test-aws: .venv/stamp .venv-aws/stamp ## the template deployed by an AWS that someone else wrote: ministack; the bank to gold
+	@.venv/bin/python -m tests.helpers.other_aws .venv-aws/bin/ministack
 
 faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was tried and what was lost
 	@.venv/bin/python -m tests.faults
@@ -52,7 +79,7 @@ validate: .venv-sam/stamp ## the template, as AWS SAM sees it
 	.venv-sam/bin/sam validate --lint --template template.yaml --region $(REGION)
 
 clean: ## remove environments, caches and the local stack's data
-	rm -rf .venv .venv-sam .venv-sail .flowforge .aws-sam .pytest_cache .hypothesis .ruff_cache *.egg-info
+	rm -rf .venv .venv-sam .venv-sail .venv-s3 .venv-aws .venv-console .venv-fuzz .flowforge .aws-sam .pytest_cache .hypothesis .ruff_cache *.egg-info
 
 # A stamp tells a finished installation from one that was interrupted.
 .venv/stamp: pyproject.toml constraints.txt
@@ -72,6 +99,34 @@ clean: ## remove environments, caches and the local stack's data
 	.venv-sail/bin/pip install -qq --requirement tests/helpers/sail.txt
 	@touch $@
 
+# SeaweedFS, a program of some 170 MB that only these tests need.
+.venv-s3/stamp: tests/helpers/s3.txt
+	$(PYTHON) -m venv .venv-s3
+	.venv-s3/bin/pip install -qq --requirement tests/helpers/s3.txt
+	@touch $@
+
+# Playwright with the node that it brings, some 200 MB that only the console's tests need. The browser is Debian's, or that of CHROMIUM.
+.venv-console/stamp: tests/helpers/console.txt
+	$(PYTHON) -m venv .venv-console
+	.venv-console/bin/pip install -qq --requirement tests/helpers/console.txt
+	@touch $@
+
+CHROMIUM_THERE = command -v "$${CHROMIUM:-chromium}" > /dev/null || \
+	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; } || \
+	{ echo "no Chromium: install the package chromium, or name a program in CHROMIUM"; exit 1; }
+
+# Schemathesis, a pytest plugin that the other tests do not need.
+.venv-fuzz/stamp: tests/helpers/fuzz.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/pip install -qq --requirement tests/helpers/fuzz.txt
+	@touch $@
+
+# ministack, which pins what FlowForge pins otherwise.
+.venv-aws/stamp: tests/helpers/aws.txt
+	$(PYTHON) -m venv .venv-aws
+	.venv-aws/bin/pip install -qq --requirement tests/helpers/aws.txt
+	@touch $@
+
 # Called by `sam build` for each function, with ARTIFACTS_DIR; the template says what belongs in it.
 build-%: .venv/stamp
 	.venv/bin/python -m infra.aws.package $* "$(ARTIFACTS_DIR)" --arch $(ARCH)
@@ -88,3 +143,6 @@ bench-lake: .venv/stamp ## merges, histories, gold and compaction against deltal
 
 bench-lake-full: .venv/stamp ## the same with merges into a table of 20,000,000 rows: an hour
 	@.venv/bin/python -m benchmarks.lake --rows 20000000 --batch 1000000
+
+bench-files: .venv/stamp ## CSV, NDJSON and Parquet into Parquet against DuckDB's COPY and pyarrow
+	@.venv/bin/python -m benchmarks.files

@@ -38,6 +38,7 @@ LOADS = {"first load": "published", "nothing new": "empty", "one changed row": "
 START_SECONDS, RUN_SECONDS, GUARD_SECONDS = 60, 1_800, 1.5
 QUIET_LOOKS, LOOK_SECONDS = 4, 0.25  # the queues are empty and no function runs, so many times in a row
 POLLERS = ("SQS ReceiveMessage", "SQS DeleteMessageBatch")  # on AWS Lambda's own pollers make them
+CLOCK = "SchedulesFunction"  # looks once a minute what is due, load or not
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -96,7 +97,7 @@ def _loads(facts: dict[str, Any], schema: str, tables: int) -> Iterator[Chain]:
 
 def _told_apart(calls: Counter[tuple[str, str]]) -> tuple[Counter[tuple[str, str]], int]:
     """The functions' calls, and how many are Lambda's pollers'; what a look at the stack asks for is neither."""
-    own = Counter({(name.removesuffix("Function"), of): n for (name, of), n in calls.items() if name})
+    own = Counter({(name.removesuffix("Function"), of): n for (name, of), n in calls.items() if name and name != CLOCK})
     return own, sum(n for (name, of), n in calls.items() if not name and of in POLLERS)
 
 
@@ -193,7 +194,7 @@ def _used(before: dict[int, _Process], after: dict[int, _Process]) -> list[Funct
         earlier = [process for process in before.values() if process.function == name]
         invocations = next(iter(of.values())).invocations - (earlier[0].invocations if earlier else 0)
         cpu = sum(p.cpu_seconds for p in of.values()) - sum(p.cpu_seconds for pid, p in before.items() if pid in of)
-        if invocations:
+        if invocations and name != CLOCK:
             used.append(
                 Function(name.removesuffix("Function"), invocations, cpu, max(p.peak_rss_mb for p in of.values()))
             )

@@ -9,8 +9,7 @@ encryption off, here and only here, unless BENCH_TLS is set.
 
 from pydantic import SecretStr
 
-from events.request import Driver
-from flowforge.domain.given import given
+from events.choices import Driver
 from infra.local import packaged  # noqa: F401  first: a function's package has no numpy
 
 # isort: split
@@ -85,8 +84,9 @@ class Task(NamedTuple):
         asked = command(driver)
         password = SecretStr(os.environ["BENCH_PASSWORD"])
         credentials = Credentials(username=os.environ["BENCH_USER"], password=password)
+        assert isinstance(asked.connection, ConnectionReference)  # noqa: S101
         with connect(asked.connection, credentials) as connection:
-            described = describe_table(connection, given(asked.source.table_name))
+            described = describe_table(connection, asked.source.title)
         columns = [SourceColumn(**c.model_dump(include=set(SourceColumn.model_fields))) for c in described.columns]
         interval = Interval()
         batch = Batch(

@@ -1,4 +1,4 @@
-"""`python -m tests [pytest's options]`: all tests but those of faults and of Sail, as `make test` runs them.
+"""`python -m tests [pytest's options]`: all tests, as `make test` runs them: none of faults, Sail, a browser or the fuzzed API.
 
 The tests share two cores with servers of their own, so now and then one fails that passes by itself. Up to MOST_AGAIN that have
 failed are run once more, alone: what fails again fails the run, what does not is named in its last lines, to be mended.
@@ -12,7 +12,8 @@ import pytest
 
 MOST_AGAIN = 3
 PROCESSES = 3
-NOT_HERE = ("--ignore", "tests/faults", "--ignore", "tests/tables/test_sail.py")
+OTHERS = ("tests/faults", "tests/tables/test_sail.py", "tests/console", "tests/local_stack/test_fuzzed_api.py")
+NOT_HERE = [part for other in OTHERS for part in ("--ignore", other)]
 REPORT_AGAIN = ".pytest_cache/tests_again.xml"
 
 

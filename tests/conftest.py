@@ -7,6 +7,7 @@ What hypothesis draws is new in each run, as when a developer explores; with FLO
 same each time, so that a gate that closes blames the change before it.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _BySharedServers(config, log)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names bytes by their argument, which pytest numbers: workers must agree on names, and gzip's header tells the time."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the folders first that take long, and of those the files that share nothing behind the rest."""
     places = {folder: place for place, folder in enumerate(LONG_FIRST)}
@@ -75,19 +81,20 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def s3_variables(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """What a function's environment says of S3: the embedded one, or that of FLOWFORGE_TEST_S3."""
+    url = request.getfixturevalue("s3_endpoint")
     if os.environ.get(S3):
         with buckets_of_this_run() as variables:
-            yield variables
+            yield {"AWS_ENDPOINT_URL": url, **variables}  # tables and queues are never in another S3
         return
     region = {"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1"}
-    url = request.getfixturevalue("s3_endpoint")
     yield {**AWS_VARIABLES, "AWS_SESSION_TOKEN": "session/+token==", **region, "AWS_ENDPOINT_URL": url}
 
 
 @pytest.fixture
 def lake_environment(s3_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of a function: credentials of a session, region and endpoint."""
-    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in s3_variables.items():
         monkeypatch.setenv(name, value)
 
@@ -99,3 +106,25 @@ def lake(lake_environment: None) -> "Lake":
     from tests.helpers.lake import Lake
 
     return Lake(client("s3"))
+
+
+class _Untrue(logging.Handler):
+    """Notes the answers of the API that were not as its contract says."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.fields: list[object] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == "an answer is not as its contract says":
+            self.fields.append(getattr(record, "fields", None))
+
+
+@pytest.fixture
+def answers_as_told() -> Iterator[None]:
+    """What functions answer in this process is what the API's document says."""
+    untrue, logger = _Untrue(), logging.getLogger("flowforge")
+    logger.addHandler(untrue)
+    yield
+    logger.removeHandler(untrue)
+    assert untrue.fields == [], "an answer is not as events.api says: these fields"

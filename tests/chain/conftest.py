@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers.stack import Stack, in_lake_of
+from tests.helpers.stack import BRIEF, Stack, in_lake_of
 
 
 @pytest.fixture(scope="package")
@@ -27,7 +27,7 @@ def name() -> str:
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory) -> Iterator[Stack]:
     """A stack of its own, in a folder where the command line finds it."""
-    running = Stack(tmp_path_factory.mktemp("compared") / ".flowforge")
+    running = Stack(tmp_path_factory.mktemp("compared") / ".flowforge", BRIEF)
     with in_lake_of(running):
         try:
             yield running

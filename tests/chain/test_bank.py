@@ -4,7 +4,7 @@ import itertools
 import json
 
 from events.envelopes import minio
-from tests.helpers.stack import own
+from tests.helpers.stack import own, put
 from tests.helpers.waiting import wait_for
 
 AUDIT = ["_batch_id", "_ingestion_time", "_source_system", "_source_file", "_file_modified_time"]
@@ -189,13 +189,16 @@ def test_should_use_a_saved_connection_by_its_id(stack, name):
     document = stack.request({"tableName": "accounts"}, **own(name))
     document["source_config"]["connection"] = {"connectionId": name}
     assert stack.run(document)["status"] == "succeeded"
-    listed = stack.http.get("/api/database/tables", params={"connection_id": name}).json()["tables"]
+    listed = stack.http.get("/api/database/tables", params={"connectionId": name}).json()["tables"]
     assert {"accounts", "customers", "transactions"} <= {table["name"] for table in listed}
     described = stack.http.get(
         "/api/database/schema", params={"connection_id": name, "table": "accounts", "preview": 2}
     ).json()
     assert described["primary_key"] == ["account_id"]
     assert len(described["preview"]["rows"]) == 2
+    tried = stack.http.post("/api/test-connection/database", json={"connection": {"connectionId": name}}).json()
+    assert (tried["status"], tried["database"]) == ("success", stack.connection["database"])
+    assert name in [one["id"] for one in stack.http.get("/api/connections").json()["connections"]]
     assert stack.http.delete(f"/api/connections/{name}").status_code == 204
     assert stack.http.get("/api/database/tables", params={"connection_id": name}).status_code == 404
 
@@ -209,3 +212,28 @@ def test_should_serve_two_loads_of_one_table_one_after_the_other(stack, name):
     assert len(set(keys)) == 3
     assert all(a != b for a, b in itertools.combinations(keys, 2))
     assert {run["tables"][0]["silver_rows"] for run in runs} == {5000}
+
+
+def test_should_show_a_loaded_table_by_every_reading_route(stack, name):
+    document = stack.request({"tableName": "accounts"}, **own(name))
+    run = stack.run(document)
+    assert run["status"] == "succeeded"
+    put(stack, f"{name}_count", f"SELECT COUNT(*) AS n FROM silver.{name}")
+
+    def shown(*path: str, **parameters: str) -> dict:
+        answer = stack.http.get("/".join(["/api", *path]), params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    listed = shown("runs", workflow_id=document["workflow_id"])["runs"]
+    assert [one["run_id"] for one in listed] == [run["run_id"]]
+    assert shown("tables")["tables"]
+    found = shown("tables", f"silver.{name}")
+    assert (found["table"], found["rows"]) == (name, 750)
+    assert f"{name}_count" in [one["table"] for one in shown("models")["models"]]
+    lineage = f"/api/tables/gold.{name}/lineage"  # which is told after the run
+    wait_for(lambda: stack.http.get(lineage).status_code == 200, "lineage")
+    assert shown("silver", name, "schema") and shown("silver", name, "quality")
+    for table in (f"bronze.bronze_{name}", f"silver.{name}", f"gold.{name}"):
+        asked = stack.http.post("/api/sql", json={"sql": f"SELECT COUNT(*) FROM {table}"}).json()
+        assert asked["rows"] == [[750]], table

@@ -79,4 +79,4 @@ def test_should_tell_what_is_wrong_with_a_decision(stack, name):
     assert flowforge(stack, "schema", name, "--type", "zip").returncode == 2
     answer = stack.http.put(f"/api/silver/{name}/schema", json={"typs": 1, "accept": "yes"})
     assert answer.status_code == 400
-    assert [m["field"] for m in answer.json()["mistakes"]] == ["typs", "accept", "(body)"][:2]
+    assert {m["field"] for m in answer.json()["mistakes"]} == {"typs", "accept"}

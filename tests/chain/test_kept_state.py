@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.stack import Stack, in_lake_of
+from tests.helpers.stack import BRIEF, Stack, in_lake_of
 from tests.helpers.standin import stand_in
 from tests.helpers.waiting import wait_for
 
-TABLES = 3
+TABLES = 2
 KILLS = 2
 MOMENTS = ["queued", "landed", "refined", "published"]
 
@@ -27,6 +27,7 @@ def source(tmp_path_factory) -> Iterator[dict]:
 def start(folder: Path, source: dict) -> Stack:
     trust = f"FLOWFORGE_SOURCE_CA_FILE={source['ca_file']}"
     options = (
+        BRIEF,
         "--no-sqlserver",
         "--data-dir",
         str(folder / "data"),

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers.stack import Stack, flowforge, in_lake_of
+from tests.helpers.stack import BRIEF, Stack, flowforge, in_lake_of
 
 
 @pytest.fixture(scope="module")
 def lost(tmp_path_factory) -> Iterator[Stack]:
     """A stack of its own, in a folder where the command line finds it: its watermark table is wiped."""
-    running = Stack(tmp_path_factory.mktemp("lost") / ".flowforge")
+    running = Stack(tmp_path_factory.mktemp("lost") / ".flowforge", BRIEF)
     with in_lake_of(running):
         try:
             yield running

@@ -59,6 +59,25 @@ def test_should_leave_a_row_that_got_the_last_number_to_the_next_load(compared, 
     assert not reconciled(compared, name)["differs"]
 
 
+def test_should_compare_the_wanted_rows_alone_and_find_those_that_stopped_to_fit(compared, name):
+    compared.execute(
+        f"CREATE TABLE {name} (id int PRIMARY KEY, region nvarchar(9), modified datetime2(3))",
+        f"INSERT INTO {name} VALUES (1, 'north', '2024-01-01'), (2, 'south', '2024-01-01'), (3, 'north', '2024-01-01')",
+    )
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "modified"}
+    config |= {"where": [{"column": "Region", "value": "NORTH"}]}
+    assert compared.load(config)["records"] == 2
+    same = reconciled(compared, name)
+    assert (same["differs"], same["source_rows"], same["silver_rows"]) == (False, 2, 2)
+    compared.execute(f"UPDATE {name} SET region = 'south', modified = '2024-02-01' WHERE id = 3")
+    assert compared.load(config)["status"] == "empty"
+    found = reconciled(compared, name)
+    assert (found["differs"], found["only_in_silver_examples"]) == (True, ["3"])
+    refresh = {"tableName": name, "where": config["where"]}
+    compared.load(refresh, bronzeConfig={"tableName": f"bronze_{name}", "loadStrategy": "full_refresh"})
+    assert reconciled(compared, name)["differs"] is False
+
+
 def test_should_find_every_type_the_same(compared, name):
     config = {"tableName": "customers", "isIncremental": True, "deltaColumn": "modified_date"}
     assert compared.load(config)["status"] == "published"

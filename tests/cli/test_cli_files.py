@@ -1,4 +1,4 @@
-"""`flowforge files inspect` as people and programs call it."""
+"""`flowforge files` as people and programs call it."""
 
 import gzip
 import json
@@ -20,8 +20,10 @@ def test_should_answer_as_data_and_fail_where_records_do_not_fit(alone):
     answered = alone("files", "inspect", str(alone.folder / "a.csv"), "--json")
     found = json.loads(answered.out)
     assert (answered.code, found["records"], found["irregular"]) == (1, 2, 1)
-    assert found["first_irregular"] == [{"line": 3, "fields": 1, "text": "2"}]
+    assert found["first_irregular"] == [{"line": 3, "reason": "it has 1 fields, where 2 are expected", "text": "2"}]
     assert found["dialect"]["delimiter"] == ","
+    columns = [{"name": "id", "type": "bigint"}, {"name": "name"}]
+    assert found["source_config"] == {"type": "csv", "fileConfig": {"columns": columns}}
 
 
 def test_should_say_why_a_file_is_refused(alone):
@@ -43,3 +45,68 @@ def test_should_look_at_a_file_in_a_bucket(alone, stack_file, lake_environment):
     missing = alone("files", "inspect", f"s3://{bucket}/landing/b.csv")
     assert (missing.code, f"there is no s3://{bucket}/landing/b.csv" in missing.err) == (2, True)
     assert alone("files", "inspect", "s3://only").code == 2
+
+
+REPORT = {
+    "file": "s3://lake/landing/crm/customers/1.csv", "table": "bronze_customers", "run_id": "run_1", "etag": "e1",
+    "version_id": None, "size": 90, "modified": "2026-11-28T06:00:00+00:00", "rows": 12_000, "rejected": 0, "records": 12_000,
+    "first_rejected": None, "generation": 1, "seq": 3, "at": "2026-11-28T06:01:00+00:00", "state": "loaded",
+}  # fmt: skip
+REFUSED = REPORT | {
+    "run_id": "run_2", "rows": 0, "rejected": 2, "records": 40, "state": "refused", "reason": "2 of 40 records do not fit",
+    "first_rejected": "line 7, column since: no date", "seq": None, "generation": None,
+    "rejects": [{"row_number": 6, "line": 7, "column": "since", "reason": "no date"}],
+}  # fmt: skip
+
+
+def test_should_list_what_became_of_files(flowforge, api):
+    api.answer("GET /api/files", {"files": [REPORT], "notes": ["3 more files: ask with a larger limit"]})
+    done = flowforge("files", "list", "crm/customers", "--limit", "1")
+    assert done.code == 0, done.err
+    (line,) = [line for line in done.out.splitlines() if "1.csv" in line]
+    for part in ("bronze_customers", "loaded", "12000", "run_1", "2026-11-28 06:01:00Z"):
+        assert part in line.replace(",", "")
+    assert "3 more files" in done.out
+    assert api.asked[-1].query == {"table": "crm/customers", "limit": "1"}
+
+
+def test_should_list_files_page_by_page_and_those_that_wait(flowforge, api):
+    second = REPORT | {"file": "s3://lake/landing/crm/customers/2.csv"}
+    pages = [{"files": [REPORT], "notes": [], "next": "x"}, {"files": [second], "notes": []}]
+    api.answer_in_turn("GET /api/files", pages)
+    done = flowforge("files", "list", "--json")
+    assert [one["file"][-5:] for one in done.document["files"]] == ["1.csv", "2.csv"]
+    assert [asked.query.get("cursor") for asked in api.asked[-2:]] == [None, "x"]
+    one = {
+        "file": second["file"],
+        "job": "crm/customers",
+        "since": "2026-11-28T06:00:00+00:00",
+        "reason": "no content yet",
+    }
+    api.answer("GET /api/files", {"files": [one], "notes": []})
+    shown = flowforge("files", "list", "crm/customers", "--waiting")
+    assert (shown.code, "no content yet" in shown.out, "2026-11-28 06:00:00Z" in shown.out) == (0, True, True)
+    assert api.asked[-1].query == {"table": "crm/customers", "limit": "50", "state": "waiting"}
+
+
+def test_should_fail_where_a_file_was_refused_and_show_its_first_rejects(flowforge, api):
+    api.answer("GET /api/files", {"files": [REFUSED, REPORT], "notes": []})
+    listed = flowforge("files", "list")
+    assert (listed.code, "line 7, column since: no date" in listed.out) == (1, True)
+    shown = flowforge("files", "show", "landing/crm/customers/1.csv")
+    assert shown.code == 1
+    assert "2 of 40 records do not fit" in shown.out and "since" in shown.out
+    assert api.asked[-1].query == {"key": "landing/crm/customers/1.csv", "limit": "20"}
+    assert flowforge("files", "list", "--json").document["files"][0]["rejects"][0]["line"] == 7
+
+
+def test_should_put_a_file_where_its_job_finds_it(alone, stack_file, lake_environment):
+    s3, bucket = client("s3"), f"lake-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    (alone.folder / "a b.csv").write_text("a\n1\n")
+    stack_file(s3=s3.meta.endpoint_url, bucket=bucket)
+    done = alone("files", "put", "a b.csv", "crm/customers", "--json")
+    assert (done.code, done.document["key"]) == (0, "landing/crm/customers/a b.csv"), done.err
+    assert s3.get_object(Bucket=bucket, Key="landing/crm/customers/a b.csv")["Body"].read() == b"a\n1\n"
+    assert alone("files", "put", "a b.csv", "crm").code == 2
+    assert alone("files", "put", "none.csv", "crm/customers").code == 2

@@ -66,7 +66,7 @@ def test_should_name_every_mistake_that_the_api_found_and_exit_2(flowforge, api)
 
 
 def test_should_name_every_mistake_of_a_document_without_a_workflow(flowforge, api):
-    ended = flowforge("submit", write(flowforge.folder, {"source_type": "file"}), "--json")
+    ended = flowforge("submit", write(flowforge.folder, {"source_type": "stream"}), "--json")
 
     assert ended.code == 2
     assert {"workflow_id", "job_id", "source_type", "source_config"} <= {m["field"] for m in ended.document["mistakes"]}
@@ -184,6 +184,17 @@ def test_should_list_the_runs_of_a_workflow(flowforge, api):
     assert ended.code == 0
     assert "1 published, 1 failed" in ended.out
     assert api.asked[0].query == {"limit": "3", "workflow_id": "w"}
+
+
+def test_should_list_as_many_runs_as_were_asked_for_however_many_a_page_holds(flowforge, api):
+    run = {"workflow_id": "w", "job_id": "j", "status": "failed", "accepted_at": "2026-01-02T03:04:05Z", "tables": []}
+    listed = [run | {"run_id": f"run-{n}"} for n in range(4)]
+    api.answer_in_turn("GET /api/runs", [{"runs": listed[:2], "next": "here"}, {"runs": listed[2:], "next": "there"}])
+
+    ended = flowforge("status", "--limit", "3", "--json")
+
+    assert [run["run_id"] for run in json.loads(ended.out)["runs"]] == ["run-0", "run-1", "run-2"]
+    assert [asked.query.get("cursor") for asked in api.asked] == [None, "here"]
 
 
 def test_should_keep_watching_while_the_api_is_away_for_a_moment(flowforge, api, told):

@@ -95,7 +95,7 @@ def changed(path: str, value: object) -> dict:
 @pytest.mark.parametrize(
     ("path", "value", "problem"),
     [
-        ("source_type", "file", "not supported yet"),
+        ("source_type", "file", 'expected "database"'),
         ("source_type", "stream", "database"),
         ("source_config.type", "oracle", "sql-server"),
         ("source_config.connection.port", 70000, "65535"),
@@ -146,7 +146,7 @@ def test_should_not_let_one_mistake_hide_another():
     found = [(m["field"], m["problem"]) for m in refused.value.mistakes]
     for field, problem in [
         ("job_id", "required"),
-        ("source_type", "not supported"),
+        ("source_type", "names a database"),
         ("source_config.connection.port", "greater"),
         ("source_config.connection.hots", "unknown field"),
         ("source_config.connection", "missing host, database"),

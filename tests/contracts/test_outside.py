@@ -1,8 +1,12 @@
 """Servers of others in tests: only on this machine, with their secrets in variables that nobody shows."""
 
+import re
+
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from tests.helpers import outside
+from tests.helpers.servers import ROOT
 
 
 @pytest.mark.parametrize("given", ["sa@localhost:1433", "mssql://sa@127.0.0.1:1433/Bank", "//sa@[::1]:1433"])
@@ -38,3 +42,19 @@ def test_should_say_why_a_test_is_skipped(monkeypatch):
     monkeypatch.setenv(outside.SQLSERVER, "sa@localhost:1433")
     with pytest.raises(pytest.skip.Exception, match="stand-in's own powers"):
         outside.skip_without_standin()
+
+
+def test_should_name_in_the_nightly_workflow_what_there_is():
+    """Nobody has run it here, for want of a container engine: it names folders, targets, samples and services that exist."""
+    text = (ROOT / ".github" / "workflows" / "nightly.yml").read_text()
+    jobs = yaml_parse(text)["jobs"]
+    commands = "\n".join(step.get("run", "") for job in jobs.values() for step in job["steps"])
+    for path in re.findall(r"\b(?:tests|events|infra)/[\w./-]+", commands):
+        assert (ROOT / path).exists(), path
+    targets = re.findall(r"^make (.+)$", commands, re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets and all(f"\n{target}:" in makefile for line in targets for target in line.split())
+    variables = {name for job in jobs.values() for name in job.get("env", {}) if name.startswith("FLOWFORGE_TEST_")}
+    assert {name.removesuffix("_ACCESS_KEY_ID") for name in variables} == {outside.SQLSERVER, outside.S3}
+    services = yaml_parse((ROOT / "infra" / "compose.yaml").read_text())["services"]
+    assert set(re.findall(r"--wait (\w+)", commands)) == set(services)

@@ -13,7 +13,8 @@ from flowforge.domain.source_key import SourceKey, bronze_table_of
 SIGNS = st.text(st.sampled_from("ab/>%#.:[]25 2EF😀\n"), max_size=12)
 NAMES = SIGNS | st.text(max_size=20)
 HOSTS = st.text(string.ascii_lowercase + ".-/%2F", min_size=1, max_size=12)
-KEYS = st.builds(SourceKey, HOSTS, st.integers(1, 65535), NAMES, NAMES, NAMES, NAMES)
+FILES = st.builds(SourceKey, st.just("s3"), st.just(0), NAMES, NAMES, NAMES, NAMES)
+KEYS = st.builds(SourceKey, HOSTS, st.integers(1, 65535), NAMES, NAMES, NAMES, NAMES) | FILES
 
 
 @given(KEYS)
@@ -38,6 +39,8 @@ def test_should_print_no_two_keys_alike(one, other):
         "h:1/50%/dbo.100% of %2F/%3E>b",
         "h:1/d/query-0123456789abcdef>b",
         "h:1/d/dbo.a.b>b",
+        "s3://lake/crm.customers>bronze_customers",
+        "s3:1433/d/dbo.a>b",
     ],
 )
 def test_should_leave_keys_of_earlier_versions_as_they_are(text):

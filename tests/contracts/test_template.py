@@ -111,14 +111,15 @@ def test_should_let_every_queue_be_sent_to_whose_rule_has_it_as_its_target():
 
 def test_should_be_able_to_restore_every_table_to_any_moment():
     tables = [found["Properties"] for found in RESOURCES.values() if found["Type"] == "AWS::DynamoDB::Table"]
-    assert len(tables) == 3
+    assert len(tables) == 4
     assert all(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] for table in tables)
 
 
 @pytest.mark.parametrize("policy", ["ReadSecrets", "WriteSecrets"])
-def test_should_keep_the_lineage_key_from_all_who_read_sources(policy):
+def test_should_keep_the_keys_of_receivers_from_all_who_read_sources(policy):
     statements = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
     (deny,) = [one for one in statements if one["Effect"] == "Deny"]
     assert deny["Action"] == "secretsmanager:*"
-    assert deny["Resource"]["Fn::Sub"].endswith(":secret:flowforge/lineage/*")
-    assert policy not in str(FUNCTIONS["RecordLineageFunction"])
+    kept = [resource["Fn::Sub"].partition(":secret:")[2] for resource in deny["Resource"]]
+    assert kept == ["flowforge/lineage/*", "flowforge/alerts/*"]
+    assert policy not in str([FUNCTIONS["RecordLineageFunction"], FUNCTIONS["SendAlertsFunction"]])

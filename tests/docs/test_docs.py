@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.waiting import LIMIT_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = (
     "README.md",
@@ -29,6 +31,9 @@ RUN_BY_CI = (
     "make demo",
     "make test",
     "make test-sail",
+    "make test-s3",
+    "make test-api",
+    "make test-build",
     "make faults-quick",
     "make lint",
     "make validate",
@@ -55,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     process = subprocess.Popen(command, cwd=folder)
     facts = folder / ".flowforge" / "stack.json"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + LIMIT_SECONDS
         while not facts.exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
@@ -64,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(LIMIT_SECONDS)
 
 
 def _copy_examples(folder: Path, port: int) -> None:

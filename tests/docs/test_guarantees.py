@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "guarantees.md").read_text())
 
 
+SECURITY = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "security.md").read_text())
 CONTRIBUTING = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "CONTRIBUTING.md").read_text())
 
 
@@ -20,11 +21,17 @@ def test_should_name_tests_that_exist():
     assert len(NAMED) > 40
     missing = [
         f"{file}::{name}"
-        for file, name in [*NAMED, *CONTRIBUTING]
+        for file, name in [*NAMED, *CONTRIBUTING, *SECURITY]
         if not (ROOT / file).exists()
         or not re.search(rf"^(async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE)
     ]
     assert missing == []
+
+
+def test_should_name_a_test_in_every_row_of_the_threat_model():
+    rows = [line for line in (ROOT / "docs" / "security.md").read_text().splitlines() if line.startswith("|")]
+    assert len(rows) > 5
+    assert [row for row in rows[2:] if "`tests/" not in row] == []
 
 
 def test_should_name_a_test_in_every_row_of_promises():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
-from events.request import parse_job_request
+from events.request import DatabaseSource, parse_job_request
 from flowforge.domain.given import given
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,4 +101,5 @@ def test_should_offer_a_schedule_whose_event_starts_a_run():
     )
     request = parse_job_request(target["Input"])
     assert request.batch_id is None  # each run gets one of its own
+    assert isinstance(request.source_config, DatabaseSource)
     assert request.source_config.connection.connectionId == "bank"

@@ -26,12 +26,14 @@ Strike = Callable[[Call, Delivery], Fault | None]
 
 
 class Aim:
-    """A rule for the proxy. `struck` counts by function; `calls` is the most that one of its workers has made."""
+    """A rule for the proxy. `struck` counts by function; `calls` and `writes` are the most that one of
+    its workers has made."""
 
     def __init__(self, world: World):
         self.world, self._aims = world, {}
         self.struck: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
+        self.writes: Counter[str] = Counter()
         self._done: set[tuple[str, str]] = set()
         self._writes: Counter[str] = Counter()
 
@@ -46,6 +48,7 @@ class Aim:
             return None
         self.calls[delivery.function] = max(self.calls[delivery.function], call.number)
         self._writes[call.worker] += is_write(call)
+        self.writes[delivery.function] = max(self.writes[delivery.function], self._writes[call.worker])
         point, strike = self._aims.get(delivery.table, (None, None))
         if point is None or (delivery.table, delivery.function) in self._done or not self._hits(point, call):
             return None

@@ -12,12 +12,11 @@ import selectors
 import sys
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import boto3
-
+from infra.local.forking import load, threads
 from infra.local.processes import die_with_parent
+from infra.local.worker_processes import IMPORTED_LATER
 
 IMPORTED = (
     "functions.submit_job.handler",
@@ -29,11 +28,8 @@ IMPORTED = (
     "functions.track_run.handler",
     "functions.record_lineage.handler",
     "functions.replay.handler",
-    "flowforge.bronze.ingest",
-    "flowforge.sources.sqlserver.mssql_python_reader",
-    "flowforge.sources.sqlserver.pymssql_reader",
-    "flowforge.engines.duckdb.types",
-)  # not duckdb and deltalake: importing them starts threads, which forks would lack
+    *IMPORTED_LATER,
+)
 
 
 @dataclass(frozen=True)
@@ -66,27 +62,13 @@ def run(order: dict[str, Any], answer_to: int) -> None:
     os._exit(status)
 
 
-def threads() -> list[str]:
-    """The names of this process' threads. jemalloc's own does not count: it starts anew in a fork."""
-    names = [Path(f"/proc/self/task/{task}/comm").read_text().strip() for task in os.listdir("/proc/self/task")]
-    return [name for name in names if name != "jemalloc_bg_thd"]
-
-
-def read_service_models() -> None:
-    """Has boto3 read its descriptions of the services, which its session keeps; with nothing of the environment in them."""
-    for service in ("dynamodb", "events", "s3", "secretsmanager", "sqs"):
-        boto3.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none").close()
-
-
 def main() -> None:
     """Forks until stdin ends."""
     tell = os.fdopen(os.dup(1), "w", buffering=1)
     log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    for module in IMPORTED:
-        importlib.import_module(module)
-    read_service_models()
+    load(IMPORTED)
     print(json.dumps({"threads": threads()}), file=tell)
     waiting = selectors.DefaultSelector()
     waiting.register(0, selectors.EVENT_READ, None)

@@ -56,7 +56,9 @@ def aws(aws_endpoint: str, lake_bucket: str) -> Iterator[Aws]:
 def _environment(resources: Resources) -> dict[str, str]:
     functions = resources.of_kind("AWS::Lambda::Function")
     submit = functions["SubmitJobFunction"]["Environment"]["Variables"]
-    return {name: str(value) for name, value in submit.items() if str(value)}
+    sweeper = functions["WatermarkFunction"]["Environment"]["Variables"]
+    own = {"FLOWFORGE_SUBMIT_QUEUE_URL": sweeper["FLOWFORGE_SUBMIT_QUEUE_URL"]}
+    return {name: str(value) for name, value in (submit | own).items() if str(value)}
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """A function works for the deployment that its environment names: what was made for another is not used."""
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 
@@ -8,7 +9,8 @@ from flowforge.aws.clients import client
 from flowforge.runtime.deployment import entered
 from flowforge.runtime.settings import settings
 from functions.watermark.handler import handler
-from tests.helpers.servers import ROOT
+from infra.local.aws_calls import ask_for_calls
+from tests.helpers.servers import AWS_KEYS, ROOT
 
 
 def test_should_follow_the_environment(aws, monkeypatch):
@@ -33,6 +35,14 @@ def test_should_sign_with_the_keys_of_each_deployment(aws, monkeypatch):
     for key in ("AKIAFIRST", "AKIASECOND"):
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
         assert key in client("s3").generate_presigned_url("get_object", Params=where)
+
+
+def test_should_name_to_aws_who_calls_in_a_text_that_is_made_once(aws, monkeypatch):
+    for name in (f"First{uuid4().hex}", f"Second{uuid4().hex}"):
+        monkeypatch.setenv("AWS_SDK_UA_APP_ID", name)
+        client("sqs").list_queues()
+        assert ask_for_calls(aws.endpoint, *AWS_KEYS.values(), by_caller=True)[name] == {"SQS ListQueues": 1}
+        assert f" app/{name} " in client("sqs").meta.config.user_agent
 
 
 def test_should_stop_at_a_setting_that_is_not_valid_before_anything_is_done(aws, context, monkeypatch):

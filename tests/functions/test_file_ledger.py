@@ -6,11 +6,13 @@ from flowforge.aws import items
 from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import UnreadableRecord, Wait
 from flowforge.domain.file_version import FileVersion
+from flowforge.operations.folding import NEWEST_KEPT, fold_table
 from flowforge.runtime.settings import settings
-from flowforge.state import batches, corrections, file_ledger
+from flowforge.state import batches, claims, corrections, file_ledger
 from flowforge.state.batch_records import key_of
 from flowforge.state.table import read_state
 from tests.helpers.batches import claim, manifest
+from tests.helpers.commands import command
 
 pytestmark = pytest.mark.usefixtures("aws")
 FILES = Interval()
@@ -37,8 +39,7 @@ def remove_record(batch: Batch) -> None:
 
 
 def taken(batch: Batch) -> dict[str, str]:
-    found = file_ledger.taken_files(read_state(batch.source_key))
-    return {key: entry.file.etag for (_, key), entry in found.items()}
+    return {entry.file.key: entry.file.etag for entry in file_ledger.taken_files(read_state(batch.source_key))}
 
 
 def test_should_count_the_files_of_committed_batches_the_newest_version_of_each(unique):
@@ -93,7 +94,7 @@ def test_should_load_all_files_again_after_a_reset(unique):
     batch = load(unique("t"), "run_1", version("a", "1"))
     corrections.reset_watermarks(read_state(batch.source_key), "a new start")
     assert taken(batch) == {}
-    again = load(batch.command.source.table_name or "", "run_2", version("a", "1"))
+    again = load(batch.command.source.title, "run_2", version("a", "1"))
     assert taken(again) == {"a": "1"}
 
 
@@ -110,3 +111,18 @@ def test_should_stop_where_it_is_not_known_what_became_of_a_batch(unique):
     remove_record(batch)
     with pytest.raises(UnreadableRecord, match="whose record is gone"):
         taken(batch)
+
+
+def test_should_keep_the_record_of_an_old_batch_until_it_is_settled_what_became_of_its_files(unique):
+    name = unique("t")
+    key = f"s3://landing/{name}.daily>bronze_{name}"
+    for number in range(NEWEST_KEPT + 3):
+        batch = claims.claim(read_state(key), command(name, f"run_{number}", str(number)), name, FILES, {}, [])
+        write(batch, version(f"{number}.csv", "1"))
+        batches.commit(batches.land(batch, manifest(batch)))
+        batches.mark(batch, refined=True, quarantined=0, published=True)
+        items.update(settings().watermarks_table, key_of(batch), "SET updated_at = :then", {":then": 1.0})
+    assert fold_table(key) == 0
+    assert len(file_ledger.taken_versions(read_state(key))) == NEWEST_KEPT + 3
+    assert fold_table(key) == 3
+    assert len(file_ledger.taken_versions(read_state(key))) == NEWEST_KEPT + 3

@@ -24,16 +24,18 @@ from flowforge.operations.watermarks import show
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, claims, corrections, lake_head, outbox, runs, table
 from flowforge.state.expiry import DAY, EXPIRES_AT
+from flowforge.state.run_list import list_runs
 from functions.watermark.handler import handler as watermark
 from tests.helpers.commands import command
 from tests.helpers.write_state import Writing
 
 pytestmark = pytest.mark.timeout(600)
 OLD, YOUNG = 100, 80  # days; ninety are kept
-QUIET_BYTES, CHANGED_BYTES, TABLE_BYTES = (
+QUIET_BYTES, CHANGED_BYTES, TABLE_BYTES, STEPS_BYTES = (
     600,
     6_000,
     2_000,
+    250,
 )  # docs/operations.md, "What is remembered, and for how long"
 INTERVAL = Interval(column="modified", sql_type="datetime", low=None, high="2025-01-01 00:00:00.000")
 
@@ -155,7 +157,10 @@ def test_should_store_no_more_for_a_load_than_operations_say(aws, loads, monkeyp
         wanted = load.command(run)
         chain.load(wanted.model_copy(update={"batch_id": f"batch_20251108_061208_{wanted.run_id[-6:]}"}))
         after = _sizes(load.name)
-        new = [size for key, size in after.items() if key not in before and key[1] not in ("RUN", "NAMES#00000000")]
+        added = {key: size for key, size in after.items() if key not in before}
+        assert sum(size for (_, sk), size in added.items() if sk.startswith("STEPS#")) < STEPS_BYTES
+        of_the_run = {"RUN", "NAMES#00000000"} | {sk for _, sk in added if sk.startswith("STEPS#")}
+        new = [size for (_, sk), size in added.items() if sk not in of_the_run]
         found[run] = (len(new), sum(new))
     assert found["quiet"][0] == 1 and found["quiet"][1] < QUIET_BYTES, found
     assert found["changed"][0] == 4 and found["changed"][1] < CHANGED_BYTES, found
@@ -270,7 +275,7 @@ def test_should_take_a_run_for_gone_as_soon_as_its_time_is_over(make, context):
     one.grow_older(91)
     with pytest.raises(NotFound, match=run):
         runs.read_run(run)
-    assert run not in {found["run_id"] for found in runs.recent_runs(200)}
+    assert run not in {found["run_id"] for found in list_runs(200)["runs"]}
 
 
 def test_should_forget_no_run_whose_tables_are_not_queued(make, context):

@@ -79,7 +79,7 @@ def batch(aws, unique) -> Batch:
 
 def landed(batch: Batch, reader: Reader, **options):
     found = land(batch, COLUMNS, "dbo.t", lambda: reader, **options)
-    return found and manifest_of(batch, COLUMNS, ["id"], [found])
+    return manifest_of(batch, COLUMNS, ["id"], [found]) if found.object else None
 
 
 def test_should_land_small_batches_as_one_object(bucket, batch):

@@ -11,6 +11,7 @@ from openlineage.client.serde import Serde
 from events import facts
 from events.envelopes import eventbridge, sqs
 from events.model import Message
+from flowforge.aws.bus import announce
 from flowforge.bronze.announcements import about, landed_fact
 from flowforge.domain.errors import TransformRejected
 from flowforge.gold.models import copy_of_silver, read_model
@@ -194,6 +195,13 @@ def test_should_not_let_a_failure_or_an_empty_interval_hide_what_a_table_was_mad
     assert latest(aws, name)["eventTime"] == NOON
 
 
+def test_should_hear_of_empty_batches_and_not_of_tables_with_nothing_new(aws, batch):
+    empty = facts.IntervalEmpty(**about(batch) | {"seq": batch.seq}, source_table="dbo.t", reason="no rows")
+    announce(empty, empty.model_copy(update={"claimed": False}))
+    heard = [detail for _, detail in aws.announced("LineageQueue") if detail["run_id"] == batch.command.run_id]
+    assert [detail["claimed"] for detail in heard] == [True]
+
+
 def test_should_wait_for_the_record_of_a_batch(aws, context, unique):
     claimed = claim(unique("t"), unique("run"))
     fact = refined(claimed).model_copy(update={"seq": 77})
@@ -217,6 +225,17 @@ def test_should_read_a_models_columns_from_its_record_unless_that_has_moved_on(a
     assert "columnLineage" not in without["outputs"][0]["facets"]
     assert without["inputs"][0]["facets"]["version"]["datasetVersion"] == "1"
     assert latest(aws, f"gold.{name}") == with_columns
+
+
+def test_should_know_the_columns_of_a_copy_from_its_event(aws, context, batch):
+    name = batch.command.silver.table
+    assert tell(context, published(batch, name, copied={"id": "integer"}))
+    (event,) = kept(aws, f"gold.{name}")
+    (origin,) = event["outputs"][0]["facets"]["columnLineage"]["fields"]["id"]["inputFields"]
+    assert (origin["name"], origin["field"]) == (f"silver/{name}", "id")
+    assert [(field["name"], field["type"]) for field in event["outputs"][0]["facets"]["schema"]["fields"]] == [
+        ("id", "integer")
+    ]
 
 
 def test_should_tell_the_receiver_once_of_a_gold_table_that_stays_as_it_is(aws, context, receiver, batch, unique):

@@ -9,11 +9,13 @@ from events.envelopes import eventbridge, http
 from events.export import FULL
 from events.facts import SilverRefined
 from flowforge.state import runs
+from flowforge.state.run_list import list_runs
 from functions.replay.handler import handler
 from functions.submit_job.handler import handler as submit
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 from tests.helpers.commands import command
 
+pytestmark = pytest.mark.usefixtures("answers_as_told")
 QUEUES = ("Submit", "Ingest", "Slice", "Watermark", "Refine", "Publish", "Track")
 
 
@@ -95,6 +97,25 @@ def test_should_put_back_what_is_selected_and_leave_the_rest(aws, context, uniqu
     assert [left["run_id"] for left in ask(context)["messages"]] == [other["run_id"]]
 
 
+@pytest.mark.parametrize("action", ["replay", "discard"])
+def test_should_show_what_would_be_settled_and_change_nothing(aws, context, unique, action):
+    one, other = wanted(unique), wanted(unique)
+    for body in (one, other):
+        bury(aws, "Ingest", body, "why")
+    asked = {"run_id": one["run_id"], "preview": True} | ({"reason": "no"} if action == "discard" else {})
+    told = put_back(context, asked, action)
+    assert [(found["run_id"], bool(found["consequence"])) for found in told["messages"]] == [(one["run_id"], True)]
+    assert aws.messages("IngestQueue") == []
+    assert {left["run_id"] for left in ask(context)["messages"]} == {one["run_id"], other["run_id"]}
+
+
+@pytest.mark.parametrize("body", [{}, {"run_id": None}, {"all": True, "table": "t"}, {"ids": []}, {"all": "yes"}])
+def test_should_take_nothing_for_everything(aws, context, unique, body):
+    bury(aws, "Ingest", wanted(unique), "why")
+    assert handler(http("POST", "/api/dead-letters/replay", body=body), context)["statusCode"] == 400
+    assert aws.messages("IngestQueue") == []
+
+
 def test_should_put_back_everything_to_the_queue_it_came_from(aws, context, unique):
     bodies = {queue: (wanted(unique) if queue == "Ingest" else refined(unique)) for queue in QUEUES}
     for queue, body in bodies.items():
@@ -121,7 +142,7 @@ def test_should_let_a_run_in_that_was_rejected_only_because_its_message_died(aws
     record = {"eventSource": "aws:sqs", "messageId": "m", "receiptHandle": "r", "body": json.dumps(envelope)}
     died = {"Records": [record | {"attributes": {"ApproximateReceiveCount": "9"}}]}
     assert submit(died, context) == {"batchItemFailures": []}
-    before = [run for run in runs.recent_runs(50) if run["status"] == "rejected"]
+    before = [run for run in list_runs(50)["runs"] if run["status"] == "rejected"]
     assert len(before) >= 1
     assert len(put_back(context, {"all": True})["messages"]) == 1
     (again,) = aws.messages("SubmitQueue")

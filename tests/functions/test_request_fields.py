@@ -12,19 +12,21 @@ from events.request import (
     ColumnChoice,
     Connection,
     DatabaseConfig,
+    DatabaseSource,
     DestinationConfig,
     GoldConfig,
     GoldModel,
     InvalidRequest,
     JobRequest,
+    RowFilter,
     SilverConfig,
-    SourceConfig,
     TableConfig,
     parse_job_request,
 )
 from flowforge.state import runs
 from functions.connections.handler import handler as connections
 from functions.submit_job.handler import handler as submit
+from tests.helpers.documents import put
 
 INLINE = {"host": "db", "database": "Bank", "username": "u", "password": "p"}
 SAVED = "fields"
@@ -49,6 +51,10 @@ def model(**settings: Any) -> list[dict[str, Any]]:
     return [MODEL | settings]
 
 
+def rows(**settings: Any) -> list[dict[str, Any]]:
+    return [{"column": "a", "value": 1} | settings]
+
+
 # field -> where it stands, two values (None: left out), and what it needs around it
 FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "JobRequest.workflow_id": ("workflow_id", "wf", "other", {}),
@@ -57,7 +63,7 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "JobRequest.job_name": ("job_name", None, "Nightly", {}),
     "JobRequest.source_type": ("source_type", "database", "file", {}),
     "JobRequest.batch_id": ("batch_id", "b", "c", {}),
-    "SourceConfig.type": ("source_config.type", "sql-server", "oracle", {}),
+    "DatabaseSource.type": ("source_config.type", "sql-server", "oracle", {}),
     "Connection.connectionId": (WHERE, INLINE, {"connectionId": SAVED}, {}),
     "Connection.host": (f"{WHERE}.host", "db", "db2", {}),
     "Connection.port": (f"{WHERE}.port", None, 1434, {}),
@@ -86,7 +92,19 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "TableConfig.snapshotIsolation": (f"{DATA}.snapshotIsolation", True, False, {}),
     "TableConfig.countRows": (f"{DATA}.countRows", "auto", "never", {}),
     "TableConfig.derivedColumns": (f"{DATA}.derivedColumns", [], ["srid"], {}),
+    "TableConfig.rename": (f"{DATA}.rename", {}, {"a": "b"}, {}),
+    "TableConfig.protect": (f"{DATA}.protect", {}, {"ssn": "null"}, {}),
+    "TableConfig.protectionKey": (
+        f"{DATA}.protectionKey",
+        "flowforge/k",
+        "flowforge/l",
+        {f"{DATA}.protect": {"ssn": "hmac"}},
+    ),
     "ColumnChoice.exclude": (f"{DATA}.columns", None, {"exclude": ["a"]}, {}),
+    "ColumnChoice.include": (f"{DATA}.columns", None, {"include": ["a"]}, {}),
+    "RowFilter.column": (f"{DATA}.where", rows(), rows(column="b"), {}),
+    "RowFilter.operator": (f"{DATA}.where", rows(), rows(operator="<>"), {}),
+    "RowFilter.value": (f"{DATA}.where", rows(), rows(value=2), {}),
     "BronzeConfig.tableName": (f"{TO}.bronzeConfig.tableName", None, "elsewhere", {}),
     "BronzeConfig.storageFormat": (f"{TO}.bronzeConfig.storageFormat", "parquet", "orc", {}),
     "BronzeConfig.loadStrategy": (f"{TO}.bronzeConfig.loadStrategy", "append", "full_refresh", {}),
@@ -146,14 +164,16 @@ PARTS = {
     "goldConfig",
     "models",
     "columns",
+    "where",
 }
 MODELS = (
     JobRequest,
-    SourceConfig,
+    DatabaseSource,
     Connection,
     DatabaseConfig,
     TableConfig,
     ColumnChoice,
+    RowFilter,
     DestinationConfig,
     BronzeConfig,
     SilverConfig,
@@ -163,15 +183,6 @@ MODELS = (
 DESTINATION = sorted(
     name for name, (path, *_) in FIELDS.items() if path.startswith(TO) and not name.endswith("tableName")
 )
-
-
-def put(document: dict[str, Any], path: str, value: Any) -> None:
-    *above, last = path.split(".")
-    for name in above:
-        document = document.setdefault(name, {})
-    document.pop(last, None)
-    if value is not None:
-        document[last] = copy.deepcopy(value)
 
 
 def document_of(path: str, value: Any, around: dict[str, Any]) -> dict[str, Any]:
@@ -222,7 +233,7 @@ def test_should_use_or_refuse_every_field(outcome, field):
     assert found[0] != found[1]
     assert "refused" not in found or field in {
         "JobRequest.source_type",
-        "SourceConfig.type",
+        "DatabaseSource.type",
         "TableConfig.isIncremental",
         "BronzeConfig.storageFormat",
         "Connection.secretId",
@@ -240,7 +251,8 @@ def test_should_use_the_requests_settings_for_a_table_that_has_some_of_its_own(o
 
 @pytest.mark.parametrize("field", sorted(set(TableConfig.model_fields) - {"tableName", "query", "destination_config"}))
 def test_should_refuse_what_stands_beside_tables_and_is_about_none_of_them(outcome, field):
-    _, one, other, _ = FIELDS["ColumnChoice.exclude" if field == "columns" else f"TableConfig.{field}"]
+    inner = {"columns": "ColumnChoice.exclude", "where": "RowFilter.column"}
+    _, one, other, _ = FIELDS[inner.get(field, f"TableConfig.{field}")]
     around = {f"{DATA}.isIncremental": True, f"{DATA}.deltaColumn": "a", **REFRESH}
     around |= {DATA: {"tables": [{"tableName": "a"}]}}
     assert outcome(document_of(f"{DATA}.{field}", other if one is None else one, around)) == "refused"
@@ -270,6 +282,7 @@ def test_should_refuse_a_setting_in_whose_place_every_table_has_its_own(outcome)
         (f"{DATA}.nullCursor", "fail"),
         (f"{DATA}.cursorClock", "utc"),
         (f"{DATA}.allowEmptyRefresh", True),
+        (f"{DATA}.protectionKey", "flowforge/k"),
         (f"{TO}.silverConfig.deletes", "soft"),
         (f"{DATA}.acceptPartialView", True),
         (f"{TO}.silverConfig.nullKeys", "quarantine"),

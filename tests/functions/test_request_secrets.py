@@ -19,7 +19,7 @@ from events.documents import MOST_BYTES
 from events.envelopes import eventbridge, http, minio, s3_object_created, sqs
 from events.export import FULL
 from flowforge.operations.sweep import sweep
-from flowforge.state import runs
+from flowforge.state.run_list import list_runs
 from functions.submit_job.handler import handler
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 from tests.helpers.function_calls import Context
@@ -83,7 +83,7 @@ class Door:
 
     def run(self) -> dict[str, Any]:
         """The run that was opened or rejected last."""
-        return runs.recent_runs(1)[0]
+        return list_runs(1)["runs"][0]
 
     def places(self) -> Iterator[tuple[str, str]]:
         """(where, text) of all that is stored, queued, told and logged."""
@@ -224,6 +224,7 @@ UNREADABLE = {
     "a text": lambda text, secret: json.dumps(text),
     "half a character": lambda text, secret: text[:-1] + ', "x": "\\ud800"}',
     "NaN": lambda text, secret: text[:-1] + ', "x": NaN}',
+    "more values than a request has": lambda text, secret: text[:-1] + ', "x": [' + "1," * 100_000 + f'"{secret}"]}}',
     "a number of 5,000 digits": lambda text, secret: text[:-1] + f', "x": {"9" * 5000}}}',
     "a comment": lambda text, secret: f"// {secret}\n{text}",
 }

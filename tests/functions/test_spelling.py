@@ -13,7 +13,8 @@ from flowforge.bronze.ingest import ingest
 from flowforge.domain.batch import Interval
 from flowforge.domain.errors import ConflictingTarget, UnknownTable
 from flowforge.domain.source_key import SourceKey
-from flowforge.jobs.submission import new_run_id, submit
+from flowforge.jobs.run_ids import new_run_id
+from flowforge.jobs.submission import submit
 from flowforge.state import claims, runs, table
 from flowforge.state.leases import release
 from tests.helpers.loads import ROWS, Loads, keep_login

@@ -8,6 +8,7 @@ import pytest
 from events.envelopes import eventbridge, http, minio, s3_object_created, sqs
 from events.export import FULL, INCREMENTAL
 from flowforge.state import runs
+from flowforge.state.run_list import list_runs
 from functions.submit_job.handler import handler
 
 PASSWORD = FULL["source_config"]["connection"]["password"]
@@ -180,7 +181,7 @@ def test_should_keep_a_dropped_file_with_mistakes_as_a_rejected_run(aws, context
     key, bucket = f"requests/{unique('bad')}.json", aws.name("Lake")
     drop(aws, key, text)
     assert handler(sqs(s3_object_created(bucket, key)), context) == {"batchItemFailures": []}
-    run = runs.recent_runs(1)[0]
+    run = list_runs(1)["runs"][0]
     assert (run["status"], run["trigger"]) == ("rejected", "object")
     assert "JSON" in run["mistakes"][0]["problem"]
     assert b"hunter2!" not in aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()

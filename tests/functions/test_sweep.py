@@ -220,12 +220,12 @@ def test_should_show_and_give_up_a_batch_whose_record_cannot_be_read(aws, contex
     batch = claim(unique("t"), unique("run"))
     damage(batch)
     sweep(-60)
-    name = f"bronze_{batch.command.source.table_name}"
+    name = f"bronze_{batch.command.source.title}"
     shown = json.loads(handler(http("GET", f"/api/watermarks/{name}", "/api/watermarks/{table}"), context)["body"])
     assert [(past["seq"], past["state"]) for past in shown["history"]] == [(batch.seq, "unreadable")]
     assert "cannot be read" in shown["history"][0]["problem"]
     corrections.reset_watermarks(table.read_state(batch.source_key), "damaged")
-    assert claim(given(batch.command.source.table_name), unique("run")).seq == batch.seq + 1
+    assert claim(batch.command.source.title, unique("run")).seq == batch.seq + 1
 
 
 def test_should_list_the_watermarks_of_all_others_when_one_state_cannot_be_read(aws, context, unique):

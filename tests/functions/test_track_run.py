@@ -2,8 +2,11 @@
 
 import itertools
 import json
+from urllib.parse import unquote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from events import facts
 from events.envelopes import eventbridge, http, sqs
@@ -11,6 +14,7 @@ from events.export import messages
 from flowforge.state import runs
 from functions.track_run.handler import handler
 
+pytestmark = pytest.mark.usefixtures("answers_as_told")
 SAMPLES = {type(m).__name__: m for m in messages() if isinstance(m, facts.TableEvent)}
 CHAIN = ("BronzeLanded", "WatermarkCommitted", "SilverRefined", "GoldPublished")
 
@@ -91,6 +95,31 @@ def test_should_refuse_a_limit_that_is_none(context, limit):
     assert (status, answer["mistakes"][0]["field"]) == (400, "limit")
 
 
+TOLD = ("SlicesRead", *CHAIN, "IntervalEmpty", "StepFailed")
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(TOLD), st.sampled_from(["bronze_a", "Bronze_A", "bronze_b"])), max_size=9))
+def test_should_list_a_run_as_it_is_shown_whatever_has_been_told_of_it(context, unique, events):
+    run_id, workflow = unique("run"), unique("wf")
+    runs.open_run(run_id, workflow, "job", "batch", "http", [("bronze_a", "a"), ("bronze_b", "b"), ("bronze_c", "c")])
+    for name, table in events:
+        tell(context, run_id, name, table=table)
+    (listed,) = get(context, "/api/runs", "/api/runs", workflow_id=workflow)[1]["runs"]
+    shown = runs.read_run(run_id)
+    assert [one["status"] for one in listed["tables"]] == [one["status"] for one in shown["tables"]]
+    assert {k: v for k, v in listed.items() if k != "tables"} == {k: v for k, v in shown.items() if k != "tables"}
+
+
+def test_should_list_a_table_as_the_catalog_spells_it(context, unique, run_id):
+    workflow = runs.read_run(run_id)["workflow_id"]
+    tell(context, run_id, "BronzeLanded", table="Bronze_Customers")
+    listed = get(context, "/api/runs", "/api/runs", workflow_id=workflow, limit="200")[1]["runs"]
+    assert [run["tables"] for run in listed if run["run_id"] == run_id] == [
+        [{"table": "Bronze_Customers", "status": "landed"}]
+    ]
+
+
 def test_should_answer_404_with_a_remedy_for_an_unknown_run(context):
     status, answer = get(context, "/api/runs/run_nobody", "/api/runs/{id}")
     assert (status, answer["error"]) == (404, "NotFound")
@@ -104,3 +133,13 @@ def test_should_show_every_table_of_a_run_of_thousands(context, unique):
     run = runs.read_run(run_id)
     assert [(t["table"], t["source_table"]) for t in run["tables"]] == pairs
     assert run["status"] == "accepted"
+
+
+ODD = ["%F0%9F%98%80", "a%00b", "a%2Fb", "a%22%23%3F", "%0A", "Ж", "100%25", "a%2520b", "%ED%A0%80", "%FF"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_should_find_a_route_whatever_is_in_its_parameters(context, name):
+    status, answer = get(context, f"/api/runs/{name}", "/api/runs/{id}")
+    assert (status, answer["error"]) == (404, "NotFound")
+    assert repr(unquote(name)) in answer["message"]

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from pydantic import ValidationError
 
+from events.api.connections import SavedConnection
 from events.envelopes import http
 from events.request import InvalidRequest
 from flowforge.domain.errors import UnsupportedSource
@@ -109,7 +111,7 @@ def test_should_understand_an_address_as_tools_write_it(aws, unique, written, ex
     reference = target_in({"connection": {"host": written, **login}}).reference
     assert (reference.host, reference.port) == expected
     name = unique("c")
-    save({"id": name, "host": written, **login})
+    save(SavedConnection.model_validate({"id": name, "host": written, **login}))
     assert (saved_reference(name).host, saved_reference(name).port) == expected
 
 
@@ -139,8 +141,8 @@ def test_should_understand_an_address_as_tools_write_it(aws, unique, written, ex
 )
 def test_should_say_what_to_write_for_an_address_that_is_not_understood(written, told):
     login = {"database": "Bank", "username": "loader", "password": "secret"}
-    for ask in (lambda d: target_in({"connection": d}), lambda d: save({"id": "c", **d})):
-        with pytest.raises(InvalidRequest) as caught:
+    for ask in (lambda d: target_in({"connection": d}), lambda d: SavedConnection.model_validate({"id": "c", **d})):
+        with pytest.raises((InvalidRequest, ValidationError)) as caught:
             ask({"host": written, **login})
         assert told in str(caught.value)
 
@@ -153,6 +155,6 @@ def test_should_not_choose_between_two_ports():
 @pytest.mark.parametrize("field", ["authentication", "tenantId", "clientId", "accessToken"])
 def test_should_name_the_logins_there_are_to_who_asks_for_another(field):
     asked = {"host": "db", "database": "b", "username": "u", "password": "p", field: "ActiveDirectoryServicePrincipal"}
-    for ask in (lambda d: target_in({"connection": d}), lambda d: save({"id": "c", **d})):
-        with pytest.raises(InvalidRequest, match="Entra ID"):
+    for ask in (lambda d: target_in({"connection": d}), lambda d: SavedConnection.model_validate({"id": "c", **d})):
+        with pytest.raises((InvalidRequest, ValidationError), match="Entra ID"):
             ask(asked)

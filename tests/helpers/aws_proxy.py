@@ -20,6 +20,7 @@ from botocore.credentials import Credentials
 from flowforge.domain.given import given
 from infra.local.signatures import claimed, signature_of
 from tests.helpers.servers import AWS_KEYS
+from tests.helpers.waiting import LIMIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,14 @@ class AwsProxy:
     def __enter__(self) -> "AwsProxy":
         self._thread.start()
         opening = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 26)
-        self._server = asyncio.run_coroutine_threadsafe(opening, self._loop).result(10)
+        self._server = asyncio.run_coroutine_threadsafe(opening, self._loop).result(LIMIT_SECONDS)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(LIMIT_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(LIMIT_SECONDS)
         self._loop.close()
 
     async def _close(self) -> None:

@@ -6,14 +6,14 @@ The server answers as the API is documented to, and keeps what it was asked.
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.helpers.serving import QuietHandler, serving
 
 SECONDS = 60
 
@@ -40,6 +40,7 @@ class CannedApi:
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     url: str = ""
+    headers: dict[str, str] = field(default_factory=dict)  # of every answer; Date is the real one unless it is here
 
     def answer(self, request: str, document: Any = None, status: int = 200) -> None:
         self.answers[request] = [(status, document)]
@@ -60,7 +61,7 @@ def canned_api() -> Iterator[CannedApi]:
     """Serves on a free loopback port until the block ends."""
     api = CannedApi()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def _serve(self) -> None:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -70,7 +71,9 @@ def canned_api() -> Iterator[CannedApi]:
             content = (
                 b"" if document is None else document if isinstance(document, bytes) else json.dumps(document).encode()
             )
-            self.send_response(status)
+            self.send_response_only(status)
+            for name, value in {"Date": self.date_time_string(), **api.headers}.items():
+                self.send_header(name, value)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(content)))
             self.end_headers()
@@ -78,19 +81,8 @@ def canned_api() -> Iterator[CannedApi]:
 
         do_GET = do_POST = do_PUT = do_DELETE = _serve
 
-        def log_message(self, *_: Any) -> None:
-            """Keeps the test's output quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    api.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler) as api.url:
         yield api
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Told:

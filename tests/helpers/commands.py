@@ -14,6 +14,7 @@ QUEUES = {
     "maintain_lake": "Upkeep",
     "track_run": "Track",
     "record_lineage": "Lineage",
+    "send_alerts": "Alert",
 }
 
 

@@ -20,9 +20,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import pytest
 
-from tests.helpers.servers import start_standin, stop
+from tests.helpers.servers import OTHER_S3, start_standin, stop
 
-SQLSERVER, S3 = "FLOWFORGE_TEST_SQLSERVER", "FLOWFORGE_TEST_S3"
+SQLSERVER, S3 = "FLOWFORGE_TEST_SQLSERVER", OTHER_S3
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BANK = ("customers", "accounts", "transactions")
 ROWS_AT_ONCE = 500  # SQL Server takes 1,000 rows of VALUES at most
@@ -157,7 +157,7 @@ def buckets_of_this_run() -> Iterator[dict[str, str]]:
         **{f"AWS_{name}": value for name, value in keys.items()},
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_ENDPOINT_URL": where.geturl(),
+        "AWS_ENDPOINT_URL_S3": where.geturl(),
     }
     import boto3
 

@@ -2,11 +2,11 @@
 
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.helpers.serving import QuietHandler, serving
 
 
 class Receiver:
@@ -44,7 +44,7 @@ def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """Serves until the block ends."""
     receiver = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             status = receiver.take(self.path, self.headers.get("authorization", ""), json.loads(body))
@@ -54,22 +54,5 @@ def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
                 self.send_header("location", f"{receiver.url}/elsewhere")
             self.end_headers()
 
-        def log_message(self, *_: Any) -> None:
-            """Keeps the test's output quiet."""
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: Any) -> None:
-            """A client that does not like the certificate is what a test is about."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler, tls) as receiver.url:
         yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -23,8 +23,22 @@ from infra.local.processes import start_mortal
 from tests.helpers.waiting import LIMIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
-# Of every embedded AWS that tests start. A secret may hold what has a meaning in SQL and in addresses.
-AWS_KEYS = Keys(aws_secret_access_key=f"{secrets.token_urlsafe()}/+secret'quote").aws
+OTHER_S3 = "FLOWFORGE_TEST_S3"
+
+
+def _keys() -> Keys:
+    """Of every embedded AWS that tests start. A secret may hold what has a meaning in SQL and in addresses.
+
+    Where S3 is another server's, its keys: a function has one pair for all services."""
+    if os.environ.get(OTHER_S3):
+        return Keys(
+            aws_access_key_id=os.environ.get(f"{OTHER_S3}_ACCESS_KEY_ID", ""),
+            aws_secret_access_key=os.environ.get(f"{OTHER_S3}_SECRET_ACCESS_KEY", ""),
+        )
+    return Keys(aws_secret_access_key=f"{secrets.token_urlsafe()}/+secret'quote")
+
+
+AWS_KEYS = _keys().aws
 AWS_VARIABLES = {name.upper(): value for name, value in AWS_KEYS.items()}
 
 

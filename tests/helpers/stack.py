@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +22,13 @@ from events.export import FULL
 from flowforge.cli.keys import bearer
 from flowforge.domain.given import given
 from flowforge.operations.query import query
+from tests.helpers.forked_commands import run_flowforge
 from tests.helpers.servers import start
 from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
 TERMINAL = ("succeeded", "failed", "rejected")
+# For a stack of a few tests: most of its functions get no event, and each worker takes up to a second of CPU to start.
+BRIEF = "--no-warm"
 ASK_AGAIN_SECONDS = 0.2  # an answer about a run takes its worker and tables as long as a piece of the run's own work
 
 
@@ -192,8 +194,7 @@ def flowforge(stack, *arguments: str) -> subprocess.CompletedProcess:
     """The command line, as a user of this stack types it."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("FLOWFORGE_", "AWS_"))}
     environment["FLOWFORGE_STATE_DIR"] = str(stack.state)
-    command = [sys.executable, "-m", "flowforge.cli", *arguments, "--api", stack.facts["api"]]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=stack.state.parent)
+    return run_flowforge(*arguments, "--api", stack.facts["api"], env=environment, cwd=stack.state.parent)
 
 
 def wait_for_green(stack, run_id: str) -> dict:

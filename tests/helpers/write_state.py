@@ -23,9 +23,9 @@ from typing import Any
 
 import boto3
 
+from events.choices import MergeStrategy
 from events.commands import IngestTable
 from events.envelopes import sqs
-from events.request import MergeStrategy
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
@@ -86,7 +86,7 @@ class Writing:
         """Brings a load through the chain; returns the messages of each queue."""
         from flowforge.state import runs
 
-        tables = [(command.bronze.table, f"dbo.{command.source.table_name}")]
+        tables = [(command.bronze.table, f"dbo.{command.source.title}")]
         runs.open_run(command.run_id, "w", "j", command.batch_id, "api", tables)
         self.handle("Ingest", "ingest_table", json.loads(command.model_dump_json()))
         told: dict[str, list[Any]] = {}

@@ -5,6 +5,7 @@ correction in infra/local/moto_mendings is no longer needed.
 """
 
 import asyncio
+import http.client
 import json
 import os
 import subprocess
@@ -18,7 +19,10 @@ from typing import Any
 import boto3
 import moto.sqs.models as sqs_models
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from moto.dynamodb.models import DynamoDBBackend
 
@@ -309,6 +313,77 @@ def test_should_keep_nothing_of_what_is_gone_and_copy_no_table():
     finally:
         stop(process)
     assert grown < 50  # stock moto: 256
+
+
+@pytest.fixture
+def ask(aws):
+    """Sends signed calls over one connection; each gives the answer's status and content."""
+    host = aws("s3").meta.endpoint_url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=LIMIT_SECONDS)
+
+    def send(method, path, body=b"", **headers):
+        request = AWSRequest(method, f"http://{host}{path}", data=body if isinstance(body, bytes) else b"")
+        request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
+        S3SigV4Auth(Credentials(*AWS_KEYS.values()), "s3", "us-east-1").add_auth(request)
+        signed = {**request.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        connection.request(method, path, body, signed, encode_chunked=not isinstance(body, bytes))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    send.connection = connection
+    yield send
+    connection.close()
+
+
+def test_should_answer_call_after_call_on_one_connection(ask):
+    assert ask("PUT", "/kept-open") == (200, b"")
+    first = ask.connection.sock
+    assert first is not None
+    assert ask("PUT", "/kept-open/key", b"content")[0] == 200
+    assert ask("GET", "/_local/calls", b"nobody reads this")[0] == 200
+    assert ask("HEAD", "/kept-open/key") == (200, b"")
+    assert ask("GET", "/kept-open/none")[0] == 404
+    assert ask("DELETE", "/kept-open/none") == (204, b"")
+    assert ask("GET", "/kept-open/key", Range="bytes=3-") == (206, b"tent")
+    assert ask.connection.sock is first
+
+
+def test_should_take_a_body_in_chunks_and_answer_what_follows(ask):
+    ask("PUT", "/in-chunks")
+    first = ask.connection.sock
+    assert ask("PUT", "/in-chunks/key", iter([b"one ", b"two"]), Transfer_Encoding="chunked")[0] == 200
+    assert ask("GET", "/in-chunks/key") == (200, b"one two")
+    assert ask.connection.sock is first is not None
+
+
+def test_should_end_a_connection_whose_caller_asks_for_it(ask):
+    assert ask("PUT", "/ended", Connection="close") == (200, b"")
+    assert ask.connection.sock is None
+
+
+VALUES = {
+    "S": ["", "text"],
+    "N": ["0", "-1.5"],
+    "B": [b"", b"\x00\xff"],
+    "BOOL": [True, False],
+    "NULL": [True],
+    "SS": [["a", "b"]],
+    "NS": [["1", "2"]],
+    "BS": [[b"a", b"\xff"]],
+    "L": [[], [{"S": "x"}, {"L": [{"N": "1"}]}]],
+    "M": [{}, {"S": {"S": "named as a type"}, "m": {"M": {"B": {"B": b"x"}, "N": {"NULL": True}}}}],
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_should_give_back_values_of_every_type(aws, kind):
+    dynamodb = aws("dynamodb")
+    create_table(dynamodb, f"values-{kind}")
+    for number, value in enumerate(VALUES[kind]):
+        item = {"pk": {"S": str(number)}, "v": {kind: value}}
+        dynamodb.put_item(TableName=f"values-{kind}", Item=item)
+        assert dynamodb.get_item(TableName=f"values-{kind}", Key={"pk": item["pk"]})["Item"] == item
+        assert item in dynamodb.scan(TableName=f"values-{kind}")["Items"]
 
 
 def test_should_let_one_conditional_write_of_many_win(aws):

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pymssql
+import pytest
 
 from tests.helpers.aws_proxy import AwsProxy
 from tests.helpers.waiting import LIMIT_SECONDS, wait_for
@@ -54,6 +55,21 @@ def test_should_refuse_a_second_stack_on_the_same_state_directory(start_stack):
     assert second.process.wait(timeout=LIMIT_SECONDS) == 2
     assert f"already runs on {first.state} (process {first.process.pid})" in second.process.stdout.read()
     assert json.loads(first.file.read_text()) == first.facts
+
+
+@pytest.mark.parametrize("place", ["logs", "tmp", "keys.json"])
+def test_should_name_what_cannot_be_written_in_its_state_directory(start_stack, tmp_path, place):
+    state = tmp_path / "state"
+    inside = (
+        state / place / "x" if place == "keys.json" else state / place
+    )  # a folder where a file belongs, and the other way round
+    inside.parent.mkdir(parents=True)
+    inside.mkdir() if place == "keys.json" else inside.touch()
+    stack = start_stack()
+    assert stack.process.wait(timeout=LIMIT_SECONDS) == 2
+    told = stack.process.stdout.read()
+    assert f"{state / place}" in told and "--state-dir" in told
+    assert "Traceback" not in told
 
 
 def test_should_replace_the_file_of_a_stack_that_was_killed(start_stack):
@@ -118,6 +134,20 @@ def test_should_leave_no_process_behind_when_stopped(start_stack):
     assert stack.stop(signal.SIGTERM) == 0
 
     wait_for(lambda: not carriers(mark), "all processes of the stack to end")
+
+
+def test_should_take_the_temporary_files_of_its_functions_with_it_and_those_of_a_stack_that_was_killed(start_stack):
+    stack = start_stack().wait_until_ready()
+    scratch = Path(stack.http.get("/items/1").json()["environment"]["TMPDIR"])
+    assert scratch == stack.state / "tmp"
+    (scratch / "left").touch()
+    stack.stop(signal.SIGKILL)
+    stack.file.unlink()  # which the next one would replace
+    again = start_stack().wait_until_ready()
+    assert list(scratch.iterdir()) == []
+    (scratch / "left").touch()
+    assert again.stop(signal.SIGTERM) == 0
+    assert not scratch.exists()
 
 
 def test_should_stop_when_the_embedded_aws_dies(start_stack):

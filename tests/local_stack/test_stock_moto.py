@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -60,6 +61,19 @@ def test_should_refuse_a_moto_that_the_mendings_are_not_for():
 @pytest.mark.parametrize(("file", "pin"), [("pyproject.toml", '"moto[server]=={}"'), ("constraints.txt", "moto=={}\n")])
 def test_should_pin_the_moto_that_is_mended(file, pin):
     assert pin.format(VERSION) in (ROOT / file).read_text()
+
+
+def test_should_look_for_every_type_in_each_value_of_an_item(stock, monkeypatch):
+    looked, look = [], BaseJSONSerializer.get_value
+    monkeypatch.setattr(BaseJSONSerializer, "get_value", lambda *found: looked.append(found[2]) or look(*found))
+    key = {"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "pk", "AttributeType": "S"}
+    create = {"KeySchema": [key[0]], "AttributeDefinitions": [key[1]], "BillingMode": "PAY_PER_REQUEST"}
+    stock("dynamodb").create_table(TableName="t", **create)
+    item = {"pk": {"S": "a"}, "m": {"M": {str(number): {"N": "1"} for number in range(20)}}}
+    stock("dynamodb").put_item(TableName="t", Item=item)
+    looked.clear()
+    stock("dynamodb").get_item(TableName="t", Key={"pk": {"S": "a"}})
+    assert looked.count("BOOL") == 22
 
 
 def test_should_deliver_for_a_disabled_rule(stock):

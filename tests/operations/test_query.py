@@ -68,3 +68,15 @@ def test_should_answer_without_any_table(lake):
 def test_should_keep_json_values_exact():
     given = [float("nan"), Decimal("1E+3"), datetime.timedelta(days=1), {"a": (b"x", None)}, 2**63]
     assert json_value(given) == ["nan", "1000", "1 day, 0:00:00", {"a": ["eA==", None]}, 2**63]
+
+
+def test_should_stop_a_query_whose_time_is_over(lake):
+    endless = "WITH RECURSIVE t(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t"
+    with pytest.raises(QueryRefused, match="was stopped"):
+        query(endless, lake.bucket, most_seconds=0.1)
+
+
+def test_should_answer_so_many_rows_and_tell_that_there_are_more(filled):
+    assert query("SELECT 1 FROM range(3)", filled.bucket, most_rows=3).more is False
+    found = query("SELECT 1 FROM range(3)", filled.bucket, most_rows=2)
+    assert (len(found.rows), found.more) == (2, True)

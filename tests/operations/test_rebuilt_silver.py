@@ -30,7 +30,7 @@ from flowforge.state.folded import fold
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.servers import ROOT
-from tests.helpers.waiting import wait_for
+from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
 SQL_TYPES = {"at": {"sql_type": "datetime2(0)"}}
 KEPT_OUT = [{"rule": "range", "column": "v", "max": 100, "severity": "quarantine", "name": "small"}]
@@ -291,7 +291,7 @@ def test_should_leave_the_table_alone_when_it_is_killed(lake, recorded):
     )
     wait_for(lambda: left_over(lake) or worker.poll() is not None, "the table that is being made")
     worker.kill()
-    worker.wait(30)
+    worker.wait(LIMIT_SECONDS)
     assert (rows_of(lake), given(open_table(table_uri(lake.bucket, "silver", "customers"))).version()) == (
         spoilt,
         version,

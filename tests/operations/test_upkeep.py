@@ -21,6 +21,7 @@ from flowforge.tables.base import once
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.lake import delta_table
 from tests.helpers.servers import ROOT
+from tests.helpers.waiting import LIMIT_SECONDS
 
 NAME = TableName("silver", "customers")
 WORKER = ROOT / "tests" / "helpers" / "upkeep_worker.py"
@@ -120,7 +121,7 @@ def test_should_lose_and_double_nothing_beside_merges_and_other_upkeep(lake):
             changed = people((seq * 10, "new")) if seq % 2 else people((seq * 10 - 10, f"seq {seq}"), (seq * 10, "new"))
             refine(source.batch(seq, changed), lake.bucket)
     finally:
-        told = [keeper.communicate("stop\n", timeout=60)[0] for keeper in keepers]
+        told = [keeper.communicate("stop\n", timeout=LIMIT_SECONDS)[0] for keeper in keepers]
     assert rows(lake) == [
         (10, "seq 2"), (20, "new"), (30, "seq 4"), (40, "new"), (50, "seq 6"), (60, "new"), (70, "new")
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
 from flowforge.silver.refine import refine
 from tests.helpers.servers import ROOT
+from tests.helpers.waiting import LIMIT_SECONDS
 
 WORKER = ROOT / "tests" / "helpers" / "lake_worker.py"
 
@@ -34,7 +35,7 @@ def run_at_once(bucket: str, batches: list[Batch]) -> list[dict[str, Any]]:
         for worker in workers:
             given(worker.stdin).write("go\n")
             given(worker.stdin).flush()
-        outputs = [worker.communicate(timeout=120) for worker in workers]
+        outputs = [worker.communicate(timeout=LIMIT_SECONDS) for worker in workers]
     finally:
         for worker in workers:
             worker.kill()

@@ -1,8 +1,9 @@
 """scd2: the history of every key, whatever the order in which its batches arrive."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowforge.domain.batch import order_of
 from flowforge.domain.errors import TransformRejected
 from flowforge.silver import history
 from flowforge.silver.plan import RefinePlan
@@ -242,11 +244,17 @@ class Table:
         )
 
     def apply(
-        self, seq: int, rows: list[tuple[int, str, datetime | None]], confirmed: Load | None, refreshes: bool
+        self,
+        seq: int,
+        rows: list[tuple[int, str, datetime | None]],
+        confirmed: Load | None,
+        refreshes: bool,
+        tells_part: bool = False,
     ) -> None:
         at = round(loaded(seq) * 1_000_000)
         source = {"id": "INTEGER", "name": "VARCHAR", "changed": "TIMESTAMP"}
         plan = RefinePlan(source, {}, ["id"], self.cursor, "scd2", refreshes, "soft", "s", 1, seq, at)
+        plan = replace(plan, tells_part=tells_part)
         since = "coalesce(changed, TIMESTAMP '0001-01-01')" if self.cursor else f"TIMESTAMP '{day(seq)}'"
         empty = "SELECT *, true AS _flowforge_applies FROM target LIMIT 0"
         self.connection.execute(f"CREATE OR REPLACE TABLE {history.STAGED} AS {empty}")
@@ -264,7 +272,7 @@ class Table:
         ends = "_valid_to = m._valid_to, _is_current = m._valid_to IS NULL"
         self.connection.execute(f"UPDATE target t SET {ends} FROM moves m WHERE {same} AND m._action = 'end'")
         self.connection.execute(
-            f"DELETE FROM target t USING moves m WHERE {same} AND m._action IN ('update', 'delete')"
+            f"DELETE FROM target t USING moves m WHERE {same} AND m._action IN ('update', 'delete', 'again')"
         )
         self.connection.execute("INSERT INTO target SELECT * FROM new")
 
@@ -301,3 +309,25 @@ def test_should_keep_the_history_of_full_loads_in_any_order_of_batches(loads, da
         table.apply(load.seq, [(key, name, None) for key, name in load.rows.items()], confirmed, load.refreshes)
         applied.append(load)
     assert table.versions == history_of_snapshots(sent)
+
+
+@settings(max_examples=15, deadline=None)
+@given(loads=st.lists(st.dictionaries(KEYS, NAMES), min_size=1, max_size=6), data=st.data())
+def test_should_end_with_the_newest_state_that_was_told_of_each_key_in_any_order_of_batches(loads, data):
+    sent = [Snapshot(seq, rows, False) for seq, rows in enumerate(loads, 1)]
+    in_order, table, applied = Table(None), Table(None), []
+    for load in sent:
+        in_order.apply(load.seq, [(key, name, None) for key, name in load.rows.items()], None, False, True)
+    assert in_order.versions == history_of_snapshots(sent)
+    for load in data.draw(st.permutations(sent)):
+        later = sorted(other.seq for other in applied if other.seq > load.seq)
+        times = tuple((order_of(1, seq), round(loaded(seq) * 1_000_000)) for seq in later)
+        confirmed = Load(0, False, reads_all=False, times=times) if later else None
+        table.apply(load.seq, [(key, name, None) for key, name in load.rows.items()], confirmed, False, True)
+        applied.append(load)
+    newest = {key: name for load in sent for key, name in load.rows.items()}
+    assert {key: name for key, name, *_, current in table.versions if current} == newest
+    for before, after in pairwise(table.versions):
+        assert before[0] != after[0] or before[3] == after[2]  # without gaps: none of these loads tells of an end
+    first = {key: load.seq for load in reversed(sent) for key in load.rows}
+    assert all(any((k, a) == (key, day(seq)) for k, _, a, *_ in table.versions) for key, seq in first.items())

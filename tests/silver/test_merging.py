@@ -18,6 +18,7 @@ from flowforge.silver.refine import refine
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 from tests.helpers.servers import ROOT
+from tests.helpers.waiting import LIMIT_SECONDS
 
 WORKER = ROOT / "tests" / "helpers" / "lake_worker.py"
 
@@ -89,7 +90,7 @@ def blobs(first: int, last: int, size: int) -> pa.Table:
 
 @pytest.fixture
 def proxy(s3_variables: dict[str, str]):
-    with AwsProxy(s3_variables["AWS_ENDPOINT_URL"]) as found:
+    with AwsProxy(s3_variables.get("AWS_ENDPOINT_URL_S3") or s3_variables["AWS_ENDPOINT_URL"]) as found:
         yield found
 
 
@@ -106,7 +107,7 @@ def test_should_hold_the_version_before_or_all_of_the_batch_when_killed(lake, pr
     worker = subprocess.Popen(
         [sys.executable, str(WORKER), lake.bucket, batch.model_dump_json()],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"AWS_ENDPOINT_URL": proxy.url},
+        env=os.environ | {"AWS_ENDPOINT_URL_S3": proxy.url},
     )  # fmt: skip
     completed: list[str] = []
 
@@ -122,7 +123,7 @@ def test_should_hold_the_version_before_or_all_of_the_batch_when_killed(lake, pr
     proxy.rule = rule
     try:
         assert present(worker.stdout).readline() == "ready\n", present(worker.stderr).read()
-        worker.communicate("go\n", timeout=120)
+        worker.communicate("go\n", timeout=LIMIT_SECONDS)
         assert worker.returncode == -9
     finally:
         worker.kill()

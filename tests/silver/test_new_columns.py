@@ -50,6 +50,17 @@ def test_should_fill_rows_of_before_with_a_constant_default(lake, strategy):
     assert values_of(lake, "c") == [(1, 5), (2, 5), (3, 9), (4, late)]
 
 
+def test_should_not_fill_a_column_that_was_left_out_until_now(lake):
+    """Its default says nothing of the rows of before: they have values at the source."""
+    source = lake.source(key=["id"], cursor="at")
+    refine(part_of(source, 1, rows(1, 2)), lake.bucket)
+    batch = part_of(source, 2, rows(3, c=([9], pa.int32())), {"c": NOT_NULL})
+    batch = batch.model_copy(update={"identity": batch.identity | {"late_columns": ["c"]}})
+    (change,) = refine(batch, lake.bucket).schema_changes
+    assert "was left out until now" in change and "flowforge watermark reset bronze_customers --yes" in change
+    assert values_of(lake, "c") == [(1, None), (2, None), (3, 9)]
+
+
 @pytest.mark.parametrize(
     ("known", "told"),
     [

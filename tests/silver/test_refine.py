@@ -2,6 +2,7 @@
 
 import random
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pytest
@@ -33,6 +34,22 @@ def test_should_create_silver_from_the_first_batch(lake):
     assert (result.silver_table, result.inserted, result.updated, result.silver_rows) == ("customers", 2, 0, 2)
     assert not result.already_applied
     assert [row[:2] for row in rows_of(lake)] == [(1, "Ann"), (2, "Bob")]
+
+
+@pytest.mark.parametrize("rows", [2, 150_000])  # fetched, and read where they are
+def test_should_read_the_objects_that_landed_and_no_others(lake, rows):
+    source = lake.source(key=["id"])
+    data = pa.table({"id": pa.array(range(rows), pa.int32()), "text": [uuid4().hex for _ in range(rows)]})
+    assert refine(source.batch(1, data), lake.bucket).inserted == rows
+    later = source.batch(2, data)
+    (item,) = given(later.manifest).objects
+    assert (item.bytes > 2**22) is (rows > 2)
+    lake.s3.put_object(Bucket=lake.bucket, Key=item.key, Body=b"another")
+    with pytest.raises(TransformRejected, match="its ETag differs"):
+        refine(later, lake.bucket)
+    lake.s3.delete_object(Bucket=lake.bucket, Key=item.key)
+    with pytest.raises(TransformRejected, match="is gone from"):
+        refine(later, lake.bucket)
 
 
 def test_should_update_known_keys_and_insert_new_ones(lake):
@@ -301,7 +318,7 @@ def test_should_refuse_source_columns_with_names_of_its_own(lake):
 
 def test_should_be_retriable_when_s3_cannot_be_reached(lake, monkeypatch):
     batch = lake.source(key=["id"]).batch(1, people((1, "a", 1)))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
     with pytest.raises(StoreUnavailable, match=r"silver\.customers: .*S3"):
         refine(batch, lake.bucket)
     with pytest.raises(StoreUnavailable):

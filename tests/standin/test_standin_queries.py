@@ -133,3 +133,13 @@ def test_should_take_long_generated_statements(sql, table):
         (900,)
     ]
     assert sql(f"SELECT COUNT(*) FROM {name} WHERE id IN ({', '.join(map(str, range(1500)))})") == [(1000,)]
+
+
+def test_should_answer_a_text_that_comes_again_by_what_is_there_now(sql, table):
+    name = table("a int")
+    assigned = f"DECLARE @n int = 0; SELECT @n = @n + COUNT(*) FROM {name}; SELECT @n"
+    assert (sql(f"SELECT * FROM {name}"), sql(assigned)) == ([], [(0,)])
+    sql(f"INSERT INTO {name} VALUES (7)")
+    assert (sql(f"SELECT * FROM {name}"), sql(assigned), sql(assigned)) == ([(7,)], [(1,)], [(1,)])
+    sql(f"ALTER TABLE {name} ADD b int")
+    assert sql(f"SELECT * FROM {name}") == [(7, None)]

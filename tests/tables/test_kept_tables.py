@@ -190,4 +190,4 @@ def test_should_ask_little_of_a_table_that_is_kept(uri: str):
     committed = asked()
     given(Delta().open(uri)).transaction_version("newest")
     assert same - before == 1, "a look at the log"
-    assert asked() - committed <= 6, "two looks, what delta-rs reads of one entry, the entry"
+    assert asked() - committed <= 5, "a look, what delta-rs reads of one entry, the entry"

@@ -25,6 +25,10 @@ def api(event, context):
         raise ValueError("as asked")
     if route == "GET /exit":
         os._exit(3)
+    if route == "GET /hold/{id}":
+        while not s3.list_objects_v2(Bucket=BUCKET, Prefix=f"go/{event['pathParameters']['id']}")["KeyCount"]:
+            time.sleep(0.05)
+        return {"held": True}
     if route == "POST /child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         return {"worker": os.getpid(), "child": child.pid}

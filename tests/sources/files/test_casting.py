@@ -57,6 +57,11 @@ CAST = [
     ("decimal(5,2)", {}, "1.10", Decimal("1.10")),
     ("decimal(5,2)", {"decimal_comma": True}, "-999,99", Decimal("-999.99")),
     ("decimal(2,2)", {}, "0.05", Decimal("0.05")),
+    ("decimal(9,2)", {"decimal_comma": True, "thousands": "."}, "-1.234.567,89", Decimal("-1234567.89")),
+    ("decimal(9,2)", {"decimal_comma": True, "thousands": "."}, "1234,5", Decimal("1234.50")),
+    ("decimal(9,2)", {"thousands": "'"}, "12'345.6", Decimal("12345.60")),
+    ("double", {"thousands": ","}, "1,000", 1000.0),
+    ("bigint", {"thousands": " "}, "9 007 199 254 740 993", 9007199254740993),
     ("date", {}, "2024-02-29", date(2024, 2, 29)),
     ("date", {"pattern": "dd.MM.yyyy"}, "29.02.2000", date(2000, 2, 29)),
     ("date", {"pattern": "d/M/yyyy"}, "1/12/2024", date(2024, 12, 1)),
@@ -69,6 +74,11 @@ CAST = [
     ("json", {}, '{"a": 1.10, "a":  2}', '{"a": 1.10, "a":  2}'),
 ]
 REJECTED = [
+    ("decimal(9,2)", {"decimal_comma": True, "thousands": "."}, "12.34,5", "each three digits"),
+    ("decimal(9,2)", {"decimal_comma": True, "thousands": "."}, "1234.567,5", "each three digits"),
+    ("decimal(9,2)", {"thousands": ","}, "1,234.567", "3 digits behind"),
+    ("bigint", {"thousands": "."}, "0.123", "leading zeros"),
+    ("bigint", {"thousands": "."}, ".", "each three digits"),
     ("boolean", {}, "yes", "none of true, false, 1, 0"),
     ("bigint", {}, "00123", "leading zeros"),
     ("bigint", {}, "+49", "begins with +"),

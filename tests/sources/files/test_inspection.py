@@ -1,39 +1,56 @@
 """What `files inspect` proposes for a file: dialect and types with their reasons, from all of it; nothing is passed over."""
 
-import bz2
 import csv
 import gzip
 import io
 import json
-import zipfile
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from events.files import FileContract
+from events.request import FileSource
 from flowforge.domain.errors import UnsupportedSource
-from flowforge.sources.files.container import look_into
+from flowforge.jobs.file_plan import contract_of
+from flowforge.jobs.proposed_source import source_of
+from flowforge.sources.files.casting import cast_portion, casting_for
+from flowforge.sources.files.container import StoredFile, look_into
 from flowforge.sources.files.inspection import Inspection, inspect
+from flowforge.sources.files.records import open_file
+from tests.helpers.archives import zipped
 
 
 def look(body: bytes, name: str = "customers.csv", member: str | None = None) -> Inspection:
     return inspect(look_into(name, len(body), lambda: io.BytesIO(body), member))
 
 
+def load(body: bytes, contract: FileContract) -> list[dict[str, Any]]:
+    """The rows of a file under a contract: all of its records, none rejected."""
+    rows: list[dict[str, Any]] = []
+    with open_file(StoredFile("a", len(body), lambda: io.BytesIO(body)), contract) as records:
+        casting = casting_for(records.fields, records.columns, contract.unknown_columns, "a")
+        for portion in records:
+            found = cast_portion(portion, casting)
+            assert not found.rejected
+            rows += found.rows.to_pylist()
+        assert records.counted() == len(rows)
+    return rows
+
+
+def as_given(found: Inspection) -> FileContract:
+    """What is proposed, as a request says it."""
+    return contract_of(FileSource.model_validate(source_of(found.contract)))
+
+
 def types(found: Inspection) -> dict[str, str]:
     return {column.name: column.type for column in found.columns}
-
-
-def zipped(**members: bytes) -> bytes:
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return body.getvalue()
 
 
 COMPRESS = {
@@ -76,7 +93,9 @@ def test_should_find_every_record_of_a_table_in_any_dialect(table, delimiter, en
     found = look(COMPRESS[compression](body))
     assert (found.dialect and found.dialect.delimiter, found.irregular) == (delimiter, 0)
     assert [column.name for column in found.columns] == names
-    assert (found.records, found.rows) == (len(rows), rows[:10])
+    meant = rows if everything else [[cell or None for cell in row] for row in rows]
+    assert (found.records, found.rows) == (len(rows), meant[:10])
+    assert len(load(COMPRESS[compression](body), found.contract)) == len(rows)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +154,8 @@ def test_should_judge_types_by_the_whole_file_and_not_by_its_beginning():
 
 def test_should_take_one_column_where_no_delimiter_splits_alike():
     found = look(b"c0\nv0\na;b\n")
+    assert "or fixed width" in found.found[2].reason
+    assert [row["c0"] for row in load(b"c0\nv0\na,b\n", as_given(found))] == ["v0", "a,b"]
     assert (found.records, types(found), found.rows) == (2, {"c0": "text"}, [["v0"], ["a;b"]])
 
 
@@ -149,17 +170,16 @@ def test_should_leave_out_titles_above_and_footers_below_and_tell_so():
 def test_should_show_records_that_do_not_fit_the_others_with_their_lines():
     found = look(b'id,name\n1,a\n2,"b\nc"\n3\n4,d,e\n5,f\n')
     assert (found.records, found.irregular) == (3, 2)
-    assert [(odd.line, odd.fields, odd.text) for odd in found.first_irregular] == [(5, 1, "3"), (6, 3, "4,d,e")]
+    assert [(odd.line, odd.reason, odd.text) for odd in found.first_irregular] == [
+        (5, "it has 1 fields, where 2 are expected", "3"),
+        (6, "it has 3 fields, where 2 are expected", "4,d,e"),
+    ]
 
 
 def test_should_take_many_odd_records_at_the_end_for_no_footer():
     found = look(b"id,name\n1,a\n2,b\n3,c\n" + b"x\n" * 3 + b"4,d\n" * 20 + b"x\n" * 11)
     assert found.dialect is not None
     assert (found.dialect.skip_footer_rows, found.irregular, found.records) == (0, 14, 23)
-
-
-def test_should_tell_columns_of_one_name_in_any_case():
-    assert any("'Id' and 'ID'" in note for note in look(b"Id,ID\n1,2\n").notes)
 
 
 def test_should_find_no_header_where_the_first_record_looks_like_values():
@@ -192,16 +212,82 @@ JSON = st.recursive(
     objects=st.lists(
         st.dictionaries(st.text(min_size=1, max_size=4), JSON, min_size=1, max_size=4), min_size=1, max_size=8
     ),
-    indent=st.sampled_from([None, 2]),
 )
-def test_should_read_an_array_as_it_reads_lines(objects, indent):
-    lines = look("\n".join(json.dumps(one) for one in objects).encode(), "a.json")
-    array = look(json.dumps(objects, indent=indent).encode(), "a.json")
-    assert (lines.records, lines.rows, types(lines)) == (len(objects), array.rows, types(array))
+def test_should_read_an_array_as_it_reads_lines(objects):
+    texts = [json.dumps(one) for one in objects]
+    lines = look("\n".join(texts).encode(), "a.json")
+    array = look(f"[{', '.join(texts)}]".encode(), "a.json")
+    assert (lines.contract.format, array.contract.format) == ("ndjson", "json")
+    assert lines.records + lines.irregular == array.records + array.irregular == len(objects)
+    assert (lines.rows, types(lines)) == (array.rows, types(array))
+
+
+def workbook() -> bytes:
+    book, body = openpyxl.Workbook(), io.BytesIO()
+    sheet: Any = book.active
+    for row in (["id", "day", "price"], [1, date(2024, 2, 29), 1.1], [2, None, 22.5]):
+        sheet.append(row)
+    book.save(body)
+    return body.getvalue()
+
+
+def parquet() -> bytes:
+    body = io.BytesIO()
+    days = pa.array([date(2024, 2, 29), None])
+    pq.write_table(pa.table({"id": [1, 2], "day": days, "price": [Decimal("1.1"), Decimal("22.5")]}), body)
+    return body.getvalue()
+
+
+SAME = [(1, date(2024, 2, 29), Decimal("1.1")), (2, None, Decimal("22.5"))]
+EQUAL: dict[str, tuple[bytes, str]] = {
+    "csv": (b"id,day,price\n1,2024-02-29,1.1\n2,,22.5\n", "csv"),
+    "csv of Windows": ("ü\r\nid;day;price\r\n1;29.02.2024;1,1\r\n2;NULL;22,5\r\nend\r\n".encode("cp1252"), "csv"),
+    "tsv without a header": (gzip.compress(b"1\t2024-02-29\t1.1\n2\t\t22.5\n"), "tsv"),
+    "ndjson": (b'{"id": 1, "day": "2024-02-29", "price": 1.1}\n{"id": 2, "price": 22.5}\n', "ndjson"),
+    "json": (b'[{"id": 1, "day": "2024-02-29", "price": 1.1}, {"id": 2, "price": 22.5}]', "json"),
+    "json at a path": (
+        b'{"n": {"rows": [\n{"id": 1, "day": "2024-02-29", "price": 1.1},\n{"id": 2, "price": 22.5}\n]}, "of": [2]}',
+        "json",
+    ),
+    "parquet": (parquet(), "parquet"),
+    "excel": (workbook(), "excel"),
+}
+
+
+@pytest.mark.parametrize(("body", "form"), EQUAL.values(), ids=EQUAL)
+def test_should_propose_a_contract_that_takes_the_file_as_it_stands(body: bytes, form: str) -> None:
+    found = look(body)
+    assert (found.contract.format, found.records, found.irregular) == (form, 2, 0)
+    assert as_given(found) == found.contract
+    assert [tuple(row.values()) for row in load(body, as_given(found))] == [
+        (*row, number) for number, row in enumerate(SAME, 1)
+    ]
+
+
+def test_should_leave_text_what_the_cast_of_a_load_would_reject() -> None:
+    found = look(b'n,d,s\n1,2024-01-01T10:00:00.123456789,"NULL"\n"",2024-01-01 10:00,7\n')
+    assert types(found) == {"n": "text", "d": "text", "s": "text"}
+    assert "as bigint it could not be cast: record 2: it is no whole number: it is empty" in found.columns[0].reason
+    assert "it is finer than microseconds" in found.columns[1].reason
+    assert "as bigint it could not be cast: record 1" in found.columns[2].reason
+
+
+def test_should_tell_where_a_word_for_null_could_be_a_text() -> None:
+    found = look(b"n,t\n1,NA\nNA,x\n")
+    assert (found.contract.null_words, types(found)) == (["NA"], {"n": "bigint", "t": "text"})
+    assert found.notes == ["'NA' stands for NULL in every column, also in t, where it could be a text"]
+
+
+def test_should_ask_for_the_path_where_a_document_has_several_arrays() -> None:
+    body = b'{"a": [{"id": 1}],\n"b": {"c": [{"id": 2}]}}'
+    with pytest.raises(UnsupportedSource, match=r"arrays of objects at a, b\.c"):
+        look(body)
+    content = look_into("a.json", len(body), lambda: io.BytesIO(body))
+    assert inspect(content, records_at="b.c").rows == [["2"]]
 
 
 def test_should_name_the_line_where_an_array_is_broken():
-    with pytest.raises(UnsupportedSource, match="no JSON from line 3 on"):
+    with pytest.raises(UnsupportedSource, match="line 3: in the value that begins here, ] closes what it did not open"):
         look(b'[\n{"a": 1},\n{"a": 2]\n', "a.json")
 
 
@@ -210,7 +296,7 @@ def test_should_take_the_types_of_a_parquet_file():
     pq.write_table(pa.table({"id": [1, 2], "amount": [Decimal("1.10"), None]}), body)
     found = look(body.getvalue(), "a.parquet")
     assert (found.records, found.rows) == (2, [["1", "1.10"], ["2", None]])
-    assert types(found) == {"id": "int64", "amount": "decimal128(3, 2)"}
+    assert types(found) == {"id": "bigint", "amount": "decimal(3,2)"}
 
 
 def encrypted() -> bytes:
@@ -229,14 +315,18 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "two files": (zipped(a=b"1\n", b=b"2\n"), "holds 2 files"),
     "an empty zip": (zipped(), "holds 0 files"),
     "with a password": (encrypted(), "has a password"),
-    "a workbook": (zipped(**{"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b""}), "workbooks are not read"),
-    "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Excel 97-2003"),
+    "a workbook": (
+        zipped(**{"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b""}),
+        "is damaged",
+    ),
+    "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Office 97-2003"),
     "NUL in a text": (b"id,name\n1,a\0b\n", "byte 12 is NUL"),
     "NUL in UTF-16": ("id,name\n1,a\0b\n".encode("utf-16"), "a NUL character"),
     "neither UTF-8 nor 1252": (b"id\n\x81\xff\n", "no UTF-8 .byte 4. and no Windows-1252 .which has no 0x81"),
     "broken UTF-8 behind its mark": (b"\xef\xbb\xbfid\n\xff\n", "it is no UTF-8, near byte"),
-    "binary": (bz2.compress(b"id,name\n1,a\n"), "is no text"),
+    "binary": (bytes(range(1, 256)) + b"\0", "is no text"),
     "cut-off Parquet": (b"PAR1" + b"x" * 40, "damaged"),
+    "two columns of one name": (b"Id,ID\n1,2\n", "two columns have one name: 'Id' and 'ID'"),
     "10,001 columns": (",".join(f"c{n}" for n in range(10_001)).encode() + b"\n", "10,001 columns"),
 }
 

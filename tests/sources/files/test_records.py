@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from events.files import FileColumn, FileContract
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.container import look_into
+from flowforge.sources.files.framing import lines_of
 from flowforge.sources.files.records import open_records
 from flowforge.sources.files.rejected import Rejected
 
@@ -85,7 +87,6 @@ def test_a_header_alone_is_no_row():
     [
         (b"id,ID\n1,2\n", {}, "two columns have one name: 'id' and 'ID'"),
         (b"id,\n1,2\n", {}, "column 2 of the header has no name"),
-        (b"id\n1\n", {"columns": [FileColumn(name="x", field="x")]}, "has no column x"),
         (b"\n\n", {}, "no header and no row"),
         (b"a\n1\n", {"encoding": "utf-99"}, "is no encoding"),
         (b"a\n1\n", {"quote": ","}, "must differ"),
@@ -111,6 +112,29 @@ def test_without_a_header_a_field_is_its_place():
 def test_a_cell_longer_than_any_chunk_is_one_cell():
     long = "x\n" * 2_000_000
     assert read(f'a,b\n"{long}",2\n'.encode())[1] == [[long, "2"]]
+
+
+def test_a_long_cell_takes_a_few_times_its_size_in_memory():
+    inner = "x\n" * 50_000 + "y" * 1_000_000 + "z"
+    data = f'a,b\n"{inner}",2\n'.encode()
+    tracemalloc.start()
+    try:
+        rows = read(data, escape="\\")[1]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert rows == [[inner, "2"]]
+    assert peak < 8 * len(data), peak
+
+
+def test_a_record_that_is_longer_than_any_may_be_is_refused():
+    def portions():
+        yield b'a,b\n1,"'
+        for _ in range(130):
+            yield b"x" * 2**20
+
+    with pytest.raises(UnsupportedSource, match="a record of more than 134,217,728 bytes"):
+        list(lines_of(portions(), "a.csv"))
 
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "cp1252"]

@@ -21,6 +21,7 @@ from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.target import Credentials
+from tests.helpers.waiting import LIMIT_SECONDS
 
 DRIVERS = ("pymssql", "mssql-python")
 ONE = Selection("SELECT 1 AS a", [SourceColumn(name="a", sql_type="int")])
@@ -81,7 +82,9 @@ try:
 except SourceUnavailable as error:
     print("refused:", error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+    )
     assert done.stdout.startswith("refused:"), done.stdout + done.stderr
     assert "certificate" in done.stdout
 

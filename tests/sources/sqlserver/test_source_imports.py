@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.helpers.waiting import LIMIT_SECONDS
+
 
 @pytest.mark.parametrize(
     ("module", "absent"),
@@ -19,5 +21,7 @@ import pytest
 )
 def test_should_not_import_what_the_module_does_not_need(module, absent):
     code = f"import sys, flowforge.sources.sqlserver.{module}; print([m for m in {absent!r} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS
+    )
     assert found.stdout.strip() == "[]"

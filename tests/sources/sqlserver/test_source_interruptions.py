@@ -12,6 +12,7 @@ from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from tests.helpers.source_server import start_server, stop_server
+from tests.helpers.waiting import LIMIT_SECONDS
 
 DRIVERS = ("pymssql", "mssql-python")
 ROWS = 60_000
@@ -87,8 +88,8 @@ def test_should_be_given_up_by_another_thread_while_the_server_sends_nothing(sou
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
-    assert first.wait(30)
+    assert first.wait(LIMIT_SECONDS)
     reader.close()
-    thread.join(30)
+    thread.join(LIMIT_SECONDS)
     assert not thread.is_alive()
     assert "given up" in str(failures[0])

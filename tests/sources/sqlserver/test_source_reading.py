@@ -27,6 +27,7 @@ from flowforge.sources.sqlserver.sql_text import count_statement
 
 from events.targets import SourceTable  # isort: skip
 from tests.helpers.source_server import start_server, stop_server  # isort: skip
+from tests.helpers.waiting import LIMIT_SECONDS
 
 DRIVERS = ("pymssql", "mssql-python")
 ID = [SourceColumn(name="id", sql_type="int")]
@@ -86,7 +87,7 @@ def test_should_raise_when_the_session_is_killed_amid_the_rows(tmp_path, server,
             arrived = next(batches).num_rows
             process = given(mine.process)
             process.kill()
-            process.wait(20)
+            process.wait(LIMIT_SECONDS)
             with pytest.raises((SourceUnavailable, TruncatedRead)):
                 arrived += sum(batch.num_rows for batch in batches)
         assert arrived < 150_000
@@ -115,7 +116,7 @@ def test_should_read_in_another_thread_than_the_one_that_opened(server, driver):
     with open_reader(server.reference, server.credentials, selection, driver) as reader:
         thread = threading.Thread(target=lambda: found.extend(rows_of(reader)))
         thread.start()
-        thread.join(60)
+        thread.join(LIMIT_SECONDS)
     assert len(found) == 500
 
 
@@ -149,7 +150,12 @@ with open_reader(reference, credentials, Selection("SELECT 1 AS id", [SourceColu
 """
     environment = {**os.environ, "MSSQL_PYTHON_NATIVE_PROVIDER": provider}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        env=environment,
+        check=False,
     )
     assert done.stdout.strip() == "[[{'id': 1}]]", done.stderr
 
@@ -178,7 +184,9 @@ except UnsupportedSource as error:
     print("refused:", error, error.remedy)
 print(attempt("auto"))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+    )
     refused, read = done.stdout.splitlines()
     assert refused.startswith("refused: the driver mssql-python") and "pymssql" in refused
     assert read == "[[{'id': 1}]]"

@@ -1,0 +1,177 @@
+"""`flowforge plan` asks the API: what a request would load now, by the stages that a load runs, and with nothing written."""
+
+import json
+from typing import Any
+
+import pytest
+
+from events.envelopes import http
+from flowforge.aws.clients import client
+from flowforge.bronze.ingest import ingest
+from flowforge.domain.given import given
+from flowforge.operations.preview import preview
+from flowforge.runtime.settings import settings
+from flowforge.state import batch_records, corrections, table
+from functions.describe_table.handler import handler
+from tests.helpers.loads import READER, Loads
+from tests.helpers.standin import PASSWORD
+
+
+@pytest.fixture
+def ask(context, server):
+    """The plan of tables, each a name or settings."""
+
+    def asked(*tables: Any, login: str = "sa", first: int = 0, **destination: Any) -> dict[str, Any]:
+        document = request_of(server, *tables, login=login, **destination)
+        answer = handler(http("POST", "/api/plan", body=document, query={"first": str(first)}), context)
+        assert answer["statusCode"] == 200, answer["body"]
+        return json.loads(answer["body"])
+
+    return asked
+
+
+def request_of(server: Any, *tables: Any, login: str = "sa", **destination: Any) -> dict[str, Any]:
+    connection = {"host": "localhost", "port": server.port, "database": server.database, "driver": "pymssql"}
+    return {
+        "workflow_id": "w",
+        "job_id": "j",
+        "source_type": "database",
+        "source_config": {
+            "type": "sql-server",
+            "connection": connection | {"username": login, "password": PASSWORD},
+            "databaseConfig": {"tables": [one if isinstance(one, dict) else {"tableName": one} for one in tables]},
+        },
+        "destination_config": destination,
+    }
+
+
+def incremental(load: Loads, **more: Any) -> dict[str, Any]:
+    return {"tableName": load.name, "isIncremental": True, "deltaColumn": "at", **more}
+
+
+def everything(load: Loads) -> dict[str, Any]:
+    """All that could have been written of a table: its state, its objects, its messages, and the secrets."""
+    s3, items = client("s3"), client("dynamodb")
+    objects = s3.list_objects_v2(Bucket=settings().bucket).get("Contents", [])
+    stored = items.scan(TableName=settings().watermarks_table)["Items"]
+    return {
+        "objects": sorted((one["Key"], one["ETag"]) for one in objects if load.name in one["Key"]),
+        "items": sorted(
+            text for item in stored if load.name in (text := json.dumps(item, sort_keys=True, default=str))
+        ),
+        "secrets": sorted(one["Name"] for one in client("secretsmanager").list_secrets(MaxResults=100)["SecretList"]),
+        "messages": load.submitted_again(),
+    }
+
+
+def test_should_plan_what_the_load_then_does_and_write_nothing(loads, ask):
+    load = loads()
+    for n in range(2):
+        before = everything(load)
+        (planned,) = ask(incremental(load, where=[{"column": "id", "operator": "<=", "value": 20}]))["tables"]
+        assert everything(load) == before
+        command = load.command(f"r{n}", where=[{"column": "id", "operator": "<=", "values": ["20"]}])
+        load.follow(command)
+        (batch, *_) = batch_records.history(load.key)
+        assert planned["outcome"] == "loads"
+        assert (planned["low"], planned["cursor"], planned["promise"]) == (
+            batch.interval.low,
+            batch.interval.column,
+            batch.interval.promise,
+        )
+        assert (planned["rows"], planned["counted"]) == (given(batch.manifest).rows, True)
+        assert planned["where"] == ["id <= 20"] and planned["high"] <= given(batch.interval.high)
+        load.execute("UPDATE {t} SET at = '2024-06-01' WHERE id = 10")  # far below both bounds
+        if n == 0:
+            corrections.set_watermark(table.read_state(load.key), "at", "2024-01-15", "so that there is something new")
+    assert planned["source_table"] == f"dbo.{load.name}" and planned["key"] == ["id"]
+
+
+def test_should_plan_the_slices_that_the_load_queues(loads, ask, sliced):
+    load = loads(rows="INSERT INTO {t} SELECT account_id, '2024-01-01' FROM accounts WHERE account_id < 1010")
+    (planned,) = ask(load.name)["tables"]
+    load.load("r", column=None)
+    (batch,) = batch_records.history(load.key)
+    assert planned["slices"] == len(given(batch.slices).ranges) > 1
+
+
+def test_should_tell_of_each_table_what_its_load_would_end_in_and_plan_the_others(loads, ask):
+    good, changed, keyless = loads(), loads(), loads()
+    changed.load("a")
+    answer = ask(
+        incremental(changed, where=[{"column": "id", "value": 10}]),
+        incremental(keyless, columns={"exclude": ["id"]}),
+        "no_such_table",
+        good.name + "_",
+        incremental(good),
+    )
+    errors = [one["refused"]["error"] if one["refused"] else None for one in answer["tables"]]
+    assert errors == ["ScopeChanged", "UnsupportedSource", "UnknownTable", "UnknownTable", None]
+    assert "full_refresh" in answer["tables"][0]["refused"]["remedy"]
+    assert (answer["total"], answer["next"]) == (5, None)
+
+
+def test_should_refuse_a_place_in_silver_that_another_source_fills(loads, ask):
+    first, other = loads(), loads()
+    first.load("a")
+    place = {"destination_config": {"silverConfig": {"tableName": first.command("b").silver.table}}}
+    (planned,) = ask(incremental(other, **place))["tables"]
+    assert (planned["outcome"], planned["refused"]["error"]) == ("refused", "ConflictingTarget")
+    assert "silverConfig.tableName" in planned["refused"]["remedy"]
+    assert ask(incremental(first, **place))["tables"][0]["refused"] is None
+
+
+def test_should_go_on_behind_the_tables_that_were_planned(loads, ask):
+    names = [loads().name for _ in range(2)]
+    assert [one["source_table"] for one in ask(*names, first=1)["tables"]] == [f"dbo.{names[1]}"]
+
+
+def test_should_warn_of_what_makes_a_load_dear_or_less_than_it_seems(loads, ask):
+    load, heap = loads(indexed=False, login=READER), loads()
+    heap.execute("DROP TABLE {t}", "CREATE TABLE {t} (id int, n int)", "INSERT INTO {t} VALUES (1, 1), (2, 1)")
+    load.execute("ALTER TABLE {t} ADD phone varchar(20) MASKED WITH (FUNCTION = 'default()')")
+    first, second = ask(
+        incremental(load), {"tableName": heap.name, "isIncremental": True, "deltaColumn": "n"}, login=READER
+    )["tables"]
+    told, other = "\n".join(first["warnings"]), "\n".join(second["warnings"])
+    assert "leads no index" in told and "masked for this login" in told and "may miss" in told
+    assert "no primary key" in other
+
+
+def test_should_show_what_is_protected_and_no_value_of_it(loads, ask):
+    load = loads()
+    load.execute("ALTER TABLE {t} ADD ssn char(11)", "UPDATE {t} SET ssn = '078-05-1120'")
+    answer = ask({"tableName": load.name, "protect": {"ssn": "partial(4)"}})
+    assert answer["tables"][0]["protected"] == {"ssn": "partial(4)"} and "078-05" not in json.dumps(answer)
+
+
+def test_should_say_that_there_is_nothing_new_and_that_another_load_has_the_table(loads, ask):
+    load = loads()
+    load.load("a")
+    (planned,) = ask(incremental(load))["tables"]
+    assert planned["outcome"] == "empty" and planned["reason"] and planned["last"] is None  # gold has not seen it
+    load.execute("UPDATE {t} SET at = SYSUTCDATETIME() WHERE id = 10")
+    ingest(load.command("b", column=None))  # landed, and not committed
+    (planned,) = ask(incremental(load))["tables"]
+    assert planned["outcome"] == "waits" and "under way" in planned["reason"]
+
+
+def test_should_plan_on_where_the_figures_are_not_to_be_had(loads, server):
+    """A login that may read the table alone: what is counted for people is not known, and nothing fails."""
+    load = loads(login=READER)
+    (planned,) = preview(request_of(server, incremental(load), login=READER))["tables"]
+    assert planned["outcome"] == "loads" and planned["refused"] is None
+
+
+def test_should_refuse_a_request_with_mistakes_as_a_run_would_be(context, server):
+    document = request_of(server, {"tableName": "t", "deltaColumn": "a"})
+    answer = handler(http("POST", "/api/plan", body=document), context)
+    assert answer["statusCode"] == 400 and json.loads(answer["body"])["mistakes"]
+    files = {
+        "workflow_id": "w",
+        "job_id": "j",
+        "source_type": "file",
+        "source_config": {"type": "csv", "fileConfig": {}},
+    }
+    answer = handler(http("POST", "/api/plan", body=files), context)
+    assert answer["statusCode"] == 400 and "files are not planned" in answer["body"]

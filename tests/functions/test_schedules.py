@@ -1,0 +1,405 @@
+"""Schedules: set by the API, looked after by the clock, whose event tells the time; their orders start runs."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from events.envelopes import eventbridge, http, sqs
+from events.export import FULL
+from events.facts import IntervalEmpty, StepFailed
+from flowforge.state import runs
+from functions.schedules.handler import handler
+from functions.submit_job.handler import handler as submit
+from tests.helpers.function_calls import Context
+
+SUNDAY = datetime(2030, 3, 31, tzinfo=UTC)  # clocks go forward in Europe at 01:00
+ROUTE = "/api/schedules/{id}"
+
+
+@pytest.fixture(autouse=True)
+def queues(aws, monkeypatch):
+    aws.use("SubmitQueue", "SubmitDeadLetters", monkeypatch)
+    for queue in ("SubmitQueue", "IngestQueue", "TrackQueue"):
+        aws.messages(queue)
+
+
+def ask(method: str, workflow: str, body: Any = None, action: str = "") -> tuple[int, Any]:
+    place, route = f"/api/schedules/{workflow}{action}", ROUTE + action
+    answer = handler(http(method, place, route, body), Context())
+    return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None
+
+
+def request(workflow: str, **changes: Any) -> dict[str, Any]:
+    document = copy.deepcopy(FULL) | {"workflow_id": workflow}
+    del document["batch_id"]
+    return document | changes
+
+
+def set_up(workflow: str, **when: Any) -> dict[str, Any]:
+    status, answer = ask("PUT", workflow, {"request": request(workflow)} | when)
+    assert status == 200, answer
+    return answer
+
+
+def tick(at: datetime | str) -> dict[str, int]:
+    """The clock's event, at a moment of its own."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    event = eventbridge("Scheduled Event", {}, source="aws.events") | {"time": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}
+    return handler(event, Context())
+
+
+class Orders:
+    """What the clock has put into submit_job's queue for one workflow, and its runs."""
+
+    def __init__(self, aws, workflow: str):
+        self.aws, self.workflow = aws, workflow
+
+    def waiting(self) -> list[dict[str, Any]]:
+        found = [message["body"] for message in self.aws.messages("SubmitQueue")]
+        return [body for body in found if body.get("workflow_id") == self.workflow]
+
+    def take(self) -> list[str]:
+        """Gives each order to submit_job; returns the runs."""
+        orders = self.waiting()
+        for order in orders:
+            assert submit(sqs(order, queue="flowforge-SubmitQueue"), Context()) == {"batchItemFailures": []}
+        return [order["new_run_id"] for order in orders]
+
+
+def end(run_id: str) -> None:
+    """Lets a run come to its end."""
+    (table,) = runs.tables_of(run_id)
+    runs.record(StepFailed(run_id=run_id, bronze_table=table, step="ingest", error="UnknownTable", cause="gone"))
+
+
+@pytest.fixture
+def workflow(unique):
+    return unique("wf")
+
+
+@pytest.fixture
+def orders(aws, workflow):
+    return Orders(aws, workflow)
+
+
+def test_should_start_a_run_when_it_is_due_and_not_before(orders, workflow):
+    told = set_up(workflow, rate="1 hour")
+    due = datetime.fromisoformat(told["next_at"])
+    tick(due - timedelta(minutes=1))
+    assert orders.waiting() == []
+    tick(due)
+    (run_id,) = orders.take()
+    run = runs.read_run(run_id)
+    assert (run["workflow_id"], run["trigger"], run["status"]) == (workflow, "schedule", "accepted")
+    status, shown = ask("GET", workflow)
+    assert (status, shown["last_run"], shown["last_status"]) == (200, run_id, "accepted")
+    assert shown["next_at"] == shown["next"][0] == (due + timedelta(hours=1)).isoformat()
+
+
+def test_should_start_one_run_for_a_due_time_however_often_it_is_seen(aws, orders, workflow):
+    told = set_up(workflow, rate="1 hour")
+    due = datetime.fromisoformat(told["next_at"])
+    table, key = aws.name("Schedules"), {"pk": {"S": "SCHEDULES"}, "sk": {"S": workflow}}
+    before = aws.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+    tick(due)
+    moved = aws.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+    aws.client("dynamodb").put_item(
+        TableName=table, Item=before
+    )  # as an invocation that dies before it moves on leaves it
+    tick(due + timedelta(minutes=1))
+    sent = orders.waiting()
+    assert len(sent) == 2
+    assert len({order["new_run_id"] for order in sent}) == 1
+    for order in sent:
+        submit(sqs(order, queue="flowforge-SubmitQueue"), Context())
+    assert len(runs.read_run(sent[0]["new_run_id"])["tables"]) == 1
+    assert len(aws.messages("IngestQueue")) == 1
+    assert ask("GET", workflow)[1]["next_at"] == datetime.fromisoformat(moved["due_at"]["S"]).isoformat()
+
+
+def test_should_skip_while_the_last_run_is_going_and_say_when_and_why(orders, workflow):
+    due = datetime.fromisoformat(set_up(workflow, rate="1 hour")["next_at"])
+    tick(due)
+    (first,) = orders.take()
+    tick(due + timedelta(hours=1))
+    tick(due + timedelta(hours=2))
+    assert orders.waiting() == []
+    skipped = ask("GET", workflow)[1]["skipped"]
+    assert (skipped["times"], skipped["due"]) == (2, (due + timedelta(hours=2)).isoformat())
+    assert f"run {first} is accepted" in skipped["why"]
+    end(first)
+    tick(due + timedelta(hours=3))
+    (second,) = orders.take()
+    shown = ask("GET", workflow)[1]
+    assert (shown["last_run"], shown["skipped"]) == (second, None)
+    assert second != first
+
+
+def test_should_skip_while_a_run_is_going_that_a_person_has_started(orders, workflow):
+    due = datetime.fromisoformat(set_up(workflow, rate="1 hour")["next_at"])
+    posted = http("POST", f"/api/workflows/{workflow}/run", "/api/workflows/{id}/run", request(workflow))
+    run_id = json.loads(submit(posted, Context())["body"])["run_id"]
+    tick(due)
+    assert orders.waiting() == []
+    assert run_id in ask("GET", workflow)[1]["skipped"]["why"]
+
+
+def test_should_not_wait_for_ever_for_a_run_that_never_ends(orders, workflow):
+    due = datetime.fromisoformat(set_up(workflow, rate="2 hours")["next_at"])
+    tick(due)
+    assert len(orders.take()) == 1  # its table's load is never told of
+    tick(due + timedelta(hours=26))
+    assert len(orders.take()) == 1
+
+
+def test_should_skip_while_the_order_of_the_last_run_is_still_queued(orders, workflow):
+    due = datetime.fromisoformat(set_up(workflow, rate="10 minutes")["next_at"])
+    tick(due)
+    assert len(orders.waiting()) == 1  # which nobody has taken
+    tick(due + timedelta(minutes=10))
+    assert orders.waiting() == []
+    assert "queued and has not begun" in ask("GET", workflow)[1]["skipped"]["why"]
+    tick(due + timedelta(minutes=70))
+    assert len(orders.waiting()) == 1
+
+
+def test_should_fold_what_was_missed_into_one_run_and_say_so(orders, workflow):
+    due = datetime.fromisoformat(set_up(workflow, rate="1 hour")["next_at"])
+    tick(due + timedelta(hours=5, minutes=20))
+    assert len(orders.take()) == 1
+    shown = ask("GET", workflow)[1]
+    last = (due + timedelta(hours=5)).isoformat()
+    assert (shown["missed"]["times"], shown["missed"]["since"], shown["missed"]["until"]) == (6, due.isoformat(), last)
+    assert (shown["last_due"], shown["next_at"]) == (last, (due + timedelta(hours=6)).isoformat())
+    tick(due + timedelta(hours=5, minutes=21))
+    assert orders.waiting() == []
+
+
+def test_should_be_due_by_the_clock_of_its_time_zone(aws, orders, workflow):
+    set_up(workflow, cron="30 2 * * 0", timezone="Europe/Berlin")
+    table, key = aws.name("Schedules"), {"pk": {"S": "SCHEDULES"}, "sk": {"S": workflow}}
+    waits = {
+        "UpdateExpression": "SET due_at = :due",
+        "ExpressionAttributeValues": {":due": {"S": "2030-03-31T01:00:00+00:00"}},
+    }
+    aws.client("dynamodb").update_item(TableName=table, Key=key, **waits)  # the Sunday that has no 02:30
+    tick(SUNDAY.replace(hour=1))
+    assert len(orders.take()) == 1
+    assert ask("GET", workflow)[1]["next_at"] == "2030-04-07T00:30:00+00:00"
+
+
+def test_should_start_nothing_while_it_is_paused_and_go_on_with_the_next_time(orders, workflow):
+    due = datetime.fromisoformat(set_up(workflow, rate="1 hour")["next_at"])
+    assert ask("POST", workflow, {}, "/pause")[1]["next_at"] is None
+    tick(due + timedelta(hours=3))
+    assert orders.waiting() == []
+    resumed = ask("POST", workflow, {}, "/resume")[1]
+    assert datetime.fromisoformat(resumed["next_at"]) > datetime.now(UTC)
+    assert resumed["missed"] is None
+
+
+def test_should_start_nothing_once_it_is_removed(orders, workflow):
+    due = datetime.fromisoformat(set_up(workflow, rate="1 hour")["next_at"])
+    tick(due)
+    assert ask("DELETE", workflow)[0] == 204
+    tick(due + timedelta(hours=1))
+    assert ask("GET", workflow)[0] == 404
+    (run_id,) = orders.take()  # ordered before
+    assert not runs.is_open(run_id)
+
+
+def test_should_refuse_a_request_for_the_mistakes_of_a_submission(workflow):
+    wrong = request(workflow, source_type="file", surprise=1)
+    status, answer = ask("PUT", workflow, {"request": wrong, "rate": "1 hour"})
+    posted = http("POST", f"/api/workflows/{workflow}/run", "/api/workflows/{id}/run", wrong)
+    assert (status, answer["mistakes"]) == (400, json.loads(submit(posted, Context())["body"])["mistakes"])
+    assert ask("GET", workflow)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("when", "field"),
+    [
+        ({}, "cron"),
+        ({"cron": "0 2 * * *", "rate": "1 day"}, "rate"),
+        ({"cron": "0 2 * *"}, "cron"),
+        ({"rate": "1 fortnight"}, "rate"),
+        ({"cron": "0 2 * * *", "timezone": "Berlin"}, "timezone"),
+        ({"rate": "1 day", "timezone": "Europe/Berlin"}, "timezone"),
+    ],
+)
+def test_should_refuse_what_is_no_time(workflow, when, field):
+    status, answer = ask("PUT", workflow, {"request": request(workflow)} | when)
+    assert (status, [mistake["field"] for mistake in answer["mistakes"]]) == (400, [field])
+
+
+def test_should_refuse_a_batch_id_since_each_run_has_its_own(workflow):
+    status, answer = ask("PUT", workflow, {"request": FULL | {"workflow_id": workflow}, "rate": "1 day"})
+    assert (status, answer["mistakes"][0]["field"]) == (400, "batch_id")
+
+
+def test_should_keep_no_password(aws, workflow):
+    password = "Hid-5c4f2a!"
+    wrong = request(workflow)
+    wrong["source_config"]["connection"]["password"] = password
+    assert ask("PUT", workflow, {"request": wrong, "rate": "1 day"})[0] == 200
+    kept = aws.client("dynamodb").scan(TableName=aws.name("Schedules"))["Items"]
+    shown = ask("GET", workflow)[1]
+    assert password not in json.dumps(kept) + json.dumps(shown)
+    assert shown["request"]["source_config"]["connection"]["secretId"].startswith("flowforge/inline/")
+
+
+def test_should_show_a_run_that_could_not_be_started_with_its_reason(orders, workflow):
+    wanted = request(workflow)
+    wanted["source_config"]["connection"] = {"connectionId": f"c-{workflow[-8:]}"}
+    saved = {"id": f"c-{workflow[-8:]}", "host": "localhost", "database": "d", "username": "u", "password": "p"}
+    from functions.connections.handler import handler as connections
+
+    assert connections(http("POST", "/api/connections", body=saved), Context())["statusCode"] == 201
+    assert ask("PUT", workflow, {"request": wanted, "rate": "1 hour"})[0] == 200
+    removed = http("DELETE", f"/api/connections/{saved['id']}", "/api/connections/{id}")
+    assert connections(removed, Context())["statusCode"] == 204
+    tick(ask("GET", workflow)[1]["next_at"])
+    (run_id,) = orders.take()
+    run = runs.read_run(run_id)
+    assert (run["status"], run["trigger"]) == ("rejected", "schedule")
+    assert "no saved connection" in run["mistakes"][0]["problem"]
+    told = [detail for kind, detail in orders.aws.announced() if kind == "StepFailed" and detail["run_id"] == run_id]
+    assert [(one["step"], workflow in one["cause"]) for one in told] == [("submit", True)]
+
+
+def test_should_list_in_pages_and_tell_of_one_that_cannot_be_read(aws, unique):
+    names = sorted(unique(f"page{n}") for n in range(3))
+    for name in names:
+        set_up(name, rate="1 day", paused=True)
+    table = aws.name("Schedules")
+    broken = {"pk": {"S": "SCHEDULES"}, "sk": {"S": unique("broken")}, "version": {"N": "99"}}
+    aws.client("dynamodb").put_item(TableName=table, Item=broken)
+    seen, query = [], {"limit": "2"}
+    while True:
+        answer = json.loads(handler(http("GET", "/api/schedules", query=query), Context())["body"])
+        assert len(answer["schedules"]) <= 2
+        seen += answer["schedules"]
+        if "next" not in answer:
+            break
+        query["cursor"] = answer["next"]
+    by_name = {one["workflow_id"]: one for one in seen}
+    assert len(by_name) == len(seen)
+    assert set(names) <= set(by_name)
+    assert "version 99" in by_name[broken["sk"]["S"]]["problem"]
+    aws.client("dynamodb").delete_item(TableName=table, Key={name: broken[name] for name in ("pk", "sk")})
+
+
+def test_should_look_after_the_others_where_one_cannot_be_read(aws, orders, workflow, unique):
+    due = datetime.fromisoformat(set_up(workflow, rate="1 hour")["next_at"])
+    broken = {"pk": {"S": "SCHEDULES"}, "sk": {"S": unique("broken")}, "version": {"N": "99"}}
+    waits = {"waits": {"S": "time"}, "due_at": {"S": "2020-01-01T00:00:00+00:00"}}
+    aws.client("dynamodb").put_item(TableName=aws.name("Schedules"), Item=broken | waits)
+    assert tick(due)["failed"] == 1
+    assert len(orders.take()) == 1
+    aws.client("dynamodb").delete_item(
+        TableName=aws.name("Schedules"), Key={name: broken[name] for name in ("pk", "sk")}
+    )
+
+
+class Others:
+    """A workflow that another one waits for: its runs, as people start them."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def start(self) -> str:
+        posted = http("POST", f"/api/workflows/{self.name}/run", "/api/workflows/{id}/run", request(self.name))
+        return json.loads(submit(posted, Context())["body"])["run_id"]
+
+    def succeed(self, run_id: str) -> str:
+        (table,) = runs.tables_of(run_id)
+        batch = {"run_id": run_id, "bronze_table": table, "source_key": f"k>{self.name}", "generation": 1, "seq": 1}
+        runs.record(IntervalEmpty(**batch, source_table="dbo.customers", reason="nothing new"))
+        return run_id
+
+
+@pytest.fixture
+def other(unique):
+    found = Others(unique("other"))
+    found.succeed(found.start())  # long ago: it is known
+    return found
+
+
+def later(minutes: int = 0) -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=minutes, seconds=1)
+
+
+def test_should_start_after_each_run_of_another_that_succeeds_and_once(orders, workflow, other):
+    set_up(workflow, after=other.name)
+    first = other.start()
+    tick(later())
+    assert orders.waiting() == []
+    other.succeed(first)
+    tick(later())
+    tick(later())
+    (run_id,) = orders.take()
+    shown = ask("GET", workflow)[1]
+    assert (shown["last_run"], shown["last_after"], shown["next_at"]) == (run_id, first, None)
+    assert runs.read_run(run_id)["trigger"] == "chain"
+    end(run_id)
+    tick(later())
+    assert orders.waiting() == []
+    second = other.succeed(other.start())
+    tick(later())
+    assert len(orders.take()) == 1
+    assert ask("GET", workflow)[1]["last_after"] == second
+
+
+def test_should_follow_a_run_that_succeeds_late_or_was_mended(orders, workflow, other):
+    set_up(workflow, after=other.name)
+    slow, quick = other.start(), other.start()
+    end(slow)
+    other.succeed(quick)
+    tick(later())
+    (run_id,) = orders.take()
+    assert ask("GET", workflow)[1]["last_after"] == quick
+    end(run_id)
+    other.succeed(slow)  # by a replay
+    tick(later(60))
+    assert len(orders.take()) == 1
+    assert ask("GET", workflow)[1]["last_after"] == slow
+
+
+def test_should_let_a_follower_end_and_leave_none_out(orders, workflow, other):
+    set_up(workflow, after=other.name)
+    succeeded = [other.succeed(other.start()) for _ in range(2)]
+    tick(later())
+    (first,) = orders.take()
+    tick(later())
+    assert orders.waiting() == []
+    assert first in ask("GET", workflow)[1]["holding"]
+    end(first)
+    tick(later(10))
+    assert len(orders.take()) == 1
+    shown = ask("GET", workflow)[1]
+    assert (shown["last_after"], shown["holding"]) == (succeeded[1], None)
+
+
+def test_should_follow_what_succeeded_while_nobody_looked(orders, workflow, other):
+    set_up(workflow, after=other.name)
+    other.succeed(other.start())
+    tick(later(60 * 24 * 7))
+    assert len(orders.take()) == 1
+
+
+def test_should_refuse_a_circle_by_its_names(unique, other):
+    one, two = unique("one"), unique("two")
+    set_up(one, after=other.name)
+    set_up(two, after=one)
+    status, answer = ask("PUT", other.name, {"request": request(other.name), "after": two})
+    assert (status, answer["mistakes"][0]["field"]) == (400, "after")
+    assert f"{other.name} after {two} after {one} after {other.name}" in answer["mistakes"][0]["problem"]
+    assert ask("PUT", one, {"request": request(one), "after": one})[0] == 400
+
+
+def test_should_refuse_to_wait_for_a_workflow_that_nobody_knows(workflow, unique):
+    status, answer = ask("PUT", workflow, {"request": request(workflow), "after": unique("typo")})
+    assert (status, answer["mistakes"][0]["field"]) == (400, "after")

@@ -1,0 +1,177 @@
+"""The lake as the API shows it: tables, models, lineage, SQL."""
+
+import json
+import uuid
+from itertools import pairwise
+from urllib.parse import quote
+
+import pyarrow as pa
+import pytest
+
+from events.envelopes import http
+from flowforge.aws import items
+from flowforge.aws.clients import client
+from flowforge.gold.publish import publish
+from flowforge.silver.refine import refine
+from functions.publish_gold.handler import handler as publish_gold
+from functions.show_lake.handler import handler
+from tests.helpers.function_calls import Context
+
+
+@pytest.fixture
+def filled(lake, monkeypatch):
+    """A lake with a silver table, its quarantine and a gold table, and what is remembered of their source."""
+    records = f"watermarks-{uuid.uuid4().hex[:8]}"
+    keys = [("pk", "HASH"), ("sk", "RANGE")]
+    client("dynamodb").create_table(
+        TableName=records,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+    )
+    monkeypatch.setenv("FLOWFORGE_BUCKET", lake.bucket)
+    monkeypatch.setenv("FLOWFORGE_WATERMARKS_TABLE", records)
+    batch = lake.source(key=["id"], gold={"table": "out"}).batch(
+        1, pa.table({"id": [1, 2, 3], "name": ["a", "b", None]})
+    )
+    refine(batch, lake.bucket)
+    publish(batch, lake.bucket)
+    marks = {"id": {"value": "3", "sql_type": "int", "seq": 1, "committed_at": "", "identity": {}}}
+    state = {"pk": batch.source_key, "sk": "STATE", "generation": 1, "seq": 1, "bronze_table": "b"}
+    items.put(records, state | {"watermarks": json.dumps(marks), "samples": "{}"})
+    return lake
+
+
+def ask(path: str, route: str | None = None, **query: str) -> tuple[int, dict]:
+    answer = handler(http("GET", path, route, query=query), Context())
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def sql(text: str, **more) -> tuple[int, dict]:
+    answer = handler(http("POST", "/api/sql", body={"sql": text, **more}), Context())
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def one(table: str, what: str = "", **query: str) -> tuple[int, dict]:
+    return ask(f"/api/tables/{quote(table)}{what}", f"/api/tables/{{table}}{what}", **query)
+
+
+def test_should_list_every_table_with_what_people_ask_first(filled):
+    status, answer = ask("/api/tables")
+    assert status == 200
+    assert [(t["layer"], t["table"], t["rows"]) for t in answer["tables"]] == [
+        ("gold", "out", 3),
+        ("silver", "customers", 3),
+    ]
+    silver = answer["tables"][1]
+    assert [column["name"] for column in silver["columns"]][:2] == ["id", "name"]
+    assert silver["watermarks"] == {"id": "3"}
+    assert silver["written_at"].startswith("20")
+    assert silver["files"] == 1 and silver["bytes"] > 0
+
+
+def test_should_list_tables_page_by_page(filled):
+    found, place = [], {}
+    while True:
+        _, answer = ask("/api/tables", limit="1", **place)
+        found += [t["table"] for t in answer["tables"]]
+        if "next" not in answer:
+            break
+        place = {"cursor": answer["next"]}
+    assert found == ["out", "customers"]
+    assert [t["layer"] for t in ask("/api/tables", layer="gold")[1]["tables"]] == ["gold"]
+    assert ask("/api/tables", layer="bronze")[1]["mistakes"][0]["field"] == "layer"
+    assert ask("/api/tables", cursor="x")[1]["mistakes"][0]["field"] == "cursor"
+
+
+def test_should_tell_of_a_table_that_cannot_be_opened_beside_the_others(filled):
+    client("s3").put_object(Bucket=filled.bucket, Key=f"silver/broken/_delta_log/{0:020}.json", Body=b"{nothing")
+    shown = {t["table"]: t for t in ask("/api/tables")[1]["tables"]}
+    assert shown["customers"]["rows"] == 3
+    assert shown["broken"]["problem"]
+
+
+def test_should_show_one_table_with_its_versions(filled):
+    status, answer = one("silver.customers")
+    assert (status, answer["rows"], answer["version"]) == (200, 3, answer["versions"][0]["version"])
+    assert [v["version"] for v in answer["versions"]] == sorted(
+        (v["version"] for v in answer["versions"]), reverse=True
+    )
+    assert one("silver.nothing")[0] == 404
+    assert one("nothing")[1]["mistakes"][0]["field"] == "table"
+
+
+def test_should_tell_what_makes_each_gold_table(filled):
+    status, answer = ask("/api/models")
+    assert (status, answer["problems"]) == (200, [])
+    assert [(m["table"], m["state"], m["reads"]) for m in answer["models"]] == [
+        ("out", "current", ["silver.customers"])
+    ]
+
+
+def test_should_show_the_neighbourhood_of_a_table(filled):
+    def dataset(layer: str, table: str) -> dict:
+        named = {"symlinks": {"identifiers": [{"namespace": "s3://lake", "name": f"{layer}.{table}", "type": "TABLE"}]}}
+        return {"namespace": "s3://lake", "name": f"{layer}/{table}", "facets": named}
+
+    chain = [dataset("bronze", "a"), dataset("silver", "b"), dataset("gold", "c"), dataset("gold", "d")]
+    for above, below in pairwise(chain):
+        event = {"eventTime": "2026-01-01T00:00:00Z", "inputs": [above], "outputs": [below], "run": {"runId": "r"}}
+        key = f"lineage/latest/{below['name']}.json"
+        client("s3").put_object(Bucket=filled.bucket, Key=key, Body=json.dumps(event).encode())
+    status, answer = one("gold.c", "/lineage")
+    assert (status, answer["edges"]) == (
+        200,
+        [{"from": "gold.c", "to": "gold.d"}, {"from": "silver.b", "to": "gold.c"}],
+    )
+    assert len(one("gold.c", "/lineage", depth="2")[1]["tables"]) == 4
+    assert one("gold.x", "/lineage")[0] == 404
+
+
+def test_should_answer_sql_within_bounds(filled):
+    assert sql("SELECT id, name FROM silver.customers ORDER BY id", limit=2)[1] | {"seconds": 0} == {
+        "columns": ["id", "name"],
+        "rows": [[1, "a"], [2, "b"]],
+        "more": True,
+        "seconds": 0,
+    }
+    assert sql("SELECT count(*) FROM silver.customers", asOf=0)[0] in (200, 404)
+    status, answer = sql("DELETE FROM silver.customers")
+    assert (status, answer["error"]) == (422, "QueryRefused")
+    assert sql("SELECT 1", asOf="soon")[1]["mistakes"][0]["field"] == "asOf"
+    assert sql("")[1]["mistakes"][0]["field"] == "sql"
+
+
+def test_should_end_a_page_of_rows_where_an_answer_is_full(filled):
+    status, answer = sql("SELECT repeat('x', 1000000) AS text FROM range(8)")
+    assert (status, answer["more"]) == (200, True)
+    assert 1 <= len(answer["rows"]) < 8
+
+
+def put(table: str, text: str, **more) -> tuple[int, dict]:
+    body = {"sql": text, **more}
+    answer = publish_gold(http("PUT", f"/api/models/{table}", "/api/models/{table}", body), Context())
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def test_should_keep_a_model_that_can_be_built(filled):
+    text = "SELECT id, name FROM silver.customers WHERE id > 1"
+    assert put("chosen", text) == (200, {"bucket": filled.bucket, "key": "models/chosen.sql"})
+    assert client("s3").get_object(Bucket=filled.bucket, Key="models/chosen.sql")["Body"].read().decode() == text
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "told"),
+    [
+        ("chosen", "SELECT id\nFROM silver.nowhere", "models/chosen.sql, line 2"),
+        ("chosen", "SELECT nothing FROM silver.customers", "nothing"),
+        ("chosen", "DROP TABLE x", "models/chosen.sql"),
+        ("_chosen", "SELECT 1 AS id", "must not begin with _"),
+        ("a%2Fb", "SELECT id FROM silver.customers", "names no gold table"),
+    ],
+)
+def test_should_keep_no_model_that_cannot(filled, table, text, told):
+    status, answer = put(table, text)
+    assert status == 400
+    assert told in answer["mistakes"][0]["problem"], answer
+    assert client("s3").list_objects_v2(Bucket=filled.bucket, Prefix="models/")["KeyCount"] == 0

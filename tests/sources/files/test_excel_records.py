@@ -1,0 +1,289 @@
+"""Workbooks: values as the file has them; errors, formulas without a value and far cells are rejects with their address."""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import openpyxl
+import pytest
+from openpyxl.utils.datetime import MAC_EPOCH
+from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
+
+from events.files import FileColumn, FileContract
+from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.casting import cast_portion, casting_for
+from flowforge.sources.files.container import OLE, StoredFile, look_into
+from flowforge.sources.files.excel_records import ExcelRecords
+from flowforge.sources.files.records import open_file
+from flowforge.sources.files.rejected import Rejected
+
+STRINGS = "xl/sharedStrings.xml"
+SHEET = "xl/worksheets/sheet1.xml"
+Edit = Callable[[str], str]
+
+
+def saved(*rows: list[Any], epoch: datetime | None = None, change: Callable[[Any], None] = lambda book: None) -> bytes:
+    book = openpyxl.Workbook()
+    if epoch:
+        book.epoch = epoch
+    sheet: Any = book.active
+    for row in rows:
+        sheet.append(row)
+    change(book)
+    body = io.BytesIO()
+    book.save(body)
+    return body.getvalue()
+
+
+def edited(
+    body: bytes,
+    edit: Edit = lambda text: text,
+    more: dict[str, bytes] | None = None,
+    types: str = "",
+) -> bytes:
+    """A workbook whose first sheet's XML is changed, with further members and their content types."""
+    found = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(body)) as before, zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as after:
+        for name in before.namelist():
+            content = before.read(name).replace(b"</Types>", f"{types}</Types>".encode())
+            after.writestr(name, edit(content.decode()).encode() if name == SHEET else content)
+        for name, content in (more or {}).items():
+            after.writestr(name, content)
+    return found.getvalue()
+
+
+def claimed(body: bytes, size: int) -> bytes:
+    """A workbook whose directory says that a member expands to a size."""
+    found = io.BytesIO(edited(body, more={"xl/x.xml": b"x"}))
+    with zipfile.ZipFile(found, "a") as archive:
+        archive.writestr("last", b"")
+        archive.getinfo("xl/x.xml").file_size = size
+    return found.getvalue()
+
+
+def opened(body: bytes, *columns: FileColumn, **contract: Any) -> ExcelRecords:
+    content = look_into("a.xlsx", len(body), lambda: io.BytesIO(body))
+    return ExcelRecords(content, FileContract(format="excel", columns=list(columns), **contract))
+
+
+def read(body: bytes, *columns: FileColumn, **contract: Any) -> tuple[list[list[Any]], list[Rejected], list[str]]:
+    rows: list[list[Any]] = []
+    rejected: list[Rejected] = []
+    with opened(body, *columns, **contract) as records:
+        casting = casting_for(records.fields, records.columns, "refuse", "a.xlsx")
+        for portion in records:
+            found = cast_portion(portion, casting)
+            rows += [list(row.values()) for row in found.rows.to_pylist()]
+            rejected += found.rejected
+        assert len(rows) + len(rejected) == records.counted()
+        return rows, rejected, records.notes
+
+
+def column(name: str, type: str, **more: Any) -> FileColumn:
+    return FileColumn(name=name, field=name, type=type, **more)
+
+
+def test_should_keep_numbers_texts_and_truth_as_the_file_has_them() -> None:
+    body = edited(
+        saved(["id", "zip", "n", "x", "ok", "none"], ["1234567890123456789", "00123", 0, 0.1, True, None]),
+        lambda text: text.replace('<c r="C2" t="n"><v>0</v>', '<c r="C2"><v>1.10</v>'),
+    )
+
+    rows, _, _ = read(body)
+
+    assert rows == [["1234567890123456789", "00123", "1.10", "0.1", "true", None, 1]]
+    kinds = ["bigint", "text", "decimal(5,2)", "double", "boolean", "bigint"]
+    columns = [column(name, kind) for name, kind in zip(["id", "zip", "n", "x", "ok", "none"], kinds, strict=True)]
+    assert read(body, *columns)[0] == [[1234567890123456789, "00123", Decimal("1.10"), 0.1, True, None, 1]]
+
+
+@pytest.mark.parametrize("epoch", [None, MAC_EPOCH])
+def test_should_read_dates_of_both_epochs(epoch: datetime | None) -> None:
+    body = saved(["d", "t"], [date(2024, 2, 29), datetime(2024, 2, 29, 23, 59, 59)], epoch=epoch)
+
+    assert read(body)[0] == [["2024-02-29", "2024-02-29 23:59:59", 1]]
+    rows, _, _ = read(body, column("d", "timestamp"), column("t", "timestamp"))
+    assert rows == [[datetime(2024, 2, 29), datetime(2024, 2, 29, 23, 59, 59), 1]]
+
+
+def test_should_reject_days_that_excel_alone_has() -> None:
+    body = edited(
+        saved(["d"], [date(2024, 1, 1)], [date(1900, 1, 1)], [date(2024, 1, 2)]),
+        lambda text: text.replace("<v>45292</v>", "<v>60</v>").replace("<v>45293</v>", "<v>-1</v>"),
+    )
+
+    rows, rejected, _ = read(body, column("d", "date"))
+
+    assert rows == [[date(1900, 1, 1), 2]]
+    assert [bad.reason for bad in rejected] == [
+        f"cell A{line} is formatted as a date, and its number is no day" for line in (2, 4)
+    ]
+
+
+def test_should_reject_errors_and_formulas_without_a_value_by_their_address() -> None:
+    body = edited(
+        saved(["a", "b"], ["=1+1", 1], [2, "#N/A"], [3, 4], [5, 6]),
+        lambda text: text.replace('<c r="B4" t="n"><v>4</v>', '<c r="B4"><f>2+2</f><v>4</v>'),
+    )
+
+    rows, rejected, _ = read(body)
+
+    assert rows == [["3", "4", 3], ["5", "6", 4]]
+    assert [(bad.line, bad.column) for bad in rejected] == [(2, "a"), (3, "b")]
+    assert "cell A2 is a formula without a value" in rejected[0].reason
+    assert rejected[1].reason == "cell B3 is the error #N/A"
+
+
+def test_should_reject_a_cell_in_the_farthest_corner_and_fill_nothing() -> None:
+    def far(book: Any) -> None:
+        book.active["XFD1048576"] = "x"
+
+    rows, rejected, _ = read(saved(["a"], [1], change=far))
+
+    assert rows == [["1", 1]]
+    assert [(bad.row_number, bad.line, bad.reason) for bad in rejected] == [
+        (2, 1_048_576, "cell XFD1048576 stands beside the columns")
+    ]
+
+
+def test_should_read_a_range_of_a_sheet_without_its_footer() -> None:
+    def second(book: Any) -> None:
+        book.create_sheet("Mai")
+        for row in [["Title"], [None, "a", "b", "note"], [None, 1, None], [None], [None, "NULL", ""], [None, "sum", 9]]:
+            book["Mai"].append(row)
+
+    body = saved(["other"], change=second)
+
+    rows, _, _ = read(body, sheet="Mai", cell_range="B2:C99", skip_footer_rows=1, null_words=["NULL"])
+    assert rows == [["1", None, 1], [None, None, 2]]
+    with pytest.raises(UnsupportedSource, match="has 2 sheets") as found:
+        opened(body)
+    assert "Sheet, Mai" in found.value.with_remedy
+    with pytest.raises(UnsupportedSource, match="no sheet 'June'"):
+        opened(body, sheet="June")
+
+
+def test_should_name_columns_by_place_without_a_header() -> None:
+    assert read(saved(["x", 1], ["y", 2]), header=False)[0] == [["x", "1", 1], ["y", "2", 2]]
+    one = FileColumn(name="n", field="2", type="double", decimal_comma=True)
+    rows = read(saved(["x", 1.5]), FileColumn(name="a", field="1"), one, header=False)[0]
+    assert rows == [["x", 1.5, 1]]
+
+
+def test_should_tell_macros_and_merged_cells() -> None:
+    def merge(book: Any) -> None:
+        book.active.merge_cells("A2:A3")
+
+    body = edited(saved(["a", "b"], [1, 2], [None, 3], change=merge), more={"xl/vbaProject.bin": b"\x00"})
+
+    rows, _, notes = read(body)
+
+    assert rows == [["1", "2", 1], [None, "3", 2]]
+    assert notes == [
+        "it has macros: they are ignored",
+        "1 ranges are merged: the first cell of each has its value, the others are empty",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (saved(["a", None, "b"], [1, 2, 3]), "cell B1 of the header is empty"),
+        (saved(), "row 1 is empty"),
+        (saved(["Id", "ID"], [1, 2]), "'Id' and 'ID'"),
+        (saved(["#REF!"], [1]), "the header: cell A1 is the error #REF!"),
+        (saved([f"c{place}" for place in range(10_001)]), "10,001 columns"),
+        (edited(saved(["a"], [1]), lambda text: text[:-30]), "is damaged"),
+        (claimed(saved(["a"], [1]), 2**27 + 1), "at most 134,217,728 are read"),
+        (claimed(saved(["a"], [1]), 2**32 - 2), "bytes expand to"),
+    ],
+)
+def test_should_refuse_what_is_no_table(body: bytes, error: str) -> None:
+    with pytest.raises(UnsupportedSource, match=error):
+        read(body)
+
+
+def test_should_give_a_number_as_it_is_shown_and_not_as_a_double_is_kept() -> None:
+    kept = ["1.1000000000000001", "1E-3", "1.5E+300", "-2.5E2", "1234567890123456789", "1.0"]
+    body = edited(
+        saved(["n"], *([place] for place in range(1000, 1000 + len(kept)))),
+        lambda text: re.sub(r"<v>10(\d\d)</v>", lambda one: f"<v>{kept[int(one[1])]}</v>", text),
+    )
+
+    assert [row[0] for row in read(body)[0]] == ["1.1", "0.001", "1.5E+300", "-250", "1234567890123456789", "1.0"]
+
+
+def test_should_read_escaped_characters_and_runs_of_shared_texts() -> None:
+    items = "<si><t>a_x000D_\nb</t></si><si><r><t>run</t></r><r><t> on</t></r><rPh><t>x</t></rPh></si>"
+    items += "<si><t>_x005F_x000D_</t></si><si><t>_xD83D__xDE00_</t></si><si><t>_x0000_</t></si>"
+    shared = f'<sst xmlns="{SHEET_MAIN_NS}"><si><t>h</t></si>{items}</sst>'
+    body = edited(
+        saved(["h"], *([place] for place in range(1001, 1006))),
+        lambda text: re.sub(r'(r="A\d") t="n"><v>100', r'\1 t="s"><v>', text),
+        more={STRINGS: shared.encode()},
+        types=f'<Override PartName="/{STRINGS}" ContentType="{SHARED_STRINGS}"/>',
+    )
+
+    rows, rejected, _ = read(body)
+
+    assert [row[0] for row in rows] == ["a\r\nb", "run on", "_x000D_", "\U0001f600"]
+    assert [bad.reason for bad in rejected] == ["cell A6 has a NUL character"]
+
+
+def test_should_open_a_workbook_under_a_contract() -> None:
+    body = saved(["id"], [1])
+    contract = FileContract(format="excel")
+    with open_file(StoredFile("a.xlsx", len(body), lambda: io.BytesIO(body)), contract) as records:
+        assert [portion.texts.to_pylist() for portion in records] == [[{"id": "1"}]]
+    for wrong in (FileContract(format="csv"), FileContract(format="parquet")):
+        with pytest.raises(UnsupportedSource, match="is a workbook, the contract says"):
+            open_file(StoredFile("a.xlsx", len(body), lambda: io.BytesIO(body)), wrong)
+
+
+def compound(*names: str) -> bytes:
+    """A compound file's header, and the first sector of its directory."""
+    header = bytearray(OLE.ljust(512, b"\0"))
+    header[30] = 9
+    return bytes(header) + b"".join(name.encode("utf-16-le").ljust(128, b"\0") for name in names)
+
+
+def test_should_refuse_other_documents_and_workbooks_with_a_password() -> None:
+    document = io.BytesIO()
+    with zipfile.ZipFile(document, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+    with pytest.raises(UnsupportedSource, match="a document of Office, and no workbook"):
+        opened(document.getvalue())
+    for names, what in (
+        (("Root Entry", "EncryptedPackage"), "with a password"),
+        (("Root Entry", "Workbook"), r"Excel 97-2003 \(.xls\)"),
+        ((), "or one with a password"),
+    ):
+        with pytest.raises(UnsupportedSource, match=what):
+            opened(compound(*names))
+
+
+@pytest.mark.parametrize(
+    ("members", "error"),
+    [
+        ({"mimetype": b"application/vnd.oasis.opendocument.spreadsheet", "content.xml": b""}, "OpenDocument"),
+        ({"[Content_Types].xml": b"", "xl/workbook.bin": b""}, "a binary workbook"),
+        ({"[Content_Types].xml": b"", "xl/workbook.xml": b"<!DOCTYPE x [<!ENTITY a 'b'>]><x/>"}, "has a DTD"),
+        (
+            {"[Content_Types].xml": b"", "xl/workbook.xml": b'<x xmlns="http://purl.oclc.org/ooxml/x"/>'},
+            "Strict Open XML",
+        ),
+        ({"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b"<x/>"}, "is damaged"),
+    ],
+)
+def test_should_name_what_a_package_is_that_is_not_read(members: dict[str, bytes], error: str) -> None:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(UnsupportedSource, match=error) as refused:
+        opened(body.getvalue())
+    assert refused.value.remedy
