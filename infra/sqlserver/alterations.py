@@ -16,6 +16,7 @@ from .storage import Storage
 from .table_reader import TableReader
 from .tables import Table, quote
 from .token_reader import TokenReader
+from .tracking_settings import alter_table, refuse_key_dropped
 from .values import Typed
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Alterations:
             self._drop_constraint(table, reader)
         elif reader.accept("ALTER", "COLUMN"):
             self._change_column(table, reader)
-        else:
+        elif not alter_table(self._session, table, reader):
             raise not_supported(f"ALTER TABLE ... {token.text if (token := reader.peek()) else ''}")
 
     def _add(self, table: Table, body: TableReader) -> None:
@@ -96,6 +97,7 @@ class Alterations:
 
     def _drop_constraint(self, table: Table, reader: TokenReader) -> None:
         name = reader.name()
+        refuse_key_dropped(table, name)
         if any(column.default_name and column.default_name.lower() == name.lower() for column in table.columns):
             columns = tuple(
                 replace(c, default=None, default_name=None) if (c.default_name or "").lower() == name.lower() else c

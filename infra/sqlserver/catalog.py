@@ -140,14 +140,15 @@ class Catalog:
 
     def _load(self, schema: str, name: str) -> Table | None:
         found = self._rows(
-            "SELECT o.object_id, s.name, o.name, o.definition FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
+            "SELECT o.object_id, s.name, o.name, o.definition, o.object_id IN (SELECT object_id FROM meta.tracked)"
+            " FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
             f" WHERE {self._is('o.name')} AND {self._is('s.name')} AND o.type IN ('U', 'V')",
             name,
             schema,
         )
         if not found:
             return None
-        number, schema_name, table_name, definition = found[0]
+        number, schema_name, table_name, definition, is_tracked = found[0]
         columns = self._columns(number)
         names = {column.column_id: column.name for column in columns}
         return Table(
@@ -158,6 +159,7 @@ class Catalog:
             self._foreign_keys(number, names),
             number,
             definition,
+            is_tracked,
         )
 
     def _columns(self, number: int) -> tuple[Column, ...]:

@@ -19,6 +19,7 @@ from .errors import SqlError, invalid_column, invalid_object, not_supported, syn
 from .queries import Compiler
 from .scopes import Output, Scope, Source
 from .tables import Column, Table, quote
+from .tracked_tables import key_names
 from .values import Typed
 
 
@@ -26,8 +27,8 @@ from .values import Typed
 class Change:
     """A compiled change: DuckDB text, the table, the statement's verb, and the columns of OUTPUT.
 
-    With `returns_identity` the result's last column is the identity of each row, beyond `outputs`. `written` names the
-    columns that an UPDATE sets, in lower case; None means all.
+    With `returns_identity` the result has the identity of each row behind `outputs`; the last columns are `keys`, of a table
+    under Change Tracking. `written` names the columns that an UPDATE sets, in lower case; None means all.
     """
 
     sql: str
@@ -36,6 +37,7 @@ class Change:
     outputs: tuple[Output, ...] = ()
     returns_identity: bool = False
     written: frozenset[str] | None = None
+    keys: tuple[str, ...] = ()
 
 
 class _Bare(Source):
@@ -175,20 +177,20 @@ class Changes:
         self, sql: str, node: exp.Expr, table: Table, verb: str, row: str, written: frozenset[str] | None = None
     ) -> Change:
         returning = node.args.get("returning")
+        keys = key_names(table) if table.is_tracked else ()
+        identity = table.identity if verb == "INSERT" else None
+        behind = [quote(name) for name in ([identity.name] if identity else []) + list(keys)]
         if returning is None:
-            if verb == "INSERT" and table.identity is not None:
-                return Change(f"{sql} RETURNING {quote(table.identity.name)}", table, verb, (), True)
-            return Change(sql, table, verb, written=written)
+            text = f"{sql} RETURNING {', '.join(behind)}" if behind else sql
+            return Change(text, table, verb, (), identity is not None, written, keys)
         if returning.args.get("into"):
             raise not_supported("OUTPUT INTO")
         outputs = tuple(Output(c.name, c.type, c.nullable) for c in table.columns)
         scope = Scope(sources=[_Bare(row, outputs)])
         items = [item for projection in returning.expressions for item in self._compiler.projection(projection, scope)]
-        text = ", ".join(f"{value.sql} AS c{i}" for i, (_, value) in enumerate(items, 1))
+        text = ", ".join([*(f"{value.sql} AS c{i}" for i, (_, value) in enumerate(items, 1)), *behind])
         shown = tuple(Output(name, value.kind, value.nullable) for name, value in items)
-        if verb == "INSERT" and table.identity is not None:
-            return Change(f"{sql} RETURNING {text}, {quote(table.identity.name)}", table, verb, shown, True)
-        return Change(f"{sql} RETURNING {text}", table, verb, shown, written=written)
+        return Change(f"{sql} RETURNING {text}", table, verb, shown, identity is not None, written, keys)
 
     # --- UPDATE and DELETE
 

@@ -20,6 +20,7 @@ from .storage import Storage
 from .table_reader import TableReader
 from .tables import Column, Key, Table
 from .token_reader import TokenReader
+from .tracked_tables import forget, truncated
 
 if TYPE_CHECKING:
     from .script import Simple
@@ -177,6 +178,8 @@ class Definitions:
                 3726, f"Could not drop object '{table.name}' because it is referenced by a FOREIGN KEY constraint."
             )
         self._cursor.execute(f"DROP TABLE {table.storage}")
+        if table.is_tracked:
+            forget(self._session, table)
         if table.identity is not None:
             self._cursor.execute(f"DROP SEQUENCE {table.identity_sequence}")
         self._catalog.remove_table(table)
@@ -213,6 +216,8 @@ class Definitions:
                 f"Cannot truncate table '{table.name}' because it is being referenced by a FOREIGN KEY constraint.",
             )
         self._cursor.execute(f"DELETE FROM {table.storage}")
+        if table.is_tracked:
+            truncated(self._session, table)
         if table.identity is not None:
             self._storage.restart_identity(table, given(table.identity.seed))
 

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.dialects.tsql import TSQL
 from sqlglot.tokenizer_core import Token, TokenType
 
-from .errors import SqlError, syntax_error
+from .errors import SqlError, not_supported, syntax_error
 from .types import SqlType, parse_type
 
 
@@ -65,13 +65,32 @@ def parse_one(sql: str) -> exp.Expr:
 
 
 def _parsed(sql: str) -> exp.Expr:
-    parsed = [tree for tree in _DIALECT.parse(sql) if tree is not None]
+    written = _with_named_tables(sql) if "changetable" in sql.lower() else sql
+    parsed = [tree for tree in _DIALECT.parse(written) if tree is not None]
     if len(parsed) != 1:
         raise syntax_error(sql.strip()[:30])
     return parsed[0]
 
 
 _remembered = lru_cache(KEPT_TEXTS)(_parsed)
+
+
+def _with_named_tables(sql: str) -> str:
+    """The text with the table of each CHANGETABLE(CHANGES table, …) as a quoted name, which sqlglot can read."""
+    tokens = tokenize(sql)
+    for index in range(len(tokens) - 3, -1, -1):  # from the end, so that earlier positions stay true
+        if not (is_word(tokens[index], "CHANGETABLE") and is_symbol(tokens[index + 1], "(")):
+            continue
+        if not is_word(tokens[index + 2], "CHANGES"):
+            what = tokens[index + 2].text
+            raise not_supported("CHANGETABLE(VERSION …)") if what.upper() == "VERSION" else syntax_error(what)
+        comma = next((n for n in range(index + 3, len(tokens)) if is_symbol(tokens[n], ",")), None)
+        if comma is None:
+            raise syntax_error(")")
+        name = sql[tokens[index + 3].start : tokens[comma - 1].end + 1]
+        quoted = "N'" + name.replace("'", "''") + "'"
+        sql = f"{sql[: tokens[index + 2].start]}{quoted}{sql[tokens[comma].start :]}"
+    return sql
 
 
 def parse_expression(sql: str) -> exp.Expr:

@@ -21,6 +21,7 @@ from .masks import masked
 from .queries import Compiler
 from .storage import Storage
 from .tables import Column, Table
+from .tracked_tables import keep_keys, note_changes
 from .variables import wire_value
 from .writing import Write
 
@@ -129,9 +130,11 @@ class Execution:
         change = compile_change(compiler, tree.copy())
         if change.table.has_rowversion:
             self._session.server.rowversions.hold(self._session.open_transaction.number)
+        moves_keys = change.verb == "UPDATE" and bool(change.keys)
+        moves_keys = moves_keys and keep_keys(self._session, change.table, change.written)
         try:
             result = self._session.cursor.execute(change.sql, compiler.used_binds(change.sql))
-            if not change.outputs and not change.returns_identity:
+            if not change.outputs and not change.returns_identity and not change.keys:
                 count, rows = result.fetchall()[0][0], None
             else:
                 rows = result.to_arrow_table()
@@ -140,10 +143,12 @@ class Execution:
             raise violated_key(error, change.table, self._session.server.database) from error
         self._check_foreign_keys(change)
         if change.returns_identity:
-            rows = given(rows)
-            self._note_identity(change.table, rows.column(rows.num_columns - 1))
-            rows = rows.select(range(len(change.outputs)))
-        return change, rows, count
+            self._note_identity(change.table, given(rows).column(len(change.outputs)))
+        if change.keys:
+            columns = range(given(rows).num_columns)
+            keys = given(rows).select(list(columns)[-len(change.keys) :])
+            note_changes(self._session, change.table, change.verb, keys, moves_keys)
+        return change, rows and rows.select(range(len(change.outputs))), count
 
     def _note_identity(self, table: Table, values: pa.ChunkedArray) -> None:
         """Keeps the last identity value for SCOPE_IDENTITY(); explicit values move the counter on."""

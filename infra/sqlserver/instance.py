@@ -27,6 +27,7 @@ from .policies import Policies
 from .profiles import PROFILES
 from .replicas import Replicas
 from .rights import Rights
+from .tracking import Tracking
 from .transactions import Rowversions, Transaction
 from .type_rows import create_types
 from .types import COLLATION_NAME
@@ -109,6 +110,7 @@ class Instance:
         create_macros(self._connection)
         create_catalog(self._connection)
         create_types(self._connection)
+        self.tracking = Tracking(self._connection)
         self.clock = Clock()
         self.replicas = Replicas(self.name, self.now())
         self.allows_snapshot, self.reads_versions = True, True

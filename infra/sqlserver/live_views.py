@@ -15,6 +15,7 @@ from flowforge.domain.given import given
 
 from .errors import SqlError
 from .tables import Column, quote, storage_name
+from .tracking import UNITS
 from .view_text import SystemView, values, view
 
 if TYPE_CHECKING:
@@ -248,7 +249,33 @@ def _predicates(session: Session) -> str:
     return values(rows, _PREDICATE_COLUMNS)
 
 
+def _tracking_databases(session: Session) -> str:
+    tracking = session.server.tracking
+    row = (DATABASE_ID, tracking.cleans_up, tracking.period, UNITS[tracking.unit], tracking.unit)
+    return values([row] if tracking.is_on else [], _TRACKING_DATABASE_COLUMNS)
+
+
+def _tracking_tables(session: Session) -> str:
+    return values(session.server.tracking.tables(), _TRACKING_TABLE_COLUMNS)
+
+
+_TRACKING_DATABASE_COLUMNS = (
+    "database_id int;is_auto_cleanup_on bit;retention_period int;retention_period_units tinyint;"
+    "retention_period_units_desc nvarchar(60)"
+)
+_TRACKING_TABLE_COLUMNS = (
+    "object_id int;is_track_columns_updated_on bit;min_valid_version bigint;begin_version bigint;cleanup_version bigint"
+)
+
 LIVE_VIEWS: dict[str, SystemView] = {
+    "sys.change_tracking_databases": view(_TRACKING_DATABASE_COLUMNS, _tracking_databases),
+    "sys.change_tracking_tables": view(_TRACKING_TABLE_COLUMNS, _tracking_tables),
+    "sys.internal_tables": view(
+        "name sysname;object_id int;schema_id int;parent_object_id int;type char(2);type_desc nvarchar(60);create_date datetime;"
+        "internal_type tinyint;internal_type_desc nvarchar(60);parent_id int",
+        "SELECT 'change_tracking_' || object_id, side_id, 4, object_id, 'IT', 'INTERNAL_TABLE', created, 209, 'CHANGE_TRACKING',"
+        " object_id FROM meta.tracked",
+    ),
     "sys.security_policies": view(_POLICY_COLUMNS, _policies, since=2016),
     "sys.security_predicates": view(_PREDICATE_COLUMNS, _predicates, since=2016),
     "sys.partitions": view(

@@ -50,6 +50,9 @@ def execute(session: Session, statement: Simple, sink: Sink, run: Callable[[obje
         session.server.replicas.set(arguments)
         session.server.properties["servername"] = session.server.replicas.name
         sink.done("EXEC", None)
+    elif name in ("flowforge_tracking", "sp_flush_ct_internal_table_on_demand"):
+        _track(session, name, arguments)
+        sink.done("EXEC", None)
     elif name == "flowforge_fault":
         session.server.faults.set(arguments)
         sink.done("EXEC", None)
@@ -67,6 +70,25 @@ def _arguments(session: Session, reader: TokenReader) -> list[object]:
         values.append(evaluate(session, named.group(1) if named else part, _TEXT))
         if not reader.accept_symbol(","):
             return values
+
+
+def _track(session: Session, name: str, arguments: list[object]) -> None:
+    """Clean-up of Change Tracking by the clock, or by a version; or its log as it was at one."""
+    tracking = session.server.tracking
+    word, *rest = ["expire", *arguments] if name.startswith("sp_") else arguments
+    if word == "rewind" and len(rest) == 1:
+        tracking.rewind(int(str(rest[0])))
+        return
+    *place, table_name = split_name(str(rest[0])) if rest else [""]
+    table = session.catalog.find(place[-1] if place else "dbo", table_name)
+    if table is None or not table.is_tracked:
+        raise SqlError(22105, f"Change tracking is not enabled on table '{table_name}'.")
+    if word == "expire":
+        tracking.expire(table, session.server.clock.utc_ticks())
+    elif word == "clean" and len(rest) == 2:
+        tracking.clean(table, int(str(rest[1])))
+    else:
+        raise SqlError(50000, "flowforge_tracking: expected clean, a table and a version, or rewind and a version.")
 
 
 def _rename(session: Session, arguments: list[object], sink: Sink) -> None:

@@ -19,6 +19,11 @@ _TRANSACTIONS = frozenset(
     )
 )  # fmt: skip
 
+_TRACKING = frozenset(
+    f"sys.{name}" for name in ("change_tracking_databases", "change_tracking_tables", "internal_tables")
+)
+_TRACKING_FUNCTIONS = frozenset(("CHANGETABLE", "CHANGE_TRACKING_CURRENT_VERSION", "CHANGE_TRACKING_MIN_VALID_VERSION"))
+
 _NO_FORK = frozenset(("sys.database_recovery_status",))
 
 
@@ -90,22 +95,24 @@ PROFILES = {
     ),
     "synapse": Profile(
         "Microsoft Azure SQL Data Warehouse - 10.0.16003.0", "10.0.16003.0", "SQL Azure", 6,
-        views=_NO_FORK,
+        views=_NO_FORK | _TRACKING,
+        functions=_TRACKING_FUNCTIONS,
     ),
     "fabric": Profile(
         "Microsoft Azure SQL Data Warehouse - 12.0.2000.8", "12.0.2000.8", "SQL Azure", 11,
-        views=_NO_FORK,
+        views=_NO_FORK | _TRACKING,
+        functions=_TRACKING_FUNCTIONS,
     ),
     "babelfish": Profile(
         "Babelfish for PostgreSQL with SQL Server Compatibility - 12.0.2000.8", "12.0.2000.8", "Standard", 2,
         is_babelfish=True, hides_facts=True,
-        views=_TRANSACTIONS | _NO_FORK | frozenset(
+        views=_TRANSACTIONS | _NO_FORK | _TRACKING | frozenset(
             f"sys.{name}" for name in (
                 "allocation_units", "dm_db_partition_stats", "dm_exec_requests", "periods", "masked_columns", "external_tables",
                 "dm_exec_describe_first_result_set", "security_policies", "security_predicates",
             )
         ),
-        functions=frozenset(("MIN_ACTIVE_ROWVERSION", "FORMAT", "DM_EXEC_DESCRIBE_FIRST_RESULT_SET")),
+        functions=_TRACKING_FUNCTIONS | frozenset(("MIN_ACTIVE_ROWVERSION", "FORMAT", "DM_EXEC_DESCRIBE_FIRST_RESULT_SET")),
     ),
     "few-rights": Profile(
         hides_facts=True,

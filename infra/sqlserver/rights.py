@@ -1,7 +1,8 @@
 """What a login may do beside reading: GRANT and REVOKE, and what hangs on them.
 
 The first login is the owner and may do everything. Any other may read every table, and has of these rights what it was granted:
-UNMASK (on the database, and from 2022 on a table or columns of it), VIEW DEFINITION and ALTER ANY SECURITY POLICY.
+UNMASK (on the database, and from 2022 on a table or columns of it), VIEW DEFINITION, ALTER ANY SECURITY POLICY and VIEW CHANGE
+TRACKING (on a table).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .token_reader import TokenReader
 if TYPE_CHECKING:
     from .script import Simple
 
-RIGHTS = ("UNMASK", "VIEW DEFINITION", "ALTER ANY SECURITY POLICY")
+RIGHTS = ("UNMASK", "VIEW DEFINITION", "ALTER ANY SECURITY POLICY", "VIEW CHANGE TRACKING")
 WHOLE = ""  # the database, as a securable
 
 

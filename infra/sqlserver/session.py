@@ -134,7 +134,9 @@ class Session:
         """Ends the DuckDB transaction, if it was opened, and forgets ours. After a failed COMMIT all is rolled back."""
         transaction, self.transaction = self.open_transaction, None
         try:
-            if transaction.is_open_in_duckdb:
+            if word == "COMMIT" and transaction.is_tracked:
+                self.server.tracking.commit(self.cursor, transaction, self.server.clock.utc_ticks())
+            elif transaction.is_open_in_duckdb:
                 self.cursor.execute(word)
         except duckdb.Error:
             self.transaction_count = 0

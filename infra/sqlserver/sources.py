@@ -85,6 +85,8 @@ class Sources:
         return self._table(node, scope)
 
     def _function_source(self, node: exp.Table, scope: Scope) -> str:
+        if node.this.name.upper() == "CHANGETABLE" and not node.alias:
+            raise SqlError(22104, "A table returned by the CHANGETABLE function must be aliased.")
         query = table_functions.call(node.this.name, node.this.expressions, self._compiler, scope)
         alias = node.alias or node.this.name
         names = [item.name for item in node.args["alias"].columns] if node.args.get("alias") else []

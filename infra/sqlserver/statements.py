@@ -14,6 +14,7 @@ from .execution import Execution
 from .queries import Compiler
 from .script import Block, If, Simple, While
 from .token_reader import TokenReader
+from .tracking_settings import alter_database
 from .types import SqlType
 
 if TYPE_CHECKING:
@@ -89,8 +90,12 @@ class Statements:
         return bool(self._session.cursor.execute(compiled.sql, query.used_binds(compiled.sql)).fetchall())
 
     def _alter_database(self, statement: Simple, sink: Sink) -> None:
-        """The two options that decide what a reader sees."""
+        """Change Tracking, and the two options that decide what a reader sees."""
         server, option = self._session.server, statement.word(4)
+        if statement.word(3) == "SET" and option == "CHANGE_TRACKING":
+            alter_database(self._session, statement)
+            sink.done("ALTER DATABASE", None)
+            return
         if statement.word(3) != "SET" or option not in ("ALLOW_SNAPSHOT_ISOLATION", "READ_COMMITTED_SNAPSHOT"):
             raise not_supported(f"this form of ALTER DATABASE: {statement.text[:60]}")
         if option == "ALLOW_SNAPSHOT_ISOLATION":

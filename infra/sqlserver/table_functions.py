@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from .change_table import changes
 from .conversion import convert
 from .errors import SqlError, invalid_object, translate_error
 from .scopes import Output, Query
@@ -36,6 +37,8 @@ def call(name: str, arguments: list[exp.Expr], compiler: Compiling, scope: Scope
     compiler.session.server.profile.check_function(name)
     if name.lower() == "dm_exec_describe_first_result_set":
         return _describe(arguments, compiler, scope)
+    if name.lower() == "changetable":
+        return changes(arguments, compiler, scope)
     if name.lower() == "generate_series":
         return _series(arguments, compiler, scope)
     if name.lower() == "string_split":

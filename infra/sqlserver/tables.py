@@ -72,6 +72,7 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     object_id: int = 0
     definition: str | None = None
+    is_tracked: bool = False  # by Change Tracking
 
     @property
     def storage(self) -> str:

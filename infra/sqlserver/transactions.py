@@ -28,6 +28,7 @@ class Transaction:
     is_open_in_duckdb: bool = False
     has_written: bool = False
     log_records: int = 0
+    is_tracked: bool = False  # it has changed rows of a table under Change Tracking
     is_doomed: bool = False  # a statement failed halfway: only a rollback is left
 
 

@@ -3,6 +3,7 @@
 from ..conversion import convert
 from ..errors import not_supported
 from ..rights import RIGHTS
+from ..tracked_tables import visible
 from ..types import USER_TYPE_IDS, SqlType
 from ..values import BIGINT, INT, Typed, quote_text
 from .registry import Call, function
@@ -106,7 +107,8 @@ def _serverproperty(it: Call) -> Typed:
 def _databaseproperty(it: Call) -> Typed:
     known = (it.constant(0) or "").lower() == it.session.server.database.lower()
     properties = {"updateability": "READ_WRITE", "status": "ONLINE", "recovery": "SIMPLE", "useraccess": "MULTI_USER",
-                  "collation": it.session.server.collation, "isautoshrink": "0", "version": "957"}  # fmt: skip
+                  "collation": it.session.server.collation, "isautoshrink": "0", "version": "957",
+                  "ischangetrackingenabled": str(int(it.session.server.tracking.is_on))}  # fmt: skip
     known = known and not it.session.server.profile.hides_facts
     return _fact(properties.get((it.constant(1) or "").lower()) if known else None)
 
@@ -201,6 +203,20 @@ def _ident_increment(it: Call) -> Typed:
 @function("MIN_ACTIVE_ROWVERSION", arguments=(0, 0))
 def _min_active_rowversion(it: Call) -> Typed:
     return Typed(f"rowversion_of({it.session.server.rowversions.lowest_active()})", SqlType("binary", 8), False)
+
+
+@function("CHANGE_TRACKING_CURRENT_VERSION", arguments=(0, 0))
+def _tracking_version(it: Call) -> Typed:
+    on = it.session.server.tracking.is_on
+    return Typed("(SELECT max(version) FROM meta.commits)" if on else "CAST(NULL AS BIGINT)", BIGINT)
+
+
+@function("CHANGE_TRACKING_MIN_VALID_VERSION", arguments=(1, 1))
+def _tracking_valid(it: Call) -> Typed:
+    """As it is now, whatever snapshot asks."""
+    cases = " ".join(f"WHEN {number} THEN {valid}" for number, valid in visible(it.session))
+    value = f"CASE {it.converted(0, INT)} {cases} END" if cases else "NULL"
+    return Typed(f"CAST({value} AS BIGINT)", BIGINT)
 
 
 @function("ROWCOUNT_BIG", arguments=(0, 0))
