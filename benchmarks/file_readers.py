@@ -62,7 +62,7 @@ def _contract(format: str) -> Any:
     from events.files import FileColumn, FileContract
 
     columns = [FileColumn(name=name, field=name) for name in COLUMNS]
-    return FileContract.model_validate({"format": format, "columns": columns})
+    return FileContract.model_validate({"format": "ndjson" if format == "nested" else format, "columns": columns})
 
 
 def _batch(format: str, file: Path) -> Any:
@@ -100,9 +100,11 @@ def duckdb_copy(format: str, file: Path, target: Path, more: str = "") -> None:
 
     texts = ", ".join(f"'{name}': 'VARCHAR'" for name in COLUMNS)
     dialect = "auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"'"
+    lines = f"read_json('{file}', format = 'newline_delimited', columns = {{{texts}}})"
     readers = {
         "csv": f"read_csv('{file}', columns = {{{texts}}}, {dialect}{more})",
-        "ndjson": f"read_json('{file}', format = 'newline_delimited', columns = {{{texts}}})",
+        "ndjson": lines,
+        "nested": lines,
         "parquet": f"read_parquet('{file}')",
     }
     duckdb.sql(f"COPY (FROM {readers[format]}) TO '{target}' (FORMAT parquet, COMPRESSION snappy)")
@@ -123,7 +125,7 @@ def pyarrow(format: str, file: Path, target: Path) -> None:
         if format == "csv":
             convert = csv.ConvertOptions(column_types={name: pa.string() for name in COLUMNS})
             return csv.open_csv(file, parse_options=csv.ParseOptions(newlines_in_values=True), convert_options=convert)
-        return json.open_json(file) if format == "ndjson" else pq.ParquetFile(file).iter_batches()
+        return json.open_json(file) if format in ("ndjson", "nested") else pq.ParquetFile(file).iter_batches()
 
     writer = None
     for batch in batches():

@@ -25,9 +25,9 @@ from benchmarks.file_readers import COLUMNS, READERS
 from benchmarks.measurement import Result, Run, run
 from benchmarks.report import machine
 
-FORMATS = ("csv", "ndjson", "parquet")
+FORMATS = ("csv", "ndjson", "nested", "parquet")  # nested: NDJSON, one of whose fields is an object
 OURS, BASE = "FlowForge", "DuckDB COPY"
-ROW_BYTES = {"csv": 113, "ndjson": 219, "parquet": 113}  # about; Parquet: of the CSV with the same rows
+ROW_BYTES = {"csv": 113, "ndjson": 219, "nested": 298, "parquet": 113}  # about; Parquet: of the CSV with the same rows
 NAMES = ("Anna Schmidt", "Müller, Jörg", "O'Brien", 'Li "Lee" Wei', "Zoë")
 HEAD = "| | rows/s | wall s | CPU s | peak RSS MB | × DuckDB COPY |\n|---|--:|--:|--:|--:|--:|"
 
@@ -65,11 +65,14 @@ def make_file(format: str, rows: int, file: Path) -> None:
     if format == "csv":
         with file.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerows(chain([COLUMNS], rows_of(rows)))
-    elif format == "ndjson":
+    elif format in ("ndjson", "nested"):
         with file.open("w", encoding="utf-8") as stream:
             for row in rows_of(rows):
                 found: dict[str, object] = dict(zip(COLUMNS, row, strict=True))
                 found |= {"id": int(row[0]), "amount": float(row[4]), "flag": row[9] == "1"}
+                if format == "nested":
+                    lines = [{"sku": row[1][-4:], "price": float(row[4])}, {"sku": row[2], "price": None}]
+                    found["note"] = {"text": row[8], "lines": lines}
                 stream.write(json.dumps(found, ensure_ascii=False) + "\n")
     else:
         _make_parquet(rows, file)

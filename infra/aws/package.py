@@ -32,7 +32,7 @@ CONTROL = ("aws-lambda-powertools", "boto3", "botocore", "pydantic")
 GROUPS = {
     "control": CONTROL,
     "source": (*CONTROL, "pymssql", "sqlglot", "cronsim", "tzdata"),
-    "extraction": (*CONTROL, "pymssql", "mssql-python", "mssql-python-rs", "pyarrow", "openpyxl", "sqlglot"),
+    "extraction": (*CONTROL, "pymssql", "mssql-python", "mssql-python-rs", "pyarrow", "openpyxl", "msgspec", "sqlglot"),
     "lineage": (*CONTROL, "openlineage-python", "sqlglot"),
     "lake": (*CONTROL, "deltalake", "duckdb", "duckdb-extension-httpfs", "sqlglot"),
 }

@@ -19,6 +19,12 @@ def test_should_write_what_duckdb_writes_and_count_it(tmp_path: Path) -> None:
     assert ours == theirs
 
 
+def test_should_read_all_rows_of_nested_objects(tmp_path: Path) -> None:
+    results = files.measure("nested", 400, ["FlowForge", "DuckDB COPY"], 1, tmp_path)
+    assert [len(one.runs) for one in results] == [1, 1]
+    assert pq.read_metadata(tmp_path / "target.parquet").num_rows == 400
+
+
 def test_should_show_the_ratio_and_why_a_reader_is_out() -> None:
     results = [
         Result("FlowForge", 100, (Run(2.0, 1.0, 90.0),)),

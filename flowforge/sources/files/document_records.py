@@ -15,7 +15,8 @@ from flowforge.sources.files.container import Content
 from flowforge.sources.files.framing import Framed, chunks_of
 from flowforge.sources.files.json_text import JsonText, elements, find_array, leave
 from flowforge.sources.files.ndjson_records import NdjsonRecords
-from flowforge.sources.files.text_records import Row
+from flowforge.sources.files.pieces import PIECE
+from flowforge.sources.files.quick_records import Reader
 
 NEXT_OBJECT = re.compile(r"[}\]]\s*,\s*\{")
 NESTED = re.compile(rb"\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\]")
@@ -25,8 +26,8 @@ SHAPE = bytes(sign if sign in b"{}[]," else ord("v") for sign in range(256))
 class JsonRecords(NdjsonRecords):
     """See records.Records and NdjsonRecords. Raises UnsupportedSource, also while it is read."""
 
-    def __init__(self, content: Content, contract: FileContract):
-        super().__init__(content, contract, quick=False)
+    def __init__(self, content: Content, contract: FileContract, quick: bool = True, piece_bytes: int = PIECE):
+        super().__init__(content, contract, quick, piece_bytes)
         self._path = contract.records_at.split(".") if contract.records_at else []
 
     def __enter__(self) -> Self:
@@ -57,9 +58,12 @@ class JsonRecords(NdjsonRecords):
         yield from elements(text)
         leave(text, self._path)
 
-    def _values(self, text: str) -> Row:
+    def _clean_reader(self) -> Reader | None:
+        return None
+
+    def _found(self, text: str) -> dict[str, str | None]:
         try:
-            return super()._values(text)
+            return super()._found(text)
         except ValueError:
             if NEXT_OBJECT.search(text) and not _is_json(text):
                 raise UnsupportedSource(

@@ -5,16 +5,22 @@ Guarantees: a line that is no object, or has a name twice, is a reject. A nested
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import pyarrow as pa
 
 from events.files import FileContract
 from flowforge.domain.errors import UnsupportedSource
-from flowforge.sources.files.clean_objects import ObjectReader
+from flowforge.sources.files.clean_objects import NUMBER, ObjectReader
+from flowforge.sources.files.clean_records import Clean, as_utf8
 from flowforge.sources.files.container import Content
-from flowforge.sources.files.framing import Framed
+from flowforge.sources.files.framing import LONE_CR, Framed
+from flowforge.sources.files.json_members import Members, members_of, texts_of, written
 from flowforge.sources.files.pieces import PIECE
 from flowforge.sources.files.quick_records import QuickRecords, Reader
+from flowforge.sources.files.rejected import Portion, Rejected
 from flowforge.sources.files.text_records import MOST_COLUMNS, Row
 
 BLANKS = " \t\r\n"
@@ -27,6 +33,9 @@ class NdjsonRecords(QuickRecords):
         contract = contract.model_copy(update={"quote": "", "escape": ""})
         super().__init__(content, contract, False, quick, piece_bytes)
         self._nulls = frozenset(contract.null_words)
+        self._null_numbers = pa.array(
+            [word.encode() for word in contract.null_words if re.fullmatch(NUMBER, word)], pa.binary()
+        )
         self._known = bool(contract.columns)
         self._place: dict[str, int] = {}
         self._folded: dict[str, str] = {}
@@ -37,9 +46,52 @@ class NdjsonRecords(QuickRecords):
         return records
 
     def _clean_reader(self) -> Reader | None:
-        return ObjectReader(self._codec, self._nulls, self.fields)
+        flat = ObjectReader(self._codec, self._nulls, self.fields)
+        # A footer adds no field: where there is one, a record is read once it is known to be above it.
+        return flat if self._below else _PieceReader(self, flat, self._codec)
+
+    def gather(self, raws: Sequence[bytes]) -> tuple[pa.RecordBatch, list[int]]:
+        """Records as texts, with all fields that are known at their end, and the places of those that are rejects."""
+        rows: list[Members] = []
+        odd: list[int] = []
+        texts = [as_utf8(raw, self._codec) or b"" for raw in raws]
+        for place, members in enumerate(members_of(texts, self._contract.flatten)):
+            if members is not None and members.keys() <= self._place.keys():
+                rows.append(members)
+                continue
+            try:
+                rows.append(written(self._found(self._decoded(raws[place]))))
+            except ValueError:
+                odd.append(place)
+        arrays = [texts_of(rows, name, self._null_numbers) for name in self.fields]
+        return pa.RecordBatch.from_arrays(arrays, names=list(self.fields)), odd
+
+    def _portion(self, records: list[Framed], first: int) -> Portion:
+        if not self._quick:
+            return super()._portion(records, first)
+        texts, odd = self.gather([one.raw for one in records])
+        found = [self._read(first + place, records[place]) for place in odd]
+        rejected, left = [one for one in found if isinstance(one, Rejected)], set(odd)
+        kept = [place for place in range(len(records)) if place not in left]
+        numbers = pa.array([first + place for place in kept], pa.int64())
+        lines = pa.array([records[place].line for place in kept], pa.int64())
+        offsets = pa.array([records[place].offset for place in kept], pa.int64())
+        return Portion(texts, numbers, rejected, lines, offsets)
+
+    def _decoded(self, raw: bytes) -> str:
+        text = raw.decode(self._codec)
+        if "\0" in text:
+            raise ValueError("it has a NUL character")
+        return text
 
     def _values(self, text: str) -> Row:
+        found = self._found(text)
+        row: Row = [None] * len(self.fields)
+        for name, value in found.items():
+            row[self._place[name]] = value
+        return row
+
+    def _found(self, text: str) -> dict[str, str | None]:
         found = self._members(text)
         self._check_names(found)
         for name in found:
@@ -47,10 +99,7 @@ class NdjsonRecords(QuickRecords):
                 self._add(name)
                 if self._known:
                     self.extra.append(name)
-        row: Row = [None] * len(self.fields)
-        for name, value in found.items():
-            row[self._place[name]] = value
-        return row
+        return found
 
     def _members(self, text: str) -> dict[str, str | None]:
         try:
@@ -84,12 +133,15 @@ class NdjsonRecords(QuickRecords):
             yield path, value
 
     def _check_names(self, found: dict[str, str | None]) -> None:
-        for name in found:
-            if name not in self._place and (other := self._folded.get(name.strip().casefold())) is not None:
-                raise ValueError(f"its field {name!r} differs from {other!r} in case or blanks only")
-        new = [name.strip().casefold() for name in found if name not in self._place]
-        if len(set(new)) < len(new):
+        new = found.keys() - self._place.keys()
+        if not new:
+            return
+        # Of the record alone at first, so that it is refused alike whenever it is read.
+        if len({name.strip().casefold() for name in found}) < len(found):
             raise ValueError("two of its fields differ in case or blanks only")
+        for name in found:
+            if name in new and (other := self._folded.get(name.strip().casefold())) is not None:
+                raise ValueError(f"its field {name!r} differs from {other!r} in case or blanks only")
         if len(self.fields) + len(new) > MOST_COLUMNS:
             raise UnsupportedSource(
                 f"{self._content.name}: more than {MOST_COLUMNS:,} different fields", "keep what varies in one field"
@@ -99,6 +151,24 @@ class NdjsonRecords(QuickRecords):
         self._place[name] = len(self.fields)
         self._folded[name.strip().casefold()] = name
         self.fields.append(name)
+
+
+class _PieceReader:
+    """See quick_records.Reader: flat objects that are made alike as one text, others by their members."""
+
+    def __init__(self, records: NdjsonRecords, flat: ObjectReader, codec: str):
+        self._records, self._flat, self._codec = records, flat, codec
+
+    def read(self, piece: bytes) -> Clean | None:
+        """The objects of a piece; None where its lines may end otherwise, or are no text."""
+        return self._flat.read(piece) or self._by_members(piece)
+
+    def _by_members(self, piece: bytes) -> Clean | None:
+        if LONE_CR.search(piece) or as_utf8(piece, self._codec) is None:
+            return None
+        lines = [line for line in piece.replace(b"\r\n", b"\n").split(b"\n") if line]
+        texts, odd = self._records.gather(lines)
+        return Clean(texts, [place + 1 for place in odd], len(lines))
 
 
 class _Number(str):

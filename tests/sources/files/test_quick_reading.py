@@ -13,9 +13,12 @@ from flowforge.sources.files import framing
 from flowforge.sources.files.casting import cast_portion, casting_for
 from flowforge.sources.files.container import Content, look_into
 from flowforge.sources.files.delimited_records import DelimitedRecords
+from flowforge.sources.files.document_records import JsonRecords
 from flowforge.sources.files.framing import Marks
 from flowforge.sources.files.ndjson_records import NdjsonRecords
 from flowforge.sources.files.record_count import RecordCounter, count_records
+
+READERS = {"ndjson": NdjsonRecords, "json": JsonRecords, "csv": DelimitedRecords}
 
 
 def content_of(data: bytes) -> Content:
@@ -26,7 +29,7 @@ def all_of(data: bytes, contract: FileContract, **how: Any) -> dict[str, Any]:
     """Everything that a reader tells of a text, its portions put together; or why it is refused."""
     found: dict[str, Any] = {"rows": [], "numbers": [], "lines": [], "offsets": [], "rejected": []}
     try:
-        reader = NdjsonRecords if contract.format == "ndjson" else DelimitedRecords
+        reader = READERS[contract.format]
         with reader(content_of(data), contract, **how) as records:
             for portion in records:
                 # A field that is met later has no column in an earlier portion: it is NULL there.
@@ -129,6 +132,15 @@ tokens = [
     '"\\u0022\\u005c"',
     '"\\q"',
     "[1]",
+    '{"a": {"b": 1.10, "c": [1E5, {"d": ":"}]}, "e" : {}}',
+    '{"b": 1, "b": 2}',
+    '[{"a": [{"x": 1, "\\u0078": 2}]}]',
+    '{"x": "\\u003a", "x": "\\u003A"}',
+    '{"x": 1, "y": "\\u003a:"}',
+    '{"b": ["\\ud800"]}',
+    "[123456789012345678901234567890, 1e999]",
+    '{"n": 01}',
+    "[1,]",
 ]
 
 
@@ -158,6 +170,9 @@ def objects(draw: st.DrawFn) -> str:
 @example('{"a": "x, \\"b\\": ", "b": 1}\n{"a": "}", "b": 2}\n' * 3, FileContract(format="ndjson"), "utf-8")
 @example('{"a": 1, ": ": "x"}\n{"a": 2, ": ": ": "}\n' * 3, FileContract(format="ndjson"), "utf-8")
 @example('{"a": ""}\n\n{"a": null}\n{"a": "null"}\n' * 3, FileContract(format="ndjson", null_words=["null"]), "utf-8")
+@example('{"b": 1, "B": 2}\n{"b": 1}\n{"B": 1, "c": 1, "C": 2}\n', FileContract(format="ndjson"), "utf-8")
+@example('{"a": {"b": 1}, "a.b": 2}\n{"a": {"b": {"b": "x"}}}\n', FileContract(format="ndjson", flatten=True), "utf-8")
+@example('{"a": -7}\n{"b": [-7], "a": "-7"}\n', FileContract(format="ndjson", null_words=["-7", "[-7]"]), "utf-8")
 @given(
     text=objects(),
     contract=st.builds(
@@ -178,6 +193,9 @@ def test_should_read_any_lines_of_json_as_the_exact_reader_does(
 ) -> None:
     data = text.encode(encoding, errors="replace")
     same(data, contract.model_copy(update={"encoding": encoding}), pieces=(40, 200, 2**20))
+    document = "[" + ",\n".join(line for line in text.splitlines() if line.strip()) + "]"
+    contract = contract.model_copy(update={"format": "json", "encoding": encoding})
+    same(document.encode(encoding, errors="replace"), contract, pieces=(2**20,))
 
 
 def test_should_keep_the_fields_of_all_objects_amid_many_that_are_alike() -> None:

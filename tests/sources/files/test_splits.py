@@ -28,7 +28,10 @@ def all_of(content: Content, contract: FileContract, splits: list[Split | None])
             for portion in records:
                 numbers, places = portion.row_numbers.to_pylist(), portion.places()
                 lines, offsets = (known.to_pylist() for known in places if known is not None)
-                found += zip(numbers, lines, offsets, portion.texts.to_pylist(), strict=True)
+                # A field that is met later has no column in an earlier portion: it is NULL there.
+                rows = portion.texts.to_pylist() if portion.texts.num_columns else [{}] * len(numbers)
+                rows = [{name: value for name, value in row.items() if value is not None} for row in rows]
+                found += zip(numbers, lines, offsets, rows, strict=True)
                 found += [(one.row_number, one.line, one.byte_offset, one) for one in portion.rejected]
                 counted += len(numbers) + len(portion.rejected)
             assert records.counted() == counted == (split.records if split else counted)
