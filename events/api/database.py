@@ -43,6 +43,18 @@ class TableQuestion(SourceQuestion):
     preview: PreviewRows | None = Field(PREVIEW_ROWS, description="rows that are shown with it")
 
 
+class TrackedChanges(Answer):
+    """SQL Server's Change Tracking, of a database or a table. `on` is null where it could not be asked."""
+
+    on: bool | None = None
+    retention: str | None = Field(
+        None, description="how long changes are kept; null where that is not told, or for ever"
+    )
+    tables: int | None = Field(None, description="of a database: how many are tracked")
+    statements: list[str] = Field(default_factory=list, description="what is missing to load changes, as T-SQL")
+    problem: str | None = None
+
+
 class TriedConnection(Answer):
     """What a connection test found out. Of one that failed: at which step, the error and the remedy."""
 
@@ -61,6 +73,7 @@ class TriedConnection(Answer):
     tables: int | None = None
     sees_open_transactions: bool | None = None
     snapshot_isolation: bool | None = None
+    change_tracking: TrackedChanges | None = None
 
 
 class ListedTable(Answer):
@@ -116,4 +129,5 @@ class DescribedTable(Answer):
     primary_key: list[str]
     columns: list[DescribedColumn]
     cursor_candidates: list[CursorCandidate]
+    change_tracking: TrackedChanges | None = None
     preview: Preview

@@ -20,7 +20,9 @@ def try_connection(choice: SourceChoice, session: Session) -> int:
     body = {"connection": choice.resolve(session.api)}
     with session.open() as api:
         answer = api.post("test-connection", "database", body=body)
-    session.out.answer(answer, facts((name.replace("_", " "), value) for name, value in answer.items()))
+    shown = answer | ({"change_tracking": _tracking(answer["change_tracking"])} if "change_tracking" in answer else {})
+    lines = [(name.replace("_", " "), value) for name, value in shown.items()]
+    session.out.answer(answer, facts([*lines, *_statements(answer)]))
     return GOOD if answer["status"] == "success" else FAILED
 
 
@@ -67,11 +69,30 @@ def _description(answer: dict[str, Any]) -> list[Any]:
         ("primary key", ", ".join(answer["primary_key"]) or None),
         ("cursors", ", ".join(_cursor(c) for c in answer["cursor_candidates"]) or None),
     ]
+    if answer.get("change_tracking"):
+        heading += [("change tracking", _tracking(answer["change_tracking"])), *_statements(answer)]
     shown: list[Any] = [facts(heading), table(["column", "SQL Server", "Arrow", "nullable", ""], columns)]
     preview = answer.get("preview") or {}
     if preview.get("rows"):
         shown.append(Rows(preview["columns"], preview["rows"]))
     return shown
+
+
+def _tracking(told: dict[str, Any] | None) -> str | None:
+    """Change Tracking in one line."""
+    if not told:
+        return None
+    if told.get("problem"):
+        return f"no: {told['problem']}"
+    kept = f", changes are kept for {told['retention']}" if told.get("retention") else ""
+    count = f", {told['tables']} tables" if told.get("tables") is not None else ""
+    return f"on{kept}{count}" if told.get("on") else "off"
+
+
+def _statements(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is missing to load changes, as T-SQL to run."""
+    found = (answer.get("change_tracking") or {}).get("statements") or []
+    return [("to load changes" if n == 0 else "", f"{statement};") for n, statement in enumerate(found)]
 
 
 def _marks(column: dict[str, Any]) -> str:

@@ -149,3 +149,16 @@ def test_should_list_the_tables_of_the_only_server_that_was_loaded_from_and_ask_
     refused = flowforge("tables", "--json")
     assert refused.code == 2
     assert "other.example:1433/Ledger" in refused.document["message"] and "--connection" in refused.document["remedy"]
+
+
+def test_should_print_what_switches_change_tracking_on(flowforge, api, stack_file):
+    stack_file()
+    statement = "ALTER TABLE [dbo].[customers] ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF)"
+    told = {"on": False, "retention": None, "tables": None, "statements": [statement], "problem": None}
+    api.answer(SCHEMA, DESCRIBED | {"change_tracking": told})
+    ended = flowforge("describe", "customers", "--connection", "bank")
+    assert "change tracking" in ended.out and f"{statement};" in ended.out
+    api.answer(
+        TRY, {"status": "success", "change_tracking": told | {"on": True, "retention": "7 days", "statements": []}}
+    )
+    assert "on, changes are kept for 7 days" in flowforge("test-connection").out

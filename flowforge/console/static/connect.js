@@ -64,6 +64,7 @@ export function outcome(view) {
     ["TLS", told.encrypted === false ? "no" : told.encrypted ? "yes" : null],
     ["Sees open transactions", told.sees_open_transactions ? "yes: bounds are exact" : "no: it reads five minutes behind"],
     ["Snapshot isolation", told.snapshot_isolation ? "yes" : "no"],
+    ["Change Tracking", told.change_tracking && (told.change_tracking.on ? "on" : told.change_tracking.problem ?? "off")],
     ["Driver", told.driver],
   ]));
 }

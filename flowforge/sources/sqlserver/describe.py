@@ -3,6 +3,7 @@
 from typing import Any
 
 from flowforge.sources.sqlserver.catalog import TableDescription, describe_table, preview
+from flowforge.sources.sqlserver.change_tracking import told_of_table
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.sql_types import parse_sql_type
 
@@ -32,6 +33,7 @@ def describe(source: SourceConnection, table: str, rows: int) -> dict[str, Any]:
         "primary_key": found.primary_key,
         "columns": columns,
         "cursor_candidates": _candidates(found),
+        "change_tracking": told_of_table(source, found),
         "preview": {"columns": names, "rows": values},
     }
 

@@ -13,6 +13,7 @@ from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap, told_outside
 from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
 from flowforge.sources.sqlserver.catalog import connection_facts, expand_pattern, list_tables
+from flowforge.sources.sqlserver.change_tracking import told_of_database
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.description import find_column
 from flowforge.sources.sqlserver.estimates import estimate_of
@@ -30,8 +31,8 @@ class SqlServerSession:
         self.connection = connection
 
     def test(self) -> dict[str, Any]:
-        """Version, names, login, TLS, isolation, and whether bounds can be exact."""
-        return connection_facts(self.connection)
+        """Version, names, login, TLS, isolation, whether bounds can be exact, and Change Tracking."""
+        return connection_facts(self.connection) | {"change_tracking": told_of_database(self.connection)}
 
     def tables(self) -> list[dict[str, Any]]:
         """Tables and views, by schema and name."""

@@ -39,7 +39,13 @@ def _login(it: Call) -> Typed:
     return _fact(it.session.login.user)
 
 
-@function("USER_NAME", "SCHEMA_NAME", arguments=(0, 1))
+@function("USER_NAME", arguments=(0, 0))
+def _user_name(it: Call) -> Typed:
+    user = it.session.login.user
+    return _fact("dbo" if it.session.server.sees_server_state(user) else user)
+
+
+@function("SCHEMA_NAME", arguments=(0, 1))
 def _schema_name(it: Call) -> Typed:
     if not it.nodes:
         return _fact("dbo")
