@@ -221,7 +221,7 @@ class Manifest(BaseModel):
 class ByteRange(BaseModel):
     """A part of a file, from the byte `start` to `end` (None: its last). It begins where a record does: `offset` and `line` are
     where, as rejects tell them, `row_number` is that of its first data record, and `records` are its data records, as the pass
-    has counted them that found the place."""
+    has counted them that found the place. Of Parquet it is whole row groups, as the footer has them."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -40,8 +41,9 @@ class Load:
     def key(self) -> str:
         return f"s3://{settings().bucket}/{self.name}.daily>bronze_{self.name}"
 
-    def put(self, text: str) -> None:
-        client("s3").put_object(Bucket=settings().bucket, Key=self.file, Body=text.encode())
+    def put(self, text: str | bytes) -> None:
+        body = text if isinstance(text, bytes) else text.encode()
+        client("s3").put_object(Bucket=settings().bucket, Key=self.file, Body=body)
 
     def command(self) -> IngestTable:
         return IngestTable(
@@ -161,6 +163,26 @@ def test_should_go_on_with_the_slices_that_are_left_when_workers_have_gone(load)
     left = file.queued()
     assert left == others
     assert landed([ingest_slice(one) for one in left]).records == 40
+
+
+def test_should_land_parquet_by_its_row_groups_and_go_on_when_workers_have_gone(load):
+    never = COLUMNS[0].model_copy(update={"nullable": False})
+    file = load(QUARANTINE.model_copy(update={"format": "parquet", "columns": [never, COLUMNS[1]]}))
+    ids = [None if n == 37 else n for n in range(1, 41)]
+    body = io.BytesIO()
+    pq.write_table(pa.table({"Id": ids, "Note": [f"n{n}" for n in range(40)]}), body, row_group_size=8)
+    file.put(body.getvalue())
+    first, *others = file.queued()
+    assert len(others) >= 3
+    ingest_slice(first)
+    leases.release(next(iter(batch_records.history(file.key))))
+    left = file.queued()
+    assert left == others
+    commit_landed(landed([ingest_slice(one) for one in (left[-1], *left)]))
+    rows = rows_in(f"bronze/bronze_{file.name}/")
+    assert [(row["_row_number"], row["id"]) for row in rows] == [(n, n) for n in ids if n]
+    assert [one["row_number"] for one in rows_in(f"rejected/bronze_{file.name}/")] == [37]
+    assert (file.entry().rows, file.entry().rejected) == (39, 1)
 
 
 def test_should_know_the_file_after_a_rebuild_from_bronze(load):

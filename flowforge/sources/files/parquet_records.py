@@ -6,6 +6,7 @@ Rows read are those that the footer counts. Memory is that of one batch; checksu
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.parquet_types import Reading, own_type, reading
 from flowforge.sources.files.rejected import Portion
+from flowforge.sources.files.splits import Split
 
 pc: Any = pyarrow.compute
 MOST_ROWS, BATCH_BYTES = 65_536, 2**25
@@ -63,6 +65,32 @@ class ParquetRecords:
         except BaseException:
             self._opened.close()
             raise
+
+    def splits(self, size: int) -> list[Split]:
+        """Parts of whole row groups, each of about `size` bytes in the file, or of one that is larger; `only` reads one."""
+        found: list[Split] = []
+        held = size
+        for group in self.row_groups:
+            if held >= size and group.rows:
+                found.append(Split(group.start, None, group.start, 1, group.first_row, 0))
+                held = 0
+            held += group.size
+        if not found:
+            return [Split(0, None, 0, 1, 1, 0)]
+        total = sum(group.rows for group in self.row_groups)
+        ends = [*((one.start, one.row_number) for one in found[1:]), (None, total + 1)]
+        return [
+            replace(one, end=end, records=behind - one.row_number)
+            for one, (end, behind) in zip(found, ends, strict=True)
+        ]
+
+    def only(self, split: Split) -> Self:
+        """Reads one of its splits, and counts it."""
+        behind = split.row_number + split.records
+        self._groups = [
+            place for place, group in enumerate(self.row_groups) if split.row_number <= group.first_row < behind
+        ]
+        return self
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,7 @@ from flowforge.sources.files.splits import SPLIT_BYTES, Split
 from flowforge.sources.files.text_records import TextRecords
 
 LINES = ("csv", "tsv", "fixed", "ndjson")
+IN_PARTS = (*LINES, "parquet")  # what may be read in splits
 
 
 class Records(Protocol):
@@ -72,7 +73,8 @@ def open_records(content: Content, contract: FileContract, split: Split | None =
             f"deliver {contract.format}, or change the job's contract; a file's name proves nothing",
         )
     if contract.format == "parquet":
-        return ParquetRecords(content, contract)
+        rows = ParquetRecords(content, contract)
+        return rows.only(split) if split else rows
     if contract.format == "excel":
         from flowforge.sources.files.excel_records import ExcelRecords  # openpyxl: an eighth of a reader's import
 
@@ -86,8 +88,12 @@ def open_records(content: Content, contract: FileContract, split: Split | None =
 
 def splits_of(content: Content, contract: FileContract, size: int = SPLIT_BYTES) -> list[Split]:
     """Parts of about `size` bytes in which CSV, TSV, fixed width or NDJSON can be read instead of at once, found by one pass that
-    uses no parser. Together they are the content: records, numbers, places, rejects; of NDJSON without columns each has the
-    fields that are in it. Raises UnsupportedSource where it has to be read at once: compressed, UTF-16, or of another format."""
+    uses no parser; those of Parquet are whole row groups, as its footer tells them. Together they are the content: records,
+    numbers, places, rejects; of NDJSON without columns each has the fields that are in it. Raises UnsupportedSource where it has
+    to be read at once: compressed, UTF-16, or of another format."""
+    if content.form == contract.format == "parquet":
+        with ParquetRecords(content, contract) as rows:
+            return rows.splits(size)
     if content.form != "text" or contract.format not in LINES:
         raise UnsupportedSource(f"{content.name}: {contract.format} is not read in splits", "read it at once")
     return _lines(content, contract).splits(size)

@@ -1,8 +1,8 @@
 """A large file in slices: parts of its bytes, each read by a message of its own.
 
 Guarantees: all slices read one version of the file. What a slice reads is counted twice: as its bytes are read, and by the pass
-that planned it; so rows and rejects of all slices are together the file's records. Only a plan is made here: where none can be
-made, the file is read at once, and what is wrong with it is told by that read.
+that planned it (of Parquet by the footer); so rows and rejects of all slices are together the file's records. Only a plan is made
+here: where none can be made, the file is read at once, and what is wrong with it is told by that read.
 """
 
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from flowforge.domain.errors import FileChanged, FileRefused, UnsupportedSource
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import Description, ReadPlan, Wanted
 from flowforge.sources.files.reading import settled, stored
-from flowforge.sources.files.records import LINES, content_of, splits_of
+from flowforge.sources.files.records import IN_PARTS, content_of, splits_of
 from flowforge.sources.files.session import COUNTING, Detail
 from flowforge.sources.files.splits import Split
 
@@ -54,7 +54,7 @@ def split_of(plan: ReadPlan, index: int) -> Split:
 def _can_be_sliced(read: SourceFiles) -> bool:
     """Whether the columns are known before the file is read to its end, and a record may begin in its middle."""
     contract = read.contract
-    if contract.format not in LINES or (contract.types == "inferred" and not contract.columns):
+    if contract.format not in IN_PARTS or (contract.types == "inferred" and not contract.columns):
         return False
     return contract.format != "ndjson" or bool(contract.columns and contract.unknown_columns != "add")
 

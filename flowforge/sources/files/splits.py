@@ -20,7 +20,7 @@ SPLIT_BYTES = 256 * 2**20
 class Split:
     """The bytes of a file from `start` to `end` (None: its last). `offset` and `line` are those of its first record as rejects
     tell them, `row_number` that of its first data record; `records` are its data records, as they were counted. What stands above
-    the data is in the first split, what stands below in the last."""
+    the data is in the first split, what stands below in the last. Of Parquet these are whole row groups, which have no lines."""
 
     start: int
     end: int | None

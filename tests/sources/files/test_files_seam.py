@@ -1,9 +1,12 @@
 """Files behind the seam: what every kind of source keeps."""
 
+import io
 import uuid
 from collections.abc import Iterable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from events.files import FileColumn, FileContract
@@ -18,8 +21,18 @@ CONTRACT = FileContract(
 )
 
 
+def parquet_of(keys: list[int], version: str) -> bytes:
+    """Rows in row groups of fifty."""
+    body = io.BytesIO()
+    table = pa.table({KEY: pa.array(keys, pa.int64()), "version": [version] * len(keys)})
+    pq.write_table(table, body, row_group_size=50)
+    return body.getvalue()
+
+
 class FilesUnderTest:
     """A table is a folder of files: one for each order to make or to add rows. A row is changed by new content of its file."""
+
+    contract = CONTRACT
 
     def __init__(self, bucket: str):
         self.bucket = bucket
@@ -49,13 +62,16 @@ class FilesUnderTest:
         which: dict[str, Any] = (
             {"pattern": f"landing/{table}/*"} if table in self._files else {"keys": [f"landing/{table}/1.csv"]}
         )
-        read = SourceFiles(workflow="w", job=table, contract=CONTRACT, **which)
+        read = SourceFiles(workflow="w", job=table, contract=self.contract, **which)
         return Wanted(read, bronze_table=f"bronze_{table}", adds_only=True)
 
     def _put(self, table: str, place: int) -> None:
         version = uuid.uuid4().hex
-        lines = [f"{KEY},version", *(f"{key},{version}" for key in self._files[table][place])]
-        body = "\n".join(lines).encode()
+        keys = self._files[table][place]
+        if self.contract.format == "parquet":
+            body = parquet_of(keys, version)
+        else:
+            body = "\n".join([f"{KEY},version", *(f"{key},{version}" for key in keys)]).encode()
         client("s3").put_object(Bucket=self.bucket, Key=f"landing/{table}/{place:04d}.csv", Body=body)
 
 
@@ -72,7 +88,11 @@ class TestFiles(Conformance):
 
 
 class FilesInSplits(FilesUnderTest):
-    """Its tables begin as one file."""
+    """Its tables begin as one file. `contract` is what its files are by."""
+
+    def __init__(self, bucket: str, contract: FileContract = CONTRACT):
+        super().__init__(bucket)
+        self.contract = contract
 
     def table(self, rows: int) -> str:
         name = f"t_{uuid.uuid4().hex[:8]}"
@@ -97,3 +117,13 @@ class TestFilesInSplits(Conformance):
         plan = planned(made.source(), made.wanted(made.table(ROWS)))
         assert plan.splits is not None
         assert len(plan.splits.ranges) > 4
+
+
+class TestParquetInSplits(TestFilesInSplits):
+    """The same of Parquet, by its row groups."""
+
+    @pytest.fixture
+    def made(self, made: FilesUnderTest, monkeypatch: pytest.MonkeyPatch) -> FilesInSplits:
+        """A row group of fifty rows is some 600 bytes."""
+        monkeypatch.setenv("FLOWFORGE_SLICE_BYTES", "1000")
+        return FilesInSplits(made.bucket, CONTRACT.model_copy(update={"format": "parquet"}))

@@ -1,6 +1,7 @@
 """Parquet arrives with its values as they are, or is refused by the name of the column; rows are those that the footer counts."""
 
 import io
+import itertools
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.casting import cast_portion, casting_for
 from flowforge.sources.files.container import look_into
 from flowforge.sources.files.parquet_records import ParquetRecords
+from flowforge.sources.files.records import open_records, splits_of
 from flowforge.sources.files.rejected import Rejected
 
 
@@ -143,6 +145,32 @@ def test_should_read_row_groups_alone_with_their_row_numbers_and_bytes() -> None
         assert [group.start for group in records.row_groups[1:]] == ends[:-1]
     rows = read(body, groups=[2])[0]
     assert [(row["a"], row["_row_number"]) for row in rows] == [(8, 9), (9, 10)]
+
+
+def test_should_be_the_whole_file_in_splits_of_whole_row_groups() -> None:
+    table = pa.table({"a": list(range(1000)), "b": [f"x{n}" for n in range(1000)]})
+    body = written(table, row_group_size=90, compression="none", use_dictionary=False)
+    content = look_into("a.parquet", len(body), lambda: io.BytesIO(body))
+    contract = FileContract(format="parquet", columns=[column("a", "bigint"), column("b", "text")])
+    splits = splits_of(content, contract, 4_000)
+    assert len(splits) > 3
+    assert [one.end for one in splits] == [*(one.start for one in splits[1:]), None]
+    assert all(behind.start - one.start >= 4_000 for one, behind in itertools.pairwise(splits))
+    found: list[tuple[int, int]] = []
+    for split in splits:
+        with open_records(content, contract, split) as records:
+            rows = [row for portion in records for row in zip(portion.row_numbers, portion.texts["a"], strict=True)]
+            assert records.counted() == len(rows) == split.records
+        found += [(number.as_py(), value.as_py()) for number, value in rows]
+    assert found == [(value + 1, value) for value in range(1000)]
+
+
+@pytest.mark.parametrize("rows", [0, 5], ids=["no rows", "one row group"])
+def test_should_have_one_split_where_there_is_nothing_to_split(rows: int) -> None:
+    body = written(pa.table({"a": pa.array(range(rows), pa.int64())}))
+    content = look_into("a.parquet", len(body), lambda: io.BytesIO(body))
+    (split,) = splits_of(content, FileContract(format="parquet"), 1)
+    assert (split.records, split.end, split.is_first) == (rows, None, True)
 
 
 def test_should_reject_null_in_a_column_that_never_is() -> None:
