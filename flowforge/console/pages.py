@@ -27,12 +27,15 @@ MODULES = (
     "place",
     "run",
     "runs",
+    "schedules",
     "settling",
     "show",
     "sql",
     "table",
     "tables",
+    "templates",
     "view",
+    "when",
 )
 FILES = {"/": "index.html"} | {
     f"/console/{name}": name for name in ("console.css", "icon.svg", *(f"{module}.js" for module in MODULES))

@@ -13,19 +13,25 @@ from tests.helpers.stack import own
 
 TABLE = "console_accounts"
 ADDRESSES = (f"tables/silver.{TABLE}", f"tables/gold.{TABLE}", "tables", "runs", "runs/RUN", "job", "files",
-             "files?state=waiting", "models", "sql", "connections", "letters", "nothing")  # fmt: skip
+             "files?state=waiting", "models", "sql", "connections", "letters", "nothing", "schedules", "schedules/WORKFLOW",
+             "templates/customer_360", "job?template=customer_360")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def run(stack) -> str:
-    """The id of a run that loaded one table and failed at another."""
+    """The id of a run that loaded one table and failed at another; its workflow has a schedule."""
     entries = [{"tableName": "accounts", "destination_config": own(TABLE)}, {"tableName": "none_such"}]
-    return stack.run(stack.request({"tables": entries}))["run_id"]
+    request = stack.request({"tables": entries})
+    scheduled = {name: value for name, value in request.items() if name != "batch_id"}
+    kept = stack.http.put(f"/api/schedules/{request['workflow_id']}", json={"request": scheduled, "rate": "100 days"})
+    assert kept.status_code == 200, kept.text
+    return stack.run(request)["run_id"]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_should_be_for_all_eyes_and_fit_a_small_screen(page, stack, run, address):
-    go(page, stack, "#/" + address.replace("RUN", run))
+    workflow = stack.http.get(f"/api/runs/{run}").json()["workflow_id"]
+    go(page, stack, "#/" + address.replace("RUN", run).replace("WORKFLOW", workflow))
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert violations(page) == [], scheme

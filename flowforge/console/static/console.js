@@ -11,13 +11,16 @@ import { letters } from "./letters.js";
 import { models } from "./models.js";
 import { run } from "./run.js";
 import { runs } from "./runs.js";
+import { one as schedule, schedules } from "./schedules.js";
 import { sql } from "./sql.js";
 import { table } from "./table.js";
 import { tables } from "./tables.js";
+import { template } from "./templates.js";
 
-const PAGES = { connections, files, job, letters, models, runs, sql, tables };
-const ONE = { runs: run, tables: table };
-const MENU = [["tables", "Tables"], ["runs", "Runs"], ["job", "New job"], ["files", "Files"], ["models", "Models"], ["sql", "SQL"], ["connections", "Connections"], ["letters", "Dead letters"]];
+const PAGES = { connections, files, job, letters, models, runs, schedules, sql, tables, templates: schedules };
+const ONE = { runs: run, schedules: schedule, tables: table, templates: template };
+const MENU = [["tables", "Tables"], ["runs", "Runs"], ["job", "New job"], ["schedules", "Schedules"], ["files", "Files"], ["models", "Models"], ["sql", "SQL"], ["connections", "Connections"], ["letters", "Dead letters"]];
+const WITHIN = { templates: "schedules" };
 const HOME = "tables";
 const COLOURS = { auto: "as the system", light: "light", dark: "dark" };
 const at = (id) => document.getElementById(id);
@@ -31,7 +34,7 @@ function route() {
   view?.close();
   view = new View(page, place);
   const shown = MENU.map(([to, title]) =>
-    h("li", { "data-key": to }, h("a", { href: `#/${to}`, "aria-current": name === to && "page" }, title)));
+    h("li", { "data-key": to }, h("a", { href: `#/${to}`, "aria-current": (name === to || WITHIN[name] === to) && "page" }, title)));
   put(at("menu"), shown);
   view.open();
   if (before && before.place.path !== place.path) {

@@ -2,7 +2,8 @@
 import { h, put } from "./dom.js";
 import { problem } from "./show.js";
 
-// load() is what is shown by draw(found); action(found) names the deed, none where there is nothing to do; run(found, reason) does it.
+// load() is what is shown by draw(found, again), where again() draws anew; action(found) names the deed, none where there is nothing to do;
+// run(found, reason) does it.
 export async function choose({ title, load, draw, action, run, reason }) {
   const body = h("div.body", h("p", "Asking …"));
   const deed = h("button.main", { type: "submit", disabled: true }, title);
@@ -13,11 +14,13 @@ export async function choose({ title, load, draw, action, run, reason }) {
   const box = h("dialog", { "aria-labelledby": "choice" }, form);
   document.body.append(box);
   box.addEventListener("close", () => box.remove());
+  box.addEventListener("click", (event) => event.target.closest("a") && close());
   box.showModal();
   let found;
+  const show = (...more) => put(body, draw(found, () => show()), ...more);
   try {
     found = await load();
-    put(body, draw(found));
+    show();
     const named = action(found);
     deed.hidden = !named;
     if (named) Object.assign(deed, { textContent: named, disabled: false });
@@ -33,7 +36,7 @@ export async function choose({ title, load, draw, action, run, reason }) {
       if (!left) return close();
       put(body, left);
     } catch (error) {
-      put(body, draw(found), problem(error));
+      show(problem(error));
       deed.disabled = false;
     }
   };

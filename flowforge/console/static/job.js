@@ -3,8 +3,10 @@ import { ask, path } from "./api.js";
 import { attempt, form, outcome } from "./connect.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { command, grid, number, problem } from "./show.js";
+import { command, grid, link, number, problem } from "./show.js";
 import { rows } from "./sql.js";
+import { keep } from "./templates.js";
+import { from, schedule } from "./when.js";
 
 const WHOLE = "whole";
 const SHOWN = 100;
@@ -19,12 +21,16 @@ const BEHIND = " A login that may not see open transactions reads five minutes b
 export const job = {
   title: () => "New job",
   async load(place, signal) {
-    const { connections } = await ask("connections", { signal });
-    return { connections };
+    const name = place.get("template");
+    const [{ connections }, template] = await Promise.all([ask("connections", { signal }), name && ask(path("templates", name), { signal })]);
+    return { connections, template };
   },
   draw(data, place, view) {
     const state = stateOf(place, view);
-    return h("div.two.job", h("div", source(data, state, view), state.connection && choice(state, view), picked(state, view), names(state)), request(state, view));
+    state.template = data.template?.request;
+    const own = state.template ? h("p", "The tables, models and rules of the template ", link(to("templates", data.template.name), data.template.title), ". ", link(to("job"), "Choose tables instead"))
+      : [state.connection && choice(state, view), picked(state, view)];
+    return h("div.two.job", h("div", source(data, state, view), own, names(state)), request(state, view));
   },
 };
 
@@ -127,11 +133,12 @@ function names(state) {
 }
 
 export function written(state) {
+  const named = { workflow_id: state.workflow || "bank", job_id: state.job || "load_bank" };
+  if (state.template) return { ...from(state.template, state.connection), ...(state.workflow && { workflow_id: state.workflow }), ...(state.job && { job_id: state.job }) };
   const entries = Object.entries(state.tables).map(([tableName, cursor]) => (cursor === WHOLE
     ? { tableName, destination_config: { bronzeConfig: { loadStrategy: "full_refresh" } } } : { tableName, isIncremental: true, deltaColumn: cursor }));
   return {
-    workflow_id: state.workflow || "bank",
-    job_id: state.job || "load_bank",
+    ...named,
     source_type: "database",
     source_config: { type: "sql-server", connection: { connectionId: state.connection }, databaseConfig: { tables: entries } },
   };
@@ -141,25 +148,37 @@ function request(state, view) {
   const { own } = state;
   const text = own.edited ?? JSON.stringify(written(state), null, 2);
   const edit = (value) => { own.edited = value; view.redraw(); };
-  const ready = own.edited !== undefined && own.edited !== null ? true : state.connection && Object.keys(state.tables).length > 0;
+  const ready = own.edited !== undefined && own.edited !== null ? true : state.connection && (state.template || Object.keys(state.tables).length > 0);
   return h("section.beside", h("h2", "The request"),
     h("label", h("span.quiet", own.edited ? "changed by hand" : "as chosen; may be changed by hand"), h("textarea.code", { rows: "26", spellcheck: "false", value: text, oninput: (event) => edit(event.target.value) })),
     own.refused && problem(own.refused),
     h("p.actions", h("button.main", { disabled: !ready || own.sending, onclick: () => submit(text, own, view) }, "Submit"),
+      h("button", { disabled: !ready, onclick: () => whole(text, own, view, (document) => schedule(() => Promise.resolve({ request: document }), (kept) => { location.hash = to("schedules", kept.workflow_id); })) }, "Schedule …"),
+      h("button", { disabled: !ready, onclick: () => whole(text, own, view, keep) }, "Save as template …"),
       h("button", { onclick: () => navigator.clipboard.writeText(text) }, "Copy"), own.edited && h("button.quiet", { onclick: () => edit(null) }, "As chosen again")),
     command("flowforge submit request.json --watch"));
 }
 
-async function submit(text, own, view) {
-  Object.assign(own, { sending: true, refused: null });
-  view.redraw();
+// Does something with the request, where its text is one.
+async function whole(text, own, view, deed) {
+  own.refused = null;
   try {
     const document = JSON.parse(text);
-    const accepted = await ask(`workflows/${path(String(document.workflow_id))}/run`, { body: document });
-    location.hash = to("runs", accepted.run_id);
+    if (document === null || typeof document !== "object" || Array.isArray(document)) throw new SyntaxError("expected an object");
+    await deed(document);
   } catch (error) {
     own.refused = error instanceof SyntaxError ? { message: `The request is no JSON: ${error.message}` } : error;
   }
+  view.redraw();
+}
+
+async function submit(text, own, view) {
+  own.sending = true;
+  view.redraw();
+  await whole(text, own, view, async (document) => {
+    const accepted = await ask(`workflows/${path(String(document.workflow_id))}/run`, { body: document });
+    location.hash = to("runs", accepted.run_id);
+  });
   own.sending = false;
   view.redraw();
 }
