@@ -68,6 +68,13 @@ class WantedRows(Message):
     values: list[str] = Field(default_factory=list)
 
 
+class ReadWindow(Message):
+    """A part of a table, by its delta column, that is read once more: from `low` on, below `high` (None: the watermark)."""
+
+    low: str | None = None
+    high: str | None = None
+
+
 class SourceTable(Message):
     """What to read: a table as the user wrote it, or a query."""
 
@@ -79,6 +86,7 @@ class SourceTable(Message):
         default_factory=list, description="named beside the delta column; only checked to exist"
     )
     last_watermark: str | None = None
+    window: ReadWindow | None = None
     null_cursor: Literal["include", "exclude", "fail"] = "include"
     cursor_clock: Literal["unknown", "utc", "local"] = "unknown"
     allow_empty_refresh: bool = False

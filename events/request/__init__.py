@@ -12,7 +12,7 @@ A further kind of source is a model beside `database` and `files`, and its place
 """
 
 from events.request.connection import Connection, other_logins
-from events.request.database import ColumnChoice, DatabaseConfig, DatabaseSource, RowFilter, TableConfig
+from events.request.database import ColumnChoice, DatabaseConfig, DatabaseSource, RowFilter, TableConfig, Window
 from events.request.destinations import (
     BronzeConfig,
     DestinationConfig,
@@ -44,6 +44,7 @@ __all__ = [
     "SilverConfig",
     "SourceConfig",
     "TableConfig",
+    "Window",
     "as_today",
     "mistakes_among",
     "mistakes_of",

@@ -76,6 +76,22 @@ class RowFilter(Request):
             yield "value", "expected one value (for NULL the operator is null, for several the operator in)"
 
 
+class Window(Request):
+    """A part of a table that is read once more, by its delta column: from `from` on, below `to`."""
+
+    from_: str | StrictInt | None = Field(None, alias="from", description="inclusive; default: the beginning")
+    to: str | StrictInt | None = Field(None, description="exclusive; default: the watermark")
+
+    @classmethod
+    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
+        """A bound at least, and none that is empty."""
+        if given.get("from") is None and given.get("to") is None:
+            yield "expected from, to or both: all rows are a full load"
+        for name in ("from", "to"):
+            if isinstance(given.get(name), str) and not given[name].strip():
+                yield name, "is empty: leave it out"
+
+
 def _of_protection(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
     protect = given.get("protect")
     ways = list(protect.values()) if isinstance(protect, dict) else []
@@ -97,6 +113,9 @@ class TableConfig(Request):
         None, description="the column that grows with every change; of a list the first, the others only break its ties"
     )
     lastWatermark: str | StrictInt | None = Field(None, description="inclusive seed of the first run only")
+    window: Window | None = Field(
+        None, description="rows of this part of the delta column are loaded once more; the watermark stays"
+    )
     nullCursor: Literal["include", "exclude", "fail"] = "include"
     cursorClock: Literal["unknown", "utc", "local"] = Field("unknown", description="clock that stamps the delta column")
     acceptPartialView: bool = Field(
@@ -183,7 +202,7 @@ class TableConfig(Request):
             yield "lastWatermark", "is empty: leave it out to load from the beginning"
         if given.get("deltaColumn") and given.get("isIncremental") is not True:
             yield "deltaColumn", "needs isIncremental true: a full load reads every row"
-        for field, usual in (("lastWatermark", None), ("nullCursor", "include"), ("cursorClock", "unknown")):
+        for field, usual in (("lastWatermark", None), ("window", None), ("nullCursor", "include"), ("cursorClock", "unknown")):
             if given.get(field, usual) != usual and not given.get("deltaColumn"):
                 yield field, "needs isIncremental true and a deltaColumn: it is about the cursor"
         if given.get("query") and given.get("tableName"):

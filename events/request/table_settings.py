@@ -6,6 +6,7 @@ from typing import Any
 from events.effects import layered, part, without_effect
 
 DATABASE = "source_config.databaseConfig"
+KEEPS_NO_KEYS = {"append": "would add its rows a second time", "replace": "would leave nothing but its rows"}
 
 
 def contradictions(config: dict[str, Any], shared: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -32,6 +33,9 @@ def contradictions(config: dict[str, Any], shared: dict[str, Any]) -> Iterator[t
             )
         if entry.get("query") and not bronze.get("tableName"):
             yield path, "a query needs bronzeConfig.tableName: it has no table name of its own"
+        strategy = layered(entry, shared, "silverConfig").get("mergeStrategy")
+        if entry.get("window") and isinstance(strategy, str) and strategy in KEEPS_NO_KEYS:
+            yield f"{path}.window", f"mergeStrategy {strategy} {KEEPS_NO_KEYS[strategy]}: a window needs merge or scd2"
         if bronze.get("loadStrategy") != "full_refresh":
             yield from _needs_full_refresh(path, entry, layered(entry, shared, "silverConfig"))
     named = [(f"{DATABASE}.tables.{n}", entry if isinstance(entry, dict) else {}) for n, entry in enumerate(tables)]

@@ -75,7 +75,7 @@ def take_lead(batch: Batch, state: TableState) -> None:
     if not batch.claim:  # claimed by a version before
         return
     marks = marks_of(state)  # what is committed; this batch may still be voided
-    if batch.interval.column and batch.interval.high:
+    if batch.moves_watermark and batch.interval.column and batch.interval.high:
         marks.setdefault(batch.interval.column, Mark(value=batch.interval.high, sql_type=batch.interval.sql_type))
     mine = Head(
         source_key=batch.source_key,

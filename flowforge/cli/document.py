@@ -65,5 +65,26 @@ def redirected(document: dict[str, Any], source: str | None, connection: str | N
     return {**document, "source_config": {**config, "connection": replaced}}
 
 
+def windowed(document: dict[str, Any], low: str | None, high: str | None) -> dict[str, Any]:
+    """A copy of the document that loads a part of each of its tables once more: from `low` on, below `high`."""
+    source = document.get("source_config")
+    config = source.get("databaseConfig") if isinstance(source, dict) else None
+    if not isinstance(source, dict) or not isinstance(config, dict):
+        raise BadRequest("--from and --to are for tables: the document has no source_config.databaseConfig")
+    window = {name: bound for name, bound in (("from", low), ("to", high)) if bound is not None}
+    tables = config.get("tables")
+    if isinstance(tables, list):
+        patterns = [str(entry) for entry in tables if not isinstance(entry, dict)]
+        if patterns:
+            raise BadRequest(
+                f"--from and --to need a deltaColumn, and patterns have none: {', '.join(patterns[:5])}",
+                "name the tables instead, each with its deltaColumn",
+            )
+        config = {**config, "tables": [{**entry, "window": window} for entry in tables]}
+    else:
+        config = {**config, "window": window}
+    return {**document, "source_config": {**source, "databaseConfig": config}}
+
+
 def _whole(problem: str) -> list[dict[str, str]]:
     return [{"field": "(document)", "problem": problem}]

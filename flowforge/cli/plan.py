@@ -4,26 +4,31 @@ from typing import Annotated, Any
 
 import typer
 
-from flowforge.cli.document import read_document
+from flowforge.cli.document import read_document, windowed
 from flowforge.cli.failure import FAILED, GOOD
 from flowforge.cli.layout import facts, table
 from flowforge.cli.options import Session, api_command
+from flowforge.cli.runs import From, To
 
 COLUMNS = ("table", "outcome", "mode", "from", "up to", "rows", "slices", "last load", "why")
 
 
 @api_command
 def plan(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A job request (JSON); - reads stdin.")], session: Session
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A job request (JSON); - reads stdin.")],
+    session: Session,
+    low: From = None,
+    high: To = None,
 ) -> int:
     """Tell what a job request would load now: bounds, rows, slices, warnings, refusals. Nothing is written; exits 1 when a
     table would be refused."""
-    content, _ = read_document(file)
+    content, document = read_document(file)
+    body = content if low is None and high is None else windowed(document, low, high)
     rows: list[dict[str, Any]] = []
     with session.open() as api:
         first: int | None = 0
         while first is not None:
-            answer = api.post("plan", body=content, first=first)
+            answer = api.post("plan", body=body, first=first)
             rows += answer["tables"]
             first = answer["next"]
     session.out.answer({"tables": rows, "total": len(rows)}, table(COLUMNS, map(_row, rows)), *_told(rows))

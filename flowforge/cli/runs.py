@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flowforge.cli.document import read_document, redirected, workflow_of
+from flowforge.cli.document import read_document, redirected, windowed, workflow_of
 from flowforge.cli.failure import GOOD, INTERRUPTED, BadRequest
 from flowforge.cli.options import Session, api_command
 from flowforge.cli.output import Output
@@ -22,6 +22,13 @@ Source = Annotated[
 Connection = Annotated[
     str | None, typer.Option("--connection", metavar="ID", help="A saved connection instead of the document's.")
 ]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="VALUE", help="Load the rows from this value of the delta column on once more."),
+]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="VALUE", help="The same, below this value; default: the watermark.")
+]
 
 
 @api_command
@@ -32,17 +39,24 @@ def submit(
     timeout: Timeout = None,
     source: Source = None,
     connection: Connection = None,
+    low: From = None,
+    high: To = None,
 ) -> int:
-    """Submit a job request; the run exists when this returns. With --watch exits 1 when a table failed."""
+    """Submit a job request; the run exists when this returns. With --watch exits 1 when a table failed. With --from or --to a
+    part of each table is read once more, and its watermark stays."""
     if source is not None and connection is not None:
         raise BadRequest("give --source or --connection, not both")
     content, document = read_document(file)
     workflow = workflow_of(document, file)
-    unchanged = source is None and connection is None
-    if unchanged:
+    redirects = source is not None or connection is not None
+    if not redirects:
         _refuse_another_port(document, session)
+    body: bytes | dict[str, Any] = content
+    if low is not None or high is not None:
+        body = document = windowed(document, low, high)
+    if redirects:
+        body = redirected(document, source, connection)
     with session.open() as api:
-        body = content if unchanged else redirected(document, source, connection)
         accepted = api.post("workflows", workflow, "run", body=body)
         return told_of(api, accepted, watch, timeout, session.out)
 

@@ -54,6 +54,7 @@ class Interval(BaseModel):
     for the run, what the interval guarantees; `notes` are what a person should know of it. `ties`: further rows may get the
     last number below `high`. `known` is the digest of that number's rows as they were landed, in an interval that has no others.
     `where` are the request's conditions: rows that do not fit them all are not read, and are no part of the interval.
+    `window`: a part that a request names by its bounds; the watermark stays where it is.
 
     Of a source of files there is no cursor: `files` are the versions that are read, in their order, and `skipped` those that are
     not and never will be, since a newer snapshot stands in their place. `below` are sequence numbers, from and to, of batches of
@@ -71,6 +72,7 @@ class Interval(BaseModel):
     ties: bool = False
     known: str = ""
     where: list[RowCondition] = Field(default_factory=list)
+    window: bool = False
     promise: str = ""
     notes: list[str] = Field(default_factory=list)
     files: list[FileVersion] = Field(default_factory=list)
@@ -321,6 +323,17 @@ class Batch(BaseModel):
     def order(self) -> int:
         """Position of the batch among the batches of its source."""
         return order_of(self.generation, self.seq)
+
+    @property
+    def moves_watermark(self) -> bool:
+        """Whether its commit sets the watermark of its cursor, to the interval's `high`."""
+        interval = self.interval
+        return interval.column is not None and interval.high is not None and not interval.window
+
+    @property
+    def watermark_after(self) -> str | None:
+        """The watermark of its cursor once it is committed."""
+        return self.interval.high if self.moves_watermark else self.watermark_before
 
     @property
     def audit(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from events.request import (
     TableConfig,
     mistakes_of,
 )
-from events.targets import FilePlace, SourcePlace, SourceTable, WantedRows
+from events.targets import FilePlace, ReadWindow, SourcePlace, SourceTable, WantedRows
 from flowforge.aws.secrets import refusal_of
 from flowforge.jobs.destinations import targets_of
 from flowforge.jobs.file_plan import plan_files
@@ -154,6 +154,7 @@ def _source(entry: TableConfig) -> SourceTable:
         delta_column=cursor[0] if entry.isIncremental else None,
         tie_columns=cursor[1:] if entry.isIncremental else [],
         last_watermark=None if entry.lastWatermark is None else str(entry.lastWatermark),
+        window=_window(entry),
         null_cursor=entry.nullCursor,
         cursor_clock=entry.cursorClock,
         allow_empty_refresh=entry.allowEmptyRefresh,
@@ -168,6 +169,13 @@ def _source(entry: TableConfig) -> SourceTable:
         protection_key=entry.protectionKey or "",
         where=[WantedRows(column=one.column, operator=one.operator, values=one.values) for one in entry.where],
     )
+
+
+def _window(entry: TableConfig) -> ReadWindow | None:
+    if entry.window is None:
+        return None
+    low, high = (None if bound is None else str(bound) for bound in (entry.window.from_, entry.window.to))
+    return ReadWindow(low=low, high=high)
 
 
 def _stem(entry: TableConfig, destination: DestinationConfig, loaded: Sequence[Loaded]) -> str:

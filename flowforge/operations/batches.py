@@ -155,6 +155,11 @@ def _committed(landed: dict[tuple[int, int], list[FoundObject]]) -> set[tuple[in
     runs: set[str] = set()
     for identity in sorted(landed, reverse=True):
         footer = landed[identity][0].facts
+        if footer["interval"].get("window"):  # it stands in no chain of bounds
+            if _is_whole(landed[identity]) and footer["run_id"] not in runs:
+                chosen.add(identity)
+                runs.add(footer["run_id"])
+            continue
         column, after = footer["interval"]["column"], following.get(footer["interval"]["column"])
         continued = column is not None and after is not None and _starts_at(after, footer["interval"]["high"])
         replaced = footer["run_id"] in runs or (column is not None and after is not None and not continued)
@@ -179,7 +184,7 @@ def _watermarks(committed: list[list[FoundObject]]) -> dict[str, Watermark]:
     for objects in committed:
         footer = objects[0].facts
         interval = footer["interval"]
-        if interval["column"] is not None and interval["high"] is not None:
+        if interval["column"] is not None and interval["high"] is not None and not interval.get("window"):
             marks[interval["column"]] = Watermark(
                 value=interval["high"],
                 sql_type=interval["sql_type"],

@@ -201,6 +201,7 @@ def _past(item: Item) -> dict[str, Any]:
         "label": batch.label,
         "low": batch.interval.low,
         "high": batch.interval.high,
+        **({"window": True} if batch.interval.window else {}),
         "records": batch.manifest.rows if batch.manifest else 0,
         "at": datetime.fromtimestamp(batch.updated_at, UTC).isoformat(timespec="seconds"),
         **({"problem": batch.problem} if batch.problem else {}),

@@ -46,7 +46,8 @@ def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, type
     if not table.count():
         return found
     again = f"flowforge watermark reset {batch.command.bronze.table} --yes, then load again: that reads every row"
-    reads_part = bool(batch.interval.files or batch.interval.low) and not batch.reads_all
+    part = batch.interval.files or batch.interval.low or batch.interval.window
+    reads_part = bool(part) and not batch.reads_all
     before = _before(table, batch)
     late = batch.identity.get("late_columns", [])
     for name, kind in drift.added.items():

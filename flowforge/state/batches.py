@@ -55,13 +55,13 @@ def commit(batch: Batch, state: TableState | None = None) -> tuple[str | None, s
 
     A batch that a hand-made correction has voided commits nothing. Raises Wait when another writer was faster.
     """
-    after = batch.interval.high if batch.interval.column else None
+    after, column = batch.watermark_after, batch.interval.column
     if batch.state in ("committed", "voided"):
         return batch.watermark_before, after if batch.state == "committed" else batch.watermark_before
     state = state or read_state(batch.source_key)
     marks = {}
-    if batch.interval.column and after is not None:
-        marks[batch.interval.column] = Watermark(
+    if batch.moves_watermark and column and after is not None:
+        marks[column] = Watermark(
             value=after,
             sql_type=batch.interval.sql_type,
             seq=batch.seq,
@@ -71,7 +71,8 @@ def commit(batch: Batch, state: TableState | None = None) -> tuple[str | None, s
         )
     owns = state.generation == batch.generation and state.active == batch.seq
     landed = Landed(generation=batch.generation, seq=batch.seq, claim=batch.claim) if batch.claim else state.landed
-    following = _released(state, marks).model_copy(update={"landed": landed, "scope": scope_of(batch)})
+    scope = state.scope if batch.interval.window and state.scope else scope_of(batch)
+    following = _released(state, marks).model_copy(update={"landed": landed, "scope": scope})
     actions = [following.put_action(), transition(batch, "landed", "committed")]
     if not ((owns and items.transact(actions)) or is_written(batch, "committed")):
         raise Wait(f"{batch.name} changed while it was being committed", RETRY_SECONDS)

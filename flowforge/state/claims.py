@@ -45,9 +45,10 @@ def claim(
     seq = state.seq + 1
     update: dict[str, Any] = {"seq": seq, "active": seq, "source_table": source_table}
     update |= {"bronze_table": command.bronze.table, "silver_table": command.silver.table}
-    update["asked"] = asked_of(command)
     update["epoch"] = state.epoch or uuid.uuid4().hex[:16]
-    if interval.column:
+    if not interval.window:  # the next load goes on where the one before the window ended
+        update["asked"] = asked_of(command)
+    if interval.column and not interval.window:
         update["samples"] = state.samples | {interval.column: samples}
     following = state.model_copy(update=update)
     before = state.watermarks.get(interval.column) if interval.column else None

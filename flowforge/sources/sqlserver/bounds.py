@@ -96,7 +96,7 @@ def plan_interval(
     """
     if not source.is_incremental or source.delta_column is None:
         return PlannedInterval(interval=Interval(where=list(conditions), promise=FULL_LOAD))
-    cursor = _cursor(description, source)._replace(conditions=tuple(conditions))
+    cursor = find_cursor(description, source)._replace(conditions=tuple(conditions))
     require_cursor(connection.reference, cursor.sql_type, connection.scalar)
     if keyed is None:
         keyed = bool(description.primary_key)
@@ -117,7 +117,8 @@ def _with_ties(plan: PlannedInterval, watermark: str | None, known: str) -> Plan
     return plan.model_copy(update={"interval": interval, "empty": nothing, "reason": plan.reason if nothing else ""})
 
 
-def _cursor(description: Described, source: SourceTable) -> Cursor:
+def find_cursor(description: Described, source: SourceTable) -> Cursor:
+    """The delta column of what is read. Raises UnknownColumn, and UnsupportedSource for one that cannot bound a load."""
     table = description if isinstance(description, TableDescription) and not source.query else None
     where = table.qualified_name if table else "the query"
     # Further columns of a composite cursor decide nothing: rows that tie on the first are read together, low <= c < high.
@@ -161,10 +162,10 @@ def _start(connection: SourceConnection, cursor: Cursor, watermark: str | None, 
         literal = seed_literal(seed or "", cursor.sql_type, cursor.clock) if watermark is None else watermark
     except NotAValue as error:
         raise UnsupportedSource(f"{_named(cursor, seed)} {error}", error.remedy) from None
-    printed = _printed(connection, cursor, literal)
-    if printed == literal:
+    found = printed(connection, cursor, literal)
+    if found == literal:
         return literal
-    said = "is no value of that type to the server" if printed is None else f"is {printed} to the server"
+    said = "is no value of that type to the server" if found is None else f"is {found} to the server"
     if watermark is None:
         remedy = f"write it like {EXAMPLES[given(cursor_kind(cursor.sql_type))]}"
         raise UnsupportedSource(f"{_named(cursor, seed)} {said}", remedy)
@@ -179,7 +180,8 @@ def _named(cursor: Cursor, seed: str | None) -> str:
     return f"{cursor.where}: {start} of {cursor.name!r} ({cursor.sql_type})"
 
 
-def _printed(connection: SourceConnection, cursor: Cursor, literal: str) -> str | None:
+def printed(connection: SourceConnection, cursor: Cursor, literal: str) -> str | None:
+    """A literal of the cursor as the server prints it; None where it refuses it."""
     # MAX + 1 of a full integer type is a bound that the type itself does not hold.
     sql_type = bound_type(cursor.sql_type, literal)
     try:

@@ -21,6 +21,7 @@ from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_sour
 from flowforge.sources.sqlserver.inspection import inspect, own_columns
 from flowforge.sources.sqlserver.recount import plan_counting
 from flowforge.sources.sqlserver.slices import plan_slices
+from flowforge.sources.sqlserver.windows import plan_window
 from flowforge.sources.target import Credentials
 
 
@@ -58,7 +59,7 @@ class SqlServerSession:
         column = self._cursor(description)
         before = last.get(column) if column else None
         found, identity = self._interval(description, column, before or LastRead())
-        if not found.empty and before and before.position:
+        if not (found.empty or found.interval.window) and before and before.position:
             found = found.told(told_outside(self.connection, description, found.interval))
         if only_new and not found.empty and before and before.position and before.position.type:
             found = self._without_rows(description, found)
@@ -92,8 +93,11 @@ class SqlServerSession:
         notes = refuse_changed_source(name, description.identity, last.identity) if mark else []
         table, keyed = description.detail.table, bool(description.wanted.key or description.primary_key)
         described = table or replace(description, columns=own_columns(description))
-        low, digest = (mark.value, last.digest) if mark else (None, "")
         conditions = description.detail.conditions
+        if wanted.window:
+            plan = plan_window(self.connection, described, wanted, last, keyed, conditions)
+            return plan.told([*notes, *description.notes]), description.identity
+        low, digest = (mark.value, last.digest) if mark else (None, "")
         plan = plan_interval(
             self.connection, described, wanted, low, last.memory or None, keyed, digest, conditions=conditions
         )
