@@ -12,7 +12,7 @@ from events.targets import SourceFiles
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.file_version import FileVersion
 from flowforge.sources.base import LastRead, Wanted
-from flowforge.sources.files.listing import NewFile, Place, find_new, next_part, placing, sorted_by, was_refused
+from flowforge.sources.files.listing import NewFile, Place, find_new, follows, next_part, placing, sorted_by, was_refused
 
 MOST_FILES = 500  # of a batch: its record, with all versions in it, stays below what an item holds
 MOST_BYTES = 2**28  # as they are stored; so much, expanded too, is read well within a function's time
@@ -81,9 +81,9 @@ def _refuse_changed(read: SourceFiles, files: list[NewFile]) -> None:
 
 def _newest(read: SourceFiles, files: list[FileVersion], taken: Mapping[Place, FileVersion]) -> Chosen:
     """The newest of some snapshots in their order, if none newer is loaded."""
-    place = placing(read.order, read.date_pattern)
-    last = max(taken.values(), key=place, default=None)
-    late = [file for file in files if last is not None and place(file) < place(last)]
+    last = max(taken.values(), key=placing(read.order, read.date_pattern), default=None)
+    is_after = follows(read.order, read.date_pattern)
+    late = [file for file in files if last is not None and is_after(last, file)]
     *older, newest = files[len(late) :] or [None]
     skipped = [*late, *(file for file in older if file)]
     told = [
@@ -105,10 +105,10 @@ def _fitting(files: list[FileVersion]) -> int:
 def _in_its_place(wanted: Wanted, chosen: Chosen, taken: Mapping[Place, FileVersion], last: LastRead) -> Chosen:
     """The choice, below the batches whose files come later in the job's order."""
     read: SourceFiles = wanted.read
-    place = placing(read.order, read.date_pattern)
-    if not chosen.files or not any(place(file) > place(chosen.files[0]) for file in taken.values()):
+    is_after = follows(read.order, read.date_pattern)
+    if not chosen.files or not any(is_after(file, chosen.files[0]) for file in taken.values()):
         return chosen
-    late, later = chosen.files[0], [one for one in last.applied() if place(one[0]) > place(chosen.files[0])]
+    late, later = chosen.files[0], [one for one in last.applied() if is_after(one[0], chosen.files[0])]
     if wanted.keeps_history or wanted.follows_changes:
         what = (
             "a history takes no older state in late"

@@ -97,6 +97,15 @@ def placing(order: Order, date_pattern: str = "yyyyMMdd") -> Callable[[FileVersi
     return places[order]
 
 
+def follows(order: Order, date_pattern: str = "yyyyMMdd") -> Callable[[FileVersion, FileVersion], bool]:
+    """Tells whether the first of two files comes after the second, which may be loaded already. Of arrivals in the same second
+    neither does: S3 tells no more, and the one that was found later may well have come later."""
+    if order == "arrival":
+        return lambda one, other: one.modified > other.modified
+    place = placing(order, date_pattern)
+    return lambda one, other: place(one) > place(other)
+
+
 def next_part(files: list[NewFile], most_files: int, most_bytes: int) -> list[NewFile]:
     """The first files, as many as one batch takes: one at least, however large it is."""
     size = 0

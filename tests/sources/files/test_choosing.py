@@ -84,3 +84,18 @@ def test_should_put_a_late_file_below_the_batches_of_later_ones_and_refuse_it_fo
     history = Wanted(wanted().read, keeps_history=True)
     with pytest.raises(UnsupportedSource, match="takes no older state in late"):
         choose(history, [version("02.csv")], last)
+
+
+@pytest.mark.parametrize("removes_rows", [False, True], ids=["rows by key", "snapshots"])
+def test_should_take_what_is_found_later_in_the_same_second_for_later(removes_rows):
+    """S3 tells seconds: by its key alone new content would lose against a file that was loaded before it was there."""
+    by_arrival = wanted(removes_rows=removes_rows, adds_only=False, order="arrival")
+    loaded = version("b", etag="f")
+    last = LastRead(files=lambda listed: {loaded.place: loaded}, applied=lambda: [(loaded, 1)])
+    chosen = choose(by_arrival, [version("a")], last)
+    assert ([file.key for file in chosen.files], chosen.skipped, chosen.below) == (["a"], [], [])
+    history = Wanted(by_arrival.read, keeps_history=True)
+    assert choose(history, [version("a")], last).files == [version("a")]
+    earlier = version("a", modified="2026-01-04T23:59:59+00:00")
+    late = choose(by_arrival, [earlier], last)
+    assert (late.skipped, late.below) == (([earlier], []) if removes_rows else ([], [(1, 1)]))
