@@ -202,7 +202,12 @@ class TableConfig(Request):
             yield "lastWatermark", "is empty: leave it out to load from the beginning"
         if given.get("deltaColumn") and given.get("isIncremental") is not True:
             yield "deltaColumn", "needs isIncremental true: a full load reads every row"
-        for field, usual in (("lastWatermark", None), ("window", None), ("nullCursor", "include"), ("cursorClock", "unknown")):
+        for field, usual in (
+            ("lastWatermark", None),
+            ("window", None),
+            ("nullCursor", "include"),
+            ("cursorClock", "unknown"),
+        ):
             if given.get(field, usual) != usual and not given.get("deltaColumn"):
                 yield field, "needs isIncremental true and a deltaColumn: it is about the cursor"
         if given.get("query") and given.get("tableName"):

@@ -39,6 +39,7 @@ def submit(
     timeout: Timeout = None,
     source: Source = None,
     connection: Connection = None,
+    *,
     low: From = None,
     high: To = None,
 ) -> int:

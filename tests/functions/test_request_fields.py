@@ -21,6 +21,7 @@ from events.request import (
     RowFilter,
     SilverConfig,
     TableConfig,
+    Window,
     parse_job_request,
 )
 from flowforge.state import runs
@@ -76,6 +77,8 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "Connection.maxConcurrentReads": (f"{WHERE}.maxConcurrentReads", None, 2, {}),
     "DatabaseConfig.tables": (DATA, {"tables": ["a"]}, {"tables": ["a", "b"]}, {}),
     "TableConfig.tableName": (f"{DATA}.tableName", "customers", "accounts", {}),
+    "Window.from_": (f"{DATA}.window", {"to": 9}, {"from": 1, "to": 9}, GROWING),
+    "Window.to": (f"{DATA}.window", {"from": 1}, {"from": 1, "to": 9}, GROWING),
     "TableConfig.query": (
         DATA,
         {"query": "SELECT 1 AS a"},
@@ -165,6 +168,7 @@ PARTS = {
     "models",
     "columns",
     "where",
+    "window",
 }
 MODELS = (
     JobRequest,
@@ -174,6 +178,7 @@ MODELS = (
     TableConfig,
     ColumnChoice,
     RowFilter,
+    Window,
     DestinationConfig,
     BronzeConfig,
     SilverConfig,
@@ -251,7 +256,7 @@ def test_should_use_the_requests_settings_for_a_table_that_has_some_of_its_own(o
 
 @pytest.mark.parametrize("field", sorted(set(TableConfig.model_fields) - {"tableName", "query", "destination_config"}))
 def test_should_refuse_what_stands_beside_tables_and_is_about_none_of_them(outcome, field):
-    inner = {"columns": "ColumnChoice.exclude", "where": "RowFilter.column"}
+    inner = {"columns": "ColumnChoice.exclude", "where": "RowFilter.column", "window": "Window.to"}
     _, one, other, _ = FIELDS[inner.get(field, f"TableConfig.{field}")]
     around = {f"{DATA}.isIncremental": True, f"{DATA}.deltaColumn": "a", **REFRESH}
     around |= {DATA: {"tables": [{"tableName": "a"}]}}

@@ -12,7 +12,16 @@ from events.targets import SourceFiles
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.file_version import FileVersion
 from flowforge.sources.base import LastRead, Wanted
-from flowforge.sources.files.listing import NewFile, Place, find_new, follows, next_part, placing, sorted_by, was_refused
+from flowforge.sources.files.listing import (
+    NewFile,
+    Place,
+    find_new,
+    follows,
+    next_part,
+    placing,
+    sorted_by,
+    was_refused,
+)
 
 MOST_FILES = 500  # of a batch: its record, with all versions in it, stays below what an item holds
 MOST_BYTES = 2**28  # as they are stored; so much, expanded too, is read well within a function's time

@@ -80,7 +80,9 @@ def _bound(connection: SourceConnection, cursor: Cursor, field: str, text: str) 
     except NotAValue as error:
         raise UnsupportedSource(f"{named} {error}", error.remedy) from None
     if not _is_exact(literal, text, cursor):
-        raise UnsupportedSource(f"{named} lies between two values of the column", f"write one of them, such as {literal}")
+        raise UnsupportedSource(
+            f"{named} lies between two values of the column", f"write one of them, such as {literal}"
+        )
     said = printed(connection, cursor, literal)
     if said != literal:
         told = "is no value of that type to the server" if said is None else f"is {said} to the server"
