@@ -10,7 +10,6 @@ rows that contradict each other stay: no rule has kept them out.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Any
 
 from events.quality import Rule
@@ -24,6 +23,7 @@ from flowforge.engines.registry import ENGINE
 from flowforge.silver.batch_rules import judge_batch
 from flowforge.silver.columns import admit
 from flowforge.silver.decisions import decisions_of
+from flowforge.silver.late_batches import late_batches
 from flowforge.silver.objects import check_objects
 from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
 from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch, quarantine_of
@@ -31,7 +31,6 @@ from flowforge.silver.reading import FAILED, batch_rows, staged_rows
 from flowforge.silver.staging import content_hash
 from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, write_history, write_rows
-from flowforge.state import batch_records
 from flowforge.tables.base import Commit, Moved, once
 from flowforge.tables.lake import commit, open_table, store_errors, table_uri
 from flowforge.tables.rows import relation, types_of
@@ -98,20 +97,10 @@ def release(batch: Batch, bucket: str, rules: Sequence[Rule], s3: Any = None) ->
         if free:
             passing = f"{APPLIES} AND {content_hash(plan)} IN (SELECT content FROM {FREE})"
             rows = connection.sql(f"SELECT * FROM ({staged}) WHERE {passing}")
-            own = replace(plan, refreshes=False, replaces_files=False, above=_above(batch))
+            own = replace(plan, refreshes=False, replaces_files=False, above=late_batches(batch))
             change = commit(name, lambda: _apply(connection, batch, own, rows, bucket))
         released = _take_out(connection, batch, bucket) if free else 0
     return Released(released, waiting(bucket, batch.command.silver.table).get((batch.generation, batch.seq), 0), change)
-
-
-def _above(batch: Batch) -> tuple[int, ...]:
-    """Later batches that came late, in whose place in the order this one is later."""
-    if not batch.interval.files:
-        return ()
-    recorded = map(batch_records.batch_of, batch_records.stored_history(batch.source_key, None))
-    later = takewhile(lambda one: one.order > batch.order, recorded)
-    ranges = ((one.seq, one.interval.below) for one in later if one.generation == batch.generation)
-    return tuple(seq for seq, below in ranges if any(first <= batch.seq <= last for first, last in below))
 
 
 def _apply(connection: Session, batch: Batch, plan: RefinePlan, rows: Rows, bucket: str) -> Change:

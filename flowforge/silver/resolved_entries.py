@@ -1,19 +1,21 @@
 # ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
 """Takes out of quarantine what a batch has settled: for each key the newest word counts, whether it is in silver or was kept out.
 
-Guarantees: runs once the batch is in silver, so no row is ever in neither; a worker that dies in between leaves entries that the
-batch's next delivery, or the key's next batch, takes out. An entry goes when a later batch has told of its key, or a later
-refresh of the whole table, in whatever order they come. Entries of a batch that silver does not hold yet stay: its next attempt
-keeps out the same rows. A row without a key is known by its content, and so are those of a table without one. An entry of a
-history is a state that it lacks: it stays, once, until it is released. Where a table only adds rows, each entry is a row of its
-own. The verdict of an entry that leaves is kept, since its batch may be applied again (`quarantine.note_settled`).
+Guarantees: runs once the batch is in silver, so no row is ever in neither; a worker that dies in between leaves entries that
+the batch's next delivery, or the key's next batch, takes out. An entry goes when a later batch has told of its key, or a later
+refresh of the whole table, in whatever order they come; a batch of an older file that came late is the earlier one. Entries of
+a batch that silver does not hold yet stay: its next attempt keeps out the same rows. A row without a key is known by its
+content, and so are those of a table without one. An entry of a history is a state that it lacks: it stays, once, until it is
+released. Where a table only adds rows, each entry is a row of its own. The verdict of an entry that leaves is kept, since its
+batch may be applied again (`quarantine.note_settled`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flowforge.domain.batch import SEQ_BITS, Batch
 from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier, literal
+from flowforge.silver.late_batches import late_batches
 from flowforge.silver.matching import missing_key, with_forms
 from flowforge.silver.merging import REMOVED, Arriving, Merge, Rules
 from flowforge.silver.plan import GENERATION, SEQ, RefinePlan
@@ -107,12 +109,14 @@ class Settling:
             everything = plan.refreshes and not plan.keeps_history
             yield f"{before} AND ({'true' if everything else self._told_again()})"
         marks = Transactions(self._silver, plan)
-        if marks.newest <= plan.order:
-            return
         own = f"e.{ORDER} = {plan.order}"
+        if marks.newest <= plan.order and not plan.below:
+            return
+        if not self._connection.execute(f"SELECT 1 FROM entries e WHERE {own} LIMIT 1").fetchone():
+            return
         if marks.last_refresh > plan.order and not plan.keeps_history:
             yield own
-        yield f"{own} AND ({self._told_later()})"
+        yield f"{own} AND ({self._told_later(late_batches(self._batch) if marks.newest > plan.order else ())})"
 
     def _held(self) -> list[int]:
         """The orders of earlier batches with entries that silver holds."""
@@ -139,15 +143,24 @@ class Settling:
         lacking = f"e.{REASON} = {literal(NULL_KEY)} AND {self._of_content(f'{contents} WHERE {missing_key(plan)}')}"
         return f"{self._among(with_forms(plan, keyed, plan.columns))} OR ({lacking})"
 
-    def _told_later(self) -> str:
-        """A later batch tells of the entry's key: silver has its row, or quarantine."""
-        plan, later = self._plan, f"FROM entries WHERE {ORDER} > {self._plan.order}"
+    def _told_later(self, late: Sequence[int]) -> str:
+        """A later batch tells of the entry's key: silver has its row, or quarantine. `late` are batches that count as earlier."""
+        plan, is_later = self._plan, self._is_later(late)
+        later = f"FROM entries WHERE {is_later}"
         if self._by_content:
             return self._of_content(f"SELECT {CONTENT} {later}") if CONTENT in self._types else "false"
         rows = relation(self._connection, self._silver)
         kinds = types_of(rows)
-        newer = f"SELECT * FROM ({rows.sql_query()}) WHERE ({GENERATION}, {SEQ}) > ({plan.generation}, {plan.seq})"
+        newer = f"SELECT * FROM ({rows.sql_query()}) WHERE {is_later}"
         return f"{self._among(with_forms(plan, newer, kinds))} OR {self._among(f'SELECT * {later}')}"
+
+    def _is_later(self, late: Sequence[int]) -> str:
+        plan, found = self._plan, f"({GENERATION}, {SEQ}) > ({self._plan.generation}, {self._plan.seq})"
+        same = f"{GENERATION} = {plan.generation} AND {SEQ}"
+        if late:
+            found += f" AND NOT ({same} IN ({', '.join(map(str, late))}))"
+        before = "".join(f" OR ({same} BETWEEN {first} AND {last})" for first, last in plan.below)
+        return f"({found}{before})"
 
     @property
     def _by_content(self) -> bool:

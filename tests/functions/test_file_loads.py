@@ -720,6 +720,66 @@ def test_should_release_a_row_over_one_of_an_older_file_that_came_late(job):
     assert notes(files) == {1: "third"}
 
 
+def waiting_notes(files: Job) -> list[str]:
+    """What is in quarantine, by its notes."""
+    uri = table_uri(settings().bucket, "quarantine", files.name)
+    table = DeltaTable(uri, storage_options=_options()).to_pyarrow_table()
+    return sorted(table.column("note").to_pylist())
+
+
+def test_should_keep_in_quarantine_what_is_newer_than_a_file_that_came_late(job):
+    rule = {"rule": "allowed_values", "column": "note", "values": ["first", "second"], "severity": "quarantine"}
+    files = job(silver=KEYED | {"quality_rules": [rule]}, source={"order": "date"})
+    facts = []
+    for day, note in (("01", "first"), ("03", "third"), ("02", "second")):
+        files.put(f"x_202401{day}.csv", f"1,1,{note}")
+        facts.append(only(files.load()))
+    assert (notes(files), waiting_notes(files)) == ({1: "second"}, ["third"])
+    for fact in facts:  # each is delivered again
+        files.follow(Outcome([fact]))
+        assert (notes(files), waiting_notes(files)) == ({1: "second"}, ["third"])
+
+
+def test_should_keep_nothing_in_quarantine_of_a_late_file_that_a_newer_one_has_told_of(job):
+    rule = {"rule": "allowed_values", "column": "note", "values": ["first", "third"], "severity": "quarantine"}
+    files = job(silver=KEYED | {"quality_rules": [rule]}, source={"order": "date"})
+    for day, *rows in (("01", "1,1,first"), ("03", "1,1,third"), ("02", "1,1,second", "2,2,other")):
+        files.put(f"x_202401{day}.csv", *rows)
+        late = files.load()
+    assert (notes(files), waiting_notes(files)) == ({1: "third"}, ["other"])
+    files.follow(late)
+    assert (notes(files), waiting_notes(files)) == ({1: "third"}, ["other"])
+
+
+def test_should_not_release_into_a_history_what_a_replaced_file_may_have_ended(job):
+    rule = {"rule": "allowed_values", "column": "note", "values": ["a"], "severity": "quarantine"}
+    files = job(silver=KEYED | {"strategy": "scd2", "deletes": "soft", "quality_rules": [rule]}, source=REPLACING)
+    for rows in (["1,1,b", "2,2,a"], ["3,3,a"]):
+        files.put("a.csv", *rows)
+        files.load()
+    before = files.rows()
+    (first,) = [one for one in batch_records.history(files.key) if one.seq == 1]
+    with pytest.raises(TransformRejected, match="files have been replaced since") as refused:
+        release(first, settings().bucket, [])
+    assert "new file" in refused.value.remedy
+    assert (files.rows(), waiting_notes(files)) == (before, ["b"])
+
+
+@pytest.mark.parametrize("silver", [{"deletes": "hard"}, {"strategy": "scd2", "deletes": "soft"}])
+def test_should_not_release_what_a_later_change_may_have_deleted(job, silver):
+    rule = {"rule": "allowed_values", "column": "note", "values": ["a"], "severity": "quarantine"}
+    files = job(silver=KEYED | silver | {"quality_rules": [rule]}, contract=of_changes(LETTERS))
+    for name, *changes in (("1.csv", "I,1,1,b", "I,2,2,a"), ("2.csv", "D,3,,")):
+        files.put(name, *changes, header=CHANGES)
+        files.load()
+    before = files.rows()
+    (first,) = [one for one in batch_records.history(files.key) if one.seq == 1]
+    with pytest.raises(TransformRejected, match="changes have been applied since") as refused:
+        release(first, settings().bucket, [])
+    assert "new file" in refused.value.remedy
+    assert (files.rows(), waiting_notes(files)) == (before, ["b"])
+
+
 def test_should_not_bring_an_older_state_back_by_the_release_of_a_later_one(job):
     rule = {"rule": "allowed_values", "column": "note", "values": ["a"], "severity": "quarantine"}
     files = job(silver=KEYED | {"strategy": "scd2", "quality_rules": [rule]})
