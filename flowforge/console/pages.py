@@ -20,6 +20,7 @@ MODULES = (
     "console",
     "dialog",
     "dom",
+    "file",
     "files",
     "job",
     "letters",
@@ -34,6 +35,7 @@ MODULES = (
     "table",
     "tables",
     "templates",
+    "upload",
     "view",
     "when",
 )

@@ -38,7 +38,7 @@ def test_should_be_for_all_eyes_and_fit_a_small_screen(page, stack, run, address
     for width in (640, 375):  # 1280 at 200 %, and a phone
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for command in page.locator(".command code").all_inner_texts():
+    for command in page.locator(".command code").all_text_contents():
         taken(command)
 
 

@@ -5,6 +5,7 @@ import { Place } from "./place.js";
 import { tick } from "./show.js";
 import { View } from "./view.js";
 import { connections } from "./connections.js";
+import { file } from "./file.js";
 import { files } from "./files.js";
 import { job } from "./job.js";
 import { letters } from "./letters.js";
@@ -18,7 +19,7 @@ import { tables } from "./tables.js";
 import { template } from "./templates.js";
 
 const PAGES = { connections, files, job, letters, models, runs, schedules, sql, tables, templates: schedules };
-const ONE = { runs: run, schedules: schedule, tables: table, templates: template };
+const ONE = { files: file, runs: run, schedules: schedule, tables: table, templates: template };
 const MENU = [["tables", "Tables"], ["runs", "Runs"], ["job", "New job"], ["schedules", "Schedules"], ["files", "Files"], ["models", "Models"], ["sql", "SQL"], ["connections", "Connections"], ["letters", "Dead letters"]];
 const WITHIN = { templates: "schedules" };
 const HOME = "tables";

@@ -70,7 +70,7 @@ function renew(kept, fresh) {
   if (fresh.style?.cssText && kept.style.cssText !== fresh.style.cssText) kept.style.cssText = fresh.style.cssText;
   for (const name of HANDLERS) if (kept[name] !== fresh[name]) kept[name] = fresh[name];
   settle(kept, [...fresh.childNodes]);
-  if (kept === document.activeElement) return;
+  if (kept === document.activeElement || kept.type === "file") return; // a file that was chosen cannot be chosen again by a script
   if (["INPUT", "TEXTAREA", "SELECT"].includes(kept.nodeName) && kept.value !== value) kept.value = value;
   if (kept.nodeName === "INPUT" && kept.checked !== checked) kept.checked = checked;
 }

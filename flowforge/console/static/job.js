@@ -30,7 +30,7 @@ export const job = {
     state.template = data.template?.request;
     const own = state.template ? h("p", "The tables, models and rules of the template ", link(to("templates", data.template.name), data.template.title), ". ", link(to("job"), "Choose tables instead"))
       : [state.connection && choice(state, view), picked(state, view)];
-    return h("div.two.job", h("div", source(data, state, view), own, names(state)), request(state, view));
+    return h("div.two.job", h("div", source(data, state, view), own, names(state)), request(written(state), state.connection && (state.template || Object.keys(state.tables).length > 0), view));
   },
 };
 
@@ -144,17 +144,18 @@ export function written(state) {
   };
 }
 
-function request(state, view) {
-  const { own } = state;
-  const text = own.edited ?? JSON.stringify(written(state), null, 2);
+// A request as proposed, changed by hand if wanted; submitted, scheduled, or kept as a template once it is `ready`.
+export function request(proposed, ready, view) {
+  const { own } = view;
+  const text = own.edited ?? JSON.stringify(proposed, null, 2);
   const edit = (value) => { own.edited = value; view.redraw(); };
-  const ready = own.edited !== undefined && own.edited !== null ? true : state.connection && (state.template || Object.keys(state.tables).length > 0);
+  const unready = !ready && (own.edited ?? null) === null;
   return h("section.beside", h("h2", "The request"),
     h("label", h("span.quiet", own.edited ? "changed by hand" : "as chosen; may be changed by hand"), h("textarea.code", { rows: "26", spellcheck: "false", value: text, oninput: (event) => edit(event.target.value) })),
     own.refused && problem(own.refused),
-    h("p.actions", h("button.main", { disabled: !ready || own.sending, onclick: () => submit(text, own, view) }, "Submit"),
-      h("button", { disabled: !ready, onclick: () => whole(text, own, view, (document) => schedule(() => Promise.resolve({ request: document }), (kept) => { location.hash = to("schedules", kept.workflow_id); })) }, "Schedule …"),
-      h("button", { disabled: !ready, onclick: () => whole(text, own, view, keep) }, "Save as template …"),
+    h("p.actions", h("button.main", { disabled: unready || own.sending, onclick: () => submit(text, own, view) }, "Submit"),
+      h("button", { disabled: unready, onclick: () => whole(text, own, view, (document) => schedule(() => Promise.resolve({ request: document }), (kept) => { location.hash = to("schedules", kept.workflow_id); })) }, "Schedule …"),
+      h("button", { disabled: unready, onclick: () => whole(text, own, view, keep) }, "Save as template …"),
       h("button", { onclick: () => navigator.clipboard.writeText(text) }, "Copy"), own.edited && h("button.quiet", { onclick: () => edit(null) }, "As chosen again")),
     command("flowforge submit request.json --watch"));
 }
