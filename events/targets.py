@@ -69,10 +69,12 @@ class WantedRows(Message):
 
 
 class ReadWindow(Message):
-    """A part of a table, by its delta column, that is read once more: from `low` on, below `high` (None: the watermark)."""
+    """A part of a table, by its delta column, that is read once more: from `low` on, below `high` (None: the watermark). With
+    `column` all that is loaded, for the sake of a column that its rows lack."""
 
     low: str | None = None
     high: str | None = None
+    column: str | None = None
 
 
 class SourceTable(Message):

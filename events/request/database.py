@@ -77,19 +77,39 @@ class RowFilter(Request):
 
 
 class Window(Request):
-    """A part of a table that is read once more, by its delta column: from `from` on, below `to`."""
+    """A part of a table that is read once more, by its delta column: from `from` on, below `to`; or all that is loaded, for the
+    sake of a `column` that its rows lack."""
 
     from_: str | StrictInt | None = Field(None, alias="from", description="inclusive; default: the beginning")
     to: str | StrictInt | None = Field(None, description="exclusive; default: the watermark")
+    column: str | None = Field(None, min_length=1, description="one that was added, or left out until now")
 
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
-        """A bound at least, and none that is empty."""
-        if given.get("from") is None and given.get("to") is None:
-            yield "expected from, to or both: all rows are a full load"
-        for name in ("from", "to"):
-            if isinstance(given.get(name), str) and not given[name].strip():
+        """A bound at least, and none that is empty; with a column none."""
+        bounds = [name for name in ("from", "to") if given.get(name) is not None]
+        if not bounds and given.get("column") is None:
+            yield "expected from, to or both, or column: all rows are a full load"
+        if bounds and given.get("column") is not None:
+            yield (
+                "column",
+                f"stands alone: all that is loaded is read for it; {' and '.join(bounds)} would leave rows out",
+            )
+        for name in bounds:
+            if isinstance(given[name], str) and not given[name].strip():
                 yield name, "is empty: leave it out"
+
+
+def _of_where(where: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(where, str):
+        yield (
+            "where",
+            'is no SQL, but a list of conditions, such as [{"column": "region", "value": "EU"}]; all must hold',
+        )
+    if isinstance(where, list):
+        values = [one.get("value") for one in where if isinstance(one, dict)]
+        if (count := sum(len(value) if isinstance(value, list) else 1 for value in values)) > MOST_VALUES:
+            yield "where", f"has {count:,} values, {MOST_VALUES} are the most: load a view that has the condition"
 
 
 def _of_protection(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -218,10 +238,7 @@ class TableConfig(Request):
             yield "rename", "of a table only: name the columns in the query's SELECT"
         if given.get("query") and given.get("where"):
             yield "where", "of a table only: write the condition into the query's WHERE"
-        if isinstance(given.get("where"), list):
-            values = [one.get("value") for one in given["where"] if isinstance(one, dict)]
-            if (count := sum(len(value) if isinstance(value, list) else 1 for value in values)) > MOST_VALUES:
-                yield "where", f"has {count:,} values, {MOST_VALUES} are the most: load a view that has the condition"
+        yield from _of_where(given.get("where"))
         yield from _of_protection(given)
         if cls is TableConfig and given.get("query") is None and given.get("tableName") is None:
             yield "expected tableName or query"

@@ -13,7 +13,7 @@ from events.commands import IngestTable
 from events.targets import SourceTable
 from flowforge.domain.errors import ScopeChanged
 from flowforge.domain.given import given
-from flowforge.domain.scope import Scope, scope_in
+from flowforge.domain.scope import Scope, backfill_command, scope_in
 from flowforge.sources.base import ReadPlan, Wanted
 from flowforge.state import batch_records
 from flowforge.state.table import TableState, asked_of
@@ -41,12 +41,9 @@ def within_scope(state: TableState, command: IngestTable, wanted: Wanted, plan: 
         if continues:
             raise _refused_protection(name, protected, before, now)
         notes = [*notes, _kept_values(protected, before, now)]
-    late = _late(before, plan) if continues else []
-    told = (
-        [f"{', '.join(late)}: left out until now, so rows of before have no value in it; {_again(name)}"]
-        if late
-        else []
-    )
+    window = command.source.window if isinstance(command.source, SourceTable) else None
+    late = _late(before, plan) if continues and not (window and window.column) else []
+    told = [_told_of_late(name, late, plan)] if late else []
     known = plan.identity | ({LATE: late} if late else {})
     return replace(plan, identity=known), [*notes, *told]
 
@@ -115,6 +112,14 @@ def _refused_protection(name: str, names: Sequence[str], before: Scope, now: Sco
 def _late(before: Scope, plan: ReadPlan) -> list[str]:
     left_out = {name.lower() for name in before.left_out}
     return [column.name for column in plan.columns if column.at_source.lower() in left_out]
+
+
+def _told_of_late(name: str, late: Sequence[str], plan: ReadPlan) -> str:
+    first = next(column.at_source for column in plan.columns if column.name == late[0])
+    return (
+        f"{', '.join(late)}: left out until now, so rows of before have no value in it; {backfill_command(first)}; or "
+        f"{_again(name)}"
+    )
 
 
 def _left_behind(before: Scope, now: Scope) -> Sequence[str]:

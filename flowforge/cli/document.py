@@ -11,6 +11,8 @@ from typing import Any
 
 from flowforge.cli.failure import BadRequest
 
+OPTIONS = "--from, --to and --backfill-column"
+
 
 def read_document(name: str) -> tuple[bytes, dict[str, Any]]:
     """The bytes to send (UTF-8) and the parsed object of a request file (`-` is stdin); BadRequest when it is not a
@@ -65,19 +67,21 @@ def redirected(document: dict[str, Any], source: str | None, connection: str | N
     return {**document, "source_config": {**config, "connection": replaced}}
 
 
-def windowed(document: dict[str, Any], low: str | None, high: str | None) -> dict[str, Any]:
-    """A copy of the document that loads a part of each of its tables once more: from `low` on, below `high`."""
+def windowed(document: dict[str, Any], low: str | None, high: str | None, column: str | None = None) -> dict[str, Any]:
+    """A copy of the document that loads a part of each of its tables once more: from `low` on, below `high`; or all that is
+    loaded, for a `column`."""
     source = document.get("source_config")
     config = source.get("databaseConfig") if isinstance(source, dict) else None
     if not isinstance(source, dict) or not isinstance(config, dict):
-        raise BadRequest("--from and --to are for tables: the document has no source_config.databaseConfig")
-    window = {name: bound for name, bound in (("from", low), ("to", high)) if bound is not None}
+        raise BadRequest(f"{OPTIONS} are for tables: the document has no source_config.databaseConfig")
+    asked = (("from", low), ("to", high), ("column", column))
+    window = {name: value for name, value in asked if value is not None}
     tables = config.get("tables")
     if isinstance(tables, list):
         patterns = [str(entry) for entry in tables if not isinstance(entry, dict)]
         if patterns:
             raise BadRequest(
-                f"--from and --to need a deltaColumn, and patterns have none: {', '.join(patterns[:5])}",
+                f"{OPTIONS} need a deltaColumn, and patterns have none: {', '.join(patterns[:5])}",
                 "name the tables instead, each with its deltaColumn",
             )
         config = {**config, "tables": [{**entry, "window": window} for entry in tables]}

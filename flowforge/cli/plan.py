@@ -8,7 +8,7 @@ from flowforge.cli.document import read_document, windowed
 from flowforge.cli.failure import FAILED, GOOD
 from flowforge.cli.layout import facts, table
 from flowforge.cli.options import Session, api_command
-from flowforge.cli.runs import From, To
+from flowforge.cli.runs import Column, From, To
 
 COLUMNS = ("table", "outcome", "mode", "from", "up to", "rows", "slices", "last load", "why")
 
@@ -19,11 +19,13 @@ def plan(
     session: Session,
     low: From = None,
     high: To = None,
+    column: Column = None,
 ) -> int:
     """Tell what a job request would load now: bounds, rows, slices, warnings, refusals. Nothing is written; exits 1 when a
     table would be refused."""
     content, document = read_document(file)
-    body = content if low is None and high is None else windowed(document, low, high)
+    wanted = (low, high, column)
+    body = content if wanted == (None, None, None) else windowed(document, *wanted)
     rows: list[dict[str, Any]] = []
     with session.open() as api:
         first: int | None = 0

@@ -29,6 +29,12 @@ From = Annotated[
 To = Annotated[
     str | None, typer.Option("--to", metavar="VALUE", help="The same, below this value; default: the watermark.")
 ]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        "--backfill-column", metavar="NAME", help="Load all that is loaded once more, for a column that it lacks."
+    ),
+]
 
 
 @api_command
@@ -42,9 +48,10 @@ def submit(
     *,
     low: From = None,
     high: To = None,
+    column: Column = None,
 ) -> int:
     """Submit a job request; the run exists when this returns. With --watch exits 1 when a table failed. With --from or --to a
-    part of each table is read once more, and its watermark stays."""
+    part of each table is read once more, with --backfill-column all that is loaded; watermarks stay."""
     if source is not None and connection is not None:
         raise BadRequest("give --source or --connection, not both")
     content, document = read_document(file)
@@ -53,8 +60,8 @@ def submit(
     if not redirects:
         _refuse_another_port(document, session)
     body: bytes | dict[str, Any] = content
-    if low is not None or high is not None:
-        body = document = windowed(document, low, high)
+    if (low, high, column) != (None, None, None):
+        body = document = windowed(document, low, high, column)
     if redirects:
         body = redirected(document, source, connection)
     with session.open() as api:

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from events.choices import Derivation, FilterOperator
 from events.commands import IngestTable
 from events.files import FileColumn
-from events.targets import SourceFiles
+from events.targets import SourceFiles, SourceTable
 from flowforge.domain.column_types import earlier_column, parse_type
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.own_columns import CHANGE_TYPE, audit_of
@@ -334,6 +334,12 @@ class Batch(BaseModel):
     def watermark_after(self) -> str | None:
         """The watermark of its cursor once it is committed."""
         return self.interval.high if self.moves_watermark else self.watermark_before
+
+    @property
+    def reads_all_loaded(self) -> bool:
+        """Whether it is a window over all rows that the watermark stands for."""
+        read = self.command.source
+        return isinstance(read, SourceTable) and read.window is not None and read.window.column is not None
 
     @property
     def audit(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Which part of a source table its lake holds: what a later load has to agree with, or to read anew."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -29,6 +30,11 @@ class Scope(BaseModel):
         """Whether both have the same conditions, in any order."""
         ours, theirs = ([one.model_dump_json() for one in scope.where] for scope in (self, other))
         return sorted(ours) == sorted(theirs)
+
+
+def backfill_command(column: str) -> str:
+    """What brings a column, by its name at the source, to the rows that were loaded without it; FILE is the job's request."""
+    return f"flowforge submit FILE --backfill-column {shlex.quote(column)}"
 
 
 def protected_in(columns: Iterable[SourceColumn]) -> dict[str, str]:

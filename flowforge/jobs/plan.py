@@ -175,7 +175,7 @@ def _window(entry: TableConfig) -> ReadWindow | None:
     if entry.window is None:
         return None
     low, high = (None if bound is None else str(bound) for bound in (entry.window.from_, entry.window.to))
-    return ReadWindow(low=low, high=high)
+    return ReadWindow(low=low, high=high, column=entry.window.column)
 
 
 def _stem(entry: TableConfig, destination: DestinationConfig, loaded: Sequence[Loaded]) -> str:

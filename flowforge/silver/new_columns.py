@@ -12,6 +12,7 @@ from typing import Any
 
 from flowforge.domain.batch import Batch, SourceColumn
 from flowforge.domain.given import given
+from flowforge.domain.scope import backfill_command
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.defaults import constant
 from flowforge.silver.drift import Drift
@@ -45,8 +46,9 @@ def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, type
     declared = _declared(batch, plan)
     if not table.count():
         return found
-    again = f"flowforge watermark reset {batch.command.bronze.table} --yes, then load again: that reads every row"
-    part = batch.interval.files or batch.interval.low or batch.interval.window
+    reset = f"flowforge watermark reset {batch.command.bronze.table} --yes, then load again: that reads every row"
+    by_key = batch.interval.column is not None and not plan.keyless and plan.strategy in ("merge", "scd2")
+    part = batch.interval.files or batch.interval.low or (batch.interval.window and not batch.reads_all_loaded)
     reads_part = bool(part) and not batch.reads_all
     before = _before(table, batch)
     late = batch.identity.get("late_columns", [])
@@ -54,6 +56,7 @@ def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, type
         column = declared.get(name)
         if column is None or column.of is not None:
             continue
+        again = f"{backfill_command(column.at_source)}; or {reset}" if by_key else reset
         if column.name in late:  # it has values at the source, whatever its default
             found.changes[name] = (
                 f"column {name} was left out until now ({shown(kind)}): rows of before have NULL here until they are read "

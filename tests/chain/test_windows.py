@@ -54,3 +54,25 @@ def test_should_say_what_a_window_needs(stack, name, tmp_path):
     file.write_text(json.dumps(stack.request({"tableName": name})))
     ended = flowforge(stack, "submit", str(file), "--from", "1")
     assert ended.returncode == 2 and "window" in ended.stderr and "needs isIncremental true" in ended.stderr
+
+
+def test_should_bring_a_column_to_the_rows_that_were_loaded_without_it(stack, name, tmp_path):
+    stack.execute(
+        f"CREATE TABLE {name} (id int PRIMARY KEY, at datetime2(3), a int)",
+        f"INSERT INTO {name} VALUES (1, '2024-01-15', 10), (2, NULL, 20), (3, '2024-03-15', NULL)",
+    )
+    config, own = {"tableName": name, "isIncremental": True, "deltaColumn": "at"}, {"silverConfig": {"tableName": name}}
+    stack.load(config | {"columns": {"exclude": ["a"]}}, **own)
+    stack.execute(f"INSERT INTO {name} VALUES (4, SYSDATETIME(), 40)")
+    stack.settle()
+    loaded = stack.load(config, **own)
+    assert any("flowforge submit FILE --backfill-column a" in note for note in loaded["notes"])
+    lake = f"SELECT id, a FROM silver.{name} ORDER BY id"
+    assert stack.lake(lake) == [(1, None), (2, 20), (3, None), (4, 40)]  # one without a cursor is read by every load
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(stack.request(config, **own)))
+    ended = flowforge(stack, "submit", str(file), "--backfill-column", "a", "--watch", "--json")
+    assert ended.returncode == 0, ended.stderr
+    (filled,) = json.loads(ended.stdout)["tables"]
+    assert (filled["watermark_after"], filled["notes"]) == (loaded["watermark_after"], [])
+    assert stack.lake(lake) == [(1, 10), (2, 20), (3, None), (4, 40)]

@@ -78,6 +78,7 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "DatabaseConfig.tables": (DATA, {"tables": ["a"]}, {"tables": ["a", "b"]}, {}),
     "TableConfig.tableName": (f"{DATA}.tableName", "customers", "accounts", {}),
     "Window.from_": (f"{DATA}.window", {"to": 9}, {"from": 1, "to": 9}, GROWING),
+    "Window.column": (f"{DATA}.window", {"column": "a"}, {"column": "b"}, GROWING),
     "Window.to": (f"{DATA}.window", {"from": 1}, {"from": 1, "to": 9}, GROWING),
     "TableConfig.query": (
         DATA,

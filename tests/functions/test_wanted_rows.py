@@ -255,7 +255,7 @@ def test_should_rename_no_key_no_cursor_and_to_no_name_that_is_taken(loads):
         ("where", [{"column": "a", "operator": "in", "value": ["x"] * 501}], "500 are the most"),
         ("where", [{"column": "a", "operator": "like", "value": "x"}], "Input should be"),
         ("where", [{"column": "a", "value": 0.1}], "valid string"),
-        ("where", "a = 1", "valid list"),
+        ("where", "a = 1", "is no SQL, but a list of conditions"),
         ("columns", {"exclude": ["a"], "include": ["b"]}, "give one of both"),
         ("query", "SELECT 1 AS a", "write the condition into the query's WHERE"),
     ],

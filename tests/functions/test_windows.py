@@ -156,6 +156,36 @@ def test_should_bound_a_window_by_numbers_and_row_versions(loads):
     assert ids(load.load("c", column="v", window=ReadWindow(low="0x0000000000000000"))) == [10, 20, 30]
 
 
+def test_should_read_all_that_is_loaded_for_a_column_and_no_longer_say_that_it_was_left_out(loads):
+    load = loads()
+    load.execute(
+        "ALTER TABLE {t} ADD a int, [b c] int", "INSERT INTO {t} VALUES (40, NULL, 4, 4)", "UPDATE {t} SET a = id"
+    )
+    load.load("a", excluded_columns=["a", "b c"], null_cursor="exclude")
+    with pytest.raises(UnsupportedSource, match=r"window\.column 'b c' is not among the columns that are read"):
+        load.load("b", excluded_columns=["b c"], window=ReadWindow(column="b c"))
+    before = load.watermark()
+    (fact,) = load.load("b", excluded_columns=["b c"], window=ReadWindow(column="A"))
+    assert sorted((row["id"], row["a"]) for row in landed(fact)) == [(10, 10), (20, 20), (30, 30), (40, 40)]
+    assert load.watermark() == before and "late_columns" not in batch_records.history(load.key)[0].identity
+    load.execute("INSERT INTO {t} VALUES (50, '2024-04-04', 5, 5)")
+    load.load("c", excluded_columns=["b c"])
+    load.load("d")
+    told = [
+        [note for note in batch.interval.notes if "left out until now" in note]
+        for batch in batch_records.history(load.key)
+    ]
+    assert [len(notes) for notes in told] == [1, 0, 0, 0]
+    assert "b c: left out until now" in told[0][0] and "flowforge submit FILE --backfill-column 'b c'" in told[0][0]
+
+
+def test_should_refuse_a_window_for_a_column_of_a_table_that_was_never_loaded(loads):
+    load = loads()
+    with pytest.raises(UnsupportedSource, match="so nothing lacks it") as caught:
+        load.load("a", window=ReadWindow(column="at"))
+    assert "load the table without the window" in caught.value.remedy
+
+
 def test_should_refuse_a_window_of_rows_without_a_key(loads):
     load = loads()
     with pytest.raises(UnsupportedSource, match="without a key its rows cannot be told") as caught:
@@ -167,6 +197,7 @@ def test_should_refuse_a_window_of_rows_without_a_key(loads):
     ("config", "silver", "field", "told"),
     [
         ({"window": {}}, {}, "window", "expected from, to or both"),
+        ({"window": {"from": 1, "column": "a"}}, {}, "window.column", "from would leave rows out"),
         ({"window": {"from": " "}}, {}, "window.from", "is empty"),
         ({"window": {"from": "1", "until": "2"}}, {}, "window.until", "unknown field"),
         ({"window": {"from": 1.5}}, {}, "window.from", "valid"),

@@ -21,7 +21,7 @@ from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_sour
 from flowforge.sources.sqlserver.inspection import inspect, own_columns
 from flowforge.sources.sqlserver.recount import plan_counting
 from flowforge.sources.sqlserver.slices import plan_slices
-from flowforge.sources.sqlserver.windows import plan_window
+from flowforge.sources.sqlserver.windows import plan_window, refuse_unread_column
 from flowforge.sources.target import Credentials
 
 
@@ -95,6 +95,7 @@ class SqlServerSession:
         described = table or replace(description, columns=own_columns(description))
         conditions = description.detail.conditions
         if wanted.window:
+            refuse_unread_column(description, wanted.window.column)
             plan = plan_window(self.connection, described, wanted, last, keyed, conditions)
             return plan.told([*notes, *description.notes]), description.identity
         low, digest = (mark.value, last.digest) if mark else (None, "")

@@ -11,7 +11,7 @@ from events.targets import SourceTable
 from flowforge.domain.batch import Interval, RowCondition
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given
-from flowforge.sources.base import LastRead, NotAValue
+from flowforge.sources.base import Description, LastRead, NotAValue
 from flowforge.sources.sqlserver.bounds import Described, PlannedInterval, find_cursor, printed
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.proof import require_cursor
@@ -20,6 +20,7 @@ from flowforge.sources.sqlserver.sql_text import is_empty_statement
 from flowforge.sources.sqlserver.sql_types import cursor_kind, parse_sql_type
 from flowforge.sources.sqlserver.upper_bound import Cursor
 
+FOR_COLUMN = "the rows whose {} was below {} when they were read, for {}; the watermark stays where it is"
 PROMISE = "the rows whose {} was {} when they were read; the watermark stays where it is"
 
 
@@ -43,6 +44,8 @@ def plan_window(
             "name the key in silverConfig.primaryKey, or load the whole table",
         )
     require_cursor(connection.reference, cursor.sql_type, connection.scalar)
+    if window.column:
+        return _all_loaded(connection, cursor, source, last, conditions)
     low = None if window.low is None else _bound(connection, cursor, "from", window.low)
     if window.high is not None:
         high = _bound(connection, cursor, "to", window.high)
@@ -67,6 +70,43 @@ def plan_window(
         where=list(conditions),
         window=True,
         promise=PROMISE.format(cursor.name, between),
+    )
+    return PlannedInterval(interval=interval, samples=last.memory, news=False)
+
+
+def refuse_unread_column(description: Description, column: str | None) -> None:
+    """Raises UnsupportedSource where a window is for a column, named as at the source, that the request does not read."""
+    read = {one.at_source.lower() for one in description.columns if not one.derivation}
+    if column is not None and column.lower() not in read:
+        raise UnsupportedSource(
+            f"{description.name}: window.column {column!r} is not among the columns that are read",
+            "name one of the source that columns and protect do not leave out",
+        )
+
+
+def _all_loaded(
+    connection: SourceConnection,
+    cursor: Cursor,
+    source: SourceTable,
+    last: LastRead,
+    conditions: Sequence[RowCondition],
+) -> PlannedInterval:
+    """All rows below the watermark, and those without a cursor."""
+    column = given(given(source.window).column)
+    if last.position is None:
+        raise UnsupportedSource(
+            f"{cursor.where}: window.column {column!r}: there is no watermark of {cursor.name!r}, so nothing lacks it",
+            "load the table without the window: that reads every row",
+        )
+    high = _bound(connection, cursor, "to", last.position.value)
+    interval = Interval(
+        column=cursor.name,
+        sql_type=cursor.sql_type,
+        high=high,
+        nulls=source.null_cursor == "include" and cursor.nullable,
+        where=list(conditions),
+        window=True,
+        promise=FOR_COLUMN.format(cursor.name, high, column),
     )
     return PlannedInterval(interval=interval, samples=last.memory, news=False)
 
