@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 WARNING_SECONDS = 30  # of a clock that is off: some times in silver and runs look odd
 REFUSED_SECONDS = 300  # AWS takes no signature that is older
-OPEN_BATCHES = "open-batches"  # the index by which the sweeper finds what it follows up
+OPEN_BATCHES = "open-batches"
+INDEXES = {  # of the watermark table, and what goes wrong where one is missing
+    OPEN_BATCHES: "what got lost on the way is not followed up",
+    "listed-files": "no list of files can be shown",
+}
 STATE_KEY = ["pk", "sk"]
 DEPLOY = "Deploy template.yaml as it is: sam build && sam deploy, with the parameters of before."
 RIGHTS = "Give these AWS credentials the right, or use others; functions have rights of their own."
@@ -120,8 +124,9 @@ def _of_table(table: str, local: bool) -> list[Finding]:
     told, found = dynamodb.describe_table(TableName=table)["Table"], []
     if [one["AttributeName"] for one in told["KeySchema"]] != STATE_KEY:
         found.append(f"{table} has other keys than {' and '.join(STATE_KEY)}: it is not the watermark table")
-    elif OPEN_BATCHES not in [index["IndexName"] for index in told.get("GlobalSecondaryIndexes", [])]:
-        found.append(f"{table} has no index {OPEN_BATCHES}: what got lost on the way is not followed up")
+    else:
+        there = [index["IndexName"] for index in told.get("GlobalSecondaryIndexes", [])]
+        found += [f"{table} has no index {name}: {what}" for name, what in INDEXES.items() if name not in there]
     if not local and not _restorable(dynamodb, table):
         found.append(f"{table} cannot be restored to a moment")
     return [Finding("drift", "bad", text, DEPLOY) for text in found]

@@ -17,7 +17,7 @@ from events.commands import LoadFiles
 from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.message import logger
 from flowforge.aws.stored_files import find_file
-from flowforge.domain.alone import Failure
+from flowforge.domain.alone import Failure, each_alone
 from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.source_key import SourceKey
@@ -27,10 +27,12 @@ from flowforge.sources.files.listing import find_new, matching_files, was_refuse
 from flowforge.state import file_jobs, runs
 from flowforge.state.file_jobs import FileJob
 from flowforge.state.file_ledger import taken_files
+from flowforge.state.file_listing import list_older, listed_sources
 from flowforge.state.file_refusals import refused_versions
-from flowforge.state.table import TableState, read_state
+from flowforge.state.table import TableState, list_tables, read_state
 
 LOOK_SECONDS = 300  # between two looks at a job of which no event told
+LISTING_SECONDS = 5
 SWEEP_SECONDS = 10  # the function that sweeps has 29, for all that it sweeps
 
 
@@ -48,6 +50,14 @@ def sweep_files(budget_seconds: float = SWEEP_SECONDS) -> tuple[int, list[Failur
         if time.monotonic() > end:
             break
     return asked, failures
+
+
+def list_older_files(budget_seconds: float = LISTING_SECONDS) -> list[Failure[str]]:
+    """Brings files that a version before has taken or refused into the index by which they are listed, some at a time."""
+    end, listed = time.monotonic() + budget_seconds, listed_sources()
+    left = [item["sk"] for item in list_tables() if item["sk"].startswith("s3://") and item["sk"] not in listed]
+    _, failures = each_alone(left, lambda source_key: list_older(source_key, end))
+    return failures
 
 
 def follow_up(source_key: str) -> None:

@@ -25,7 +25,7 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Retriable
 from flowforge.jobs.outbox import finish_submissions
 from flowforge.operations.dead_letters import explain_dead_letters
-from flowforge.operations.file_sweep import sweep_files
+from flowforge.operations.file_sweep import list_older_files, sweep_files
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, leases
 
@@ -44,7 +44,7 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
     each_alone(failed, _tell_of)
     counts = Counter(kind for _, kind in done)
     files, failed = sweep_files()
-    failures += failed
+    failures += [*failed, *list_older_files()]
     for failure in failures:
         logger.error("not swept", what=failure.thing, cause=str(failure.error), exc_info=failure.error)
     if failures:

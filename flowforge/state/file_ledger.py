@@ -9,6 +9,7 @@ A reset begins a new generation, for which no earlier entry counts, so that all 
 
 import time
 from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import groupby
 
 from pydantic import BaseModel
@@ -23,6 +24,8 @@ from flowforge.state.batch_records import RETRY_SECONDS, stored_batch
 from flowforge.state.table import TableState
 
 DONE = ("committed", "refined", "empty")
+UNKNOWN = "-"  # moment of what was written by a version before: it sorts behind all others
+KEY_BYTES = 600  # of a file's key in an index, whose sort key has 1,024
 ASKED_ALONE = 20  # files; for more the ledger is read, some thousand entries a call
 SETTLED_AT_ONCE = 1_000
 
@@ -49,6 +52,22 @@ class FileEntry(BaseModel):
     def order(self) -> int:
         """Position of its batch among the batches of its source."""
         return order_of(self.generation, self.seq)
+
+    @property
+    def moment(self) -> str:
+        """When it was claimed (ISO 8601, UTC, milliseconds); UNKNOWN for one of a version before."""
+        return datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds") if self.at else UNKNOWN
+
+    @property
+    def place_in_moment(self) -> str:
+        """Its place among the entries of one moment."""
+        key = self.file.key.encode()[:KEY_BYTES].decode(errors="ignore")
+        return f"{self.order:020d}#{key}#{self.file.place_id}#{self.claim}"
+
+    @property
+    def listed(self) -> str:
+        """Its place in the list of files; see `file_listing`."""
+        return f"{self.moment}#{self.place_in_moment}"
 
 
 def entry_of(batch: Batch, file: FileVersion, rows: int, rejected: int = 0, first_rejected: str = "") -> FileEntry:
@@ -81,17 +100,21 @@ def write_entries(source_key: str, entries: Iterable[FileEntry]) -> None:
 def entries(source_key: str, file: FileVersion | None = None) -> Iterator[FileEntry]:
     """All entries of a source, or of one file in whatever version, of whatever batch, those of one file together and in their
     order. Raises UnreadableRecord."""
-    condition, values = "pk = :pk", {":pk": _partition(source_key)}
+    condition, values = "pk = :pk", {":pk": partition(source_key)}
     if file is not None:
         condition, values = f"{condition} AND begins_with(sk, :file)", values | {":file": f"{file.place_id}#"}
-    for item in items.query(settings().watermarks_table, condition, values):
-        try:
-            yield FileEntry.model_validate(item)
-        except ValueError as error:
-            raise UnreadableRecord(
-                f"{item['sk']} of {item['pk']} cannot be read: {error}",
-                "It was changed by hand, or written by a newer version: deploy that version again.",
-            ) from error
+    yield from map(entry_in, items.query(settings().watermarks_table, condition, values))
+
+
+def entry_in(item: items.Item) -> FileEntry:
+    """The entry that an item is. Raises UnreadableRecord."""
+    try:
+        return FileEntry.model_validate(item)
+    except ValueError as error:
+        raise UnreadableRecord(
+            f"{item['sk']} of {item['pk']} cannot be read: {error}",
+            "It was changed by hand, or written by a newer version: deploy that version again.",
+        ) from error
 
 
 def taken_files(state: TableState, files: Collection[FileVersion] | None = None) -> Iterator[FileEntry]:
@@ -204,8 +227,10 @@ def _is_done(source_key: str, entry: FileEntry) -> bool:
 
 def _item(source_key: str, entry: FileEntry) -> items.Item:
     sort = f"{entry.file.place_id}#{entry.order:020d}#{entry.claim}"
-    return {"pk": _partition(source_key), "sk": sort, **entry.model_dump(exclude_none=True)}
+    listed = {"listed": entry.listed}
+    return {"pk": partition(source_key), "sk": sort, **listed, **entry.model_dump(exclude_none=True)}
 
 
-def _partition(source_key: str) -> str:
+def partition(source_key: str) -> str:
+    """The partition of a table's entries."""
     return f"FILES#{source_key}"

@@ -39,19 +39,30 @@ class Refusal(BaseModel):
     rejected: int | None = None
     rejects: list[Reject] = Field(default_factory=list)
 
+    @property
+    def place_in_moment(self) -> str:
+        """Its place among the refusals of one moment."""
+        return f"refused#{self.file.place_id}"
+
+    @property
+    def listed(self) -> str:
+        """Its place in the list of files; see `file_listing`."""
+        return f"{self.at}#{self.place_in_moment}"
+
 
 def note_refusal(source_key: str, refusal: Refusal) -> None:
     """Keeps a refusal in place of an earlier one of the same file. Raises StoreUnavailable."""
     shown = {"reason": refusal.reason[:REASON_CHARACTERS], "rejects": refusal.rejects[:MOST_REJECTS]}
     kept = refusal.model_copy(update={**shown, "at": datetime.now(UTC).isoformat(timespec="seconds")})
-    item = {"pk": _partition(source_key), "sk": refusal.file.place_id, **kept.model_dump(exclude_none=True)}
+    key = {"pk": partition(source_key), "sk": refusal.file.place_id, "listed": kept.listed}
+    item = {**key, **kept.model_dump(exclude_none=True)}
     items.put(settings().watermarks_table, item)
 
 
 def refusals(source_key: str) -> Iterator[Refusal]:
     """What was refused of a source, one for each file, in no order. Raises UnreadableRecord."""
-    for item in items.query(settings().watermarks_table, "pk = :pk", {":pk": _partition(source_key)}):
-        yield _read(item)
+    for item in items.query(settings().watermarks_table, "pk = :pk", {":pk": partition(source_key)}):
+        yield refusal_in(item)
 
 
 def refused_versions(source_key: str, contract: str) -> dict[tuple[str, str], FileVersion]:
@@ -61,11 +72,12 @@ def refused_versions(source_key: str, contract: str) -> dict[tuple[str, str], Fi
 
 def refusal_of(source_key: str, file: FileVersion) -> Refusal | None:
     """The newest refusal of a file, of whatever version; None where there is none. Raises UnreadableRecord."""
-    found = items.get(settings().watermarks_table, {"pk": _partition(source_key), "sk": file.place_id})
-    return _read(found) if found else None
+    found = items.get(settings().watermarks_table, {"pk": partition(source_key), "sk": file.place_id})
+    return refusal_in(found) if found else None
 
 
-def _read(item: items.Item) -> Refusal:
+def refusal_in(item: items.Item) -> Refusal:
+    """The refusal that an item is. Raises UnreadableRecord."""
     try:
         return Refusal.model_validate(item)
     except ValueError as error:
@@ -75,5 +87,6 @@ def _read(item: items.Item) -> Refusal:
         raise unreadable(f"a refused file of {item['pk']}", error, remedy) from error
 
 
-def _partition(source_key: str) -> str:
+def partition(source_key: str) -> str:
+    """The partition of a table's refusals."""
     return f"REFUSED#{source_key}"

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from flowforge.cli.doctor_deployment import OPEN_BATCHES, STATE_KEY
+from flowforge.cli.doctor_deployment import INDEXES, OPEN_BATCHES, STATE_KEY
 from flowforge.domain.version import HEADER, VERSION
 from tests.helpers.aws_proxy import AwsProxy
 from tests.helpers.command_line import CommandLine
@@ -98,10 +98,11 @@ def test_should_find_a_wrong_clock_another_version_and_a_table_without_its_index
     stack_file(s3=s3, bucket="lake-of-doctor", watermarks_table=OTHER)
     ended = alone("doctor", "--json")
     assert ended.code == 1
-    ((clock,), (versions,), (drift,)) = (findings(ended, what) for what in ("clock", "versions", "drift"))
+    ((clock,), (versions,), (drift, files)) = (findings(ended, what) for what in ("clock", "versions", "drift"))
     assert clock.startswith("bad: this machine is 7,2") and "s ahead of the API" in clock and "NTP" in clock
     assert versions.startswith(f"warning: this command is of version {VERSION}, and /api/runs 0.0.9")
     assert drift.startswith(f"bad: {OTHER} has no index {OPEN_BATCHES}") and "sam deploy" in drift
+    assert files.startswith(f"bad: {OTHER} has no index listed-files") and "sam deploy" in files
 
 
 def test_should_say_which_right_is_missing(alone, stack_file, healthy, s3):
@@ -139,5 +140,5 @@ def test_should_find_where_a_deployment_is_not_as_the_template_says(tmp_path, al
 def test_should_compare_with_what_is_declared():
     table = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["Watermarks"]["Properties"]
     assert [key["AttributeName"] for key in table["KeySchema"]] == STATE_KEY
-    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == [OPEN_BATCHES]
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == list(INDEXES)
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

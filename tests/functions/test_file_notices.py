@@ -11,12 +11,14 @@ from events.envelopes import eventbridge, http, minio, s3_object_created, sqs
 from events.facts import IntervalEmpty
 from events.files import FileContract
 from events.targets import FilePlace, SourceFiles
+from flowforge.aws import items
 from flowforge.bronze.announcements import landed_fact
 from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.given import given
 from flowforge.domain.source_key import SourceKey
-from flowforge.operations.file_sweep import follow_up, sweep_files
+from flowforge.operations.file_sweep import follow_up, list_older_files, sweep_files
+from flowforge.runtime.settings import settings
 from flowforge.state import batches, claims, corrections, file_jobs, file_ledger, runs
 from flowforge.state.file_jobs import FileJob
 from flowforge.state.file_refusals import Refusal, Reject, note_refusal
@@ -25,6 +27,7 @@ from flowforge.state.table import read_state
 from functions.submit_job.handler import handler
 from functions.watermark.handler import handler as commit
 from infra.local.aws_calls import ask_for_calls
+from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 from tests.helpers.batches import manifest
 from tests.helpers.commands import command
 from tests.helpers.function_calls import Context
@@ -352,6 +355,70 @@ def test_should_list_reports_of_files_page_by_page_each_of_them_once(job, contex
     assert [name for name in found if name != "6.csv"] == ["5.csv", "4.csv", "3.csv", "2.csv", "1.csv", "0.csv"]
     broken = {"table": f"bronze_{job.name}", "cursor": "x"}
     assert commit(http("GET", "/api/files", query=broken), context)["statusCode"] == 400
+
+
+def pages(context, job: Job, limit: int) -> list[str]:
+    """The names of a job's files as they are listed, page by page."""
+    found: list[str] = []
+    cursor, begun = None, False
+    while cursor or not begun:
+        query = {"table": f"bronze_{job.name}", "limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+        answer = json.loads(commit(http("GET", "/api/files", query=query), context)["body"])
+        found += [one["file"].rpartition("/")[2] for one in answer["files"]]
+        cursor, begun = answer.get("next"), True
+    return found
+
+
+def forget_listing(job: Job) -> None:
+    """What is stored of the job's files becomes what a version before has written."""
+    name = settings().watermarks_table
+    for partition in (f"FILES#{job.key}", f"REFUSED#{job.key}"):
+        for item in items.query(name, "pk = :pk", {":pk": partition}):
+            items.put(name, {field: value for field, value in item.items() if field != "listed"})
+    items.delete(name, {"pk": "FILES_LISTED", "sk": job.key})
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_should_list_alike_what_a_version_before_has_written_while_the_index_is_made_and_afterwards(
+    job, context, limit
+):
+    names = [f"{number:02}.csv" for number in range(14)]
+    for name in names:
+        job.drop(name, name)
+    job.load("run_1", *names[:12])
+    note_refusal(job.key, Refusal(run_id="run_2", file=job.version("12.csv"), reason="r"))
+    note_refusal(job.key, Refusal(run_id="run_2", file=job.version("00.csv"), reason="r"))  # it was loaded
+    forget_listing(job)
+    before = pages(context, job, limit)
+    assert sorted(before) == names[:13]
+    for budget in (-1, 5):  # without time nothing is left out, either
+        assert job.key not in [failure.thing for failure in list_older_files(budget)]
+        assert pages(context, job, limit) == before
+    job.load("run_3", "13.csv")
+    note_refusal(job.key, Refusal(run_id="run_4", file=job.version("12.csv"), reason="again"))
+    assert sorted(pages(context, job, limit)) == names
+
+
+def test_should_read_of_a_long_ledger_what_is_on_a_page(job, context):
+    names = [f"{number:03}.csv" for number in range(300)]
+    job.drop("one.csv")
+    version = job.version("one.csv")
+    files = [version.model_copy(update={"key": job.folder(name)}) for name in names]
+    batch = job.claim("run_1")
+    file_ledger.write_entries(job.key, [file_ledger.entry_of(batch, file, 1) for file in files])
+    batches.commit(batches.land(batch, manifest(batch)))
+    list_older_files()
+    heard: list[bytes] = []
+
+    def hear(call: Call) -> Fault | None:
+        return Fault("heard", hear=heard.append) if call.operation.startswith("DynamoDB.") else None
+
+    with AwsProxy(job.aws.endpoint) as proxy, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AWS_ENDPOINT_URL", proxy.url)
+        proxy.rule = hear
+        found = reports(context, table=f"bronze_{job.name}", limit="5")
+    assert [one["file"].rpartition("/")[2] for one in found] == names[:-6:-1]
+    assert 5 <= sum(reply.count(b'"first_rejected"') for reply in heard) <= 20  # what each entry has
 
 
 def waiting(context, job: Job, **query: str) -> dict[str, str]:

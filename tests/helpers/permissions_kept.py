@@ -51,6 +51,7 @@ KEPT: tuple[tuple[str, str, str, str], ...] = (
     ("WatermarkFunction", "dynamodb:DeleteItem", "*flowforge-Watermarks ", SWEPT),
     ("WatermarkFunction", "dynamodb:BatchWriteItem", "*flowforge-Watermarks ", SWEPT),
     ("WatermarkFunction", "dynamodb:Query", "*/open-batches ", SWEPT),
+    ("WatermarkFunction", "dynamodb:Query", "*/listed-files ", "asked once the sweeper has marked a table of files"),
     ("WatermarkFunction", "s3:GetObject", "*/landing/* ", SWEPT),
     ("WatermarkFunction", "s3:ListBucket", "* landing/*", SWEPT),
     ("RefineSilverFunction", "dynamodb:GetItem", "*flowforge-Watermarks ", GIVES_UP),
