@@ -7,6 +7,7 @@ from pydantic import Field
 
 from events.model import Dispatched, Message
 from events.quality import QualityFigure
+from events.usage import Usage
 
 
 class JobAccepted(Dispatched):
@@ -24,6 +25,7 @@ class TableEvent(Dispatched):
 
     run_id: str
     bronze_table: str
+    usage: Usage | None = Field(default=None, description="what the delivery that announces it has used of AWS")
 
 
 class BatchEvent(TableEvent):

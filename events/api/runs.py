@@ -68,6 +68,18 @@ class StepError(Answer):
     attempts: int | None
 
 
+class StepUsage(Answer):
+    """What the deliveries of a table's messages to one step have used of AWS, as far as they have told."""
+
+    step: str
+    deliveries: int
+    cold_starts: int = Field(description="deliveries to a process that had just been started")
+    silent: int = Field(description="earlier deliveries of the same messages, which failed and told nothing")
+    seconds: float
+    gb_seconds: float
+    counts: dict[str, float] = Field(description="calls and units by what AWS charges for; see events/usage.py")
+
+
 class RunTable(TableStatus):
     """A table of a run with all that its steps have told."""
 
@@ -101,6 +113,7 @@ class RunTable(TableStatus):
     reason: str | None
     notes: list[str]
     seconds: dict[str, float | None]
+    usage: list[StepUsage]
     finished_at: str | None
     error: StepError | None
 

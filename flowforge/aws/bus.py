@@ -1,9 +1,14 @@
-"""The event bus: announces facts. Guarantees that every entry was accepted, since PutEvents answers 200 with failed entries."""
+"""The event bus: announces facts. Guarantees that every entry was accepted, since PutEvents answers 200 with failed entries.
+
+The last fact about a table tells what its delivery has used of AWS so far (`flowforge.aws.usage`).
+"""
 
 import json
 import os
 
+from events.facts import TableEvent
 from events.model import Message
+from flowforge.aws import usage
 from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.compact import shorten
 from flowforge.domain.errors import StoreUnavailable
@@ -31,7 +36,7 @@ def announce(*facts: Message) -> None:
             "EventBusName": settings().bus,
             **({"TraceHeader": trace} if trace else {}),
         }
-        for fact in facts
+        for fact in _with_usage(facts)
     ]
     group: list[dict] = []
     for entry in entries:
@@ -42,6 +47,15 @@ def announce(*facts: Message) -> None:
         group.append(entry)
     if group:
         _put(group)
+
+
+def _with_usage(facts: tuple[Message, ...]) -> list[Message]:
+    told = list(facts)
+    place = max((n for n, fact in enumerate(told) if isinstance(fact, TableEvent)), default=None)
+    if place is not None:
+        usage.count("events")  # the call that tells it
+        told[place] = told[place].model_copy(update={"usage": usage.take()})
+    return told
 
 
 def _detail(fact: Message) -> str:

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import create_loader
 
+from flowforge.aws import usage
 from flowforge.aws.store_access import APPLICATION
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.runtime.deployment import Deployment, current
@@ -59,7 +60,9 @@ def _make_quietly(deployment: Deployment, service: str) -> None:
 def _client_of(deployment: Deployment, service: str) -> Any:
     def make() -> Any:
         config = CONFIG.merge(Config(user_agent=_user_agent()))
-        return deployment.once("session", _session).client(service, config=config)
+        made = deployment.once("session", _session).client(service, config=config)
+        usage.watch(made)
+        return made
 
     return deployment.once(("client", service), make)
 

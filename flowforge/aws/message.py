@@ -27,6 +27,7 @@ from events.dispatch import UnknownMessage, opened, read_message
 from events.documents import read_json
 from events.facts import StepFailed
 from events.model import Dispatched
+from flowforge.aws import usage
 from flowforge.aws.bus import announce
 from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import Fatal, FlowForgeError, Wait
@@ -100,7 +101,9 @@ def _process(
         return {"status": "done"}
 
     def each(record: SQSRecord) -> None:
-        Delivery(record, step, on_give_up, keep).run(handle, context, read)
+        delivery = Delivery(record, step, on_give_up, keep)
+        with usage.measured(step, delivery.attempts):
+            delivery.run(handle, context, read)
 
     metrics.add_metric(name="Deliveries", unit=MetricUnit.Count, value=len(event["Records"]))
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

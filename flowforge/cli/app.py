@@ -5,6 +5,7 @@ import typer
 from flowforge.cli import (
     connections,
     console,
+    cost,
     doctor,
     files,
     lake,
@@ -43,6 +44,7 @@ app.command("console")(console.console)
 app.command("plan")(plan.plan)
 app.command("submit")(runs.submit)
 app.command("status")(runs.status)
+app.command("cost")(cost.cost)
 app.command("test-connection")(source.try_connection)
 app.command("tables")(source.tables)
 app.command("describe")(source.describe)

@@ -17,11 +17,11 @@ from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
-from flowforge.state import discards, outbox, run_steps
+from flowforge.state import discards, outbox, run_steps, run_usage
 from flowforge.state.expiry import EXPIRES_AT, expires_at, is_expired
 
 NAMES, NAMES_PER_ITEM = "NAMES#", 250  # each may take a kilobyte, and an item holds 400
-TOLD_BYTES = 50_000  # of what one step tells of a table: an item holds seven
+TOLD_BYTES = 45_000  # of what one step tells of a table: an item holds seven, and what each delivery has used
 MISTAKES_KEPT, MISTAKES_BYTES, TEXT_CHARACTERS = 500, 100_000, 2_000
 TERMINAL = ("published", "empty", "failed")
 RANK, SEQ_BITS, SLICE_BITS = (
@@ -102,7 +102,7 @@ def _put_run(run_id: str, fields: dict[str, Any], condition: str = "attribute_no
 
 
 def record(fact: facts.TableEvent) -> None:
-    """Writes down what an event says about its table."""
+    """Writes down what an event says about its table, and what its delivery has used: in one call, unless it is known already."""
     if isinstance(fact, facts.SlicesRead):
         _record_progress(fact)
         return run_steps.note(fact.run_id, fact.bronze_table, "slices")
@@ -118,14 +118,14 @@ def record(fact: facts.TableEvent) -> None:
         detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": at}
         step, text = f"failed_{fact.step}", pack(shorten(detail, TOLD_BYTES))
     else:
-        told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE | {"type"}))
+        told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE | {"type", "usage"}))
         if isinstance(fact, facts.GoldPublished):
             told["quality"] = {model.table: plain(model.quality) for model in fact.models if model.quality}
         text = pack(shorten(told | {"at": at}, TOLD_BYTES))
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
     expression, values = f"SET #step = :text, {EXPIRES_AT} = :expires", {":text": text, ":expires": expires_at()}
-    items.update(settings().runs_table, key, expression, values, condition, step=given(step))
+    _update(fact, key, expression, values, condition, step=given(step))
     run_steps.note(fact.run_id, fact.bronze_table, given(step), at)
 
 
@@ -135,13 +135,28 @@ def _record_progress(fact: facts.SlicesRead) -> None:
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     values = {":text": json.dumps(fact.model_dump(include={"slices", "done", "records"})), ":rank": rank}
     values |= {":expires": expires_at()}
-    items.update(
-        settings().runs_table,
+    _update(
+        fact,
         key,
         f"SET slices = :text, {RANK} = :rank, {EXPIRES_AT} = :expires",
         values,
         f"attribute_not_exists({RANK}) OR {RANK} < :rank",
     )
+
+
+def _update(
+    fact: facts.TableEvent, key: items.Item, expression: str, values: items.Item, condition: str | None, **names: str
+) -> None:
+    """Updates a table's item; what the delivery has used is kept also where the rest is known already."""
+    table, used = settings().runs_table, run_usage.attribute_of(fact.usage)
+    if used is None:
+        items.update(table, key, expression, values, condition, **names)
+        return
+    set_too = {":usage": used[1]}
+    both = expression.replace("SET ", "SET #usage = :usage, ", 1)
+    if not items.update(table, key, both, values | set_too, condition, usage=used[0], **names):
+        expires = set_too | {":expires": values[":expires"]}
+        items.update(table, key, f"SET #usage = :usage, {EXPIRES_AT} = :expires", expires, usage=used[0])
 
 
 def read_run(run_id: str) -> dict[str, Any]:
@@ -227,7 +242,8 @@ def run_status(tables: list[dict[str, Any]]) -> str:
 
 def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
     """What is known of one table of a run, from the events that arrived."""
-    known = {k: unpack(v) for k, v in item.items() if k not in ("pk", "sk", RANK, EXPIRES_AT)}
+    own = ("pk", "sk", RANK, EXPIRES_AT)
+    known = {k: unpack(v) for k, v in item.items() if k not in own and not run_usage.is_usage(k)}
     landed, empty, committed = known.get("ingest", {}), known.get("empty", {}), known.get("watermark", {})
     refined, published = known.get("silver", {}), known.get("gold", {})
     status, finished, error = outcome(known)
@@ -268,6 +284,7 @@ def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
             "silver": refined.get("seconds"),
             "gold": published.get("seconds"),
         },
+        "usage": run_usage.by_step(item),
         "finished_at": finished,
         "error": error and {k: error[k] for k in ("step", "error", "cause", "remedy", "attempts")},
     }

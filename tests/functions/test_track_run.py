@@ -143,3 +143,30 @@ def test_should_find_a_route_whatever_is_in_its_parameters(context, name):
     status, answer = get(context, f"/api/runs/{name}", "/api/runs/{id}")
     assert (status, answer["error"]) == (404, "NotFound")
     assert repr(unquote(name)) in answer["message"]
+
+
+def test_should_sum_what_the_deliveries_of_a_table_have_used_each_once(context, run_id):
+    def used(delivery: str, name: str, **known) -> dict:
+        usage = {"id": delivery, "seconds": 2.5, "memory_mb": 2048, "counts": {"s3_puts": 3, "dynamodb_writes": 1.5}}
+        body = json.loads(SAMPLES[name].model_dump_json())
+        return body | {"run_id": run_id, "bronze_table": "bronze_customers", "usage": usage | known}
+
+    told = [used("a", "SlicesRead", step="ingest", cold=True), used("b", "SlicesRead", step="ingest", attempt=3)]
+    told += [used("c", "BronzeLanded", step="ingest"), used("d", "BronzeLanded", step="ingest")]  # landed; told again
+    told += [used("e", "SilverRefined", step="silver")]
+    names = ["SlicesRead", "SlicesRead", "BronzeLanded", "BronzeLanded", "SilverRefined"]
+    bodies = [eventbridge(name, body) for name, body in zip(names, told, strict=True)]
+    assert handler(sqs(*bodies, *reversed(bodies)), context) == {"batchItemFailures": []}
+
+    _, run = get(context, f"/api/runs/{run_id}", "/api/runs/{id}")
+    ingest, silver = run["tables"][0]["usage"]
+    assert ingest == {
+        "step": "ingest",
+        "deliveries": 4,
+        "cold_starts": 1,
+        "silent": 2,
+        "seconds": 10,
+        "gb_seconds": 20,
+        "counts": {"s3_puts": 12, "dynamodb_writes": 6},
+    }
+    assert (silver["step"], silver["deliveries"]) == ("silver", 1)

@@ -25,6 +25,7 @@ from flowforge.engines.base import (
     WrittenFile,
 )
 from flowforge.engines.duckdb.reasons import line_named, reason
+from flowforge.engines.duckdb.requests import RequestCount
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.engines.duckdb.storage import confine, duckdb_connection
 
@@ -138,6 +139,7 @@ class DuckDBSession:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection):
         self._connection = connection
+        self.requests = RequestCount(connection)
 
     def execute(self, statement: str, parameters: object = None, /) -> DuckDBAnswer:
         """Runs a statement; its rows are there until the next one."""
@@ -167,6 +169,7 @@ class DuckDBSession:
     def confine(self, uris: list[str], /) -> None:
         """See `storage.confine`."""
         with _translated():
+            self.requests.end()
             confine(self._connection, uris)
 
     @contextmanager
@@ -224,7 +227,9 @@ class DuckDB:
     def session(self) -> Iterator[DuckDBSession]:
         """An in-process DuckDB that reads the lake; see `storage.duckdb_connection`."""
         with _translated(), duckdb_connection() as connection:
-            yield DuckDBSession(connection)
+            session = DuckDBSession(connection)
+            yield session
+            session.requests.end()
 
 
 def _of_columns(found: Mapping[str, Mapping[str, str]], types: Mapping[str, str]) -> dict[str, Mapping[str, str]]:

@@ -1,0 +1,109 @@
+"""What a run has used of AWS, in sums and by a table of list prices. Pure: documents of the API in, documents out.
+
+Everything here is an estimate: list prices without free tiers, discounts or taxes, of what the run's functions have told. The
+table is `prices.json` beside this module, or a file of the same form.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flowforge.cli.failure import BadRequest
+
+OWN = Path(__file__).with_name("prices.json")
+PRICED = ("requests", "s3_puts", "s3_gets", "dynamodb_reads", "dynamodb_writes", "sqs", "events", "secrets")
+QUEUE_CALLS = 3  # of a delivery: its message is sent, received and deleted
+FACTS = ("region", "date", "currency")
+FORM = "give a JSON object with region, date, currency, per_gb_second and per_million, as flowforge/cli/prices.json has them"
+
+NOT_COUNTED = (
+    "deliveries that failed, waited or were cut off: they announce nothing",
+    "the start of a process (Lambda bills it: see cold starts)",
+    "the functions that submit the job, keep the run history and the lineage, and send alerts; schedules and the sweeper",
+    "what delta-rs asks of S3 for the logs of silver and gold: 8 LIST and 13 GET for a first small batch in silver, which is all"
+    " but 3 of its requests; and what a gold model or a rule in SQL reads",
+    "empty receives of the queues' pollers, stored bytes, logs, traces, the network, encryption keys",
+)
+
+
+def read_prices(path: Path | None) -> dict[str, Any]:
+    """The prices in a file, or our own; BadRequest names the field that is wrong."""
+    file = path or OWN
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadRequest(f"cannot read {file}: {error.strerror or error}", FORM) from error
+    except ValueError as error:
+        raise BadRequest(f"{file} is not JSON: {error}", FORM) from error
+    mistakes = list(_mistakes(found)) if isinstance(found, dict) else [("(document)", "expected a JSON object")]
+    if mistakes:
+        told = [{"field": field, "problem": problem} for field, problem in mistakes]
+        raise BadRequest(f"{file} is no table of prices", FORM, mistakes=told)
+    return found
+
+
+def _mistakes(found: dict[str, Any]) -> list[tuple[str, str]]:
+    wrong = [(name, "expected a text") for name in FACTS if not isinstance(found.get(name), str)]
+    wrong += [] if _is_price(found.get("per_gb_second")) else [("per_gb_second", "expected a number from 0")]
+    prices = found.get("per_million")
+    if not isinstance(prices, dict):
+        return [*wrong, ("per_million", "expected an object")]
+    wrong += [(f"per_million.{name}", "expected a number from 0") for name in PRICED if not _is_price(prices.get(name))]
+    return wrong + [(f"per_million.{name}", "is no field of prices") for name in prices if name not in PRICED]
+
+
+def _is_price(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def cost_of(run: Mapping[str, Any], prices: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's use by step with its estimated price, the sums, and these for a million rows that landed; for a run without rows
+    there are none."""
+    steps: dict[str, dict[str, Any]] = {}
+    for used in (used for table in run["tables"] for used in table.get("usage") or []):
+        _add(steps.setdefault(used["step"], _nothing()), used)
+    total = _nothing()
+    for told in steps.values():
+        _add(total, told)
+    rows = sum(table.get("records") or 0 for table in run["tables"])
+    shown = [{"step": step, **_priced(told, prices)} for step, told in steps.items()]
+    total = _priced(total, prices)
+    return {
+        "run_id": run["run_id"],
+        "status": run["status"],
+        "rows": rows,
+        "steps": shown,
+        "total": total,
+        "per_million_rows": _for_a_million(total, rows) if rows else None,
+        "prices": {name: prices[name] for name in FACTS},
+        "estimate": True,
+        "not_counted": list(NOT_COUNTED),
+    }
+
+
+def _nothing() -> dict[str, Any]:
+    sums: dict[str, Any] = dict.fromkeys(("deliveries", "cold_starts", "silent"), 0)
+    return {**sums, "seconds": 0.0, "gb_seconds": 0.0, "counts": {}}
+
+
+def _add(to: dict[str, Any], used: Mapping[str, Any]) -> None:
+    for name in ("deliveries", "cold_starts", "silent", "seconds", "gb_seconds"):
+        to[name] = round(to[name] + used[name], 3)
+    for what, times in used["counts"].items():
+        to["counts"][what] = round(to["counts"].get(what, 0) + times, 1)
+
+
+def _priced(told: Mapping[str, Any], prices: Mapping[str, Any]) -> dict[str, Any]:
+    counts = dict(told["counts"])
+    used = counts | {"requests": told["deliveries"]}
+    used["sqs"] = counts.get("sqs", 0) + QUEUE_CALLS * told["deliveries"]
+    price = told["gb_seconds"] * prices["per_gb_second"]
+    price += sum(used.get(name, 0) * prices["per_million"][name] / 1_000_000 for name in PRICED)
+    s3 = counts.get("s3_puts", 0) + counts.get("s3_gets", 0)
+    return {**told, "s3_calls": s3, "dynamodb_calls": counts.get("dynamodb_calls", 0), "price": round(price, 9)}
+
+
+def _for_a_million(total: Mapping[str, Any], rows: int) -> dict[str, float]:
+    names = ("deliveries", "gb_seconds", "s3_calls", "dynamodb_calls", "price")
+    return {name: round(total[name] * 1_000_000 / rows, 6) for name in names}
