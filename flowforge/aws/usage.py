@@ -104,8 +104,8 @@ def watch(client: Any) -> None:
         hooks.register("after-call.dynamodb", _answered)
 
 
-def _sent(event_name: str, **_: Any) -> None:
-    _, service, operation = event_name.split(".", 2)
+def _sent(event_name: str, **_more: Any) -> None:
+    service, _, operation = event_name.partition(".")[2].partition(".")
     if service == "s3":
         if not operation.startswith(FREE):
             count("s3_gets" if operation.startswith(READS) else "s3_puts")
@@ -115,11 +115,11 @@ def _sent(event_name: str, **_: Any) -> None:
         count(SERVICES[service])
 
 
-def _ask_for_units(params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any] | None:
+def _ask_for_units(params: dict[str, Any], model: Any, **_more: Any) -> dict[str, Any] | None:
     return params | {"ReturnConsumedCapacity": "TOTAL"} if model.name in TELLS_UNITS else None
 
 
-def _answered(parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
+def _answered(parsed: Mapping[str, Any], model: Any, **_more: Any) -> None:
     told: Any = parsed.get("ConsumedCapacity") or []
     each: list[Any] = told if isinstance(told, list) else [told]
     units = sum(float(one.get("CapacityUnits") or 0) for one in each)
