@@ -19,6 +19,7 @@ from events.choices import (
     LoadStrategy,
     MergeStrategy,
     NullKeys,
+    OnGap,
     SchemaMode,
 )
 from events.files import FileContract
@@ -84,6 +85,8 @@ class SourceTable(Message):
     query: str | None = None
     is_incremental: bool = False
     delta_column: str | None = None
+    change_tracking: bool = False
+    on_gap: OnGap = "refuse"
     tie_columns: list[str] = Field(
         default_factory=list, description="named beside the delta column; only checked to exist"
     )
@@ -108,8 +111,8 @@ class SourceTable(Message):
 
     @property
     def has_cursor(self) -> bool:
-        """Whether a column bounds what a load reads."""
-        return self.delta_column is not None
+        """Whether a column, or a version of the database, bounds what a load reads."""
+        return self.delta_column is not None or self.change_tracking
 
     @property
     def title(self) -> str:
@@ -188,9 +191,6 @@ class SilverTarget(Message):
     primary_key: list[str] = Field(default_factory=list)
     strategy: MergeStrategy = "merge"
     deletes: Deletes = "hard"
-    detects: Literal["", "keys"] = Field(default="", description="how a load that sees no deletions finds them")
-    compared_every: int = Field(default=0, description="seconds between two comparisons of keys")
-    most_deleted: float = Field(default=1.0, description="the share of its rows that a comparison may take out")
     schema_mode: SchemaMode = "evolve"
     key_comparison: KeyComparison = "source"
     null_keys: NullKeys = "match"

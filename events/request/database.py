@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Discriminator, Field, StrictBool, StrictInt, Tag, field_validator
 
-from events.choices import CountRows, Derivation, FilterOperator
+from events.choices import CountRows, Derivation, FilterOperator, OnGap
 from events.model import Request
 from events.names import split_table_name
 from events.redaction import SECRET_ID
@@ -123,6 +123,23 @@ def _of_protection(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "protectionKey", "is used by hmac alone: leave it out"
 
 
+def _of_tracking(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if given.get("changeTracking") is not True:
+        if given.get("onGap", "refuse") != "refuse":
+            yield "onGap", "is for changeTracking true alone: leave it out"
+        return
+    if given.get("isIncremental") is not True:
+        yield "changeTracking", "needs isIncremental true: a full load reads every row"
+    if given.get("deltaColumn"):
+        yield "changeTracking", "stands in place of deltaColumn: leave one of both out"
+    if given.get("query"):
+        yield "changeTracking", "is for a table: the server tells no changes of a query"
+    if given.get("where"):
+        yield "where", "does not go with changeTracking yet: load the table by a delta column, or without a condition"
+    if given.get("snapshotIsolation") is False:
+        yield "snapshotIsolation", "changeTracking reads log and table under SNAPSHOT isolation: leave it out"
+
+
 class TableConfig(Request):
     """One table (or query) to load."""
 
@@ -131,6 +148,14 @@ class TableConfig(Request):
     isIncremental: bool = False
     deltaColumn: str | list[str] | None = Field(
         None, description="the column that grows with every change; of a list the first, the others only break its ties"
+    )
+    changeTracking: bool = Field(
+        False,
+        description="in place of a delta column: inserts, updates and deletes as SQL Server's Change Tracking tells them",
+    )
+    onGap: OnGap = Field(
+        "refuse",
+        description="with changeTracking, where the server does not know all changes any more: refuse, or full_refresh",
     )
     lastWatermark: str | StrictInt | None = Field(None, description="inclusive seed of the first run only")
     window: Window | None = Field(
@@ -216,8 +241,9 @@ class TableConfig(Request):
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """An incremental load has a cursor; an entry is a table or a query."""
-        if given.get("isIncremental") is True and not given.get("deltaColumn"):
-            yield "isIncremental needs deltaColumn: the column whose values grow with every change"
+        if given.get("isIncremental") is True and not (given.get("deltaColumn") or given.get("changeTracking") is True):
+            yield "isIncremental needs deltaColumn: the column whose values grow with every change; or changeTracking true"
+        yield from _of_tracking(given)
         if isinstance(given.get("lastWatermark"), str) and not given["lastWatermark"].strip():
             yield "lastWatermark", "is empty: leave it out to load from the beginning"
         if given.get("deltaColumn") and given.get("isIncremental") is not True:

@@ -7,8 +7,7 @@ from pydantic import ValidationError
 
 from events.redaction import shown_name
 
-# Of unions, in pydantic's paths.
-TAGS = ("(table)", "(pattern)", "(database)", "(file)", "(mode)", "(detection)", "str", "list[str]")
+TAGS = ("(table)", "(pattern)", "(database)", "(file)", "str", "list[str]")  # of unions, in pydantic's paths
 MOST_MISTAKES = 100  # that are told at once; a run's item holds at most 400 KB
 
 

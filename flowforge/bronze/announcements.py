@@ -66,7 +66,6 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         counted=manifest.count.how,
         counted_at=manifest.count.at or None,
         notes=[*batch.interval.notes, *_read_notes(manifest), *_rows_left(manifest), *_cut_times(manifest.columns)],
-        only_keys=batch.only_keys,
         seconds=round(seconds, 3),
     )
 
@@ -107,7 +106,7 @@ def source_table(batch: Batch) -> str:
 def no_rows_fact(batch: Batch, read_notes: Sequence[str] = ()) -> IntervalEmpty:
     """The announcement of a batch that had no rows; `read_notes` tell of how they were looked for."""
     command = batch.command
-    refresh = command.bronze.load_strategy == "full_refresh"
+    refresh = command.bronze.load_strategy == "full_refresh" or batch.interval.is_whole_table
     kept = "; what silver holds is kept (allowEmptyRefresh true would empty it)" if refresh else ""
     where = (
         f"nothing is new at {batch.interval.low}, the last number that was loaded, and nothing is above it"

@@ -5,6 +5,7 @@ is taken over and finished with its own interval and keys, a landed one is annou
 """
 
 import time
+from dataclasses import replace
 from functools import partial
 
 from events.commands import IngestTable
@@ -13,19 +14,18 @@ from events.targets import SourceFiles
 from flowforge.aws.clients import prepare
 from flowforge.aws.conditional_writes import prove_once
 from flowforge.bronze.announcements import landed_fact, no_rows_fact
-from flowforge.bronze.comparisons import order_comparison
 from flowforge.bronze.file_notes import loaded_by_others, note_files, note_refused, note_skipped
 from flowforge.bronze.file_types import note_types, with_kept_types
 from flowforge.bronze.finalize import settle
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
-from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
-from flowforge.bronze.planning import described, look_at, plan_next
+from flowforge.bronze.planning import look_at, plan_next, wanted_of
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.domain.batch import Batch, Interval
-from flowforge.domain.errors import Fatal, FileChanged, FileRefused, Wait
+from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
 from flowforge.runtime.settings import settings
+from flowforge.runtime.time_limit import deadline
 from flowforge.sources.base import Description, Nothing, ReadPlan, Source
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, claims, leases, table
@@ -52,7 +52,6 @@ def _ingest(command: IngestTable) -> Outcome:
         found = look_at(session, command)
         command, description, known = found
         state, own = known.state, known.own
-        order_comparison(command, state)
         if own is None and state.active is None:
             plan, footing = plan_next(session, found)
             if plan.nothing:
@@ -116,7 +115,7 @@ def _finish_expired(batch: Batch, state: table.TableState) -> Outcome:
         batch = _taken_over(batch)
         source = source_at(command.connection)
         with source.session() as session:
-            description = with_kept_types(session, described(session, command), state)
+            description = with_kept_types(session, session.describe(wanted_of(command)), state)
         found = _load(batch, source, description)
     except Fatal as error:
         batches.abandon(batch)
@@ -134,7 +133,7 @@ def _load(batch: Batch, source: Source, description: Description, state: table.T
         return queue_slices(batch) if batch.slices else _land(batch, source, description, state)
     except Wait:
         raise
-    except FileChanged as error:  # nothing of it has landed: what is there now is planned anew
+    except (FileChanged, ChangesLost) as error:  # nothing of it has landed: what is there now is planned anew
         batches.abandon(batch)
         raise Wait(str(error), batch_records.RETRY_SECONDS) from error
     except FileRefused as error:
@@ -151,13 +150,15 @@ def _load(batch: Batch, source: Source, description: Description, state: table.T
 
 def _land(batch: Batch, source: Source, description: Description, state: table.TableState | None) -> Outcome:
     command, began_at = batch.command, time.time()
-    even_empty = command.bronze.load_strategy == "full_refresh" and command.source.allow_empty_refresh
-    even_empty = even_empty or batch.interval.replaces or batch.only_keys
+    refreshes = command.bronze.load_strategy == "full_refresh" or batch.interval.is_whole_table
+    even_empty = refreshes and command.source.allow_empty_refresh
+    even_empty = even_empty or batch.interval.replaces
     with Heartbeat(partial(leases.renew, batch)):
         before = landed_before(batch) if batch.interval.files and batch.attempts > 1 else None
         if before is None:
-            plan = source.resume(batch.interval, description)
-            landed = land(batch, plan.columns, description.name, reader_of(batch, source, plan), even_empty)
+            plan = source.resume(batch.interval, replace(description, identity=batch.identity))
+            open_reader = partial(source.open, plan, deadline=deadline())
+            landed = land(batch, plan.columns, description.name, open_reader, even_empty)
         else:
             plan, landed = ReadPlan(batch.interval, list(before.columns)), before
         note_files(batch, landed.read)
@@ -175,6 +176,8 @@ def _nothing(command: IngestTable, name: str, state: table.TableState, plan: Rea
     note_skipped(state, command.run_id, interval.skipped)
     if found.news:
         table.remember_samples(state, interval.column or "", plan.memory)
+    if found.moves:
+        state = table.move_watermark(state, interval, plan.identity)
     if found.wait_seconds:
         return Outcome([], found.wait_seconds, found.wait_reason)
     mark = state.watermarks.get(interval.column or "")

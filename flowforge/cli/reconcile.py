@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flowforge.cli.apply_deletes import apply, refuse_source
 from flowforge.cli.connection import SourceChoice, server_of
-from flowforge.cli.failure import FAILED, GOOD, BadRequest, Failure
+from flowforge.cli.failure import FAILED, GOOD, Failure
 from flowforge.cli.lake import Bucket, open_lake
 from flowforge.cli.layout import facts, table
 from flowforge.cli.loaded import address_of, refuse_another
@@ -38,23 +37,8 @@ def reconcile(
     session: Session,
     rows: Annotated[int, typer.Option("--range-rows", min=1, help="Rows in one range of keys.")] = 100_000,
     bucket: Bucket = None,
-    apply_deletes: Annotated[
-        bool, typer.Option("--apply", help="Take out of silver the rows whose keys the source has no more, in a run.")
-    ] = False,
-    share: Annotated[
-        str | None,
-        typer.Option(
-            "--max-delete-share", metavar="SHARE", help="With --apply: how many rows may go this once, 0 to 1."
-        ),
-    ] = None,
 ) -> int:
-    """Compare counts and checksums of a table's key ranges between source and silver; exits 1 when they differ. With --apply what
-    is gone at the source is taken out of silver instead."""
-    if apply_deletes:
-        refuse_source(choice)
-        return apply(session, name, share)
-    if share is not None:
-        raise BadRequest("--max-delete-share is for --apply", "add --apply, or leave it out")
+    """Compare counts and checksums of a table's key ranges between source and silver; exits 1 when they differ."""
     with session.open() as api:
         mark = api.get("watermarks", address_of(api, name))
     _refuse_files(mark)
@@ -106,6 +90,7 @@ def _refuse_unsettled(mark: dict[str, Any]) -> None:
 def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, rows: int, session: Session) -> Any:
     from flowforge.domain.batch import RowCondition
     from flowforge.domain.errors import FlowForgeError
+    from flowforge.domain.own_columns import CHANGE_VERSION
     from flowforge.domain.source_key import SourceKey
     from flowforge.operations.findings import Question
     from flowforge.operations.reconcile import reconcile
@@ -113,6 +98,8 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
     from flowforge.sources.target import target_in
 
     column, found = next(iter(mark["watermarks"].items()), (None, {}))
+    if column == CHANGE_VERSION:  # no column of the table: all of its rows are compared
+        column, found = None, {}
     question = Question(
         source_table=SourceKey.parse(mark["source_key"]).written,
         silver_table=mark["silver_table"],

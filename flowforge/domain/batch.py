@@ -15,7 +15,7 @@ from events.files import FileColumn
 from events.targets import SourceFiles, SourceTable
 from flowforge.domain.column_types import earlier_column, parse_type
 from flowforge.domain.file_version import FileVersion
-from flowforge.domain.own_columns import CHANGE_TYPE, audit_of
+from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION, audit_of
 
 AnyDerivation = Derivation | Literal["digit"]  # the last is never asked for: a key of seven digits has it
 State = Literal["claimed", "landed", "committed", "refined", "empty", "voided"]
@@ -79,6 +79,21 @@ class Interval(BaseModel):
     skipped: list[FileVersion] = Field(default_factory=list)
     below: list[tuple[int, int]] = Field(default_factory=list)
     replaces: bool = False
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether its bounds are versions of the database, by which the source tells what has changed: no column's values."""
+        return self.column == CHANGE_VERSION
+
+    @property
+    def is_whole_table(self) -> bool:
+        """Whether it is the table as it is, from whose version on changes follow."""
+        return self.is_tracked and self.low is None
+
+    @property
+    def is_changes(self) -> bool:
+        """Whether it is what has changed from one version to another."""
+        return self.is_tracked and self.low is not None
 
 
 class BronzeObject(BaseModel):
@@ -344,6 +359,9 @@ class Batch(BaseModel):
     @property
     def audit(self) -> tuple[str, ...]:
         """The columns that bronze has of it beside the source's own."""
+        if self.interval.is_tracked:
+            audited = audit_of(files=False) if self.command.bronze.audit_columns else ()
+            return (*audited, CHANGE_TYPE, CHANGE_VERSION)
         if not self.command.bronze.audit_columns:
             return ()
         return (*audit_of(bool(self.interval.files)), *([CHANGE_TYPE] if self.tells_changes else []))
@@ -355,21 +373,10 @@ class Batch(BaseModel):
         return isinstance(read, SourceFiles) and read.contract.tells_changes
 
     @property
-    def only_keys(self) -> bool:
-        """Whether it has the keys that the source has, and no rows: what silver has beside them is gone."""
-        return self.command.only_keys
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether it has landed with rows of the table, in all its columns."""
-        return self.manifest is not None and not self.only_keys
-
-    @property
     def reads_all(self) -> bool:
-        """Whether its rows are all that the source has; else they are what is new, by a cursor or of files not loaded before, or
-        keys alone."""
-        if self.only_keys:
-            return False
+        """Whether its rows are all that the source has; else they are what is new: by a cursor, or of files not loaded before."""
+        if self.interval.is_tracked:
+            return self.interval.is_whole_table
         whole_files = self.command.bronze.load_strategy == "full_refresh"
         return self.interval.column is None and (whole_files or not self.interval.files)
 

@@ -17,13 +17,13 @@
     │   ├── QueryRefused         the source refused the SQL itself
     │   ├── ConflictingTarget    two sources for one silver table, two batches for one object
     │   ├── SourceChanged        the source is not the one that the watermark belongs to
+    │   ├── ChangesLost          the source does not know any more what has changed since the last load
     │   ├── ScopeChanged         the request reads other rows than its table was loaded with
     │   ├── LakeChanged          the lake does not hold what the state says, or holds what it does not know
     │   ├── FileRefused          a file that cannot be taken as it is; nothing of it has landed
     │   ├── LateRows             rows came into an interval that was closed, again and again
     │   ├── TransformRejected        a batch that silver or gold cannot take
-    │   │   ├── RulesBroken          rows break a quality rule of severity fail
-    │   │   └── DeletesRefused       more rows are gone from the source than may be taken out at once
+    │   │   └── RulesBroken          rows break a quality rule of severity fail
     │   ├── UnfitStore           the S3 does not do what the lake rests on
     │   ├── EndpointRefused      the receiver of lineage events or alerts does not take them, or is not one to send them to
     │   ├── TooLarge             what is kept, or told, does not fit where it goes
@@ -126,6 +126,10 @@ class SourceChanged(Fatal):
     """The source is not the one its watermark was taken from (restored, recreated, retyped)."""
 
 
+class ChangesLost(Fatal):
+    """Changes since the last load are not all there any more: cleaned up, truncated, never tracked, or of a restored database."""
+
+
 class ScopeChanged(Fatal):
     """The request wants another part of its table than the lake has, and reads only what is new of it."""
 
@@ -177,10 +181,6 @@ class RulesBroken(TransformRejected):
     def __init__(self, message: str, remedy: str, figures: Sequence[QualityFigure]):
         super().__init__(message, remedy)
         self.figures = list(figures)
-
-
-class DeletesRefused(TransformRejected):
-    """A comparison of keys would take more rows out of silver than its request allows."""
 
 
 class TooLarge(Fatal):

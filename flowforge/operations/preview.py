@@ -74,6 +74,8 @@ def _row(session: Session, command: IngestTable) -> dict[str, Any]:
 def _mode(command: IngestTable) -> str:
     read = command.source
     by = read.delta_column if isinstance(read, SourceTable) else None
+    if isinstance(read, SourceTable) and read.change_tracking:
+        return f"changes by Change Tracking, {command.silver.strategy}"
     how = f"incremental by {by}" if by else command.bronze.load_strategy
     return f"{how}, {command.silver.strategy}"
 
@@ -110,7 +112,7 @@ def _planned(session: Session, found: Found) -> dict[str, Any]:
 
 def _last(source_key: str) -> dict[str, Any] | None:
     """How long the newest load of the table took that gold has, from its claim on; None where none is known."""
-    newest = batch_records.newest(source_key, lambda batch: batch.published and batch.has_rows)
+    newest = batch_records.newest(source_key, lambda batch: batch.published and batch.manifest is not None)
     return {"records": newest.manifest.rows, "seconds": _seconds(newest)} if newest and newest.manifest else None
 
 

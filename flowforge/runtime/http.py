@@ -32,6 +32,7 @@ STATUS = {
     errors.UnknownTable: 404,
     errors.ConflictingTarget: 409,
     errors.SourceChanged: 409,
+    errors.ChangesLost: 409,
     errors.Wait: 409,
     errors.SourceUnavailable: 502,
     errors.StoreUnavailable: 503,

@@ -76,8 +76,7 @@ class Wanted:
     `key` are the columns by which the request tells rows apart (none: the source's own). `adds_only`: no row replaces another.
     `removes_rows`: what is not read is taken out of silver;
     `keeps_history`: silver has every state of a row. `follows_changes`: what is read are changes, which count in their order.
-    `bronze_table` is the name that commands know the table by. `only_keys`: of all rows the key alone, whatever conditions the
-    request has on them; `removes_rows` is then so, too.
+    `bronze_table` is the name that commands know the table by.
     """
 
     read: Any
@@ -88,7 +87,6 @@ class Wanted:
     keeps_history: bool = False
     follows_changes: bool = False
     audited: bool = True
-    only_keys: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,13 +113,15 @@ class Description:
 
 class Nothing(NamedTuple):
     """Why a plan has nothing to read: `reason` and `notes` for the run. With `wait_seconds` the load is to come again after so
-    long, because of `wait_reason`. `news`: the plan's memory is to be kept though nothing was read."""
+    long, because of `wait_reason`. `news`: the plan's memory is to be kept though nothing was read. `moves`: the position moves
+    to the interval's end all the same."""
 
     reason: str
     notes: list[str]
     wait_seconds: int | None = None
     wait_reason: str = ""
     news: bool = False
+    moves: bool = False
 
 
 @dataclass(frozen=True)
@@ -299,7 +299,8 @@ class Source(Protocol):
     def resume(
         self, interval: Interval, description: Description | None = None, splits: SlicePlan | None = None
     ) -> ReadPlan:
-        """The plan of a claimed interval, from what its batch keeps: with splits they say it all, else a description does."""
+        """The plan of a claimed interval, from what its batch keeps: with splits they say it all, else a description does, with
+        the identity that the batch has kept."""
         ...
 
     def open(self, plan: ReadPlan, split: int | None = None, deadline: float | None = None) -> BatchReader:

@@ -16,7 +16,7 @@ from events.commands import IngestTable
 from events.names import plain_name
 from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
-from flowforge.domain.batch import order_of
+from flowforge.domain.batch import Interval, order_of
 from flowforge.domain.errors import ConflictingTarget, NotFound, unreadable
 from flowforge.domain.scope import Scope
 from flowforge.domain.source_key import bronze_table_of
@@ -60,9 +60,8 @@ class TableState(BaseModel):
 
     `epoch` is drawn with the first claim. `asked` is the digest of what the newest claim was asked to do (empty: claimed by a
     version before). `landed` is None before the first commit, and after a person has decided what the
-    watermarks are. `compared_at` is when its keys were last read to be
-    compared, in epoch seconds (0: never). `scope` is that of the newest commit that has rows (None: a version before has made it,
-    or there is none). `resumed` tells that the lake holds batches whose labels this state does not know.
+    watermarks are. `scope` is that of the newest commit (None: a version before has made it, or there is none). `resumed` tells
+    that the lake holds batches whose labels this state does not know.
     """
 
     source_key: str
@@ -74,7 +73,6 @@ class TableState(BaseModel):
     landed: Landed | None = None
     resumed: bool = False
     asked: str = ""
-    compared_at: int = 0
     scope: Scope | None = None
     bronze_table: str = ""
     source_table: str = ""
@@ -112,7 +110,7 @@ def key_id(key: str) -> str:
 
 def asked_of(command: IngestTable) -> str:
     """A digest of what a command asks for, whichever run and delivery it is of: its source, destinations, rules and models."""
-    text = command.model_dump_json(exclude={"type", "run_id", "batch_id", "replayed", "given_up", "only_keys"})
+    text = command.model_dump_json(exclude={"type", "run_id", "batch_id", "replayed", "given_up"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -150,6 +148,15 @@ def remember_samples(state: TableState, column: str, samples: list[dict[str, Any
     """Keeps the cursor's samples between runs. Losing the race to another writer loses only a sample."""
     following = state.model_copy(update={"samples": state.samples | {column: samples}})
     items.transact([following.put_action()])
+
+
+def move_watermark(state: TableState, interval: Interval, identity: dict[str, Any]) -> TableState:
+    """Moves a watermark to the end of an interval in which there is nothing; returns the state as it is then. Losing the race to
+    another writer leaves it where it was: the next load asks from there once more."""
+    column = interval.column or ""
+    mark = state.watermarks[column].model_copy(update={"value": interval.high, "identity": identity})
+    following = state.model_copy(update={"watermarks": state.watermarks | {column: mark}})
+    return following if items.transact([following.put_action()]) else state
 
 
 def registry_action(state: TableState) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from infra.local.template import REGION, expand
 from tests.helpers.function_calls import Aws, Context
 from tests.helpers.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
 from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, ROOT, embedded_aws
+from tests.helpers.tracked import tracked  # noqa: F401 - likewise
 
 
 @pytest.fixture(scope="package")

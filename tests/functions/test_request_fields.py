@@ -13,7 +13,6 @@ from events.request import (
     Connection,
     DatabaseConfig,
     DatabaseSource,
-    DeleteDetection,
     DestinationConfig,
     GoldConfig,
     GoldModel,
@@ -43,6 +42,7 @@ WHERE = "source_config.connection"
 DATA = "source_config.databaseConfig"
 TO = "destination_config"
 GROWING = {f"{DATA}.isIncremental": True, f"{DATA}.deltaColumn": "modified"}
+TRACKED = {f"{DATA}.isIncremental": True, f"{DATA}.changeTracking": True}
 REFRESH = {f"{TO}.bronzeConfig.loadStrategy": "full_refresh"}
 RULE = {"rule": "not_null", "column": "a"}
 GOLD_SQL = {f"{TO}.goldConfig.tableName": "g", f"{TO}.goldConfig.sql": "SELECT 1 AS a FROM silver.customers"}
@@ -51,10 +51,6 @@ MODEL = {"tableName": "m", "sql": "SELECT a, b FROM silver.customers"}
 
 def model(**settings: Any) -> list[dict[str, Any]]:
     return [MODEL | settings]
-
-
-def keys(**settings: Any) -> dict[str, Any]:
-    return {"detect": "keys"} | settings
 
 
 def rows(**settings: Any) -> list[dict[str, Any]]:
@@ -93,6 +89,13 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     ),
     "TableConfig.isIncremental": (f"{DATA}.isIncremental", False, True, {f"{DATA}.deltaColumn": "modified"}),
     "TableConfig.deltaColumn": (f"{DATA}.deltaColumn", "a", "b", GROWING),
+    "TableConfig.changeTracking": (
+        DATA,
+        {"tableName": "customers"},
+        {"tableName": "customers", "isIncremental": True, "changeTracking": True},
+        {},
+    ),
+    "TableConfig.onGap": (f"{DATA}.onGap", "refuse", "full_refresh", TRACKED),
     "TableConfig.lastWatermark": (f"{DATA}.lastWatermark", None, "2024-01-01", GROWING),
     "TableConfig.nullCursor": (f"{DATA}.nullCursor", "include", "fail", GROWING),
     "TableConfig.cursorClock": (f"{DATA}.cursorClock", "unknown", "utc", GROWING),
@@ -123,10 +126,6 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "SilverConfig.primaryKey": (f"{TO}.silverConfig.primaryKey", None, "a", {}),
     "SilverConfig.mergeStrategy": (f"{TO}.silverConfig.mergeStrategy", "merge", "scd2", {}),
     "SilverConfig.deletes": (f"{TO}.silverConfig.deletes", "hard", "soft", REFRESH),
-    "DeleteDetection.detect": (f"{TO}.silverConfig.deletes", None, keys(), GROWING),
-    "DeleteDetection.every": (f"{TO}.silverConfig.deletes", keys(), keys(every="2 hours"), GROWING),
-    "DeleteDetection.maxDeleteShare": (f"{TO}.silverConfig.deletes", keys(), keys(maxDeleteShare=0.5), GROWING),
-    "DeleteDetection.mode": (f"{TO}.silverConfig.deletes", keys(), keys(mode="soft"), GROWING),
     "SilverConfig.schemaMode": (f"{TO}.silverConfig.schemaMode", "evolve", "contract", {}),
     "SilverConfig.nullKeys": (
         f"{TO}.silverConfig.nullKeys",
@@ -192,7 +191,6 @@ MODELS = (
     DestinationConfig,
     BronzeConfig,
     SilverConfig,
-    DeleteDetection,
     GoldConfig,
     GoldModel,
 )

@@ -52,7 +52,7 @@ class DriverReader(ABC):
         self._connection: Any = None
         self._closed = False
         self._consistency = selection.consistency
-        self._counts_again = selection.counts_again
+        self._counts_again, self._judge = selection.counts_again, selection.judge
         self._theirs = isinstance(selection.source, str) and not selection.own
         self.counted: CountAtSource | None = None
         self.notes: list[str] = []  # how rows are read where the server made it differ
@@ -83,6 +83,10 @@ class DriverReader(ABC):
             with self._asking():
                 _, row = self._next_result()
             self.counted = check_counted(arrived, row, self._where)
+        if self._judge is not None:
+            with self._asking():
+                _, row = self._next_result()
+            self._judge(row)
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from flowforge.sources.sqlserver.any_rows import is_cheap
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.sql_text import count_statement
+from flowforge.sources.sqlserver.tracked_changes import count_changes_statement
 
 
 def estimate_of(connection: SourceConnection, description: Description, plan: ReadPlan) -> Estimate:
@@ -17,12 +18,22 @@ def estimate_of(connection: SourceConnection, description: Description, plan: Re
     if table is None:
         return Estimate(warnings=["how many rows a query returns is not known before it is read"])
     rows, counted = table.row_estimate, False
-    if plan.interval.column is not None or plan.interval.where:
+    if plan.interval.is_changes:
+        rows = _changes(connection, table, plan)
+        counted = rows is not None
+    elif not plan.interval.is_whole_table and (plan.interval.column is not None or plan.interval.where):
         rows = _counted(connection, table, plan) if is_cheap(table, plan.interval) else None
         counted = rows is not None
     per_row = (table.byte_estimate or 0) / table.row_estimate if table.row_estimate else None
     size = round(rows * per_row) if rows is not None and per_row is not None else None
     return Estimate(rows, counted, size, _warnings(description, table, plan))
+
+
+def _changes(connection: SourceConnection, table: TableDescription, plan: ReadPlan) -> int | None:
+    try:
+        return int(connection.scalar(count_changes_statement(table, plan.interval), about=table.qualified_name) or 0)
+    except FlowForgeError:
+        return None
 
 
 def _counted(connection: SourceConnection, table: TableDescription, plan: ReadPlan) -> int | None:

@@ -25,6 +25,7 @@ from flowforge.sources.sqlserver.login_view import keys_and_cursors, view_of_que
 from flowforge.sources.sqlserver.read_hints import loose_hints, told_hints
 from flowforge.sources.sqlserver.row_conditions import checked_conditions
 from flowforge.sources.sqlserver.sql_text import Source, goes_as_written, select_statement
+from flowforge.sources.sqlserver.tracked_plan import tracked_columns
 from flowforge.state.table import query_name
 
 
@@ -83,6 +84,8 @@ def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> 
     columns = protected_columns(columns, read, [*key, *keys_and_cursors(wanted)], name)
     columns = renamed_columns(columns, read, [*key, *keys_and_cursors(wanted)], name)
     refuse_clashes(columns, wanted.audited, name, is_query=False)
+    if read.change_tracking:
+        columns = tracked_columns(columns, table)
     conditions = tuple(checked_conditions(connection, table, read.where))
     return Description(
         wanted,

@@ -1,7 +1,7 @@
 """What a reader is to read: columns of a table or query, in an interval. Each driver puts it to the server in its own form."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.sources.sqlserver.completeness import with_counts
@@ -22,6 +22,7 @@ class Selection(NamedTuple):
 
     `consistency` is what the read asks for; empty is the server's default. `order` names columns to sort by. `counted`: under
     SNAPSHOT the source counts the rows once more, in the same transaction. `own`: the source's text is ours, nobody's query.
+    `behind` is asked once all rows are there, and `judge` is told its first row (None: there is none); it may raise.
     """
 
     source: Source
@@ -32,6 +33,8 @@ class Selection(NamedTuple):
     order: Sequence[str] = ()
     counted: bool = False
     own: bool = False
+    behind: Statement | None = None
+    judge: Callable[[Sequence[Any] | None], None] | None = None
 
     def statement(self) -> Statement:
         """What is sent, each column in a cell of its own: the rows, then the counts."""
@@ -55,4 +58,5 @@ class Selection(NamedTuple):
         names = ", ".join(quote_identifier(name) for name in self.order)
         ordered = statement + (f" ORDER BY {names}" if names else "")
         again = dated_count_statement(self.source, self.interval, self.within) if self.counts_again else None
-        return under(self.consistency, with_counts(ordered, again))
+        asked = with_counts(ordered, again)
+        return under(self.consistency, asked + "\n;\n" + self.behind if self.behind else asked)

@@ -8,6 +8,7 @@ from typing import Any
 from events.targets import ConnectionReference
 from flowforge.domain.batch import Interval, SlicePlan
 from flowforge.domain.errors import SourceChanged
+from flowforge.domain.own_columns import CHANGE_VERSION
 from flowforge.sources.base import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
 from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap, told_outside
@@ -15,13 +16,13 @@ from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
 from flowforge.sources.sqlserver.catalog import connection_facts, expand_pattern, list_tables
 from flowforge.sources.sqlserver.change_tracking import told_of_database
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
-from flowforge.sources.sqlserver.consistency import promise_of_keys
 from flowforge.sources.sqlserver.description import find_column
 from flowforge.sources.sqlserver.estimates import estimate_of
 from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_source
 from flowforge.sources.sqlserver.inspection import inspect, own_columns
 from flowforge.sources.sqlserver.recount import plan_counting
 from flowforge.sources.sqlserver.slices import plan_slices
+from flowforge.sources.sqlserver.tracked_plan import plan_tracked
 from flowforge.sources.sqlserver.windows import plan_window, refuse_unread_column
 from flowforge.sources.target import Credentials
 
@@ -57,8 +58,8 @@ class SqlServerSession:
 
     def plan(self, description: Description, last: Mapping[str, LastRead], only_new: bool = False) -> ReadPlan:
         """An interval of the delta column, or all rows; a large table in slices."""
-        if description.wanted.only_keys:
-            _refuse_other_source(description, last)
+        if description.wanted.read.change_tracking:
+            return plan_tracked(self.connection, description, last.get(CHANGE_VERSION) or LastRead())
         column = self._cursor(description)
         before = last.get(column) if column else None
         found, identity = self._interval(description, column, before or LastRead())
@@ -70,8 +71,6 @@ class SqlServerSession:
             return ReadPlan(found.interval, description.columns, identity=identity, **_kept(found))
         splits, counting = self._splits(description, found.interval), _counting(description, found.interval)
         interval = found.interval.model_copy(update={"promise": _promise(found, splits)})
-        if description.wanted.only_keys:
-            interval = interval.model_copy(update={"promise": promise_of_keys(description.detail.offered, splits)})
         told = interval.model_copy(update={"notes": [*interval.notes, *description.lacks]})
         return ReadPlan(
             told, description.columns, splits, identity, counting=counting, detail=description.detail, **_kept(found)
@@ -144,16 +143,8 @@ def opened(reference: ConnectionReference, credentials: Credentials) -> Iterator
         yield SqlServerSession(connection)
 
 
-def _refuse_other_source(description: Description, last: Mapping[str, LastRead]) -> None:
-    """Raises SourceChanged where keys would be compared with those of another source."""
-    for before in last.values():
-        if before.position:
-            refuse_changed_source(description.name, description.identity, before.identity)
-
-
 def _counting(description: Description, interval: Interval) -> Any:
-    only_keys = description.wanted.only_keys
-    return plan_counting(description.wanted.read, interval, description.detail.table, only_keys)
+    return plan_counting(description.wanted.read, interval, description.detail.table)
 
 
 def _kept(plan: PlannedInterval) -> dict[str, Any]:

@@ -78,30 +78,39 @@ class SqlServer:
         if splits is not None:
             return ReadPlan(interval, splits.columns, splits, counting=splits.counting)
         seen = given(description)
-        counting = plan_counting(seen.wanted.read, interval, seen.detail.table, seen.wanted.only_keys)
-        return ReadPlan(interval, seen.columns, counting=counting, detail=seen.detail)
+        counting = plan_counting(seen.wanted.read, interval, seen.detail.table)
+        return ReadPlan(interval, seen.columns, identity=seen.identity, counting=counting, detail=seen.detail)
 
     def open(self, plan: ReadPlan, split: int | None = None, deadline: float | None = None) -> BatchReader:
         """A reader of the plan, under the strongest consistency that the server gives now."""
         from flowforge.sources.protected_reader import ProtectedReader
         from flowforge.sources.protection import keys_of
         from flowforge.sources.sqlserver.reading import open_strongest
+        from flowforge.sources.sqlserver.tracked_changes import loaded_version
+        from flowforge.sources.sqlserver.tracked_reading import WithVersion, read_changes
 
         keys = keys_of(plan.columns)  # before anything is read
-        selection, offered = self._selected(plan, split)
-        reader = open_strongest(self.reference, self.credentials, selection, offered, deadline)
+        if plan.interval.is_changes:
+            reader = read_changes(self.reference, self.credentials, plan, deadline)
+        else:
+            selection, offered = self._selected(plan, split)
+            reader = open_strongest(self.reference, self.credentials, selection, offered, deadline)
+        if plan.interval.is_whole_table:
+            reader = WithVersion(reader, loaded_version(plan.interval.high))
         return ProtectedReader(reader, plan.columns, keys) if protected_in(plan.columns) else reader
 
     def _selected(self, plan: ReadPlan, split: int | None) -> tuple["Selection", list[str]]:
         from flowforge.sources.sqlserver.selection import Selection
         from flowforge.sources.sqlserver.slices import range_condition
 
-        counted = plan.counting.together
+        counted, interval = plan.counting.together, plan.interval
+        if interval.is_whole_table:  # its bound is a version of the database, and no column's
+            interval = Interval()
         if plan.splits is None:
-            selection = Selection(plan.detail.relation, plan.columns, plan.interval, counted=counted)
+            selection = Selection(plan.detail.relation, plan.columns, interval, counted=counted)
             return selection, plan.detail.offered
         within = range_condition(plan.splits.key, plan.splits.ranges[given(split)])
-        return Selection(plan.splits, plan.columns, plan.interval, within, counted=counted), plan.splits.offered
+        return Selection(plan.splits, plan.columns, interval, within, counted=counted), plan.splits.offered
 
     def recount(self, plan: ReadPlan, deadline: float | None = None) -> Recount:
         """Counts by a query of its own: under SNAPSHOT no writer's lock holds it up, and its deadline ends it."""

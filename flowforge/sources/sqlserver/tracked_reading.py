@@ -1,0 +1,84 @@
+"""Reads of a table under Change Tracking: its changes, or all of its rows as of a version.
+
+Guarantees: changes are read under SNAPSHOT, so that log and table are of one moment; whether the log still had all of them is
+asked once the last row is there (see `tracked_log`).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import pyarrow as pa
+
+from events.targets import ConnectionReference
+from flowforge.domain.errors import ChangesLost, QueryRefused
+from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION
+from flowforge.sources.base import BatchReader, ReadPlan, ReadReport
+from flowforge.sources.sqlserver.consistency import SNAPSHOT
+from flowforge.sources.sqlserver.description import TableDescription
+from flowforge.sources.sqlserver.reading import open_strongest
+from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.tracked_changes import CHANGE_COLUMNS, INSERT, changes_text, loaded_version
+from flowforge.sources.sqlserver.tracked_log import log_of, log_statement
+from flowforge.sources.target import Credentials
+
+AGAIN = "the table is planned anew"
+NOT_TRACKED = 22105  # "Change tracking is not enabled on table"
+_FIELDS = [pa.field(CHANGE_TYPE, pa.string(), nullable=False), pa.field(CHANGE_VERSION, pa.int64(), nullable=False)]
+
+
+def read_changes(
+    reference: ConnectionReference, credentials: Credentials, plan: ReadPlan, deadline: float | None
+) -> BatchReader:
+    """A reader of the plan's changes. Raises ChangesLost where the log has lost some since they were planned."""
+    table: TableDescription = plan.detail.table
+    name, version, then = table.qualified_name, loaded_version(plan.interval.low), plan.identity
+
+    def judge(row: Sequence[Any] | None) -> None:
+        log = log_of(row)
+        if lost := "it is not tracked any more" if log is None else log.lost(version, then):
+            raise ChangesLost(f"{name}: while its changes were read: {lost}", AGAIN)
+
+    selection = Selection(
+        changes_text(table, plan.columns, plan.interval),
+        [*plan.columns, *CHANGE_COLUMNS],
+        own=True,
+        behind=log_statement(table),
+        judge=judge,
+    )
+    try:
+        return open_strongest(reference, credentials, selection, [SNAPSHOT], deadline)
+    except QueryRefused as error:
+        if error.number == NOT_TRACKED or "Change tracking is not enabled" in str(error):
+            raise ChangesLost(f"{name}: it is not tracked any more", AGAIN) from error
+        raise
+
+
+class WithVersion:
+    """A BatchReader over the rows of a whole table, each of them an insert as of a version.
+
+    Resource management: closes the reader below.
+    """
+
+    def __init__(self, reader: BatchReader, version: int):
+        self._reader = reader
+        self._values = [pa.scalar(INSERT, pa.string()), pa.scalar(version, pa.int64())]
+        self.schema = pa.schema([*reader.schema, *_FIELDS], metadata=reader.schema.metadata)
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._reader:
+            own = [pa.repeat(value, batch.num_rows) for value in self._values]
+            yield pa.RecordBatch.from_arrays([*batch.columns, *own], schema=self.schema)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def report(self) -> ReadReport:
+        """What the reader below knows of itself."""
+        return self._reader.report()
+
+    def close(self) -> None:
+        """Closes the reader below."""
+        self._reader.close()

@@ -1,0 +1,307 @@
+"""Loads by Change Tracking: what happened at the source is what silver has, and what cannot be known any more is said."""
+
+import pytest
+
+from events.facts import BronzeLanded, IntervalEmpty
+from events.request import InvalidRequest, parse_job_request
+from flowforge.bronze.ingest import ingest
+from flowforge.bronze.outcome import Outcome
+from flowforge.domain.errors import ChangesLost, SourceChanged, UnsupportedSource, Wait
+from flowforge.operations.batches import rebuild_states
+from flowforge.operations.footers import read_footers
+from flowforge.operations.rebuild_silver import rebuild_silver
+from flowforge.operations.watermarks import commit_landed, reset_by_hand
+from flowforge.runtime.settings import settings
+from flowforge.silver.step import refine_landed
+from flowforge.state.table import read_state
+from tests.helpers.loads import landed, run_slices
+
+COLUMN = "_change_version"
+
+
+def kinds(fact: BronzeLanded) -> dict[int, str]:
+    return {row["id"]: row["_change_type"] for row in landed(fact)}
+
+
+def test_should_bring_each_insert_update_and_delete_to_silver(tracked):
+    source = tracked()
+    first = source.load()
+    assert (first.records, first.watermark_value, first.consistency) == (3, str(source.version() + 1), "snapshot")
+    assert {(row["_change_type"], row[COLUMN]) for row in landed(first)} == {("insert", source.version())}
+    source.execute("INSERT INTO {t} VALUES (40, '2024-04-04')", "UPDATE {t} SET at = '2025-01-01' WHERE id = 10")
+    source.execute("DELETE FROM {t} WHERE id = 20")
+    second = source.load()
+    assert kinds(second) == {10: "update", 20: "delete", 40: "insert"}
+    assert second.columns == len(landed(second)[0])
+    assert [row[COLUMN] - source.version() for row in sorted(landed(second), key=lambda row: row[COLUMN])] == [
+        -2,
+        -1,
+        0,
+    ]
+    assert source.agrees()
+    assert COLUMN not in source.rows()[0] and "_change_type" not in source.rows()[0]
+
+
+def test_should_hand_over_from_the_first_read_without_losing_what_is_committed_meanwhile(tracked):
+    source = tracked()
+    source.table.meanwhile = [
+        lambda: source.execute("DELETE FROM {t} WHERE id = 10", "UPDATE {t} SET id = 21 WHERE id = 20")
+    ]
+    source.load()
+    assert [key for key, _ in source.silver_rows()] == [10, 20, 30]
+    assert kinds(source.load()) == {10: "delete", 20: "delete", 21: "insert"}
+    assert source.agrees()
+
+
+def test_should_bring_what_a_late_transaction_commits_below_other_changes(tracked):
+    source = tracked()
+    with source.table.server.connect(autocommit=False) as late, late.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {source.table.name} VALUES (1, '2020-01-01')")
+        source.execute("INSERT INTO {t} VALUES (50, '2024-05-05')")
+        source.load()
+        assert [key for key, _ in source.silver_rows()] == [10, 20, 30, 50]
+        late.commit()
+    assert kinds(source.load()) == {1: "insert"}
+    assert source.agrees()
+
+
+def test_should_leave_what_changes_again_during_the_read_to_the_next_load(tracked):
+    source = tracked()
+    source.load()
+    source.execute("UPDATE {t} SET at = '2025-01-01' WHERE id = 10")
+    again = "UPDATE {t} SET at = '2025-02-02' WHERE id = 10"
+    source.table.meanwhile = [lambda: source.execute(again, "INSERT INTO {t} VALUES (60, '2024-06-06')")]
+    source.load()
+    source.load()
+    assert source.agrees()
+
+
+def test_should_move_on_while_nothing_changes_so_that_clean_up_does_not_overtake_it(tracked):
+    source, other = tracked(), tracked()
+    source.load()
+    other.execute("INSERT INTO {t} VALUES (70, '2024-07-07')")
+    idle = source.load()
+    assert isinstance(idle, IntervalEmpty)
+    assert (idle.watermark_value, source.table.watermark()) == (str(source.version() + 1),) * 2
+    assert source.table.states() == ["committed"]  # no batch for what did not happen
+    source.execute(f"EXEC flowforge_tracking 'clean', 'dbo.{{t}}', {source.version()}")
+    source.execute("INSERT INTO {t} VALUES (80, '2024-08-08')")
+    assert kinds(source.load()) == {80: "insert"}
+    same = source.load()
+    assert isinstance(same, IntervalEmpty) and "nothing has changed since version" in same.reason
+
+
+GAPS = {
+    "clean-up": [
+        "UPDATE {t} SET at = '2025-01-01' WHERE id = 10",
+        "EXEC flowforge_tracking 'clean', 'dbo.{t}', 999999",
+    ],
+    "truncate": ["TRUNCATE TABLE {t}", "INSERT INTO {t} VALUES (90, '2024-09-09')"],
+    "off and on": [
+        "ALTER TABLE {t} DISABLE CHANGE_TRACKING",
+        "DELETE FROM {t} WHERE id = 10",
+        "ALTER TABLE {t} ENABLE CHANGE_TRACKING",
+    ],
+}
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_should_say_that_changes_are_lost_with_the_command_that_helps(tracked, gap):
+    source = tracked()
+    source.load()
+    before = source.silver_rows()
+    source.execute(*GAPS[gap])
+    with pytest.raises(ChangesLost, match="changes of it are lost") as caught:
+        source.load()
+    assert f"flowforge watermark reset bronze_{source.table.name} --yes" in caught.value.remedy
+    assert source.silver_rows() == before
+    reset_by_hand(f"bronze_{source.table.name}", "tracking has lost changes")
+    source.load()
+    assert source.agrees()
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_should_read_the_table_anew_where_the_request_wants_it(tracked, gap):
+    source = tracked(on_gap="full_refresh")
+    source.load()
+    source.execute(*GAPS[gap])
+    fact = source.load()
+    assert any("read anew, since changes of it are lost" in note for note in fact.notes)
+    assert source.agrees()
+    source.execute("DELETE FROM {t} WHERE id = 30", "DELETE FROM {t} WHERE id = 90")
+    source.load()
+    assert source.agrees()
+
+
+def test_should_notice_a_database_that_was_restored(tracked):
+    source = tracked()
+    source.execute("INSERT INTO {t} VALUES (40, '2024-04-04')")
+    source.load()
+    source.execute("DELETE FROM {t} WHERE id = 40", f"EXEC flowforge_tracking 'rewind', {source.version() - 1}")
+    with pytest.raises(ChangesLost, match="restored to an earlier moment"):
+        source.load()
+    source.execute("INSERT INTO {t} VALUES (41, '2024-04-04')", "INSERT INTO {t} VALUES (42, '2024-04-04')")
+    source.execute("EXEC flowforge_replica 'restore'")
+    with pytest.raises(SourceChanged, match="restored"):
+        source.load()
+    fact = source.load(on_gap="full_refresh")
+    assert any("the database was restored" in note for note in fact.notes)
+    assert source.agrees()
+
+
+def test_should_not_land_a_part_of_the_changes_that_clean_up_has_taken_during_the_read(tracked):
+    source = tracked(on_gap="full_refresh")
+    source.load()
+    source.execute("UPDATE {t} SET at = '2025-01-01'")
+    clean = f"EXEC flowforge_tracking 'clean', 'dbo.{{t}}', {source.version()}"
+    command = source.command()
+    source.before_claim = lambda: source.execute(clean)
+    with pytest.raises(Wait, match="while its changes were read: changes are known since"):
+        ingest(command)
+    (fact,) = source.follow(ingest(command)).facts
+    assert any("clean-up has taken" in note for note in fact.notes)
+    assert source.agrees()
+
+
+@pytest.mark.parametrize(("deletes", "left"), [("hard", [10, 30]), ("soft", [10, 20, 30]), ("ignore", [10, 20, 30])])
+def test_should_treat_deletions_as_the_table_wants(tracked, deletes, left):
+    source = tracked({"deletes": deletes})
+    source.load()
+    source.execute("DELETE FROM {t} WHERE id = 20")
+    source.load()
+    assert [row["id"] for row in source.rows()] == left
+    if deletes == "soft":
+        assert [(row["_is_deleted"], str(row["at"].date())) for row in source.rows() if row["id"] == 20] == [
+            (True, "2024-02-02")
+        ]
+    source.execute("INSERT INTO {t} VALUES (20, '2026-02-02')")
+    source.load()
+    assert source.agrees()
+    assert not any(row.get("_is_deleted") for row in source.rows())
+
+
+def test_should_keep_every_state_in_a_history(tracked):
+    source = tracked({"strategy": "scd2"})
+    source.load()
+    source.execute("UPDATE {t} SET at = '2025-01-01' WHERE id = 10", "DELETE FROM {t} WHERE id = 20")
+    source.load()
+    source.execute("INSERT INTO {t} VALUES (20, '2026-01-01')")
+    source.load()
+    shown = [(row["id"], str(row["at"].date()), row["_is_current"]) for row in source.rows()]
+    assert shown == [
+        (10, "2024-01-01", False), (10, "2025-01-01", True), (20, "2024-02-02", False), (20, "2026-01-01", True),
+        (30, "2024-03-03", True),
+    ]  # fmt: skip
+
+
+def test_should_take_out_what_is_gone_where_a_table_was_loaded_otherwise_before(tracked):
+    source = tracked()
+    source.load(change_tracking=False, is_incremental=False)
+    source.execute("DELETE FROM {t} WHERE id = 10")
+    source.load()
+    assert source.agrees()
+
+
+def test_should_load_a_table_of_several_slices_and_go_on_from_its_version(tracked, sliced):
+    source = tracked()
+    assert not ingest(source.command()).facts
+    source.execute("UPDATE {t} SET at = '2025-01-01' WHERE id = 10", "DELETE FROM {t} WHERE id = 30")
+    source.follow(Outcome(run_slices(source.table)))
+    source.load()
+    assert source.agrees()
+
+
+def test_should_say_of_an_empty_table_that_it_has_no_rows_and_load_it_once_it_has(tracked):
+    source = tracked()
+    source.execute("DELETE FROM {t}")
+    assert isinstance(source.load(), IntervalEmpty)
+    source.execute("INSERT INTO {t} VALUES (1, '2024-01-01')")
+    assert source.load().records == 1
+    assert source.agrees()
+
+
+def test_should_refuse_what_is_not_tracked_with_the_statements_that_switch_it_on(tracked):
+    source = tracked()
+    source.execute("ALTER TABLE {t} DISABLE CHANGE_TRACKING")
+    with pytest.raises(UnsupportedSource, match="Change Tracking is not on") as caught:
+        source.load()
+    assert f"ALTER TABLE [dbo].[{source.table.name}] ENABLE CHANGE_TRACKING" in caught.value.remedy
+
+
+def test_should_refuse_a_database_without_snapshot_isolation(tracked):
+    source = tracked()
+    source.execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION OFF")
+    try:
+        with pytest.raises(UnsupportedSource, match="reads under SNAPSHOT isolation") as caught:
+            source.load()
+        assert "SET ALLOW_SNAPSHOT_ISOLATION ON" in caught.value.remedy
+    finally:
+        source.execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON")
+
+
+def test_should_refuse_a_login_that_may_not_view_the_changes(tracked, loads):
+    source = tracked()
+    secret = source.table.connection.secret_id.replace("/sa", "/reader")
+    source.table.connection = source.table.connection.model_copy(update={"secret_id": secret})
+    with pytest.raises(UnsupportedSource, match="may not view") as caught:
+        source.load()
+    assert f"GRANT VIEW CHANGE TRACKING ON [dbo].[{source.table.name}] TO [reader]" in caught.value.remedy
+    source.execute("GRANT VIEW CHANGE TRACKING ON dbo.{t} TO reader")
+    source.load()
+    assert source.agrees()
+
+
+def test_should_refuse_another_key_than_the_tables_own(tracked):
+    with pytest.raises(UnsupportedSource, match="tells rows apart by the table's own key: id"):
+        tracked({"primary_key": ["at"]}).load()
+
+
+def test_should_rebuild_state_and_silver_from_bronze(tracked):
+    source = tracked()
+    source.load()
+    source.execute("DELETE FROM {t} WHERE id = 20", "INSERT INTO {t} VALUES (40, '2024-04-04')")
+    source.load()
+    bucket, name = settings().bucket, f"bronze_{source.table.name}"
+    (rebuilt,) = [one for one in rebuild_states(list(read_footers(bucket, name)), bucket, {})]
+    assert {c: m.value for c, m in rebuilt.state.watermarks.items()} == {
+        c: m.value for c, m in read_state(source.table.key).watermarks.items()
+    }
+    assert rebuild_silver(bucket, source.table.name, False, 1000).difference.equal
+
+
+def test_should_wait_until_silver_has_the_changes_before(tracked):
+    source = tracked()
+    source.load()
+    source.execute("DELETE FROM {t} WHERE id = 10")
+    (fact,) = ingest(source.command()).facts
+    assert isinstance(fact, BronzeLanded)
+    commit_landed(fact)
+    source.execute("INSERT INTO {t} VALUES (10, '2026-01-01')")
+    with pytest.raises(Wait, match="is not in silver yet"):
+        source.load()
+    refine_landed(fact)
+    source.load()
+    assert source.agrees()
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"deltaColumn": "at"}, "stands in place of deltaColumn"),
+        ({"isIncremental": False}, "needs isIncremental true"),
+        ({"snapshotIsolation": False}, "under SNAPSHOT isolation"),
+        ({"where": [{"column": "a", "value": 1}]}, "does not go with changeTracking yet"),
+        ({"lastWatermark": 5}, "it is about the cursor"),
+        (
+            {"destination_config": {"silverConfig": {"mergeStrategy": "append"}}},
+            "needs silverConfig.mergeStrategy merge or scd2",
+        ),
+    ],
+)
+def test_should_refuse_a_request_that_contradicts_itself(settings, problem):
+    config = {"tableName": "t", "isIncremental": True, "changeTracking": True, **settings}
+    connection = {"host": "db", "database": "Bank", "username": "u", "password": "p"}
+    source = {"type": "sql-server", "connection": connection, "databaseConfig": config}
+    document = {"workflow_id": "w", "job_id": "j", "source_type": "database", "source_config": source}
+    with pytest.raises(InvalidRequest, match=problem):
+        parse_job_request(document)

@@ -1,0 +1,119 @@
+"""Changes by Change Tracking as both drivers read them: types, keys of several columns, keys that are spelt anew."""
+
+import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from events.targets import SourceTable
+from flowforge.domain.batch import Interval
+from flowforge.domain.errors import ChangesLost, UnsupportedSource
+from flowforge.domain.given import given
+from flowforge.sources.base import LastRead, Position, Wanted
+from flowforge.sources.sqlserver.source import SqlServer
+
+DRIVERS = ("pymssql", "mssql-python")
+COLUMN = "_change_version"
+COLUMNS = """region char(2) COLLATE Latin1_General_CI_AS NOT NULL, number bigint NOT NULL, amount decimal(12,2) NOT NULL,
+note nvarchar(max), at datetime2(7), sent datetimeoffset(3), id uniqueidentifier, PRIMARY KEY (number, region)"""
+ROW = """'ab', 1, 10.50, N'Zoë', '2024-01-01 10:00:00.1234567', '2024-01-01 10:00:00 +02:00',
+'6F9619FF-8B86-D011-B42D-00C04FC964FF'"""
+
+
+@pytest.fixture
+def table(bank, scratch) -> str:
+    name = scratch(COLUMNS)
+    bank.run(
+        "IF NOT EXISTS (SELECT * FROM sys.change_tracking_databases) ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON"
+    )
+    bank.run(f"ALTER TABLE {name} ENABLE CHANGE_TRACKING")
+    bank.run(f"INSERT INTO {name} VALUES ({ROW})")
+    return name
+
+
+def wanted(table: str, **read) -> Wanted:
+    return Wanted(
+        SourceTable.model_validate({"table_name": table, "is_incremental": True, "change_tracking": True, **read})
+    )
+
+
+def read(server, table: str, driver: str, last: LastRead | None = None, **settings):
+    """One load's rows, and what it leaves for the next."""
+    source = SqlServer(server.reference.model_copy(update={"driver": driver}), server.credentials)
+    with source.session() as session:
+        description = session.describe(wanted(table, **settings))
+        plan = session.plan(description, {COLUMN: last} if last else {})
+    left = LastRead(Position(COLUMN, given(plan.interval.high), plan.interval.sql_type), plan.identity)
+    if plan.nothing:
+        return [], left
+    interval = Interval.model_validate_json(plan.interval.model_dump_json())
+    resumed = source.resume(interval, replace(description, identity=plan.identity), plan.splits)
+    with source.open(resumed) as reader:
+        return [row for batch in reader for row in batch.to_pylist()], left
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_states_and_deletions_with_their_types(server, bank, table, driver):
+    (first,), last = read(server, table, driver)
+    bank.run(f"UPDATE {table} SET amount = 11.25")
+    bank.run(f"INSERT INTO {table} (region, number, amount) VALUES ('cd', 2, -0.01), ('ef', 3, 1)")
+    (changed, *added), last = read(server, table, driver, last)
+    assert (changed["_change_type"], changed["amount"], first["amount"]) == (
+        "update",
+        Decimal("11.25"),
+        Decimal("10.50"),
+    )
+    same = [name for name in first if name not in ("amount", "_change_type", COLUMN)]
+    assert [changed[name] for name in same] == [first[name] for name in same]
+    assert (changed["note"], changed["at"]) == ("Zoë", dt.datetime(2024, 1, 1, 10, 0, 0, 123456))
+    assert sorted((row["number"], row["amount"], row["_change_type"]) for row in added) == [
+        (2, Decimal("-0.01"), "insert"),
+        (3, Decimal("1.00"), "insert"),
+    ]
+    bank.run(f"DELETE FROM {table} WHERE number = 1")
+    (gone,), last = read(server, table, driver, last)
+    assert (gone["region"], gone["number"], gone["_change_type"]) == ("ab", 1, "delete")
+    assert {gone[name] for name in same if name not in ("region", "number")} == {None} and gone["amount"] is None
+    assert read(server, table, driver, last) == ([], last)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_read_a_key_that_is_spelt_anew_as_the_row_that_it_is(server, bank, table, driver):
+    _, last = read(server, table, driver)
+    bank.run(f"UPDATE {table} SET region = 'AB'")
+    (row,), _ = read(server, table, driver, last)
+    assert (row["region"], row["_change_type"]) == ("AB", "update")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_bring_derived_columns_of_states(server, bank, table, driver):
+    _, last = read(server, table, driver, derived_columns=["offset"])
+    bank.run(f"UPDATE {table} SET amount = 1")
+    (row,), _ = read(server, table, driver, last, derived_columns=["offset"])
+    assert row["sent_offset_minutes"] == 120
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_end_without_rows_where_the_log_is_gone_when_it_is_read(server, faults, bank, table, driver):
+    _, last = read(server, table, driver)
+    bank.run(f"UPDATE {table} SET amount = 1")
+    source = SqlServer(server.reference.model_copy(update={"driver": driver}), server.credentials)
+    with source.session() as session:
+        description = session.describe(wanted(table))
+        plan = session.plan(description, {COLUMN: last})
+    bank.run(f"EXEC flowforge_tracking 'clean', '{table}', 999999")
+    with pytest.raises(ChangesLost, match="while its changes were read"), source.open(plan) as reader:
+        list(reader)
+    bank.run(f"ALTER TABLE {table} DISABLE CHANGE_TRACKING")
+    with pytest.raises(ChangesLost, match="not tracked any more"), source.open(plan) as reader:
+        list(reader)
+
+
+def test_should_refuse_what_has_no_changes_of_its_own(server, bank, scratch):
+    heap = scratch("id int")
+    with pytest.raises(UnsupportedSource, match="no primary key"):
+        read(server, heap, "pymssql")
+    named = scratch("id int PRIMARY KEY, _change_type int")
+    with pytest.raises(UnsupportedSource, match="'_change_type' has the name of one that changeTracking adds"):
+        read(server, named, "pymssql")
