@@ -3,6 +3,7 @@
 import typer
 
 from flowforge.cli import (
+    apply,
     connections,
     console,
     cost,
@@ -33,7 +34,8 @@ app = typer.Typer(
     name="flowforge",
     help="SQL Server tables into an S3 lakehouse: bronze, silver, gold.",
     epilog="Exit codes: 0 all good; 1 a table failed, or the answer is a failure; 2 a wrong request or usage;"
-    " 3 the API cannot be reached; 130 Ctrl-C. The API is --api, else FLOWFORGE_API_URL, else the running local stack's.",
+    " 3 the API cannot be reached; 4 a dry run found a difference; 130 Ctrl-C."
+    " The API is --api, else FLOWFORGE_API_URL, else the running local stack's.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,6 +44,7 @@ app.command("up")(up.up)
 app.command("token")(show_token.token)
 app.command("console")(console.console)
 app.command("plan")(plan.plan)
+app.command("apply")(apply.apply)
 app.command("submit")(runs.submit)
 app.command("status")(runs.status)
 app.command("cost")(cost.cost)

@@ -4,6 +4,7 @@
 1    the answer is a failure: a table failed, the source refused, nothing found, time is up
 2    the request is wrong: usage, a file that cannot be read, a document with mistakes
 3    the API cannot be reached: nobody answers at its address, or no local stack runs and no other API is named
+4    a dry run found a difference
 130  Ctrl-C
 141  whoever read our output stopped reading
 """
@@ -14,6 +15,7 @@ GOOD = 0
 FAILED = 1
 BAD_REQUEST = 2
 UNREACHABLE = 3
+DIFFERS = 4
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 

@@ -62,6 +62,18 @@ def write_models(texts: Mapping[str, str], bucket: str) -> None:
             client("s3").put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/sql")
 
 
+def remove_models(keys: Iterable[str], bucket: str) -> None:
+    """Removes model files from the bucket; what they have made stays. Raises StoreUnavailable."""
+    with aws_errors("s3"):
+        for key in keys:
+            client("s3").delete_object(Bucket=bucket, Key=key)
+
+
+def model_texts(bucket: str) -> dict[str, str | None]:
+    """The texts of the models kept in the bucket, by gold table; None: larger than a model may be. Raises StoreUnavailable."""
+    return {key.removeprefix(PREFIX).removesuffix(SUFFIX): text for key, text in _texts(bucket)}
+
+
 def is_model(key: str) -> bool:
     """Whether an object is in the place of a model."""
     return key.startswith(PREFIX) and key.endswith(SUFFIX) and "/" not in key.removeprefix(PREFIX)

@@ -50,6 +50,19 @@ def _read(name: str) -> dict[str, Any]:
     if not NAME.fullmatch(name) or not path.is_file():
         raise NotFound(f"no template {name[:80]!r}", "flowforge templates list shows them.")
     found = json.loads(path.read_text(encoding="utf-8"))
-    for model in found["request"].get("destination_config", {}).get("goldConfig", {}).get("models", []):
-        model["sql"] = model["sql"] if isinstance(model["sql"], str) else "\n".join(model["sql"])
-    return found
+    return found | {"request": with_text_of_models(found["request"])}
+
+
+def with_text_of_models(request: dict[str, Any]) -> dict[str, Any]:
+    """A template's request with each model's `sql` as one text, where it is a list of lines."""
+    found: Any = request
+    for name in ("destination_config", "goldConfig", "models"):
+        found = found.get(name) if isinstance(found, dict) else None
+    for model in found if isinstance(found, list) else []:
+        if (
+            isinstance(model, dict)
+            and isinstance(model.get("sql"), list)
+            and all(isinstance(t, str) for t in model["sql"])
+        ):
+            model["sql"] = "\n".join(model["sql"])
+    return request
