@@ -20,6 +20,15 @@ class LakeColumn(Answer):
     type: str
 
 
+class RecentBatches(Answer):
+    """The newest batches of what fills a table: the run of the last one, when it ended, and their rows, oldest first; 0: there
+    was nothing new."""
+
+    run_id: str
+    at: str
+    rows: list[int]
+
+
 class LakeTableFacts(Answer):
     """A table as it is now. Of one that cannot be opened: its name and the problem."""
 
@@ -34,6 +43,10 @@ class LakeTableFacts(Answer):
     rules: list[Figure] = Field(default=[], description="what the quality rules found in the newest change of its rows")
     source_key: str | None = Field(None, description="of silver: what fills it")
     watermarks: dict[str, str] = Field(default={}, description="of what fills it, by column")
+    bronze_table: str | None = Field(None, description="of what fills it, as runs name it")
+    recent: RecentBatches | None = Field(
+        None, description="of what fills it; none until a batch has ended since this version, or since a rebuild"
+    )
     problem: str | None = None
 
 

@@ -108,6 +108,18 @@ class Folded(Answer):
     until: str
 
 
+class SourceColumn(Answer):
+    """A column of the source as the newest batch has read it: the source's own type (none: it has no word of its own), and the
+    type in bronze."""
+
+    name: str = Field(description="in the lake")
+    source_name: str
+    source_type: str | None
+    type: str
+    nullable: bool
+    of: str | None = Field(None, description="the column that the source has made it from")
+
+
 class TableHistory(TableWatermarks):
     """One table with its watermarks, its last batches and its corrections."""
 
@@ -119,6 +131,7 @@ class TableHistory(TableWatermarks):
     renamed: dict[str, str] = Field(
         default_factory=dict, description="columns with their names in the lake, by the source's"
     )
+    columns: list[SourceColumn] = Field(default_factory=list, description="of the newest batch that has rows")
     history: list[PastBatch]
     folded: Folded | None
     audit: list[Correction]

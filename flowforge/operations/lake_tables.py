@@ -1,7 +1,7 @@
 """The lake's tables as they are: columns, rows, freshness, rules, watermarks, versions. Reads only.
 
 Guarantees: a table that cannot be opened is told with its problem and leaves the others alone. A page opens the tables that it
-shows and no others; the watermarks of all of them are read at once.
+shows and no others; the states of what fills them, with watermarks and newest batches, are read a hundred at once.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from flowforge.operations.query import tables_in
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import SOURCE_KEY
-from flowforge.state.table import read_stored, state_of
+from flowforge.state.table import TableState, read_stored, state_of
 from flowforge.tables.base import LakeTable
 from flowforge.tables.lake import PREFIXES, open_table, store_errors, table_uri
 
@@ -50,7 +50,7 @@ def show(written: str) -> dict[str, Any]:
             {"version": one["version"], "at": _moment(one.get("timestamp")), "operation": one.get("operation")}
             for one in table.history(MOST_VERSIONS)
         ]
-    return _with_watermarks([facts])[0] | {"versions": versions}
+    return _with_states([facts])[0] | {"versions": versions}
 
 
 def _named(written: str) -> TableName:
@@ -77,7 +77,7 @@ def _facts_of(names: list[TableName]) -> list[Facts]:
     shown += [
         {"layer": f.thing.layer, "table": f.thing.table, "problem": f"{f.cause} {f.remedy}".strip()} for f in failed
     ]
-    return sorted(_with_watermarks(shown), key=lambda one: (one["layer"], one["table"]))
+    return sorted(_with_states(shown), key=lambda one: (one["layer"], one["table"]))
 
 
 def _facts(name: TableName, table: LakeTable) -> Facts:
@@ -98,14 +98,22 @@ def _facts(name: TableName, table: LakeTable) -> Facts:
     }
 
 
-def _with_watermarks(shown: list[Facts]) -> list[Facts]:
+def _with_states(shown: list[Facts]) -> list[Facts]:
     keys = sorted({one["source_key"] for one in shown if one.get("source_key")})
     stored = read_stored(keys) if keys else {}
     read, _ = each_alone(
         keys, lambda key: state_of(key, stored[key])
     )  # of one that cannot be read, the watermarks' own list tells
-    marks = {key: {column: mark.value for column, mark in state.watermarks.items()} for key, state in read}
-    return [one | {"watermarks": marks.get(one.get("source_key"), {})} for one in shown]
+    states = dict(read)
+    return [one | _filled_by(states.get(one.get("source_key") or "")) for one in shown]
+
+
+def _filled_by(state: TableState | None) -> Facts:
+    if state is None:
+        return {"watermarks": {}}
+    recent = state.recent.model_dump() if state.recent.at else None
+    marks = {column: mark.value for column, mark in state.watermarks.items()}
+    return {"watermarks": marks, "bronze_table": state.bronze_table, "recent": recent}
 
 
 def _moment(milliseconds: Any) -> str | None:

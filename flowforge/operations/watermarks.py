@@ -11,6 +11,7 @@ from events.targets import FilePlace, SourcePlace, SourceTable
 from flowforge.aws.items import Item
 from flowforge.bronze.announcements import about, landed_batch
 from flowforge.domain.alone import Failure, each_alone
+from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import Retriable, UnreadableRecord
 from flowforge.domain.source_key import is_of_files
 from flowforge.runtime.pages import cursor_of, fitting, place_of
@@ -77,10 +78,24 @@ def show(name: str) -> dict[str, Any]:
     past = [_past(item) for item in stored]
     readable, _ = each_alone(stored, batch_records.batch_of)
     source = _source(readable[0][1].command.connection) if readable else None
+    columns = next((batch.manifest.columns for _, batch in readable if batch.manifest and batch.manifest.columns), [])
     more = {"history": past, "folded": _folded(state), "audit": corrections.audit(state.source_key)}
     where = [condition.model_dump() for condition in state.scope.where] if state.scope else []
     scope = {"where": where, **(state.scope.model_dump(include={"protected", "renamed"}) if state.scope else {})}
-    return _state_shown(state) | {"connection": source, **scope, **more}
+    return _state_shown(state) | {"connection": source, "columns": list(map(_column, columns)), **scope, **more}
+
+
+def _column(column: SourceColumn) -> dict[str, Any]:
+    """A column as the newest batch has read it; of one that the source made from another one, that one's name."""
+    made = {"of": column.of} if column.of else {}
+    return {
+        "name": column.name,
+        "source_name": column.source_name or column.name,
+        "source_type": column.sql_type or None,
+        "type": column.type,
+        "nullable": column.nullable,
+        **made,
+    }
 
 
 def _folded(state: TableState) -> dict[str, Any] | None:

@@ -30,7 +30,8 @@ def close_empty(batch: Batch) -> None:
     state = read_state(batch.source_key)
     if state.generation != batch.generation or state.active != batch.seq:
         return
-    actions = [_released(state, {}).put_action(), transition(batch, "claimed", "empty", close=True)]
+    following = _released(state, {}).model_copy(update={"recent": state.recent.then(batch)})
+    actions = [following.put_action(), transition(batch, "claimed", "empty", close=True)]
     if not (items.transact(actions) or is_written(batch, "empty")):
         raise Wait(f"{batch.name} changed while it was being closed", RETRY_SECONDS)
 
@@ -73,7 +74,8 @@ def commit(batch: Batch, state: TableState | None = None) -> tuple[str | None, s
     landed = Landed(generation=batch.generation, seq=batch.seq, claim=batch.claim) if batch.claim else state.landed
     of_part = batch.interval.window and not batch.reads_all_loaded
     scope = state.scope if of_part and state.scope else scope_of(batch)
-    following = _released(state, marks).model_copy(update={"landed": landed, "scope": scope})
+    known = {"landed": landed, "scope": scope, "recent": state.recent.then(batch)}
+    following = _released(state, marks).model_copy(update=known)
     actions = [following.put_action(), transition(batch, "landed", "committed")]
     if not ((owns and items.transact(actions)) or is_written(batch, "committed")):
         raise Wait(f"{batch.name} changed while it was being committed", RETRY_SECONDS)

@@ -8,6 +8,7 @@ silver relies on, and still never share a watermark.
 
 import hashlib
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,13 +17,14 @@ from events.commands import IngestTable
 from events.names import plain_name
 from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
-from flowforge.domain.batch import Interval, order_of
+from flowforge.domain.batch import Batch, Interval, order_of
 from flowforge.domain.errors import ConflictingTarget, NotFound, unreadable
 from flowforge.domain.scope import Scope
 from flowforge.domain.source_key import bronze_table_of
 from flowforge.runtime.settings import settings
 
 STATE = "STATE"
+RECENT_BATCHES = 20  # a picture of their rows; some 100 bytes of the state
 TABLES = "TABLES"  # partition of the registry: one item per source key
 
 
@@ -55,13 +57,30 @@ class Landed(BaseModel):
         return order_of(self.generation, self.seq)
 
 
+class Recent(BaseModel):
+    """The newest batches in short, so that a list of tables reads nothing more of them: the run that ended the last one, when
+    (ISO 8601), and the rows of the last RECENT_BATCHES, oldest first; 0: there was nothing new."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str = ""
+    at: str = ""
+    rows: list[int] = Field(default_factory=list)
+
+    def then(self, batch: Batch) -> "Recent":
+        """The same with one more batch, which ends now."""
+        rows = [*self.rows, batch.manifest.rows if batch.manifest else 0][-RECENT_BATCHES:]
+        return Recent(run_id=batch.command.run_id, at=datetime.now(UTC).isoformat(timespec="seconds"), rows=rows)
+
+
 class TableState(BaseModel):
     """What is known of a source key; a fresh one has version 0 and is not stored yet.
 
     `epoch` is drawn with the first claim. `asked` is the digest of what the newest claim was asked to do (empty: claimed by a
     version before). `landed` is None before the first commit, and after a person has decided what the
     watermarks are. `scope` is that of the newest commit (None: a version before has made it, or there is none). `resumed` tells
-    that the lake holds batches whose labels this state does not know.
+    that the lake holds batches whose labels this state does not know. `recent` is empty until the next batch where a version
+    before has written the state, or a rebuild.
     """
 
     source_key: str
@@ -79,10 +98,11 @@ class TableState(BaseModel):
     silver_table: str = ""
     watermarks: dict[str, Watermark] = Field(default_factory=dict)
     samples: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
+    recent: Recent = Field(default_factory=Recent)
 
     def item(self) -> items.Item:
         """The stored form."""
-        plain = self.model_dump(exclude={"source_key", "watermarks", "samples", "scope"})
+        plain = self.model_dump(exclude={"source_key", "watermarks", "samples", "scope", "recent"})
         watermarks = {column: mark.model_dump() for column, mark in self.watermarks.items()}
         return {
             "pk": self.source_key,
@@ -91,6 +111,7 @@ class TableState(BaseModel):
             "watermarks": pack(watermarks),
             "samples": pack(self.samples),
             "scope": pack(self.scope.model_dump()) if self.scope else None,
+            "recent": pack(self.recent.model_dump()),
         }
 
     def put_action(self) -> dict[str, Any]:
@@ -131,6 +152,7 @@ def state_of(key: str, found: items.Item | None) -> TableState:
     try:
         found["watermarks"], found["samples"] = unpack(found["watermarks"]), unpack(found["samples"])
         found["scope"] = unpack(found["scope"]) if found.get("scope") else None
+        found["recent"] = unpack(found["recent"]) if found.get("recent") else {}
         return TableState(source_key=key, **{k: v for k, v in found.items() if k not in ("pk", "sk")})
     except (ValueError, TypeError, KeyError) as error:
         remedy = f"Restore it from bronze: flowforge watermark rebuild --table {bronze_table_of(key)} --write --force."

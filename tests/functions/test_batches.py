@@ -127,6 +127,23 @@ def test_should_not_move_the_watermark_for_an_empty_interval(unique):
     assert given(batch_records.find_batch(batch.source_key, 1, batch.seq)).state == "empty"
 
 
+def test_should_keep_the_newest_batches_rows_with_the_table_and_count_each_once(unique):
+    name = unique("t")
+    batch = claim(name, "run_1")
+    landed = batches.land(batch, manifest(batch))
+    batches.commit(landed)
+    batches.commit(landed)  # its event comes again
+    for number in range(2, table.RECENT_BATCHES + 3):
+        batches.close_empty(claim(name, f"run_{number}"))
+    recent = table.read_state(batch.source_key).recent
+    assert recent.rows == [0] * table.RECENT_BATCHES
+    full = claim(name, "run_last", Interval())
+    batches.commit(batches.land(full, manifest(full)))
+    recent = table.read_state(batch.source_key).recent
+    assert (recent.run_id, recent.rows) == ("run_last", [0] * (table.RECENT_BATCHES - 1) + [3])
+    assert recent.at
+
+
 def test_should_void_the_claim_under_way_when_a_watermark_is_set_by_hand(unique):
     batch = claim(unique("t"), "run_1")
     landed = batches.land(batch, manifest(batch))

@@ -43,6 +43,10 @@ def test_should_show_a_table_with_its_history_by_any_of_its_names(context, loade
         assert (status, shown["watermarks"]["modified"]["value"]) == (200, "2025-01-01 00:00:00.000")
         assert shown["history"][0]["state"] == "committed"
         assert shown["history"][0]["at"]
+        assert [(one["name"], one["source_type"], one["type"]) for one in shown["columns"]][:2] == [
+            ("id", "int", "integer"),
+            ("modified", "datetime", "timestamp(3)"),
+        ]
 
 
 def test_should_answer_404_for_a_table_that_was_never_loaded(context):

@@ -38,7 +38,8 @@ def filled(lake, monkeypatch):
     publish(batch, lake.bucket)
     marks = {"id": {"value": "3", "sql_type": "int", "seq": 1, "committed_at": "", "identity": {}}}
     state = {"pk": batch.source_key, "sk": "STATE", "generation": 1, "seq": 1, "bronze_table": "b"}
-    items.put(records, state | {"watermarks": json.dumps(marks), "samples": "{}"})
+    recent = {"run_id": "run_9", "at": "2026-11-29T00:00:00+00:00", "rows": [3, 0, 5]}
+    items.put(records, state | {"watermarks": json.dumps(marks), "samples": "{}", "recent": json.dumps(recent)})
     return lake
 
 
@@ -66,6 +67,8 @@ def test_should_list_every_table_with_what_people_ask_first(filled):
     silver = answer["tables"][1]
     assert [column["name"] for column in silver["columns"]][:2] == ["id", "name"]
     assert silver["watermarks"] == {"id": "3"}
+    assert silver["bronze_table"] == "b"
+    assert silver["recent"] == {"run_id": "run_9", "at": "2026-11-29T00:00:00+00:00", "rows": [3, 0, 5]}
     assert silver["written_at"].startswith("20")
     assert silver["files"] == 1 and silver["bytes"] > 0
 

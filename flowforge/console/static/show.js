@@ -1,5 +1,5 @@
 // How figures, times, statuses, tables and refusals look. Documents of the API in, elements out.
-import { h } from "./dom.js";
+import { h, svg } from "./dom.js";
 
 const MARKS = {
   good: ["✔", "succeeded published empty current success loaded"],
@@ -95,6 +95,17 @@ function sorted(rows, columns, by) {
 export const facts = (pairs) =>
   h("dl.facts", pairs.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "")
     .map(([name, value]) => h("div", { "data-key": name }, h("dt", name), h("dd", value))));
+
+// Figures as a small picture, oldest first; said in words for those who do not see it.
+export function spark(values, words) {
+  if (!values?.length) return "–";
+  const [width, height, most] = [values.length * 5, 18, Math.max(1, ...values)];
+  const told = `${words}: ${values.map(number).join(", ")}`;
+  return svg("svg.spark", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": told }, svg("title", told), values.map((value, place) => {
+    const tall = value ? Math.max(2, (value / most) * height) : 1;
+    return svg("rect", { x: place * 5, y: height - tall, width: 4, height: tall });
+  }));
+}
 
 // The command that tells or does the same.
 export function command(text) {

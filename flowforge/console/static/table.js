@@ -21,7 +21,7 @@ export const table = {
       layer !== "quarantine" && told(path(layer, name, "quality")),
       layer === "silver" && told(path("silver", name, "schema")),
       layer === "silver" && told(path("watermarks", name)),
-      layer !== "quarantine" && told(path("tables", place.id, "lineage"), { query: { depth: place.get("depth") || 1 } }),
+      layer !== "quarantine" && told(path("tables", place.id, "lineage"), { query: { depth: place.get("depth") || 1, columns: true } }),
     ]);
     return { own, quality, schema, history, lineage, layer, name };
   },
@@ -29,7 +29,7 @@ export const table = {
     return [head(data), data.own.problem && problem({ message: data.own.problem }),
       data.history && part("Loads", data.history, batches), data.quality && part("Quality", data.quality, (told) => quality(told, data, view)),
       h("section", { "data-key": "Ask" }, h("h2", "Ask"), box(view, `SELECT * FROM ${quoted(data.layer, data.name)} LIMIT 10`)),
-      part("Columns", data.schema || {}, (told) => columns(data.own, told)), data.lineage && part("Made from, and makes", data.lineage, (told) => lineage(told, place)),
+      part("Columns", data.schema || {}, (told) => columns(data, told)), data.lineage && part("Made from, and makes", data.lineage, (told) => lineage(told, place)),
       versions(data.own)];
   },
 };
@@ -116,8 +116,16 @@ const release = (name, rows, view) => choose({
   },
 });
 
-function columns(own, schema) {
+// Each column from the source's type to this layer's, with what a person has decided, what it is made from and what it makes.
+function columns({ own, history, lineage }, schema) {
   const decided = new Map((schema.columns ?? []).map((one) => [one.name, one.decided]));
+  const source = new Map((history?.columns ?? []).map((one) => [one.name, one]));
+  const edges = lineage?.columns ?? [];
+  const name = `${own.layer}.${own.table}`;
+  const beside = (column, here, there) => edges.filter((one) => one[here].table === name && one[here].column === column && one[there].table !== name && ofLake(one[there].table)).map((one) => one[there]);
+  const from = (column) => (own.layer === "silver" ? [] : beside(column, "to", "from"));
+  const lists = { from, to: (column) => beside(column, "from", "to") };
+  const any = (which) => own.columns.some((one) => lists[which](one.name).length);
   return [
     schema.identity && h("p", "Rows are told apart by ", h("code", schema.identity), schema.keeps_key && ", whatever the source's key is", "."),
     schema.dropped?.length > 0 && h("p.note", `Gone at the source: ${schema.dropped.map((one) => one.name ?? one).join(", ")}`),
@@ -126,12 +134,25 @@ function columns(own, schema) {
       rows: own.columns,
       columns: [
         { title: "Column", draw: (one) => h("code", one.name) },
-        { title: "Type", draw: (one) => one.type },
-        { title: "Decided by a person", draw: (one) => decided.get(one.name) ?? "–" },
-      ],
+        source.size > 0 && { title: "At the source", draw: (one) => origin(source.get(one.name), one.name) },
+        source.size > 0 && { title: "In bronze", draw: (one) => source.get(one.name)?.type ?? "–" },
+        { title: own.layer === "silver" ? "In silver" : "Type", draw: (one) => one.type },
+        own.layer === "silver" && { title: "Decided by a person", draw: (one) => decided.get(one.name) ?? "–" },
+        any("from") && { title: "Made from", draw: (one) => ends(from(one.name)) },
+        any("to") && { title: "Makes", draw: (one) => ends(lists.to(one.name)) },
+      ].filter(Boolean),
     })),
     own.layer === "silver" && command(`flowforge schema ${own.table}`),
   ];
+}
+
+const origin = (told, name) => (told ? [told.source_type ?? "–", !told.nullable && " not null", told.source_name !== name && h("small", `as ${told.source_name}`), told.of && h("small", `made from ${told.of}`)] : h("span.quiet", "FlowForge's own"));
+
+// Columns of other tables, each table once with its columns.
+function ends(all) {
+  const by = new Map();
+  for (const { table, column } of all) by.set(table, [...(by.get(table) ?? []), column].filter((one, place, list) => one && list.indexOf(one) === place));
+  return by.size ? [...by].map(([table, names]) => h("div", link(to("tables", table), table), names.length > 0 && [": ", h("code", names.join(", "))])) : "–";
 }
 
 function lineage(told, place) {

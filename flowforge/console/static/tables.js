@@ -2,20 +2,25 @@
 import { ask } from "./api.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { bytes, chip, command, grid, link, moment, nothing, number } from "./show.js";
+import { bytes, chip, command, grid, kind, link, moment, nothing, number, problem, spark } from "./show.js";
 
+const NEWEST_RUNS = 50;
 const LAYERS = ["", "silver", "gold", "quarantine"];
 
 export const tables = {
   title: () => "Tables",
   every: () => 20,
-  load: (place, signal) =>
-    ask("tables", { query: { limit: 200, layer: place.get("layer"), cursor: place.get("from") }, signal }),
+  // Two questions, however many tables: these, and the newest runs, which tell of loads that failed or are under way.
+  async load(place, signal) {
+    const [found, newest] = await Promise.all([ask("tables", { query: { limit: 200, layer: place.get("layer"), cursor: place.get("from") }, signal }),
+      ask("runs", { query: { limit: NEWEST_RUNS }, signal }).catch((trouble) => ({ trouble }))]);
+    return { ...found, trouble: newest.trouble, runs: lastRuns(newest.runs ?? []) };
+  },
   draw(data, place, view) {
     const set = (changes) => { place.keep(changes); view.redraw(); };
     const words = place.get("find").toLowerCase();
-    const chosen = data.tables.filter((one) => `${one.layer}.${one.table}`.toLowerCase().includes(words) && (!place.get("only") || wrong(one)));
-    return [filters(place, set), chosen.length ? list(chosen, place, set)
+    const chosen = data.tables.filter((one) => `${one.layer}.${one.table}`.toLowerCase().includes(words) && (!place.get("only") || wrong(one, data.runs)));
+    return [filters(place, set), data.trouble && problem(data.trouble, { title: "The newest runs are not known" }), chosen.length ? list(chosen, data.runs, place, set)
       : nothing(data.tables.length ? "None of these tables fits." : ["The lake has no table yet: ", link("#/job", "a new job"), " loads some."]),
       data.next && h("p.pages", link(place.with({ from: data.next }), `The tables behind these ${data.tables.length}`)),
       command("flowforge watermark list")];
@@ -23,7 +28,7 @@ export const tables = {
 };
 
 const broken = (one) => (one.rules ?? []).filter((figure) => figure.failed);
-const wrong = (one) => one.problem || broken(one).length > 0 || one.layer === "quarantine";
+const wrong = (one, runs) => one.problem || kind(runs.get(one.bronze_table)?.status) === "bad" || broken(one).length > 0 || one.layer === "quarantine";
 
 function filters(place, set) {
   return h("form.filters", { role: "search", onsubmit: (event) => event.preventDefault() },
@@ -32,7 +37,21 @@ function filters(place, set) {
     h("label", h("input", { type: "checkbox", checked: Boolean(place.get("only")), onchange: (event) => set({ only: event.target.checked ? "wrong" : "" }) }), " only what wants a look"));
 }
 
-function list(chosen, place, set) {
+// The newest run of each bronze table.
+function lastRuns(newest) {
+  const found = new Map();
+  for (const run of newest) for (const { table, status } of run.tables) if (!found.has(table)) found.set(table, { status, id: run.run_id, at: run.accepted_at });
+  return found;
+}
+
+// What a table's last run came to: of the newest runs, else of its last batch.
+function lastRun({ bronze_table, recent }, runs) {
+  const run = runs.get(bronze_table);
+  if (run) return [link(to("runs", run.id), chip(run.status)), h("small", moment(run.at))];
+  return recent ? [link(to("runs", recent.run_id), chip(recent.rows.at(-1) ? "loaded" : "empty")), h("small", moment(recent.at))] : "–";
+}
+
+function list(chosen, runs, place, set) {
   return grid({
     key: (one) => `${one.layer}.${one.table}`,
     rows: chosen,
@@ -41,6 +60,8 @@ function list(chosen, place, set) {
       { title: "Table", by: (one) => `${one.layer}.${one.table}`, draw: (one) => [link(to("tables", `${one.layer}.${one.table}`), h("span.quiet", `${one.layer}.`), one.table), one.problem && h("small.note", one.problem)] },
       { title: "Written", by: (one) => one.written_at, draw: (one) => moment(one.written_at) },
       { title: "Rows", right: true, by: (one) => one.rows, draw: (one) => number(one.rows) },
+      { title: "Last run", draw: (one) => lastRun(one, runs) },
+      { title: "Rows of each batch", draw: (one) => spark(one.recent?.rows, "Rows of each batch") },
       { title: "Size", right: true, by: (one) => one.bytes, draw: (one) => bytes(one.bytes) },
       { title: "Rules", draw: rules },
       { title: "Watermark", draw: (one) => Object.entries(one.watermarks ?? {}).map(([column, value]) => [h("code", value), h("small", `of ${column}`)]) },
