@@ -8,13 +8,16 @@ import codecs
 import re
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from events.files import FileContract
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.container import Content
 
-LONGEST_RECORD = 2**27  # bytes; an open quote would make a record of all that follows
+LONGEST_RECORD = (
+    2**24
+)  # bytes; a record takes about twelve times its size, and an open quote makes one of all that follows
 CHUNK = 2**20
 LONE_CR = re.compile(rb"\r(?!\n)")
 
@@ -163,17 +166,23 @@ def _ends_open(text: bytes, marks: Marks, is_open: bool) -> bool:
 
 def _closed(text: bytes, marks: Marks, place: int) -> int:
     """Where the quotes are closed again: behind the closing one; -1: not in this line."""
+    if not marks.escape:
+        closed = _to_closing(marks.quote).match(text, place)
+        return closed.end() if closed else -1
     while (found := text.find(marks.quote, place)) >= 0:
         behind = found + len(marks.quote)
-        if marks.escape:
-            if not _is_escaped(text, marks.escape, place, found):
-                return behind
-        elif not text.startswith(marks.quote, behind):
+        if not _is_escaped(text, marks.escape, place, found):
             return behind
-        else:
-            behind += len(marks.quote)
         place = behind
     return -1
+
+
+@cache
+def _to_closing(quote: bytes) -> re.Pattern[bytes]:
+    """The rest of a quoted field, inner quotes doubled, with its closing quote."""
+    mark = re.escape(quote)
+    inner = b"[^" + mark + b"]*+" if len(quote) == 1 else b"(?:(?!" + mark + b").)*+"
+    return re.compile(inner + b"(?:" + mark * 2 + inner + b")*+" + mark, re.DOTALL)
 
 
 def _delimiter(text: bytes, marks: Marks, place: int) -> int:
@@ -194,5 +203,6 @@ def _is_escaped(text: bytes, escape: bytes, first: int, place: int) -> bool:
 
 def too_long(where: str) -> UnsupportedSource:
     return UnsupportedSource(
-        f"{where}: a record of more than {LONGEST_RECORD:,} bytes", "look for a quote that is never closed"
+        f"{where}: a record of more than {LONGEST_RECORD:,} bytes",
+        "look for a quote that is never closed; deliver larger values as Parquet, or as files of their own",
     )

@@ -20,9 +20,17 @@ class Piece(NamedTuple):
     line: int
     offset: int
 
+    def lines(self) -> Iterator[bytes]:
+        """Its lines with their ends, some at a time: a long record of short ones would take many times its size."""
+        start = 0
+        while start < len(self.data):
+            end = self.data.rfind(b"\n", start, start + PIECE) + 1 or self.data.find(b"\n", start + PIECE) + 1
+            yield from self.data[start : end or len(self.data)].splitlines(keepends=True)
+            start = end or len(self.data)
+
     def framed(self, marks: Marks, where: str) -> Iterator[Framed]:
         """The records of the piece, with their places in the text."""
-        for one in frame(self.data.splitlines(keepends=True), marks, where):
+        for one in frame(self.lines(), marks, where):
             yield one._replace(line=one.line + self.line - 1, offset=one.offset + self.offset)
 
 
@@ -59,7 +67,7 @@ class Pieces:
                 rest = found.pop()
                 piece = piece._replace(data=piece.data[: rest.offset - piece.offset])
             if piece.data:
-                self.take(piece, len(piece.data.splitlines()))
+                self.take(piece, sum(1 for _ in piece.lines()))
                 return found
             if len(self._held) - self._at > LONGEST_RECORD:
                 raise too_long(self._where)

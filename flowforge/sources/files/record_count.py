@@ -52,6 +52,7 @@ class _Counter:
             parts[0] = b"(?P<escape>" + re.escape(marks.escape) + rb"[^\r\n])"
         self._tokens = re.compile(b"|".join([rb"(?P<end>[\r\n])", *parts]))
         self._fields = _quoted_fields(marks) if marks.quote else None
+        self._inside = re.compile(_quoted_text(marks), re.DOTALL) if marks.quote and not marks.escape else None
         self._marks, self._keep = marks, 2 * max(map(len, names.values()))
         self.count, self.filled = 0, False
         self._quoted, self._begins, self._closed = False, True, False
@@ -66,6 +67,9 @@ class _Counter:
         if not is_last and (end := self._count_lines(data)):
             return data[end:]
         limit = len(data) if is_last else max(len(data) - self._keep, 0)
+        if self._quoted and self._inside and (found := self._inside.match(data, 0, limit)) and found.end():
+            self._plain()
+            data, limit = data[found.end() :], limit - found.end()
         place = ended = 0
         for token in self._tokens.finditer(data):
             if token.start() >= limit:
@@ -132,5 +136,11 @@ def _quoted_fields(marks: Marks) -> re.Pattern[bytes]:
     quote = re.escape(marks.quote)
     before = [b"(?<=" + re.escape(marks.delimiter), rb"(?<=[\r\n]", b"(?<!."]  # the last: where the text begins
     begins = b"(?:" + b"|".join(one + quote + b")" for one in before) + b")"
+    return re.compile(quote + begins + _quoted_text(marks) + quote, re.DOTALL)
+
+
+def _quoted_text(marks: Marks) -> bytes:
+    """What is between quotes, inner ones doubled."""
+    quote = re.escape(marks.quote)
     inner = b"(?:(?!" + quote + b").)*+" if len(marks.quote) > 1 else b"[^" + quote + b"]*+"
-    return re.compile(quote + begins + inner + b"(?:" + quote * 2 + inner + b")*+" + quote, re.DOTALL)
+    return inner + b"(?:" + quote * 2 + inner + b")*+"

@@ -21,7 +21,7 @@ from flowforge.sources.files.rejected import Portion, Rejected, cut_raw
 from flowforge.sources.files.splits import Split, find_splits
 
 PORTION_ROWS = 8_192
-PORTION_BYTES = 2**24
+PORTION_BYTES = 2**22
 MOST_COLUMNS = 10_000
 Row = list[str | None]
 

@@ -130,11 +130,34 @@ def test_a_long_cell_takes_a_few_times_its_size_in_memory():
 def test_a_record_that_is_longer_than_any_may_be_is_refused():
     def portions():
         yield b'a,b\n1,"'
-        for _ in range(130):
+        for _ in range(18):
             yield b"x" * 2**20
 
-    with pytest.raises(UnsupportedSource, match="a record of more than 134,217,728 bytes"):
+    with pytest.raises(UnsupportedSource, match="a record of more than 16,777,216 bytes"):
         list(lines_of(portions(), "a.csv"))
+
+
+@pytest.mark.parametrize("line", ["x" * 999, 'x ""y"", ü' * 90], ids=["plain", "doubled quotes"])
+def test_a_cell_of_a_hundred_megabytes_is_refused_before_it_is_held(line):
+    lines = f"{line}\n".encode() * (10**8 // (len(line.encode()) + 1))
+    data = b'a,b\n1,2\n3,"' + lines + b'"\n'
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsupportedSource, match="more than 16,777,216 bytes") as refused:
+            read(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "Parquet" in refused.value.remedy
+    assert peak < 2**27, peak
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson"])
+def test_a_record_that_is_as_long_as_one_may_be_is_read(format):
+    inner = "é\\n" * (2**22 - 20)
+    data = f'{{"a": "{inner}"}}\n' if format == "ndjson" else f'a,b\n"{inner}",2\n'
+    (row,) = read(data.encode(), format=format)[1]
+    assert row[0] == (inner.replace("\\n", "\n") if format == "ndjson" else inner)
 
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "cp1252"]
