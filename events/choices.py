@@ -6,6 +6,7 @@ Compression = Literal["snappy", "gzip", "zstd", "none"]
 LoadStrategy = Literal["append", "full_refresh", "incremental"]
 MergeStrategy = Literal["merge", "append", "replace", "scd2"]
 Deletes = Literal["hard", "soft", "ignore"]
+Detection = Literal["keys"]  # how what is gone is found, where a load does not see it
 SchemaMode = Literal["evolve", "contract"]
 KeyComparison = Literal["source", "exact"]
 NullKeys = Literal["match", "quarantine"]

@@ -61,10 +61,23 @@ class IngestTable(Dispatched):
     gold: GoldTarget
     replayed: bool = False
     given_up: list[str] = Field(default_factory=list)
+    only_keys: bool = Field(
+        default=False, description="reads all keys in place of the rows that are new, to find what is gone"
+    )
     default_names: list[Layer] = Field(
         default_factory=list,
         description="layers whose table the request does not name: they follow the catalog's spelling",
     )
+
+
+class CompareKeys(Dispatched):
+    """Asks submit_job to compare a table's keys with silver; `load` is the table's load. The run's id follows from what is due,
+    or from the call, so that an order which comes twice starts one run."""
+
+    type: Literal["CompareKeys"] = "CompareKeys"
+    new_run_id: str
+    trigger: Literal["deletes", "http"] = "deletes"
+    load: IngestTable
 
 
 class ReleaseQuarantine(Dispatched):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from events.model import Dispatched
 
 JOB_REQUESTED, OBJECT_CREATED = "JobRequested", "Object Created"  # detail-types that are not ours
-LOAD_FILES, START_WORKFLOW = "LoadFiles", "StartWorkflow"
+LOAD_FILES, START_WORKFLOW, COMPARE_KEYS = "LoadFiles", "StartWorkflow", "CompareKeys"
 OBJECT_RECORDS = "object records"  # S3's and MinIO's own notices, past the bus
 TEST_OF_NOTICES = "s3:TestEvent"  # S3 sends it when a queue is made the receiver of notices
 MOST_CHARACTERS = 100  # of a type, in an error

@@ -45,15 +45,14 @@ def without_effect(shared: dict[str, Any], tables: Sequence[tuple[str, dict[str,
 def _of_table(entry: dict[str, Any], shared: dict[str, Any]) -> dict[tuple[str, str], str]:
     bronze, silver, gold = (layered(entry, shared, layer) for layer in LAYERS)
     strategy, full_refresh = silver.get("mergeStrategy", "merge"), bronze.get("loadStrategy") == "full_refresh"
-    full_refresh = (
-        full_refresh or entry.get("changeTracking") is True
-    )  # which begins with one, and takes out what is gone
+    tracked = entry.get("changeTracking") is True  # such loads begin with a whole table, and take out what is gone
+    full_refresh, compares = full_refresh or tracked, isinstance(silver.get("deletes"), dict)
     kept = silver.get("deletes") == "ignore" or strategy == "append"  # what a refresh does not have
     problems: dict[tuple[str, str], str] = {}
-    if entry.get("acceptPartialView") is True and strategy != "replace" and (kept or not full_refresh):
+    if entry.get("acceptPartialView") is True and strategy != "replace" and (kept or not (full_refresh or compares)):
         problems[OF_TABLE, "acceptPartialView"] = (
-            "needs a load that takes rows out of silver: bronzeConfig.loadStrategy full_refresh with deletes hard or soft, or "
-            "silverConfig.mergeStrategy replace; this one keeps what the login does not see"
+            "needs a load that takes rows out of silver: bronzeConfig.loadStrategy full_refresh with deletes hard or soft, "
+            "deletes detect keys, or silverConfig.mergeStrategy replace; this one keeps what the login does not see"
         )
     if entry.get("allowEmptyRefresh") is True and full_refresh and kept:
         problems[OF_TABLE, "allowEmptyRefresh"] = (

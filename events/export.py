@@ -24,6 +24,7 @@ MODELS = [
     commands.LoadFiles,
     commands.StartWorkflow,
     commands.TellQuiet,
+    commands.CompareKeys,
     commands.IngestTable,
     commands.IngestSlice,
     commands.ReleaseQuarantine,
@@ -133,6 +134,7 @@ def messages() -> list[Any]:
         commands.LoadFiles(new_run_id="run_6f1d2c3b4a5968778695a4b3", workflow_id="wf_001", job_id="job_customers"),
         commands.StartWorkflow(new_run_id="run_2b4c6d8e0f1a3b5c7d9e1f20", workflow_id="wf_001"),
         commands.TellQuiet(bronze_table=TABLE, at="2025-11-10T06:00:00+00:00"),
+        commands.CompareKeys(new_run_id="run_9a8b7c6d5e4f3a2b1c0d9e8f", load=ingest),
         ingest,
         commands.IngestSlice(**BATCH, index=0),
         commands.ReleaseQuarantine(
@@ -177,6 +179,7 @@ def _submit_job_samples(bare: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "submit_job.s3_landing", sqs(landed, queue="flowforge-SubmitQueue")
     yield "submit_job.sqs_files", sqs(bare["LoadFiles"], queue="flowforge-SubmitQueue")
     yield "submit_job.sqs_schedule", sqs(bare["StartWorkflow"], queue="flowforge-SubmitQueue")
+    yield "submit_job.sqs_keys", sqs(bare["CompareKeys"], queue="flowforge-SubmitQueue")
     yield "submit_job.minio", minio("flowforge-data", "requests/customers.json")
     template, route = "/api/templates/customer_360", "/api/templates/{name}"
     yield "submit_job.http_templates", http("GET", "/api/templates")
@@ -212,6 +215,21 @@ def _alert_samples(bare: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "send_alerts.schedule", eventbridge("Scheduled Event", {}, source="aws.events")
 
 
+def _watermark_samples(landed: Any) -> Iterator[tuple[str, Any]]:
+    yield "watermark.sqs", sqs(landed, queue="flowforge-WatermarkQueue")
+    yield "watermark.schedule", {"sweep": True}
+    one, route = f"/api/watermarks/{TABLE}", "/api/watermarks/{table}"
+    yield "watermark.http_get", http("GET", one, route)
+    yield "watermark.http_set", http("PUT", one, route, {"column": "modified_date", "value": "2024-01-01"})
+    yield (
+        "watermark.http_accept",
+        http("POST", f"{one}/accept", "/api/watermarks/{table}/accept", {"reason": "failover"}),
+    )
+    wanted = {"maxDeleteShare": 0.5}
+    yield "watermark.http_compare", http("POST", f"{one}/compare", "/api/watermarks/{table}/compare", wanted)
+    yield "watermark.http_reset", http("DELETE", one, route, query={"reason": "reload"})
+
+
 def samples() -> Iterator[tuple[str, Any]]:
     """Name and content of every sample: bare, and in the envelope in which a function gets it."""
     yield "JobRequest", FULL
@@ -227,16 +245,7 @@ def samples() -> Iterator[tuple[str, Any]]:
     yield from _alert_samples(bare)
     yield "ingest_table.sqs", sqs(bare["IngestTable"])
     yield "ingest_slice.sqs", sqs(bare["IngestSlice"], queue="flowforge-SliceQueue")
-    yield "watermark.sqs", sqs(landed, queue="flowforge-WatermarkQueue")
-    yield "watermark.schedule", {"sweep": True}
-    one, route = f"/api/watermarks/{TABLE}", "/api/watermarks/{table}"
-    yield "watermark.http_get", http("GET", one, route)
-    yield "watermark.http_set", http("PUT", one, route, {"column": "modified_date", "value": "2024-01-01"})
-    yield (
-        "watermark.http_accept",
-        http("POST", f"{one}/accept", "/api/watermarks/{table}/accept", {"reason": "failover"}),
-    )
-    yield "watermark.http_reset", http("DELETE", one, route, query={"reason": "reload"})
+    yield from _watermark_samples(landed)
     yield "watermark.http_files", http("GET", "/api/files", query={"table": "bronze_customers", "limit": "20"})
     yield "refine_silver.sqs", sqs(landed, queue="flowforge-RefineQueue")
     columns, route = "/api/silver/customers/schema", "/api/silver/{table}/schema"

@@ -58,6 +58,7 @@ class BronzeLanded(BatchEvent):
     counted: str = Field("", description="how they were counted, or why they were not")
     counted_at: str | None = Field(None, description="when, by the source's clock in UTC")
     notes: list[str] = Field(default_factory=list, description="what a person should know of this load")
+    only_keys: bool = Field(False, description="the batch has the keys of all rows, and no rows: see CompareKeys")
     seconds: float = 0.0
 
 

@@ -191,6 +191,9 @@ class SilverTarget(Message):
     primary_key: list[str] = Field(default_factory=list)
     strategy: MergeStrategy = "merge"
     deletes: Deletes = "hard"
+    detects: Literal["", "keys"] = Field(default="", description="how a load that sees no deletions finds them")
+    compared_every: int = Field(default=0, description="seconds between two comparisons of keys")
+    most_deleted: float = Field(default=1.0, description="the share of its rows that a comparison may take out")
     schema_mode: SchemaMode = "evolve"
     key_comparison: KeyComparison = "source"
     null_keys: NullKeys = "match"

@@ -31,6 +31,23 @@ class Acceptance(Request):
     reason: str | None = None
 
 
+class WantedComparison(Request):
+    """Compares all keys of a table with silver, and takes out what the source has no more."""
+
+    maxDeleteShare: float | None = Field(
+        None, gt=0, le=1, allow_inf_nan=False, description="this once; default: the request's, or 0.1"
+    )
+
+
+class OrderedComparison(Answer):
+    """The run that compares; it is there a moment after this answer."""
+
+    run_id: str
+    bronze_table: str
+    deletes: str = Field(description="what becomes of the rows: hard, or soft (marked; of scd2 their version ends)")
+    max_delete_share: float
+
+
 class Watermark(Answer):
     """How far a table is loaded by one column."""
 

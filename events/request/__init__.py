@@ -4,7 +4,7 @@
     connection     how a SQL Server is reached
     database       a source that is a database: its tables or query          table_settings: what contradicts what
     files          a source that is files: which, and how they are read      file_settings: what contradicts what
-    destinations   bronze, silver and gold
+    destinations   bronze, silver and gold                                   deletes: how they are found
     older          the forms of the pipeline before this one
     mistakes       what a refused request is answered with
 
@@ -13,6 +13,7 @@ A further kind of source is a model beside `database` and `files`, and its place
 
 from events.request.connection import Connection, other_logins
 from events.request.database import ColumnChoice, DatabaseConfig, DatabaseSource, RowFilter, TableConfig, Window
+from events.request.deletes import DeleteDetection
 from events.request.destinations import (
     BronzeConfig,
     DestinationConfig,
@@ -32,6 +33,7 @@ __all__ = [
     "Connection",
     "DatabaseConfig",
     "DatabaseSource",
+    "DeleteDetection",
     "DestinationConfig",
     "FileColumnConfig",
     "FileConfig",

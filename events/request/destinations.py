@@ -8,7 +8,6 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from events.choices import (
     BuildStrategy,
     Compression,
-    Deletes,
     KeyComparison,
     LoadStrategy,
     MergeStrategy,
@@ -19,6 +18,7 @@ from events.effects import KEY_OF_FULL_BUILD
 from events.model import Request
 from events.names import DESTINATION, is_reserved, strip_layer
 from events.quality import GoldRules, SilverRules
+from events.request.deletes import DeletesWanted, mode_in
 
 
 def _destination(value: str | None, info: ValidationInfo) -> str | None:
@@ -64,8 +64,10 @@ class SilverConfig(Request):
     tableName: str | None = None
     primaryKey: str | list[str] | None = None
     mergeStrategy: MergeStrategy = "merge"
-    deletes: Deletes | None = Field(
-        None, description="rows that a full_refresh does not have: hard (default of merge), soft (of scd2), ignore"
+    deletes: DeletesWanted | None = Field(
+        None,
+        description="rows that a full_refresh does not have: hard (default of merge), soft (of scd2), ignore; of an incremental"
+        " load how they are found",
     )
     schemaMode: SchemaMode = Field(
         "evolve", description="contract: every change of the source's columns stops the table until it is accepted"
@@ -87,7 +89,7 @@ class SilverConfig(Request):
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """What happens to deleted rows fits the strategy."""
         strategy, deletes = given.get("mergeStrategy", "merge"), given.get("deletes")
-        if strategy == "scd2" and deletes == "hard":
+        if strategy == "scd2" and mode_in(deletes) == "hard":
             yield "deletes", "scd2 keeps history: soft closes the version of a deleted row, ignore leaves it open"
         if strategy in ("append", "replace") and deletes is not None:
             yield (

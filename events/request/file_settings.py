@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from events.effects import part, without_effect
+from events.request.deletes import detects
 
 FILES = "source_config.fileConfig"
 
@@ -33,6 +34,11 @@ def contradictions(config: dict[str, Any], shared: dict[str, Any]) -> Iterator[t
             "destination_config.silverConfig.deletes",
             f"{silver['deletes']} needs bronzeConfig.loadStrategy full_refresh, a column with operations, or changedFile replace "
             "and a primaryKey: other loads see no deletions",
+        )
+    if detects(silver.get("deletes")):
+        yield (
+            "destination_config.silverConfig.deletes",
+            "detect keys is of a table in a database: files tell deletes by a full_refresh, operations, or changedFile replace",
         )
     if refreshes and config.get("together") is True:
         yield f"{FILES}.together", "a full_refresh takes one file at a time: each is the whole table"

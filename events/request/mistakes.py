@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from events.redaction import shown_name
 
-TAGS = ("(table)", "(pattern)", "(database)", "(file)", "str", "list[str]")  # of unions, in pydantic's paths
+# Of unions, in pydantic's paths.
+TAGS = ("(table)", "(pattern)", "(database)", "(file)", "(mode)", "(detection)", "str", "list[str]")
 MOST_MISTAKES = 100  # that are told at once; a run's item holds at most 400 KB
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from events.effects import layered, part, without_effect
+from events.request.deletes import detects
 
 DATABASE = "source_config.databaseConfig"
 KEEPS_NO_KEYS = {"append": "would add its rows a second time", "replace": "would leave nothing but its rows"}
@@ -37,12 +38,10 @@ def contradictions(config: dict[str, Any], shared: dict[str, Any]) -> Iterator[t
         if entry.get("window") and isinstance(strategy, str) and strategy in KEEPS_NO_KEYS:
             yield f"{path}.window", f"mergeStrategy {strategy} {KEEPS_NO_KEYS[strategy]}: a window needs merge or scd2"
         if entry.get("changeTracking") is True:
-            if isinstance(strategy, str) and strategy in KEEPS_NO_KEYS:
-                yield (
-                    path,
-                    f"changeTracking needs silverConfig.mergeStrategy merge or scd2: {strategy} keeps no deletion",
-                )
-        elif bronze.get("loadStrategy") != "full_refresh":
+            yield from _of_tracking(path, layered(entry, shared, "silverConfig"))
+            continue
+        yield from _needs_keys(path, entry, bronze, layered(entry, shared, "silverConfig"))
+        if bronze.get("loadStrategy") != "full_refresh":
             yield from _needs_full_refresh(path, entry, layered(entry, shared, "silverConfig"))
     named = [(f"{DATABASE}.tables.{n}", entry if isinstance(entry, dict) else {}) for n, entry in enumerate(tables)]
     yield from without_effect(shared, named if tables else [(DATABASE, config)])
@@ -56,6 +55,15 @@ def contradictions(config: dict[str, Any], shared: dict[str, Any]) -> Iterator[t
         )
 
 
+def _of_tracking(path: str, silver: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What does not go with changes by Change Tracking."""
+    strategy = silver.get("mergeStrategy")
+    if isinstance(strategy, str) and strategy in KEEPS_NO_KEYS:
+        yield path, f"changeTracking needs silverConfig.mergeStrategy merge or scd2: {strategy} keeps no deletion"
+    if detects(silver.get("deletes")):
+        yield path, "changeTracking tells of deletes itself: write deletes hard, soft or ignore, or leave it out"
+
+
 def _needs_full_refresh(path: str, entry: dict[str, Any], silver: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What only a full_refresh does, since other loads do not see what is gone."""
     if entry.get("allowEmptyRefresh") is True:
@@ -63,8 +71,27 @@ def _needs_full_refresh(path: str, entry: dict[str, Any], silver: dict[str, Any]
     if silver.get("deletes") in ("hard", "soft"):
         yield (
             path,
-            f"deletes {silver['deletes']} needs bronzeConfig.loadStrategy full_refresh: other loads see no deletions",
+            f"deletes {silver['deletes']} needs bronzeConfig.loadStrategy full_refresh: other loads see no deletions. An "
+            'incremental load finds them by {"detect": "keys"}',
         )
+
+
+def _needs_keys(
+    path: str, entry: dict[str, Any], bronze: dict[str, Any], silver: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """What a comparison of keys needs: a load that does not see deletions, and a table whose keys are the source's."""
+    if not detects(silver.get("deletes")):
+        return
+    if bronze.get("loadStrategy") == "full_refresh":
+        yield path, "deletes detect keys has no use here: a full_refresh reads every row, and sees what is gone"
+    elif entry.get("isIncremental") is not True:
+        yield (
+            path,
+            "deletes detect keys needs isIncremental true and a deltaColumn: a load of all rows sees what is gone with "
+            "bronzeConfig.loadStrategy full_refresh",
+        )
+    if entry.get("query"):
+        yield path, "deletes detect keys needs a table: a row may leave a query's result without being deleted"
 
 
 def _used_by_none(shared: dict[str, Any], entries: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

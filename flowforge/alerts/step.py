@@ -47,7 +47,7 @@ def tell(envelope: Mapping[str, Any]) -> None:
     elif isinstance(message, facts.SilverRefined):
         _tell_of_batch(message, told, now)
     elif isinstance(message, facts.BronzeLanded):
-        if message.records and settings().alert_quiet_hours:
+        if message.records and not message.only_keys and settings().alert_quiet_hours:
             alert_states.note_new_rows(message.bronze_table, datetime.fromisoformat(at))
     else:
         _tell_recovery(message, told, now)

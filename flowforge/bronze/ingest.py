@@ -14,18 +14,19 @@ from events.targets import SourceFiles
 from flowforge.aws.clients import prepare
 from flowforge.aws.conditional_writes import prove_once
 from flowforge.bronze.announcements import landed_fact, no_rows_fact
+from flowforge.bronze.comparisons import order_comparison
 from flowforge.bronze.file_notes import loaded_by_others, note_files, note_refused, note_skipped
 from flowforge.bronze.file_types import note_types, with_kept_types
 from flowforge.bronze.finalize import settle
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
+from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
-from flowforge.bronze.planning import look_at, plan_next, wanted_of
+from flowforge.bronze.planning import described, look_at, plan_next
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.domain.batch import Batch, Interval
 from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
 from flowforge.runtime.settings import settings
-from flowforge.runtime.time_limit import deadline
 from flowforge.sources.base import Description, Nothing, ReadPlan, Source
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, claims, leases, table
@@ -52,6 +53,7 @@ def _ingest(command: IngestTable) -> Outcome:
         found = look_at(session, command)
         command, description, known = found
         state, own = known.state, known.own
+        order_comparison(command, state)
         if own is None and state.active is None:
             plan, footing = plan_next(session, found)
             if plan.nothing:
@@ -115,7 +117,7 @@ def _finish_expired(batch: Batch, state: table.TableState) -> Outcome:
         batch = _taken_over(batch)
         source = source_at(command.connection)
         with source.session() as session:
-            description = with_kept_types(session, session.describe(wanted_of(command)), state)
+            description = with_kept_types(session, described(session, command), state)
         found = _load(batch, source, description)
     except Fatal as error:
         batches.abandon(batch)
@@ -152,13 +154,12 @@ def _land(batch: Batch, source: Source, description: Description, state: table.T
     command, began_at = batch.command, time.time()
     refreshes = command.bronze.load_strategy == "full_refresh" or batch.interval.is_whole_table
     even_empty = refreshes and command.source.allow_empty_refresh
-    even_empty = even_empty or batch.interval.replaces
+    even_empty = even_empty or batch.interval.replaces or batch.only_keys
     with Heartbeat(partial(leases.renew, batch)):
         before = landed_before(batch) if batch.interval.files and batch.attempts > 1 else None
         if before is None:
             plan = source.resume(batch.interval, replace(description, identity=batch.identity))
-            open_reader = partial(source.open, plan, deadline=deadline())
-            landed = land(batch, plan.columns, description.name, open_reader, even_empty)
+            landed = land(batch, plan.columns, description.name, reader_of(batch, source, plan), even_empty)
         else:
             plan, landed = ReadPlan(batch.interval, list(before.columns)), before
         note_files(batch, landed.read)

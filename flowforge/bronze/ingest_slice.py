@@ -16,12 +16,12 @@ from flowforge.bronze.file_notes import note_files, note_refused
 from flowforge.bronze.file_slices import whole_file
 from flowforge.bronze.finalize import settle, submit_again
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
+from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import Landed, land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.domain.batch import Batch, BronzeObject
 from flowforge.domain.errors import Fatal, FileChanged, FileRefused, Wait
 from flowforge.domain.given import given
-from flowforge.runtime.time_limit import deadline
 from flowforge.sources.base import ReadPlan, Source
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, leases, slice_set
@@ -76,8 +76,8 @@ def _load(batch: Batch, source: Source, plan: ReadPlan, index: int) -> None:
     is_file = bool(batch.interval.files)
     landed = landed_before(batch, index) if is_file else None
     if landed is None:  # each slice of a file has its object: a rebuild from bronze then knows that it is whole
-        open_reader = partial(source.open, plan, index, deadline=deadline())
-        landed = land(batch, plan.columns, source_table(batch), open_reader, even_empty=is_file, index=index)
+        open_reader, even_empty = reader_of(batch, source, plan, index), is_file or batch.only_keys
+        landed = land(batch, plan.columns, source_table(batch), open_reader, even_empty=even_empty, index=index)
     file = next(((one.rows, one.rejected, one.first_rejected) for one in landed.read.files), None)
     slice_set.finish_slice(batch, index, landed.object, landed.max_cursor, file)
 

@@ -5,9 +5,14 @@ from flowforge.domain.batch import Batch
 CLAIM = "claim"  # metadata of an object of rejects: which batch has written it
 
 
+def folders(bronze_table: str) -> tuple[str, str]:
+    """Where the objects of a bronze table are: those with its rows, and those with keys alone, which are no rows of it."""
+    return f"bronze/{bronze_table}/", f"bronze/_keys/{bronze_table}/"
+
+
 def bronze_key(batch: Batch, index: int | None = None) -> str:
     """The object key of a batch, or of one of its slices."""
-    stem = f"bronze/{batch.command.bronze.table}/{batch.label}"
+    stem = f"{folders(batch.command.bronze.table)[batch.only_keys]}{batch.label}"
     if index is None or batch.slices is None:
         return f"{stem}.parquet"
     return f"{stem}/part-{index:05d}-of-{len(batch.slices.ranges):05d}.parquet"

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowforge.aws.clients import aws_errors, client
+from flowforge.bronze.keys import folders
 from flowforge.bronze.parquet import read_footer
 from flowforge.domain.batch import SEQ_BITS, order_of
 from flowforge.domain.source_key import bronze_table_of
@@ -37,8 +38,8 @@ def ask_lake(bucket: str, source_key: str, silver_table: str) -> Head | None:
 
 
 def _in_bronze(bucket: str, source_key: str) -> Head | None:
-    prefix = f"bronze/{bronze_table_of(source_key)}/"
-    keys = [key for key in _keys(bucket, prefix) if key.endswith(".parquet")]
+    prefixes = folders(bronze_table_of(source_key))
+    keys = [key for prefix in prefixes for key in _keys(bucket, prefix) if key.endswith(".parquet")]
     with ThreadPoolExecutor(OBJECTS_AT_ONCE, thread_name_prefix="footers") as pool:
         footers = [found for found in pool.map(lambda key: _footer(bucket, key), keys) if found]
     own = [footer for footer in footers if footer.get("source_key") == source_key]

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from events.commands import IngestTable
 from events.targets import SourceFiles, SourceTable
+from flowforge.bronze.comparisons import all_rows_of, keys_alone
 from flowforge.bronze.file_notes import refuse_unrefined
 from flowforge.bronze.file_types import with_kept_types
 from flowforge.bronze.footing import Footing, find_footing
 from flowforge.bronze.scope import within_scope
 from flowforge.domain.source_key import SourceKey
-from flowforge.sources.base import Description, LastRead, Position, ReadPlan, Session, Wanted
+from flowforge.sources.base import Description, LastRead, Nothing, Position, ReadPlan, Session, Wanted
 from flowforge.state import batch_records, file_ledger, file_refusals, table
 from flowforge.state.spelling import named_by_catalog, settled_key
 
@@ -30,11 +31,17 @@ class Found(NamedTuple):
 
 def look_at(session: Session, command: IngestTable) -> Found:
     """Stage one: what is there. Raises what describing and reading the state raise."""
-    description = session.describe(wanted_of(command))
+    description = described(session, command)
     if description.written is not None:
         command = named_by_catalog(command, *description.written)
     known = _known(command, description)
     return Found(command, with_kept_types(session, description, known.state), known)
+
+
+def described(session: Session, command: IngestTable) -> Description:
+    """What the source says of what a command reads. Raises what describing raises."""
+    found = session.describe(wanted_of(command))
+    return keys_alone(found) if command.only_keys else found
 
 
 def plan_next(session: Session, found: Found) -> tuple[ReadPlan, Footing]:
@@ -44,6 +51,8 @@ def plan_next(session: Session, found: Found) -> tuple[ReadPlan, Footing]:
     """
     command, description, state = found.command, found.description, found.known.state
     plan = session.plan(description, _last(state, command), only_new=state.asked == table.asked_of(command))
+    if command.only_keys:
+        return _plan_keys(found, plan)
     plan, told = within_scope(state, command, description.wanted, plan)
     if plan.nothing:
         return plan, Footing(state)
@@ -53,20 +62,38 @@ def plan_next(session: Session, found: Found) -> tuple[ReadPlan, Footing]:
     return replace(plan, interval=plan.interval.model_copy(update={"notes": notes})), footing
 
 
+def _plan_keys(found: Found, plan: ReadPlan) -> tuple[ReadPlan, Footing]:
+    """The plan of a comparison, which has no place before the loads that it compares with."""
+    command, description, state = found.command, found.description, found.known.state
+    if not state.seq:
+        return replace(
+            plan, nothing=Nothing("nothing of the table has been loaded yet, that could be compared", [])
+        ), Footing(state)
+    footing = find_footing(state, command, plan.interval, description.name)
+    if footing.state is not state:
+        reason = "the lake holds batches that the watermark table does not know: the table's next load comes before a comparison"
+        return replace(plan, nothing=Nothing(reason, list(footing.notes))), Footing(state)
+    return plan, footing
+
+
 def wanted_of(command: IngestTable) -> Wanted:
     """What a command asks of its source."""
     silver, refreshes = command.silver, command.bronze.load_strategy == "full_refresh"
     tracked = isinstance(command.source, SourceTable) and command.source.change_tracking
     follows = refreshes and silver.strategy in ("merge", "scd2") and silver.deletes != "ignore"
     return Wanted(
-        read=command.source,
+        read=all_rows_of(command.source) if command.only_keys else command.source,
         bronze_table=command.bronze.table,
         key=tuple(silver.primary_key),
         adds_only=silver.strategy == "append" and not command.source.has_cursor,
-        removes_rows=silver.strategy == "replace" or follows or (tracked and silver.deletes != "ignore"),
+        removes_rows=silver.strategy == "replace"
+        or follows
+        or command.only_keys
+        or (tracked and silver.deletes != "ignore"),
         keeps_history=silver.strategy == "scd2",
         follows_changes=tracked or (isinstance(command.source, SourceFiles) and command.source.contract.tells_changes),
         audited=command.bronze.audit_columns,
+        only_keys=command.only_keys,
     )
 
 

@@ -54,7 +54,7 @@ def _before(state: TableState, command: IngestTable) -> Scope | None:
         return state.scope
     if state.asked == asked_of(command):
         return None  # asked before, and read so
-    newest = batch_records.newest(state.source_key, lambda batch: batch.manifest is not None)
+    newest = batch_records.newest(state.source_key, lambda batch: batch.has_rows)
     read = newest.command.source if newest else None
     return Scope(left_out=read.excluded_columns) if isinstance(read, SourceTable) else None
 
@@ -82,7 +82,7 @@ def _read_before(state: TableState, before: dict[str, str], now: dict[str, str],
     differ = {name for name in {*before, *now} if before.get(name) != now.get(name)} - left_out
     if not differ:
         return []
-    newest = batch_records.newest(state.source_key, lambda batch: batch.manifest is not None)
+    newest = batch_records.newest(state.source_key, lambda batch: batch.has_rows)
     read = {column.at_source for column in given(newest.manifest).columns} if newest else differ
     return sorted(differ & read)
 

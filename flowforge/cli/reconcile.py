@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from flowforge.cli.apply_deletes import apply, refuse_source
 from flowforge.cli.connection import SourceChoice, server_of
-from flowforge.cli.failure import FAILED, GOOD, Failure
+from flowforge.cli.failure import FAILED, GOOD, BadRequest, Failure
 from flowforge.cli.lake import Bucket, open_lake
 from flowforge.cli.layout import facts, table
 from flowforge.cli.loaded import address_of, refuse_another
@@ -37,8 +38,23 @@ def reconcile(
     session: Session,
     rows: Annotated[int, typer.Option("--range-rows", min=1, help="Rows in one range of keys.")] = 100_000,
     bucket: Bucket = None,
+    apply_deletes: Annotated[
+        bool, typer.Option("--apply", help="Take out of silver the rows whose keys the source has no more, in a run.")
+    ] = False,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            "--max-delete-share", metavar="SHARE", help="With --apply: how many rows may go this once, 0 to 1."
+        ),
+    ] = None,
 ) -> int:
-    """Compare counts and checksums of a table's key ranges between source and silver; exits 1 when they differ."""
+    """Compare counts and checksums of a table's key ranges between source and silver; exits 1 when they differ. With --apply what
+    is gone at the source is taken out of silver instead."""
+    if apply_deletes:
+        refuse_source(choice)
+        return apply(session, name, share)
+    if share is not None:
+        raise BadRequest("--max-delete-share is for --apply", "add --apply, or leave it out")
     with session.open() as api:
         mark = api.get("watermarks", address_of(api, name))
     _refuse_files(mark)

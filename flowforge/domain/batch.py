@@ -373,8 +373,21 @@ class Batch(BaseModel):
         return isinstance(read, SourceFiles) and read.contract.tells_changes
 
     @property
+    def only_keys(self) -> bool:
+        """Whether it has the keys that the source has, and no rows: what silver has beside them is gone."""
+        return self.command.only_keys
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether it has landed with rows of the table, in all its columns."""
+        return self.manifest is not None and not self.only_keys
+
+    @property
     def reads_all(self) -> bool:
-        """Whether its rows are all that the source has; else they are what is new: by a cursor, or of files not loaded before."""
+        """Whether its rows are all that the source has; else they are what is new, by a cursor or of files not loaded before, or
+        keys alone."""
+        if self.only_keys:
+            return False
         if self.interval.is_tracked:
             return self.interval.is_whole_table
         whole_files = self.command.bronze.load_strategy == "full_refresh"

@@ -23,7 +23,8 @@
     │   ├── FileRefused          a file that cannot be taken as it is; nothing of it has landed
     │   ├── LateRows             rows came into an interval that was closed, again and again
     │   ├── TransformRejected        a batch that silver or gold cannot take
-    │   │   └── RulesBroken          rows break a quality rule of severity fail
+    │   │   ├── RulesBroken          rows break a quality rule of severity fail
+    │   │   └── DeletesRefused       more rows are gone from the source than may be taken out at once
     │   ├── UnfitStore           the S3 does not do what the lake rests on
     │   ├── EndpointRefused      the receiver of lineage events or alerts does not take them, or is not one to send them to
     │   ├── TooLarge             what is kept, or told, does not fit where it goes
@@ -181,6 +182,10 @@ class RulesBroken(TransformRejected):
     def __init__(self, message: str, remedy: str, figures: Sequence[QualityFigure]):
         super().__init__(message, remedy)
         self.figures = list(figures)
+
+
+class DeletesRefused(TransformRejected):
+    """A comparison of keys would take more rows out of silver than its request allows."""
 
 
 class TooLarge(Fatal):

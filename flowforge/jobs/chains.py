@@ -14,8 +14,8 @@ from events.commands import StartWorkflow
 from events.request import InvalidRequest
 from flowforge.aws.fanout import send_commands
 from flowforge.domain.errors import ConflictingTarget, FlowForgeError, NotFound
+from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.jobs.going import going, moment_text
-from flowforge.jobs.run_ids import run_id_of_delivery
 from flowforge.runtime.settings import settings
 from flowforge.state import run_list, runs, schedules
 from flowforge.state.schedules import Schedule

@@ -1,6 +1,6 @@
 """Requests that come as events: from the bus, and from files dropped under requests/ in the bucket (S3's or MinIO's notice).
 Files under landing/, and the sweep's orders, start jobs that are kept (`jobs.landing`); those of the clock, workflows that have a
-schedule (`jobs.starts`).
+schedule (`jobs.starts`); those of a load, comparisons of its table's keys (`jobs.comparisons`).
 
 Guarantees: a file starts one run however often its notice comes, and a new run when it is dropped again. Before the run is
 started, a file that holds a secret is replaced by a copy without it, older versions included, and one that cannot be read by
@@ -14,8 +14,9 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Logger
 
-from events.commands import LoadFiles, StartWorkflow
+from events.commands import CompareKeys, LoadFiles, StartWorkflow
 from events.dispatch import (
+    COMPARE_KEYS,
     JOB_REQUESTED,
     LOAD_FILES,
     OBJECT_CREATED,
@@ -31,18 +32,19 @@ from events.documents import Unreadable, read_json
 from events.request import InvalidRequest, parse_job_request
 from events.request.files import LANDING
 from flowforge.domain.errors import Fatal, FlowForgeError
+from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.jobs import landing
+from flowforge.jobs.comparisons import compare_keys
 from flowforge.jobs.keeping import kept_request, request_of
 from flowforge.jobs.notice import Notice
 from flowforge.jobs.request_files import NOT_KEPT, RequestFile, read_request_file, replace
-from flowforge.jobs.run_ids import run_id_of_delivery
 from flowforge.jobs.starts import start_workflow
 from flowforge.jobs.submission import submit
 from flowforge.state import outbox, runs
 
 logger = Logger(service="flowforge")
 PREFIX, SUFFIX = "requests/", ".json"
-TAKEN = (JOB_REQUESTED, LOAD_FILES, START_WORKFLOW, OBJECT_CREATED, OBJECT_RECORDS, TEST_OF_NOTICES)
+TAKEN = (JOB_REQUESTED, LOAD_FILES, START_WORKFLOW, COMPARE_KEYS, OBJECT_CREATED, OBJECT_RECORDS, TEST_OF_NOTICES)
 UNREADABLE_MESSAGE = "the request could not be taken; see the dead-letter queue for the reason"
 
 
@@ -58,6 +60,8 @@ def accept(envelope: dict[str, Any], context: object) -> None:
         return landing.load_job(read_message(envelope, LoadFiles))
     if kind == START_WORKFLOW:
         return start_workflow(read_message(envelope, StartWorkflow))
+    if kind == COMPARE_KEYS:
+        return compare_keys(read_message(envelope, CompareKeys))
     if kind not in TAKEN:
         raise unknown(kind, *TAKEN)
     for notice in _notices(envelope):
@@ -74,7 +78,7 @@ def give_up(envelope: dict[str, Any]) -> None:
     problem = [{"field": "(run)", "problem": UNREADABLE_MESSAGE}]
     if type_of(envelope) == JOB_REQUESTED:
         _try(lambda: runs.reject(run_id_of_event(envelope), "bus", problem))
-    if type_of(envelope) == START_WORKFLOW and (run_id := envelope.get("new_run_id")):
+    if type_of(envelope) in (START_WORKFLOW, COMPARE_KEYS) and (run_id := envelope.get("new_run_id")):
         _try(lambda: runs.reject(str(run_id), str(envelope.get("trigger") or "schedule"), problem))
     try:
         notices = list(_notices(envelope))

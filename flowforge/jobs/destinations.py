@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from events.choices import Deletes, MergeStrategy
 from events.commands import Layer
 from events.request import DestinationConfig, GoldConfig, GoldModel, SilverConfig
+from events.request.deletes import DeleteDetection, seconds_of
 from events.targets import BronzeTarget, GoldModelTarget, GoldTarget, SilverTarget
 from flowforge.domain.given import given
 from flowforge.jobs.refusals import refuse_expressions, refuse_models
@@ -46,6 +47,7 @@ def targets_of(destination: DestinationConfig, stem: str, strategy: MergeStrateg
             primary_key=listed(silver.primaryKey) if silver else [],
             strategy=strategy,
             deletes=_deletes(silver),
+            **_detection(silver),
             quality_rules=silver.qualityRules if silver else [],
             schema_mode=silver.schemaMode if silver else "evolve",
             key_comparison=silver.keyComparison if silver else "source",
@@ -65,7 +67,17 @@ def _deletes(silver: SilverConfig | None) -> Deletes:
     """Hard unless the request says otherwise; history closes a version instead."""
     if silver is None:
         return "hard"
-    return silver.deletes or ("soft" if silver.mergeStrategy == "scd2" else "hard")
+    mode = silver.deletes.mode if isinstance(silver.deletes, DeleteDetection) else silver.deletes
+    return mode or ("soft" if silver.mergeStrategy == "scd2" else "hard")
+
+
+def _detection(silver: SilverConfig | None) -> dict[str, Any]:
+    """How a load that sees no deletions finds them; nothing where it is not asked to."""
+    wanted = silver.deletes if silver else None
+    if not isinstance(wanted, DeleteDetection):
+        return {}
+    every = seconds_of(wanted.every)
+    return {"detects": wanted.detect, "compared_every": every, "most_deleted": wanted.maxDeleteShare}
 
 
 def _gold(config: GoldConfig | None, table: str) -> GoldTarget:

@@ -17,9 +17,9 @@ from flowforge.aws.message import logger, metrics
 from flowforge.domain.alone import each_alone
 from flowforge.domain.due_times import Missed
 from flowforge.domain.errors import NotFound
+from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.jobs.chains import follow, waiting
 from flowforge.jobs.going import going, moment_text
-from flowforge.jobs.run_ids import run_id_of_delivery
 from flowforge.jobs.schedules import rule_of
 from flowforge.runtime.settings import settings
 from flowforge.state import schedules

@@ -10,7 +10,15 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from events.dispatch import JOB_REQUESTED, LOAD_FILES, OBJECT_CREATED, OBJECT_RECORDS, START_WORKFLOW, type_of
+from events.dispatch import (
+    COMPARE_KEYS,
+    JOB_REQUESTED,
+    LOAD_FILES,
+    OBJECT_CREATED,
+    OBJECT_RECORDS,
+    START_WORKFLOW,
+    type_of,
+)
 from events.documents import Unreadable, read_json
 from events.redaction import redacted
 from events.request import DatabaseSource, InvalidRequest, JobRequest, as_today, parse_job_request
@@ -67,7 +75,7 @@ def request_of(envelope: dict[str, Any]) -> Any:
 def holds_no_request(envelope: dict[str, Any]) -> bool:
     """Whether an envelope tells of a file (EventBridge's form, or S3's and MinIO's records), or names a job
     or workflow that is kept."""
-    return type_of(envelope) in (OBJECT_CREATED, OBJECT_RECORDS, LOAD_FILES, START_WORKFLOW)
+    return type_of(envelope) in (OBJECT_CREATED, OBJECT_RECORDS, LOAD_FILES, START_WORKFLOW, COMPARE_KEYS)
 
 
 def _kept_of_bus(given: Any, store_login: bool) -> Any:

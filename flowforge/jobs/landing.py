@@ -16,9 +16,9 @@ from events.request import InvalidRequest
 from flowforge.domain.alone import each_alone
 from flowforge.domain.errors import Fatal
 from flowforge.domain.file_version import FileVersion
+from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.jobs.file_names import MARKS, takes
 from flowforge.jobs.notice import Notice
-from flowforge.jobs.run_ids import run_id_of_delivery
 from flowforge.jobs.submission import LANDING, SWEEP, submit
 from flowforge.state import file_jobs, outbox, runs
 from flowforge.state.file_jobs import FileJob

@@ -13,10 +13,10 @@ from events.api.schedules import NewSchedule
 from events.request import InvalidRequest
 from flowforge.domain.due_times import Cron, Rate, read_cron, read_rate
 from flowforge.domain.errors import FlowForgeError
+from flowforge.domain.run_ids import new_run_id
 from flowforge.jobs.chains import check_chain
 from flowforge.jobs.going import exact_text, moment_text
 from flowforge.jobs.keeping import kept_request
-from flowforge.jobs.run_ids import new_run_id
 from flowforge.jobs.submission import plan
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.state import runs, schedules

@@ -77,17 +77,24 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
     request, commands, batch_id = planned.request, planned.commands, planned.batch_id
     if trigger not in KEPT:
         _keep_jobs(document, request, commands)
+    called = {"workflow_name": request.workflow_name, "job_name": request.job_name}
+    names = open_and_queue(run_id, (request.workflow_id, request.job_id, batch_id), trigger, commands, called)
+    return Accepted(run_id, request, planned.place, batch_id, names)
+
+
+def open_and_queue(
+    run_id: str, ids: tuple[str, str, str], trigger: str, commands: list[IngestTable], called: dict[str, str | None]
+) -> list[str]:
+    """Opens a run of (workflow, job, batch label), queues its tables and tells of it; returns their bronze names."""
+    workflow_id, job_id, batch_id = ids
     tables = [(c.bronze.table, c.source.title) for c in commands]
     outbox.keep(run_id, commands)
-    called = {"workflow_name": request.workflow_name, "job_name": request.job_name}
-    runs.open_run(run_id, request.workflow_id, request.job_id, batch_id, trigger, tables, called)
+    runs.open_run(run_id, workflow_id, job_id, batch_id, trigger, tables, called)
     send_commands(settings().ingest_queue_url, commands)
     outbox.forget(run_id)
     names = [bronze for bronze, _ in tables]
-    announce(
-        JobAccepted(run_id=run_id, workflow_id=request.workflow_id, job_id=request.job_id, tables=names[:TABLES_TOLD])
-    )
-    return Accepted(run_id, request, planned.place, batch_id, names)
+    announce(JobAccepted(run_id=run_id, workflow_id=workflow_id, job_id=job_id, tables=names[:TABLES_TOLD]))
+    return names
 
 
 def _place_of(request: JobRequest) -> SourcePlace:

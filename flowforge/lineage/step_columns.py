@@ -3,13 +3,13 @@
 Guarantees: pure. Names that differ only by case are the same column, as they are in SQL Server and in Delta.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from events.targets import SilverTarget
+from events.targets import SilverTarget, SourceTable
 from flowforge.domain.batch import Batch, SourceColumn
 from flowforge.domain.own_columns import audit_of
 from flowforge.lineage.origins import DIRECT, IDENTITY, INDIRECT, TRANSFORMATION, ColumnLineage, Origin, Role
-from flowforge.silver.plan import CURRENT, OCCURRENCE, ROW_HASH, SURROGATE, VALID_FROM, VALID_TO
+from flowforge.silver.plan import CURRENT, OCCURRENCE, ROW_HASH, SURROGATE, VALID_FROM, VALID_TO, own_names
 
 HASHED = Role(DIRECT, "TRANSFORMATION", masking=True)
 
@@ -25,10 +25,15 @@ def bronze_columns(columns: Sequence[SourceColumn], source: str) -> ColumnLineag
     return ColumnLineage({name: frozenset({origin}) for name, origin in made.items()})
 
 
-def silver_columns(batch: Batch, present: Iterable[str], bronze: str) -> ColumnLineage:
+def silver_columns(batch: Batch, present: Collection[str], bronze: str) -> ColumnLineage:
     """Silver's columns (`present`) are bronze's, and those that silver adds; rows are matched by key and kept out by rules."""
     names = [column.name for column in batch.manifest.columns] if batch.manifest else []
-    key, cursor = _key(batch, names), None if batch.interval.is_tracked else batch.interval.column
+    cursor = None if batch.interval.is_tracked else batch.interval.column
+    if batch.only_keys:  # which says nothing of the other columns: they are as they were
+        own = own_names(batch.source_key)
+        names = [name for name in present if name not in own]
+        cursor = batch.command.source.delta_column if isinstance(batch.command.source, SourceTable) else None
+    key = _key(batch, names)
     hashed = {Origin(bronze, name, HASHED) for name in key or names}
     added = {SURROGATE: hashed, ROW_HASH: hashed, OCCURRENCE: set()}
     if cursor:

@@ -37,6 +37,8 @@ def steps_of(fact: Message, event_id: str, told_at: str) -> Iterator[Step]:
 
 
 def _landed(fact: facts.BronzeLanded, _: str, told_at: str) -> Iterator[Step]:
+    if fact.only_keys:  # nothing has come into the table
+        return
     batch = _batch(fact)
     columns = batch.manifest.columns if batch.manifest else []
     source = source_of(fact.source_key, {column.at_source: column.declared for column in columns if not column.of})

@@ -20,8 +20,8 @@ from flowforge.aws.stored_files import find_file
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.file_version import FileVersion
+from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.domain.source_key import SourceKey
-from flowforge.jobs.run_ids import run_id_of_delivery
 from flowforge.runtime.settings import settings
 from flowforge.sources.files.listing import find_new, matching_files, was_refused
 from flowforge.state import file_jobs, runs

@@ -5,6 +5,7 @@ far away. Needs ListBucket and GetObject on bronze/.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from flowforge.aws.async_clients import async_client
 from flowforge.aws.clients import aws_errors
+from flowforge.bronze.keys import folders
 from flowforge.bronze.parquet import read_footer
 from flowforge.domain.given import given
 
@@ -36,9 +38,10 @@ class FoundObject:
 
 def read_footers(bucket: str, bronze_table: str | None = None) -> list[FoundObject]:
     """The objects of one bronze table, or of all, in the order of their keys. Raises StoreUnavailable."""
-    prefix = f"bronze/{bronze_table}/" if bronze_table else "bronze/"
+    prefixes = folders(bronze_table) if bronze_table else ("bronze/",)
     with aws_errors("S3"):
-        return asyncio.run(_Reading(bucket, asyncio.Semaphore(OBJECTS_AT_ONCE)).all_under(prefix))
+        found = asyncio.run(_Reading(bucket, asyncio.Semaphore(OBJECTS_AT_ONCE)).all_under(prefixes))
+    return sorted(found, key=lambda one: one.key)
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,12 @@ class _Reading:
     bucket: str
     places: asyncio.Semaphore
 
-    async def all_under(self, prefix: str) -> list[FoundObject]:
+    async def all_under(self, prefixes: Sequence[str]) -> list[FoundObject]:
         async with async_client("s3") as s3:
-            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            listed = [entry async for page in pages for entry in page.get("Contents", [])]
+            listed: list[dict[str, Any]] = []
+            for prefix in prefixes:
+                pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+                listed += [entry async for page in pages for entry in page.get("Contents", [])]
             objects = [self._found(s3, entry) for entry in listed if entry["Key"].endswith(".parquet")]
             return await asyncio.gather(*objects)
 

@@ -112,7 +112,7 @@ def _planned(session: Session, found: Found) -> dict[str, Any]:
 
 def _last(source_key: str) -> dict[str, Any] | None:
     """How long the newest load of the table took that gold has, from its claim on; None where none is known."""
-    newest = batch_records.newest(source_key, lambda batch: batch.published and batch.manifest is not None)
+    newest = batch_records.newest(source_key, lambda batch: batch.published and batch.has_rows)
     return {"records": newest.manifest.rows, "seconds": _seconds(newest)} if newest and newest.manifest else None
 
 

@@ -30,7 +30,7 @@ from flowforge.tables.lake import PREFIXES, open_table, store_errors, table_uri
 from flowforge.tables.rows import create_view, rows_query
 
 # Folders beside the tables; no table's name begins with _ (events.names).
-NOT_TABLES = ("_quarantine", "_models", "_probe", "_settled")
+NOT_TABLES = ("_quarantine", "_models", "_probe", "_keys", "_settled")
 LAYERS = ("bronze", "silver", "gold", "quarantine")
 WRITE = "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
 MOMENTS = "write 12, 2026-01-05 or 2026-01-05T09:30:00Z"

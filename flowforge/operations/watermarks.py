@@ -128,7 +128,7 @@ def set_by_hand(name: str, wanted: NewWatermark) -> dict[str, Any]:
 
 def _checked_column(state: TableState, name: str, value: str) -> str:
     """The column's own spelling; refuses a column that the last batch lacks, and a value that cannot be of its type."""
-    newest = batch_records.newest(state.source_key, lambda batch: batch.manifest is not None)
+    newest = batch_records.newest(state.source_key, lambda batch: batch.has_rows)
     columns = newest.manifest.columns if newest and newest.manifest else []
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
     if newest and columns and found is None:

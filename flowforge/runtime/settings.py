@@ -23,7 +23,7 @@ class Settings(BaseModel):
     connections_table: str = ""
     schedules_table: str = ""
     ingest_queue_url: str = ""
-    submit_queue_url: str = Field("", description="where the sweeper, and the clock of schedules, ask for a run")
+    submit_queue_url: str = Field("", description="where the sweeper, the clock of schedules and loads ask for a run")
     secret_prefix: str = "flowforge/"  # noqa: S105
     max_attempts: int = Field(3, ge=1, description="deliveries of one message before its step is given up")
     lease_seconds: float = Field(30, ge=2, description="a claim without a heartbeat for so long is taken over")

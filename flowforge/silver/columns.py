@@ -36,7 +36,7 @@ def admit(
     Raises ConflictingTarget and TransformRejected.
     """
     where = f"silver.{batch.command.silver.table}"
-    _same_owner(table, batch, plan, where)
+    check_owner(table, batch, plan, where)
     present = relation(connection, table)
     theirs = types_of(present)
     decisions, late = decisions_of(table), Transactions(table, plan).newest > plan.order
@@ -115,7 +115,7 @@ def dropped_before(table: LakeTable) -> list[str]:
     return json.loads(table.properties().get(DROPPED, "[]"))
 
 
-def _same_owner(table: LakeTable, batch: Batch, plan: RefinePlan, where: str) -> None:
+def check_owner(table: LakeTable, batch: Batch, plan: RefinePlan, where: str) -> None:
     owner = table.properties().get(SOURCE_KEY, batch.source_key)
     if owner != batch.source_key:
         raise ConflictingTarget(

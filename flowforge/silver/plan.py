@@ -57,8 +57,8 @@ class RefinePlan:
     `above` are those of later ones for which this batch is one of them.
     `tells_part`: nothing but order tells when its rows were so, and it says nothing of keys that it lacks, as a file of changes.
     `files` are the keys of the files that it reads, each with a short name of its place; `replaces_files`: what earlier batches
-    have brought of them is gone. `change_order` are bronze columns by which the changes of a key follow each other; none: the
-    rows are no changes.
+    have brought of them is gone. `only_keys`: it has no rows, but the keys of all that the source has. `change_order` are bronze
+    columns by which the changes of a key follow each other; none: the rows are no changes.
     """
 
     source: dict[str, str]
@@ -82,6 +82,7 @@ class RefinePlan:
     change_order: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     replaces_files: bool = False
+    only_keys: bool = False
 
     @property
     def own_names(self) -> set[str]:
@@ -238,6 +239,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
     digits = {renamed[c.of]: renamed[c.name] for c in manifest.columns if c.derivation == "digit" and c.of in renamed}
     key = list(dict.fromkeys(part for name in key for part in (name, digits.get(name, name))))
     full = (whole or batch.command.bronze.load_strategy == "full_refresh") and silver.deletes != "ignore"
+    full = full and not batch.only_keys
     folds = {
         name: fold
         for name, fold in folds_of(manifest.columns).items()
@@ -264,6 +266,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
         change_order=changes,
         tells_part=(batch.interval.column is None or batch.interval.is_tracked) and not batch.reads_all,
         files={file.key: file.place_id for file in batch.interval.files},
+        only_keys=batch.only_keys,
         replaces_files=batch.interval.replaces and (silver.strategy == "append" or silver.deletes != "ignore"),
     )
 

@@ -21,8 +21,9 @@ from flowforge.domain.figures import quality_of, to_metadata
 from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier, read_parquet
 from flowforge.engines.registry import ENGINE
-from flowforge.silver.columns import admit
+from flowforge.silver.columns import admit, check_owner
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
+from flowforge.silver.deletions import find_gone
 from flowforge.silver.near_keys import may_be_near
 from flowforge.silver.new_columns import COLUMN_IDS, column_ids
 from flowforge.silver.objects import readable_objects
@@ -90,6 +91,10 @@ def refine(
                 _settle_again(batch, bucket, table)
             return _applied_before(table, batch)
     with readable_objects(batch, s3 or client("s3")) as uris, ENGINE.session() as connection:
+        if batch.only_keys:
+            return commit(
+                name, lambda: _apply_keys(connection, batch, read_parquet(uris), open_table(uri), limited=own)
+            )
         with store_errors(name):
             in_force = batch.command.silver.quality_rules if rules is None else rules
             decided = decisions_of(table) if table is not None else decisions_in(target.properties)
@@ -146,6 +151,39 @@ def _apply(connection: Session, batch: Batch, staged: Staged, table: LakeTable) 
     result = _result(table, batch, table.version() + 1, written, staged.quarantined)
     near = may_be_near(batch, plan)
     return replace(result, schema_changes=staged.schema_changes, quality=staged.quality, near_keys=near)
+
+
+def _apply_keys(
+    connection: Session, batch: Batch, objects: str, table: LakeTable | None, *, limited: bool
+) -> RefineResult:
+    """One attempt to take out what a batch of keys says is gone; `limited`: no more than its request allows."""
+    where = f"silver.{batch.command.silver.table}"
+    if table is None:
+        raise TransformRejected(f"there is no table {where} whose keys could be compared", "Load the table first.")
+    if is_applied(table, batch):
+        return _applied_before(table, batch)
+    plan = plan_of(connection, batch, decisions_of(table).key, objects)
+    marks = Transactions(table, plan)
+    marks.refuse_foreign()
+    check_owner(table, batch, plan, where)
+    if marks.compared > plan.order:
+        raise TransformRejected(
+            f"{where} was compared with newer keys than those of {batch.name}: rows may be back that these do not have",
+            f"Nothing is missing: flowforge replay --discard --run {batch.command.run_id}",
+        )
+    gone = find_gone(connection, table, batch, plan, objects, limited=limited)
+    transactions = {batch.application_id: batch.application_version, **marks.following()}
+
+    def properties(change: Change) -> Commit:
+        return once(transactions, {BATCH: batch.application_id, QUARANTINED: "0", CHANGE: json.dumps(asdict(change))})
+
+    if not gone.count:
+        written = write_nothing(table, properties)
+    elif plan.keeps_history:
+        written = write_history(connection, table, gone.plan, gone.staged, marks.load_after(), properties)
+    else:
+        written = write_rows(connection, table, gone.plan, gone.staged, properties)
+    return replace(_result(table, batch, table.version() + 1, written, 0), near_keys=False)
 
 
 def _applied_before(table: LakeTable, batch: Batch) -> RefineResult:

@@ -9,6 +9,7 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import NotFound, Retriable
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
+from flowforge.silver.earlier import wait_for_earlier
 from flowforge.state import batch_records, batches
 from flowforge.tables.lake import open_table, table_uri
 
@@ -24,6 +25,8 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     if batch is None:
         return None
     started = time.monotonic()
+    if batch.only_keys:
+        wait_for_earlier(batch)
     newest = newest or _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
     bucket = given(batch.manifest).bucket
     result = refine(batch, bucket, rules=newest.command.silver.quality_rules)

@@ -21,6 +21,7 @@ EVERY_TIME = (
     "{name}: mergeStrategy append adds every row of every full load, this time {inserted:,} to {before:,}; merge and replace do "
     "not"
 )
+COMPARED = "{name}: the source has {deleted:,} keys no more; {became}"
 LOADED_AGAIN = (
     "{name}: the table was reset, so its files are loaded again, and mergeStrategy append keeps the {before:,} rows of before "
     "beside them; to have each once, load into another silverConfig.tableName"
@@ -43,6 +44,11 @@ def notes_of(batch: Batch, result: RefineResult) -> list[str]:
         "kept": result.silver_rows - result.inserted - result.updated,
         "why": "gone, or in quarantine" if result.quarantined else "gone",
     }
+    if batch.only_keys:
+        became = {"scd2": "their version was ended"}.get(strategy) or (
+            "they were marked" if batch.command.silver.deletes == "soft" else "they were removed"
+        )
+        return [COMPARED.format(**figures | {"became": became})] if result.deleted else []
     keyless = ROW_HASH in result.column_types
     again = batch.interval.files and batch.generation > 1 and not batch.interval.replaces
     if strategy == "append" and again and figures["before"]:

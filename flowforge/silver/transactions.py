@@ -1,8 +1,9 @@
 """What a silver table remembers of the batches of its source, as Delta application transactions.
 
 Guarantees: read on the handle that the next commit is made on, and written by that commit: never ahead of the rows nor behind.
-`newest` and `refresh` are the orders of the newest batch and refresh; `epoch/<epoch>` the order of the newest batch of one state
-of the watermark table; `file/<place>` that of the newest batch that took the place of a file's rows, `files` the newest of these.
+`newest`, `refresh` and `compared` are the orders of the newest batch, refresh and comparison of keys; `epoch/<epoch>` the order
+of the newest batch of one state of the watermark table; `file/<place>` that of the newest batch that took the place of a file's
+rows, `files` the newest of these.
 The loads without a cursor form a list by order, each with its time, since the history of a batch that comes late depends on those
 that followed it: `part` is 0 for one that read all keys. No mark ever expires.
 """
@@ -83,6 +84,11 @@ class Transactions:
         return self._read("refresh")
 
     @property
+    def compared(self) -> int:
+        """Order of the newest comparison of keys; 0 when there was none."""
+        return self._read("compared")
+
+    @property
     def newest(self) -> int:
         """Order of the newest batch that was applied; 0 when there was none."""
         return self._read("newest")
@@ -147,10 +153,12 @@ class Transactions:
             marks[f"epoch/{plan.epoch}"] = plan.order if above else max(self._read(f"epoch/{plan.epoch}"), plan.order)
         if plan.refreshes:
             marks["refresh"] = plan.order if above else max(self.last_refresh, plan.order)
+        if plan.only_keys:
+            marks["compared"] = plan.order
         if plan.replaces_files:
             places = ["files", *(f"file/{place}" for place in plan.files.values())]
             marks |= {place: plan.order if above else max(self._read(place), plan.order) for place in places}
-        if plan.keeps_history and plan.cursor is None:
+        if plan.keeps_history and plan.cursor is None and not plan.only_keys:
             before, after = self._around()
             marks[f"load/{plan.order}/at"] = plan.loaded_at
             marks[f"load/{plan.order}/refreshes"] = int(plan.refreshes)
@@ -173,7 +181,7 @@ class Transactions:
     def all(self, epochs: Iterable[str] = (), places: Iterable[str] = ()) -> dict[str, int]:
         """Every mark but those of single batches, of other `epochs` and of files of other `places`, as application transactions:
         for a table that takes this one's place."""
-        names = ["newest", "refresh", "load/last", *(f"epoch/{epoch}" for epoch in epochs)]
+        names = ["newest", "refresh", "compared", "load/last", *(f"epoch/{epoch}" for epoch in epochs)]
         names += ["files", *(f"file/{place}" for place in places)]
         order = 0
         while True:

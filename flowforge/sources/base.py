@@ -76,7 +76,8 @@ class Wanted:
     `key` are the columns by which the request tells rows apart (none: the source's own). `adds_only`: no row replaces another.
     `removes_rows`: what is not read is taken out of silver;
     `keeps_history`: silver has every state of a row. `follows_changes`: what is read are changes, which count in their order.
-    `bronze_table` is the name that commands know the table by.
+    `bronze_table` is the name that commands know the table by. `only_keys`: of all rows the key alone, whatever conditions the
+    request has on them; `removes_rows` is then so, too.
     """
 
     read: Any
@@ -87,6 +88,7 @@ class Wanted:
     keeps_history: bool = False
     follows_changes: bool = False
     audited: bool = True
+    only_keys: bool = False
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,9 @@ def commit(batch: Batch, state: TableState | None = None) -> tuple[str | None, s
     owns = state.generation == batch.generation and state.active == batch.seq
     landed = Landed(generation=batch.generation, seq=batch.seq, claim=batch.claim) if batch.claim else state.landed
     of_part = batch.interval.window and not batch.reads_all_loaded
-    scope = state.scope if of_part and state.scope else scope_of(batch)
-    known = {"landed": landed, "scope": scope, "recent": state.recent.then(batch)}
+    kept = batch.only_keys or (of_part and state.scope)
+    recent = state.recent if batch.only_keys else state.recent.then(batch)
+    known = {"landed": landed, "scope": state.scope if kept else scope_of(batch), "recent": recent}
     following = _released(state, marks).model_copy(update=known)
     actions = [following.put_action(), transition(batch, "landed", "committed")]
     if not ((owns and items.transact(actions)) or is_written(batch, "committed")):

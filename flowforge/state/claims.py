@@ -45,8 +45,11 @@ def claim(
     seq = state.seq + 1
     update: dict[str, Any] = {"seq": seq, "active": seq, "source_table": source_table}
     update |= {"bronze_table": command.bronze.table, "silver_table": command.silver.table}
+    is_first = not state.seq and command.silver.detects  # it finds nothing in silver that could be gone
+    if command.only_keys or is_first:
+        update["compared_at"] = int(time.time())
     update["epoch"] = state.epoch or uuid.uuid4().hex[:16]
-    if not interval.window:  # the next load goes on where the one before the window ended
+    if not interval.window and not command.only_keys:  # the next load goes on where the one before the window ended
         update["asked"] = asked_of(command)
     if interval.column and not interval.window:
         update["samples"] = state.samples | {interval.column: samples}

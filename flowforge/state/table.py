@@ -78,9 +78,10 @@ class TableState(BaseModel):
 
     `epoch` is drawn with the first claim. `asked` is the digest of what the newest claim was asked to do (empty: claimed by a
     version before). `landed` is None before the first commit, and after a person has decided what the
-    watermarks are. `scope` is that of the newest commit (None: a version before has made it, or there is none). `resumed` tells
-    that the lake holds batches whose labels this state does not know. `recent` is empty until the next batch where a version
-    before has written the state, or a rebuild.
+    watermarks are. `compared_at` is when its keys were last read to be
+    compared, in epoch seconds (0: never). `scope` is that of the newest commit that has rows (None: a version before has made it,
+    or there is none). `resumed` tells that the lake holds batches whose labels this state does not know. `recent` is empty until
+    the next batch where a version before has written the state, or a rebuild.
     """
 
     source_key: str
@@ -92,6 +93,7 @@ class TableState(BaseModel):
     landed: Landed | None = None
     resumed: bool = False
     asked: str = ""
+    compared_at: int = 0
     scope: Scope | None = None
     bronze_table: str = ""
     source_table: str = ""
@@ -131,7 +133,7 @@ def key_id(key: str) -> str:
 
 def asked_of(command: IngestTable) -> str:
     """A digest of what a command asks for, whichever run and delivery it is of: its source, destinations, rules and models."""
-    text = command.model_dump_json(exclude={"type", "run_id", "batch_id", "replayed", "given_up"})
+    text = command.model_dump_json(exclude={"type", "run_id", "batch_id", "replayed", "given_up", "only_keys"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -9,9 +9,9 @@ from events.api.files import StoredFile, Upload
 from events.api.runs import AcceptedRun, JobDocument
 from events.api.templates import ShownTemplate, TemplateRun, Templates
 from flowforge.aws.message import is_http, process_envelopes
+from flowforge.domain.run_ids import new_run_id
 from flowforge.jobs import delivery, templates, uploads
 from flowforge.jobs.keeping import kept_message
-from flowforge.jobs.run_ids import new_run_id
 from flowforge.jobs.submission import submit
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import Name, resolver, told

@@ -1,5 +1,5 @@
-"""watermark: turns landed batches into watermarks; shows, sets and resets them, and what became of files; sweeps up, and folds
-old history."""
+"""watermark: turns landed batches into watermarks; shows, sets and resets them, and what became of files; orders comparisons of
+keys; sweeps up, and folds old history."""
 
 from typing import Annotated, Any
 
@@ -11,15 +11,18 @@ from events.api.watermarks import (
     MOST_TABLES,
     Acceptance,
     NewWatermark,
+    OrderedComparison,
     TableHistory,
     TableLimit,
     TableWatermarks,
+    WantedComparison,
     WatermarkList,
 )
 from events.facts import BronzeLanded, IntervalEmpty
 from flowforge.aws.bus import announce
 from flowforge.aws.message import is_http, process_messages
 from flowforge.operations import watermarks
+from flowforge.operations.deletes import order_by_hand
 from flowforge.operations.file_reports import list_files
 from flowforge.operations.file_sweep import follow_up
 from flowforge.operations.folding import fold_history
@@ -55,6 +58,12 @@ def put(table: Name, body: Annotated[NewWatermark, Body()]) -> TableWatermarks:
 def accept(table: Name, body: Annotated[Acceptance, Body()]) -> TableWatermarks:
     """Keeps a table's watermarks for a source that has changed."""
     return told(watermarks.accept_by_hand(table, body))
+
+
+@app.post("/api/watermarks/<table>/compare", status_code=202)
+def compare(table: Name, body: Annotated[WantedComparison, Body()]) -> OrderedComparison:
+    """Sends the order to take out of silver what the source has no more."""
+    return told(order_by_hand(table, body))
 
 
 @app.delete("/api/watermarks/<table>")

@@ -6,6 +6,7 @@ import pytest
 
 from flowforge.domain.source_key import SourceKey
 from tests.helpers.stack import flowforge, reconciled, wait_for_green
+from tests.helpers.waiting import wait_for
 
 
 def test_should_find_the_rows_that_differ_and_name_their_ranges(compared, name):
@@ -201,3 +202,52 @@ def test_should_take_a_table_through_all_steps_whatever_signs_its_name_has(compa
     named = {one["table"] for one in json.loads(lineage.stdout)["tables"]}
     assert f"{shown['connection']['database']}.dbo.{tables[0]}" in named
     assert flowforge(compared, "watermark", "reset", f"dbo.{tables[0]}", "--yes").returncode == 0
+
+
+def test_should_take_out_what_is_gone_when_it_is_asked_to_and_refuse_too_much(compared, name):
+    values = ", ".join(f"({n}, {n}, '2024-01-01')" for n in range(1, 41))
+    compared.execute(
+        f"CREATE TABLE {name} (id int PRIMARY KEY, v int, modified datetime2(3))", f"INSERT INTO {name} VALUES {values}"
+    )
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "modified"}
+    wanted = {"deletes": {"detect": "keys", "every": "1 day", "mode": "soft"}}
+    assert compared.load(config, silverConfig=wanted)["silver_rows"] == 40
+    compared.execute(f"DELETE FROM {name} WHERE id IN (7, 8)", f"UPDATE {name} SET v = -1 WHERE id = 9")
+    compared.execute(f"DELETE FROM {name} WHERE id > 30")
+    refused = flowforge(compared, "reconcile", name, "--apply")
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    told = refused.stdout.replace("\n", " ")
+    assert (
+        "12 of 40 rows (30.00%)" in told and f"flowforge reconcile bronze_{name} --apply --max-delete-share 0.3" in told
+    )
+    allowed = flowforge(compared, "reconcile", name, "--apply", "--max-delete-share", "0.3", "--json")
+    (table,) = json.loads(allowed.stdout)["tables"]
+    assert (allowed.returncode, table["status"], table["deleted"], table["silver_rows"]) == (0, "published", 12, 40)
+    found = reconciled(compared, name)
+    assert (found["only_in_silver"], [one["changed"] for one in found["ranges"]]) == (0, [1])
+    assert compared.lake(f"SELECT count(*) FILTER (_is_deleted), count(*) FROM gold.{name}") == [(12, 40)]
+    assert compared.lake(f"SELECT count(*) FROM bronze.bronze_{name}") == [(40,)]  # keys are no rows of it
+    elsewhere = flowforge(compared, "reconcile", name, "--apply", "--host", "db", "--database", "d")
+    assert elsewhere.returncode == 2 and "leave the source's options out" in elsewhere.stderr
+
+
+def test_should_compare_keys_by_itself_once_a_request_asks_for_it(compared, name):
+    compared.execute(
+        f"CREATE TABLE {name} (id int PRIMARY KEY, modified datetime2(3))",
+        f"INSERT INTO {name} VALUES (1, '2024-01-01'), (2, '2024-01-01'), (3, '2024-01-01')",
+    )
+    config = {"tableName": name, "isIncremental": True, "deltaColumn": "modified"}
+    assert compared.load(config)["silver_rows"] == 3
+    compared.execute(f"DELETE FROM {name} WHERE id = 2")
+    wanted = {"deletes": {"detect": "keys", "every": "1 week", "maxDeleteShare": 0.5}}
+    document = compared.request(config, silverConfig=wanted)
+    assert compared.run(document)["tables"][0]["status"] == "empty"
+    asked = {"workflow_id": f"{document['workflow_id']}.deletes"}
+    (run,) = wait_for(lambda: compared.http.get("/api/runs", params=asked).json()["runs"], "the comparison")
+    (table,) = compared.finished(run["run_id"])["tables"]
+    assert (table["status"], table["deleted"]) == ("published", 1)
+    assert compared.lake(f"SELECT id FROM gold.{name} ORDER BY id") == [(1,), (3,)]
+    lineage = flowforge(compared, "lineage", f"silver.{name}", "--columns", "--json")
+    assert f"bronze.bronze_{name}" in lineage.stdout and "modified" in lineage.stdout
+    compared.run(document)
+    assert len(compared.http.get("/api/runs", params=asked).json()["runs"]) == 1  # in a week again

@@ -21,7 +21,7 @@ from typing import Any
 
 from events.envelopes import s3_object_created
 from flowforge.domain.given import given
-from flowforge.jobs.run_ids import run_id_of_delivery
+from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.operations.query import query
 from flowforge.state import file_jobs, file_ledger, table
 from tests.faults.world import World

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from flowforge.jobs.run_ids import run_id_of_delivery
+from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.operations.query import query
 from flowforge.state import batch_records, file_ledger, table
 from tests.faults.aim import Point

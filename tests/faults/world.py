@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 
 from events.export import FULL
-from flowforge.jobs.run_ids import run_id_of_delivery
+from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.operations.query import query
 from flowforge.state import batch_records, table
 from infra.local.resources import Resources

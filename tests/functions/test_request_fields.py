@@ -13,6 +13,7 @@ from events.request import (
     Connection,
     DatabaseConfig,
     DatabaseSource,
+    DeleteDetection,
     DestinationConfig,
     GoldConfig,
     GoldModel,
@@ -51,6 +52,10 @@ MODEL = {"tableName": "m", "sql": "SELECT a, b FROM silver.customers"}
 
 def model(**settings: Any) -> list[dict[str, Any]]:
     return [MODEL | settings]
+
+
+def keys(**settings: Any) -> dict[str, Any]:
+    return {"detect": "keys"} | settings
 
 
 def rows(**settings: Any) -> list[dict[str, Any]]:
@@ -126,6 +131,10 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "SilverConfig.primaryKey": (f"{TO}.silverConfig.primaryKey", None, "a", {}),
     "SilverConfig.mergeStrategy": (f"{TO}.silverConfig.mergeStrategy", "merge", "scd2", {}),
     "SilverConfig.deletes": (f"{TO}.silverConfig.deletes", "hard", "soft", REFRESH),
+    "DeleteDetection.detect": (f"{TO}.silverConfig.deletes", None, keys(), GROWING),
+    "DeleteDetection.every": (f"{TO}.silverConfig.deletes", keys(), keys(every="2 hours"), GROWING),
+    "DeleteDetection.maxDeleteShare": (f"{TO}.silverConfig.deletes", keys(), keys(maxDeleteShare=0.5), GROWING),
+    "DeleteDetection.mode": (f"{TO}.silverConfig.deletes", keys(), keys(mode="soft"), GROWING),
     "SilverConfig.schemaMode": (f"{TO}.silverConfig.schemaMode", "evolve", "contract", {}),
     "SilverConfig.nullKeys": (
         f"{TO}.silverConfig.nullKeys",
@@ -191,6 +200,7 @@ MODELS = (
     DestinationConfig,
     BronzeConfig,
     SilverConfig,
+    DeleteDetection,
     GoldConfig,
     GoldModel,
 )

@@ -12,8 +12,8 @@ from events.targets import ConnectionReference
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.batch import Interval
 from flowforge.domain.errors import ConflictingTarget, UnknownTable
+from flowforge.domain.run_ids import new_run_id
 from flowforge.domain.source_key import SourceKey
-from flowforge.jobs.run_ids import new_run_id
 from flowforge.jobs.submission import submit
 from flowforge.state import claims, runs, table
 from flowforge.state.leases import release

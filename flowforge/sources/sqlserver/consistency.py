@@ -9,6 +9,9 @@ Each table or slice is one statement, so the first two do not differ in what is 
 default is, and takes no locks either way. Bounds are fixed before, in autocommit: the statement's view is never older than them.
 """
 
+from collections.abc import Sequence
+
+from flowforge.domain.batch import SlicePlan
 from flowforge.sources.sqlserver.sql_text import Statement
 
 SNAPSHOT, VERSIONED, LOCKED = "snapshot", "read committed snapshot", "read committed"
@@ -22,6 +25,19 @@ def offered(snapshot_state: int | None, is_versioned: bool | None, wanted: bool 
     """
     plain = VERSIONED if is_versioned else LOCKED
     return [SNAPSHOT, plain] if wanted and snapshot_state == 1 else [plain]
+
+
+def promise_of_keys(offered: Sequence[str], splits: SlicePlan | None) -> str:
+    """What a comparison of keys rests on, in a sentence for the run."""
+    each = f" of {len(splits.ranges)} slices" if splits is not None else ""
+    if LOCKED in offered[:1]:
+        return (
+            f"all keys{each} read twice under READ COMMITTED, in which a row that writers move can be missed: one that both "
+            "readings miss looks gone until a load brings its change. ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON mends that"
+        )
+    return (
+        f"all keys{each}, each reading as they were at one moment, read twice: what neither has is gone from the source"
+    )
 
 
 def under(consistency: str, statement: Statement) -> Statement:

@@ -9,6 +9,7 @@ from flowforge.sources.sqlserver.sql_text import Source, dated_count_statement
 from flowforge.sources.target import Credentials
 
 NO_MOMENT = "not counted: read without SNAPSHOT a full load is no single moment that could be counted again"
+TWICE = "not counted: keys are read twice, and what either reading has is there"
 TIES = "not counted after landing: {} is not unique; rows that get its last number meanwhile come with the next load"
 IN_ONE_STATEMENT = "not counted again: changes are read by one statement, whose rows the server counts"
 COUNT_COLUMNS = [
@@ -18,8 +19,12 @@ COUNT_COLUMNS = [
 ]
 
 
-def plan_counting(wanted: SourceTable, interval: Interval, description: TableDescription | None) -> Counting:
+def plan_counting(
+    wanted: SourceTable, interval: Interval, description: TableDescription | None, only_keys: bool = False
+) -> Counting:
     """When a batch is counted. `auto` counts where an index leads to the interval, and tables in the snapshot that is read."""
+    if only_keys:
+        return Counting(why_not=TWICE)
     if interval.is_changes:
         return Counting(why_not=IN_ONE_STATEMENT)
     always, is_table = wanted.count_rows == "always", description is not None and description.type == "table"

@@ -16,6 +16,7 @@ from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
 from flowforge.sources.sqlserver.catalog import connection_facts, expand_pattern, list_tables
 from flowforge.sources.sqlserver.change_tracking import told_of_database
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
+from flowforge.sources.sqlserver.consistency import promise_of_keys
 from flowforge.sources.sqlserver.description import find_column
 from flowforge.sources.sqlserver.estimates import estimate_of
 from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_source
@@ -60,6 +61,8 @@ class SqlServerSession:
         """An interval of the delta column, or all rows; a large table in slices."""
         if description.wanted.read.change_tracking:
             return plan_tracked(self.connection, description, last.get(CHANGE_VERSION) or LastRead())
+        if description.wanted.only_keys:
+            _refuse_other_source(description, last)
         column = self._cursor(description)
         before = last.get(column) if column else None
         found, identity = self._interval(description, column, before or LastRead())
@@ -71,6 +74,8 @@ class SqlServerSession:
             return ReadPlan(found.interval, description.columns, identity=identity, **_kept(found))
         splits, counting = self._splits(description, found.interval), _counting(description, found.interval)
         interval = found.interval.model_copy(update={"promise": _promise(found, splits)})
+        if description.wanted.only_keys:
+            interval = interval.model_copy(update={"promise": promise_of_keys(description.detail.offered, splits)})
         told = interval.model_copy(update={"notes": [*interval.notes, *description.lacks]})
         return ReadPlan(
             told, description.columns, splits, identity, counting=counting, detail=description.detail, **_kept(found)
@@ -143,8 +148,16 @@ def opened(reference: ConnectionReference, credentials: Credentials) -> Iterator
         yield SqlServerSession(connection)
 
 
+def _refuse_other_source(description: Description, last: Mapping[str, LastRead]) -> None:
+    """Raises SourceChanged where keys would be compared with those of another source."""
+    for before in last.values():
+        if before.position:
+            refuse_changed_source(description.name, description.identity, before.identity)
+
+
 def _counting(description: Description, interval: Interval) -> Any:
-    return plan_counting(description.wanted.read, interval, description.detail.table)
+    only_keys = description.wanted.only_keys
+    return plan_counting(description.wanted.read, interval, description.detail.table, only_keys)
 
 
 def _kept(plan: PlannedInterval) -> dict[str, Any]:

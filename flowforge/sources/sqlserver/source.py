@@ -78,7 +78,7 @@ class SqlServer:
         if splits is not None:
             return ReadPlan(interval, splits.columns, splits, counting=splits.counting)
         seen = given(description)
-        counting = plan_counting(seen.wanted.read, interval, seen.detail.table)
+        counting = plan_counting(seen.wanted.read, interval, seen.detail.table, seen.wanted.only_keys)
         return ReadPlan(interval, seen.columns, identity=seen.identity, counting=counting, detail=seen.detail)
 
     def open(self, plan: ReadPlan, split: int | None = None, deadline: float | None = None) -> BatchReader:
