@@ -30,7 +30,8 @@ def close_empty(batch: Batch) -> None:
     state = read_state(batch.source_key)
     if state.generation != batch.generation or state.active != batch.seq:
         return
-    following = _released(state, {}).model_copy(update={"recent": state.recent.then(batch)})
+    recent = state.recent if batch.only_keys else state.recent.then(batch)
+    following = _released(state, {}).model_copy(update={"recent": recent})
     actions = [following.put_action(), transition(batch, "claimed", "empty", close=True)]
     if not (items.transact(actions) or is_written(batch, "empty")):
         raise Wait(f"{batch.name} changed while it was being closed", RETRY_SECONDS)
