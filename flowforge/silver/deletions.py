@@ -10,6 +10,8 @@ keys are kept as may go.
 The rows that go are handed to the merge, or the history, as the deletions of a file of changes are: removed, marked, or ended.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from flowforge.domain.batch import Batch, order_of
@@ -19,6 +21,9 @@ from flowforge.domain.own_columns import CHANGE_VERSION, GONE
 from flowforge.domain.source_key import SourceKey
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier
+from flowforge.engines.duckdb.types import stored_column, stored_type
+from flowforge.silver.decisions import decisions_of
+from flowforge.silver.drift import retold, widens
 from flowforge.silver.matching import keys_of, missing_key, same_key, with_forms
 from flowforge.silver.plan import APPLIES, CURRENT, DELETED, GENERATION, SEQ, RefinePlan
 from flowforge.silver.timeline import ORDER
@@ -26,6 +31,7 @@ from flowforge.tables.base import LakeTable
 from flowforge.tables.rows import column_types, relation
 
 KEYS_AT_ONCE = 8_000_000  # in a hash table: some 500 MB, of which DuckDB spills what its limit does not allow
+HAIR = 1e-6  # of a row: 0.29 of 100 rows are 29, whatever binary digits make of it
 THERE, HELD, GONE_KEYS = "_flowforge_there", "_flowforge_held", "_flowforge_gone_keys"
 
 
@@ -40,7 +46,14 @@ class Gone:
 
 
 def find_gone(
-    connection: Session, table: LakeTable, batch: Batch, plan: RefinePlan, objects: str, *, limited: bool = True
+    connection: Session,
+    table: LakeTable,
+    batch: Batch,
+    plan: RefinePlan,
+    objects: str,
+    *,
+    limited: bool = True,
+    keys_at_once: int = KEYS_AT_ONCE,
 ) -> Gone:
     """Compares the keys of the table expression `objects` with those of the table on this handle.
 
@@ -54,19 +67,45 @@ def find_gone(
             "Load the table once as before, then compare again: flowforge reconcile TABLE --apply.",
         )
     keys = {key: types[key] for key in plan.key}
-    items = ", ".join(f"TRY_CAST({identifier(key)} AS {kind}) AS {identifier(key)}" for key, kind in keys.items())
-    there = with_forms(plan, f"SELECT {items} FROM {objects}", keys)
+    _refuse_other_types(plan, keys, decisions_of(table).types, name)
+    there = with_forms(plan, _keys_there(plan, objects, keys), keys)
     connection.sql(there).create_view(THERE, replace=True)
     held = f"SELECT * FROM ({relation(connection, table).sql_query()}) WHERE {_standing(types)}"
     connection.sql(with_forms(plan, held, types)).create_view(HELD, replace=True)
     rows = _scalar(connection, f"SELECT count(*) FROM {HELD}")
-    most = int(batch.command.silver.most_deleted * rows) if limited else rows
-    count = _compare(connection, plan, most)
+    most = math.floor(batch.command.silver.most_deleted * rows + HAIR) if limited else rows
+    count = _compare(connection, plan, most, keys_at_once)
     if count > most:
         raise _refused(batch, name, count, rows, _scalar(connection, f"SELECT count(*) FROM {objects}"))
     # The order of changes is asked for where there are several of a key: here each has one.
     deleting = replace(plan, change_order=(CHANGE_VERSION,), tells_part=False)
     return Gone(deleting, connection.sql(_staged(deleting, types)), count, rows)
+
+
+def _refuse_other_types(plan: RefinePlan, keys: dict[str, str], decided: Mapping[str, str], name: str) -> None:
+    """Raises TransformRejected where a key is of another type than the table's: what is equal in one may not be in the other."""
+    for key, kind in keys.items():
+        own = stored_type(plan.source[key])
+        if own != kind and key not in decided and not (widens(kind, own) or widens(own, kind)):
+            raise TransformRejected(
+                f"{name}: {retold(key, kind, own)}, so its keys cannot be compared with the source's",
+                "Load the table first: its run says what can be done about the type. Then compare again.",
+            )
+
+
+def _keys_there(plan: RefinePlan, objects: str, keys: dict[str, str]) -> str:
+    """The keys of the batch in the table's types; NULL in place of a value that the table's type has not, which is in no row."""
+    stored = ", ".join(stored_column(key, plan.source[key]) for key in keys)
+    own = {key: stored_type(plan.source[key]) for key in keys}
+    items = ", ".join(f"{_fitting(identifier(key), own[key], kind)} AS {identifier(key)}" for key, kind in keys.items())
+    return f"SELECT {items} FROM (SELECT {stored} FROM {objects})"
+
+
+def _fitting(column: str, own: str, kind: str) -> str:
+    if own == kind:
+        return column
+    there = f"TRY_CAST({column} AS {kind})"
+    return f"CASE WHEN TRY_CAST({there} AS {own}) = {column} THEN {there} END"
 
 
 def _standing(types: dict[str, str]) -> str:
@@ -75,11 +114,11 @@ def _standing(types: dict[str, str]) -> str:
     return " AND ".join(condition for column, condition in conditions.items() if column in types) or "true"
 
 
-def _compare(connection: Session, plan: RefinePlan, most: int) -> int:
+def _compare(connection: Session, plan: RefinePlan, most: int, at_once: int) -> int:
     """Keeps the keys that are gone, as long as they are no more than may go; returns how many there are."""
     keys = ", ".join(identifier(name) for name in plan.key)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {GONE_KEYS} AS SELECT {keys} FROM {HELD} LIMIT 0")
-    portions = max(1, -(-_scalar(connection, f"SELECT count(*) FROM {THERE}") // KEYS_AT_ONCE))
+    portions = max(1, -(-_scalar(connection, f"SELECT count(*) FROM {THERE}") // at_once))
     count = 0
     for portion in range(portions):
         one_each = f"DISTINCT ON ({keys_of(plan)}) " if plan.key_folds else ""  # one key in several spellings goes once
