@@ -24,6 +24,19 @@ class LastLoad(Answer):
     seconds: float = Field(description="from its claim to gold")
 
 
+class PlannedComparison(Answer):
+    """The comparison of keys that a load would order beside itself."""
+
+    due: bool = Field(description="whether the load would order it now")
+    last: str | None = Field(description="when keys were compared last")
+    every_seconds: int
+    deletes: str = Field(description="what becomes of rows that are gone")
+    max_delete_share: float
+    key: list[str]
+    rows: int | None = Field(description="keys that each of its two readings brings, as the catalog says")
+    refused: PlannedRefusal | None
+
+
 class PlannedTable(Answer):
     """What a load of a table would do now. Fields that are not known, or of a table that would not be loaded, are left out."""
 
@@ -48,6 +61,7 @@ class PlannedTable(Answer):
     bytes: int | None = Field(None, description="at the source, as its pages hold them")
     slices: int | None = None
     last: LastLoad | None = None
+    comparison: PlannedComparison | None = Field(None, description="of keys, where the request asks for it")
     warnings: list[str]
 
 

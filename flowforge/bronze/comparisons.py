@@ -21,12 +21,17 @@ from flowforge.state.table import TableState
 COMPARING = ("merge", "scd2")  # strategies of which a row can go
 
 
+def is_wanted(command: IngestTable) -> bool:
+    """Whether a load's request asks for comparisons; a window is none of the loads that order them."""
+    wanted, read = command.silver, command.source
+    of_part = isinstance(read, SourceTable) and read.window is not None
+    return wanted.detects == "keys" and wanted.deletes != "ignore" and not (command.only_keys or of_part)
+
+
 def is_due(command: IngestTable, state: TableState, now: float | None = None) -> bool:
     """Whether a load's table is to be compared again; `now` is in epoch seconds."""
-    wanted, now = command.silver, time.time() if now is None else now
-    asked = wanted.detects == "keys" and wanted.deletes != "ignore" and not command.only_keys
-    asked = asked and not (isinstance(command.source, SourceTable) and command.source.window)
-    return asked and state.seq > 0 and now - state.compared_at >= wanted.compared_every
+    now = time.time() if now is None else now
+    return is_wanted(command) and state.seq > 0 and now - state.compared_at >= command.silver.compared_every
 
 
 def order_comparison(command: IngestTable, state: TableState) -> None:

@@ -61,8 +61,22 @@ def _told(rows: list[dict[str, Any]]) -> list[Any]:
         refused = row["refused"]
         pairs = [("where", " and ".join(row["where"]))] if row.get("where") else []
         pairs += [("protected", f"{name}: {how}") for name, how in row.get("protected", {}).items()]
+        pairs += _of_comparison(row.get("comparison"))
         pairs += [("warning", warning) for warning in row["warnings"]]
         pairs += [("refused", refused["message"]), ("remedy", refused["remedy"])] if refused else []
         if pairs:
             shown.append(facts([("table", row["source_table"]), *pairs]))
     return shown
+
+
+def _of_comparison(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What is to be read of a comparison of keys: whether it is due, what it reads, why it would be refused."""
+    if not found:
+        return []
+    if refused := found["refused"]:
+        return [("deletes", f"keys cannot be compared: {refused['message']}"), ("remedy", refused["remedy"])]
+    rows = "all" if found["rows"] is None else f"about {found['rows']:,}"
+    when = "are due" if found["due"] else "are not due"
+    since = f", were compared at {found['last']}" if found["last"] else ", were never compared"
+    reads = f"{rows} keys ({', '.join(found['key'])}) are read twice, in a run of their own"
+    return [("deletes", f"keys {when}{since}; {reads}; at most {found['max_delete_share']:.2%} of the rows may go")]

@@ -17,6 +17,7 @@ from flowforge.domain.errors import FlowForgeError, Wait
 from flowforge.domain.scope import scope_in
 from flowforge.jobs.plan import plan_commands
 from flowforge.jobs.refusals import refuse_large_commands
+from flowforge.operations.planned_comparison import planned_comparison
 from flowforge.sources.base import Session
 from flowforge.sources.registry import source_of
 from flowforge.sources.target import target_of
@@ -86,6 +87,7 @@ def _planned(session: Session, found: Found) -> dict[str, Any]:
     told |= {
         "protected": scope_in(Interval(), description.columns, description.identity).protected,
         "last": _last(state.source_key),
+        "comparison": planned_comparison(session, found),
     }
     if state.active is not None:
         return told | {

@@ -58,3 +58,22 @@ def test_should_exit_with_1_and_the_remedy_where_a_table_would_be_refused(flowfo
 
     assert ended.code == 1
     assert "where was all rows" in ended.out and "Write it as it was" in ended.out
+
+
+def test_should_tell_whether_keys_are_due_to_be_compared_and_what_that_reads(flowforge, api):
+    (flowforge.folder / "r.json").write_text(json.dumps(REQUEST))
+    due = {"due": True, "last": "2025-11-07T06:00:00+00:00", "every_seconds": 86400, "deletes": "hard"}
+    due |= {"max_delete_share": 0.1, "key": ["id", "day"], "rows": 1200, "refused": None}
+    refused = due | {
+        "refused": {"error": "UnsupportedSource", "message": "a policy filters", "remedy": "Another login"}
+    }
+    tables = [LOADS | {"comparison": due}, LOADS | {"comparison": refused, "source_table": "dbo.x"}]
+    api.answer(PLAN, {"tables": tables, "total": 2, "next": None})
+
+    ended = flowforge("plan", "r.json")
+
+    told = " ".join(ended.out.split())
+    assert ended.code == 0
+    assert "keys are due, were compared at 2025-11-07T06:00:00+00:00; about 1,200 keys (id, day) are read twice" in told
+    assert "at most 10.00% of the rows may go" in told
+    assert "keys cannot be compared: a policy filters" in told and "Another login" in told

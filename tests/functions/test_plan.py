@@ -175,3 +175,21 @@ def test_should_refuse_a_request_with_mistakes_as_a_run_would_be(context, server
     }
     answer = handler(http("POST", "/api/plan", body=files), context)
     assert answer["statusCode"] == 400 and "files are not planned" in answer["body"]
+
+
+def test_should_tell_whether_a_comparison_of_keys_is_due_and_what_it_reads(loads, ask):
+    load = loads()
+    asked = {"silverConfig": {"deletes": {"detect": "keys", "every": "10 minutes", "mode": "soft"}}}
+    (first,) = ask(incremental(load), **asked)["tables"]
+    assert (first["comparison"]["due"], first["comparison"]["last"]) == (False, None)  # nothing that could be gone
+    load.load("a")
+    (planned,) = ask(incremental(load), **asked)["tables"]
+    found = planned["comparison"]
+    assert (found["due"], found["key"], found["deletes"], found["refused"]) == (True, ["id"], "soft", None)
+    assert (found["every_seconds"], found["max_delete_share"]) == (600, 0.1)
+    assert ask(incremental(load))["tables"][0]["comparison"] is None
+    keyless = loads()
+    keyless.execute("DROP TABLE {t}", "CREATE TABLE {t} (id int, at datetime2(3))")
+    keyless.load("a")
+    (told,) = ask(incremental(keyless), **asked)["tables"]
+    assert "has no key" in told["comparison"]["refused"]["message"]
