@@ -46,6 +46,7 @@ class Refusal(Answer):
     message: str
     error: str | None = Field(None, description="class of the error; docs/operations.md tells what each means")
     remedy: str | None = Field(None, description="what to do about it")
+    line: int | None = Field(None, description="of SQL that is refused, where one is known: from 1")
     mistakes: list[Mistake] | None = Field(None, description="of a request that is refused with 400")
 
 

@@ -116,7 +116,11 @@ class UnsupportedSource(Fatal):
 
 
 class QueryRefused(Fatal):
-    """The server refused the SQL text."""
+    """The server refused the SQL text; `line` (from 1) is the one that it points at, where it does."""
+
+    def __init__(self, message: str, remedy: str = "", line: int | None = None):
+        super().__init__(message, remedy)
+        self.line = line
 
 
 class ConflictingTarget(Fatal):

@@ -65,7 +65,7 @@ def query(
     try:
         names = tables_read(sql, LAYERS)
     except NotAllowed as error:
-        raise QueryRefused(str(error), error.remedy or WRITE) from error
+        raise QueryRefused(str(error), error.remedy or WRITE, error.line) from error
     _refuse_travel(names, as_of)
     with ENGINE.session() as connection, store_errors("query"), _vacuumed(as_of):
         paths = [uri for name in names for uri in _create_view(connection, name, bucket, as_of)]
@@ -82,16 +82,25 @@ def query(
                 text, "ask for less: fewer columns, a WHERE, a smaller table; or ask by `flowforge sql SELECT`"
             ) from error
         except EngineError as error:
-            raise QueryRefused(str(error).strip()) from error
+            raise QueryRefused(str(error).strip(), line=error.line or _line_of(connection, sql)) from error
     more = most_rows is not None and len(rows) > most_rows
     return QueryResult(columns, rows[:most_rows], time.perf_counter() - started, more)
+
+
+def _line_of(connection: Session, sql: str) -> int | None:
+    """The line that is refused: a relation's own errors name none, those of a plan do."""
+    try:
+        connection.execute(f"EXPLAIN {sql}")
+    except EngineError as error:
+        return error.line
+    return None
 
 
 def _read_again(connection: Session, sql: str, names: list[TableName]) -> None:
     try:
         connection.check_query(sql, [(name.layer, name.table) for name in names])
     except NotAllowed as error:
-        raise QueryRefused(str(error), error.remedy or WRITE) from error
+        raise QueryRefused(str(error), error.remedy or WRITE, error.line) from error
 
 
 def tables_present(bucket: str) -> list[TableName]:

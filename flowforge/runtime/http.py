@@ -53,7 +53,9 @@ def told(result: Any) -> Any:
 
 def error_body(error: FlowForgeError) -> dict[str, Any]:
     """What a caller reads of an error."""
-    return {"error": type(error).__name__, "message": str(error), "remedy": error.remedy}
+    line = getattr(error, "line", None)
+    told = {"error": type(error).__name__, "message": str(error), "remedy": error.remedy}
+    return told if line is None else {**told, "line": line}
 
 
 AN_OBJECT = "expected a JSON object"

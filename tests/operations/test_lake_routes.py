@@ -151,6 +151,19 @@ def test_should_end_a_page_of_rows_where_an_answer_is_full(filled):
     assert 1 <= len(answer["rows"]) < 8
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("SELECT id\nFROM silver.customers\nWHERE nothing = 1", 3),
+        ("SELECT id\nFROM nowhere.x", 2),
+        ("SELECT\n  id\nFROM silver.customers ORDER BY (", 3),
+    ],
+)
+def test_should_tell_the_line_of_sql_that_is_refused(filled, text, line):
+    status, answer = sql(text)
+    assert (status, answer["error"], answer["line"]) == (422, "QueryRefused", line)
+
+
 def put(table: str, text: str, **more) -> tuple[int, dict]:
     body = {"sql": text, **more}
     answer = publish_gold(http("PUT", f"/api/models/{table}", "/api/models/{table}", body), Context())

@@ -7,7 +7,7 @@ const STRANGER = { message: "this browser has not been let in", remedy: "open th
 export class Trouble extends Error {
   constructor(status, told) {
     super(told.message ?? `the server answered ${status}`);
-    Object.assign(this, { status, kind: told.error, remedy: told.remedy, mistakes: told.mistakes ?? [] });
+    Object.assign(this, { status, kind: told.error, remedy: told.remedy, mistakes: told.mistakes ?? [], line: told.line });
   }
 }
 

@@ -24,14 +24,27 @@ export function box(view, first, keep) {
     h("p.actions", h("button.main", { type: "submit", disabled: Boolean(own.over) }, own.over ? "Asking …" : "Ask"),
       own.over && h("button", { type: "button", onclick: () => own.over.abort() }, "Stop"),
       h("label", "as of ", h("input", { placeholder: "now, a version, or a time", value: own.asOf, oninput: (event) => change({ asOf: event.target.value }) })), "Ctrl+Enter asks"),
-    own.trouble && problem(own.trouble), own.answer && answer(own),
+    own.trouble && [problem(own.trouble), atLine(own.trouble.line, own.asked)], own.answer && answer(own),
     command(`flowforge sql "${own.text.replace(/\s+/g, " ").replace(/(["\\$`])/g, "\\$1")}"${own.asOf ? ` --as-of "${own.asOf}"` : ""}`));
+}
+
+// The line of a text that is refused, as it was asked; its button takes the reader there.
+export function atLine(line, text) {
+  const lines = text?.split("\n") ?? [];
+  if (!line || line > lines.length) return null;
+  const go = (event) => {
+    const area = event.target.closest("form").querySelector("textarea");
+    const from = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    area.focus();
+    area.setSelectionRange(from, from + lines[line - 1].length);
+  };
+  return h("p.note", { "data-key": "line" }, `Line ${line}: `, h("code", lines[line - 1].trim()), " ", h("button.quiet", { type: "button", onclick: go }, "Go there"));
 }
 
 async function question(own, view) {
   own.over?.abort();
   const over = (own.over = new AbortController());
-  Object.assign(own, { trouble: null });
+  Object.assign(own, { trouble: null, asked: own.text });
   view.redraw();
   const asOf = /^\d+$/.test(own.asOf) ? Number(own.asOf) : own.asOf || null;
   try {
