@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.helpers.servers import ROOT
-from tests.helpers.stack import Stack, flowforge
+from tests.helpers.stack import Stack, flowforge, own
+from tests.helpers.waiting import wait_for
 
 VARIABLE = "PASSWORD_OF_THE_BANK"
 MODEL = "SELECT customer_id, count(*) AS accounts FROM silver.accounts_of_pipelines GROUP BY customer_id"
@@ -88,6 +89,29 @@ def test_should_bring_a_deployment_to_what_the_files_say_and_then_have_nothing_t
     assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
     assert did(applied(stack, folder, "--prune", "--yes")[1]) == [("remove", "schedule", "after_bank")]
     assert applied(stack, folder, "--prune", "--yes")[1]["changes"] == []
+
+
+def test_should_start_a_workflow_of_a_file_after_the_one_that_it_follows(stack, folder, name):
+    """The clock, with the rights that the template gives it."""
+    document = stack.request({"tables": [{"tableName": "customers", "destination_config": own(name)}]})
+    document = {field: value for field, value in document.items() if field != "batch_id"}
+    document |= {"workflow_id": f"first_{name}"}
+    assert stack.run(document)["status"] == "succeeded"
+    source = {name: value for name, value in document["source_config"].items() if name != "connection"}
+    request = document | {"workflow_id": f"second_{name}", "source_config": source}
+    write(folder, "workflows/second.json", {"request": request})
+    write(folder, "schedules/second.json", {"connection": "bank", "after": f"first_{name}"})
+    applied(stack, folder)
+    assert stack.run(document)["status"] == "succeeded"
+
+    def started() -> dict[str, Any] | None:
+        (fired,) = stack.http.post("/_local/schedule/SchedulesFunctionClock").json()["outcomes"]
+        assert "result" in fired, fired
+        shown = json.loads(flowforge(stack, "schedules", "show", f"second_{name}", "--json").stdout)
+        return shown if shown["last_run"] else None
+
+    run = stack.finished(wait_for(started, "the run that follows")["last_run"])
+    assert (run["workflow_id"], run["status"]) == (f"second_{name}", "succeeded")
 
 
 def test_should_do_the_rest_where_the_one_before_was_killed(stack, folder):

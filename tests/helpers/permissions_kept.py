@@ -8,6 +8,8 @@ REPLAYED = "which dead letters are put back or discarded is a person's choice; a
 EXPLAINED = "only of a message that SQS has moved by itself: the sweeper says why and puts it back"
 SWEPT = "the sweeper follows up what was lost, or folds what is old: nothing of it is there in a sound run"
 FENCED = "a claim is given back, or its batch abandoned, only where rows came late or a worker was taken for dead"
+ALERTED = "only where a receiver of alerts is set; tests/functions/test_send_alerts.py tries its calls"
+LOOKED_FOR = "read only where a state is empty above a lake without a head: an older version's, or one copied in part"
 NOT_THERE = (
     "it asks for objects that may not be there, which names no prefix; the prefixes bound what else it could list"
 )
@@ -56,7 +58,7 @@ KEPT: tuple[tuple[str, str, str, str], ...] = (
     ("WatermarkFunction", "s3:ListBucket", "* landing/*", SWEPT),
     ("RefineSilverFunction", "dynamodb:GetItem", "*flowforge-Watermarks ", GIVES_UP),
     ("PublishGoldFunction", "dynamodb:GetItem", "*flowforge-Watermarks ", GIVES_UP),
-    ("IngestTableFunction", "s3:GetObject", "*/bronze/* ", "read back only where an earlier attempt has landed it"),
+    ("Ingest*Function", "s3:GetObject", "*/bronze/* ", "read back only where an earlier attempt has landed it"),
     ("Ingest*Function", "dynamodb:DeleteItem", "*flowforge-Watermarks ", FENCED),
     ("Ingest*Function", "s3:PutObject", "*/rejected/* ", "only where a record of a file does not fit"),
     ("IngestSliceFunction", "dynamodb:BatchWriteItem", "*flowforge-Watermarks ", "only of large files"),
@@ -68,6 +70,13 @@ KEPT: tuple[tuple[str, str, str, str], ...] = (
         "read again only where another batch has replaced the lake's head",
     ),
     ("IngestSliceFunction", "s3:ListBucket", "*", NOT_THERE),
+    ("DescribeTableFunction", "s3:ListBucket", "* landing/*", NOT_THERE),
+    ("DescribeTableFunction", "s3:GetObject", "*/bronze/* ", LOOKED_FOR),
+    ("DescribeTableFunction", "s3:GetObject", "*/silver/*/_delta_log/* ", LOOKED_FOR),
+    ("SchedulesFunction", "secretsmanager:CreateSecret", "*", "only of a schedule whose request brings a new login"),
+    ("SchedulesFunction", "secretsmanager:PutSecretValue", "*", "only of one that brings another password"),
+    ("SendAlertsFunction", "dynamodb:*", "*", ALERTED),
+    ("SendAlertsFunction", "secretsmanager:GetSecretValue", "*/alerts/* ", ALERTED),
     ("RecordLineageFunction", "s3:ListBucket", "*", NOT_THERE),
     ("MaintainLakeFunction", "s3:DeleteObject", "*", "only of files that are older than VacuumRetentionHours"),
     ("MaintainLakeFunction", "s3:PutObject", "*", "only where small files are merged, or a log gets a checkpoint"),
