@@ -53,8 +53,10 @@ screenshots: .venv/stamp .venv-console/stamp ## the console's pictures in docs/
 test-api: .venv/stamp .venv-fuzz/stamp ## the local API under what Schemathesis makes of its description
 	.venv/bin/python -m pytest -q tests/local_stack/test_fuzzed_api.py
 
-test-aws: .venv/stamp .venv-aws/stamp ## the template deployed by an AWS that someone else wrote: ministack; the bank to gold
+AWS_TESTS ?= tests/functions
+test-aws: .venv/stamp .venv-aws/stamp ## an AWS that someone else wrote, ministack: the template deployed, the bank to gold, the tests of functions
 	@.venv/bin/python -m tests.helpers.other_aws .venv-aws/bin/ministack
+	FLOWFORGE_TEST_AWS=.venv-aws/bin/ministack .venv/bin/python -m pytest -q $(AWS_TESTS) $(SPREAD)
 
 faults: .venv/stamp ## kill -9, redelivery, outages, late committers: what was tried and what was lost
 	@.venv/bin/python -m tests.faults

@@ -32,6 +32,7 @@ RUN_BY_CI = (
     "make test",
     "make test-sail",
     "make test-s3",
+    "make test-aws",
     "make test-api",
     "make test-build",
     "make faults-quick",

@@ -4,6 +4,7 @@ Each module has a deployment of its own in it: some tests sweep, fold or search 
 what others have left.
 """
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,15 +15,16 @@ from infra.local.resources import Resources
 from infra.local.template import REGION, expand
 from tests.helpers.function_calls import Aws, Context
 from tests.helpers.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
-from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, ROOT, embedded_aws
+from tests.helpers.other_aws import other_aws
+from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, OTHER_AWS, ROOT, embedded_aws
 from tests.helpers.tracked import tracked  # noqa: F401 - likewise
 
 
 @pytest.fixture(scope="package")
 def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an AWS that is still empty, and the environment of who may call it."""
-    log = tmp_path_factory.mktemp("aws") / "log"
-    with pytest.MonkeyPatch.context() as environment, embedded_aws(log) as endpoint:
+    log, other = tmp_path_factory.mktemp("aws") / "log", os.environ.get(OTHER_AWS)
+    with pytest.MonkeyPatch.context() as environment, other_aws(other, log) if other else embedded_aws(log) as endpoint:
         for name, value in AWS_VARIABLES.items():
             environment.setenv(name, value)
         environment.setenv("AWS_DEFAULT_REGION", REGION)

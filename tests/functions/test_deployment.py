@@ -9,8 +9,7 @@ from flowforge.aws.clients import client
 from flowforge.runtime.deployment import entered
 from flowforge.runtime.settings import settings
 from functions.watermark.handler import handler
-from infra.local.aws_calls import ask_for_calls
-from tests.helpers.servers import AWS_KEYS, ROOT
+from tests.helpers.servers import ROOT
 
 
 def test_should_follow_the_environment(aws, monkeypatch):
@@ -41,7 +40,7 @@ def test_should_name_to_aws_who_calls_in_a_text_that_is_made_once(aws, monkeypat
     for name in (f"First{uuid4().hex}", f"Second{uuid4().hex}"):
         monkeypatch.setenv("AWS_SDK_UA_APP_ID", name)
         client("sqs").list_queues()
-        assert ask_for_calls(aws.endpoint, *AWS_KEYS.values(), by_caller=True)[name] == {"SQS ListQueues": 1}
+        assert aws.calls(by_caller=True)[name] == {"SQS ListQueues": 1}
         assert f" app/{name} " in client("sqs").meta.config.user_agent
 
 

@@ -26,12 +26,10 @@ from flowforge.state.run_list import list_runs
 from flowforge.state.table import read_state
 from functions.submit_job.handler import handler
 from functions.watermark.handler import handler as commit
-from infra.local.aws_calls import ask_for_calls
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 from tests.helpers.batches import manifest
 from tests.helpers.commands import command
 from tests.helpers.function_calls import Context
-from tests.helpers.servers import AWS_KEYS
 
 
 @pytest.fixture(autouse=True)
@@ -323,9 +321,9 @@ def test_should_ask_the_ledger_of_nothing_where_neither_files_nor_batches_have_c
     job.load("run_1", *names)
 
     def queries() -> int:
-        before = Counter(ask_for_calls(job.aws.endpoint, *AWS_KEYS.values()))
+        before = Counter(job.aws.calls())
         follow_up(job.key)
-        return (Counter(ask_for_calls(job.aws.endpoint, *AWS_KEYS.values())) - before)["DynamoDB Query"]
+        return (Counter(job.aws.calls()) - before)["DynamoDB Query"]
 
     assert (queries() > 0, queries()) == (True, 0)
     job.drop("000.csv", "a\n2\n")

@@ -25,8 +25,6 @@ from functions.record_lineage.handler import handler as record_lineage
 from functions.refine_silver.handler import handler as refine_silver
 from functions.track_run.handler import handler as track_run
 from functions.watermark.handler import handler as watermark
-from infra.local.aws_calls import ask_for_calls
-from tests.helpers.servers import AWS_KEYS
 
 DONE = {"batchItemFailures": []}
 
@@ -42,7 +40,7 @@ def load(loads):
 
 
 def counted(aws) -> Counter[str]:
-    return Counter(ask_for_calls(aws.endpoint, *AWS_KEYS.values()))
+    return Counter(aws.calls())
 
 
 def calls_of(aws, monkeypatch, context, queue: str, handler, body: dict) -> Counter[str]:

@@ -19,9 +19,7 @@ from functions.connections.handler import handler as connections
 from functions.ingest_table.handler import handler as ingest
 from functions.submit_job.handler import handler as submit
 from functions.test_connection.handler import handler as probe
-from infra.local.aws_calls import ask_for_calls
 from tests.helpers.commands import command
-from tests.helpers.servers import AWS_KEYS
 
 HOME = {"host": "sql.bank.example", "port": 1433, "database": "Bank"}
 
@@ -163,11 +161,11 @@ def test_should_see_a_rotation_with_the_next_load_and_ask_for_one_version_once(a
     assert current.password.get_secret_value() == "New5-of-the-bank"
     of_version = ConnectionReference(**HOME, secret_id=name, secret_version=changed)
     assert read_credentials(of_version) == current
-    before = ask_for_calls(aws.endpoint, *AWS_KEYS.values())["Secrets Manager GetSecretValue"]
+    before = aws.calls()["Secrets Manager GetSecretValue"]
     assert read_credentials(of_version) == current
     with pytest.raises(SecretRefused):  # what is kept is as particular as the store
         read_credentials(of_version.model_copy(update={"host": "other.example"}))
-    assert ask_for_calls(aws.endpoint, *AWS_KEYS.values())["Secrets Manager GetSecretValue"] == before
+    assert aws.calls()["Secrets Manager GetSecretValue"] == before
     secrets.put_secret_value(SecretId=name, SecretString=text)
     later = read_credentials(ConnectionReference(**HOME, secret_id=name))
     assert later.password.get_secret_value() == "Pa55-of-the-bank"

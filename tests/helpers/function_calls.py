@@ -1,14 +1,17 @@
 """What a function has around it: the runtime's context, and the resources that the template declares."""
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 import pytest
 
+from infra.local.aws_calls import ask_for_calls
 from infra.local.resources import Resources
 from infra.local.template import REGION
+from tests.helpers.servers import AWS_KEYS, OTHER_AWS
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class Aws:
     def name(self, logical: str) -> str:
         """What Ref gives: a queue's URL, a table's or bucket's name."""
         return self._resources.make(logical)[0]
+
+    def calls(self, *, by_caller: bool = False) -> dict[str, Any]:
+        """How often each operation was asked for, which the embedded AWS alone tells; another one skips the test."""
+        if os.environ.get(OTHER_AWS):
+            pytest.skip("the calls of another AWS are not counted")
+        return ask_for_calls(self.endpoint, *AWS_KEYS.values(), by_caller=by_caller)
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Takes all messages off a queue and returns this test's; bus envelopes are opened to (detail-type, detail)."""

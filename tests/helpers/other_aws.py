@@ -38,11 +38,13 @@ from tests.helpers.waiting import wait_for
 BUCKET, STACK, CODE = "flowforge-data", "flowforge", "code"
 BANK = {"customers": 500, "accounts": 750, "transactions": 5_000}
 LOAD_SECONDS, PAUSE_SECONDS = 900, 1.0
+KEYS = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test"}  # a key of 12 digits is its account
 
 
 def main(program: str) -> int:
     """Deploys, loads the bank and counts; says what it waits for."""
     with tempfile.TemporaryDirectory() as folder, other_aws(program, Path(folder) / "log") as url:
+        os.environ |= KEYS | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": url}
         standin, ready = start_standin(Path(folder), "--bank")
         try:
             deploy(url, ready["ca_file"])
@@ -60,11 +62,10 @@ def main(program: str) -> int:
 
 @contextmanager
 def other_aws(program: str, log: Path) -> Iterator[str]:
-    """Runs ministack on a free loopback port for the block, and points this process's AWS variables at it."""
+    """Runs ministack on a free loopback port for the block; yields its address, which takes KEYS."""
     with listen(0) as probe:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    keys = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test"}  # a key of 12 digits is its account
     where = {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
@@ -72,21 +73,21 @@ def other_aws(program: str, log: Path) -> Iterator[str]:
         "LAMBDA_EXECUTOR": "local",
     }
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    os.environ |= keys | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": url}
     with (
         log.open("w") as output,
-        subprocess.Popen([program], env=kept | keys | where, stdout=output, stderr=output) as server,
+        subprocess.Popen([program], env=kept | KEYS | where, stdout=output, stderr=output) as server,
     ):
         try:
-            wait_for(answers, "ministack to answer")
+            wait_for(lambda: answers(url), "ministack to answer")
             yield url
         finally:
             server.terminate()
 
 
-def answers() -> bool:
+def answers(url: str) -> bool:
+    keys = {name.lower(): value for name, value in KEYS.items()}
     try:
-        return bool(boto3.client("s3").list_buckets())
+        return bool(boto3.client("s3", endpoint_url=url, region_name=REGION, **keys).list_buckets())
     except (ClientError, BotoCoreError):
         return False
 

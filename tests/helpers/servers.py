@@ -20,10 +20,12 @@ from flowforge.cli.keys import Keys
 from flowforge.domain.given import given
 from infra.local import ports
 from infra.local.processes import start_mortal
+from infra.local.template import ACCOUNT
 from tests.helpers.waiting import LIMIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER_S3 = "FLOWFORGE_TEST_S3"
+OTHER_AWS = "FLOWFORGE_TEST_AWS"  # the program of an AWS that someone else wrote, in place of the embedded one
 
 
 def _keys() -> Keys:
@@ -35,6 +37,8 @@ def _keys() -> Keys:
             aws_access_key_id=os.environ.get(f"{OTHER_S3}_ACCESS_KEY_ID", ""),
             aws_secret_access_key=os.environ.get(f"{OTHER_S3}_SECRET_ACCESS_KEY", ""),
         )
+    if os.environ.get(OTHER_AWS):
+        return Keys(aws_access_key_id=ACCOUNT, aws_secret_access_key="test")
     return Keys(aws_secret_access_key=f"{secrets.token_urlsafe()}/+secret'quote")
 
 
