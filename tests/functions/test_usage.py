@@ -8,8 +8,6 @@ import pytest
 from events.envelopes import sqs
 from functions.ingest_table.handler import handler as ingest_table
 from functions.refine_silver.handler import handler as refine_silver
-from infra.local.aws_calls import ask_for_calls
-from tests.helpers.servers import AWS_KEYS
 
 
 @pytest.fixture
@@ -21,9 +19,9 @@ def told_of(aws, monkeypatch, context, queue, handler, body, follows) -> tuple[d
     """The usage that a step announces, the calls that AWS has counted meanwhile, and the event."""
     aws.use(f"{queue}Queue", f"{queue}DeadLetters", monkeypatch)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
-    before = Counter(ask_for_calls(aws.endpoint, *AWS_KEYS.values()))
+    before = Counter(aws.calls())
     assert handler(sqs(body), context) == {"batchItemFailures": []}
-    calls = Counter(ask_for_calls(aws.endpoint, *AWS_KEYS.values())) - before
+    calls = Counter(aws.calls()) - before
     (envelope,) = [message["body"] for message in aws.messages(follows)]
     return envelope["detail"]["usage"], calls, envelope
 
