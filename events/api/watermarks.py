@@ -101,6 +101,7 @@ class PastBatch(Answer):
     low: str | None
     high: str | None
     records: int | None
+    only_keys: bool = Field(False, description="its records are keys that were compared, and no rows")
     at: str | None
     problem: str | None = None
 

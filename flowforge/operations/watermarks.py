@@ -218,6 +218,7 @@ def _past(item: Item) -> dict[str, Any]:
         "high": batch.interval.high,
         **({"window": True} if batch.interval.window else {}),
         "records": batch.manifest.rows if batch.manifest else 0,
+        "only_keys": batch.only_keys,
         "at": datetime.fromtimestamp(batch.updated_at, UTC).isoformat(timespec="seconds"),
         **({"problem": batch.problem} if batch.problem else {}),
     }

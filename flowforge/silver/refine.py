@@ -169,7 +169,7 @@ def _apply_keys(
     if marks.compared > plan.order:
         raise TransformRejected(
             f"{where} was compared with newer keys than those of {batch.name}: rows may be back that these do not have",
-            f"Nothing is missing: flowforge replay --discard --run {batch.command.run_id}",
+            f"Nothing is missing: flowforge replay --discard --reason WHY --run {batch.command.run_id}",
         )
     gone = find_gone(connection, table, batch, plan, objects, limited=limited)
     transactions = {batch.application_id: batch.application_version, **marks.following()}

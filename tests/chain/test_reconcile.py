@@ -220,6 +220,8 @@ def test_should_take_out_what_is_gone_when_it_is_asked_to_and_refuse_too_much(co
     assert (
         "12 of 40 rows (30.00%)" in told and f"flowforge reconcile bronze_{name} --apply --max-delete-share 0.3" in told
     )
+    looked_at = reconciled(compared, name)  # as the refusal says
+    assert (looked_at["only_in_silver"], looked_at["source_rows"]) == (12, 28)
     allowed = flowforge(compared, "reconcile", name, "--apply", "--max-delete-share", "0.3", "--json")
     (table,) = json.loads(allowed.stdout)["tables"]
     assert (allowed.returncode, table["status"], table["deleted"], table["silver_rows"]) == (0, "published", 12, 40)
