@@ -61,7 +61,7 @@ def propose_dialect(sample: bytes, codec: str, where: str) -> Proposal:
         name = DELIMITERS[best.dialect.delimiter]
         reason = f"{name}: {best.alike:,} of the first {len(best.widths):,} records have {best.width} fields"
     skip = best.above()
-    header, why = _header(best.records[skip:], best.width)
+    header, why = header_of(best.records[skip:], best.width)
     dialect = best.dialect.model_copy(update={"skip_rows": skip, "header": header})
     reasons = {"delimiter": reason, "header": why, "quote": _quote_reason(best.dialect)}
     if skip:
@@ -113,7 +113,8 @@ class _Tried(NamedTuple):
         return first if first <= MOST_LINES_ABOVE else 0
 
 
-def _header(records: Sequence[Sequence[str]], width: int) -> tuple[bool, str]:
+def header_of(records: Sequence[Sequence[str]], width: int) -> tuple[bool, str]:
+    """Whether the first of the records has names, and why."""
     if not records or len(records[0]) != width:
         return False, "the first record has another number of fields"
     names = records[0]

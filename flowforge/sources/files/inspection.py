@@ -15,6 +15,7 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.dialect import SAMPLE_BYTES, Dialect, propose_dialect
 from flowforge.sources.files.encoding import Encoding, find_encoding
+from flowforge.sources.files.fixed_width import FixedWidth, propose_fixed
 from flowforge.sources.files.framing import chunks_of, codec_of
 from flowforge.sources.files.json_text import JsonText, arrays_in
 from flowforge.sources.files.proposed_types import propose_types
@@ -156,6 +157,8 @@ def _sample(content: Content, codec: str) -> bytes:
 
 def _delimited(content: Content, encoding: Encoding, codec: str, sample: bytes, found: list[Reason]) -> _Draft:
     proposal = propose_dialect(sample, codec_of(codec)[0], content.name)
+    if not proposal.dialect.delimiter and (fixed := propose_fixed(content, codec)):
+        return _fixed(fixed, codec, found)
     dialect, width = proposal.dialect, proposal.width
     places = range(1, width + 1 if not dialect.header else 1)
     form = "tsv" if dialect.delimiter == "\t" else "csv"
@@ -167,6 +170,19 @@ def _delimited(content: Content, encoding: Encoding, codec: str, sample: bytes, 
         Reason(what=name, value=_shown(getattr(dialect, name)), reason=why) for name, why in proposal.reasons.items()
     ]
     return _Draft(contract=contract, form="delimited", found=found, dialect=dialect, width=width)
+
+
+def _fixed(fixed: FixedWidth, codec: str, found: list[Reason]) -> _Draft:
+    contract = FileContract(format="fixed", encoding=codec, header=fixed.header, columns=fixed.columns)
+    why = "no delimiter splits most records alike, all lines have one length, and some places are blank in all of them"
+    found = [
+        *found,
+        Reason(what="format", value="fixed", reason=why),
+        Reason(what="header", value=_shown(fixed.header), reason=fixed.header_reason),
+    ]
+    for one, reason in zip(fixed.columns, fixed.reasons, strict=True):
+        found.append(Reason(what=f"place of {one.name}", value=f"start {one.start}, width {one.width}", reason=reason))
+    return _Draft(contract=contract, form="fixed width", found=found, notes=fixed.notes)
 
 
 def _json(

@@ -29,11 +29,14 @@ def propose_types(
     Words that stand for NULL among values of a type are taken into the contract; with `own_words` it keeps its own, and a column
     with others is text."""
     names = {column.field: column.name for column in contract.columns}
+    places = {one.field: {"start": one.start, "width": one.width} for one in contract.columns if one.start}
     proposed = {field: values.proposed() for field, values in seen.columns.items()}
 
     def typed() -> FileContract:
         columns = [
-            as_column(names.get(field, field), field, values, proposed[field][0])
+            as_column(names.get(field, field), field, values, proposed[field][0]).model_copy(
+                update=places.get(field, {})
+            )
             for field, values in seen.columns.items()
         ]
         words = {word for one in columns if one.type != "text" for word in seen.columns[one.field].null_words}

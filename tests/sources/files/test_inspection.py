@@ -159,6 +159,51 @@ def test_should_take_one_column_where_no_delimiter_splits_alike():
     assert (found.records, types(found), found.rows) == (2, {"c0": "text"}, [["v0"], ["a;b"]])
 
 
+FIXED = """\
+id     name            amount booked
+00007  Anna Schmidt      1.10 2024-02-29
+00123  Li              250.00 2024-03-01
+00009  Müller, Jörg     -3.50 2024-03-02
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_should_propose_columns_of_fixed_width_by_the_places_that_are_blank_in_all_lines(encoding):
+    width = max(map(len, FIXED.splitlines()))
+    body = "".join(f"{line:{width}}\r\n" for line in FIXED.splitlines()).encode(encoding)
+    found = look(body, "a.txt")
+    assert (found.form, found.records, found.irregular) == ("fixed width", 3, 0)
+    assert types(found) == {"id": "text", "name": "text", "amount": "decimal(5,2)", "booked": "date yyyy-MM-dd"}
+    places = [(one.name, one.start, one.width) for one in found.contract.columns]
+    assert places == [("id", 1, 7), ("name", 8, 12), ("amount", 20, 11), ("booked", 31, 10)]
+    (why,) = [one.reason for one in found.found if one.what == "place of amount"]
+    assert why == "filled in some of 4 lines: 24 to 29; blank in all: 20 to 23 and 30 to 30"
+    rows = load(body, as_given(found))
+    assert [row["id"] for row in rows] == ["00007", "00123", "00009"]
+    assert (rows[0]["name"], rows[0]["amount"], rows[2]["name"]) == ("Anna Schmidt", Decimal("1.10"), "Müller, Jörg")
+    assert rows[1]["booked"] == date(2024, 3, 1)
+
+
+def test_should_have_no_place_of_a_line_outside_of_its_columns_of_fixed_width():
+    found = look(b"1  a    5\n2  b   60\n3  c  700\n")
+    assert not found.contract.header
+    assert [(one.start, one.width) for one in found.contract.columns] == [(1, 3), (4, 1), (5, 5)]
+    assert [row["column_3"] for row in load(b"9  a80000\n", as_given(found))] == [80_000]
+
+
+def test_should_say_where_two_columns_of_fixed_width_may_touch():
+    found = look(b"A1 2024-01-01EUR\nB2 2024-01-02USD\nC3 2024-01-03EUR\n")
+    assert [one.width for one in found.contract.columns] == [3, 13]
+    assert any("a digit stands at character 13 and none at 14" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "body", [b"a b\nc d\n", b"a b c\nd e f\ng h ij\n", b"ab\ncd\nef\n"], ids=["few lines", "lengths", "no blanks"]
+)
+def test_should_propose_no_fixed_width_where_lines_do_not_show_it(body):
+    assert look(body).form == "delimited"
+
+
 def test_should_leave_out_titles_above_and_footers_below_and_tell_so():
     found = look(b"Report of May\n\nid;name\n1;a\n2;b\nTotal: 2\n")
     assert found.dialect is not None
