@@ -21,6 +21,7 @@ KEPT: tuple[tuple[str, str, str, str], ...] = (
     ("*", "sqs:ChangeMessageVisibility", "*Queue ", AGAIN),
     ("SubmitJobFunction", "sqs:SendMessage", "*SubmitQueue ", AGAIN),
     ("Ingest*Function", "sqs:SendMessage*", "*IngestQueue ", AGAIN),
+    ("IngestTableFunction", "sqs:SendMessage*", "*SubmitQueue ", "only where a comparison of a table's keys is due"),
     ("IngestSliceFunction", "sqs:SendMessage", "*SliceQueue ", AGAIN),
     ("WatermarkFunction", "sqs:SendMessage", "*WatermarkQueue ", AGAIN),
     ("RefineSilverFunction", "sqs:SendMessage", "*RefineQueue ", AGAIN),
