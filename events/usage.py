@@ -30,4 +30,6 @@ class Usage(BaseModel):
     cold: bool = Field(False, description="whether the process had just been started")
     seconds: float
     memory_mb: int = Field(0, description="of the function; 0 where that is not known")
-    counts: dict[str, float] = Field(default_factory=dict, description="by what AWS charges for; what is 0 is left out")
+    counts: dict[str, int | float] = Field(
+        default_factory=dict, description="by what AWS charges for; what is 0 is left out"
+    )

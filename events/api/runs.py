@@ -77,7 +77,7 @@ class StepUsage(Answer):
     silent: int = Field(description="earlier deliveries of the same messages, which failed and told nothing")
     seconds: float
     gb_seconds: float
-    counts: dict[str, float] = Field(description="calls and units by what AWS charges for; see events/usage.py")
+    counts: dict[str, int | float] = Field(description="calls and units by what AWS charges for; see events/usage.py")
 
 
 class RunTable(TableStatus):

@@ -41,7 +41,7 @@ class _Delivery:
     def __init__(self, step: str, attempt: int, cold: bool) -> None:
         self.step, self.attempt, self.cold = step, attempt, cold
         self.since = time.monotonic()
-        self.counts: dict[str, float] = {}
+        self.counts: dict[str, int | float] = {}
 
 
 _lock = threading.Lock()
@@ -68,7 +68,7 @@ def is_measuring() -> bool:
     return _under_way is not None
 
 
-def count(what: Counted, times: float = 1) -> None:
+def count(what: Counted, times: int | float = 1) -> None:
     """Counts for the delivery that is under way, if one is."""
     with _lock:
         if _under_way is not None and times:
@@ -88,7 +88,7 @@ def take() -> Usage | None:
             cold=found.cold,
             seconds=round(now - found.since, 3),
             memory_mb=int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 0),
-            counts={what: round(times, 1) for what, times in sorted(found.counts.items())},
+            counts={what: round(times, 1) for what, times in sorted(found.counts.items())},  # units may be halves
         )
         found.since, found.attempt, found.cold = now, 1, False
         found.counts.clear()

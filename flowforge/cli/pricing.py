@@ -13,6 +13,7 @@ from flowforge.cli.failure import BadRequest
 
 OWN = Path(__file__).with_name("prices.json")
 PRICED = ("requests", "s3_puts", "s3_gets", "dynamodb_reads", "dynamodb_writes", "sqs", "events", "secrets")
+STEPS = ("ingest", "watermark", "silver", "gold")
 QUEUE_CALLS = 3  # of a delivery: its message is sent, received and deleted
 FACTS = ("region", "date", "currency")
 FORM = "give a JSON object with region, date, currency, per_gb_second and per_million, as flowforge/cli/prices.json has them"
@@ -67,7 +68,8 @@ def cost_of(run: Mapping[str, Any], prices: Mapping[str, Any]) -> dict[str, Any]
     for told in steps.values():
         _add(total, told)
     rows = sum(table.get("records") or 0 for table in run["tables"])
-    shown = [{"step": step, **_priced(told, prices)} for step, told in steps.items()]
+    in_order = sorted(steps, key=lambda step: (STEPS.index(step) if step in STEPS else len(STEPS), step))
+    shown = [{"step": step, **_priced(steps[step], prices)} for step in in_order]
     total = _priced(total, prices)
     return {
         "run_id": run["run_id"],
