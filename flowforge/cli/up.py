@@ -13,14 +13,25 @@ import typer
 from flowforge.cli import options
 from flowforge.cli.failure import BadRequest, Failure
 from flowforge.cli.output import Output
-from flowforge.cli.stack import POSIX, STATE_DIR, StackProcess, pointed_to, read_stack, without_secrets, writable
+from flowforge.cli.stack import (
+    POSIX,
+    STATE_DIR,
+    STATE_DIR_VARIABLE,
+    StackProcess,
+    pointed_to,
+    read_stack,
+    without_secrets,
+    writable,
+)
 
 _PASSED_ON = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
 
 def up(
     *,
-    state_dir: Annotated[str, typer.Option(help="Where stack.json, logs and data of the stack go.")] = STATE_DIR,
+    state_dir: Annotated[
+        str, typer.Option(envvar=STATE_DIR_VARIABLE, help="Where stack.json, logs and data of the stack go.")
+    ] = STATE_DIR,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="API port; 0 takes a free one.")] = None,
     aws_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Embedded AWS port.")] = None,
     sqlserver_port: Annotated[int | None, typer.Option(min=0, max=65535, help="SQL Server stand-in's port.")] = None,

@@ -108,3 +108,12 @@ def test_should_say_so_when_the_stack_does_not_start(checkout):
     assert checkout("up").code == 3
     ended = checkout("up", "--json")
     assert (ended.code, ended.document["error"]) == (1, "StackFailed")
+
+
+def test_should_start_where_the_other_commands_look(checkout):
+    (checkout.folder / "taken").write_text("a file")
+
+    ended = checkout("up", "--json", env={"FLOWFORGE_STATE_DIR": str(checkout.folder / "taken" / "state")})
+
+    assert ended.code == 2 and str(checkout.folder / "taken" / "state") in ended.document["message"]
+    assert not (checkout.folder / ".flowforge").exists()
