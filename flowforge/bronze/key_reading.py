@@ -30,15 +30,20 @@ class ReadTwice:
     Resource management: one reader is open at a time; it is closed with this one.
     """
 
-    def __init__(self, opening: Callable[[], BatchReader], weakest: Callable[[list[str]], str]):
-        self._opening, self._weakest = opening, weakest
+    def __init__(
+        self,
+        opening: Callable[[], BatchReader],
+        weakest: Callable[[list[str]], str],
+        held_bytes: int = HELD_BYTES,
+    ):
+        self._opening, self._weakest, self._held_bytes = opening, weakest, held_bytes
         self._reader = opening()
         self.schema = self._reader.schema
         self._reports: list[ReadReport] = []
         self._closed = False
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        first = _Held()
+        first = _Held(self._held_bytes)
         for batch in self._reader:
             first.take(batch)
             yield batch
@@ -54,7 +59,7 @@ class ReadTwice:
         if not first.is_whole:
             yield from self._reader
             return
-        second, batches, held = _Held(), iter(self._reader), []
+        second, batches, held = _Held(self._held_bytes), iter(self._reader), []
         for batch in batches:
             held.append(batch)
             second.take(batch)
@@ -88,14 +93,14 @@ class ReadTwice:
 class _Held:
     """The batches of a reading, as long as they are not too many."""
 
-    def __init__(self):
+    def __init__(self, most_bytes: int):
         self._batches: list[pa.RecordBatch] = []
-        self._bytes, self.is_whole = 0, True
+        self._bytes, self._most_bytes, self.is_whole = 0, most_bytes, True
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Holds a batch, or lets all go."""
         self._bytes += batch.nbytes
-        if self.is_whole and self._bytes > HELD_BYTES:
+        if self.is_whole and self._bytes > self._most_bytes:
             self.is_whole, self._batches = False, []
         elif self.is_whole:
             self._batches.append(batch)

@@ -41,6 +41,7 @@ def compare_beside_a_load(lane: Lane, tally: Tally) -> None:
     assert (lost, doubled) == (0, 0)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("slice_rows", ["2000000", "120"], ids=["at once", "in slices"])
 def test_should_take_out_what_is_gone_and_nothing_else_wherever_a_worker_is_killed(
     world, aim, rng: random.Random, tally, quick, name, slice_rows

@@ -1,5 +1,6 @@
 """Deletes with nothing set up at the source: all keys are read, twice, and what silver has beside them goes."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -197,6 +198,43 @@ def test_should_find_a_row_that_is_put_back_between_the_two_readings(loads):
     with ReadTwice(opening, source.weakest) as reader:
         found = [row["id"] for rows in reader for row in rows.to_pylist()]
         assert (found, reader.report().counted) == ([10, 20], None)
+    with ReadTwice(partial(source.open, plan), source.weakest, held_bytes=1) as reader:  # too many to be held
+        assert [row["id"] for rows in reader for row in rows.to_pylist()] == [20, 20]
+
+
+def test_should_tell_keys_of_every_type_apart(loads):
+    kinds = {
+        "number": ("bigint", "9007199254740993", "9007199254740992"),
+        "balance": ("decimal(12,2)", "-10.50", "-10.51"),
+        "price": ("money", "1.2345", "1.2346"),
+        "name": ("nvarchar(20)", "N'Müller'", "N'Möller'"),
+        "code": ("char(4)", "'AA'", "'BB'"),
+        "flag": ("bit", "1", "0"),
+        "born": ("date", "'2024-02-29'", "'2024-03-01'"),
+        "clock": ("time(3)", "'10:00:00.001'", "'10:00:00.002'"),
+        "seen": ("datetime", "'2024-01-01 10:00:00.997'", "'2024-01-01 10:00:01.000'"),
+        "made": ("datetime2(7)", "'2024-01-01 10:00:00.1234567'", "'2024-01-01 10:00:00.1234568'"),
+        "sent": ("datetimeoffset(3)", "'2024-01-01 10:00:00.5 +02:00'", "'2024-01-01 10:00:00.5 +00:00'"),
+        "mark": (
+            "uniqueidentifier",
+            "'6F9619FF-8B86-D011-B42D-00C04FC964FF'",
+            "'6F9619FF-8B86-D011-B42D-00C04FC964FE'",
+        ),
+        "raw": ("varbinary(8)", "0x0102", "0x0103"),
+    }
+    load = loads(**GROWING)
+    columns = ", ".join(f"[{name}] {kind} NOT NULL" for name, (kind, *_) in kinds.items())
+    key = ", ".join(f"[{name}]" for name in kinds)
+    first = [value for _, value, _ in kinds.values()]
+    rows = [first, *([*first[:n], other, *first[n + 1 :]] for n, (_, _, other) in enumerate(kinds.values()))]
+    load.execute("DROP TABLE {t}", f"CREATE TABLE {{t}} ({columns}, id int, at rowversion, PRIMARY KEY ({key}))")
+    for n, row in enumerate(rows):
+        load.execute(f"INSERT INTO {{t}} ({key}, id) VALUES ({', '.join(row)}, {n})")
+    refined(load, keyed(load, "a"))
+    assert compared(load, "b")[0].deleted == 0 and ids(load) == list(range(len(rows)))
+    load.execute("DELETE FROM {t} WHERE id % 2 = 1")
+    assert compared(load, "c")[0].deleted == len(rows) // 2
+    assert ids(load) == list(range(0, len(rows), 2))
 
 
 def test_should_read_keys_in_slices_and_land_the_empty_ones_too(loads, sliced):
