@@ -32,8 +32,8 @@ from tests.helpers.write_state import Writing
 pytestmark = pytest.mark.timeout(600)
 OLD, YOUNG = 100, 80  # days; ninety are kept
 QUIET_BYTES, CHANGED_BYTES, TABLE_BYTES, STEPS_BYTES = (
-    600,
-    6_000,
+    700,
+    6_500,
     2_000,
     250,
 )  # docs/operations.md, "What is remembered, and for how long"
