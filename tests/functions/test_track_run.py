@@ -147,7 +147,8 @@ def test_should_find_a_route_whatever_is_in_its_parameters(context, name):
 
 def test_should_sum_what_the_deliveries_of_a_table_have_used_each_once(context, run_id):
     def used(delivery: str, name: str, **known) -> dict:
-        usage = {"id": delivery, "seconds": 2.5, "memory_mb": 2048, "counts": {"s3_puts": 3_000_000, "dynamodb_writes": 1.5}}
+        counts = {"s3_puts": 3_000_000, "dynamodb_writes": 1.5}
+        usage = {"id": delivery, "seconds": 2.5, "memory_mb": 2048, "counts": counts}
         body = json.loads(SAMPLES[name].model_dump_json())
         return body | {"run_id": run_id, "bronze_table": "bronze_customers", "usage": usage | known}
 
