@@ -78,7 +78,7 @@ def show(name: str) -> dict[str, Any]:
     past = [_past(item) for item in stored]
     readable, _ = each_alone(stored, batch_records.batch_of)
     source = _source(readable[0][1].command.connection) if readable else None
-    columns = next((batch.manifest.columns for _, batch in readable if batch.manifest and batch.manifest.columns), [])
+    columns = next((b.manifest.columns for _, b in readable if b.manifest and b.has_rows and b.manifest.columns), [])
     more = {"history": past, "folded": _folded(state), "audit": corrections.audit(state.source_key)}
     where = [condition.model_dump() for condition in state.scope.where] if state.scope else []
     scope = {"where": where, **(state.scope.model_dump(include={"protected", "renamed"}) if state.scope else {})}

@@ -10,6 +10,7 @@ import typer
 from flowforge.cli.app import app
 from tests.helpers.browser import go, let_in, violations
 from tests.helpers.stack import own
+from tests.helpers.waiting import wait_for
 
 TABLE = "console_accounts"
 ADDRESSES = (f"tables/silver.{TABLE}", f"tables/gold.{TABLE}", "tables", "runs", "runs/RUN", "job", "files",
@@ -124,6 +125,32 @@ def test_should_take_a_thousand_tables_and_keep_focus_while_it_asks_again(browse
         page.clock.fast_forward(60_000)
         page.get_by_role("link", name="silver.t_new").wait_for()
         assert link.evaluate("one => one === document.activeElement")
+
+
+def test_should_show_the_first_tables_while_it_asks_for_the_others(browser, stack):
+    """What the API would answer is made up: its second answer comes when the test lets it."""
+    some = [{"layer": "silver", "table": f"t{n:03}", "version": 1, "rows": n, "files": 1, "bytes": n, "columns": [], "rules": []}
+            for n in range(20)]  # fmt: skip
+    held = []
+
+    def answer(route):
+        if "cursor" in route.request.url:
+            held.append(route)
+        else:
+            route.fulfill(json={"tables": some[:15], "next": "behind"})
+
+    with let_in(browser, stack) as page:
+        page.route("**/api/tables?**", answer)
+        page.goto("about:blank")
+        page.goto(f"{stack.facts['api']}/#/tables")
+        page.get_by_role("link", name="silver.t014").wait_for()
+        page.locator("#known").get_by_text("asking for more").wait_for()
+        assert page.locator("tbody tr").count() == 15
+        wait_for(lambda: page.evaluate("true") and held, "the second question")
+        held[0].fulfill(json={"tables": some[15:]})
+        page.get_by_role("link", name="silver.t019").wait_for()
+        page.get_by_text("known at").wait_for()
+        assert page.locator("tbody tr").count() == len(some)
 
 
 def test_should_tell_which_attempt_a_run_that_does_not_move_waits_for(browser, stack, run):

@@ -4,17 +4,24 @@ import { h } from "./dom.js";
 import { to } from "./place.js";
 import { bytes, chip, command, grid, kind, link, moment, nothing, number, problem, spark } from "./show.js";
 
-const NEWEST_RUNS = 50;
+const [FIRST, MOST, NEWEST_RUNS] = [15, 200, 50];
 const LAYERS = ["", "silver", "gold", "quarantine"];
 
 export const tables = {
   title: () => "Tables",
-  every: () => 20,
-  // Two questions, however many tables: these, and the newest runs, which tell of loads that failed or are under way.
-  async load(place, signal) {
-    const [found, newest] = await Promise.all([ask("tables", { query: { limit: 200, layer: place.get("layer"), cursor: place.get("from") }, signal }),
-      ask("runs", { query: { limit: NEWEST_RUNS }, signal }).catch((trouble) => ({ trouble }))]);
-    return { ...found, trouble: newest.trouble, runs: lastRuns(newest.runs ?? []) };
+  every: (data) => Math.max(20, data.seconds * 10),
+  // A page of tables, the first few of them at once; and the newest runs, which tell of loads that failed or are under way.
+  async load(place, signal, show) {
+    const started = Date.now();
+    const some = (limit, cursor) => ask("tables", { query: { limit, layer: place.get("layer"), cursor }, signal });
+    let [found, newest] = await Promise.all([some(FIRST, place.get("from")), ask("runs", { query: { limit: NEWEST_RUNS }, signal }).catch((trouble) => ({ trouble }))]);
+    const data = { ...found, trouble: newest.trouble, runs: lastRuns(newest.runs ?? []) };
+    while (found.next && data.tables.length < MOST) {
+      show({ ...data, next: null });
+      found = await some(MOST - data.tables.length, found.next);
+      Object.assign(data, { tables: [...data.tables, ...found.tables], next: found.next });
+    }
+    return { ...data, seconds: Math.round((Date.now() - started) / 1000) };
   },
   draw(data, place, view) {
     const set = (changes) => { place.keep(changes); view.redraw(); };

@@ -11,7 +11,8 @@ export function say(text) {
   if (at("told").textContent !== text) at("told").textContent = text;
 }
 
-// A page: {title(place), load(place, signal), draw(data, place, view), every(data): seconds, or none}.
+// A page: {title(place), load(place, signal, show), draw(data, place, view), every(data): seconds, or none}.
+// load may show(data) what it has so far; that is drawn where nothing is yet.
 export class View {
   constructor(page, place) {
     Object.assign(this, { page, place, own: {}, failures: 0 });
@@ -45,9 +46,9 @@ export class View {
 
   async ask() {
     try {
-      const data = await this.page.load(this.place, this.over.signal);
+      const data = await this.page.load(this.place, this.over.signal, (sofar) => this.begin(sofar));
       if (this.over.signal.aborted) return;
-      Object.assign(this, { data, since: Date.now(), failures: 0, trouble: null });
+      Object.assign(this, { data, since: Date.now(), failures: 0, trouble: null, partial: false });
       this.seconds = this.page.every?.(data);
     } catch (error) {
       if (this.over.signal.aborted) return;
@@ -59,6 +60,12 @@ export class View {
     this.next = Date.now() + this.seconds * 1000;
     this.redraw();
     if (this.seconds) this.timer = setTimeout(() => this.due(), this.seconds * 1000);
+  }
+
+  begin(sofar) {
+    if (this.over.signal.aborted || (this.data && !this.partial)) return;
+    Object.assign(this, { data: sofar, since: Date.now(), partial: true });
+    this.redraw();
   }
 
   // Only a tab that is seen asks; one that comes back asks at once.
@@ -80,7 +87,8 @@ export class View {
 
   // What the line below the title says; once a second, as its next attempt comes nearer.
   tick() {
-    if (this.trouble) {
+    if (this.partial && !this.trouble) put(at("known"), "asking for more …");
+    else if (this.trouble) {
       const left = Math.max(0, Math.ceil((this.next - Date.now()) / 1000));
       const when = this.asking && left === 0 ? "asking …" : `attempt ${this.failures + 1} in ${left} s`;
       const shown = this.data ? `shown as of ${clock(this.since)} · ` : "";

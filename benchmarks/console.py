@@ -1,0 +1,135 @@
+"""`python -m benchmarks.console`: how soon the console's pages are on the screen, before many runs and tables.
+
+A local stack loads one table; what it has stored of that is copied: 1,000 tables of the lake, each with a source and a state of
+its own, and 10,000 runs. A real Chromium opens each page anew, several times: seconds from the call of its address until it has
+painted something, until its rows are there, and of the slowest of its questions to the API. It needs what `make test-console`
+needs.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import machine
+from tests.helpers.browser import chromium, let_in
+from tests.helpers.stack import BRIEF, Stack, own
+
+NAME = "first_paint"
+PAGES = {"tables": "#/tables", "runs": "#/runs", "one table": f"#/tables/silver.{NAME}", "one run": "#/runs/{run}"}
+PAINTED = "performance.getEntriesByType('paint').find(one => one.name === 'first-contentful-paint')?.startTime"
+CALLS = "performance.getEntriesByType('resource').filter(one => one.name.includes('/api/'))"
+ASKED = f"Math.max(0, ...{CALLS}.map(one => one.duration))"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Fills a stack, opens the pages, prints a table or JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.console", description=__doc__)
+    parser.add_argument("--tables", type=int, default=1_000)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--repeat", type=int, default=5, help="openings of each page; their median counts")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as state:
+        stack = Stack(Path(state) / ".flowforge", BRIEF)
+        try:
+            run = _filled(stack, chosen.tables, chosen.runs)
+            found = _measured(stack, run, chosen.repeat)
+        finally:
+            stack.stop()
+    if chosen.json:
+        print(json.dumps({"tables": chosen.tables, "runs": chosen.runs, "pages": found}))
+        return 0
+    print(
+        f"{chosen.tables:,} tables, {chosen.runs:,} runs; {machine()}\n\n| page | painted, s | rows, s | slowest question, s |"
+    )
+    print("|---|--:|--:|--:|")
+    for page, figures in found.items():
+        print(f"| {page} | {figures['painted']:.2f} | {figures['rows']:.2f} | {figures['asked']:.2f} |")
+    return 0
+
+
+def _filled(stack: Stack, tables: int, runs: int) -> str:
+    """Loads one table twice and copies what is stored; returns the id of its newest run."""
+    request = stack.request({"tableName": "customers"}, **own(NAME))
+    stack.run(request)
+    run = stack.run(request)["run_id"]
+    stack.http.get(f"/api/runs/{run}").raise_for_status()
+    _copy_tables(stack, tables)
+    _copy_runs(stack, run, runs)
+    return run
+
+
+def _copy_tables(stack: Stack, count: int) -> None:
+    """Silver tables as the one that there is: its objects under other names, whose log names another source."""
+    s3, dynamodb, bucket = stack.client("s3"), stack.client("dynamodb"), stack.facts["bucket"]
+    (key,) = {one["source_key"] for one in stack.http.get("/api/tables", params={"layer": "silver"}).json()["tables"]}
+    table = _table_like(dynamodb, "watermarks")
+    (state,) = dynamodb.query(TableName=table, KeyConditionExpression="pk = :pk AND sk = :sk",
+                              ExpressionAttributeValues={":pk": {"S": key}, ":sk": {"S": "STATE"}})["Items"]  # fmt: skip
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"silver/{NAME}/")["Contents"]
+    objects = {one["Key"]: s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in listed}
+    names = [f"{NAME}_{number:05}" for number in range(count - 1)]
+    for name in names:
+        for path, content in objects.items():
+            log = content.replace(key.encode(), f"{key}_{name}".encode()) if "_delta_log" in path else content
+            s3.put_object(Bucket=bucket, Key=path.replace(f"/{NAME}/", f"/{name}/", 1), Body=log)
+    _write(dynamodb, table, ({**state, "pk": {"S": f"{key}_{name}"}} for name in names))
+
+
+def _copy_runs(stack: Stack, run: str, count: int) -> None:
+    """Runs as this one, a minute apart."""
+    dynamodb = stack.client("dynamodb")
+    table = _table_like(dynamodb, "runs")
+    of_run = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": run}}}
+    stored = dynamodb.query(TableName=table, **of_run)["Items"]
+    now = datetime.now(UTC)
+
+    def copies() -> Iterator[dict[str, Any]]:
+        for number in range(count - 2):
+            moment = (now - timedelta(minutes=number + 1)).isoformat(timespec="milliseconds")
+            for item in stored:
+                at = {"accepted_at": {"S": moment}} if "accepted_at" in item else {}
+                yield {**item, "pk": {"S": f"{run}_{number:05}"}, **at}
+
+    _write(dynamodb, table, copies())
+
+
+def _table_like(dynamodb: Any, ending: str) -> str:
+    return next(name for name in dynamodb.list_tables()["TableNames"] if name.lower().endswith(ending))
+
+
+def _write(dynamodb: Any, table: str, items: Iterable[dict[str, Any]]) -> None:
+    left = iter(items)
+    while part := list(islice(left, 25)):
+        dynamodb.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": item}} for item in part]})
+
+
+def _measured(stack: Stack, run: str, repeat: int) -> dict[str, dict[str, float]]:
+    """The medians of each page; it is opened once before, so that the functions have workers."""
+    found = {}
+    with chromium() as browser, let_in(browser, stack, viewport={"width": 1280, "height": 800}) as page:
+        for name, address in PAGES.items():
+            times = [_opened(page, stack, address.format(run=run)) for _ in range(repeat + 1)][1:]
+            found[name] = {figure: statistics.median(one[figure] for one in times) for figure in times[0]}
+    return found
+
+
+def _opened(page: Any, stack: Stack, address: str) -> dict[str, float]:
+    page.goto("about:blank")
+    started = time.perf_counter()
+    page.goto(f"{stack.facts['api']}/{address}")
+    page.locator("#page tbody tr").first.wait_for()
+    rows = time.perf_counter() - started
+    return {"painted": page.evaluate(PAINTED) / 1000, "rows": rows, "asked": page.evaluate(ASKED) / 1000}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
