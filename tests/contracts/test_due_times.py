@@ -1,11 +1,11 @@
 """When schedules are due: cron in time zones whose clocks change, rates, and due times that nobody has seen."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowforge.domain.due_times import MOST_COUNTED, Cron, read_cron, read_rate, read_zone
@@ -27,15 +27,17 @@ def times(cron: Cron, after: datetime, count: int) -> list[datetime]:
 
 
 @given(st.sampled_from(ZONES), MOMENTS, HOURS, MINUTES)
+@example("Pacific/Apia", datetime(2011, 7, 1, tzinfo=UTC), 0, 1)
 def test_should_be_due_once_on_every_day_whatever_the_clocks_do(zone, moment, hour, minute):
     cron = read_cron(f"{minute} {hour} * * *", zone)
     found = times(cron, moment, 200)
     days = [time.astimezone(cron.zone).date() for time in found]
     assert all(earlier < later for earlier, later in pairwise(found))
-    assert all(earlier < later for earlier, later in pairwise(days))
+    # Apia left out the whole of 30 December 2011: what was due then is due as soon as the 31st begins.
+    twice = {earlier for earlier, later in pairwise(days) if earlier >= later}
+    assert twice <= ({date(2011, 12, 31)} if zone == "Pacific/Apia" else set())
     skipped = {earlier for earlier, later in pairwise(days) if later - earlier > timedelta(days=1)}
-    # Apia left out the whole of 30 December 2011.
-    assert skipped <= ({datetime(2011, 12, 29).date()} if zone == "Pacific/Apia" else set())
+    assert skipped <= ({date(2011, 12, 29)} if zone == "Pacific/Apia" else set())
 
 
 @given(st.sampled_from(ZONES), MOMENTS, HOURS, MINUTES)
