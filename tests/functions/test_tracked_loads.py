@@ -142,8 +142,9 @@ def test_should_notice_a_database_that_was_restored(tracked):
         source.load()
     source.execute("INSERT INTO {t} VALUES (41, '2024-04-04')", "INSERT INTO {t} VALUES (42, '2024-04-04')")
     source.execute("EXEC flowforge_replica 'restore'")
-    with pytest.raises(SourceChanged, match="restored"):
+    with pytest.raises(SourceChanged, match="restored") as caught:
         source.load()
+    assert f"flowforge watermark reset bronze_{source.table.name} --yes" in caught.value.remedy
     fact = source.load(on_gap="full_refresh")
     assert any("the database was restored" in note for note in fact.notes)
     assert source.agrees()
@@ -292,6 +293,7 @@ def test_should_wait_until_silver_has_the_changes_before(tracked):
         ({"snapshotIsolation": False}, "under SNAPSHOT isolation"),
         ({"where": [{"column": "a", "value": 1}]}, "does not go with changeTracking yet"),
         ({"lastWatermark": 5}, "it is about the cursor"),
+        ({"destination_config": {"silverConfig": {"deletes": {"detect": "keys"}}}}, "tells of deletes itself"),
         (
             {"destination_config": {"silverConfig": {"mergeStrategy": "append"}}},
             "needs silverConfig.mergeStrategy merge or scd2",

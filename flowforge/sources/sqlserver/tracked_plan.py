@@ -12,10 +12,9 @@ there any more stop the table, or make it be read anew, as the request wants it 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
 
 from flowforge.domain.batch import Interval, SourceColumn
-from flowforge.domain.errors import ChangesLost, FlowForgeError, UnsupportedSource
+from flowforge.domain.errors import ChangesLost, FlowForgeError, SourceChanged, UnsupportedSource
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION
 from flowforge.sources.base import Description, LastRead, Nothing, ReadPlan
 from flowforge.sources.splits import fitting
@@ -79,7 +78,7 @@ def plan_tracked(connection: SourceConnection, description: Description, last: L
             return _whole(connection, description, log, [])
         version = loaded_version(mark.value)
         renews = description.wanted.read.on_gap == "full_refresh"
-        notes = refuse_changed_source(table.qualified_name, *_facts(description, last, renews))
+        notes = _refuse_other_source(description, last, renews=renews)
         if lost := log.lost(version, last.identity) or (_other_fork(description, last) if renews else ""):
             return _lost(connection, description, log, lost, notes, renews=renews)
         changed = bool(connection.rows(any_change_statement(table, version), about=table.qualified_name))
@@ -107,11 +106,20 @@ def _refuse_other_key(description: Description, table: TableDescription) -> None
         )
 
 
-def _facts(description: Description, last: LastRead, renews: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the source says of itself, now and then; a table that is read anew after a gap is, after a restore, too."""
+def _refuse_other_source(description: Description, last: LastRead, *, renews: bool) -> list[str]:
+    """Raises SourceChanged for another source, with what helps where no version of it means what it did; returns notes for the
+    run. A table that is to be read anew after a gap is, after a restore, too."""
     facts = [description.identity, last.identity]
     now, then = [{k: v for k, v in one.items() if not (renews and k == FORK)} for one in facts]
-    return now, then
+    try:
+        return refuse_changed_source(description.name, now, then)
+    except SourceChanged as error:
+        name = description.wanted.bronze_table
+        raise SourceChanged(
+            str(error),
+            f"Load the whole table: flowforge watermark reset {name} --yes, then load again. If it is the same data with the "
+            f"same versions (another name of the server): flowforge watermark accept {name}.",
+        ) from None
 
 
 def _other_fork(description: Description, last: LastRead) -> str:

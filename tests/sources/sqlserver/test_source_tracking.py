@@ -1,6 +1,7 @@
 """Changes by Change Tracking as both drivers read them: types, keys of several columns, keys that are spelt anew."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from flowforge.domain.errors import ChangesLost, UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.sources.base import LastRead, Position, Wanted
 from flowforge.sources.sqlserver.source import SqlServer
+from tests.helpers.waiting import wait_for
 
 DRIVERS = ("pymssql", "mssql-python")
 COLUMN = "_change_version"
@@ -92,6 +94,32 @@ def test_should_bring_derived_columns_of_states(server, bank, table, driver):
     bank.run(f"UPDATE {table} SET amount = 1")
     (row,), _ = read(server, table, driver, last, derived_columns=["offset"])
     assert row["sent_offset_minutes"] == 120
+
+
+def test_should_not_take_changes_for_whole_that_clean_up_meets_while_they_are_read(server, faults, bank, table):
+    driver = (
+        "pymssql"  # the other one keeps the interpreter while the server says nothing, so nobody could clean up here
+    )
+    _, last = read(server, table, driver)
+    bank.run(f"INSERT INTO {table} (region, number, amount) SELECT 'zz', 100 + number, 1 FROM {table}")
+    bank.run(f"UPDATE {table} SET amount = 2")
+    source = SqlServer(server.reference.model_copy(update={"driver": driver}), server.credentials)
+    with source.session() as session:
+        plan = session.plan(session.describe(wanted(table)), {COLUMN: last})
+
+    def rows() -> int:
+        with source.open(plan) as reader:
+            return sum(batch.num_rows for batch in reader)
+
+    bank.run(f"EXEC flowforge_fault 'stall', 1, 1, 'CHANGETABLE(CHANGES {table}'")
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(rows)
+        running = "SELECT COUNT(*) AS n FROM sys.dm_exec_requests WHERE session_id <> @@SPID"
+        wait_for(lambda: bank.scalar(running), "the read that stands still after its first row")
+        bank.run(f"EXEC flowforge_tracking 'clean', '{table}', 999999")
+        bank.run("EXEC flowforge_fault 'none'")
+        with pytest.raises(ChangesLost, match="while its changes were read"):
+            reading.result()
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
