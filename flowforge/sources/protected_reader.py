@@ -5,24 +5,25 @@ import hmac
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 
 from flowforge.domain.batch import SourceColumn
-from flowforge.sources.base import BatchReader, ReadReport
+from flowforge.sources.base import BatchReader
+from flowforge.sources.reader_around import ReaderAround
 
 Change = Callable[[Any], Any]
 
 
-class ProtectedReader:
+class ProtectedReader(ReaderAround):
     """A BatchReader over another one; `keys` are those of `protection.keys_of`.
 
     Resource management: closes the reader below.
     """
 
     def __init__(self, reader: BatchReader, columns: Sequence[SourceColumn], keys: dict[str, bytes]):
-        self._reader = reader
+        super().__init__(reader)
         self._changes: dict[int, Change | None] = {}
         fields = list(reader.schema)
         for n, column in enumerate(columns):
@@ -36,7 +37,7 @@ class ProtectedReader:
         self.schema = pa.schema(fields, metadata=reader.schema.metadata)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._reader:
+        for batch in self._below:
             arrays = [self._array(n, batch.column(n)) for n in range(batch.num_columns)]
             yield pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
@@ -49,20 +50,6 @@ class ProtectedReader:
         known = array.dictionary_encode()  # each value once
         values = [None if value is None else change(value) for value in known.dictionary.to_pylist()]
         return pa.array(values, kind).take(known.indices)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def report(self) -> ReadReport:
-        """What the reader below knows of itself."""
-        return self._reader.report()
-
-    def close(self) -> None:
-        """Closes the reader below."""
-        self._reader.close()
 
 
 def canonical(value: Any) -> bytes:

@@ -5,14 +5,15 @@ asked once the last row is there (see `tracked_log`).
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 
 from events.targets import ConnectionReference
 from flowforge.domain.errors import ChangesLost, QueryRefused
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION
-from flowforge.sources.base import BatchReader, ReadPlan, ReadReport
+from flowforge.sources.base import BatchReader, ReadPlan
+from flowforge.sources.reader_around import ReaderAround
 from flowforge.sources.sqlserver.consistency import SNAPSHOT
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.reading import open_strongest
@@ -53,32 +54,18 @@ def read_changes(
         raise
 
 
-class WithVersion:
+class WithVersion(ReaderAround):
     """A BatchReader over the rows of a whole table, each of them an insert as of a version.
 
     Resource management: closes the reader below.
     """
 
     def __init__(self, reader: BatchReader, version: int):
-        self._reader = reader
+        super().__init__(reader)
         self._values = [pa.scalar(INSERT, pa.string()), pa.scalar(version, pa.int64())]
         self.schema = pa.schema([*reader.schema, *_FIELDS], metadata=reader.schema.metadata)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._reader:
+        for batch in self._below:
             own = [pa.repeat(value, batch.num_rows) for value in self._values]
             yield pa.RecordBatch.from_arrays([*batch.columns, *own], schema=self.schema)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def report(self) -> ReadReport:
-        """What the reader below knows of itself."""
-        return self._reader.report()
-
-    def close(self) -> None:
-        """Closes the reader below."""
-        self._reader.close()
