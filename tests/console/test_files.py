@@ -15,7 +15,7 @@ def test_should_load_an_uploaded_file_as_it_was_proposed(page, stack, tmp_path):
     go(page, stack, "#/files?state=waiting")
     page.get_by_text("Upload a file").click()
     page.get_by_role("textbox", name="Workflow").fill(workflow)
-    page.get_by_role("textbox", name="Job").fill("customers")
+    page.get_by_role("textbox", name="Job").fill("clients")
     page.get_by_label("File", exact=True).set_input_files(file)
     page.get_by_role("textbox", name="Job").press("Enter")
     page.get_by_role("heading", name="customers.csv").wait_for()
@@ -32,7 +32,7 @@ def test_should_load_an_uploaded_file_as_it_was_proposed(page, stack, tmp_path):
 
     page.get_by_role("combobox", name="Rows are told apart by").select_option("id")
     request = json.loads(page.locator(".beside textarea").input_value())
-    assert request["workflow_id"] == workflow and request["job_id"] == "customers"
+    assert request["workflow_id"] == workflow and request["job_id"] == "clients"
     assert request["destination_config"] == {"silverConfig": {"primaryKey": "id"}}
     page.get_by_role("button", name="Submit", exact=True).click()
     page.wait_for_url("**/#/runs/**")
@@ -44,7 +44,7 @@ def test_should_load_an_uploaded_file_as_it_was_proposed(page, stack, tmp_path):
         ["1", "Müller", "2026-11-28", "1234.50"],
         ["2", "Lüth", "2026-11-29", "7.00"],
     ]
-    page.goto(f"{stack.facts['api']}/#/files/landing%2F{workflow}%2Fcustomers%2Fcustomers.csv")
+    page.goto(f"{stack.facts['api']}/#/files/landing%2F{workflow}%2Fclients%2Fcustomers.csv")
     page.get_by_role("heading", name="What became of it").wait_for()
     page.locator(".chip", has_text="loaded").wait_for()
 
