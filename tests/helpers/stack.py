@@ -59,8 +59,11 @@ class Stack:
         self.connection = dict(self.facts["sqlserver"] or {})
 
     def _is_ready(self) -> bool:
-        """Whether this stack says so, not one that was killed before."""
-        return self.file.exists() and json.loads(self.file.read_text())["pid"] == self.process.pid
+        """Whether this stack says so, not one that was killed before, whose file the next one takes away."""
+        try:
+            return json.loads(self.file.read_text())["pid"] == self.process.pid
+        except FileNotFoundError:
+            return False
 
     def use(self, sqlserver: dict[str, Any]) -> "Stack":
         """Takes a stand-in that is not the stack's own, by its ready line."""
