@@ -6,7 +6,7 @@ from events.facts import IntervalEmpty
 from events.request import InvalidRequest, parse_job_request
 from events.targets import ReadWindow
 from flowforge.bronze.ingest import ingest
-from flowforge.domain.errors import ScopeChanged, UnsupportedSource
+from flowforge.domain.errors import ScopeChanged, SourceChanged, UnsupportedSource
 from flowforge.operations.batches import rebuild_states
 from flowforge.operations.footers import read_footers
 from flowforge.operations.watermarks import show
@@ -88,6 +88,16 @@ def test_should_rebuild_the_watermark_as_if_no_window_had_been_loaded(loads):
     assert [batch.state for batch in rebuilt.batches] == ["committed"] * 4
     stored = {column: mark.value for column, mark in table.read_state(load.key).watermarks.items()}
     assert {column: mark.value for column, mark in rebuilt.state.watermarks.items()} == stored
+
+
+def test_should_read_no_window_of_a_source_whose_rows_went_back(loads):
+    """A restored source has older rows, which would take the place of newer ones."""
+    load = loads()
+    load.load("a")
+    load.execute("UPDATE {t} SET at = DATEADD(day, -1, at)")
+    with pytest.raises(SourceChanged):
+        load.load("b", window=FEBRUARY)
+    assert load.states() == ["committed"]
 
 
 def test_should_hold_a_window_to_the_conditions_of_the_loads_before(loads):

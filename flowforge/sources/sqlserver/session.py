@@ -106,6 +106,8 @@ class SqlServerSession:
         if wanted.window:
             refuse_unread_column(description, wanted.window.column)
             plan = plan_window(self.connection, described, wanted, last, keyed, conditions)
+            # Rows of an earlier state of the source would take the place of newer ones.
+            known_rows(self.connection, table, plan.interval.model_copy(update={"high": None}), last if mark else None)
             return plan.told([*notes, *description.notes]), description.identity
         low, digest = (mark.value, last.digest) if mark else (None, "")
         plan = plan_interval(
