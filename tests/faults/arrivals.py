@@ -14,14 +14,12 @@ Guarantees: the model knows files and contents, no ledger, run or batch.
 """
 
 import random
-import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from events.envelopes import s3_object_created
 from flowforge.domain.given import given
-from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.operations.query import query
 from flowforge.state import file_jobs, file_ledger, table
 from tests.faults.world import World
@@ -130,16 +128,7 @@ class Folder:
     def submit(self) -> str:
         """Asks for the job; returns its run."""
         config = {"filePattern": f"{self.key}*.csv", "columns": COLUMNS, "changedFile": "append"}
-        document = {
-            "workflow_id": self.name,
-            "job_id": "daily",
-            "source_type": "file",
-            "source_config": {"type": "csv", "fileConfig": config},
-            "destination_config": {"bronzeConfig": {"tableName": self.bronze}},
-        }
-        envelope = {"version": "0", "id": str(uuid.uuid4()), "detail-type": "JobRequested", "source": "faults"}
-        self.world.send("SubmitQueue", envelope | {"detail": {"request": document}})
-        return run_id_of_delivery("bus", envelope["id"])
+        return self.world.submit_files(self.name, self.bronze, config)
 
     def fall_due(self) -> None:
         """As if the time until the sweep's next look at the job were over."""

@@ -4,13 +4,11 @@ Files are put while nothing runs, and between a worker's death and its successor
 """
 
 import random
-import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
 
-from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.operations.query import query
 from flowforge.state import batch_records, file_ledger, table
 from tests.faults.aim import Point
@@ -68,18 +66,7 @@ class FileLane:
 
     def submit(self) -> str:
         config = {"columns": COLUMNS, "badRows": "quarantine", "mostBadShare": 0.1, "changedFile": "append"}
-        document = {
-            "workflow_id": self.name,
-            "job_id": "daily",
-            "workflow_name": "files",
-            "job_name": "daily",
-            "source_type": "file",
-            "source_config": {"type": "csv", "fileConfig": config},
-            "destination_config": {"bronzeConfig": {"tableName": self.bronze}},
-        }
-        envelope = {"version": "0", "id": str(uuid.uuid4()), "detail-type": "JobRequested", "source": "faults"}
-        self.world.send("SubmitQueue", envelope | {"detail": {"request": document}})
-        return run_id_of_delivery("bus", envelope["id"])
+        return self.world.submit_files(self.name, self.bronze, config)
 
     def run(self) -> None:
         """One load, to its end."""

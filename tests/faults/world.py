@@ -66,6 +66,21 @@ class World:
         document["batch_id"] = f"batch_{uuid.uuid4().hex[:8]}"
         document["source_config"] |= {"connection": connection or self.login, "databaseConfig": database_config}
         document["destination_config"] = destination
+        return self._request(document)
+
+    def submit_files(self, workflow: str, bronze: str, config: dict[str, Any]) -> str:
+        """The same for the CSV files of a workflow's job `daily`."""
+        return self._request(
+            {
+                "workflow_id": workflow,
+                "job_id": "daily",
+                "source_type": "file",
+                "source_config": {"type": "csv", "fileConfig": config},
+                "destination_config": {"bronzeConfig": {"tableName": bronze}},
+            }
+        )
+
+    def _request(self, document: dict[str, Any]) -> str:
         envelope = {"version": "0", "id": str(uuid.uuid4()), "detail-type": "JobRequested", "source": "faults"}
         self.send("SubmitQueue", envelope | {"detail": {"request": document}})
         return run_id_of_delivery("bus", envelope["id"])
