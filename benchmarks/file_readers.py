@@ -20,7 +20,7 @@ def flowforge(format: str, file: Path, target: Path) -> None:
     # isort: split
     from flowforge.bronze.parquet import Encoder
     from flowforge.bronze.read_ahead import ReadAhead
-    from flowforge.domain.batch import SourceColumn
+    from flowforge.domain.source_columns import SourceColumn
 
     columns = [SourceColumn(name=name, type="text", nullable=True) for name in COLUMNS]
     encoder: Encoder | None = None
@@ -68,7 +68,8 @@ def _contract(format: str) -> Any:
 def _batch(format: str, file: Path) -> Any:
     from events.commands import IngestTable
     from events.targets import BronzeTarget, FilePlace, GoldTarget, SilverTarget, SourceFiles
-    from flowforge.domain.batch import Batch, Interval
+    from flowforge.domain.batch import Batch
+    from flowforge.domain.interval import Interval
 
     command = IngestTable(
         run_id="benchmark",

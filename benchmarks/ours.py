@@ -25,7 +25,9 @@ from events.commands import IngestTable
 from events.targets import BronzeTarget, ConnectionReference, GoldTarget, SilverTarget, SourceTable
 from flowforge.aws.clients import prepare
 from flowforge.bronze.landing import land
-from flowforge.domain.batch import Batch, Interval, SourceColumn
+from flowforge.domain.batch import Batch
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.reader import ArrowReader, open_reader

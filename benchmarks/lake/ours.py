@@ -14,7 +14,10 @@ from typing import Any
 
 from benchmarks.lake.rows import COLUMNS, CURSOR, GOLD, KEY
 from events.commands import IngestTable
-from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.domain.batch import Batch
+from flowforge.domain.interval import Interval
+from flowforge.domain.manifest import BronzeObject, Manifest
+from flowforge.domain.source_columns import SourceColumn
 
 
 def batch(table: str, strategy: str, seq: int, objects: list[dict[str, Any]]) -> Batch:

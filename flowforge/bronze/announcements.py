@@ -7,10 +7,12 @@ from events.facts import BatchEvent, BronzeLanded, IntervalEmpty, SlicesRead, St
 from flowforge.aws.compact import unpack
 from flowforge.aws.items import Item
 from flowforge.domain.alone import Failure
-from flowforge.domain.batch import Batch, Manifest, SourceColumn
+from flowforge.domain.batch import Batch
 from flowforge.domain.column_types import ColumnType, parse_type
 from flowforge.domain.errors import Retriable
 from flowforge.domain.given import given
+from flowforge.domain.manifest import Manifest
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.domain.source_key import SourceKey
 from flowforge.sources.registry import source_at
 from flowforge.state.batch_records import find_batch

@@ -11,9 +11,9 @@ from typing import Any
 from events.commands import CompareKeys, IngestTable
 from events.targets import SourceTable
 from flowforge.aws.fanout import send_commands
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.run_ids import run_id_of_delivery
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import Description
 from flowforge.state.table import TableState

@@ -12,8 +12,8 @@ cannot be made, the batch lands all the same and says so.
 import time
 from collections.abc import Sequence
 
-from flowforge.domain.batch import BronzeObject, SourceCount
 from flowforge.domain.errors import FlowForgeError
+from flowforge.domain.manifest import BronzeObject, SourceCount
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.base import ReadPlan, Recount, Source
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from events.targets import SourceFiles
-from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import FileRefused, UnreadableRecord, Wait
 from flowforge.domain.file_version import FileVersion
+from flowforge.domain.interval import Interval
 from flowforge.sources.base import ReadReport, Wanted
 from flowforge.state import file_jobs
 from flowforge.state.batch_records import RETRY_SECONDS, batch_of, find_batch, stored_history

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from events.targets import SourceFiles
-from flowforge.domain.batch import Batch, SlicePlan
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import FileRefused, TruncatedRead
 from flowforge.domain.given import given
+from flowforge.domain.slice_plan import SlicePlan
 from flowforge.sources.base import FileRead, ReadReport
 
 

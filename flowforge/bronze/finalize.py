@@ -14,8 +14,9 @@ from flowforge.bronze.announcements import landed_fact, source_table
 from flowforge.bronze.counting import count_landed
 from flowforge.bronze.footing import take_lead
 from flowforge.bronze.outcome import Outcome
-from flowforge.domain.batch import Batch, Manifest
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import LateRows
+from flowforge.domain.manifest import Manifest
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import ReadPlan, Source
 from flowforge.state import batches

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from events.commands import IngestTable
 from flowforge.bronze.announcements import source_table
 from flowforge.bronze.lake_contents import ask_lake
-from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import LakeChanged, StoreUnavailable
+from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records

@@ -24,8 +24,9 @@ from flowforge.bronze.landing import land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.planning import described, look_at, plan_next
 from flowforge.bronze.slice_queue import queue_slices
-from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
+from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import Description, Nothing, ReadPlan, Source
 from flowforge.sources.registry import source_at

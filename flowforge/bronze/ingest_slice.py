@@ -19,9 +19,10 @@ from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import Landed, land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
-from flowforge.domain.batch import Batch, BronzeObject
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Fatal, FileChanged, FileRefused, Wait
 from flowforge.domain.given import given
+from flowforge.domain.manifest import BronzeObject
 from flowforge.sources.base import ReadPlan, Source
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, leases, slice_set

@@ -21,8 +21,10 @@ from flowforge.bronze.last_rows import new_rows
 from flowforge.bronze.parquet import FACTS_OF_READ, Encoder, read_footer, same_batch
 from flowforge.bronze.read_ahead import ReadAhead
 from flowforge.bronze.upload import KeyTaken, ObjectWriter
-from flowforge.domain.batch import Batch, BronzeObject, Manifest, SourceColumn
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import ConflictingTarget
+from flowforge.domain.manifest import BronzeObject, Manifest
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import BatchReader, FileRead, ReadReport
 from flowforge.sources.registry import source_at

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowforge.domain.batch import Interval
+from flowforge.domain.interval import Interval
 from flowforge.state.digests import digest_of, joined
 
 MOST_ROWS = 50_000  # hashing them takes a second, and they are held meanwhile

@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flowforge.bronze.last_rows import LastRows
-from flowforge.domain.batch import FOOTERS, Batch, Interval, SourceColumn
+from flowforge.domain.batch import FOOTERS, Batch
 from flowforge.domain.column_types import MICROSECONDS, parse_type
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import ReadReport
 
 AUDIT = (

@@ -106,8 +106,8 @@ def _refuse_unsettled(mark: dict[str, Any]) -> None:
 
 
 def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, rows: int, session: Session) -> Any:
-    from flowforge.domain.batch import RowCondition
     from flowforge.domain.errors import FlowForgeError
+    from flowforge.domain.interval import RowCondition
     from flowforge.domain.own_columns import CHANGE_VERSION
     from flowforge.domain.source_key import SourceKey
     from flowforge.operations.findings import Question

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flowforge.domain.batch import Batch, Interval, RowCondition, SourceColumn
+from flowforge.domain.batch import Batch
+from flowforge.domain.interval import Interval, RowCondition
+from flowforge.domain.source_columns import SourceColumn
 
 
 class Scope(BaseModel):

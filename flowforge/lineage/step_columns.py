@@ -6,8 +6,9 @@ Guarantees: pure. Names that differ only by case are the same column, as they ar
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from events.targets import SilverTarget, SourceTable
-from flowforge.domain.batch import Batch, SourceColumn
+from flowforge.domain.batch import Batch
 from flowforge.domain.own_columns import audit_of
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.lineage.origins import DIRECT, IDENTITY, INDIRECT, TRANSFORMATION, ColumnLineage, Origin, Role
 from flowforge.silver.plan import CURRENT, OCCURRENCE, ROW_HASH, SURROGATE, VALID_FROM, VALID_TO, own_names
 

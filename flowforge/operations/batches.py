@@ -14,8 +14,11 @@ from typing import Any
 from events.commands import IngestTable
 from events.files import FileColumn
 from flowforge.domain.alone import each_alone
-from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn, State
+from flowforge.domain.batch import Batch, State
+from flowforge.domain.interval import Interval
+from flowforge.domain.manifest import BronzeObject, Manifest
 from flowforge.domain.scope import scope_of
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.domain.source_key import SourceKey, bronze_table_of
 from flowforge.operations.footers import FoundObject, read_footers
 from flowforge.state.file_ledger import FileEntry, entry_of

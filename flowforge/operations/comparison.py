@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.folding import folds_of
 from flowforge.engines.duckdb.sql import identifier, literal

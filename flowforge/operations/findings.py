@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from flowforge.domain.batch import Interval, RowCondition
+from flowforge.domain.interval import Interval, RowCondition
 
 ROWS_PER_RANGE = 100_000
 

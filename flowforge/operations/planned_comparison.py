@@ -5,8 +5,8 @@ from typing import Any
 
 from flowforge.bronze.comparisons import is_due, is_wanted
 from flowforge.bronze.planning import Found, described
-from flowforge.domain.batch import Interval
 from flowforge.domain.errors import FlowForgeError
+from flowforge.domain.interval import Interval
 from flowforge.sources.base import ReadPlan, Session
 
 

@@ -12,8 +12,9 @@ from events.commands import IngestTable
 from events.request import DatabaseSource, InvalidRequest, parse_job_request
 from events.targets import SourceTable
 from flowforge.bronze.planning import Found, look_at, plan_next
-from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import FlowForgeError, Wait
+from flowforge.domain.interval import Interval
 from flowforge.domain.scope import scope_in
 from flowforge.jobs.plan import plan_commands
 from flowforge.jobs.refusals import refuse_large_commands

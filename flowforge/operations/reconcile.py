@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import NotFound
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.registry import ENGINE
 from flowforge.operations.comparison import Comparison
 from flowforge.operations.findings import Question, Result

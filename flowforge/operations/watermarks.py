@@ -11,8 +11,8 @@ from events.targets import FilePlace, SourcePlace, SourceTable
 from flowforge.aws.items import Item
 from flowforge.bronze.announcements import about, landed_batch
 from flowforge.domain.alone import Failure, each_alone
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import Retriable, UnreadableRecord
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.domain.source_key import is_of_files
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings

@@ -4,8 +4,8 @@ Guarantees: pure. Which defaults are constants is the source's word (`SourceColu
 the caller tells instead of filling.
 """
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.column_types import parse_type
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.duckdb.sql import literal
 
 

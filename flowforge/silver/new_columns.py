@@ -10,9 +10,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowforge.domain.batch import Batch, SourceColumn
+from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
 from flowforge.domain.scope import backfill_command
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.defaults import constant
 from flowforge.silver.drift import Drift

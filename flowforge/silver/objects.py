@@ -13,9 +13,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from flowforge.aws.clients import aws_errors
-from flowforge.domain.batch import Batch, BronzeObject
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
+from flowforge.domain.manifest import BronzeObject
 
 BRING_BACK = (
     "delete what lies over it in the bucket's versions, which brings back the object that was landed (a copy has another ETag), "

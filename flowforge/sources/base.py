@@ -22,8 +22,10 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from events.files import FileColumn
-from flowforge.domain.batch import Counting, Interval, SlicePlan, SourceColumn
 from flowforge.domain.file_version import FileVersion
+from flowforge.domain.interval import Interval
+from flowforge.domain.slice_plan import Counting, SlicePlan
+from flowforge.domain.source_columns import SourceColumn
 
 if TYPE_CHECKING:
     import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]  it has none

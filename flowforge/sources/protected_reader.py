@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import BatchReader
 from flowforge.sources.reader_around import ReaderAround
 

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 
 from events.targets import SourceTable
 from flowforge.aws.secrets import read_hmac_key
-from flowforge.domain.batch import Protection, SourceColumn
 from flowforge.domain.column_types import parse_type
 from flowforge.domain.errors import ScopeChanged, UnknownColumn, UnsupportedSource
+from flowforge.domain.source_columns import Protection, SourceColumn
 
 PROTECT = "databaseConfig.protect"
 WHOLE = ("smallint", "integer", "bigint")

@@ -1,7 +1,7 @@
 """Splits in the record of their batch: as many as it has room for."""
 
 from flowforge.aws.compact import pack
-from flowforge.domain.batch import KeyRange, SlicePlan
+from flowforge.domain.slice_plan import KeyRange, SlicePlan
 
 # Of a batch's record, which holds 400 KB: the bounds of slices are keys, and keys may be long.
 MOST_PLAN_BYTES = 120_000

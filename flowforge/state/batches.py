@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from flowforge.aws import items
 from flowforge.aws.compact import pack
-from flowforge.domain.batch import Batch, Manifest
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Wait
+from flowforge.domain.manifest import Manifest
 from flowforge.domain.scope import scope_of
 from flowforge.runtime.settings import settings
 from flowforge.state import digests

@@ -11,8 +11,10 @@ from typing import Any
 from events.commands import IngestTable
 from events.names import destination_stem
 from flowforge.aws import items
-from flowforge.domain.batch import FOOTERS, Batch, Interval, SlicePlan
+from flowforge.domain.batch import FOOTERS, Batch
 from flowforge.domain.errors import ConflictingTarget, TooLarge, Wait
+from flowforge.domain.interval import Interval
+from flowforge.domain.slice_plan import SlicePlan
 from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.state.batch_records import RETRY_SECONDS, find_batch, item_of, label_key

@@ -5,7 +5,8 @@ from typing import Any
 
 from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
-from flowforge.domain.batch import Batch, BronzeObject
+from flowforge.domain.batch import Batch
+from flowforge.domain.manifest import BronzeObject
 from flowforge.runtime.settings import settings
 from flowforge.state.batch_records import key_of
 

@@ -17,8 +17,9 @@ from events.commands import IngestTable
 from events.names import plain_name
 from flowforge.aws import items
 from flowforge.aws.compact import pack, unpack
-from flowforge.domain.batch import Batch, Interval, order_of
+from flowforge.domain.batch import Batch, order_of
 from flowforge.domain.errors import ConflictingTarget, NotFound, unreadable
+from flowforge.domain.interval import Interval
 from flowforge.domain.scope import Scope
 from flowforge.domain.source_key import bronze_table_of
 from flowforge.runtime.settings import settings

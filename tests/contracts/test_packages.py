@@ -27,7 +27,7 @@ from flowforge.sources.sqlserver.arrow_types import arrow_schema
 from flowforge.sources.sqlserver.mssql_python_reader import MssqlPythonReader
 from flowforge.sources.sqlserver.pymssql_reader import PymssqlReader
 from flowforge.sources.sqlserver.unpacking import LineReader
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 
 schema = arrow_schema([SourceColumn(name=t, sql_type=t) for t in ("int", "money", "datetime2(3)", "nvarchar(9)")])
 arrays = LineReader(list(schema)).arrays(['1,12.3456,2024-02-29 12:34:56.789,"a,b"', ',,,""'])

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from events.quality import Expression, NotNull, Range, Unique
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import TransformRejected
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.base import Engine, EngineError, ObjectUnreadable, Session, WrittenFile
 from flowforge.engines.duckdb.folding import folds_of
 from flowforge.quality.judge import Subject, judge

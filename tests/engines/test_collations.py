@@ -3,8 +3,8 @@
 import duckdb
 import pytest
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.given import given
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.duckdb.folding import fold_of
 from flowforge.engines.duckdb.near_texts import near_of
 

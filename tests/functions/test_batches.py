@@ -7,9 +7,10 @@ import pytest
 
 from events.targets import ConnectionReference
 from flowforge.aws import items
-from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import ConflictingTarget, Fatal, NotFound, Wait
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
 from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, claims, corrections, leases, table

@@ -7,9 +7,9 @@ import pytest
 
 from events.export import FULL
 from events.request import InvalidRequest, parse_job_request
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnknownColumn, UnsupportedSource
 from flowforge.domain.given import given
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.operations.batches import rebuild_states
 from flowforge.operations.footers import read_footers
 from flowforge.runtime.settings import settings

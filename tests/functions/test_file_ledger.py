@@ -3,9 +3,10 @@
 import pytest
 
 from flowforge.aws import items
-from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import UnreadableRecord, Wait
 from flowforge.domain.file_version import FileVersion
+from flowforge.domain.interval import Interval
 from flowforge.operations.folding import NEWEST_KEPT, fold_table
 from flowforge.runtime.settings import settings
 from flowforge.state import batches, claims, corrections, file_ledger

@@ -13,9 +13,10 @@ from events.files import FileContract
 from events.targets import FilePlace, SourceFiles
 from flowforge.aws import items
 from flowforge.bronze.announcements import landed_fact
-from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.batch import Batch
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
 from flowforge.domain.source_key import SourceKey
 from flowforge.operations.file_sweep import follow_up, list_older_files, sweep_files
 from flowforge.runtime.settings import settings

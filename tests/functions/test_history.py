@@ -16,8 +16,11 @@ from events.targets import SilverTarget
 from flowforge.aws import items
 from flowforge.bronze.announcements import landed_fact
 from flowforge.bronze.footing import is_known
-from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import NotFound
+from flowforge.domain.interval import Interval
+from flowforge.domain.manifest import BronzeObject, Manifest
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.domain.source_key import SourceKey
 from flowforge.operations.folding import NEWEST_KEPT, fold_history
 from flowforge.operations.watermarks import show

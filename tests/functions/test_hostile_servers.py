@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from events.envelopes import http, sqs
 from events.targets import ConnectionReference
 from flowforge.aws.secrets import Place, store_login
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import FlowForgeError
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.target import Credentials

@@ -13,7 +13,7 @@ from events.envelopes import sqs
 from events.facts import IntervalEmpty
 from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
-from flowforge.domain.batch import Interval
+from flowforge.domain.interval import Interval
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect

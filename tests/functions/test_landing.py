@@ -10,9 +10,11 @@ import pytest
 from flowforge.bronze.keys import bronze_key
 from flowforge.bronze.landing import land, manifest_of
 from flowforge.bronze.upload import PART_BYTES
-from flowforge.domain.batch import Batch, Interval, SourceColumn
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import ConflictingTarget, SourceUnavailable, StoreUnavailable
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import ReadReport
 from tests.helpers.batches import claim
 

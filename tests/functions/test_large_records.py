@@ -16,9 +16,11 @@ from flowforge.aws import items
 from flowforge.aws.bus import announce
 from flowforge.aws.compact import pack, shorten, unpack
 from flowforge.bronze.ingest import ingest
-from flowforge.domain.batch import BronzeObject, KeyRange, Manifest, SlicePlan, SourceColumn
 from flowforge.domain.errors import TooLarge
 from flowforge.domain.given import given as present
+from flowforge.domain.manifest import BronzeObject, Manifest
+from flowforge.domain.slice_plan import KeyRange, SlicePlan
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches, claims, corrections, runs, slice_set, table

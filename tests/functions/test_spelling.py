@@ -10,8 +10,8 @@ from events.facts import BronzeLanded
 from events.request import InvalidRequest
 from events.targets import ConnectionReference
 from flowforge.bronze.ingest import ingest
-from flowforge.domain.batch import Interval
 from flowforge.domain.errors import ConflictingTarget, UnknownTable
+from flowforge.domain.interval import Interval
 from flowforge.domain.run_ids import new_run_id
 from flowforge.domain.source_key import SourceKey
 from flowforge.jobs.submission import submit

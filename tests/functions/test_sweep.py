@@ -14,8 +14,9 @@ from flowforge.aws import items
 from flowforge.bronze.announcements import landed_fact
 from flowforge.bronze.keys import bronze_keys
 from flowforge.bronze.parquet import Encoder
-from flowforge.domain.batch import KeyRange, SlicePlan, SourceColumn
 from flowforge.domain.given import given
+from flowforge.domain.slice_plan import KeyRange, SlicePlan
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.domain.source_key import SourceKey
 from flowforge.operations.sweep import sweep
 from flowforge.runtime.settings import settings

@@ -6,7 +6,8 @@ from urllib.parse import quote
 import pytest
 
 from events.envelopes import http
-from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.domain.source_key import SourceKey
 from flowforge.state import batches, claims
 from flowforge.state.table import key_id, read_state

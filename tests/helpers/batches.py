@@ -1,6 +1,9 @@
 """Batches as loads claim and land them."""
 
-from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.domain.batch import Batch
+from flowforge.domain.interval import Interval
+from flowforge.domain.manifest import BronzeObject, Manifest
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.domain.source_key import SourceKey
 from flowforge.state import claims, table
 from tests.helpers.commands import command

@@ -8,8 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from events.commands import IngestTable
-from flowforge.domain.batch import Batch, BronzeObject, Interval, Manifest, SourceColumn
+from flowforge.domain.batch import Batch
 from flowforge.domain.given import given as present
+from flowforge.domain.interval import Interval
+from flowforge.domain.manifest import BronzeObject, Manifest
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.registry import ENGINE
 from flowforge.tables.delta.tables import Delta, Handle
 from flowforge.tables.lake import open_table, table_uri

@@ -12,8 +12,9 @@ from typing import Protocol
 
 import pytest
 
-from flowforge.domain.batch import Interval, SlicePlan
 from flowforge.domain.errors import SourceUnavailable, UnknownTable, UnsupportedSource
+from flowforge.domain.interval import Interval
+from flowforge.domain.slice_plan import SlicePlan
 from flowforge.sources.base import Description, LastRead, Position, ReadPlan, Source, Wanted
 from flowforge.sources.registry import kind_of
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from flowforge.bronze.announcements import landed_fact
 from flowforge.bronze.parquet import Encoder, read_footer
-from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.silver.refine import refine
 from flowforge.sources.sqlserver.sql_types import INTEGERS, PLAIN, SIZED, TIMES
 

@@ -8,8 +8,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.batch import Batch, Interval, SourceColumn
+from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.silver.defaults import constant
 from flowforge.silver.refine import refine
 

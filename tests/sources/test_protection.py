@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.targets import SourceTable
-from flowforge.domain.batch import Protection, SourceColumn
 from flowforge.domain.errors import UnknownColumn, UnsupportedSource
+from flowforge.domain.source_columns import Protection, SourceColumn
 from flowforge.sources.base import ReadReport
 from flowforge.sources.protected_reader import ProtectedReader
 from flowforge.sources.protection import protected_columns

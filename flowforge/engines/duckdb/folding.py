@@ -9,7 +9,7 @@ a value that has its form already keeps it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.duckdb.collations import EVERYTHING, MOST_COMMON, Sensitivity, sensitivity
 from flowforge.engines.duckdb.sql import literal
 

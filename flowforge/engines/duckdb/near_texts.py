@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.duckdb.collations import HIRAGANA, KANA_BY, Declared, declared
 from flowforge.engines.duckdb.folding import TEXT, Fold, fold_of, is_unicode
 from flowforge.engines.duckdb.sql import literal

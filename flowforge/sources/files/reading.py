@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from events.files import FileColumn, FileContract
 from flowforge.aws import stored_files
-from flowforge.domain.batch import Interval
 from flowforge.domain.errors import FileRefused, SourceUnavailable, TruncatedRead, UnsupportedSource
 from flowforge.domain.file_version import FileVersion
+from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_TYPE
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.base import CountAtSource, Description, FileRead, ReadPlan, ReadReport, Recount

@@ -8,11 +8,13 @@ from typing import Any
 from events.files import FileColumn
 from events.targets import FilePlace, SourceFiles
 from flowforge.aws.stored_files import find_file, list_files
-from flowforge.domain.batch import Counting, Interval, SourceColumn
 from flowforge.domain.column_types import parse_type
 from flowforge.domain.errors import UnknownColumn, UnknownTable, UnsupportedSource
 from flowforge.domain.file_version import FileVersion
+from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import is_own
+from flowforge.domain.slice_plan import Counting
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
 from flowforge.sources.files.choosing import choose

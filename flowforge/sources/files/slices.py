@@ -8,8 +8,9 @@ here: where none can be made, the file is read at once, and what is wrong with i
 from dataclasses import asdict
 
 from events.targets import SourceFiles
-from flowforge.domain.batch import ByteRange, FileSlices, Interval, KeyRange, SlicePlan
 from flowforge.domain.errors import FileChanged, FileRefused, UnsupportedSource
+from flowforge.domain.interval import Interval
+from flowforge.domain.slice_plan import ByteRange, FileSlices, KeyRange, SlicePlan
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import Description, ReadPlan, Wanted
 from flowforge.sources.files.reading import settled, stored

@@ -9,9 +9,11 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from events.targets import FilePlace, SourceFiles
-from flowforge.domain.batch import Interval, SlicePlan, SourceColumn
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
+from flowforge.domain.slice_plan import SlicePlan
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import (
     BatchReader,
     Description,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from flowforge.domain.batch import Interval
 from flowforge.domain.errors import FlowForgeError
+from flowforge.domain.interval import Interval
 from flowforge.sources.base import Description
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, under

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import SourceChanged
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.sql_types import SqlType, parse_sql_type
 
 _FIXED: dict[str, pa.DataType] = {

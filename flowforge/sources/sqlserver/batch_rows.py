@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.sql_types import LARGE_OBJECT_BYTES, declared_bytes
 
 BATCH_ROWS = 8_192  # several batches are under way at once; larger ones read no faster

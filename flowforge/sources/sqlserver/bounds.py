@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.targets import SourceTable
-from flowforge.domain.batch import Interval, RowCondition, SourceColumn
 from flowforge.domain.errors import QueryRefused, SourceChanged, UnsupportedSource
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval, RowCondition
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import NotAValue
 from flowforge.sources.sqlserver.connection import SourceConnection

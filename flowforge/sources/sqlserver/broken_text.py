@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from events.targets import ConnectionReference
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import FlowForgeError, UnsupportedSource
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.failures import NOT_UNICODE, describe_reference
 from flowforge.sources.sqlserver.keys import is_printable, printed_key

@@ -12,8 +12,9 @@ import uuid
 from typing import Any
 
 from events.names import split_table_name
-from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.domain.errors import FlowForgeError, QueryRefused, UnknownTable, UnsupportedSource
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver import catalog_sql
 from flowforge.sources.sqlserver.catalog_columns import readable_columns
 from flowforge.sources.sqlserver.connection import SourceConnection

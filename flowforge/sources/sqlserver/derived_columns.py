@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from events.choices import Derivation
-from flowforge.domain.batch import AnyDerivation, SourceColumn
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.source_columns import AnyDerivation, SourceColumn
 from flowforge.sources.sqlserver.neutral_types import neutral_fields
 from flowforge.sources.sqlserver.sql_types import TIMES, parse_sql_type
 

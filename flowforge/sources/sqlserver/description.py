@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnknownColumn
+from flowforge.domain.source_columns import SourceColumn
 
 
 class TableSummary(BaseModel):

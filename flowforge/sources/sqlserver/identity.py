@@ -8,9 +8,9 @@ some, begins a new fork. A fact that was not known then, or is not now, is no re
 
 from typing import Any
 
-from flowforge.domain.batch import Interval
 from flowforge.domain.errors import SourceChanged
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
 from flowforge.sources.base import LastRead
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from events.names import split_table_name
 from events.targets import SourceTable
-from flowforge.domain.batch import Interval, RowCondition, SourceColumn
+from flowforge.domain.interval import Interval, RowCondition
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import Description, Wanted
 from flowforge.sources.protection import protected_columns
 from flowforge.sources.sqlserver.catalog import (

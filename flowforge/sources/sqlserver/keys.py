@@ -3,7 +3,7 @@
 Guarantees: only types whose text is exact; a value is compared by the server in the column's own type and collation.
 """
 
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.sql_text import Statement, quote_identifier, typed_value
 from flowforge.sources.sqlserver.sql_types import (
     STRINGS,

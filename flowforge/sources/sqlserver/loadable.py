@@ -7,9 +7,9 @@ and cursors are never left out. Columns that two readers of the lake would take 
 from collections.abc import Sequence
 
 from events.targets import SourceTable
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.own_columns import is_own
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.description import TableDescription, find_column
 
 RENAME = "databaseConfig.rename"

@@ -7,8 +7,8 @@ where a policy may have hidden them, unless the request accepts it.
 
 from collections.abc import Sequence
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import Wanted
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription

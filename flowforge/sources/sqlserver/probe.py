@@ -1,7 +1,7 @@
 """Tries a connection as a load will use it: the reader that it would choose, with its driver, its TLS and its login."""
 
 from events.targets import ConnectionReference
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.sqlserver.reader import open_reader, wanted_driver
 from flowforge.sources.sqlserver.selection import Selection

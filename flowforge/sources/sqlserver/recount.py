@@ -1,7 +1,9 @@
 """When a batch's rows are counted at the source, and the count after they have landed."""
 
 from events.targets import ConnectionReference, SourceTable
-from flowforge.domain.batch import Counting, Interval, SourceColumn
+from flowforge.domain.interval import Interval
+from flowforge.domain.slice_plan import Counting
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import Recount
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.selection import Selection

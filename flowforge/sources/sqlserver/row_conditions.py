@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 from events.targets import WantedRows
-from flowforge.domain.batch import RowCondition
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.interval import RowCondition
 from flowforge.sources.base import NotAValue
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription, find_column

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from flowforge.domain.batch import Interval, SourceColumn
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.completeness import with_counts
 from flowforge.sources.sqlserver.consistency import SNAPSHOT, under
 from flowforge.sources.sqlserver.packing import Cell

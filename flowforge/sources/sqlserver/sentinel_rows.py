@@ -10,9 +10,10 @@ somebody is changing is passed over.
 
 from typing import Any
 
-from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.domain.errors import SourceChanged
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.keys import is_printable, key_value, printed_key

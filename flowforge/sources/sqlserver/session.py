@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from events.targets import ConnectionReference
-from flowforge.domain.batch import Interval, SlicePlan
 from flowforge.domain.errors import SourceChanged
+from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_VERSION
+from flowforge.domain.slice_plan import SlicePlan
 from flowforge.sources.base import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
 from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap, told_outside

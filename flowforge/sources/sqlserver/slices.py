@@ -12,7 +12,9 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from flowforge.domain.batch import Interval, KeyRange, SlicePlan, SourceColumn
+from flowforge.domain.interval import Interval
+from flowforge.domain.slice_plan import KeyRange, SlicePlan
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription

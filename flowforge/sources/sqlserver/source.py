@@ -10,10 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from events.targets import ConnectionReference, SourceTable
-from flowforge.domain.batch import Interval, SlicePlan, SourceColumn
 from flowforge.domain.errors import QueryRefused
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
 from flowforge.domain.scope import protected_in
+from flowforge.domain.slice_plan import SlicePlan
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import BatchReader, Description, ReadPlan, Recount, Rereading, Session, Source
 from flowforge.sources.sqlserver.consistency import weakest
 from flowforge.sources.sqlserver.query_text import read_query

@@ -11,8 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
-from flowforge.domain.batch import Interval, RowCondition, SourceColumn
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval, RowCondition
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.derived_columns import derived_expression
 from flowforge.sources.sqlserver.packing import Cell, cells_of, line_expression
 from flowforge.sources.sqlserver.query_text import read_query

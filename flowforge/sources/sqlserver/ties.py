@@ -5,8 +5,8 @@ silver, which tells rows apart by key or by content, takes what it has already. 
 identity, or alone in a unique index) is bounded exclusively.
 """
 
-from flowforge.domain.batch import Interval
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
 from flowforge.sources.sqlserver.sql_types import cursor_kind, lowest_literal
 from flowforge.sources.sqlserver.upper_bound import Cursor
 

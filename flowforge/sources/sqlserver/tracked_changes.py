@@ -7,9 +7,10 @@ it. A key that has changed again above the interval is left to the next load, wh
 
 from collections.abc import Sequence
 
-from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION, DELETE
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.sql_text import Statement, qualified, quote_identifier
 

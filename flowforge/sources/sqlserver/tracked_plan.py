@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.domain.errors import ChangesLost, FlowForgeError, SourceChanged, UnsupportedSource
+from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import Description, LastRead, Nothing, ReadPlan
 from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.change_tracking import ask_database, ask_table, statements_for, why_never

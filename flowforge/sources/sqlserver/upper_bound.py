@@ -7,8 +7,8 @@ transactions, and only then may reading start.
 
 from typing import NamedTuple
 
-from flowforge.domain.batch import Interval, RowCondition
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.interval import Interval, RowCondition
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.integer_samples import Sample, bound_above, newest_before, newest_settled, remember

@@ -8,9 +8,9 @@ nothing that is read later; the watermark stays.
 from collections.abc import Sequence
 
 from events.targets import SourceTable
-from flowforge.domain.batch import Interval, RowCondition
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval, RowCondition
 from flowforge.sources.base import Description, LastRead, NotAValue
 from flowforge.sources.sqlserver.bounds import Described, PlannedInterval, find_cursor, printed
 from flowforge.sources.sqlserver.connection import SourceConnection

@@ -12,9 +12,9 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from events.targets import SourceTable
-from flowforge.domain.batch import Interval
 from flowforge.domain.errors import SourceChanged, UnknownColumn, UnknownTable, UnsupportedSource
 from flowforge.domain.given import given as present
+from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
 from flowforge.sources.sqlserver.catalog import describe_query, describe_table

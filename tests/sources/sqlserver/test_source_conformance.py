@@ -6,7 +6,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.batch import Interval
+from flowforge.domain.interval import Interval
 from flowforge.sources.sqlserver.arrow_types import arrow_schema
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.reader import open_reader

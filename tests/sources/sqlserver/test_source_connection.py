@@ -7,7 +7,6 @@ import traceback
 
 import pytest
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import (
     LoginRefused,
     QueryRefused,
@@ -16,6 +15,7 @@ from flowforge.domain.errors import (
     UnknownTable,
     UnsupportedSource,
 )
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.catalog import connection_facts, describe_table, server_identity
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.reader import open_reader
@@ -68,7 +68,7 @@ from flowforge.domain.errors import SourceUnavailable
 from flowforge.sources.target import Credentials
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 reference, columns = ConnectionReference(**{reference!r}), [SourceColumn(name="a", sql_type="int")]
 def attempt(trust):
     target = reference.model_copy(update=dict(trust_server_certificate=trust))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.domain.batch import Interval
 from flowforge.domain.errors import Retriable, SnapshotRefused
+from flowforge.domain.interval import Interval
 from flowforge.sources.sqlserver.catalog import consistencies, describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, STRONGEST_FIRST, VERSIONED, weakest

@@ -2,9 +2,10 @@
 
 import pytest
 
-from flowforge.domain.batch import Interval, KeyRange
 from flowforge.domain.errors import TruncatedRead
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
+from flowforge.domain.slice_plan import KeyRange
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.completeness import check_counted
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.arrow_types import arrow_schema
 from flowforge.sources.sqlserver.catalog import describe_query, describe_table
 from flowforge.sources.sqlserver.derived_columns import with_derived_columns

@@ -4,8 +4,8 @@ import mssql_python
 import pymssql
 import pytest
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import LoginRefused, QueryRefused, SourceUnavailable, UnknownColumn, UnknownTable
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.failures import described, translate, translate_login
 from flowforge.sources.sqlserver.reader import open_reader

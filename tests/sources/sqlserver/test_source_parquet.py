@@ -19,8 +19,9 @@ import pytest
 from events.commands import IngestTable
 from events.targets import BronzeTarget, GoldTarget, SilverTarget, SourceTable
 from flowforge.bronze.parquet import AUDIT, Encoder, read_footer
-from flowforge.domain.batch import Batch, Interval
+from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
 from flowforge.sources.sqlserver.arrow_types import arrow_schema, arrow_type
 from flowforge.sources.sqlserver.catalog import describe_query, describe_table
 from flowforge.sources.sqlserver.connection import connect

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.targets import SourceTable
-from flowforge.domain.batch import Interval
 from flowforge.domain.errors import QueryRefused
+from flowforge.domain.interval import Interval
 from flowforge.sources.sqlserver.bounds import plan_interval
 from flowforge.sources.sqlserver.catalog import check_statement, describe_query
 from flowforge.sources.sqlserver.query_text import STATEMENTS, read_query

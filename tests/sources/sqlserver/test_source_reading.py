@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import (
     QueryRefused,
     SourceChanged,
@@ -17,6 +16,7 @@ from flowforge.domain.errors import (
     UnsupportedSource,
 )
 from flowforge.domain.given import given
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.bounds import plan_interval
 from flowforge.sources.sqlserver.catalog import describe_query, describe_table
 from flowforge.sources.sqlserver.completeness import COUNT_COLUMN, check_complete, counted_rows
@@ -142,7 +142,7 @@ from events.targets import ConnectionReference
 from flowforge.sources.target import Credentials
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 reference = ConnectionReference(**{reference.model_dump()!r})
 credentials = Credentials(username="sa", password={password!r})
 with open_reader(reference, credentials, Selection("SELECT 1 AS id", [SourceColumn(name="id", sql_type="int")])) as r:
@@ -171,7 +171,7 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.target import Credentials
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
-from flowforge.domain.batch import SourceColumn
+from flowforge.domain.source_columns import SourceColumn
 def attempt(driver):
     reference = ConnectionReference(**{reference.model_dump()!r})
     credentials = Credentials(username="sa", password={password!r})

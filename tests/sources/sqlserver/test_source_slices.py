@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.domain.batch import Interval, KeyRange, SourceColumn
 from flowforge.domain.given import given as present
+from flowforge.domain.interval import Interval
+from flowforge.domain.slice_plan import KeyRange
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.slices import plan_slices, range_condition
 from flowforge.sources.sqlserver.sql_text import select_statement

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.domain.batch import Interval, SourceColumn
 from flowforge.domain.given import given as present
+from flowforge.domain.interval import Interval
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.description import CatalogColumn, TableDescription
 from flowforge.sources.sqlserver.keys import key_value
 from flowforge.sources.sqlserver.sql_text import (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import SourceChanged, UnsupportedSource
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.arrow_types import arrow_schema, arrow_type, canonical_batch, times_from_text
 from flowforge.sources.sqlserver.batch_rows import (
     BATCH_BYTES,

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.batch import SourceColumn
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.reader import open_reader

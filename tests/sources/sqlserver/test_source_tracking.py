@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from events.targets import SourceTable
-from flowforge.domain.batch import Interval
 from flowforge.domain.errors import ChangesLost, UnsupportedSource
 from flowforge.domain.given import given
+from flowforge.domain.interval import Interval
 from flowforge.sources.base import LastRead, Position, Wanted
 from flowforge.sources.sqlserver.source import SqlServer
 from tests.helpers.waiting import wait_for
