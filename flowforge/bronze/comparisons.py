@@ -15,7 +15,7 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
-from flowforge.sources.base import Description
+from flowforge.sources.plans import Description
 from flowforge.state.table import TableState
 
 COMPARING = ("merge", "scd2")  # strategies of which a row can go

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.manifest import BronzeObject, SourceCount
 from flowforge.runtime.time_limit import deadline
-from flowforge.sources.base import ReadPlan, Recount, Source
+from flowforge.sources.base import Source
+from flowforge.sources.plans import ReadPlan
+from flowforge.sources.reports import Recount
 
 COUNT_SECONDS = 120.0  # longer than an index takes that is worth it; a writer's lock is not waited for without end
 IN_SNAPSHOT, IN_SNAPSHOTS = "in the snapshot that was read", "in the snapshot of each slice"

@@ -7,7 +7,8 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import FileRefused, UnreadableRecord, Wait
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.interval import Interval
-from flowforge.sources.base import ReadReport, Wanted
+from flowforge.sources.plans import Wanted
+from flowforge.sources.reports import ReadReport
 from flowforge.state import file_jobs
 from flowforge.state.batch_records import RETRY_SECONDS, batch_of, find_batch, stored_history
 from flowforge.state.file_ledger import DONE, entry_of, skipped_entry, write_entries

@@ -8,7 +8,7 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import FileRefused, TruncatedRead
 from flowforge.domain.given import given
 from flowforge.domain.slice_plan import SlicePlan
-from flowforge.sources.base import FileRead, ReadReport
+from flowforge.sources.reports import FileRead, ReadReport
 
 
 def whole_file(batch: Batch, done: Mapping[int, Mapping[str, Any]]) -> ReadReport:

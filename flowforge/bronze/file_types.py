@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from events.targets import SourceFiles
 from flowforge.domain.batch import Batch
-from flowforge.sources.base import Description, ReadReport, Session
+from flowforge.sources.base import Session
 from flowforge.sources.files.column_names import with_names
+from flowforge.sources.plans import Description
+from flowforge.sources.reports import ReadReport
 from flowforge.state.file_types import keep_types, kept_types, types_of
 from flowforge.state.table import TableState
 

@@ -18,7 +18,8 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import LateRows
 from flowforge.domain.manifest import Manifest
 from flowforge.runtime.settings import settings
-from flowforge.sources.base import ReadPlan, Source
+from flowforge.sources.base import Source
+from flowforge.sources.plans import ReadPlan
 from flowforge.state import batches
 from flowforge.state.table import TableState, read_state
 

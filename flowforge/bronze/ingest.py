@@ -28,7 +28,8 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
 from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
-from flowforge.sources.base import Description, Nothing, ReadPlan, Source
+from flowforge.sources.base import Source
+from flowforge.sources.plans import Description, Nothing, ReadPlan
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, claims, leases, table
 

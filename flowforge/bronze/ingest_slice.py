@@ -23,7 +23,8 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Fatal, FileChanged, FileRefused, Wait
 from flowforge.domain.given import given
 from flowforge.domain.manifest import BronzeObject
-from flowforge.sources.base import ReadPlan, Source
+from flowforge.sources.base import Source
+from flowforge.sources.plans import ReadPlan
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, leases, slice_set
 

@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from flowforge.domain.batch import Batch
 from flowforge.runtime.time_limit import deadline
-from flowforge.sources.base import BatchReader, ReadPlan, ReadReport, Source
+from flowforge.sources.base import BatchReader, Source
+from flowforge.sources.plans import ReadPlan
+from flowforge.sources.reports import ReadReport
 
 HELD_BYTES = 128 * 2**20  # of one reading: two million keys of 60 bytes
 

@@ -26,8 +26,9 @@ from flowforge.domain.errors import ConflictingTarget
 from flowforge.domain.manifest import BronzeObject, Manifest
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
-from flowforge.sources.base import BatchReader, FileRead, ReadReport
+from flowforge.sources.base import BatchReader
 from flowforge.sources.registry import source_at
+from flowforge.sources.reports import FileRead, ReadReport
 
 FOOTER_BYTES = 4 * 2**20  # more than a footer takes
 

@@ -18,7 +18,7 @@ from flowforge.domain.column_types import MICROSECONDS, parse_type
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.interval import Interval
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.base import ReadReport
+from flowforge.sources.reports import ReadReport
 
 AUDIT = (
     pa.field("_batch_id", pa.string()),

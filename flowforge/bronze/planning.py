@@ -16,7 +16,8 @@ from flowforge.bronze.file_types import with_kept_types
 from flowforge.bronze.footing import Footing, find_footing
 from flowforge.bronze.scope import within_scope
 from flowforge.domain.source_key import SourceKey
-from flowforge.sources.base import Description, LastRead, Nothing, Position, ReadPlan, Session, Wanted
+from flowforge.sources.base import Session
+from flowforge.sources.plans import Description, LastRead, Nothing, Position, ReadPlan, Wanted
 from flowforge.state import batch_records, file_ledger, file_refusals, table
 from flowforge.state.spelling import named_by_catalog, settled_key
 

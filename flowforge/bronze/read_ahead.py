@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from flowforge.sources.base import BatchReader, ReadReport
+from flowforge.sources.base import BatchReader
+from flowforge.sources.reports import ReadReport
 
 BYTES_AHEAD = 24 * 2**20  # reading goes on while a row group of 131,072 rows is encoded
 

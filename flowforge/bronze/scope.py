@@ -14,7 +14,7 @@ from events.targets import SourceTable
 from flowforge.domain.errors import ScopeChanged
 from flowforge.domain.given import given
 from flowforge.domain.scope import Scope, backfill_command, scope_in
-from flowforge.sources.base import ReadPlan, Wanted
+from flowforge.sources.plans import ReadPlan, Wanted
 from flowforge.state import batch_records
 from flowforge.state.table import TableState, asked_of
 

@@ -7,7 +7,8 @@ from flowforge.bronze.comparisons import is_due, is_wanted
 from flowforge.bronze.planning import Found, described
 from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.interval import Interval
-from flowforge.sources.base import ReadPlan, Session
+from flowforge.sources.base import Session
+from flowforge.sources.plans import ReadPlan
 
 
 def planned_comparison(session: Session, found: Found) -> dict[str, Any] | None:

@@ -14,7 +14,8 @@ from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.registry import ENGINE
 from flowforge.operations.comparison import Comparison
 from flowforge.operations.findings import Question, Result
-from flowforge.sources.base import Position, Rereading, Source
+from flowforge.sources.base import Rereading, Source
+from flowforge.sources.plans import Position
 from flowforge.tables.lake import open_table, store_errors, table_uri
 from flowforge.tables.rows import relation, types_of
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Self
 
-from flowforge.sources.base import BatchReader, ReadReport
+from flowforge.sources.base import BatchReader
+from flowforge.sources.reports import ReadReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

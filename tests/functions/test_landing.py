@@ -15,7 +15,7 @@ from flowforge.domain.errors import ConflictingTarget, SourceUnavailable, StoreU
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.base import ReadReport
+from flowforge.sources.reports import ReadReport
 from tests.helpers.batches import claim
 
 COLUMNS = [SourceColumn(name="id", sql_type="bigint"), SourceColumn(name="v", sql_type="varbinary(max)")]

@@ -10,9 +10,11 @@ from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import LoginRefused, QueryRefused, SourceUnavailable, UnsupportedSource
 from flowforge.domain.given import given
-from flowforge.sources.sqlserver.catalog import connection_facts, describe_query, describe_table, list_tables
+from flowforge.sources.sqlserver.catalog import describe_table, list_tables
 from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.database_facts import connection_facts
 from flowforge.sources.sqlserver.optional import optional_rows
+from flowforge.sources.sqlserver.query_columns import describe_query
 from flowforge.sources.target import Credentials
 from tests.helpers.loads import ROWS, Loads
 from tests.helpers.standin import PASSWORD, start, stop

@@ -15,7 +15,8 @@ import pytest
 from flowforge.domain.errors import SourceUnavailable, UnknownTable, UnsupportedSource
 from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import SlicePlan
-from flowforge.sources.base import Description, LastRead, Position, ReadPlan, Source, Wanted
+from flowforge.sources.base import Source
+from flowforge.sources.plans import Description, LastRead, Position, ReadPlan, Wanted
 from flowforge.sources.registry import kind_of
 
 ROWS = 1_000  # of a table that is read in several splits

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from events.targets import SourceTable
 from flowforge.domain.errors import UnknownColumn, UnsupportedSource
 from flowforge.domain.source_columns import Protection, SourceColumn
-from flowforge.sources.base import ReadReport
 from flowforge.sources.protected_reader import ProtectedReader
 from flowforge.sources.protection import protected_columns
+from flowforge.sources.reports import ReadReport
 
 KEY = bytes(range(32))
 

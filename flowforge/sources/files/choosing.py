@@ -11,7 +11,6 @@ from typing import NamedTuple
 from events.targets import SourceFiles
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.file_version import FileVersion
-from flowforge.sources.base import LastRead, Wanted
 from flowforge.sources.files.listing import (
     NewFile,
     Place,
@@ -22,6 +21,7 @@ from flowforge.sources.files.listing import (
     sorted_by,
     was_refused,
 )
+from flowforge.sources.plans import LastRead, Wanted
 
 MOST_FILES = 500  # of a batch: its record, with all versions in it, stays below what an item holds
 MOST_BYTES = 2**28  # as they are stored; so much, expanded too, is read well within a function's time

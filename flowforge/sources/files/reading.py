@@ -20,7 +20,6 @@ from flowforge.domain.file_version import FileVersion
 from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_TYPE
 from flowforge.runtime.time_limit import deadline
-from flowforge.sources.base import CountAtSource, Description, FileRead, ReadPlan, ReadReport, Recount
 from flowforge.sources.files.casting import ROW_NUMBER, Casting, cast_portion, casting_for
 from flowforge.sources.files.column_names import with_names
 from flowforge.sources.files.container import StoredFile
@@ -30,6 +29,8 @@ from flowforge.sources.files.rejected import Portion
 from flowforge.sources.files.rejects import Rejects
 from flowforge.sources.files.session import COUNTING, VIEW, Detail, check_columns, source_columns
 from flowforge.sources.files.splits import Split
+from flowforge.sources.plans import Description, ReadPlan
+from flowforge.sources.reports import CountAtSource, FileRead, ReadReport, Recount
 
 MOST_NOTES = 50
 GROWING = ("json", "ndjson")  # whose fields are all known at their end only

@@ -16,9 +16,9 @@ from flowforge.domain.own_columns import is_own
 from flowforge.domain.slice_plan import Counting
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
-from flowforge.sources.base import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
 from flowforge.sources.files.choosing import choose
 from flowforge.sources.files.listing import matching_files, named_files
+from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
 
 RESCUED = "_rescued"  # the column of unknown fields, where they are kept
 VIEW = "each file as the version that was claimed"

@@ -12,11 +12,11 @@ from flowforge.domain.errors import FileChanged, FileRefused, UnsupportedSource
 from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import ByteRange, FileSlices, KeyRange, SlicePlan
 from flowforge.runtime.settings import settings
-from flowforge.sources.base import Description, ReadPlan, Wanted
 from flowforge.sources.files.reading import settled, stored
 from flowforge.sources.files.records import IN_PARTS, content_of, splits_of
 from flowforge.sources.files.session import COUNTING, Detail
 from flowforge.sources.files.splits import Split
+from flowforge.sources.plans import Description, ReadPlan, Wanted
 
 MOST_SLICES = 200  # of a batch, whose record holds all of them
 

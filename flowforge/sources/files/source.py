@@ -14,16 +14,9 @@ from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import SlicePlan
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.base import (
-    BatchReader,
-    Description,
-    NotAValue,
-    ReadPlan,
-    Recount,
-    Rereading,
-    Session,
-    Source,
-)
+from flowforge.sources.base import BatchReader, NotAValue, Rereading, Session, Source
+from flowforge.sources.plans import Description, ReadPlan
+from flowforge.sources.reports import Recount
 from flowforge.sources.target import Credentials
 
 NO_POSITION = "files have no watermark: a ledger of their versions says what is loaded"

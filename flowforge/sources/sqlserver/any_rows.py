@@ -13,11 +13,12 @@ from typing import Any
 
 from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.interval import Interval
-from flowforge.sources.base import Description
+from flowforge.sources.plans import Description
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, under
 from flowforge.sources.sqlserver.description import TableDescription
-from flowforge.sources.sqlserver.sql_text import Relation, Statement, any_row_statement, outside_statement
+from flowforge.sources.sqlserver.sql_text import any_row_statement, outside_statement
+from flowforge.sources.sqlserver.statement import Relation, Statement
 
 SMALL_ROWS = 100_000  # of a table that is looked through without an index: some milliseconds
 _BACK = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"

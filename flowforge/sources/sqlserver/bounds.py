@@ -22,14 +22,9 @@ from flowforge.sources.sqlserver.description import TableDescription, find_colum
 from flowforge.sources.sqlserver.proof import require_cursor
 from flowforge.sources.sqlserver.seeds import EXAMPLES, seed_literal
 from flowforge.sources.sqlserver.server_clock import NOTABLE_BACK_MS
-from flowforge.sources.sqlserver.sql_text import (
-    is_empty_statement,
-    normalise_statement,
-    null_count_statement,
-    qualified,
-    quote_identifier,
-)
+from flowforge.sources.sqlserver.sql_text import is_empty_statement, normalise_statement, null_count_statement
 from flowforge.sources.sqlserver.sql_types import CURSOR_TYPES, bound_type, cursor_kind, parse_sql_type
+from flowforge.sources.sqlserver.statement import qualified, quote_identifier
 from flowforge.sources.sqlserver.ties import ties, with_last_number
 from flowforge.sources.sqlserver.upper_bound import Cursor, UpperBound, fix_upper_bound, shifted
 

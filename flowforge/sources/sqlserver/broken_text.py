@@ -15,13 +15,15 @@ import pyarrow as pa
 from events.targets import ConnectionReference
 from flowforge.domain.errors import FlowForgeError, UnsupportedSource
 from flowforge.domain.source_columns import SourceColumn
+from flowforge.sources.sqlserver.conditions import interval_condition
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.failures import NOT_UNICODE, describe_reference
 from flowforge.sources.sqlserver.keys import is_printable, printed_key
 from flowforge.sources.sqlserver.remedies import LEAVE_OUT
 from flowforge.sources.sqlserver.selection import Selection
-from flowforge.sources.sqlserver.sql_text import Statement, interval_condition, quote_identifier, select_from
+from flowforge.sources.sqlserver.sql_text import select_from
 from flowforge.sources.sqlserver.sql_types import parse_sql_type, select_expression
+from flowforge.sources.sqlserver.statement import Statement, quote_identifier
 from flowforge.sources.sqlserver.variants import OTHER_PAGE, is_of_other_page
 from flowforge.sources.target import Credentials
 

@@ -1,4 +1,4 @@
-"""What the source says about itself: tables, columns, keys, the shape of a query, and who the server is.
+"""What the source says of its tables: which there are, their columns, keys and size, their first rows.
 
 Guarantees: types come from the catalog, names are bound as values and compared by the server, and a table that is not
 there (or not visible to the login) is an UnknownTable that names what comes near. Views are described as tables are.
@@ -12,36 +12,21 @@ import uuid
 from typing import Any
 
 from events.names import split_table_name
-from flowforge.domain.errors import FlowForgeError, QueryRefused, UnknownTable, UnsupportedSource
+from flowforge.domain.errors import FlowForgeError, UnknownTable
 from flowforge.domain.interval import Interval
-from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver import catalog_sql
 from flowforge.sources.sqlserver.catalog_columns import readable_columns
 from flowforge.sources.sqlserver.connection import SourceConnection
-from flowforge.sources.sqlserver.consistency import offered
 from flowforge.sources.sqlserver.description import CatalogColumn, TableDescription, TableSummary, UnreadableColumn
-from flowforge.sources.sqlserver.failures import described, is_lacking
 from flowforge.sources.sqlserver.masking import masks
-from flowforge.sources.sqlserver.neutral_types import neutral_fields
-from flowforge.sources.sqlserver.optional import estimate, optional_rows, refused, rows_or_refusal, tell
-from flowforge.sources.sqlserver.query_text import read_query
-from flowforge.sources.sqlserver.sql_text import Statement, qualified, select_statement
-from flowforge.sources.sqlserver.sql_types import parse_sql_type
+from flowforge.sources.sqlserver.optional import estimate, optional_rows
+from flowforge.sources.sqlserver.sql_text import select_statement
+from flowforge.sources.sqlserver.statement import qualified
 from flowforge.sources.sqlserver.table_kinds import synonym_target
-from flowforge.sources.sqlserver.transactions import sees_open_transactions
 
 _NAMES = ("found_id", "schema_name", "object_name", "object_type")
 AT_ONCE = "how many rows the table has is not known, so it is read at once, in no slices"
 BY_ROWS = "how large the table is is not known, so slices go by its rows alone"
-COUNTER_UNKNOWN = "a reseeded identity column is not noticed"
-NO_DATABASE = "SNAPSHOT is not asked for, and a database that was restored is not told by its date"
-NO_PROCEDURE = 2812
-INSIDE = {
-    1033: "the query is read inside another one: leave ORDER BY out, or give it TOP",
-    8155: "name every column with AS",
-    8156: "give each column a name of its own",
-}
-WAREHOUSES = {6: "Azure Synapse dedicated SQL pool", 11: "Azure Synapse serverless SQL pool or Microsoft Fabric"}
 
 
 def list_tables(connection: SourceConnection) -> list[TableSummary]:
@@ -104,45 +89,6 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
     )
 
 
-def describe_query(connection: SourceConnection, sql: str) -> list[SourceColumn]:
-    """The columns that a query returns, as the server's own analysis has them; the query is not run.
-
-    Raises UnknownTable, UnknownColumn or QueryRefused for what the server refuses, UnsupportedSource for columns
-    without a name or with the same name.
-    """
-    rows = _described(connection, read_query(sql).written)
-    names = [row["name"] for row in rows]
-    if not all(names):
-        at = [str(n + 1) for n, name in enumerate(names) if not name]
-        raise UnsupportedSource(f"the query's columns {', '.join(at)} have no name", "name them with AS")
-    twice = sorted({n for n in names if [m.lower() for m in names].count(n.lower()) > 1})
-    if twice:
-        raise UnsupportedSource(
-            f"the query returns {', '.join(twice)} more than once", "give each column a name of its own"
-        )
-    columns = []
-    for row in rows:
-        sql_type = row["system_type_name"] or row["user_type_name"] or "?"
-        declared = _known_type(sql_type, row["name"], "the query")
-        described = {"nullable": bool(row["is_nullable"]), "collation": row.get("collation_name")}
-        columns.append(SourceColumn(name=row["name"], sql_type=declared, **neutral_fields(declared), **described))
-    return columns
-
-
-def check_statement(connection: SourceConnection, statement: Statement) -> None:
-    """Lets the server describe the very statement that will read a query. Raises QueryRefused for what only shows inside another
-    query: an ORDER BY, a column without a name or with another's."""
-    _described(connection, statement.inlined())
-
-
-def _described(connection: SourceConnection, sql: str) -> list[dict[str, Any]]:
-    rows = _first_result_set(connection, sql)
-    failed = next((r for r in rows if r["error_number"]), None)
-    if failed or not rows:
-        _refuse_query(connection, failed)
-    return rows
-
-
 def expand_pattern(connection: SourceConnection, pattern: str) -> list[str]:
     """The base tables that `schema.*` or `schema.cust*` names, each as `[schema].[name]`, sorted; case does not matter.
 
@@ -171,51 +117,6 @@ def preview(
     return names, [[_json_value(row[name]) for name in names] for row in found]
 
 
-def consistencies(connection: SourceConnection, snapshot_wanted: bool = True) -> list[str]:
-    """The consistencies that a read of this database asks for, the strongest first; see `consistency`."""
-    row = _database(connection)
-    return offered(row["snapshot_isolation_state"], row["is_read_committed_snapshot_on"], snapshot_wanted)
-
-
-def server_identity(connection: SourceConnection, description: TableDescription | None = None) -> dict[str, Any]:
-    """What tells this database from a restored or recreated one: server and database name, create date, object_id, the last
-    number that the table's identity column gave out, and, where the server tells, recovery fork and availability group."""
-    row = _database(connection)
-    facts = {
-        "server_name": row["server_name"],
-        "database": row["database_name"],
-        "database_created": row["database_created"],
-        "object_id": description.object_id if description else None,
-        "primary_key": description.primary_key if description else [],
-        "unique_keys": description.unique_keys if description else [],
-    }
-    fork = optional_rows(connection, catalog_sql.FORK)  # without, every other name is another server
-    facts |= fork[0] if fork else {}
-    if description and any(column.identity for column in description.columns):
-        counter = rows_or_refusal(connection, catalog_sql.COUNTER, (qualified(description),) * 2)
-        if not isinstance(counter, list):
-            tell(connection, "IDENT_CURRENT", counter, COUNTER_UNKNOWN)
-        elif counter[0]["step"] is not None and int(counter[0]["step"]) > 0:
-            facts["identity_current"] = counter[0]["current_value"]
-    return facts
-
-
-def connection_facts(connection: SourceConnection) -> dict[str, Any]:
-    """What a connection test shows: version, names, login, TLS, tables, isolation, and whether bounds can be exact."""
-    database = _database(connection)
-    server = connection.row("SELECT @@VERSION AS version, SUSER_SNAME() AS login_name")
-    return {
-        "server_version": " ".join((server["version"] or "").splitlines()[0].split()) if server["version"] else "",
-        "server_name": database["server_name"],
-        "database": database["database_name"],
-        "login": server["login_name"],
-        "encrypted": _encrypted(connection),
-        "tables": _whole(connection.scalar("SELECT COUNT(*) AS n FROM sys.tables")),
-        "sees_open_transactions": sees_open_transactions(connection),
-        "snapshot_isolation": database["snapshot_isolation_state"] == 1,
-    }
-
-
 def _split(written: str) -> tuple[str, str]:
     try:
         return split_table_name(written)
@@ -229,59 +130,6 @@ def _row_estimates(connection: SourceConnection) -> dict[int, int]:
     except FlowForgeError:
         return {}  # a listing without figures
     return {row["object_id"]: int(row["row_estimate"] or 0) for row in rows}
-
-
-def _database(connection: SourceConnection) -> dict[str, Any]:
-    """Names of server and database, its date and isolation; None for what is not to be seen, which is told. A connection asks
-    once.
-
-    Raises UnsupportedSource for a warehouse.
-    """
-    if connection.database_facts is None:
-        connection.database_facts = _ask_database(connection)
-    return connection.database_facts
-
-
-def _ask_database(connection: SourceConnection) -> dict[str, Any]:
-    found = rows_or_refusal(connection, catalog_sql.IDENTITY)
-    if isinstance(found, FlowForgeError):
-        tell(connection, "sys.databases", found, NO_DATABASE)
-        nothing = dict.fromkeys(("database_created", "snapshot_isolation_state", "is_read_committed_snapshot_on"))
-        edition = optional_rows(connection, catalog_sql.EDITION)
-        known = edition[0] if edition else {"edition": None}
-        found = [{**connection.row(catalog_sql.IDENTITY_ALONE), **nothing, **known}]
-    found = found or [connection.row(catalog_sql.IDENTITY)]
-    if found[0]["edition"] in WAREHOUSES:
-        raise UnsupportedSource(
-            f"{connection.where} is {WAREHOUSES[found[0]['edition']]}: rows that are not committed may be read, keys are not "
-            "enforced, and there are no row versions and no view of open transactions",
-            "load from the database that fills it; docs/servers.md lists what is supported",
-        )
-    return found[0]
-
-
-def _first_result_set(connection: SourceConnection, sql: str) -> list[dict[str, Any]]:
-    """What the server says of a query's columns, by its function, or where it has none by its procedure.
-
-    The procedure raises what is wrong with the query, where the function describes it.
-    """
-    found = optional_rows(connection, catalog_sql.DESCRIBE, (sql,), about="the query")
-    if found is not None:
-        return found
-    try:
-        rows = connection.rows(catalog_sql.DESCRIBE_BY_PROCEDURE, (sql,), about="the query")
-    except FlowForgeError as error:
-        if error.number == NO_PROCEDURE or (is_lacking(error) and "describe_first_result_set" in str(error)):
-            raise refused(connection, "sp_describe_first_result_set", error, "load a table or a view") from error
-        raise
-    return [{**row, "error_number": None} for row in rows if not row["is_hidden"]]
-
-
-def _encrypted(connection: SourceConnection) -> bool:
-    found = optional_rows(connection, "SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID")
-    option = found[0]["encrypt_option"] if found else None
-    # Without a way to look, what the configuration enforces: encryption is required of the driver.
-    return True if option is None else str(option).upper() == "TRUE"
 
 
 def _columns(
@@ -303,14 +151,6 @@ def _unique_keys(rows: list[dict[str, Any]]) -> list[list[str]]:
     return list(keys.values())
 
 
-def _known_type(sql_type: str, column: str, where: str) -> str:
-    try:
-        parsed = parse_sql_type(sql_type)
-    except UnsupportedSource as error:
-        raise UnsupportedSource(f"{where}, column {column!r}: {error}", error.remedy) from error
-    return sql_type if sql_type.lower().startswith("numeric") else parsed.declaration
-
-
 def _unknown_table(connection: SourceConnection, schema: str, name: str) -> UnknownTable:
     tables = [f"{t.schema_name}.{t.name}" for t in list_tables(connection)]
     by_lower = {t.lower(): t for t in tables}
@@ -321,14 +161,6 @@ def _unknown_table(connection: SourceConnection, schema: str, name: str) -> Unkn
     return UnknownTable(f"{schema}.{name} does not exist at {connection.where}, or this login may not see it", remedy)
 
 
-def _refuse_query(connection: SourceConnection, failed: dict[str, Any] | None) -> None:
-    if failed is None:
-        raise QueryRefused(f"the query returns no columns at {connection.where}", "give one SELECT that returns rows")
-    error = described(failed["error_number"], failed["error_message"], f"the query at {connection.where}")
-    error.remedy = INSIDE.get(failed["error_number"], error.remedy)
-    raise error
-
-
 def _glob(text: str) -> str:
     # Only * is a wildcard: ? and [ are letters of a name.
     return "".join("*" if ch == "*" else f"[{ch}]" if ch in "?[" else ch for ch in text.lower())
@@ -336,10 +168,6 @@ def _glob(text: str) -> str:
 
 def _object_type(code: str) -> str:
     return "view" if code.strip() == "V" else "table"
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None else int(value)
 
 
 def _json_value(value: Any) -> Any:

@@ -8,12 +8,12 @@ whatever goes wrong with their questions is told, and nothing is raised.
 from typing import Any, NamedTuple
 
 from flowforge.domain.errors import FlowForgeError
-from flowforge.sources.sqlserver.catalog import consistencies
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.consistency import SNAPSHOT
+from flowforge.sources.sqlserver.database_facts import consistencies
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.optional import said_of
-from flowforge.sources.sqlserver.sql_text import qualified, quote_identifier
+from flowforge.sources.sqlserver.statement import qualified, quote_identifier
 
 RETENTION = "7 DAYS"  # of what is proposed: longer than loads stand still over a long weekend
 _DATABASE = """SELECT DB_NAME() AS database_name, USER_NAME() AS user_name, CHANGE_TRACKING_CURRENT_VERSION() AS version,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowforge.domain.errors import QueryRefused, TruncatedRead
-from flowforge.sources.base import CountAtSource
-from flowforge.sources.sqlserver.sql_text import Statement
+from flowforge.sources.reports import CountAtSource
+from flowforge.sources.sqlserver.statement import Statement
 
 OWN_READ = "flowforge_read"  # by this name other loads know that the transaction writes nothing
 COUNT_COLUMN = "flowforge_source_rows"

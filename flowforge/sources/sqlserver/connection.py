@@ -22,7 +22,7 @@ from flowforge.sources.reachable import check_host, check_peers
 from flowforge.sources.sqlserver.certificates import freetds_server
 from flowforge.sources.sqlserver.failures import describe_reference, is_lacking, translate, translate_login, without_row
 from flowforge.sources.sqlserver.read_deadline import ReadDeadline, connected_sockets
-from flowforge.sources.sqlserver.sql_text import Statement, parametrised, quote_identifier
+from flowforge.sources.sqlserver.statement import Statement, parametrised, quote_identifier
 from flowforge.sources.target import Credentials
 
 __all__ = ["APPLICATION", "Credentials", "SourceConnection", "connect", "last_socket", "open_pymssql"]

@@ -12,7 +12,7 @@ default is, and takes no locks either way. Bounds are fixed before, in autocommi
 from collections.abc import Sequence
 
 from flowforge.domain.slice_plan import SlicePlan
-from flowforge.sources.sqlserver.sql_text import Statement
+from flowforge.sources.sqlserver.statement import Statement
 
 SNAPSHOT, VERSIONED, LOCKED = "snapshot", "read committed snapshot", "read committed"
 STRONGEST_FIRST = (SNAPSHOT, VERSIONED, LOCKED)

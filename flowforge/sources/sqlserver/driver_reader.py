@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from events.targets import ConnectionReference
 from flowforge.domain.errors import UnsupportedSource
-from flowforge.sources.base import CountAtSource, ReadReport
+from flowforge.sources.reports import CountAtSource, ReadReport
 from flowforge.sources.sqlserver.arrow_types import arrow_schema
 from flowforge.sources.sqlserver.batch_rows import BatchRows
 from flowforge.sources.sqlserver.broken_text import TextCheck
@@ -24,7 +24,7 @@ from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.proof import require_conversions
 from flowforge.sources.sqlserver.read_deadline import ReadDeadline
 from flowforge.sources.sqlserver.selection import Selection
-from flowforge.sources.sqlserver.sql_text import Statement
+from flowforge.sources.sqlserver.statement import Statement
 from flowforge.sources.target import Credentials
 
 

@@ -4,7 +4,7 @@ Guarantees: nothing here fails a plan: what the server does not answer is not kn
 """
 
 from flowforge.domain.errors import FlowForgeError
-from flowforge.sources.base import Description, Estimate, ReadPlan
+from flowforge.sources.plans import Description, Estimate, ReadPlan
 from flowforge.sources.sqlserver.any_rows import is_cheap
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription

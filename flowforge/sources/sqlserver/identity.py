@@ -11,7 +11,7 @@ from typing import Any
 from flowforge.domain.errors import SourceChanged
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
-from flowforge.sources.base import LastRead
+from flowforge.sources.plans import LastRead
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.sentinel_rows import (

@@ -9,20 +9,15 @@ from events.names import split_table_name
 from events.targets import SourceTable
 from flowforge.domain.interval import Interval, RowCondition
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.base import Description, Wanted
+from flowforge.sources.plans import Description, Wanted
 from flowforge.sources.protection import protected_columns
-from flowforge.sources.sqlserver.catalog import (
-    TableDescription,
-    check_statement,
-    consistencies,
-    describe_query,
-    describe_table,
-    server_identity,
-)
+from flowforge.sources.sqlserver.catalog import TableDescription, describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection
+from flowforge.sources.sqlserver.database_facts import consistencies, server_identity
 from flowforge.sources.sqlserver.derived_columns import with_derived_columns, with_key_digits
 from flowforge.sources.sqlserver.loadable import chosen_columns, left_out_columns, refuse_clashes, renamed_columns
 from flowforge.sources.sqlserver.login_view import keys_and_cursors, view_of_query, view_of_table
+from flowforge.sources.sqlserver.query_columns import check_statement, describe_query
 from flowforge.sources.sqlserver.read_hints import loose_hints, told_hints
 from flowforge.sources.sqlserver.row_conditions import checked_conditions
 from flowforge.sources.sqlserver.sql_text import Source, goes_as_written, select_statement

@@ -4,7 +4,7 @@ Guarantees: only types whose text is exact; a value is compared by the server in
 """
 
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.sqlserver.sql_text import Statement, quote_identifier, typed_value
+from flowforge.sources.sqlserver.conditions import typed_value
 from flowforge.sources.sqlserver.sql_types import (
     STRINGS,
     cursor_kind,
@@ -12,6 +12,7 @@ from flowforge.sources.sqlserver.sql_types import (
     print_expression,
     select_expression,
 )
+from flowforge.sources.sqlserver.statement import Statement, quote_identifier
 
 
 def is_printable(column: SourceColumn) -> bool:

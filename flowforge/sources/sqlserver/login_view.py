@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.base import Wanted
+from flowforge.sources.plans import Wanted
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.masking import masks, refuse_masked, told_masks, told_masks_below

@@ -25,7 +25,7 @@ from flowforge.sources.sqlserver.driver_reader import DriverReader
 from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.read_deadline import connected_sockets
 from flowforge.sources.sqlserver.selection import Selection
-from flowforge.sources.sqlserver.sql_text import Statement
+from flowforge.sources.sqlserver.statement import Statement
 from flowforge.sources.target import Credentials
 
 PACKET_BYTES = 32_767  # the largest that TDS allows; fewer packets, less work a row

@@ -11,7 +11,7 @@ from typing import Any
 from flowforge.domain.errors import Fatal, FlowForgeError, UnsupportedSource
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.failures import is_denied, is_lacking
-from flowforge.sources.sqlserver.sql_text import Statement
+from flowforge.sources.sqlserver.statement import Statement
 
 
 def tell(connection: SourceConnection, what: str, error: FlowForgeError, instead: str) -> None:

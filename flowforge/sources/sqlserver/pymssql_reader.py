@@ -19,8 +19,9 @@ from flowforge.sources.sqlserver.driver_reader import DriverReader
 from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.proof import prints_lines
 from flowforge.sources.sqlserver.selection import Selection
-from flowforge.sources.sqlserver.sql_text import LINE, Statement
+from flowforge.sources.sqlserver.sql_text import LINE
 from flowforge.sources.sqlserver.sql_types import parse_sql_type
+from flowforge.sources.sqlserver.statement import Statement
 from flowforge.sources.sqlserver.unpacking import LineReader
 from flowforge.sources.target import Credentials
 

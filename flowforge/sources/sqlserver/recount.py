@@ -4,7 +4,7 @@ from events.targets import ConnectionReference, SourceTable
 from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import Counting
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.base import Recount
+from flowforge.sources.reports import Recount
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_text import Source, dated_count_statement

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from events.targets import ConnectionReference
 from flowforge.domain.interval import Interval
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.base import BatchReader, Position
+from flowforge.sources.base import BatchReader
+from flowforge.sources.plans import Position
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.derived_columns import with_key_digits

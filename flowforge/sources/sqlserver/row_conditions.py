@@ -13,11 +13,12 @@ from events.targets import WantedRows
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.interval import RowCondition
 from flowforge.sources.base import NotAValue
+from flowforge.sources.sqlserver.conditions import typed_value
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription, find_column
 from flowforge.sources.sqlserver.seeds import seed_literal
-from flowforge.sources.sqlserver.sql_text import Statement, typed_value
 from flowforge.sources.sqlserver.sql_types import MAX, STRINGS, SqlType, parse_sql_type
+from flowforge.sources.sqlserver.statement import Statement
 
 WHERE = "databaseConfig.where"
 MONEY = {"money": (19, 4), "smallmoney": (10, 4)}

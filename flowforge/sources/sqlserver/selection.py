@@ -8,14 +8,8 @@ from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.completeness import with_counts
 from flowforge.sources.sqlserver.consistency import SNAPSHOT, under
 from flowforge.sources.sqlserver.packing import Cell
-from flowforge.sources.sqlserver.sql_text import (
-    Source,
-    Statement,
-    dated_count_statement,
-    packed_statement,
-    quote_identifier,
-    select_statement,
-)
+from flowforge.sources.sqlserver.sql_text import Source, dated_count_statement, packed_statement, select_statement
+from flowforge.sources.sqlserver.statement import Statement, quote_identifier
 
 
 class Selection(NamedTuple):

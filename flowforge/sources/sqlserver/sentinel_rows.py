@@ -14,17 +14,12 @@ from flowforge.domain.errors import SourceChanged
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.domain.source_columns import SourceColumn
+from flowforge.sources.sqlserver.conditions import interval_condition, where
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.keys import is_printable, key_value, printed_key
-from flowforge.sources.sqlserver.sql_text import (
-    Statement,
-    interval_condition,
-    qualified,
-    quote_identifier,
-    where,
-)
 from flowforge.sources.sqlserver.sql_types import cursor_kind, parse_sql_type, print_expression
+from flowforge.sources.sqlserver.statement import Statement, qualified, quote_identifier
 
 PER_BATCH = 2
 MOST = 6

@@ -10,14 +10,15 @@ from flowforge.domain.errors import SourceChanged
 from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_VERSION
 from flowforge.domain.slice_plan import SlicePlan
-from flowforge.sources.base import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
+from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
 from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap, told_outside
 from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
-from flowforge.sources.sqlserver.catalog import connection_facts, expand_pattern, list_tables
+from flowforge.sources.sqlserver.catalog import expand_pattern, list_tables
 from flowforge.sources.sqlserver.change_tracking import told_of_database
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.consistency import promise_of_keys
+from flowforge.sources.sqlserver.database_facts import connection_facts
 from flowforge.sources.sqlserver.description import find_column
 from flowforge.sources.sqlserver.estimates import estimate_of
 from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_source

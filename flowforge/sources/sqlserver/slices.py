@@ -16,17 +16,12 @@ from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import KeyRange, SlicePlan
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.conditions import interval_condition, where
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.keys import is_printable, key_value, printed_key
-from flowforge.sources.sqlserver.sql_text import (
-    Statement,
-    count_statement,
-    interval_condition,
-    qualified,
-    quote_identifier,
-    where,
-)
+from flowforge.sources.sqlserver.sql_text import count_statement
+from flowforge.sources.sqlserver.statement import Statement, qualified, quote_identifier
 
 MOST_SLICES = 256
 

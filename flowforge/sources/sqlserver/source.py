@@ -16,7 +16,9 @@ from flowforge.domain.interval import Interval
 from flowforge.domain.scope import protected_in
 from flowforge.domain.slice_plan import SlicePlan
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.base import BatchReader, Description, ReadPlan, Recount, Rereading, Session, Source
+from flowforge.sources.base import BatchReader, Rereading, Session, Source
+from flowforge.sources.plans import Description, ReadPlan
+from flowforge.sources.reports import Recount
 from flowforge.sources.sqlserver.consistency import weakest
 from flowforge.sources.sqlserver.query_text import read_query
 from flowforge.sources.sqlserver.read_hints import loose_hints, refusal

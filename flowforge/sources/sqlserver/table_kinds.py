@@ -17,7 +17,7 @@ from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.optional import optional_rows
 from flowforge.sources.sqlserver.read_hints import loose_hints, told_hints
-from flowforge.sources.sqlserver.sql_text import quote_identifier
+from flowforge.sources.sqlserver.statement import quote_identifier
 
 VERSIONED = 2  # sys.tables.temporal_type of a table with a history; 1 is the history itself
 _PART = re.compile(r"\[((?:[^\]]|\]\])*)\]|([^.\[\]]+)|(?<=\.)(?=\.)")

@@ -12,7 +12,7 @@ from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION, DELETE
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.description import TableDescription
-from flowforge.sources.sqlserver.sql_text import Statement, qualified, quote_identifier
+from flowforge.sources.sqlserver.statement import Statement, qualified, quote_identifier
 
 INSERT, UPDATE = "insert", "update"
 CHANGE_COLUMNS = [

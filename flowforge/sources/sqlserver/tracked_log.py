@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
-from flowforge.sources.sqlserver.sql_text import Statement
+from flowforge.sources.sqlserver.statement import Statement
 
 BEGAN, LOG = "tracking_began", "tracking_log"  # of a batch's identity
 _COLUMNS = "version", "begin_version", "min_valid_version", "log"

@@ -17,7 +17,7 @@ from flowforge.domain.errors import ChangesLost, FlowForgeError, SourceChanged, 
 from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.base import Description, LastRead, Nothing, ReadPlan
+from flowforge.sources.plans import Description, LastRead, Nothing, ReadPlan
 from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.change_tracking import ask_database, ask_table, statements_for, why_never
 from flowforge.sources.sqlserver.connection import SourceConnection

@@ -12,7 +12,8 @@ import pyarrow as pa
 from events.targets import ConnectionReference
 from flowforge.domain.errors import ChangesLost, QueryRefused
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION
-from flowforge.sources.base import BatchReader, ReadPlan
+from flowforge.sources.base import BatchReader
+from flowforge.sources.plans import ReadPlan
 from flowforge.sources.reader_around import ReaderAround
 from flowforge.sources.sqlserver.consistency import SNAPSHOT
 from flowforge.sources.sqlserver.description import TableDescription

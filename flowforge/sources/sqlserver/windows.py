@@ -11,7 +11,8 @@ from events.targets import SourceTable
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval, RowCondition
-from flowforge.sources.base import Description, LastRead, NotAValue
+from flowforge.sources.base import NotAValue
+from flowforge.sources.plans import Description, LastRead
 from flowforge.sources.sqlserver.bounds import Described, PlannedInterval, find_cursor, printed
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.proof import require_cursor

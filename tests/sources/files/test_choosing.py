@@ -11,9 +11,9 @@ from events.targets import SourceFiles
 from flowforge.aws.compact import pack
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.file_version import FileVersion
-from flowforge.sources.base import LastRead, Wanted
 from flowforge.sources.files.choosing import MOST_BYTES, MOST_FILES, choose
 from flowforge.sources.files.source import Files
+from flowforge.sources.plans import LastRead, Wanted
 
 
 def version(key: str, size: int = 5, etag: str = "e", modified: str = "2026-01-05T00:00:00+00:00") -> FileVersion:

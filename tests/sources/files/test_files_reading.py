@@ -15,8 +15,9 @@ from events.targets import FilePlace, SourceFiles
 from flowforge.aws.clients import client
 from flowforge.domain.errors import FileRefused, UnknownColumn, UnsupportedSource
 from flowforge.domain.given import given
-from flowforge.sources.base import ReadReport, Wanted
 from flowforge.sources.files.source import Files
+from flowforge.sources.plans import Wanted
+from flowforge.sources.reports import ReadReport
 
 COLUMNS = [FileColumn(name="id", field="id", type="bigint"), FileColumn(name="name", field="name")]
 FIXED = [

@@ -12,8 +12,9 @@ import pytest
 from events.files import FileColumn, FileContract
 from events.targets import FilePlace, SourceFiles
 from flowforge.aws.clients import client
-from flowforge.sources.base import Source, Wanted
+from flowforge.sources.base import Source
 from flowforge.sources.files.source import Files
+from flowforge.sources.plans import Wanted
 from tests.helpers.source_conformance import KEY, ROWS, Conformance, planned
 
 CONTRACT = FileContract(

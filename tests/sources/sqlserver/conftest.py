@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
-from flowforge.sources.sqlserver.sql_text import quote_identifier
+from flowforge.sources.sqlserver.statement import quote_identifier
 from tests.helpers.outside import SQLSERVER, bank_database, skip_without_standin
 from tests.helpers.source_server import Server, server_of, start_server, stop_server
 

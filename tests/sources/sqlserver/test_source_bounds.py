@@ -17,8 +17,9 @@ from flowforge.domain.given import given as present
 from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
-from flowforge.sources.sqlserver.catalog import describe_query, describe_table
+from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
+from flowforge.sources.sqlserver.query_columns import describe_query
 from flowforge.sources.sqlserver.seeds import seed_literal
 from flowforge.sources.sqlserver.sql_text import count_statement, newest_statement, normalise_statement
 

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from flowforge.domain.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
-from flowforge.sources.sqlserver.catalog import describe_query, describe_table, expand_pattern, list_tables, preview
+from flowforge.sources.sqlserver.catalog import describe_table, expand_pattern, list_tables, preview
 from flowforge.sources.sqlserver.connection import connect
-from flowforge.sources.sqlserver.sql_text import quote_identifier
+from flowforge.sources.sqlserver.query_columns import describe_query
+from flowforge.sources.sqlserver.statement import quote_identifier
 from tests.helpers.source_server import start_server, stop_server
 
 

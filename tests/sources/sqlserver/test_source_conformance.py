@@ -158,7 +158,7 @@ def test_should_read_a_cell_of_a_megabyte(bank, server, scratch, driver):
     "name", ["with space", "closing ] bracket", "quote ' and \"", "हिन्दी", "per%cent %s ?", "-- x"]
 )
 def test_should_read_tables_and_columns_of_any_name_with_bounds(bank, server, scratch, driver, name):
-    from flowforge.sources.sqlserver.sql_text import quote_identifier
+    from flowforge.sources.sqlserver.statement import quote_identifier
 
     table = scratch(f"{quote_identifier(name)} int NOT NULL PRIMARY KEY", name)
     bank.run(f"INSERT INTO {table} VALUES (1), (2), (3)")

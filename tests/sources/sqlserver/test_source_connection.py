@@ -16,8 +16,9 @@ from flowforge.domain.errors import (
     UnsupportedSource,
 )
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.sqlserver.catalog import connection_facts, describe_table, server_identity
+from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.database_facts import connection_facts, server_identity
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.target import Credentials

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from flowforge.domain.errors import Retriable, SnapshotRefused
 from flowforge.domain.interval import Interval
-from flowforge.sources.sqlserver.catalog import consistencies, describe_table
+from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, STRONGEST_FIRST, VERSIONED, weakest
+from flowforge.sources.sqlserver.database_facts import consistencies
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.reading import open_strongest
 from flowforge.sources.sqlserver.selection import Selection

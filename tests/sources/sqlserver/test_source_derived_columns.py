@@ -5,11 +5,12 @@ import pytest
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.arrow_types import arrow_schema
-from flowforge.sources.sqlserver.catalog import describe_query, describe_table
+from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.derived_columns import with_derived_columns
+from flowforge.sources.sqlserver.query_columns import describe_query
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
-from flowforge.sources.sqlserver.sql_text import Statement
+from flowforge.sources.sqlserver.statement import Statement
 
 DRIVERS = ("pymssql", "mssql-python")
 ALL = ("offset", "baseType", "srid")

@@ -23,8 +23,9 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.sources.sqlserver.arrow_types import arrow_schema, arrow_type
-from flowforge.sources.sqlserver.catalog import describe_query, describe_table
+from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.query_columns import describe_query
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_types import select_expression

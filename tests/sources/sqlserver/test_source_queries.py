@@ -12,7 +12,7 @@ from events.targets import SourceTable
 from flowforge.domain.errors import QueryRefused
 from flowforge.domain.interval import Interval
 from flowforge.sources.sqlserver.bounds import plan_interval
-from flowforge.sources.sqlserver.catalog import check_statement, describe_query
+from flowforge.sources.sqlserver.query_columns import check_statement, describe_query
 from flowforge.sources.sqlserver.query_text import STATEMENTS, read_query
 from flowforge.sources.sqlserver.read_hints import loose_hints
 from flowforge.sources.sqlserver.reader import open_reader

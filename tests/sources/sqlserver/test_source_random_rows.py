@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
-from flowforge.sources.sqlserver.sql_text import quote_literal
+from flowforge.sources.sqlserver.statement import quote_literal
 
 DRIVERS = ("pymssql", "mssql-python")
 # The stand-in keeps halves of surrogate pairs as the private characters U+10D800 to U+10DFFF, so it cannot hold those.

@@ -18,9 +18,10 @@ from flowforge.domain.errors import (
 from flowforge.domain.given import given
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.bounds import plan_interval
-from flowforge.sources.sqlserver.catalog import describe_query, describe_table
+from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.completeness import COUNT_COLUMN, check_complete, counted_rows
 from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.query_columns import describe_query
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.sql_text import count_statement

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from events.targets import SourceTable
-from flowforge.sources.base import Source, Wanted
+from flowforge.sources.base import Source
+from flowforge.sources.plans import Wanted
 from flowforge.sources.registry import source_of
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.target import Target

@@ -17,12 +17,10 @@ from flowforge.sources.sqlserver.sql_text import (
     newest_statement,
     normalise_statement,
     packed_statement,
-    parametrised,
-    quote_identifier,
-    quote_literal,
     select_statement,
     shift_statement,
 )
+from flowforge.sources.sqlserver.statement import parametrised, quote_identifier, quote_literal
 
 IDENTIFIERS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=128)
 

@@ -11,7 +11,7 @@ from events.targets import SourceTable
 from flowforge.domain.errors import ChangesLost, UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
-from flowforge.sources.base import LastRead, Position, Wanted
+from flowforge.sources.plans import LastRead, Position, Wanted
 from flowforge.sources.sqlserver.source import SqlServer
 from tests.helpers.waiting import wait_for
 
