@@ -2,7 +2,8 @@
 
     job            the request as a whole, and how a document is read
     connection     how a SQL Server is reached
-    database       a source that is a database: its tables or query          table_settings: what contradicts what
+    database       a source that is a database: its tables or query          table_settings: what contradicts the destinations
+                   table_parts: columns, rows, windows                      table_contradictions: what contradicts within a table
     files          a source that is files: which, and how they are read      file_settings: what contradicts what
     destinations   bronze, silver and gold                                   deletes: how they are found
     older          the forms of the pipeline before this one
@@ -12,7 +13,7 @@ A further kind of source is a model beside `database` and `files`, and its place
 """
 
 from events.request.connection import Connection, other_logins
-from events.request.database import ColumnChoice, DatabaseConfig, DatabaseSource, RowFilter, TableConfig, Window
+from events.request.database import DatabaseConfig, DatabaseSource, TableConfig
 from events.request.deletes import DeleteDetection
 from events.request.destinations import (
     BronzeConfig,
@@ -25,6 +26,7 @@ from events.request.files import FileColumnConfig, FileConfig, FileSource
 from events.request.job import JobRequest, SourceConfig, parse_job_request
 from events.request.mistakes import MOST_MISTAKES, InvalidRequest, mistakes_among, mistakes_of
 from events.request.older import as_today
+from events.request.table_parts import ColumnChoice, RowFilter, Window
 
 __all__ = [
     "MOST_MISTAKES",

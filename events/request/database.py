@@ -4,14 +4,16 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Discriminator, Field, StrictBool, StrictInt, Tag, field_validator
+from pydantic import AliasChoices, Discriminator, Field, StrictInt, Tag, field_validator
 
-from events.choices import CountRows, Derivation, FilterOperator, OnGap
+from events.choices import CountRows, Derivation, OnGap
 from events.model import Request
 from events.names import split_table_name
 from events.redaction import SECRET_ID
 from events.request.connection import Connection
 from events.request.destinations import DestinationConfig, different_columns
+from events.request.table_contradictions import of_protection, of_tracking, of_where
+from events.request.table_parts import ColumnChoice, RowFilter, Window
 
 
 def _check_table_name(value: str) -> None:
@@ -26,118 +28,6 @@ def _check_table_name(value: str) -> None:
 
 PROTECTION = re.compile(r"drop|null|hmac|partial\([1-9][0-9]?\)|bucket(\([1-9][0-9]{0,17}\))?")
 LONGEST_NAME = 128  # of a column, as at the source
-MOST_VALUES = 500  # of a table's filter: each is a parameter twice, and a statement takes 2,100
-
-
-class ColumnChoice(Request):
-    """Which of a table's columns are loaded: all but those that are excluded, or those that are included and no other."""
-
-    exclude: list[str] = Field(default_factory=list, description="columns to leave out; no key, no delta column")
-    include: list[str] = Field(
-        default_factory=list, description="the columns to load, keys and delta column among them"
-    )
-
-    _names = field_validator("exclude", "include")(different_columns)
-
-    @classmethod
-    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
-        """One of both: what is not included is left out already."""
-        if given.get("exclude") and given.get("include"):
-            yield "exclude", "what is not in include is left out already: give one of both"
-
-
-class RowFilter(Request):
-    """A condition on one column; of several all must hold. NULL fits none but `is null`, as in SQL."""
-
-    column: str = Field(min_length=1)
-    operator: FilterOperator = "="
-    value: str | StrictInt | StrictBool | list[str | StrictInt | StrictBool] | None = Field(
-        None, description="as the column holds it: text, whole number, true or false; a decimal as text; a list for in"
-    )
-
-    @property
-    def values(self) -> list[str]:
-        """The values as text; true is 1."""
-        one = self.value
-        given = one if isinstance(one, list) else [] if one is None else [one]
-        return [str(int(value)) if isinstance(value, bool | int) else value for value in given]
-
-    @classmethod
-    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
-        """A value where the operator takes one, a list where it takes several."""
-        operator, value = given.get("operator", "="), given.get("value")
-        if operator in ("is null", "is not null"):
-            if value is not None:
-                yield "value", f"{operator} takes none: leave it out"
-        elif operator in ("in", "not in"):
-            if not isinstance(value, list) or not value:
-                yield "value", f"{operator} takes a list of values"
-        elif value is None or isinstance(value, list):
-            yield "value", "expected one value (for NULL the operator is null, for several the operator in)"
-
-
-class Window(Request):
-    """A part of a table that is read once more, by its delta column: from `from` on, below `to`; or all that is loaded, for the
-    sake of a `column` that its rows lack."""
-
-    from_: str | StrictInt | None = Field(None, alias="from", description="inclusive; default: the beginning")
-    to: str | StrictInt | None = Field(None, description="exclusive; default: the watermark")
-    column: str | None = Field(None, min_length=1, description="one that was added, or left out until now")
-
-    @classmethod
-    def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
-        """A bound at least, and none that is empty; with a column none."""
-        bounds = [name for name in ("from", "to") if given.get(name) is not None]
-        if not bounds and given.get("column") is None:
-            yield "expected from, to or both, or column: all rows are a full load"
-        if bounds and given.get("column") is not None:
-            yield (
-                "column",
-                f"stands alone: all that is loaded is read for it; {' and '.join(bounds)} would leave rows out",
-            )
-        for name in bounds:
-            if isinstance(given[name], str) and not given[name].strip():
-                yield name, "is empty: leave it out"
-
-
-def _of_where(where: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(where, str):
-        yield (
-            "where",
-            'is no SQL, but a list of conditions, such as [{"column": "region", "value": "EU"}]; all must hold',
-        )
-    if isinstance(where, list):
-        values = [one.get("value") for one in where if isinstance(one, dict)]
-        if (count := sum(len(value) if isinstance(value, list) else 1 for value in values)) > MOST_VALUES:
-            yield "where", f"has {count:,} values, {MOST_VALUES} are the most: load a view that has the condition"
-
-
-def _of_protection(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    protect = given.get("protect")
-    ways = list(protect.values()) if isinstance(protect, dict) else []
-    if given.get("query") and "drop" in ways:
-        yield "protect", "drop is for columns of a table: leave them out of the query's SELECT"
-    if "hmac" in ways and not given.get("protectionKey"):
-        yield "protectionKey", "hmac needs it: the name of the secret that holds the key"
-    if given.get("protectionKey") and "hmac" not in ways:
-        yield "protectionKey", "is used by hmac alone: leave it out"
-
-
-def _of_tracking(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    if given.get("changeTracking") is not True:
-        if given.get("onGap", "refuse") != "refuse":
-            yield "onGap", "is for changeTracking true alone: leave it out"
-        return
-    if given.get("isIncremental") is not True:
-        yield "changeTracking", "needs isIncremental true: a full load reads every row"
-    if given.get("deltaColumn"):
-        yield "changeTracking", "stands in place of deltaColumn: leave one of both out"
-    if given.get("query"):
-        yield "changeTracking", "is for a table: the server tells no changes of a query"
-    if given.get("where"):
-        yield "where", "does not go with changeTracking yet: load the table by a delta column, or without a condition"
-    if given.get("snapshotIsolation") is False:
-        yield "snapshotIsolation", "changeTracking reads log and table under SNAPSHOT isolation: leave it out"
 
 
 class TableConfig(Request):
@@ -243,7 +133,7 @@ class TableConfig(Request):
         """An incremental load has a cursor; an entry is a table or a query."""
         if given.get("isIncremental") is True and not (given.get("deltaColumn") or given.get("changeTracking") is True):
             yield "isIncremental needs deltaColumn: the column whose values grow with every change; or changeTracking true"
-        yield from _of_tracking(given)
+        yield from of_tracking(given)
         if isinstance(given.get("lastWatermark"), str) and not given["lastWatermark"].strip():
             yield "lastWatermark", "is empty: leave it out to load from the beginning"
         if given.get("deltaColumn") and given.get("isIncremental") is not True:
@@ -264,8 +154,8 @@ class TableConfig(Request):
             yield "rename", "of a table only: name the columns in the query's SELECT"
         if given.get("query") and given.get("where"):
             yield "where", "of a table only: write the condition into the query's WHERE"
-        yield from _of_where(given.get("where"))
-        yield from _of_protection(given)
+        yield from of_where(given.get("where"))
+        yield from of_protection(given)
         if cls is TableConfig and given.get("query") is None and given.get("tableName") is None:
             yield "expected tableName or query"
 
