@@ -33,6 +33,7 @@ MODELS = [
     facts.BronzeLanded,
     facts.SlicesRead,
     facts.IntervalEmpty,
+    facts.TablesUnchanged,
     facts.WatermarkCommitted,
     facts.SilverRefined,
     facts.GoldPublished,
@@ -145,6 +146,7 @@ def messages() -> list[Any]:
         landed,
         facts.SlicesRead(**BATCH, slices=8, done=3, records=6_000_000),
         facts.IntervalEmpty(**BATCH, source_table="dbo.customers", reason="no rows"),
+        facts.TablesUnchanged(run_id=RUN, tables=[TABLE]),
         facts.WatermarkCommitted(**BATCH, **bound, watermark_after="2025-11-08 06:12:06.997"),
         facts.SilverRefined(
             **BATCH,

@@ -83,6 +83,15 @@ class IntervalEmpty(BatchEvent):
     claimed: bool = Field(True, description="false: seen before anything was claimed; seq is that of the batch before")
 
 
+class TablesUnchanged(Dispatched):
+    """Tables of a run under Change Tracking in which nothing has changed: the source was asked of all tables at once, and these
+    were not queued. Told for a part of a run's tables at a time."""
+
+    type: Literal["TablesUnchanged"] = "TablesUnchanged"
+    run_id: str
+    tables: list[str]
+
+
 class WatermarkCommitted(BatchEvent):
     """The batch's bound is the table's watermark now (both None for a load without cursor)."""
 

@@ -25,6 +25,7 @@ MOST_OF_RUN = 20  # failures of one run that are told one by one
 HEARD = (
     facts.BronzeLanded,
     facts.IntervalEmpty,
+    facts.TablesUnchanged,
     facts.SilverRefined,
     facts.GoldPublished,
     facts.StepFailed,
@@ -49,8 +50,12 @@ def tell(envelope: Mapping[str, Any]) -> None:
     elif isinstance(message, facts.BronzeLanded):
         if message.records and not message.only_keys and settings().alert_quiet_hours:
             alert_states.note_new_rows(message.bronze_table, datetime.fromisoformat(at))
+    elif isinstance(message, facts.TablesUnchanged):
+        _tell_of_unchanged(message, told, now)
     else:
-        _tell_recovery(message, told, now)
+        _tell_recovery(
+            message.bronze_table, message.run_id, told, now, read_only=isinstance(message, facts.IntervalEmpty)
+        )
 
 
 class Told(dict[str, str]):
@@ -109,14 +114,20 @@ def _last_of(made: Alert) -> Alert:
     return made.model_copy(update={"remedy": more})
 
 
-def _tell_recovery(fact: facts.IntervalEmpty | facts.GoldPublished, told: Told, now: datetime) -> None:
-    """A load that finds nothing new shows that the source can be read again, and nothing of silver and gold."""
-    before = alert_states.failing(fact.bronze_table)
-    if before is None or (isinstance(fact, facts.IntervalEmpty) and not before["what"].startswith("ingest ")):
+def _tell_of_unchanged(fact: facts.TablesUnchanged, told: Told, now: datetime) -> None:
+    """Such tables had nothing new, as those of which IntervalEmpty tells."""
+    for table in alert_states.failing_among(fact.tables):
+        _tell_recovery(table, fact.run_id, told | {"id": f"{told['id']}_{table}"}, now, read_only=True)
+
+
+def _tell_recovery(table: str, run_id: str, told: Mapping[str, str], now: datetime, *, read_only: bool) -> None:
+    """A load that finds nothing new (`read_only`) shows that the source can be read again, and nothing of silver and gold."""
+    before = alert_states.failing(table)
+    if before is None or (read_only and not before["what"].startswith("ingest ")):
         return
     if _wanted("recovery"):
-        send(alert.recovery(fact.bronze_table, fact.run_id, before["since"], **told), now)
-    alert_states.note_recovered(fact.bronze_table)
+        send(alert.recovery(table, run_id, before["since"], **told), now)
+    alert_states.note_recovered(table)
 
 
 def _wanted(kind: str) -> bool:

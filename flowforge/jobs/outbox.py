@@ -13,7 +13,7 @@ from flowforge.aws.bus import announce
 from flowforge.aws.fanout import send_commands
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.runtime.settings import settings
-from flowforge.state import outbox, runs
+from flowforge.state import outbox, run_unchanged, runs
 
 TABLES_TOLD = 1_000  # an event holds at most 256 KB
 UNREADABLE = "what was kept of the request for this table cannot be read any more, and its queue has not got it"
@@ -48,7 +48,7 @@ def _finish(run_id: str) -> bool:
 
 
 def _tell_unreadable(run_id: str, sent: list[IngestTable]) -> None:
-    lost = set(runs.tables_of(run_id)) - {command.bronze.table for command in sent}
+    lost = set(runs.tables_of(run_id)) - {command.bronze.table for command in sent} - run_unchanged.names_in_run(run_id)
     told: dict[str, Any] = {"step": "ingest", "error": "UnreadableRecord", "cause": UNREADABLE}
     told["remedy"] = "Submit the request again."
     announce(*(StepFailed(run_id=run_id, bronze_table=table, **told) for table in sorted(lost)))

@@ -5,6 +5,7 @@ recognises; nothing is loaded twice. The run exists before anybody is told of it
 dies is kept for the sweeper (see `unfinished`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,12 +22,14 @@ from flowforge.jobs.keeping import kept_request
 from flowforge.jobs.outbox import TABLES_TOLD
 from flowforge.jobs.plan import plan_commands
 from flowforge.jobs.refusals import refuse_large_commands
+from flowforge.jobs.unchanged import facts_of, unchanged_tables
 from flowforge.runtime.settings import settings
 from flowforge.sources.registry import source_at
 from flowforge.state import file_jobs, outbox, runs
 from flowforge.state.connections import to_reference
 from flowforge.state.file_jobs import FileJob
-from flowforge.state.spelling import loaded_from
+from flowforge.state.run_unchanged import Unchanged
+from flowforge.state.spelling import Loaded, loaded_from
 
 LANDING, SWEEP = "landing", "sweep"  # what started a run: a file, or the sweep, which has found one
 KEPT = (LANDING, SWEEP)  # what submits a request that is kept
@@ -51,6 +54,7 @@ class Planned:
     place: SourcePlace
     batch_id: str
     commands: list[IngestTable]
+    loaded: list[Loaded]
 
 
 def plan(document: Any, run_id: str, workflow_id: str | None = None) -> Planned:
@@ -62,7 +66,7 @@ def plan(document: Any, run_id: str, workflow_id: str | None = None) -> Planned:
     loaded = loaded_from(place)
     commands = plan_commands(request, run_id, batch_id, place, lambda pattern: _expand(place, pattern), loaded)
     refuse_large_commands(commands)
-    return Planned(request, place, batch_id, commands)
+    return Planned(request, place, batch_id, commands, loaded)
 
 
 def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = None) -> Accepted:
@@ -78,22 +82,34 @@ def submit(document: Any, run_id: str, trigger: str, workflow_id: str | None = N
     if trigger not in KEPT:
         _keep_jobs(document, request, commands)
     called = {"workflow_name": request.workflow_name, "job_name": request.job_name}
-    names = open_and_queue(run_id, (request.workflow_id, request.job_id, batch_id), trigger, commands, called)
+    still = unchanged_tables(run_id, planned.place, commands, planned.loaded)
+    names = open_and_queue(run_id, (request.workflow_id, request.job_id, batch_id), trigger, commands, called, still)
     return Accepted(run_id, request, planned.place, batch_id, names)
 
 
 def open_and_queue(
-    run_id: str, ids: tuple[str, str, str], trigger: str, commands: list[IngestTable], called: dict[str, str | None]
+    run_id: str,
+    ids: tuple[str, str, str],
+    trigger: str,
+    commands: list[IngestTable],
+    called: dict[str, str | None],
+    unchanged: Sequence[Unchanged] = (),
 ) -> list[str]:
-    """Opens a run of (workflow, job, batch label), queues its tables and tells of it; returns their bronze names."""
+    """Opens a run of (workflow, job, batch label), queues its tables but for those that are `unchanged`, and tells of it; returns
+    the bronze names of all."""
     workflow_id, job_id, batch_id = ids
     tables = [(c.bronze.table, c.source.title) for c in commands]
-    outbox.keep(run_id, commands)
-    runs.open_run(run_id, workflow_id, job_id, batch_id, trigger, tables, called)
-    send_commands(settings().ingest_queue_url, commands)
-    outbox.forget(run_id)
+    still = {one.bronze_table for one in unchanged}
+    queued = [c for c in commands if c.bronze.table not in still]
+    if queued:
+        outbox.keep(run_id, queued)
+    runs.open_run(run_id, workflow_id, job_id, batch_id, trigger, tables, called, unchanged=unchanged)
+    send_commands(settings().ingest_queue_url, queued)
+    if queued:
+        outbox.forget(run_id)
     names = [bronze for bronze, _ in tables]
-    announce(JobAccepted(run_id=run_id, workflow_id=workflow_id, job_id=job_id, tables=names[:TABLES_TOLD]))
+    accepted = JobAccepted(run_id=run_id, workflow_id=workflow_id, job_id=job_id, tables=names[:TABLES_TOLD])
+    announce(accepted, *facts_of(run_id, unchanged))
     return names
 
 

@@ -27,6 +27,17 @@ def time_limit(context: Any) -> Iterator[None]:
         _deadline.reset(token)
 
 
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """For the block, `deadline` is no later than in so many seconds."""
+    ends, limit = time.monotonic() + seconds, _deadline.get()
+    token = _deadline.set(ends if limit is None else min(ends, limit))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
 def deadline() -> float | None:
     """The instant of time.monotonic() by which to be done; None when there is no limit."""
     return _deadline.get()

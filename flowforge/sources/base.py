@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import SlicePlan
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.plans import Description, Estimate, LastRead, Position, ReadPlan, Wanted
+from flowforge.sources.plans import Description, Estimate, LastRead, Position, ReadPlan, StandsStill, Wanted
 from flowforge.sources.reports import ReadReport, Recount
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ class Session(Protocol):
     def plan(self, description: Description, last: Mapping[str, LastRead], only_new: bool = False) -> ReadPlan:
         """The next read, after what the loads before have left for each cursor; `only_new`: a plan without rows would change
         nothing, so it is worth a look whether there are any. Raises SourceChanged, UnknownColumn, UnsupportedSource."""
+        ...
+
+    def standing_still(self, tables: Sequence[tuple[tuple[str, str], LastRead]]) -> StandsStill | None:
+        """Of many tables (schema and name, with what the load before has left) those that a load need not look at, asked all at
+        once; None where this source, or its server, cannot tell. Raises what asking raises."""
         ...
 
     def estimate(self, description: Description, plan: ReadPlan) -> Estimate:

@@ -97,6 +97,15 @@ class Nothing(NamedTuple):
     moves: bool = False
 
 
+class StandsStill(NamedTuple):
+    """Tables in which nothing has changed since their positions: by the place at which each was asked for, why and what holds of
+    it (promise). All may stand at `position` now; the source keeps changes for `kept_seconds` (None: for ever)."""
+
+    tables: Mapping[int, tuple[str, str]]
+    position: Position
+    kept_seconds: int | None = None
+
+
 @dataclass(frozen=True)
 class ReadPlan:
     """What a load reads: `interval`, from the position of the load before (`low`) to the one after (`high`).

@@ -1,5 +1,6 @@
 """What alerts remember of a table: that it is failing and since when, and when its rows were last new."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,12 @@ def failing(table: str) -> dict[str, Any] | None:
     return (
         {name: found[f"failing_{name}"] for name in ("since", "told_at", "what")} if "failing_since" in found else None
     )
+
+
+def failing_among(tables: Sequence[str]) -> list[str]:
+    """Those of many tables that are failing."""
+    found = items.get_many(settings().schedules_table, [_key(table) for table in tables])
+    return [table for table, item in zip(tables, found, strict=True) if item and "failing_since" in item]
 
 
 def note_failing(table: str, what: str, at: str) -> None:

@@ -14,7 +14,7 @@ from flowforge.aws import items
 from flowforge.domain.errors import NotFound
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
-from flowforge.state import discards, run_steps
+from flowforge.state import discards, run_steps, run_unchanged
 from flowforge.state.expiry import NOT_EXPIRED, now
 from flowforge.state.runs import SHOWN, head_of, is_ended, names_in, names_of, outcome, read_run
 
@@ -77,7 +77,7 @@ def _in_short(runs: list[items.Item]) -> Iterator[dict[str, Any]]:
 
 def _keys_of(run: items.Item) -> list[items.Item]:
     steps = run_steps.keys_of(run)
-    return [] if steps is None else [*steps, *names_of(run), *discards.keys_of(run)]
+    return [] if steps is None else [*steps, *run_unchanged.keys_of(run), *names_of(run), *discards.keys_of(run)]
 
 
 def _listed(item: items.Item, found: dict[str, items.Item]) -> dict[str, Any]:
@@ -98,7 +98,8 @@ def _is_young(item: items.Item) -> bool:
 
 
 def _short(item: items.Item, found: dict[str, items.Item]) -> dict[str, Any]:
-    told = run_steps.read(one for sk, one in found.items() if sk.startswith(run_steps.STEPS))
+    told = run_unchanged.steps_in(found)
+    told |= run_steps.read(one for sk, one in found.items() if sk.startswith(run_steps.STEPS))
     tables = []
     for bronze, _ in names_in(found):
         spelt, steps = told.get(bronze.lower(), ("", {}))

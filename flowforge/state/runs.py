@@ -6,7 +6,7 @@ once it is as old as the history that is kept (`state.expiry`).
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +17,9 @@ from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
-from flowforge.state import discards, outbox, run_steps, run_usage
+from flowforge.state import discards, outbox, run_steps, run_unchanged, run_usage
 from flowforge.state.expiry import EXPIRES_AT, expires_at, is_expired
+from flowforge.state.run_unchanged import Unchanged
 
 NAMES, NAMES_PER_ITEM = "NAMES#", 250  # each may take a kilobyte, and an item holds 400
 TOLD_BYTES = 45_000  # of what one step tells of a table: an item holds seven, and what each delivery has used
@@ -55,15 +56,20 @@ def open_run(
     trigger: str,
     tables: list[tuple[str, str]],
     names: Mapping[str, str | None] | None = None,
+    *,
+    unchanged: Sequence[Unchanged] = (),
 ) -> None:
-    """Opens a run with its (bronze table, source table) pairs; `names` are what people call its workflow and job. A run that is
-    open already stays as it is."""
+    """Opens a run with its (bronze table, source table) pairs; `names` are what people call its workflow and job, `unchanged` are
+    tables that have come to their end already. A run that is open already stays as it is."""
+    run_unchanged.keep(run_id, unchanged, _now())
     for start in range(0, len(tables), NAMES_PER_ITEM):
         names_of = pack(tables[start : start + NAMES_PER_ITEM])
         part = {"pk": run_id, "sk": f"{NAMES}{start:08d}", "names": names_of, EXPIRES_AT: expires_at()}
         items.put(settings().runs_table, part, "attribute_not_exists(pk)")
     run = {"workflow_id": workflow_id, "job_id": job_id, "batch_id": batch_id, "trigger": trigger, "status": "accepted"}
-    run |= {"table_count": len(tables), run_steps.PLACES: run_steps.places_of(bronze for bronze, _ in tables)}
+    asked = {one.bronze_table for one in unchanged}
+    run |= {"table_count": len(tables)} | run_unchanged.attribute_of(unchanged)
+    run[run_steps.PLACES] = run_steps.places_of(bronze for bronze, _ in tables if bronze not in asked)
     again = "attribute_not_exists(pk) OR attribute_exists(mistakes)"  # a replay of what was rejected
     _put_run(run_id, run | dict(names or {}), again)
 
@@ -166,7 +172,7 @@ def read_run(run_id: str) -> dict[str, Any]:
         remedy = f"flowforge status lists the runs; they are kept for {settings().history_days} days."
         raise NotFound(f"no run {run_id!r}", remedy)
     names = names_in(found)
-    told = _by_table(found)
+    told = run_unchanged.stories_in(found) | _by_table(found)
     tables = [table_status(bronze, source, told.get(bronze.lower(), {})) for bronze, source in names]
     return head_of(found["RUN"], tables, discards.of_run(found)) | {"tables": tables}
 

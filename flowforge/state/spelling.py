@@ -22,11 +22,12 @@ BRONZE = "bronze_"
 
 
 class Loaded(NamedTuple):
-    """A source table, as the catalog spells it, and the bronze and silver table that it is loaded into."""
+    """A source table, as the catalog spells it, the bronze and silver table that it is loaded into, and its source key."""
 
     source_table: str
     bronze_table: str
     silver_table: str = ""
+    source_key: str = ""
 
 
 def loaded_from(connection: SourcePlace) -> list[Loaded]:
@@ -34,7 +35,7 @@ def loaded_from(connection: SourcePlace) -> list[Loaded]:
     any_table = SourceKey.of(connection, "", "", "")
     places = tuple(text.lower().removesuffix(">") for text in (str(any_table), any_table.unescaped))
     return [
-        Loaded(item["source_table"], item["bronze_table"], item.get("silver_table", ""))
+        Loaded(item["source_table"], item["bronze_table"], item.get("silver_table", ""), item["sk"])
         for item in list_tables()
         if item["sk"].lower().startswith(places) and item.get("source_table") and item.get("bronze_table")
     ]

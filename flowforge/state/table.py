@@ -31,7 +31,8 @@ TABLES = "TABLES"  # partition of the registry: one item per source key
 
 class Watermark(BaseModel):
     """The committed upper bound of one cursor column: all rows below `value` are landed. `sql_type` is None when set by hand;
-    `last_rows` is the digest of those with the last number below it, where further rows may get that."""
+    `last_rows` is the digest of those with the last number below it, where further rows may get that. `moved_at` is when it was
+    last moved without a batch (ISO 8601), since there was nothing up to it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,6 +40,7 @@ class Watermark(BaseModel):
     sql_type: str | None = None
     seq: int = 0
     committed_at: str = ""
+    moved_at: str = ""
     last_rows: str = ""
     identity: dict[str, Any] = Field(default_factory=dict)
 
@@ -178,10 +180,22 @@ def remember_samples(state: TableState, column: str, samples: list[dict[str, Any
 def move_watermark(state: TableState, interval: Interval, identity: dict[str, Any]) -> TableState:
     """Moves a watermark to the end of an interval in which there is nothing; returns the state as it is then. Losing the race to
     another writer leaves it where it was: the next load asks from there once more."""
-    column = interval.column or ""
-    mark = state.watermarks[column].model_copy(update={"value": interval.high, "identity": identity})
-    following = state.model_copy(update={"watermarks": state.watermarks | {column: mark}})
+    following = _moved(state, interval.column or "", {"value": interval.high, "identity": identity})
     return following if items.transact([following.put_action()]) else state
+
+
+def move_idle_watermark(state: TableState, column: str, value: str) -> bool:
+    """The same for a table that no load looks at, since nothing in it has changed; in one call, which writes nothing else."""
+    marks = _moved(state, column, {"value": value}).item()["watermarks"]
+    values = {":marks": marks, ":next": state.version + 1, ":was": state.version}
+    key, sets = {"pk": state.source_key, "sk": STATE}, "SET watermarks = :marks, version = :next"
+    return items.update(settings().watermarks_table, key, sets, values, "version = :was")
+
+
+def _moved(state: TableState, column: str, update: dict[str, Any]) -> TableState:
+    told = update | {"moved_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    mark = state.watermarks[column].model_copy(update=told)
+    return state.model_copy(update={"watermarks": state.watermarks | {column: mark}})
 
 
 def registry_action(state: TableState) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from events.envelopes import eventbridge, sqs
-from events.facts import BronzeLanded, GoldPublished, IntervalEmpty, SilverRefined, StepFailed
+from events.facts import BronzeLanded, GoldPublished, IntervalEmpty, SilverRefined, StepFailed, TablesUnchanged
 from functions.send_alerts.handler import handler
 from tests.helpers.alert_receiver import AlertReceiver, receiving_alerts
 from tests.helpers.function_calls import Context
@@ -139,6 +139,17 @@ def test_should_take_a_load_without_news_for_a_recovery_of_reading_only(receiver
     deliver(failed(batch))
     deliver(empty)
     assert kinds(receiver) == ["failure", "failure", "recovery"]
+
+
+def test_should_take_tables_that_have_not_changed_for_read_again(receiver, batch, unique):
+    other = unique("bronze_t")
+    deliver(failed(batch))
+    deliver(TablesUnchanged(run_id=batch["run_id"], tables=[other, batch["bronze_table"]]))
+    assert kinds(receiver) == ["failure", "recovery"]
+    assert receiver.taken[-1].document["table"] == batch["bronze_table"]
+    deliver(failed(batch, step="silver", error="TransformRejected"))
+    deliver(TablesUnchanged(run_id=batch["run_id"], tables=[batch["bronze_table"]]))
+    assert kinds(receiver) == ["failure", "recovery", "failure"]
 
 
 def test_should_tell_of_columns_that_changed_and_of_rows_in_quarantine(receiver, batch):

@@ -29,6 +29,18 @@ KEPT: tuple[tuple[str, str, str, str], ...] = (
     ("TrackRunFunction", "sqs:SendMessage", "*TrackQueue ", AGAIN),
     ("RecordLineageFunction", "sqs:SendMessage", "*LineageQueue ", AGAIN),
     ("SendAlertsFunction", "sqs:SendMessage", "*AlertQueue ", AGAIN),
+    (
+        "SubmitJobFunction",
+        "dynamodb:*",
+        "*flowforge-Watermarks *>*",
+        "only of tables under Change Tracking that stand still",
+    ),
+    (
+        "SubmitJobFunction",
+        "dynamodb:BatchGetItem",
+        "*flowforge-Watermarks ",
+        "only of four or more tables under Change Tracking",
+    ),
     ("*", "s3:AbortMultipartUpload", "*", ENDS_UPLOAD),
     ("*", "s3:*ObjectVersion", "*", VERSIONS),
     ("SubmitJobFunction", "s3:ListBucket", "* requests/*", "asked only for a request file that is gone"),

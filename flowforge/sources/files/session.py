@@ -18,7 +18,7 @@ from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
 from flowforge.sources.files.choosing import choose
 from flowforge.sources.files.listing import matching_files, named_files
-from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
+from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, StandsStill, Wanted
 
 RESCUED = "_rescued"  # the column of unknown fields, where they are kept
 VIEW = "each file as the version that was claimed"
@@ -52,6 +52,10 @@ class FilesSession:
     def tables(self) -> list[dict[str, Any]]:
         """There are none: files are looked at by `flowforge files`."""
         return []
+
+    def standing_still(self, tables: Sequence[tuple[tuple[str, str], LastRead]]) -> StandsStill | None:
+        """Files are listed by each load."""
+        return None
 
     def expand(self, pattern: str) -> list[str]:
         """The keys that a pattern names."""

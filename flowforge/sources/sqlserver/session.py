@@ -1,6 +1,6 @@
 """The questions of a load, over one connection: what is there, and which part of it is read next."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,7 @@ from flowforge.domain.errors import SourceChanged
 from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_VERSION
 from flowforge.domain.slice_plan import SlicePlan
-from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, Wanted
+from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, StandsStill, Wanted
 from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap, told_outside
 from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
@@ -26,6 +26,7 @@ from flowforge.sources.sqlserver.inspection import inspect, own_columns
 from flowforge.sources.sqlserver.recount import plan_counting
 from flowforge.sources.sqlserver.slices import plan_slices
 from flowforge.sources.sqlserver.tracked_plan import plan_tracked
+from flowforge.sources.sqlserver.tracked_tables import tables_without_changes
 from flowforge.sources.sqlserver.windows import plan_window, refuse_unread_column
 from flowforge.sources.target import Credentials
 
@@ -48,6 +49,10 @@ class SqlServerSession:
     def expand(self, pattern: str) -> list[str]:
         """Base tables, each as `[schema].[name]`."""
         return expand_pattern(self.connection, pattern)
+
+    def standing_still(self, tables: Sequence[tuple[tuple[str, str], LastRead]]) -> StandsStill | None:
+        """Of tables under Change Tracking those without a change."""
+        return tables_without_changes(self.connection, tables)
 
     def show(self, table: str, rows: int) -> dict[str, Any]:
         """A table with its keys and possible cursors."""

@@ -6,22 +6,30 @@ is read after the changes themselves. Clean-up moves the lowest valid version; s
 nothing was committed since only the beginning, or the log's own number and date, tell (sys.internal_tables).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.errors import FlowForgeError, UnsupportedSource
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.statement import Statement
 
 BEGAN, LOG = "tracking_began", "tracking_log"  # of a batch's identity
 _COLUMNS = "version", "begin_version", "min_valid_version", "log"
-_ASKED = """SELECT CHANGE_TRACKING_CURRENT_VERSION() AS version, t.begin_version,
+_FACTS = """CHANGE_TRACKING_CURRENT_VERSION() AS version, t.begin_version,
 CHANGE_TRACKING_MIN_VALID_VERSION(t.object_id) AS min_valid_version,
-CONVERT(varchar(12), i.object_id) + ' ' + CONVERT(varchar(23), i.create_date, 121) AS log
+CONVERT(varchar(12), i.object_id) + ' ' + CONVERT(varchar(23), i.create_date, 121) AS log"""
+_OWN = "sys.internal_tables AS i ON i.parent_object_id = t.object_id AND i.internal_type_desc = N'CHANGE_TRACKING'"
+_ASKED = """SELECT {facts}
 FROM sys.change_tracking_tables AS t
-LEFT JOIN sys.internal_tables AS i ON i.parent_object_id = t.object_id AND i.internal_type_desc = N'CHANGE_TRACKING'
-WHERE t.object_id = {}"""
+LEFT JOIN {own}
+WHERE t.object_id = {object_id}"""
+_ALL = """SELECT s.name AS schema_name, o.name AS object_name, o.object_id, {facts}
+FROM sys.change_tracking_tables AS t
+JOIN sys.objects AS o ON o.object_id = t.object_id
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN {own}"""
 
 
 class TrackedLog(NamedTuple):
@@ -56,7 +64,7 @@ class TrackedLog(NamedTuple):
 
 def log_statement(table: TableDescription) -> Statement:
     """Asks for what `log_of` reads; no row where the table is not tracked."""
-    return Statement((_ASKED.format(int(table.object_id)),))
+    return Statement((_ASKED.format(facts=_FACTS, own=_OWN, object_id=int(table.object_id)),))
 
 
 def log_of(row: Sequence[Any] | None) -> TrackedLog | None:
@@ -71,6 +79,32 @@ def ask_log(connection: SourceConnection, table: TableDescription) -> TrackedLog
     """The table's log as it is now. Raises what asking raises."""
     found = connection.rows(log_statement(table), about=table.qualified_name)
     return log_of([found[0][name] for name in _COLUMNS]) if found else None
+
+
+def ask_logs(connection: SourceConnection) -> dict[tuple[str, str], tuple[int, TrackedLog]]:
+    """Every log of the database that this login sees, by schema and table, with the table's object_id. Raises what asking
+    raises."""
+    found = {}
+    for row in connection.rows(_ALL.format(facts=_FACTS, own=_OWN)):
+        if log := log_of([row[name] for name in _COLUMNS]):
+            found[row["schema_name"], row["object_name"]] = int(row["object_id"]), log
+    return found
+
+
+@contextmanager
+def one_moment(connection: SourceConnection) -> Iterator[None]:
+    """A SNAPSHOT transaction for the block: what its questions see is of one moment."""
+    connection.run("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION flowforge_read")
+    try:
+        yield
+        connection.run("COMMIT TRANSACTION")
+    except BaseException:
+        with suppress(FlowForgeError):
+            connection.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
+        raise
+    finally:
+        with suppress(FlowForgeError):
+            connection.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 
 def readable(table: TableDescription, log: TrackedLog | None, statements: Sequence[str]) -> TrackedLog:

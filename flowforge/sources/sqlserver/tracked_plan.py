@@ -9,11 +9,10 @@ Guarantees: a table in which nothing has changed moves its position on, or clean
 there any more stop the table, or make it be read anew, as the request wants it (`onGap`).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import replace
 
-from flowforge.domain.errors import ChangesLost, FlowForgeError, SourceChanged, UnsupportedSource
+from flowforge.domain.errors import ChangesLost, SourceChanged, UnsupportedSource
 from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION
 from flowforge.domain.source_columns import SourceColumn
@@ -27,13 +26,14 @@ from flowforge.sources.sqlserver.identity import refuse_changed_source
 from flowforge.sources.sqlserver.recount import plan_counting
 from flowforge.sources.sqlserver.slices import plan_slices
 from flowforge.sources.sqlserver.tracked_changes import any_change_statement, loaded_version
-from flowforge.sources.sqlserver.tracked_log import TrackedLog, ask_log, readable
+from flowforge.sources.sqlserver.tracked_log import TrackedLog, ask_log, one_moment, readable
 
 TYPE = "bigint"  # of versions
 FIRST = (
     "exact: every row up to version {0} of the database; what is committed above it meanwhile comes with the next load"
 )
 SINCE = "exact: every insert, update and delete committed from version {0} up to version {1} of the database"
+NOTHING = "nothing has changed since version {0}, up to version {1}"
 FORK = "recovery_fork"
 
 
@@ -72,7 +72,7 @@ def plan_tracked(connection: SourceConnection, description: Description, last: L
             f"{table.qualified_name}: changeTracking reads under SNAPSHOT isolation, which the database does not allow",
             f"Run at the source: {'; '.join(statements)}.",
         )
-    with _one_moment(connection):
+    with one_moment(connection):
         log = _asked(connection, table)
         mark = last.position
         if mark is None:
@@ -185,21 +185,5 @@ def _since(description: Description, log: TrackedLog, version: int, notes: list[
     plan = ReadPlan(interval, description.columns, None, identity, counting=counting, detail=description.detail)
     if changed and log.version > version:
         return plan
-    reason = f"nothing has changed since version {version}, up to version {log.version}"
+    reason = NOTHING.format(version, log.version)
     return replace(plan, nothing=Nothing(reason, notes, moves=log.version > version))
-
-
-@contextmanager
-def _one_moment(connection: SourceConnection) -> Iterator[None]:
-    """A SNAPSHOT transaction for the block: what its questions see is of one moment."""
-    connection.run("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION flowforge_read")
-    try:
-        yield
-        connection.run("COMMIT TRANSACTION")
-    except BaseException:
-        with suppress(FlowForgeError):
-            connection.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
-        raise
-    finally:
-        with suppress(FlowForgeError):
-            connection.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")

@@ -1,0 +1,156 @@
+"""Which tables of a request a load need not look at: the source is asked once, before anything is queued.
+
+Meant for requests with many tables under Change Tracking, most of which stand still most of the time. Guarantees: a table is left
+out only where its own load would have found nothing new, for the same request as its load before; the run tells of it what that
+load would have told. The question fails no run: where it has no answer in ASK_SECONDS, each table is queued and asks for itself.
+
+A table that is left out keeps its position, and clean-up at the source moves on. So the position is moved, by a write of its own,
+once it has stood for an eighth of the time for which the source keeps changes, six hours at most.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from aws_lambda_powertools import Logger
+
+from events.commands import IngestTable
+from events.facts import TablesUnchanged
+from events.names import split_table_name
+from events.targets import SourcePlace, SourceTable
+from flowforge.domain.errors import FlowForgeError
+from flowforge.domain.own_columns import CHANGE_VERSION
+from flowforge.domain.source_key import SourceKey
+from flowforge.runtime.time_limit import within
+from flowforge.sources.plans import LastRead, Position, StandsStill
+from flowforge.sources.registry import source_at
+from flowforge.state import runs
+from flowforge.state.run_unchanged import Unchanged
+from flowforge.state.spelling import Loaded
+from flowforge.state.table import TableState, asked_of, move_idle_watermark, read_stored, state_of
+
+logger = Logger(service="flowforge")
+MANY = 4  # tables: of fewer, their loads cost little more than the login that the question takes
+ASK_SECONDS = 10.0  # a caller of the API waits for it
+STANDS_SECONDS, STANDS_SHARE = (
+    6 * 3_600,
+    8,
+)  # how long a position may stand, and which part of the time changes are kept
+TOLD_AT_ONCE = 250  # tables in one event
+WRITES_AT_ONCE = 8  # below the ten connections that a client keeps
+
+
+class _Known(NamedTuple):
+    """A table that was loaded by the same request before, and where it is in the source."""
+
+    command: IngestTable
+    state: TableState
+    name: tuple[str, str]
+
+    @property
+    def last(self) -> LastRead:
+        """What the load before has left."""
+        mark = self.state.watermarks[CHANGE_VERSION]
+        return LastRead(Position(CHANGE_VERSION, mark.value, mark.sql_type), mark.identity)
+
+
+def unchanged_tables(
+    run_id: str, place: SourcePlace, commands: Sequence[IngestTable], loaded: Sequence[Loaded]
+) -> list[Unchanged]:
+    """The tables of a run that is not open yet in which nothing has changed; `loaded` is what the lake has of the source. Raises
+    StoreUnavailable alone."""
+    wanted = [command for command in commands if _is_tracked(command)]
+    if len(wanted) < MANY or runs.is_open(run_id):  # else an earlier delivery has said which tables it queues
+        return []
+    known = list(_known(wanted, loaded))
+    if len(known) < MANY:
+        return []
+    try:
+        with within(ASK_SECONDS), source_at(place).session() as session:
+            found = session.standing_still([(one.name, one.last) for one in known])
+    except FlowForgeError as error:
+        logger.warning("which tables have changed is not known, each is asked", run_id=run_id, cause=str(error))
+        return []
+    if found is None:
+        return []
+    still = {n: known[n] for n in found.tables}
+    moved = _move(list(still.values()), found)
+    return [_told(one, found, n, moved) for n, one in still.items()]
+
+
+def facts_of(run_id: str, unchanged: Sequence[Unchanged]) -> list[TablesUnchanged]:
+    """What the bus is told of them."""
+    names = [one.bronze_table for one in unchanged]
+    parts = (names[start : start + TOLD_AT_ONCE] for start in range(0, len(names), TOLD_AT_ONCE))
+    return [TablesUnchanged(run_id=run_id, tables=part) for part in parts]
+
+
+def _is_tracked(command: IngestTable) -> bool:
+    read = command.source
+    if not isinstance(read, SourceTable) or command.only_keys or command.silver.detects:
+        return False
+    return read.change_tracking
+
+
+def _known(commands: Sequence[IngestTable], loaded: Sequence[Loaded]) -> Iterator[_Known]:
+    """Those tables that nobody is loading, and that were loaded as they are wanted now."""
+    by_bronze = {one.bronze_table: one for one in loaded if one.source_key}
+    places = [(command, by_bronze[command.bronze.table]) for command in commands if command.bronze.table in by_bronze]
+    stored = read_stored(list(dict.fromkeys(one.source_key for _, one in places)))
+    for command, one in places:
+        key = SourceKey.parse(one.source_key)
+        name = key.schema, key.table
+        if not isinstance(command.source, SourceTable) or not _is_named(command.source.table_name or "", name):
+            continue
+        state = _readable(one.source_key, stored)
+        mark = state.watermarks.get(CHANGE_VERSION) if state and state.active is None else None
+        if state and mark and mark.sql_type and state.asked == asked_of(command):
+            yield _Known(command, state, name)
+
+
+def _is_named(written: str, name: tuple[str, str]) -> bool:
+    try:
+        return [part.lower() for part in split_table_name(written)] == [part.lower() for part in name]
+    except ValueError:
+        return False
+
+
+def _readable(key: str, stored: dict) -> TableState | None:
+    try:
+        return state_of(key, stored[key])
+    except FlowForgeError:  # its load says so
+        return None
+
+
+def _move(still: Sequence[_Known], found: StandsStill) -> set[str]:
+    """Moves the positions that have stood for long; returns the source keys of those that were. One that is not moved is moved
+    by a later run, or by its next load."""
+    most = min(STANDS_SECONDS, (found.kept_seconds or 8 * STANDS_SECONDS) / STANDS_SHARE)
+    due = [one.state for one in still if _stood(one) > most and one.last.position != found.position]
+    if not due:
+        return set()
+    with ThreadPoolExecutor(min(WRITES_AT_ONCE, len(due))) as threads:
+        moved = list(threads.map(lambda state: _moved(state, found.position.value), due))
+    return {state.source_key for state, done in zip(due, moved, strict=True) if done}
+
+
+def _stood(one: _Known) -> float:
+    """For how many seconds the position has stood."""
+    mark = one.state.watermarks[CHANGE_VERSION]
+    times = [datetime.fromisoformat(text) for text in (mark.committed_at, mark.moved_at) if text]
+    return (datetime.now(UTC) - max(times)).total_seconds() if times else float("inf")
+
+
+def _moved(state: TableState, value: str) -> bool:
+    try:
+        return move_idle_watermark(state, CHANGE_VERSION, value)
+    except FlowForgeError as error:
+        logger.warning("an idle table's watermark could not be moved", source_key=state.source_key, cause=str(error))
+        return False
+
+
+def _told(one: _Known, found: StandsStill, place: int, moved: set[str]) -> Unchanged:
+    reason, promise = found.tables[place]
+    mark = found.position.value if one.state.source_key in moved else one.state.watermarks[CHANGE_VERSION].value
+    return Unchanged(one.command.bronze.table, ".".join(one.name), reason, promise, mark)
