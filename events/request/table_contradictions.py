@@ -46,7 +46,5 @@ def of_tracking(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "changeTracking", "stands in place of deltaColumn: leave one of both out"
     if given.get("query"):
         yield "changeTracking", "is for a table: the server tells no changes of a query"
-    if given.get("where"):
-        yield "where", "does not go with changeTracking yet: load the table by a delta column, or without a condition"
     if given.get("snapshotIsolation") is False:
         yield "snapshotIsolation", "changeTracking reads log and table under SNAPSHOT isolation: leave it out"

@@ -20,7 +20,7 @@ from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import Landed, land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import Fatal, FileChanged, FileRefused, Wait
+from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
 from flowforge.domain.given import given
 from flowforge.domain.manifest import BronzeObject
 from flowforge.sources.base import Source
@@ -51,8 +51,9 @@ def ingest_slice(command: IngestSlice) -> Outcome:
         leases.renew(batch)  # its slices are under way, though none may be read now
         raise
     except (
-        FileChanged
-    ) as error:  # nothing of it has landed: what is there now is planned anew, by the table's own message
+        FileChanged,
+        ChangesLost,
+    ) as error:  # nothing of it counts: what is there now is planned by the table's own message
         again = submit_again(batch)
         batches.abandon(batch)
         return replace(again, reason=f"{again.reason}: {error}")

@@ -1,5 +1,7 @@
 """How a large batch is read in slices, and when the source counts its rows."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.files import FileColumn
@@ -61,7 +63,8 @@ class SlicePlan(BaseModel):
     """How a large batch is read: by ranges of a table's key, or of a file's bytes, each its own message and object; fixed with
     the claim.
 
-    `offered` are the consistencies that each slice asks for, the strongest first; `file` is there where it is a file.
+    `offered` are the consistencies that each slice asks for, the strongest first; `file` is there where it is a file. `identity`
+    is what a slice of changes wants to see again behind its rows; there is none where it is not of changes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,3 +78,4 @@ class SlicePlan(BaseModel):
     offered: list[str] = Field(default_factory=list)
     counting: Counting = Counting()
     file: FileSlices | None = None
+    identity: dict[str, Any] = Field(default_factory=dict)

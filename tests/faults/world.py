@@ -68,6 +68,13 @@ class World:
         document["destination_config"] = destination
         return self._request(document)
 
+    def submit_again(self, workflow: str, database_config: dict[str, Any]) -> str:
+        """The same of a workflow, whose requests of before asked for the same."""
+        document = json.loads(json.dumps(FULL)) | {"workflow_id": workflow, "batch_id": f"batch_{uuid.uuid4().hex[:8]}"}
+        document["source_config"] |= {"connection": self.login, "databaseConfig": database_config}
+        document["destination_config"] = {}
+        return self._request(document)
+
     def submit_files(self, workflow: str, bronze: str, config: dict[str, Any]) -> str:
         """The same for the CSV files of a workflow's job `daily`."""
         return self._request(

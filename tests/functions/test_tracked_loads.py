@@ -6,7 +6,7 @@ from events.facts import BronzeLanded, IntervalEmpty
 from events.request import InvalidRequest, parse_job_request
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.outcome import Outcome
-from flowforge.domain.errors import ChangesLost, SourceChanged, UnsupportedSource, Wait
+from flowforge.domain.errors import ChangesLost, ScopeChanged, SourceChanged, UnsupportedSource, Wait
 from flowforge.operations.batches import rebuild_states
 from flowforge.operations.footers import read_footers
 from flowforge.operations.rebuild_silver import rebuild_silver
@@ -212,6 +212,65 @@ def test_should_load_a_table_of_several_slices_and_go_on_from_its_version(tracke
     assert source.agrees()
 
 
+MANY = (
+    "INSERT INTO {t} VALUES (40, '2024-04-04'), (50, '2024-05-05'), (60, '2024-06-06'), (70, '2024-07-07')",
+    "UPDATE {t} SET at = '2025-01-01' WHERE id = 10",
+    "DELETE FROM {t} WHERE id IN (20, 60)",
+)
+
+
+def test_should_read_many_changes_in_slices_and_leave_what_changes_again_to_the_next_load(tracked, sliced):
+    source = tracked()
+    ingest(source.command())
+    source.follow(Outcome(run_slices(source.table)))
+    source.execute(*MANY)
+    version = source.version()
+    queued = ingest(source.command())
+    assert [progress.slices for progress in queued.progress] == [3] and not queued.facts
+    source.execute("UPDATE {t} SET at = '2026-01-01' WHERE id IN (10, 70)", "DELETE FROM {t} WHERE id = 40")
+    (fact,) = source.follow(Outcome(run_slices(source.table))).facts
+    assert isinstance(fact, BronzeLanded)
+    assert (fact.records, fact.watermark_value, fact.consistency) == (3, str(version + 1), "snapshot per slice")
+    assert "in 3 slices, each under a SNAPSHOT of its own" in fact.promise
+    ingest(source.command())
+    source.follow(Outcome(run_slices(source.table)))
+    assert source.agrees()
+
+
+def test_should_plan_slices_of_changes_anew_that_clean_up_has_met(tracked, sliced):
+    source = tracked(on_gap="full_refresh")
+    ingest(source.command())
+    source.follow(Outcome(run_slices(source.table)))
+    source.execute(*MANY)
+    command = source.command()
+    ingest(command)
+    source.execute("UPDATE {t} SET at = '2026-01-01' WHERE id = 10")
+    source.execute(f"EXEC flowforge_tracking 'clean', 'dbo.{{t}}', {source.version()}")
+    assert run_slices(source.table) == []
+    assert {again.run_id for again in source.table.submitted_again()} == {command.run_id}
+    (read_anew,) = ingest(command).progress
+    assert read_anew.seq == 3
+    (fact,) = source.follow(Outcome(run_slices(source.table))).facts
+    assert "read anew" in " ".join(fact.notes)
+    assert source.agrees()
+
+
+def test_should_take_out_a_row_that_does_not_fit_its_condition_any_more(tracked):
+    source = tracked(where=[{"column": "at", "operator": ">=", "values": ["2024-02-01"]}])
+    assert source.load().records == 2
+    source.execute(
+        "UPDATE {t} SET at = '2023-01-01' WHERE id = 20",
+        "UPDATE {t} SET at = '2025-01-01' WHERE id = 10",
+        "INSERT INTO {t} VALUES (40, '2020-04-04'), (50, '2024-05-05')",
+    )
+    fact = source.load()
+    assert kinds(fact) == {10: "update", 20: "delete", 40: "delete", 50: "insert"}
+    assert {row["at"] for row in landed(fact) if row["id"] in (20, 40)} == {None}
+    assert [key for key, _ in source.silver_rows()] == [10, 30, 50]
+    with pytest.raises(ScopeChanged, match="where was at >= 2024-02-01"):
+        source.load(where=[])
+
+
 def test_should_say_of_an_empty_table_that_it_has_no_rows_and_load_it_once_it_has(tracked):
     source = tracked()
     source.execute("DELETE FROM {t}")
@@ -291,7 +350,6 @@ def test_should_wait_until_silver_has_the_changes_before(tracked):
         ({"deltaColumn": "at"}, "stands in place of deltaColumn"),
         ({"isIncremental": False}, "needs isIncremental true"),
         ({"snapshotIsolation": False}, "under SNAPSHOT isolation"),
-        ({"where": [{"column": "a", "value": 1}]}, "does not go with changeTracking yet"),
         ({"lastWatermark": 5}, "it is about the cursor"),
         ({"destination_config": {"silverConfig": {"deletes": {"detect": "keys"}}}}, "tells of deletes itself"),
         (

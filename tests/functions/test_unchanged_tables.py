@@ -46,7 +46,7 @@ class Many:
     def version(self) -> int:
         with self.server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT CHANGE_TRACKING_CURRENT_VERSION()")
-            return cursor.fetchall()[0][0]
+            return int(str(cursor.fetchall()[0][0]))
 
     def submit(self, tables: int = TABLES, **settings: Any) -> tuple[dict[str, Any], list[str]]:
         """The run as it is shown, and which tables were queued."""

@@ -9,6 +9,7 @@ are changed meanwhile have a cursor above the interval and come with the next on
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -18,10 +19,13 @@ from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.conditions import interval_condition, where
 from flowforge.sources.sqlserver.connection import SourceConnection
+from flowforge.sources.sqlserver.consistency import SNAPSHOT
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.keys import is_printable, key_value, printed_key
+from flowforge.sources.sqlserver.optional import estimate
 from flowforge.sources.sqlserver.sql_text import count_statement
 from flowforge.sources.sqlserver.statement import Statement, qualified, quote_identifier
+from flowforge.sources.sqlserver.tracked_changes import LOG_ROWS, changed_keys, count_changes_statement
 
 MOST_SLICES = 256
 
@@ -34,14 +38,46 @@ def plan_slices(
     A table below both thresholds by the catalog's estimates is not looked at; above one the rows of the interval are counted,
     and taken to be as large as the table's rows are on average.
     """
-    key = [c for name in description.primary_key for c in description.source_columns if c.name == name]
-    if not key or not all(map(is_printable, key)) or _slices_of(description, description.row_estimate or 0) < 2:
+    if not _may_be_sliced(description, description.row_estimate or 0):
         return None
-    rows = int(connection.scalar(count_statement(description, interval), about=description.qualified_name) or 0)
+    relation = Statement((f"FROM {qualified(description)}",)) + where(interval_condition(interval))
+    return _planned(connection, description, count_statement(description, interval), relation, offered)
+
+
+def plan_change_slices(
+    connection: SourceConnection, description: TableDescription, interval: Interval
+) -> SlicePlan | None:
+    """The same for the changes of an interval, whose keys the log has: ranges of the keys that have changed. A log that is small
+    as a whole, by the catalog's count, is not looked at."""
+    logged = estimate(connection, LOG_ROWS, (description.object_id,), "the size of its log", "its changes are counted")
+    if not _may_be_sliced(description, sys.maxsize if logged is None else logged):
+        return None
+    changed = Statement((changed_keys(description, interval),))
+    return _planned(connection, description, count_changes_statement(description, interval), changed, [SNAPSHOT])
+
+
+def _key_of(description: TableDescription) -> list[SourceColumn]:
+    return [c for name in description.primary_key for c in description.source_columns if c.name == name]
+
+
+def _may_be_sliced(description: TableDescription, rows: int) -> bool:
+    key = _key_of(description)
+    return bool(key) and all(map(is_printable, key)) and _slices_of(description, rows) > 1
+
+
+def _planned(
+    connection: SourceConnection,
+    description: TableDescription,
+    counting: Statement,
+    relation: Statement,
+    offered: Sequence[str],
+) -> SlicePlan | None:
+    """Ranges that each hold as many of the rows of `relation`, a FROM clause that `counting` counts."""
+    key, rows = _key_of(description), int(connection.scalar(counting, about=description.qualified_name) or 0)
     count = _slices_of(description, rows)
     if count < 2:
         return None
-    found = connection.rows(boundary_statement(description, key, interval, -(-rows // count)))
+    found = connection.rows(boundary_statement(key, relation, -(-rows // count)), about=description.qualified_name)
     bounds: list[list[str] | None] = [None, *([str(row[f"k{n}"]) for n in range(len(key))] for row in found), None]
     return SlicePlan(
         schema_name=description.schema_name,
@@ -62,14 +98,13 @@ def _slices_of(description: TableDescription, rows: int) -> int:
     return min(MOST_SLICES, rows, max(by_rows, by_bytes))
 
 
-def boundary_statement(
-    description: TableDescription, key: Sequence[SourceColumn], interval: Interval, step: int
-) -> Statement:
-    """The keys at which slices begin: those of every `step`-th row in key order, printed as k0, k1, …."""
+def boundary_statement(key: Sequence[SourceColumn], relation: Statement, step: int) -> Statement:
+    """The keys at which slices begin: those of every `step`-th row of `relation`, a FROM clause, in key order, printed as k0, k1,
+    …."""
     names = ", ".join(quote_identifier(column.name) for column in key)
     printed = ", ".join(f"{printed_key(column)} AS k{n}" for n, column in enumerate(key))
-    numbered = f"SELECT {names}, ROW_NUMBER() OVER (ORDER BY {names}) AS slice_row FROM {qualified(description)}"  # noqa: S608
-    rows = Statement((f"SELECT {printed} FROM ({numbered}",)) + where(interval_condition(interval))  # noqa: S608
+    numbered = f"SELECT {names}, ROW_NUMBER() OVER (ORDER BY {names}) AS slice_row "
+    rows = Statement((f"SELECT {printed} FROM ({numbered}",)) + relation  # noqa: S608
     return rows + f") AS ordered WHERE slice_row > 1 AND (slice_row - 1) % {int(step)} = 0 ORDER BY slice_row"
 
 

@@ -80,7 +80,7 @@ class SqlServer:
 
         _ = self.credentials
         if splits is not None:
-            return ReadPlan(interval, splits.columns, splits, counting=splits.counting)
+            return ReadPlan(interval, splits.columns, splits, splits.identity, counting=splits.counting)
         seen = given(description)
         counting = plan_counting(seen.wanted.read, interval, seen.detail.table, seen.wanted.only_keys)
         return ReadPlan(interval, seen.columns, identity=seen.identity, counting=counting, detail=seen.detail)
@@ -95,7 +95,7 @@ class SqlServer:
 
         keys = keys_of(plan.columns)  # before anything is read
         if plan.interval.is_changes:
-            reader = read_changes(self.reference, self.credentials, plan, deadline)
+            reader = read_changes(self.reference, self.credentials, plan, split, deadline)
         else:
             selection, offered = self._selected(plan, split)
             reader = open_strongest(self.reference, self.credentials, selection, offered, deadline)
@@ -109,7 +109,7 @@ class SqlServer:
 
         counted, interval = plan.counting.together, plan.interval
         if interval.is_whole_table:  # its bound is a version of the database, and no column's
-            interval = Interval()
+            interval = Interval(where=interval.where)
         if plan.splits is None:
             selection = Selection(plan.detail.relation, plan.columns, interval, counted=counted)
             return selection, plan.detail.offered

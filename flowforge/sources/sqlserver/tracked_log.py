@@ -62,9 +62,9 @@ class TrackedLog(NamedTuple):
         return ""
 
 
-def log_statement(table: TableDescription) -> Statement:
+def log_statement(object_id: int) -> Statement:
     """Asks for what `log_of` reads; no row where the table is not tracked."""
-    return Statement((_ASKED.format(facts=_FACTS, own=_OWN, object_id=int(table.object_id)),))
+    return Statement((_ASKED.format(facts=_FACTS, own=_OWN, object_id=object_id),))
 
 
 def log_of(row: Sequence[Any] | None) -> TrackedLog | None:
@@ -77,7 +77,7 @@ def log_of(row: Sequence[Any] | None) -> TrackedLog | None:
 
 def ask_log(connection: SourceConnection, table: TableDescription) -> TrackedLog | None:
     """The table's log as it is now. Raises what asking raises."""
-    found = connection.rows(log_statement(table), about=table.qualified_name)
+    found = connection.rows(log_statement(int(table.object_id)), about=table.qualified_name)
     return log_of([found[0][name] for name in _COLUMNS]) if found else None
 
 

@@ -24,7 +24,7 @@ from flowforge.sources.sqlserver.consistency import SNAPSHOT
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.identity import refuse_changed_source
 from flowforge.sources.sqlserver.recount import plan_counting
-from flowforge.sources.sqlserver.slices import plan_slices
+from flowforge.sources.sqlserver.slices import plan_change_slices, plan_slices
 from flowforge.sources.sqlserver.tracked_changes import any_change_statement, loaded_version
 from flowforge.sources.sqlserver.tracked_log import TrackedLog, ask_log, one_moment, readable
 
@@ -86,7 +86,8 @@ def plan_tracked(connection: SourceConnection, description: Description, last: L
         # Clean-up does not wait for a snapshot: what it has taken since would not be missed above.
         if lost := _asked(connection, table).lost(version, last.identity):
             return _lost(connection, description, log, lost, notes, renews=renews)
-    return _since(description, log, version, [*notes, *description.notes], changed=changed)
+    found = _since(description, log, version, [*notes, *description.notes], changed=changed)
+    return found if found.nothing else _in_slices(connection, description, found)
 
 
 def _asked(connection: SourceConnection, table: TableDescription) -> TrackedLog:
@@ -153,16 +154,18 @@ def _lost(
 def _whole(connection: SourceConnection, description: Description, log: TrackedLog, notes: list[str]) -> ReadPlan:
     """The table as it is, with the version from which changes follow."""
     table, read = description.detail.table, description.wanted.read
+    conditions = list(description.detail.conditions)
     counting = plan_counting(read, Interval(), table)
     splits = None
     if not read.allow_empty_refresh:
-        splits = plan_slices(connection, table, Interval(), description.detail.offered)
+        splits = plan_slices(connection, table, Interval(where=conditions), description.detail.offered)
     splits = splits and fitting(splits.model_copy(update={"columns": description.columns, "counting": counting}))
     sliced = f"; read in {len(splits.ranges)} slices" if splits else ""
     interval = Interval(
         column=CHANGE_VERSION,
         sql_type=TYPE,
         high=str(log.version + 1),
+        where=conditions,
         promise=FIRST.format(log.version) + sliced,
         notes=[*notes, *description.notes, *description.lacks],
     )
@@ -177,6 +180,7 @@ def _since(description: Description, log: TrackedLog, version: int, notes: list[
         low=str(version + 1),
         high=str(log.version + 1),
         nulls=False,
+        where=list(description.detail.conditions),
         promise=SINCE.format(version + 1, log.version),
         notes=[*notes, *description.lacks],
     )
@@ -187,3 +191,15 @@ def _since(description: Description, log: TrackedLog, version: int, notes: list[
         return plan
     reason = NOTHING.format(version, log.version)
     return replace(plan, nothing=Nothing(reason, notes, moves=log.version > version))
+
+
+def _in_slices(connection: SourceConnection, description: Description, plan: ReadPlan) -> ReadPlan:
+    """The plan; a large one by ranges of the keys that have changed, each read, and its log judged, by itself: a key that changes
+    again meanwhile is left to the next load, wherever its range is."""
+    splits = plan_change_slices(connection, description.detail.table, plan.interval)
+    told = {"columns": plan.columns, "counting": plan.counting, "identity": plan.identity}
+    splits = splits and fitting(splits.model_copy(update=told))
+    if splits is None:
+        return plan
+    promise = f"{plan.interval.promise}; read in {len(splits.ranges)} slices, each under a SNAPSHOT of its own"
+    return replace(plan, splits=splits, interval=plan.interval.model_copy(update={"promise": promise}))

@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from events.targets import ConnectionReference
 from flowforge.domain.errors import ChangesLost, QueryRefused
+from flowforge.domain.given import given
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION
+from flowforge.domain.slice_plan import SlicePlan
 from flowforge.sources.base import BatchReader
 from flowforge.sources.plans import ReadPlan
 from flowforge.sources.reader_around import ReaderAround
@@ -19,6 +21,7 @@ from flowforge.sources.sqlserver.consistency import SNAPSHOT
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.reading import open_strongest
 from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.slices import range_condition
 from flowforge.sources.sqlserver.tracked_changes import CHANGE_COLUMNS, INSERT, changes_text, loaded_version
 from flowforge.sources.sqlserver.tracked_log import log_of, log_statement
 from flowforge.sources.target import Credentials
@@ -29,11 +32,18 @@ _FIELDS = [pa.field(CHANGE_TYPE, pa.string(), nullable=False), pa.field(CHANGE_V
 
 
 def read_changes(
-    reference: ConnectionReference, credentials: Credentials, plan: ReadPlan, deadline: float | None
+    reference: ConnectionReference,
+    credentials: Credentials,
+    plan: ReadPlan,
+    split: int | None = None,
+    deadline: float | None = None,
 ) -> BatchReader:
-    """A reader of the plan's changes. Raises ChangesLost where the log has lost some since they were planned."""
-    table: TableDescription = plan.detail.table
-    name, version, then = table.qualified_name, loaded_version(plan.interval.low), plan.identity
+    """A reader of the plan's changes, or of a slice of them. Raises ChangesLost where the log has lost some since they were
+    planned."""
+    table: TableDescription | SlicePlan = plan.splits or plan.detail.table
+    name = f"{table.schema_name}.{table.name}"
+    version, then = loaded_version(plan.interval.low), plan.identity
+    within = range_condition(plan.splits.key, plan.splits.ranges[given(split)]) if plan.splits else None
 
     def judge(row: Sequence[Any] | None) -> None:
         log = log_of(row)
@@ -41,10 +51,10 @@ def read_changes(
             raise ChangesLost(f"{name}: while its changes were read: {lost}", AGAIN)
 
     selection = Selection(
-        changes_text(table, plan.columns, plan.interval),
+        changes_text(table, plan.columns, plan.interval, within),
         [*plan.columns, *CHANGE_COLUMNS],
         own=True,
-        behind=log_statement(table),
+        behind=log_statement(int(given(then.get("object_id")))),
         judge=judge,
     )
     try:

@@ -25,7 +25,7 @@ from flowforge.sources.sqlserver.tracked_plan import NOTHING, SINCE, TYPE
 # A branch of UNION ALL joins the log with the table of commits: some 5 KB of text, and a plan that is made in milliseconds.
 TABLES_AT_ONCE = 50
 COUNTER = "identity_current"
-_BRANCH = """SELECT {n} AS place, {counter} AS counter,
+_BRANCH = """SELECT {n} AS place, CONVERT(varchar(40), {number}) AS counter,
 CASE WHEN EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES {table}, {version}) AS c) THEN 1 ELSE 0 END AS changed"""
 _RETENTION = """SELECT d.retention_period, d.retention_period_units_desc, d.is_auto_cleanup_on
 FROM sys.change_tracking_databases AS d WHERE d.database_id = DB_ID()"""
@@ -100,8 +100,8 @@ def _unchanged(connection: SourceConnection, asked: Sequence[_Asked], server: Ma
 def _branch(one: _Asked) -> str:
     table = ".".join(map(quote_identifier, one.name))
     literal = "N'" + table.replace("'", "''") + "'"
-    counted = f"CONVERT(varchar(40), IDENT_CURRENT({literal}))" if one.then.get(COUNTER) is not None else "NULL"
-    return _BRANCH.format(n=one.place, counter=counted, table=table, version=one.version)
+    number = f"IDENT_CURRENT({literal})" if one.then.get(COUNTER) is not None else "NULL"
+    return _BRANCH.format(n=one.place, number=number, table=table, version=one.version)
 
 
 def _kept_seconds(connection: SourceConnection) -> int | None:
