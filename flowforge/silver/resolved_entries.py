@@ -6,13 +6,15 @@ the batch's next delivery, or the key's next batch, takes out. An entry goes whe
 refresh of the whole table, in whatever order they come; a batch of an older file that came late is the earlier one. Entries of
 a batch that silver does not hold yet stay: its next attempt keeps out the same rows. A row without a key is known by its
 content, and so are those of a table without one. An entry of a history is a state that it lacks: it stays, once, until it is
-released. Where a table only adds rows, each entry is a row of its own. The verdict of an entry that leaves is kept, since its
-batch may be applied again (`quarantine.note_settled`).
+released. Where a table only adds rows, each entry is a row of its own. Where new content takes the place of a file's rows, it
+takes that of the file's entries, too. The verdict of an entry that leaves is kept, since its batch may be applied again
+(`quarantine.note_settled`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from flowforge.domain.batch import SEQ_BITS, Batch
+from flowforge.domain.own_columns import SOURCE_FILE
 from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver.late_batches import late_batches
@@ -38,7 +40,9 @@ def settle(connection: Session, batch: Batch, plan: RefinePlan, bucket: str, obj
     def attempt() -> int:
         table = open_table(table_uri(bucket, "quarantine", name))
         silver = open_table(table_uri(bucket, "silver", name))
-        if table is None or silver is None or not table.count() or plan.adds_only:
+        if table is None or silver is None or not table.count():
+            return 0
+        if plan.adds_only and not (plan.replaces_files or Transactions(silver, plan).superseded):
             return 0
         return Settling(connection, batch, plan, table, silver, objects, bucket).commit()
 
@@ -106,10 +110,16 @@ class Settling:
         plan = self._plan
         if held := self._held():
             before = f"e.{ORDER} < {plan.order} AND e.{ORDER} IN ({', '.join(map(str, held))})"
+            if plan.replaces_files:
+                yield from self._of_files(before, plan.files)
             everything = plan.refreshes and not plan.keeps_history
-            yield f"{before} AND ({'true' if everything else self._told_again()})"
+            if not plan.adds_only:
+                yield f"{before} AND ({'true' if everything else self._told_again()})"
         marks = Transactions(self._silver, plan)
         own = f"e.{ORDER} = {plan.order}"
+        yield from self._of_files(own, marks.superseded)
+        if plan.adds_only:
+            return
         if marks.newest <= plan.order and not plan.below:
             return
         if not self._connection.execute(f"SELECT 1 FROM entries e WHERE {own} LIMIT 1").fetchone():
@@ -117,6 +127,12 @@ class Settling:
         if marks.last_refresh > plan.order and not plan.keeps_history:
             yield own
         yield f"{own} AND ({self._told_later(late_batches(self._batch) if marks.newest > plan.order else ())})"
+
+    def _of_files(self, which: str, keys: Iterable[str]) -> Iterator[str]:
+        """Entries of files whose rows have gone as a whole; a history keeps the states that it lacks."""
+        shown = ", ".join(map(literal, keys))
+        if shown and SOURCE_FILE in self._types and not self._plan.keeps_history:
+            yield f"{which} AND e.{SOURCE_FILE} IN ({shown})"
 
     def _held(self) -> list[int]:
         """The orders of earlier batches with entries that silver holds."""

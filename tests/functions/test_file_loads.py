@@ -1014,9 +1014,24 @@ def test_should_not_release_rows_of_a_file_whose_place_others_have_taken(job):
     for rows in (["1,1,b", "2,2,a"], ["3,3,a"]):
         files.put("a.csv", *rows)
         files.load()
+    assert waiting_notes(files) == []
     (first,) = [one for one in batch_records.history(files.key) if one.seq == 1]
     release(first, settings().bucket, [])
     assert notes(files) == {3: "a"}
+
+
+@pytest.mark.parametrize("silver", [KEYED, KEYED | {"deletes": "ignore"}, {"strategy": "append"}])
+def test_should_keep_in_quarantine_of_a_replaced_file_what_its_newest_content_has(job, silver):
+    rule = {"rule": "allowed_values", "column": "note", "values": ["a"], "severity": "quarantine"}
+    files = job(silver=silver | {"quality_rules": [rule]}, source=REPLACING)
+    files.put("b.csv", "8,8,other")
+    files.load()
+    old, new = landed(files, ("a.csv", "1,1,old", "2,2,a"), ("a.csv", "3,3,a", "4,4,new"))
+    gone = [] if silver.get("deletes") != "ignore" else ["old"]  # such a table keeps what a file lacks
+    for fact in (new, old, new):  # the older one comes late
+        files.follow(Outcome([fact]))
+    assert waiting_notes(files) == sorted(["new", "other", *gone])
+    assert is_rebuilt_the_same(files)
 
 
 def test_should_know_what_was_replaced_after_a_rebuild(job):

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 
-from flowforge.sources.files.clean_records import Clean, as_utf8, batch_of
-from flowforge.sources.files.framing import LONE_CR
+from flowforge.sources.files.clean_records import Clean, as_utf8, batch_of, is_all
+from flowforge.sources.files.framing import has_lone_cr
 
 pc: Any = pyarrow.compute
 csv: Any = pyarrow.csv
@@ -42,7 +42,7 @@ class ObjectReader:
     def read(self, piece: bytes) -> Clean | None:
         """The objects of a piece; None where there is a doubt."""
         data = as_utf8(piece, self._codec)
-        if data is None or LONE_CR.search(data):
+        if data is None or has_lone_cr(data):
             return None
         shape = self._shape_of(data)
         if shape is None or not shape.fits(data):
@@ -51,14 +51,16 @@ class ObjectReader:
             table = self._parsed(shape.texts(data), shape.names)
         except (pa.ArrowInvalid, _Doubtful):
             return None
-        ends = data.count(b"\n") + (not data.endswith(b"\n"))
-        if table.num_rows != ends and table.num_rows != sum(map(bool, data.replace(b"\r", b"").split(b"\n"))):
+        lines, rows = data.count(b"\n"), table.num_rows
+        ends = lines + (not data.endswith(b"\n"))
+        counted = ends if rows == ends else sum(map(bool, data.replace(b"\r", b"").split(b"\n")))
+        if rows != counted:
             return None
         columns = [
             table.column(name) if name in shape.names else pa.nulls(table.num_rows, pa.string())
             for name in self._fields
         ]
-        return Clean(batch_of(pa.Table.from_arrays(columns, names=list(self._fields))), [], table.num_rows)
+        return Clean(batch_of(pa.Table.from_arrays(columns, names=list(self._fields))), [], rows, counted, lines)
 
     def _parsed(self, texts: bytes, names: Sequence[str]) -> pa.Table:
         return csv.read_csv(
@@ -122,7 +124,7 @@ class _Shape:
         return cls(names, before, rest) if re.fullmatch(rb"[ \t]*\}", rest) else None
 
     def fits(self, data: bytes) -> bool:
-        return pc.match_substring_regex(pa.array([data], pa.binary()), self._whole)[0].as_py()
+        return is_all(data, self._whole)
 
     def texts(self, data: bytes) -> bytes:
         """A piece that fits, without the names; its escapes are those of CSV. Raises _Doubtful."""

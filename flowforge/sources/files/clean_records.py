@@ -12,7 +12,7 @@ import pyarrow.compute
 import pyarrow.csv
 
 from events.files import FileContract
-from flowforge.sources.files.framing import LONE_CR, Marks
+from flowforge.sources.files.framing import Marks, has_lone_cr
 from flowforge.sources.files.record_count import count_records
 
 pc: Any = pyarrow.compute
@@ -22,11 +22,14 @@ UNIT_SEPARATOR = "\x1f"  # pyarrow's delimiter where there is none: it takes no 
 
 
 class Clean(NamedTuple):
-    """`texts` are the records of a piece without those of other widths, whose numbers, from 1, are `odd`; `count` all of them."""
+    """`texts` are the records of a piece without those of other widths, whose numbers, from 1, are `odd`; `count` all of them,
+    `counted` all by their line ends and quotes alone, `lines` its LFs."""
 
     texts: pa.RecordBatch
     odd: list[int]
     count: int
+    counted: int
+    lines: int
 
 
 class CleanReader:
@@ -72,8 +75,10 @@ class CleanReader:
         data = as_utf8(piece, self._codec)
         if data is None or not self._is_clean(data):
             return None
-        if not data.strip(b"\r\n"):
-            return Clean(batch_of(self._schema.empty_table()), [], 0)
+        lines = data.count(b"\n")
+        if data.isspace() and not data.strip(b"\r\n"):
+            return Clean(batch_of(self._schema.empty_table()), [], 0, 0, lines)
+        ends = lines + (not data.endswith(b"\n"))
         if not data.endswith(b"\n"):
             data += b"\n"  # without it pyarrow takes an empty last field behind a quoted one for quoted, too
         self._odd = []
@@ -83,20 +88,27 @@ class CleanReader:
         except pa.ArrowInvalid:
             return None
         count = table.num_rows + len(self._odd)
-        if count != data.count(b"\n") and count != count_records([piece], self._marks):
-            return None
-        return Clean(batch_of(table), self._odd, count)
+        # Without blank lines and quoted ends, which most have not, each end is a record's.
+        counted = ends if count == ends else count_records([piece], self._marks)
+        return Clean(batch_of(table), self._odd, count, counted, lines) if count == counted else None
 
     def _set_aside(self, row: Any) -> str:
         self._odd.append(row.number)
         return "skip"
 
     def _is_clean(self, data: bytes) -> bool:
-        if any(byte in data for byte in self._unread) or LONE_CR.search(data):
+        if any(byte in data for byte in self._unread):
             return False
         if not self._marks.quote or self._marks.quote not in data:
-            return True
-        return pc.match_substring_regex(pa.array([data], pa.binary()), self._shape)[0].as_py()
+            return not has_lone_cr(data)
+        return is_all(data, self._shape)
+
+
+def is_all(data: bytes, pattern: str) -> bool:
+    """Whether all of the bytes are one match of a pattern of RE2, whose time is linear. They are not copied."""
+    places = pa.array([0, len(data)], pa.int32()).buffers()[1]
+    text = pa.Array.from_buffers(pa.binary(), 1, [None, places, pa.py_buffer(data)])
+    return pc.match_substring_regex(text, pattern)[0].as_py()
 
 
 def as_utf8(piece: bytes, codec: str) -> bytes | None:
@@ -112,9 +124,11 @@ def as_utf8(piece: bytes, codec: str) -> bytes | None:
 
 
 def _clean_shape(delimiter: str, quote: str) -> str:
-    """A text each field of which is quoted from its first to its last character, or has no quote; in RE2's terms."""
+    """A text each field of which is quoted from its first to its last character, or has no quote, and without a CR alone; in
+    RE2's terms."""
     ends, quoted = (f"\\x{ord(mark):02x}" for mark in (delimiter, quote))
-    field = f"(?:{quoted}(?:[^{quoted}]|{quoted}{quoted})*{quoted}|[^{ends}{quoted}\\r\\n]*)"
+    inner = f"(?:[^{quoted}\\r]|\\r\\n|{quoted}{quoted})*"
+    field = f"(?:{quoted}{inner}{quoted}|[^{ends}{quoted}\\r\\n]*)"
     return f"\\A(?:{field}(?:{ends}|\\r?\\n))*{field}\\z"
 
 

@@ -77,16 +77,23 @@ class Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        with _damage(self._name):
-            found = self._stream.read(len(buffer))
+        found = self.read(len(buffer))
         buffer[: len(found)] = found
+        return len(found)
+
+    def read(self, size: int = -1) -> bytes:
+        """Without a buffer in between, as `readinto` has: a large text is copied once less."""
+        if size < 0:
+            return self.readall()
+        with _damage(self._name):
+            found = self._stream.read(size)
         self._given += len(found)
         if self._given > self._free and self._given > self._size * LIMIT_RATIO:
             raise UnsupportedSource(
                 f"{self._name}: {self._size:,} bytes expand to more than {self._given:,}",
                 "it looks like a file that was made to fill memory; if it is what it should be, deliver it uncompressed",
             )
-        return len(found)
+        return found
 
     def close(self) -> None:
         if not self.closed:

@@ -22,6 +22,11 @@ CHUNK = 2**20
 LONE_CR = re.compile(rb"\r(?!\n)")
 
 
+def has_lone_cr(data: bytes) -> bool:
+    """Whether a CR ends a line by itself. Most texts have no CR, which is quickly seen."""
+    return b"\r" in data and LONE_CR.search(data) is not None
+
+
 class Framed(NamedTuple):
     """One record without its line end. `is_open`: the text ends inside of its quotes."""
 

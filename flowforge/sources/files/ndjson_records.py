@@ -16,7 +16,7 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.clean_objects import NUMBER, ObjectReader
 from flowforge.sources.files.clean_records import Clean, as_utf8
 from flowforge.sources.files.container import Content
-from flowforge.sources.files.framing import LONE_CR, Framed
+from flowforge.sources.files.framing import Framed, has_lone_cr
 from flowforge.sources.files.json_members import Members, members_of, texts_of, written
 from flowforge.sources.files.pieces import PIECE
 from flowforge.sources.files.quick_records import QuickRecords, Reader
@@ -164,11 +164,11 @@ class _PieceReader:
         return self._flat.read(piece) or self._by_members(piece)
 
     def _by_members(self, piece: bytes) -> Clean | None:
-        if LONE_CR.search(piece) or as_utf8(piece, self._codec) is None:
+        if has_lone_cr(piece) or as_utf8(piece, self._codec) is None:
             return None
         lines = [line for line in piece.replace(b"\r\n", b"\n").split(b"\n") if line]
         texts, odd = self._records.gather(lines)
-        return Clean(texts, [place + 1 for place in odd], len(lines))
+        return Clean(texts, [place + 1 for place in odd], len(lines), len(lines), piece.count(b"\n"))
 
 
 class _Number(str):

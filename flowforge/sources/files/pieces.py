@@ -56,8 +56,8 @@ class Pieces:
         self._offset += len(piece.data)
         self._line += lines
 
-    def take_framed(self, size: int) -> list[Framed]:
-        """Takes the records of about `size` bytes, framed; at least one, or blank lines. Raises UnsupportedSource."""
+    def take_framed(self, size: int) -> tuple[Piece, list[Framed]]:
+        """Takes the records of about `size` bytes, with these; at least one, or blank lines. Raises UnsupportedSource."""
         while True:
             self._fill(size)
             end = len(self._held) if self._ended and len(self._held) - self._at <= size else self._line_end(size)
@@ -68,7 +68,7 @@ class Pieces:
                 piece = piece._replace(data=piece.data[: rest.offset - piece.offset])
             if piece.data:
                 self.take(piece, sum(1 for _ in piece.lines()))
-                return found
+                return piece, found
             if len(self._held) - self._at > LONGEST_RECORD:
                 raise too_long(self._where)
             size = min(2 * size, LONGEST_RECORD + PIECE)

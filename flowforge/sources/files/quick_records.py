@@ -14,6 +14,7 @@ from events.files import FileContract
 from flowforge.sources.files.clean_records import Clean
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.pieces import PIECE, Piece, Pieces
+from flowforge.sources.files.record_count import count_whole
 from flowforge.sources.files.record_parts import CleanPart, FramedPart, Part, data_of
 from flowforge.sources.files.rejected import Portion, Rejected
 from flowforge.sources.files.text_records import TextRecords
@@ -52,22 +53,36 @@ class QuickRecords(TextRecords):
             self._records = chain([first], self._records)
             yield from super().__iter__()
             return
-        held = b"".join(head)[first.offset - (self._part.offset if self._part else 0) :]
-        pieces = Pieces(held, first.line, first.offset, self._chunks, self._marks, self._content.name)
-        yield from data_of(self._parts(pieces, reader), self._below)
+        self._by_parts = True
+        passed, at = b"".join(head), first.offset - (self._part.offset if self._part else 0)
+        pieces = Pieces(passed[at:], first.line, first.offset, self._chunks, self._marks, self._content.name)
+        above = count_whole(passed[:at], self._marks)
+        del passed, head, first
+        yield from data_of(self._counting(self._parts(pieces, reader), above), self._below)
+
+    def _counting(self, parts: Iterator[Part], above: int | None) -> Iterator[Part]:
+        """The parts, whose records are counted with those `above` them. Where one does not end as it should, nothing is: the
+        count is then a pass of its own over the file."""
+        total = above
+        for part in parts:
+            found = part.counted
+            total = None if total is None or found is None else total + found
+            yield part
+        self._total = total
 
     def _parts(self, pieces: Pieces, reader: Reader) -> Iterator[Part]:
         number, size = self._first, self._piece
         while piece := pieces.ask(size):
             part = self._clean_part(piece, reader, number) if piece.data else None
             if part:
-                pieces.take(piece, piece.data.count(b"\n"))
+                pieces.take(piece, part.clean.lines)
                 size = min(4 * size, self._piece)
             elif piece.data and size > SMALL_PIECE:
                 size = max(size // 4, SMALL_PIECE)
                 continue
             else:
-                part = FramedPart(pieces.take_framed(size), number, self._portion)
+                taken, framed = pieces.take_framed(size)
+                part = FramedPart(taken, self._marks, framed, number, self._portion)
                 size = size if piece.data else min(4 * size, self._piece)
             number += part.count
             yield part

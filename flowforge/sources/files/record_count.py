@@ -20,6 +20,14 @@ def count_records(chunks: Iterable[bytes], marks: Marks) -> int:
     return counter.total()
 
 
+def count_whole(data: bytes, marks: Marks) -> int | None:
+    """The records of bytes that end with a record; None where they end inside of its quotes."""
+    counter = RecordCounter(marks)
+    counter.add(data)
+    found = counter.total()
+    return None if counter.is_open else found
+
+
 class RecordCounter:
     """Counts the records of the bytes that are added to it, one chunk after the other."""
 
@@ -36,6 +44,11 @@ class RecordCounter:
         """Where a record begins in what was added, as far behind as is known, and how many are before it. None: inside of one."""
         return None if self._counter.inside else (self._added - len(self._held), self._counter.count)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether what was counted ends inside of quotes."""
+        return self._counter.quoted
+
     def total(self) -> int:
         """The records of all that was added, the last one too; nothing can be added after it."""
         self._held = self._counter.take(self._held, is_last=True)
@@ -43,7 +56,8 @@ class RecordCounter:
 
 
 class _Counter:
-    """`filled`: the record has a byte; `begins`: a field may begin here; `closed`: quotes were closed by the byte before."""
+    """`filled`: the record has a byte; `quoted`: quotes are open; `begins`: a field may begin here; `closed`: quotes were
+    closed by the byte before."""
 
     def __init__(self, marks: Marks):
         names = {"escape": marks.escape, "quote": marks.quote, "delimiter": marks.delimiter}
@@ -55,19 +69,19 @@ class _Counter:
         self._inside = re.compile(_quoted_text(marks), re.DOTALL) if marks.quote and not marks.escape else None
         self._marks, self._keep = marks, 2 * max(map(len, names.values()))
         self.count, self.filled = 0, False
-        self._quoted, self._begins, self._closed = False, True, False
+        self.quoted, self._begins, self._closed = False, True, False
 
     @property
     def inside(self) -> bool:
         """Whether what was taken ends inside of a record."""
-        return self.filled or self._quoted
+        return self.filled or self.quoted
 
     def take(self, data: bytes, is_last: bool) -> bytes:
         """Counts; gives back what is to be looked at again with what follows: the first bytes of a mark, or of a record."""
         if not is_last and (end := self._count_lines(data)):
             return data[end:]
         limit = len(data) if is_last else max(len(data) - self._keep, 0)
-        if self._quoted and self._inside and (found := self._inside.match(data, 0, limit)) and found.end():
+        if self.quoted and self._inside and (found := self._inside.match(data, 0, limit)) and found.end():
             self._plain()
             data, limit = data[found.end() :], limit - found.end()
         place = ended = 0
@@ -81,7 +95,7 @@ class _Counter:
                 ended, count = place, self.count
         if ended and not is_last:
             self.count, self.filled = count, False
-            self._quoted, self._begins, self._closed = False, True, False
+            self.quoted, self._begins, self._closed = False, True, False
             return data[ended:]
         if limit > place:
             self._plain()
@@ -115,19 +129,19 @@ class _Counter:
 
     def _mark(self, kind: str) -> bool:
         """Takes a mark; whether a line ends there outside of quotes."""
-        if kind == "end" and not self._quoted:
+        if kind == "end" and not self.quoted:
             self.count += self.filled
             self.filled, self._begins, self._closed = False, True, False
             return True
         self.filled = True
         if kind == "quote":
             again = self._closed and not self._marks.escape  # a doubled quote: it goes on
-            self._closed = self._quoted
-            self._quoted = not self._quoted and (self._begins or again)
+            self._closed = self.quoted
+            self.quoted = not self.quoted and (self._begins or again)
             self._begins = False
         else:
             self._closed = False
-            self._begins = kind == "delimiter" and not self._quoted
+            self._begins = kind == "delimiter" and not self.quoted
         return False
 
 

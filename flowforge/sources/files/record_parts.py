@@ -14,14 +14,18 @@ import pyarrow as pa
 from flowforge.sources.files.clean_records import Clean
 from flowforge.sources.files.framing import Framed, Marks
 from flowforge.sources.files.pieces import Piece
+from flowforge.sources.files.record_count import count_whole
 from flowforge.sources.files.rejected import Portion, Rejected
 
 
 class Part(Protocol):
-    """Some records in their order: how many, and the first `keep` of them as a portion."""
+    """Some records in their order: how many, and the first `keep` of them as a portion. `counted` is how many by their line ends
+    and quotes alone, None where these tell no end."""
 
     @property
     def count(self) -> int: ...
+    @property
+    def counted(self) -> int | None: ...
     def portion(self, keep: int) -> Portion: ...
 
 
@@ -41,6 +45,10 @@ class CleanPart:
     @property
     def count(self) -> int:
         return self.clean.count
+
+    @property
+    def counted(self) -> int | None:
+        return self.clean.counted
 
     @cached_property
     def framed(self) -> list[Framed]:
@@ -66,6 +74,8 @@ class CleanPart:
 class FramedPart:
     """Records that are framed only; `read` makes a portion of some, of which the first has the number given."""
 
+    piece: Piece
+    marks: Marks
     framed: list[Framed]
     first: int
     read: Callable[[list[Framed], int], Portion]
@@ -73,6 +83,10 @@ class FramedPart:
     @property
     def count(self) -> int:
         return len(self.framed)
+
+    @property
+    def counted(self) -> int | None:
+        return count_whole(self.piece.data, self.marks)
 
     def portion(self, keep: int) -> Portion:
         return self.read(self.framed[:keep], self.first)

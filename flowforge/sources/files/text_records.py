@@ -37,6 +37,7 @@ class TextRecords(ABC):
         self.extra: list[str] = []
         self.notes = list(content.notes)
         self._total: int | None = None
+        self._by_parts = False
         self._head: list[bytes] | None = None
         self._part: Split | None = None
 
@@ -134,15 +135,17 @@ class TextRecords(ABC):
         return 0 if self._part and self._part.end is not None else self._contract.skip_footer_rows
 
     def _passing(self, chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
-        """Bytes, which are counted on their way; those before the data are kept in `_head`, where there is one."""
+        """Bytes, whose records are counted on their way, unless that is done part by part; those before the data are kept in
+        `_head`, where there is one."""
         counter = RecordCounter(self._marks)
         with closing(chunks):
             for chunk in chunks:
-                counter.add(chunk)
+                if not self._by_parts:
+                    counter.add(chunk)
                 if self._head is not None:
                     self._head.append(chunk)
                 yield chunk
-        self._total = counter.total()
+        self._total = None if self._by_parts else counter.total()
 
     def _read(self, number: int, record: Framed) -> Row | Rejected:
         try:
