@@ -1,7 +1,7 @@
 """A file under a stored contract, opened: what it is by its bytes, and the reader of its records.
 
-Guarantees: every record is in a portion or among its rejects, with its number; `counted` tells the number of records by another
-pass, which uses no parser. A file that is not what the contract says is refused before its first record.
+Guarantees: every record is in a portion or among its rejects, with its number; `counted` tells the number of records by their
+line ends and quotes alone, without the parser. A file that is not what the contract says is refused before its first record.
 """
 
 from collections.abc import Iterator
