@@ -88,7 +88,7 @@ class CleanReader:
         except pa.ArrowInvalid:
             return None
         count = table.num_rows + len(self._odd)
-        # Blank lines and quoted ends, which most pieces have not, only add ends: where there are as many as records, each is one's.
+        # Blank lines and quoted ends, which most pieces have not, only add ends: as many as records are one's each.
         counted = ends if count == ends else count_records([piece], self._marks)
         return Clean(batch_of(table), self._odd, count, counted, lines) if count == counted else None
 
