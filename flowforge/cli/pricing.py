@@ -22,8 +22,8 @@ NOT_COUNTED = (
     "deliveries that failed, waited or were cut off: they announce nothing",
     "the start of a process (Lambda bills it: see cold starts)",
     "the functions that submit the job, keep the run history and the lineage, and send alerts; schedules and the sweeper",
-    "what delta-rs asks of S3 for the logs of silver and gold: 8 LIST and 13 GET for a first small batch in silver, which is all"
-    " but 3 of its requests; and what a gold model or a rule in SQL reads",
+    "what delta-rs asks of S3 by itself: for a gold model that is built incrementally, for rows that go to quarantine, for a log"
+    " of thousands of files; and what a gold model or a rule in SQL reads",
     "empty receives of the queues' pollers, stored bytes, logs, traces, the network, encryption keys",
 )
 

@@ -79,7 +79,7 @@ MOST_CALLS = {  # of a changed row of a small table, from the load to its lineag
     "DynamoDB TransactWriteItems": 2,
     "DynamoDB UpdateItem": 12,
     "EventBridge PutEvents": 4,
-    "S3": 41,
+    "S3": 25,
 }
 
 

@@ -22,7 +22,8 @@ from tests.helpers.outside import bucket_prefix
 
 def delta_table(uri: str) -> Handle:
     """A table as delta-rs has it, for what only Delta has."""
-    return present(Delta().open(uri))
+    newest = present(Delta().open(uri))
+    return newest.at(newest.version())
 
 
 class Source:

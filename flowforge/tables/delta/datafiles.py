@@ -52,6 +52,7 @@ class Files(Writes):
 
     def vacuum_files(self, retention_hours: int, note: Mapping[str, Any]) -> int:
         """Deletes what no version needs that is younger than the retention; returns how many files."""
+        self.reach_store()
         deleted = self.vacuum(
             retention_hours,
             dry_run=False,
@@ -69,6 +70,7 @@ class Files(Writes):
         """
         if not CHECKPOINTS.keys() <= self.properties().keys():
             self.set_properties(CHECKPOINTS, once(metadata=note))
+        self.reach_store()
         last = self._last_checkpoint()
         due = self.version() - last >= least_commits
         if due:

@@ -1,6 +1,7 @@
 """What delta-rs has read of a table's log is kept in a warm process, until the next handle on that table needs it.
 
-To open a table is to read each entry of its log since the last checkpoint; the next batch mostly finds one entry more.
+To open a table is to read each entry of its log since the last checkpoint; the next batch mostly finds one entry more. What is
+kept is the copy of the log (`log_copy`), or of a table whose log is not copied what delta-rs has in memory.
 
 Guarantees: a handle has what it was lent for itself; it comes back when the handle is gone. Nothing that is kept is taken for
 the table as it is: before it is lent again the log is looked at, and what has been committed since is read. Where the log does
@@ -11,14 +12,15 @@ anew.
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deltalake._internal import RawDeltaTable
 from deltalake.exceptions import DeltaError
 
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.runtime.deployment import current
-from flowforge.tables.delta.log import LogEntry, etags_from, read_entry
+from flowforge.tables.delta.log import LogEntry, commits_from, read_entry
+from flowforge.tables.delta.log_copy import LogCopy, Uncopied
 
 MOST_TABLES = 64
 MOST_FILES = 10_000  # of all tables that are kept: what is known of them stays in memory
@@ -27,12 +29,13 @@ MOST_FILES = 10_000  # of all tables that are kept: what is known of them stays 
 @dataclass(frozen=True)
 class Kept:
     """What was read of a table, with the access by which it was; `entry` is its newest commit, where that was looked at, `etag`
-    that of the commit's object, where the two are known to belong together."""
+    that of the commit's object, where the two are known to belong together. `copy` is where it was read, where not on S3."""
 
     raw: RawDeltaTable
     options: Mapping[str, str]
-    etag: str | None
-    entry: LogEntry | None
+    etag: str | None = None
+    entry: LogEntry | None = None
+    copy: LogCopy | None = None
 
 
 class KeptTables:
@@ -58,8 +61,10 @@ class KeptTables:
         if kept is None or kept.options != options:
             return None
         try:
+            if kept.copy is not None:
+                return replace(kept, raw=kept.copy.caught_up(kept.raw))
             return _brought_up_to_date(uri, kept)
-        except (DeltaError, OSError, StoreUnavailable):
+        except (DeltaError, OSError, StoreUnavailable, Uncopied):
             return None  # it is opened anew, and tells by itself what is wrong
 
 
@@ -70,7 +75,7 @@ def kept_tables() -> KeptTables:
 
 def _brought_up_to_date(uri: str, kept: Kept) -> Kept | None:
     version = kept.raw.version()
-    there = etags_from(uri, version)
+    there = commits_from(uri, version).commits()
     entry = kept.entry
     if kept.etag is None:
         entry = entry or read_entry(uri, version)
@@ -86,7 +91,9 @@ def _brought_up_to_date(uri: str, kept: Kept) -> Kept | None:
     entry = read_entry(uri, newest)  # which is mostly asked for next
     if entry is not None and entry.etag == there.get(newest) and _has_files_of(kept.raw, entry):
         return Kept(kept.raw, kept.options, entry.etag, entry)
-    now = etags_from(uri, version)  # once more, so that nothing can have come between the look and the reading
+    now = commits_from(
+        uri, version
+    ).commits()  # once more, so that nothing can have come between the look and the reading
     if now.get(version) != expected or kept.raw.version() not in now:
         return None
     return Kept(kept.raw, kept.options, now[kept.raw.version()], None)

@@ -1,10 +1,11 @@
-"""The entries of a Delta table's log, as S3 has them: what a commit tells, and which commits there are."""
+"""The entries of a Delta table's log, as S3 has them: what a commit tells, and which objects there are."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowforge.aws.clients import aws_errors, client
-from flowforge.aws.objects import find_object
+from flowforge.aws.objects import FoundObject, find_object
 from flowforge.tables.base import Commit
 
 TOLD = (b'"commitInfo"', b'"txn"', b'"add"')
@@ -19,12 +20,33 @@ class LogEntry(NamedTuple):
     etag: str
 
 
+class Listed(NamedTuple):
+    """An object of a log."""
+
+    etag: str
+    size: int
+
+
+class Listing(NamedTuple):
+    """Objects of a log by their names below it, in order; `whole` is false where there are more."""
+
+    objects: Mapping[str, Listed]
+    whole: bool
+
+    def commits(self) -> dict[int, str]:
+        """The ETags of the commits among them, by version."""
+        return {int(name[:DIGITS]): found.etag for name, found in self.objects.items() if _is_commit(name)}
+
+
 def read_entry(uri: str, version: int) -> LogEntry | None:
     """One commit of a table's log; None where its log was cleaned up. Raises StoreUnavailable."""
-    bucket, log = _place(uri)
-    found = find_object(bucket, f"{log}{version:0{DIGITS}}.json")
-    if found is None:
-        return None
+    bucket, log = place_of_log(uri)
+    found = find_object(bucket, f"{log}{commit_name(version)}")
+    return None if found is None else entry_of(found)
+
+
+def entry_of(found: FoundObject) -> LogEntry:
+    """What an object of the log tells."""
     info: dict[str, Any] = {}
     transactions: dict[str, int] = {}
     added: set[str] = set()
@@ -38,20 +60,31 @@ def read_entry(uri: str, version: int) -> LogEntry | None:
     return LogEntry(Commit(info, transactions), frozenset(added), found.etag)
 
 
-def etags_from(uri: str, version: int) -> dict[int, str]:
-    """The ETags of the log's commits from a version on, the next thousand at most. Raises StoreUnavailable."""
-    bucket, log = _place(uri)
-    start = f"{log}{version:0{DIGITS}}.j"  # behind a checkpoint of that version, before its commit
+def commits_from(uri: str, version: int) -> Listing:
+    """The log's objects from the commit of a version on, the next thousand at most. Raises StoreUnavailable."""
+    return list_log(uri, f"{version:0{DIGITS}}.j")  # behind a checkpoint of that version, before its commit
+
+
+def list_log(uri: str, after: str = "") -> Listing:
+    """The log's objects whose names come after `after`, the next thousand at most. Raises StoreUnavailable."""
+    bucket, log = place_of_log(uri)
     with aws_errors("s3"):
-        found = client("s3").list_objects_v2(Bucket=bucket, Prefix=log, StartAfter=start)
-    names = {item["Key"].removeprefix(log): item["ETag"] for item in found.get("Contents", [])}
-    return {int(name[:DIGITS]): etag for name, etag in names.items() if _is_commit(name)}
+        found = client("s3").list_objects_v2(Bucket=bucket, Prefix=log, StartAfter=f"{log}{after}")
+    items = found.get("Contents", [])
+    objects = {item["Key"].removeprefix(log): Listed(item["ETag"], item["Size"]) for item in items}
+    return Listing(objects, not found.get("IsTruncated"))
+
+
+def commit_name(version: int) -> str:
+    """The name of a version's commit below the log."""
+    return f"{version:0{DIGITS}}.json"
+
+
+def place_of_log(uri: str) -> tuple[str, str]:
+    """The bucket of a table's log, and what the keys of its objects begin with."""
+    bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
+    return bucket, f"{prefix}/_delta_log/"
 
 
 def _is_commit(name: str) -> bool:
     return name[:DIGITS].isdigit() and name[DIGITS:] == ".json"
-
-
-def _place(uri: str) -> tuple[str, str]:
-    bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
-    return bucket, f"{prefix}/_delta_log/"

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from arro3.core import RecordBatchReader
+from deltalake import DeltaTable
+from deltalake._internal import RawDeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
 from flowforge.aws.clients import TRY_AGAIN
@@ -19,7 +21,8 @@ from flowforge.tables.base import UPKEEP, Commit, Moved, VersionGone, once
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.delta.datafiles import CHECKPOINTS, Files
 from flowforge.tables.delta.keeping import Kept, KeptTables, kept_tables
-from flowforge.tables.delta.log import LogEntry, read_entry
+from flowforge.tables.delta.log import LogEntry, entry_of, read_entry
+from flowforge.tables.delta.log_copy import LogCopy, NoTable, Uncopied, copy_log
 from flowforge.tables.delta.writing import NO_CLEANUP, properties_of
 
 UPKEEP_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
@@ -28,9 +31,13 @@ UPKEEP_COMMITS = 50  # that are looked through, at most, for the last commit tha
 
 class Handle(Files):
     """A table as of one version, that remembers what it was asked: delta-rs reads the log after the last checkpoint anew for
-    every application transaction, and what is asked for most stands in the newest commit."""
+    every application transaction, and what is asked for most stands in the newest commit.
+
+    It is on a copy of the log where there is one, for reading and for commits of files. What delta-rs itself does with data
+    files, and every other commit, it does on S3 (`reach_store`)."""
 
     def __init__(self, table_uri: str, kept: Kept | None = None, **options: Any):
+        self._place, self._copy = table_uri, kept.copy if kept else None
         if kept is None:
             super().__init__(table_uri, **options)
         else:
@@ -43,14 +50,59 @@ class Handle(Files):
             self._etags[self.version()] = kept.etag
             if kept.entry is not None:
                 self._entries[self.version()] = kept.entry
-        self.home: tuple[KeptTables, str] | None = None  # where it goes when it is dropped, and its name there
+        self.home: KeptTables | None = None  # where it goes when it is dropped
 
     def __del__(self) -> None:
         with suppress(Exception):  # whoever drops a handle wants nothing more of it
             if self.home is not None and self._storage_options is not None:
-                (home, uri), version = self.home, self.version()
+                version = self.version()
                 entry, etag = self._entries.get(version), self._etags.get(version)
-                home.give_back(uri, Kept(self._table, self._storage_options, etag, entry))
+                self.home.give_back(self._place, Kept(self._table, self._storage_options, etag, entry, self._copy))
+
+    @property
+    def table_uri(self) -> str:
+        """Where the table is, whether the handle is on a copy of its log or not."""
+        return self._place
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether the handle is on a copy of the log."""
+        return self._copy is not None
+
+    def file_uris(self, partition_filters: Any = None) -> list[str]:
+        """The files of the handle's version."""
+        found = super().file_uris(partition_filters)
+        if self._copy is None:
+            return found
+        return [f"{self.uri}/{file.removeprefix(f'{self._copy.folder}/')}" for file in found]
+
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """What the newest commits tell of themselves, newest first; a copy does not have them all."""
+        if self._copy is None:
+            return super().history(limit)
+        return DeltaTable(self.uri, self.version(), self._storage_options).history(limit)
+
+    def reach_store(self) -> None:
+        """Leaves the copy: it is not kept, and delta-rs reads the same version on S3."""
+        if self._copy is not None:
+            self._table = RawDeltaTable(self.uri, version=self.version(), storage_options=self._storage_options)
+            self._copy = self.home = None
+
+    def settle(self, version: int) -> None:
+        """Puts a commit that was made on the copy into the log on S3. Where that fails, the copy is not kept."""
+        if self._copy is not None:
+            home, self.home = self.home, None
+            self._copy.publish(version)
+            self.home = home
+
+    def apply_rows(
+        self, rows: ArrowStream, same: str, removed: str, commit: Commit, values: Mapping[str, str] | None = None
+    ) -> int:
+        """See `LakeTable`. A table whose rows delta-rs merges is kept as delta-rs has it, for the next time."""
+        home = self.home
+        gone = super().apply_rows(rows, same, removed, commit, values)
+        self.home = home
+        return gone
 
     def transaction_version(self, app_id: str) -> int | None:
         """The version of an application transaction as of the handle's version."""
@@ -76,7 +128,8 @@ class Handle(Files):
     def commit_of(self, version: int) -> Commit | None:
         """What a version's commit holds beside files; None where its log was cleaned up."""
         if version not in self._entries:
-            self._entries[version] = read_entry(self.uri, version)
+            copied = self._copy.commit(version) if self._copy is not None else None
+            self._entries[version] = entry_of(copied) if copied is not None else read_entry(self.uri, version)
         entry = self._entries[version]
         return entry.commit if entry else None
 
@@ -107,18 +160,23 @@ class Delta:
 
     def open(self, uri: str, version: int | None = None) -> Handle | None:
         """The table at its latest version or an earlier one, or None where there is none."""
-        options, home = storage_options(), kept_tables()
+        if version is None:
+            return self._open_newest(uri)
         try:
-            kept = home.lend(uri, options) if version is None else None
-            table = Handle(uri, kept, version=version, storage_options=options)
-            table.home = (home, uri) if version is None else None
-            return table
+            return Handle(uri, version=version, storage_options=storage_options())
         except TableNotFoundError:
             return None
         except DeltaError as error:
-            if version is None:
-                raise
             raise VersionGone(str(error)) from error  # its log was cleaned up
+
+    def _open_newest(self, uri: str) -> Handle | None:
+        options, home = storage_options(), kept_tables()
+        try:
+            table = Handle(uri, home.lend(uri, options) or _copied(uri, options), storage_options=options)
+        except (NoTable, TableNotFoundError):
+            return None
+        table.home = home
+        return table
 
     def create(self, uri: str, columns: ArrowStream, properties: Mapping[str, str]) -> Handle:
         """An empty table with these columns, where a moment ago was none.
@@ -126,23 +184,18 @@ class Delta:
         The creation is a commit of its own, so that the first batch is applied on a handle like any other. Raises Moved when
         somebody else was faster.
         """
-        try:
-            table = Handle.create(
-                uri,
-                RecordBatchReader.from_arrow(columns).schema,
-                mode="error",
-                configuration={**CHECKPOINTS, **properties},
-                storage_options=storage_options(),
-                raise_if_key_not_exists=False,
-                commit_properties=properties_of(once()),
-                post_commithook_properties=NO_CLEANUP,
-            )
-        except DeltaError as error:
-            if self.open(uri) is not None:
-                raise Moved from error
-            raise
-        assert isinstance(table, Handle)  # noqa: S101 - the class makes its own kind, only its signature does not say so
-        table.empty_version, table.home = 0, (kept_tables(), uri)
+        options, copy = storage_options(), LogCopy(uri, 0)
+        made = DeltaTable.create(
+            str(copy.folder),
+            RecordBatchReader.from_arrow(columns).schema,
+            configuration={**CHECKPOINTS, **properties},
+            raise_if_key_not_exists=False,
+            commit_properties=properties_of(once()),
+            post_commithook_properties=NO_CLEANUP,
+        )
+        copy.publish(0)
+        table = Handle(uri, Kept(made._table, options, copy=copy))
+        table.empty_version, table.home = 0, kept_tables()
         return table
 
     @contextmanager
@@ -159,6 +212,15 @@ class Delta:
             raise TransformRejected(f"{name}: the columns do not fit: {error}", remedy) from error
         except (DeltaError, OSError) as error:
             raise StoreUnavailable(f"{name}: {plain(error)}", TRY_AGAIN) from error
+
+
+def _copied(uri: str, options: Mapping[str, str]) -> Kept | None:
+    """The table on a copy of its log; None where that cannot be, and delta-rs says by itself what is there. Raises NoTable."""
+    try:
+        copy = copy_log(uri)
+        return Kept(copy.open(), options, copy=copy)
+    except (Uncopied, StoreUnavailable, DeltaError, OSError):
+        return None
 
 
 def plain(error: Exception) -> str:

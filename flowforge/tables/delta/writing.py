@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from arro3.core import RecordBatchReader
+from arro3.core import RecordBatch, RecordBatchReader, Table
 from deltalake import (
     CommitProperties,
     DeltaTable,
@@ -26,16 +26,25 @@ from flowforge.engines.base import ArrowStream
 from flowforge.tables.base import Commit, Moved, NewFile
 from flowforge.tables.delta.statistics import delta_statistics
 
+FEW_BYTES = 8 * 2**20  # in memory; more goes to S3 while it is made
 NO_CLEANUP = PostCommitHookProperties(cleanup_expired_logs=False)  # it lists the log after each commit; upkeep does it
 
 
 class Writes(DeltaTable):
     """A handle that commits."""
 
+    is_copied = False  # whether the handle is on a copy of the log
+
     @property
     def uri(self) -> str:
         """Where the table is, without a slash at the end."""
         return self.table_uri.rstrip("/")
+
+    def reach_store(self) -> None:
+        """Has what follows read and write the table where it is, and not a copy of its log."""
+
+    def settle(self, version: int) -> None:
+        """Makes the commit that was made last one of the table, where it was made on a copy. Raises Moved."""
 
     def swap(self, removed: Iterable[str], added: Iterable[NewFile], commit: Commit, changes_rows: bool = True) -> None:
         """Commits that files go (paths below the table) and others come; either may be none. The handle stays as it is."""
@@ -54,6 +63,7 @@ class Writes(DeltaTable):
 
     def append(self, rows: ArrowStream, commit: Commit, new_columns: bool = False) -> None:
         """Commits rows; with `new_columns` they may have some that the table lacks."""
+        self.reach_store()
         with _moved():
             write_deltalake(
                 self,
@@ -65,22 +75,27 @@ class Writes(DeltaTable):
             )
 
     def overwrite(self, rows: ArrowStream, commit: Commit) -> None:
-        """Commits rows and their columns in place of all that is there."""
+        """Commits rows and their columns in place of all that is there. `rows` may be read twice."""
+        few = _few(rows) if self.is_copied else None
+        if few is None:
+            self.reach_store()
         with _moved():
             write_deltalake(
                 self,
-                rows,
+                rows if few is None else few,
                 mode="overwrite",
                 schema_mode="overwrite",
                 commit_properties=properties_of(commit),
                 post_commithook_properties=NO_CLEANUP,
             )
+        self.settle(self.version())
 
     def apply_rows(
         self, rows: ArrowStream, same: str, removed: str, commit: Commit, values: Mapping[str, str] | None = None
     ) -> int:
         """Commits what rows `s` do to the table's rows `t` that they meet by `same`; see `LakeTable`. delta-rs makes no version
         where nothing changes."""
+        self.reach_store()
         merge = self.merge(
             rows,
             same,
@@ -98,12 +113,14 @@ class Writes(DeltaTable):
 
     def add_columns(self, columns: ArrowStream, commit: Commit) -> None:
         """Commits new columns, NULL in every row."""
+        self.reach_store()
         fields = Schema.from_arrow(RecordBatchReader.from_arrow(columns).schema).fields
         with _moved():
             self.alter.add_columns(fields, commit_properties=properties_of(commit))
 
     def set_properties(self, properties: Mapping[str, str], commit: Commit) -> None:
         """Commits table properties; the others stay."""
+        self.reach_store()
         with _moved():
             self.alter.set_table_properties(
                 dict(properties), raise_if_not_exists=False, commit_properties=properties_of(commit)
@@ -113,6 +130,7 @@ class Writes(DeltaTable):
         """Adds the table feature timestampNtz: delta-rs adds such a column without it, and the table could never be opened
         again."""
         if "timestampNtz" not in (self.protocol().reader_features or []):
+            self.reach_store()
             with _moved():
                 self.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
 
@@ -127,6 +145,7 @@ class Writes(DeltaTable):
             self.create_write_transaction(
                 actions, mode, schema, commit_properties=properties_of(commit), post_commithook_properties=NO_CLEANUP
             )
+        self.settle(self.version() + 1)
 
 
 def properties_of(commit: Commit) -> CommitProperties:
@@ -136,6 +155,18 @@ def properties_of(commit: Commit) -> CommitProperties:
         custom_metadata=dict(commit.info) or None,
         max_commit_retries=0,
     )
+
+
+def _few(rows: ArrowStream) -> Table | None:
+    """The rows where they are few, to be written in this process's folder first; None where they are many."""
+    reader = RecordBatchReader.from_arrow(rows)
+    batches, size = list[RecordBatch](), 0
+    for batch in reader:
+        size += batch.nbytes
+        if size > FEW_BYTES:
+            return None
+        batches.append(batch)
+    return Table.from_batches(batches, schema=reader.schema)
 
 
 def _add_action(file: NewFile, now: int, changes_rows: bool) -> AddAction:
