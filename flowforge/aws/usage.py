@@ -1,7 +1,8 @@
 """Counts what a delivery uses of AWS: calls by what they are charged as, and seconds.
 
 boto3 tells of each request that it sends, attempts that it repeats included; DynamoDB tells in its answers how many units a call
-took, which it is asked for. The engine of silver and gold says what it has asked of S3 (`count`). What delta-rs asks by itself is not seen.
+took, which it is asked for. The engine of silver and gold says what it has asked of S3 (`count`). What delta-rs asks by itself
+is not seen.
 
 One message is handled at a time in a process, as in Lambda; the threads that it starts count for it. Outside of a delivery
 nothing is counted.
