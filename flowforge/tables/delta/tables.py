@@ -74,7 +74,8 @@ class Handle(Files):
         found = super().file_uris(partition_filters)
         if self._copy is None:
             return found
-        return [f"{self.uri}/{file.removeprefix(f'{self._copy.folder}/')}" for file in found]
+        here = f"{self._copy.folder}/"
+        return [f"{self.uri}/{file.removeprefix(here)}" if file.startswith(here) else file for file in found]
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """What the newest commits tell of themselves, newest first; a copy does not have them all."""
