@@ -4,12 +4,7 @@ from collections.abc import Sequence
 
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval, RowCondition
-from flowforge.sources.sqlserver.sql_types import (
-    STRINGS,
-    bound_type,
-    convert_expression,
-    parse_sql_type,
-)
+from flowforge.sources.sqlserver.sql_types import STRINGS, bound_type, convert_expression, parse_sql_type
 from flowforge.sources.sqlserver.statement import Statement, quote_identifier
 
 

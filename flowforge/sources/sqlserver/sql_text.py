@@ -30,12 +30,7 @@ from flowforge.sources.sqlserver.sql_types import (
     print_expression,
     select_expression,
 )
-from flowforge.sources.sqlserver.statement import (
-    Relation,
-    Statement,
-    qualified,
-    quote_identifier,
-)
+from flowforge.sources.sqlserver.statement import Relation, Statement, qualified, quote_identifier
 
 # Of a graph table: the catalog's name of a column that statements are to name without its suffix.
 _GRAPH = re.compile(r"(\$(?:node_id|edge_id|from_id|to_id))_[0-9A-F]{32}")
