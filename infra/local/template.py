@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.local import expansions
+
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # the one account that moto knows
 
@@ -44,16 +46,34 @@ def expand(path: Path, parameters: Mapping[str, str]) -> Template:
     AllowedValues exclude, and a parameter that has neither value nor default.
     """
     # The translator looks for a region before it looks at the template.
-    os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
+    region = os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
+    if not path.is_file():
+        raise TemplateError(f"no template at {path}")
+    text, root = path.read_text(encoding="utf-8"), path.resolve().parent
+    name = expansions.name_of(text, parameters, region)
+    expanded = expansions.find(name)
+    if expanded is None:
+        expanded = _expanded(text, parameters)
+        expansions.keep(name, expanded)
+    return Template(
+        root=root,
+        resources=expanded["resources"],
+        parameters=expanded["parameters"],
+        conditions=expanded["conditions"],
+        mappings=expanded["mappings"],
+        code={key: (root / folder).resolve() for key, folder in expanded["code"].items()},
+    )
+
+
+def _expanded(text: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """What a template and its parameters say, as JSON can hold it."""
     from samtranslator.model.exceptions import InvalidDocumentException
     from samtranslator.translator.transform import transform
     from samtranslator.yaml_helper import yaml_parse
 
-    if not path.is_file():
-        raise TemplateError(f"no template at {path}")
-    source = yaml_parse(path.read_text(encoding="utf-8"))
+    source = yaml_parse(text)
     values = parameter_values(source.get("Parameters") or {}, parameters)
-    code = _replace_local_code(source, path.resolve().parent)
+    code = _replace_local_code(source)
     order = {logical: position for position, logical in enumerate(source["Resources"])}
     try:
         # It asks for a loader class of its own, of which it calls `load`.
@@ -61,17 +81,16 @@ def expand(path: Path, parameters: Mapping[str, str]) -> Template:
         expanded = transform(source, dict(parameters), policies)
     except InvalidDocumentException as error:
         raise TemplateError("; ".join(cause.message for cause in error.causes)) from error
-    return Template(
-        root=path.resolve().parent,
+    return {
         # The translator returns them in any order; in the template's, two starts of a stack do the same.
-        resources=dict(
+        "resources": dict(
             sorted(expanded["Resources"].items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
         ),
-        parameters=values,
-        conditions=expanded.get("Conditions") or {},
-        mappings=expanded.get("Mappings") or {},
-        code=code,
-    )
+        "parameters": values,
+        "conditions": expanded.get("Conditions") or {},
+        "mappings": expanded.get("Mappings") or {},
+        "code": code,
+    }
 
 
 def parameter_values(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, str]) -> dict[str, Any]:
@@ -91,15 +110,15 @@ def parameter_values(declared: Mapping[str, Mapping[str, Any]], given: Mapping[s
     return values
 
 
-def _replace_local_code(source: dict[str, Any], root: Path) -> dict[str, Path]:
+def _replace_local_code(source: dict[str, Any]) -> dict[str, str]:
     """Give local code folders the S3 addresses that SAM insists on; return the folder that each address stands for."""
-    code: dict[str, Path] = {}
+    code: dict[str, str] = {}
     owners = [resource.get("Properties") or {} for resource in source["Resources"].values()]
     owners += [section for section in (source.get("Globals") or {}).values() if isinstance(section, dict)]
     for owner in owners:
         for name in ("CodeUri", "ContentUri"):
             if isinstance(owner.get(name), str):
                 key = f"code-{len(code)}"
-                code[key] = (root / owner[name]).resolve()
+                code[key] = owner[name]
                 owner[name] = f"s3://local/{key}"
     return code

@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -46,7 +47,8 @@ def lake_bucket() -> str:
 
 @pytest.fixture(scope="module")
 def aws(aws_endpoint: str, lake_bucket: str) -> Iterator[Aws]:
-    template = expand(ROOT / "template.yaml", {"LakeBucketName": lake_bucket})
+    template = expand(ROOT / "template.yaml", {})
+    template = replace(template, parameters=template.parameters | {"LakeBucketName": lake_bucket})
     name = f"flowforge-{uuid.uuid4().hex[:8]}"
     key, secret = AWS_KEYS.values()
     resources = Resources(template, name, aws_endpoint, None, (key, secret))

@@ -47,6 +47,44 @@ def test_should_say_what_sam_refuses(tmp_path):
         expand(path, {})
 
 
+def test_should_expand_a_template_anew_once_anything_of_it_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "template.yaml"
+
+    def expanded(text, **parameters):
+        path.write_text(text)
+        return expand(path, parameters)
+
+    text = TEMPLATE.read_text()
+    first = expanded(text)
+    (kept,) = (tmp_path / "cache/flowforge/templates").iterdir()
+    assert expanded(text) == first
+    changed = expanded(text.replace("Work:", "Other:"))
+    assert "Other" in changed.resources
+    assert "Other" not in first.resources
+    kept.write_text(kept.read_text()[:100])  # as where the disk was full
+    assert expanded(text) == first
+    kept.chmod(0o666)
+    kept.write_text('{"resources": {}}')  # as somebody else would
+    assert expanded(text) == first
+
+
+def test_should_keep_dates_and_numbers_of_a_template_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE.read_text() + "\nMappings:\n  Of:\n    Years: {2026: 1, since: 2026-11-29}\n")
+    first = expand(path, {})
+    assert 2026 in first.mappings["Of"]["Years"]
+    assert expand(path, {}) == first
+
+
+def test_should_expand_a_template_where_nothing_can_be_kept(tmp_path, monkeypatch):
+    taken = tmp_path / "cache"
+    taken.write_text("a file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(taken))
+    assert "Work" in expand(TEMPLATE, {}).resources
+
+
 @pytest.mark.parametrize(
     ("node", "value"),
     [
