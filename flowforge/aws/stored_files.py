@@ -89,7 +89,7 @@ class _Stream(io.RawIOBase):
         self._at = start + offset
         return self._at
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:
         wanted = min(len(buffer), self._version.size - self._at)
         if wanted <= 0:
             return 0

@@ -38,7 +38,9 @@ class ObjectUnreadable(EngineError):
 class ArrowStream(Protocol):
     """Anything that hands over its rows as an Arrow stream."""
 
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The stream, as a capsule of Arrow's C interface."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -54,33 +56,51 @@ class WrittenFile:
 class Answer(Protocol):
     """The rows of a statement that was run, as Python values."""
 
-    def fetchone(self) -> tuple[Any, ...] | None: ...
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row, its values in the order of the columns; None behind the last."""
+        ...
 
-    def fetchall(self) -> list[tuple[Any, ...]]: ...
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows that are left."""
+        ...
 
 
 class Rows(ArrowStream, Answer, Protocol):
     """A query whose text the engine has taken; it is run each time that its rows are asked for."""
 
     @property
-    def columns(self) -> list[str]: ...
+    def columns(self) -> list[str]:
+        """The columns' names, in order."""
+        ...
 
     @property
     def types(self) -> Sequence[Any]:
         """The columns' types; `str` of one is its name in the engine's dialect."""
         ...
 
-    def sql_query(self) -> str: ...
+    def sql_query(self) -> str:
+        """The query as the engine's own text, to be put into another one."""
+        ...
 
-    def filter(self, condition: str, /) -> "Rows": ...
+    def filter(self, condition: str, /) -> "Rows":
+        """The rows for which the condition is true."""
+        ...
 
-    def project(self, items: str, /) -> "Rows": ...
+    def project(self, items: str, /) -> "Rows":
+        """These columns and expressions of each row: the items of a SELECT."""
+        ...
 
-    def aggregate(self, items: str, groups: str = "", /) -> "Rows": ...
+    def aggregate(self, items: str, groups: str = "", /) -> "Rows":
+        """These aggregates of all rows, or of each of the groups (the items of a GROUP BY)."""
+        ...
 
-    def order(self, items: str, /) -> "Rows": ...
+    def order(self, items: str, /) -> "Rows":
+        """The rows sorted by these expressions."""
+        ...
 
-    def limit(self, rows: int, /) -> "Rows": ...
+    def limit(self, rows: int, /) -> "Rows":
+        """So many rows at most, the first of their order."""
+        ...
 
     def create_view(self, name: str, replace: bool = True) -> object:
         """Gives the rows a name on their session; they stay a query."""
@@ -90,13 +110,17 @@ class Rows(ArrowStream, Answer, Protocol):
 class Session(Protocol):
     """One engine at work: its views and temporary tables go with it. Every method raises EngineError and its kinds only."""
 
-    def execute(self, statement: str, parameters: object = None, /) -> Answer: ...
+    def execute(self, statement: str, parameters: object = None, /) -> Answer:
+        """Runs a statement, with a value for each of its parameters."""
+        ...
 
     def sql(self, query: str, /) -> Rows:
         """A query, bound to the columns that there are; no row is read. Raises EngineError where it does not fit."""
         ...
 
-    def table(self, name: str, /) -> Rows: ...
+    def table(self, name: str, /) -> Rows:
+        """The rows of a table or view of this session."""
+        ...
 
     def from_arrow(self, rows: ArrowStream, /) -> Rows:
         """Rows from elsewhere: not from a query of this session, which can do one thing at a time."""
@@ -131,7 +155,9 @@ class Session(Protocol):
 class Engine(Protocol):
     """An engine: how a session begins. It reaches the lake with the credentials of this process."""
 
-    def session(self) -> AbstractContextManager[Session]: ...
+    def session(self) -> AbstractContextManager[Session]:
+        """A session for the block. Its memory and its files on disk go with it."""
+        ...
 
 
 TARGET_BYTES = 64 * 1024 * 1024  # of a data file

@@ -116,6 +116,7 @@ def dropped_before(table: LakeTable) -> list[str]:
 
 
 def check_owner(table: LakeTable, batch: Batch, plan: RefinePlan, where: str) -> None:
+    """Raises ConflictingTarget where another source fills the table, TransformRejected for another key."""
     owner = table.properties().get(SOURCE_KEY, batch.source_key)
     if owner != batch.source_key:
         raise ConflictingTarget(

@@ -58,7 +58,9 @@ class BatchReader(Protocol):
         """What the read knows of itself, once all rows have been taken."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Ends the read and its connection; an iteration that is under way raises."""
+        ...
 
 
 class Session(Protocol):
@@ -103,16 +105,24 @@ class Rereading(Protocol):
     """A table that is read once more, to be compared with the lake; `rests_on` says in words what that takes for granted."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The table as the source calls it, for people."""
+        ...
 
     @property
-    def columns(self) -> list[SourceColumn]: ...
+    def columns(self) -> list[SourceColumn]:
+        """Its columns, in the source's order."""
+        ...
 
     @property
-    def primary_key(self) -> list[str]: ...
+    def primary_key(self) -> list[str]:
+        """The columns of its primary key, in order; none where it has none."""
+        ...
 
     @property
-    def rests_on(self) -> list[str]: ...
+    def rests_on(self) -> list[str]:
+        """What the comparison takes for granted, a sentence each."""
+        ...
 
     def settled(self, bound: Position) -> str:
         """The bound below which no row is still to come; see `is_exact`."""

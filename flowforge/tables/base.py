@@ -77,7 +77,9 @@ class LakeTable(Protocol):
         """What tells the table from another that was made anew in its place."""
         ...
 
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """The number of the version, from 0 on."""
+        ...
 
     def at(self, version: int) -> "LakeTable":
         """The table as of another version. Raises VersionGone."""
@@ -99,11 +101,17 @@ class LakeTable(Protocol):
         """The columns in order with their types in the format's own words (of a nested one its kind)."""
         ...
 
-    def properties(self) -> Mapping[str, str]: ...
+    def properties(self) -> Mapping[str, str]:
+        """The table's properties, those of FlowForge among them."""
+        ...
 
-    def set_properties(self, properties: Mapping[str, str], commit: Commit) -> None: ...
+    def set_properties(self, properties: Mapping[str, str], commit: Commit) -> None:
+        """Commits these properties beside the others that there are."""
+        ...
 
-    def file_uris(self) -> list[str]: ...
+    def file_uris(self) -> list[str]:
+        """Where the files of the version are."""
+        ...
 
     def data_files(self, ranged: Iterable[str] = ()) -> list[DataFile]:
         """The files of the version, with what is known of the values of the columns `ranged`."""
@@ -133,7 +141,9 @@ class LakeTable(Protocol):
         """Commits that these are all files of the table, in these columns. The handle stays as it is."""
         ...
 
-    def append(self, rows: ArrowStream, commit: Commit, new_columns: bool = False) -> None: ...
+    def append(self, rows: ArrowStream, commit: Commit, new_columns: bool = False) -> None:
+        """Commits further rows; with `new_columns` they may bring columns that the table lacks."""
+        ...
 
     def overwrite(self, rows: ArrowStream, commit: Commit) -> None:
         """Commits rows and their columns in place of all that is there."""
@@ -147,7 +157,9 @@ class LakeTable(Protocol):
         makes no version where nothing changes."""
         ...
 
-    def add_columns(self, columns: ArrowStream, commit: Commit) -> None: ...
+    def add_columns(self, columns: ArrowStream, commit: Commit) -> None:
+        """Commits the columns that the table lacks; rows that are there have NULL in them."""
+        ...
 
     def allow_naive_timestamps(self) -> None:
         """Prepares the table for times without a zone, where the format wants to be told of them first."""

@@ -76,7 +76,7 @@ class Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:
         found = self.read(len(buffer))
         buffer[: len(found)] = found
         return len(found)

@@ -207,6 +207,7 @@ def _is_escaped(text: bytes, escape: bytes, first: int, place: int) -> bool:
 
 
 def too_long(where: str) -> UnsupportedSource:
+    """The error for a record that is longer than any may be."""
     return UnsupportedSource(
         f"{where}: a record of more than {LONGEST_RECORD:,} bytes",
         "look for a quote that is never closed; deliver larger values as Parquet, or as files of their own",

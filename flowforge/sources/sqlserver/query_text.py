@@ -79,6 +79,7 @@ def read_query(text: str) -> QueryText:
 
 
 def tokens_of(text: str) -> Iterator[Token]:
+    """The tokens of a query's text, in order, comments left out. Raises QueryRefused for what is opened and never closed."""
     at, depth = 0, 0
     while at < len(text):
         found = given(_TOKEN.match(text, at))
