@@ -36,14 +36,11 @@ def find(name: str) -> dict[str, Any] | None:
 
 
 def keep(name: str, expansion: Mapping[str, Any]) -> None:
-    """Keeps an expansion that is the same once it is read again, and no more than the newest MOST."""
-    with suppress(OSError, RuntimeError, TypeError):
-        told = json.dumps(expansion)
-        if json.loads(told) != expansion:
-            return
+    """Keeps an expansion, which the translator has made of JSON, and no more than the newest MOST."""
+    with suppress(OSError, RuntimeError):
         place = make_folder(_place())
         with tempfile.NamedTemporaryFile("w", dir=place, delete=False, encoding="utf-8") as draft:
-            draft.write(told)
+            json.dump(expansion, draft)
         Path(draft.name).replace(place / f"{name}.json")
         for path in sorted(place.iterdir(), key=lambda one: one.stat().st_mtime)[:-MOST]:
             path.unlink()

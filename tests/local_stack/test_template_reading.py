@@ -69,15 +69,6 @@ def test_should_expand_a_template_anew_once_anything_of_it_has_changed(tmp_path,
     assert expanded(text) == first
 
 
-def test_should_read_names_that_are_numbers_as_they_are_each_time(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    path = tmp_path / "template.yaml"
-    path.write_text(TEMPLATE.read_text() + "\nMappings:\n  Of:\n    Years: {2026: 1}\n")
-    first = expand(path, {})
-    assert 2026 in first.mappings["Of"]["Years"]
-    assert expand(path, {}) == first
-
-
 def test_should_expand_a_template_where_nothing_can_be_kept(tmp_path, monkeypatch):
     taken = tmp_path / "cache"
     taken.write_text("a file")
