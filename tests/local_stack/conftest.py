@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.embedded import aws  # noqa: F401 - a fixture of this folder
 from tests.helpers.local_stack import RunningStack
 
 

@@ -1,6 +1,6 @@
 """What moto does without its mendings. When one of these fails, moto has changed, and that mending may go.
 
-They run on moto as it is installed, in this process. Messages and transactions: test_embedded_aws.py.
+They run on moto as it is installed, in this process. Messages: test_embedded_messages.py; transactions: test_embedded_items.py.
 """
 
 import json
