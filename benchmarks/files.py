@@ -38,6 +38,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--format", action="append", choices=FORMATS, help="may be given several times; default all")
     parser.add_argument("--reader", action="append", choices=READERS, help="may be given several times; default all")
     parser.add_argument("--repeat", type=int, default=3, help="runs that count; default 3")
+    parser.add_argument("--folder", type=Path, help="keeps the files there, and takes those that it has; default none")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     return parser.parse_args(argv)
 
@@ -86,10 +87,14 @@ def _make_parquet(rows: int, file: Path) -> None:
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def measure(format: str, rows: int, names: Sequence[str], repeat: int, folder: Path) -> list[Result]:
-    """What each reader took for a file of so many rows."""
-    file, target = folder / f"rows.{format}", folder / "target.parquet"
-    make_file(format, rows, file)
+def measure(
+    format: str, rows: int, names: Sequence[str], repeat: int, folder: Path, kept: Path | None = None
+) -> list[Result]:
+    """What each reader took for a file of so many rows, which is in `kept` or put there."""
+    file, target = (kept or folder) / f"rows-{rows}.{format}", folder / "target.parquet"
+    if not file.exists():
+        make_file(format, rows, unfinished := file.with_suffix(".unfinished"))
+        unfinished.rename(file)
     runs: dict[str, list[Run]] = {}
     out: dict[str, str] = {}
     for turn in range(-1, repeat):
@@ -110,7 +115,6 @@ def measure(format: str, rows: int, names: Sequence[str], repeat: int, folder: P
                 f"{format} {turn + 1} {name}: {found.wall_seconds:.2f} s, {found.cpu_seconds:.2f} CPU s",
                 file=sys.stderr,
             )
-    file.unlink()
     return [Result(name, rows, tuple(runs.get(name, ())), out.get(name)) for name in names]
 
 
@@ -137,7 +141,7 @@ def main() -> None:
         started, rows = datetime.now(UTC), chosen.megabytes * 10**6 // ROW_BYTES[format]
         names = [name for name in chosen.reader or READERS if format == "csv" or "rejects" not in name]
         with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-            results = measure(format, rows, names, chosen.repeat, Path(folder))
+            results = measure(format, rows, names, chosen.repeat, Path(folder), chosen.folder)
         said = (
             f"A local file of about {chosen.megabytes:,} MB with {len(COLUMNS)} columns, into Parquet beside it, all as text"
             " (pyarrow reads NDJSON by its own types). FlowForge's is its read path into bronze, without S3."

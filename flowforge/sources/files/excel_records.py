@@ -109,8 +109,10 @@ class ExcelRecords:
         if (width := self._width(cells)) > MOST_COLUMNS:
             raise UnsupportedSource(f"{self._name}: {width:,} columns", f"a table has at most {MOST_COLUMNS:,}")
         names = [""] * width
+        seen: set[int] = set()
         for column, cell in cells:
             try:
+                _only_once(column, line, seen)
                 names[column - area.first_column] = self._text(cell, None, line, column)[0] or ""
             except CellError as error:
                 raise UnsupportedSource(f"{self._name}: the header: {error}", "mend the header") from error
@@ -157,9 +159,11 @@ class ExcelRecords:
     def _record(self, number: int, line: int, cells: Cells) -> Row | Rejected:
         record: Row = [None] * len(self.fields)
         problem, field = "", ""
+        seen: set[int] = set()
         for column, cell in cells:
             place = column - self._area.first_column
             try:
+                _only_once(column, line, seen)
                 if place >= len(record):
                     raise CellError(f"cell {get_column_letter(column)}{line} stands beside the columns")
                 record[place] = self._told(cell, self._known[place], line, column)
@@ -180,3 +184,10 @@ class ExcelRecords:
         texts = pa.RecordBatch.from_arrays([pa.array(column, pa.string()) for column in columns], names=self.fields)
         numbers, lines = zip(*placed, strict=True) if placed else ((), ())
         return Portion(texts, pa.array(numbers, pa.int64()), rejected, pa.array(lines, pa.int64()))
+
+
+def _only_once(column: int, line: int, seen: set[int]) -> None:
+    """Raises CellError for a cell that its row has twice: one of the values would be lost."""
+    if column in seen:
+        raise CellError(f"cell {get_column_letter(column)}{line} is there twice")
+    seen.add(column)

@@ -1,7 +1,8 @@
 """Records of Parquet, by row groups: columns by name, each in the contract's type or the file is refused by the column's name.
 
 Guarantees: no value changes by its type: what could lose one (a double as decimal, an int64 as double, a zone) is refused first.
-Rows read are those that the footer counts. Memory is that of one batch; checksums of pages are verified.
+Rows read are those that the footer counts. Memory is that of one batch, and of a row group of LARGE_GROUP or of a page of each
+column; checksums of pages are verified.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,8 @@ from flowforge.sources.files.rejected import Portion
 from flowforge.sources.files.splits import Split
 
 pc: Any = pyarrow.compute
-MOST_ROWS, BATCH_BYTES = 65_536, 2**25
+MOST_ROWS, BATCH_BYTES = 65_536, 2**23
+LARGE_GROUP = 2**26  # bytes in the file; a larger row group is read in parts of its columns, by more calls of the store
 
 
 class RowGroup(NamedTuple):
@@ -46,13 +48,12 @@ class ParquetRecords:
             raise UnsupportedSource(f"{self._name} is no Parquet file", "name the format that it has")
         try:
             with _damage(self._name):
-                self._file = pq.ParquetFile(
-                    pa.PythonFile(self._opened.enter_context(content.open_file()), mode="r"),
-                    coerce_int96_timestamp_unit="us",
-                    page_checksum_verification=True,
-                )
+                self._file = self._open(content)
                 self._schema = self._file.schema_arrow
             self.row_groups = _row_groups(self._file.metadata)
+            if max((group.size for group in self.row_groups), default=0) > LARGE_GROUP:
+                with _damage(self._name):
+                    self._file = self._open(content, LARGE_GROUP // max(len(self._file.schema), 1))
             self._groups = list(range(len(self.row_groups)) if groups is None else groups)
             self.fields = list(self._schema.names)
             self.columns = contract.columns or [
@@ -91,6 +92,16 @@ class ParquetRecords:
             place for place, group in enumerate(self.row_groups) if split.row_number <= group.first_row < behind
         ]
         return self
+
+    def _open(self, content: Content, column_bytes: int = 0) -> pq.ParquetFile:
+        """The file. With `column_bytes` so many of each column are held at once (64 KiB to 1 MiB), else all of a row group."""
+        return pq.ParquetFile(
+            pa.PythonFile(self._opened.enter_context(content.open_file()), mode="r"),
+            coerce_int96_timestamp_unit="us",
+            page_checksum_verification=True,
+            pre_buffer=not column_bytes,
+            buffer_size=min(max(column_bytes, 2**16), 2**20) if column_bytes else 0,
+        )
 
     def __enter__(self) -> Self:
         return self

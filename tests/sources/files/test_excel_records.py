@@ -138,6 +138,15 @@ def test_should_reject_errors_and_formulas_without_a_value_by_their_address() ->
     assert rejected[1].reason == "cell B3 is the error #N/A"
 
 
+def test_should_reject_a_row_that_has_a_cell_twice_and_lose_no_value() -> None:
+    body = edited(saved(["a", "b"], [1, 2], [3, 4]), lambda text: text.replace('r="B2"', 'r="A2"'))
+
+    rows, rejected, _ = read(body)
+
+    assert rows == [["3", "4", 2]]
+    assert [(bad.line, bad.column, bad.reason) for bad in rejected] == [(2, "a", "cell A2 is there twice")]
+
+
 def test_should_reject_a_cell_in_the_farthest_corner_and_fill_nothing() -> None:
     def far(book: Any) -> None:
         book.active["XFD1048576"] = "x"

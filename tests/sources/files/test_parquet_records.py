@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import tracemalloc
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from events.files import FileColumn, FileContract, UnknownColumns
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.casting import cast_portion, casting_for
 from flowforge.sources.files.container import look_into
-from flowforge.sources.files.parquet_records import ParquetRecords
+from flowforge.sources.files.parquet_records import LARGE_GROUP, ParquetRecords
 from flowforge.sources.files.records import open_records, splits_of
 from flowforge.sources.files.rejected import Rejected
 
@@ -208,3 +209,21 @@ def test_should_refuse_a_file_that_is_damaged_or_cut_off_anywhere() -> None:
 def test_should_refuse_an_encrypted_file_by_name() -> None:
     with pytest.raises(UnsupportedSource, match=r"a\.parquet is encrypted Parquet"):
         opened(b"PARE" + bytes(100) + b"PARE")
+
+
+def test_should_hold_little_of_a_row_group_however_large_it_is() -> None:
+    rows = LARGE_GROUP // 1000 + 1
+    texts = [text * 20 for text in (f"{number:050}" for number in range(rows))]
+    body = written(pa.table({"a": texts}), row_group_size=rows, use_dictionary=False, compression="none")
+    del texts
+
+    tracemalloc.start()
+    try:
+        with opened(body) as records:
+            (group,) = records.row_groups
+            assert group.size > LARGE_GROUP
+            assert sum(portion.texts.num_rows for portion in records) == records.counted() == rows
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < LARGE_GROUP / 4
