@@ -186,6 +186,12 @@ def _submit_job_samples(bare: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     template, route = "/api/templates/customer_360", "/api/templates/{name}"
     yield "submit_job.http_templates", http("GET", "/api/templates")
     yield "submit_job.http_template", http("GET", template, route)
+    open_request = {**FULL, "source_config": {k: v for k, v in FULL["source_config"].items() if k != "connection"}}
+    del open_request["batch_id"]
+    saved = {"title": "Customers", "about": "Customers of the bank.", "request": open_request}
+    own = "/api/templates/customers"
+    yield "submit_job.http_put_template", http("PUT", own, route, saved)
+    yield "submit_job.http_delete_template", http("DELETE", own, route)
     yield "submit_job.http_run_template", http("POST", f"{template}/run", f"{route}/run", {"connectionId": "bank"})
 
 
@@ -214,6 +220,8 @@ def _samples_of_what_people_put() -> Iterator[tuple[str, Any]]:
 def _alert_samples(bare: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "send_alerts.sqs", sqs(eventbridge("BronzeLanded", bare["BronzeLanded"]), queue="flowforge-AlertQueue")
     yield "send_alerts.sqs_quiet", sqs(bare["TellQuiet"], queue="flowforge-AlertQueue")
+    yield "send_alerts.http_list", http("GET", "/api/alerts")
+    yield "send_alerts.http_test", http("POST", "/api/alerts/test")
     yield "send_alerts.schedule", eventbridge("Scheduled Event", {}, source="aws.events")
 
 

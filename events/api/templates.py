@@ -1,11 +1,23 @@
-"""Templates: workflows as files, whose connection is left open."""
+"""Templates: workflows whose connection is left open; shipped as files, or saved by people."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from events.api.base import Answer
+from events.api.base import Answer, Page, unless_empty
+from events.api.runs import JobDocument
 from events.model import Request
+
+MOST_TEMPLATES = 200  # of a page
+TemplateLimit = Annotated[int, Field(ge=0, le=MOST_TEMPLATES), unless_empty(MOST_TEMPLATES)]
+
+
+class NewTemplate(Request):
+    """What a user sends to save a request as a template."""
+
+    title: str = Field(min_length=1, max_length=200)
+    about: str = Field("", max_length=2_000, description="what it does, in a sentence")
+    request: JobDocument = Field(description="a job request without source_config.connection and batch_id")
 
 
 class TemplateInShort(Answer):
@@ -17,10 +29,11 @@ class TemplateInShort(Answer):
     workflow_id: str
     tables: list[str] = Field(description="what it reads")
     models: list[str] = Field(description="the gold tables that it makes")
+    saved_at: str | None = Field(None, description="when a person saved it; none: it is shipped")
 
 
-class Templates(Answer):
-    """All templates, by their names."""
+class Templates(Page):
+    """Templates, by their names."""
 
     templates: list[TemplateInShort]
 

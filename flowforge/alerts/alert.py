@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from events.facts import SilverRefined, StepFailed
 
-Kind = Literal["failure", "recovery", "drift", "quarantine", "nothing-new"]
+Kind = Literal["failure", "recovery", "drift", "quarantine", "nothing-new", "test"]
 MOST_CHARACTERS = 4_000  # of one text
 
 
@@ -70,6 +70,11 @@ def nothing_new(table: str, since: str, hours: int, **told: str) -> Alert:
         **told,
     }
     return Alert(kind="nothing-new", table=table, title=title, details={"since": since, "hours": hours}, **told)
+
+
+def trial(**told: str) -> Alert:
+    """What a person sends to see whether a receiver takes it."""
+    return Alert(kind="test", table="", title="A test: alerts of FlowForge arrive here", **told)
 
 
 def slack_text(alert: Alert) -> dict[str, str]:

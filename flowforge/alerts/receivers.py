@@ -33,16 +33,32 @@ LATER = (408, 425, 429)  # refusals that are about the moment, besides all of 50
 REMEDY = "Check AlertWebhook, AlertSecret and AlertSlackSecret, then replay the dead letters."
 
 
+def receivers() -> list[dict[str, Any]]:
+    """The receivers that are set: `name`, `host`, and whether what they get is `signed`. Of an address no more is shown: the rest
+    may be a secret."""
+    found = []
+    if url := settings().alert_webhook:
+        found.append({"name": "webhook", "host": _host(url), "signed": bool(settings().alert_secret)})
+    if settings().alert_slack_secret:
+        found.append({"name": "slack", "host": "", "signed": False})
+    return found
+
+
 def send(alert: Alert, now: datetime) -> None:
     """Sends an alert to all receivers that are set. Raises EndpointUnavailable when asking again may help, else EndpointRefused;
     NotFound when a secret cannot be read."""
-    if settings().alert_webhook:
-        body = alert.model_dump_json(exclude_none=True).encode()
-        key = read_alert_secret(settings().alert_secret, "key") if settings().alert_secret else ""
-        _post("the alert webhook", settings().alert_webhook, body, signed(alert.id, now, body, key))
-    if settings().alert_slack_secret:
+    for receiver in receivers():
+        send_to(receiver["name"], alert, now)
+
+
+def send_to(receiver: str, alert: Alert, now: datetime) -> None:
+    """Sends an alert to one of them; raises as `send` does."""
+    if receiver == "slack":
         url = read_alert_secret(settings().alert_slack_secret, "url")
-        _post("Slack", url, json.dumps(slack_text(alert)).encode(), {})
+        return _post("Slack", url, json.dumps(slack_text(alert)).encode(), {})
+    body = alert.model_dump_json(exclude_none=True).encode()
+    key = read_alert_secret(settings().alert_secret, "key") if settings().alert_secret else ""
+    return _post("the alert webhook", settings().alert_webhook, body, signed(alert.id, now, body, key))
 
 
 def signed(alert_id: str, now: datetime, body: bytes, key: str) -> dict[str, str]:
@@ -105,6 +121,13 @@ def _pool(scheme: str, host: str, address: str, port: int) -> Any:
         ca_certs=ca_file,
         **options,
     )
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:  # it is told when something is sent there
+        return ""
 
 
 def _parts(name: str, url: str) -> tuple[str, str, int, str]:

@@ -15,7 +15,7 @@ from events.commands import TellQuiet
 from events.dispatch import opened, read_message
 from flowforge.alerts import alert
 from flowforge.alerts.alert import Alert
-from flowforge.alerts.receivers import send
+from flowforge.alerts.delivery import deliver
 from flowforge.aws.fanout import send_commands
 from flowforge.runtime.settings import settings
 from flowforge.state import alert_states
@@ -77,7 +77,7 @@ def _tell_quiet(order: TellQuiet, now: datetime) -> None:
     if since is None:
         return
     told = Told(f"alert_{order.bronze_table}_{since}", order.at)
-    send(alert.nothing_new(order.bronze_table, since, settings().alert_quiet_hours, **told), now)
+    deliver(alert.nothing_new(order.bronze_table, since, settings().alert_quiet_hours, **told), now)
     alert_states.note_quiet_told(order.bronze_table, since)
 
 
@@ -85,9 +85,9 @@ def _tell_of_batch(fact: facts.SilverRefined, told: Told, now: datetime) -> None
     if fact.already_applied:
         return
     if fact.schema_changes and _wanted("drift"):
-        send(alert.drift(fact, **told | {"id": f"{told['id']}_drift"}), now)
+        deliver(alert.drift(fact, **told | {"id": f"{told['id']}_drift"}), now)
     if fact.quarantined and _wanted("quarantine"):
-        send(alert.quarantine(fact, **told | {"id": f"{told['id']}_quarantine"}), now)
+        deliver(alert.quarantine(fact, **told | {"id": f"{told['id']}_quarantine"}), now)
 
 
 def _tell_failure(fact: facts.StepFailed, told: Told, now: datetime) -> None:
@@ -96,7 +96,7 @@ def _tell_failure(fact: facts.StepFailed, told: Told, now: datetime) -> None:
         made = alert.failure(fact, **told)
         count = alert_states.count_failure(fact.run_id)
         if count <= MOST_OF_RUN:
-            send(_last_of(made) if count == MOST_OF_RUN else made, now)
+            deliver(_last_of(made) if count == MOST_OF_RUN else made, now)
     if table and not _is_told(table, what, told["at"]):
         alert_states.note_failing(table, what, told["at"])
 
@@ -126,7 +126,7 @@ def _tell_recovery(table: str, run_id: str, told: Mapping[str, str], now: dateti
     if before is None or (read_only and not before["what"].startswith("ingest ")):
         return
     if _wanted("recovery"):
-        send(alert.recovery(table, run_id, before["since"], **told), now)
+        deliver(alert.recovery(table, run_id, before["since"], **told), now)
     alert_states.note_recovered(table)
 
 

@@ -3,6 +3,7 @@
 import typer
 
 from flowforge.cli import (
+    alerts,
     apply,
     connections,
     console,
@@ -66,6 +67,7 @@ app.add_typer(connections.app, name="connections")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(templates.app, name="templates")
 app.add_typer(files.app, name="files")
+app.add_typer(alerts.app, name="alerts")
 
 
 def run(arguments: list[str]) -> int:

@@ -25,7 +25,7 @@ from events.redaction import redacted
 from events.request import InvalidRequest, JobRequest, as_today, mistakes_of, parse_job_request
 from flowforge.cli.failure import BadRequest
 from flowforge.domain.due_times import read_cron, read_rate
-from flowforge.jobs.templates import with_text_of_models
+from flowforge.jobs.model_texts import with_text_of_models
 
 KINDS = {"connections": ".json", "workflows": ".json", "schedules": ".json", "models": ".sql"}
 LAYOUT = "a folder of pipelines holds connections/, workflows/ and schedules/ with NAME.json, and models/ with NAME.sql"

@@ -1,7 +1,8 @@
 """The lake's tables as they are: columns, rows, freshness, rules, watermarks, versions. Reads only.
 
 Guarantees: a table that cannot be opened is told with its problem and leaves the others alone. A page opens the tables that it
-shows and no others; the states of what fills them, with watermarks and newest batches, are read a hundred at once.
+shows and no others; the states of what fills them, with watermarks and newest batches, are read a hundred at once. What a warm
+process has read of a table it tells again, once one look at the table's log has shown that nothing was committed since.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +15,16 @@ from flowforge.domain.errors import NotFound, Retriable
 from flowforge.domain.figures import plain, quality_of
 from flowforge.domain.names import TableName, table_of
 from flowforge.operations.query import tables_in
+from flowforge.runtime.deployment import current
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import SOURCE_KEY
 from flowforge.state.table import TableState, read_stored, state_of
 from flowforge.tables.base import LakeTable
-from flowforge.tables.lake import PREFIXES, open_table, store_errors, table_uri
+from flowforge.tables.lake import FORMAT, PREFIXES, open_table, store_errors, table_uri
 
-READERS = 8
+READERS = 16  # they wait for the store most of their time
+MOST_KEPT = 5_000  # tables of which a process keeps what it has read
 MOST_VERSIONS = 20
 Facts = dict[str, Any]
 
@@ -62,13 +65,8 @@ def _named(written: str) -> TableName:
 
 
 def _facts_of(names: list[TableName]) -> list[Facts]:
-    def read(name: TableName) -> Facts:
-        with store_errors(str(name)):
-            table = open_table(table_uri(settings().bucket, name.layer, name.table))
-            return {} if table is None else _facts(name, table)
-
     with ThreadPoolExecutor(READERS) as readers:
-        found = list(readers.map(lambda name: each_alone([name], read), names))
+        found = list(readers.map(lambda name: each_alone([name], _read), names))
     failed = [failure for _, failures in found for failure in failures]
     for failure in failed:
         if isinstance(failure.error, Retriable) and len(failed) == len(names):
@@ -78,6 +76,24 @@ def _facts_of(names: list[TableName]) -> list[Facts]:
         {"layer": f.thing.layer, "table": f.thing.table, "problem": f"{f.cause} {f.remedy}".strip()} for f in failed
     ]
     return sorted(_with_states(shown), key=lambda one: (one["layer"], one["table"]))
+
+
+def _read(name: TableName) -> Facts:
+    """A table's facts; none where it is gone."""
+    uri = table_uri(settings().bucket, name.layer, name.table)
+    kept: dict[str, tuple[str, Facts]] = current().once("facts of tables", dict)
+    with store_errors(str(name)):
+        if (found := kept.get(uri)) and FORMAT.is_still(uri, found[0]):
+            return found[1]
+        table = open_table(uri)
+        if table is None:
+            return {}
+        facts = _facts(name, table)
+        if seal := table.seal():
+            if len(kept) >= MOST_KEPT:
+                kept.clear()
+            kept[uri] = seal, facts
+        return facts
 
 
 def _facts(name: TableName, table: LakeTable) -> Facts:

@@ -129,6 +129,10 @@ class LakeTable(Protocol):
         """What a version's commit tells; None where its log was cleaned up."""
         ...
 
+    def seal(self) -> str | None:
+        """A text by which `TableFormat.is_still` knows this version of this very table later; None where its log has gone."""
+        ...
+
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """What the newest commits tell of themselves, newest first, each with `version` and `timestamp` (milliseconds)."""
         ...
@@ -186,6 +190,10 @@ class TableFormat(Protocol):
 
     def open(self, uri: str, version: int | None = None) -> LakeTable | None:
         """The table at its latest version or an earlier one; None where there is none. Raises VersionGone."""
+        ...
+
+    def is_still(self, uri: str, seal: str) -> bool:
+        """Whether the table that is there is the one of this seal, and has not been committed to since; in one call of the store."""
         ...
 
     def create(self, uri: str, columns: ArrowStream, properties: Mapping[str, str]) -> LakeTable:

@@ -1,13 +1,23 @@
 """submit_job: takes a job request from the API, from the bus or from a file under requests/ in the lake's
-bucket; and starts the job that takes a file under landing/; shows and runs templates; puts small files for jobs."""
+bucket; and starts the job that takes a file under landing/; keeps and runs templates; puts small files for jobs."""
 
 from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
+from events.api.base import Cursor
 from events.api.files import StoredFile, Upload
 from events.api.runs import AcceptedRun, JobDocument
-from events.api.templates import ShownTemplate, TemplateRun, Templates
+from events.api.templates import (
+    MOST_TEMPLATES,
+    NewTemplate,
+    ShownTemplate,
+    TemplateInShort,
+    TemplateLimit,
+    TemplateRun,
+    Templates,
+)
 from flowforge.aws.message import is_http, process_envelopes
 from flowforge.domain.run_ids import new_run_id
 from flowforge.jobs import delivery, templates, uploads
@@ -26,15 +36,30 @@ def run(id: Name, body: Annotated[JobDocument, Body()]) -> AcceptedRun:
 
 
 @app.get("/api/templates")
-def list_templates() -> Templates:
-    """The workflows that are shipped as files."""
-    return told({"templates": templates.list_templates()})
+def list_templates(
+    limit: Annotated[TemplateLimit, Query()] = MOST_TEMPLATES, cursor: Annotated[Cursor, Query()] = None
+) -> Templates:
+    """A page of the workflows that are shipped as files or saved by people."""
+    return told(templates.list_templates(limit, cursor))
 
 
 @app.get("/api/templates/<name>")
 def get_template(name: Name) -> ShownTemplate:
     """One of them, with its job request, whose connection is left open."""
     return told(templates.show_template(name))
+
+
+@app.put("/api/templates/<name>")
+def put_template(name: Name, body: Annotated[NewTemplate, Body()]) -> TemplateInShort:
+    """Saves a job request as a template, in place of the one of that name."""
+    return told(templates.save(name, body))
+
+
+@app.delete("/api/templates/<name>", status_code=204)
+def delete_template(name: Name) -> Response[str]:
+    """Removes a template that was saved; one that is shipped stays."""
+    templates.remove(name)
+    return Response(204, content_type="application/json", body="")
 
 
 @app.post("/api/templates/<name>/run", status_code=202)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from events.envelopes import eventbridge, sqs
+from events.envelopes import eventbridge, http, sqs
 from events.facts import BronzeLanded, GoldPublished, IntervalEmpty, SilverRefined, StepFailed, TablesUnchanged
 from functions.send_alerts.handler import handler
 from tests.helpers.alert_receiver import AlertReceiver, receiving_alerts
@@ -73,6 +73,11 @@ def failed(batch: dict[str, Any], **more: Any) -> StepFailed:
 
 def refined(batch: dict[str, Any], **more: Any) -> SilverRefined:
     return SilverRefined(**batch, silver_table="t", version=1, inserted=1, updated=0, silver_rows=1, **more)
+
+
+def ask(method: str, path: str, **query: str) -> tuple[int, dict[str, Any]]:
+    answer = handler(http(method, path, path, query=query), Context())
+    return answer["statusCode"], json.loads(answer["body"])
 
 
 def kinds(receiver: AlertReceiver) -> list[str]:
@@ -275,3 +280,51 @@ def test_should_announce_nothing_of_its_own_failures(aws, receiver, batch):
     aws.messages("TrackQueue")
     deliver(failed(batch), at=(datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ"))
     assert [detail for _, detail in aws.announced() if detail.get("run_id") == batch["run_id"]] == []
+
+
+def test_should_show_what_was_sent_and_what_was_not_taken_yet(receiver, batch):
+    receiver.answers = [503]
+    lost, late = uuid.uuid4().hex, uuid.uuid4().hex
+    deliver(failed(batch), at="2099-01-01T00:00:00Z", event_id=lost)
+    status, told = ask("GET", "/api/alerts", limit="1")
+    (entry,) = told["alerts"]
+    assert status == 200
+    assert (entry["table"], entry["kind"], entry["attempts"]) == (batch["bronze_table"], "failure", 1)
+    assert "503" in entry["problem"]
+    assert entry["sent_at"] is None
+    deliver(failed(batch), attempt=2, at="2099-01-01T00:00:00Z", event_id=lost)
+    deliver(failed(batch, error="LoginRefused"), at="2099-01-01T00:00:01Z", event_id=late)
+    _, told = ask("GET", "/api/alerts", limit="1")
+    _, rest = ask("GET", "/api/alerts", limit="1", cursor=told["next"])
+    assert [one["id"] for page in (told, rest) for one in page["alerts"]] == [f"alert_{late}", f"alert_{lost}"]
+    assert (rest["alerts"][0]["attempts"], rest["alerts"][0]["problem"]) == (2, None)
+    assert rest["alerts"][0]["sent_at"]
+
+
+def test_should_send_a_signed_test_to_each_receiver_and_say_which_took_it(aws, receiver, monkeypatch):
+    monkeypatch.setenv("FLOWFORGE_ALERT_SECRET", secret(aws, {"key": KEY}))
+    monkeypatch.setenv("FLOWFORGE_ALERT_SLACK_SECRET", secret(aws, {"url": f"{receiver.url}/services/T/B/x"}))
+    receiver.answers = [204, 404]
+    status, told = ask("POST", "/api/alerts/test")
+    assert status == 200
+    assert [(one["name"], one["status"]) for one in told["receivers"]] == [("webhook", "sent"), ("slack", "failed")]
+    assert "404" in told["receivers"][1]["problem"]
+    assert told["receivers"][1]["remedy"]
+    webhook, slack = receiver.taken
+    assert (webhook.document["kind"], webhook.document["id"]) == ("test", told["id"])
+    content = f"{told['id']}.{webhook.headers['webhook-timestamp']}.".encode() + webhook.body
+    digest = base64.b64encode(hmac.new(KEY.encode(), content, hashlib.sha256).digest()).decode()
+    assert webhook.headers["webhook-signature"] == f"v1,{digest}"
+    assert "*test*" in slack.document["text"]
+    _, shown = ask("GET", "/api/alerts", limit="200")
+    (entry,) = [one for one in shown["alerts"] if one["id"] == told["id"]]
+    assert "404" in entry["problem"]
+    assert {(one["name"], one["signed"]) for one in shown["receivers"]} == {("webhook", True), ("slack", False)}
+    assert "/services/" not in json.dumps([told, shown])
+
+
+def test_should_say_that_there_is_nobody_to_tell(aws):
+    status, told = ask("POST", "/api/alerts/test")
+    assert (status, told["error"]) == (422, "EndpointRefused")
+    assert "AlertWebhook" in told["remedy"]
+    assert ask("GET", "/api/alerts")[1]["receivers"] == []

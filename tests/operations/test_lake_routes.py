@@ -5,6 +5,7 @@ import uuid
 from itertools import pairwise
 from urllib.parse import quote
 
+import deltalake
 import pyarrow as pa
 import pytest
 
@@ -13,6 +14,7 @@ from flowforge.aws import items
 from flowforge.aws.clients import client
 from flowforge.gold.publish import publish
 from flowforge.silver.refine import refine
+from flowforge.tables.delta.access import storage_options
 from functions.publish_gold.handler import handler as publish_gold
 from functions.show_lake.handler import handler
 from tests.helpers.function_calls import Context
@@ -85,6 +87,24 @@ def test_should_list_tables_page_by_page(filled):
     assert [t["layer"] for t in ask("/api/tables", layer="gold")[1]["tables"]] == ["gold"]
     assert ask("/api/tables", layer="bronze")[1]["mistakes"][0]["field"] == "layer"
     assert ask("/api/tables", cursor="x")[1]["mistakes"][0]["field"] == "cursor"
+
+
+def test_should_list_what_was_committed_and_made_anew_since_it_looked(filled):
+    uri, options = f"s3://{filled.bucket}/silver/customers", storage_options()
+    assert listed_rows("customers") == 3
+    deltalake.DeltaTable(uri, storage_options=options).delete("id = 1")
+    assert listed_rows("customers") == 2
+    content = pa.table({"other": [1, 2, 3, 4]})
+    deltalake.write_deltalake(uri, content, mode="overwrite", schema_mode="overwrite", storage_options=options)
+    assert (listed_rows("customers"), listed_rows("customers")) == (4, 4)
+    for found in client("s3").list_objects_v2(Bucket=filled.bucket, Prefix="silver/customers/")["Contents"]:
+        client("s3").delete_object(Bucket=filled.bucket, Key=found["Key"])
+    deltalake.write_deltalake(uri, content.slice(0, 1), storage_options=options)
+    assert listed_rows("customers") == 1
+
+
+def listed_rows(table: str) -> int:
+    return next(one["rows"] for one in ask("/api/tables", layer="silver")[1]["tables"] if one["table"] == table)
 
 
 def test_should_tell_of_a_table_that_cannot_be_opened_beside_the_others(filled):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flowforge.domain.errors import FlowForgeError
+from flowforge.domain.given import given
 from flowforge.engines.base import Session
 from flowforge.engines.registry import ENGINE
 from flowforge.tables.base import UPKEEP, LakeTable, Moved, NewFile, TableFormat, VersionGone, once
@@ -174,6 +175,14 @@ class TableConformance:
         assert commit is not None
         assert (commit.info["flowforge.batch"], commit.transactions) == ("one", {"batch/1": 1})
         assert found.commit_of(5) is None
+
+    def test_should_know_by_its_seal_whether_a_table_is_as_it_was(self, session: Session, table: LakeTable, uri: str):
+        fresh = given(table.seal())
+        assert self.tables.is_still(uri, fresh)
+        self.add(session, table, range(3))
+        newer = given(self.opened(uri).seal())
+        assert [self.tables.is_still(uri, seal) for seal in (fresh, newer)] == [False, True]
+        assert not self.tables.is_still(f"{uri}_that_is_none", newer)
 
     def test_should_apply_rows_to_those_that_they_meet(self, session: Session, table: LakeTable, uri: str):
         self.add(session, table, range(3))

@@ -21,7 +21,7 @@ from flowforge.tables.base import UPKEEP, Commit, Moved, VersionGone, once
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.delta.datafiles import CHECKPOINTS, Files
 from flowforge.tables.delta.keeping import Kept, KeptTables, kept_tables
-from flowforge.tables.delta.log import LogEntry, entry_of, read_entry
+from flowforge.tables.delta.log import LogEntry, commits_from, entry_of, read_entry
 from flowforge.tables.delta.log_copy import LogCopy, NoTable, Uncopied, copy_log
 from flowforge.tables.delta.writing import NO_CLEANUP, properties_of
 
@@ -134,6 +134,14 @@ class Handle(Files):
         entry = self._entries[version]
         return entry.commit if entry else None
 
+    def seal(self) -> str | None:
+        """The handle's version, and the ETag of its commit."""
+        version = self.version()
+        if self.commit_of(version) is None:
+            return None
+        entry = self._entries[version]
+        return f"{version} {entry.etag}" if entry else None
+
     def at(self, version: int) -> "Handle":
         """The table as of another version. Raises VersionGone."""
         table = Delta().open(self.table_uri, version)
@@ -178,6 +186,11 @@ class Delta:
             return None
         table.home = home
         return table
+
+    def is_still(self, uri: str, seal: str) -> bool:
+        """Whether the log ends with the commit of a seal."""
+        version, _, etag = seal.partition(" ")
+        return commits_from(uri, int(version)).commits() == {int(version): etag}
 
     def create(self, uri: str, columns: ArrowStream, properties: Mapping[str, str]) -> Handle:
         """An empty table with these columns, where a moment ago was none.
