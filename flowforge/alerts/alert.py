@@ -72,9 +72,10 @@ def nothing_new(table: str, since: str, hours: int, **told: str) -> Alert:
     return Alert(kind="nothing-new", table=table, title=title, details={"since": since, "hours": hours}, **told)
 
 
-def trial(**told: str) -> Alert:
+def trial(alert_id: str, at: str, bucket: str) -> Alert:
     """What a person sends to see whether a receiver takes it."""
-    return Alert(kind="test", table="", title="A test: alerts of FlowForge arrive here", **told)
+    title = "A test: alerts of FlowForge arrive here"
+    return Alert(id=alert_id, kind="test", at=at, bucket=bucket, table="", title=title)
 
 
 def slack_text(alert: Alert) -> dict[str, str]:

@@ -12,9 +12,7 @@ from flowforge.state import alert_log
 
 SHOWN = {"id", "kind", "at", "table", "run_id", "title"}
 NO_RECEIVER = "no receiver of alerts is set"
-SET_ONE = (
-    "Deploy with AlertWebhook or AlertSlackSecret; the local stack: flowforge up --parameter AlertWebhook=https://HOST/PATH."
-)
+SET_ONE = "Deploy with AlertWebhook or AlertSlackSecret; the local stack: flowforge up --parameter AlertWebhook=https://HOST/PATH."
 
 
 def deliver(made: Alert, now: datetime) -> None:
@@ -38,7 +36,7 @@ def try_receivers(now: datetime | None = None) -> dict[str, Any]:
     """Sends a test to each receiver that is set; returns its `id` and for each receiver what became of it. Raises
     EndpointRefused where none is set."""
     now = now or datetime.now(UTC)
-    made = trial(id=f"alert_test_{uuid.uuid4().hex}", at=_text(now), bucket=settings().bucket)
+    made = trial(f"alert_test_{uuid.uuid4().hex}", _text(now), settings().bucket)
     tried = [one | _tried(one["name"], made, now) for one in receivers()]
     if not tried:
         raise EndpointRefused(NO_RECEIVER, SET_ONE)

@@ -1,17 +1,17 @@
-"""`flowforge templates`: workflows that are shipped as files, run with a saved connection."""
+"""`flowforge templates`: workflows whose connection is left open, shipped as files or saved, run with a saved connection."""
 
 from typing import Annotated
 
 import typer
 
 from flowforge.cli import runs
-from flowforge.cli.document import redirected
+from flowforge.cli.document import read_document, redirected
 from flowforge.cli.failure import GOOD
 from flowforge.cli.layout import Rows, facts
 from flowforge.cli.options import Session, api_command
 from flowforge.cli.output import document_text
 
-app = typer.Typer(help="Run workflows that are shipped as files.", no_args_is_help=True)
+app = typer.Typer(help="Run workflows that are shipped as files or saved, and save your own.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The template's name.")]
 
@@ -21,7 +21,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The template's name."
 def list_all(session: Session) -> int:
     """List the templates."""
     with session.open() as api:
-        answer = api.get("templates")
+        answer = api.all_pages("templates", "templates")
     rows = [[t["name"], t["title"], ", ".join(t["tables"]), ", ".join(t["models"])] for t in answer["templates"]]
     shown = Rows(["name", "title", "tables", "gold tables"], rows, prose="gold tables")
     session.out.answer(answer, shown if rows else "No templates.")
@@ -54,6 +54,36 @@ def show(
     named += [("workflow", answer["workflow_id"]), ("tables", ", ".join(answer["tables"]))]
     named += [("gold tables", ", ".join(answer["models"]))]
     session.out.answer({**answer, "request": wanted}, facts(named))
+    return GOOD
+
+
+@app.command("save")
+@api_command
+def save(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: small letters, digits and _.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A job request (JSON); - reads stdin.")],
+    session: Session,
+    title: Annotated[str, typer.Option("--title", help="A few words for people.")],
+    about: Annotated[str, typer.Option("--about", help="What it does, in a sentence.")] = "",
+) -> int:
+    """Save a job request as a template, in place of the one of that name. Its connection and its batch_id are left out."""
+    _, document = read_document(file)
+    request = {field: value for field, value in document.items() if field != "batch_id"}
+    if isinstance(source := request.get("source_config"), dict):
+        request["source_config"] = {field: value for field, value in source.items() if field != "connection"}
+    with session.open() as api:
+        answer = api.put("templates", name, body={"title": title, "about": about, "request": request})
+    session.out.answer(answer, f"Saved template {name}: it reads {', '.join(answer['tables'])}.")
+    return GOOD
+
+
+@app.command("remove")
+@api_command
+def remove(name: Name, session: Session) -> int:
+    """Remove a template that was saved; runs and schedules that came of it go on."""
+    with session.open() as api:
+        api.delete("templates", name)
+    session.out.answer({"name": name, "removed": True}, f"Removed template {name}.")
     return GOOD
 
 

@@ -1,8 +1,8 @@
 """Templates: workflows whose connection is left open. Some are shipped as files in `templates/`; others people have saved.
 
-A file is JSON: `title`, `about`, and the `request`; a model's `sql` may be a list of lines there. Its name is the template's. What
-is saved is checked as a submission is, as far as that goes without its source; no connection and no password is kept of it. A
-shipped template's name is its own.
+A file is JSON: `title`, `about`, and the `request`; a model's `sql` may be a list of lines there. Its name is the template's.
+What is saved is checked as a submission is, as far as that goes without its source; no connection and no password is kept of it.
+A shipped template's name is its own.
 """
 
 import json

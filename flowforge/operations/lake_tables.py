@@ -1,8 +1,8 @@
 """The lake's tables as they are: columns, rows, freshness, rules, watermarks, versions. Reads only.
 
 Guarantees: a table that cannot be opened is told with its problem and leaves the others alone. A page opens the tables that it
-shows and no others; the states of what fills them, with watermarks and newest batches, are read a hundred at once. What a warm
-process has read of a table it tells again, once one look at the table's log has shown that nothing was committed since.
+shows and no others, and of these only those that were committed to since they were read last, which one look at a table's log
+tells; what is kept of tables and of what fills them, with watermarks and newest batches, is read a hundred at once.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -15,16 +15,16 @@ from flowforge.domain.errors import NotFound, Retriable
 from flowforge.domain.figures import plain, quality_of
 from flowforge.domain.names import TableName, table_of
 from flowforge.operations.query import tables_in
-from flowforge.runtime.deployment import current
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import SOURCE_KEY
+from flowforge.state import lake_facts
+from flowforge.state.lake_facts import Kept
 from flowforge.state.table import TableState, read_stored, state_of
 from flowforge.tables.base import LakeTable
 from flowforge.tables.lake import FORMAT, PREFIXES, open_table, store_errors, table_uri
 
 READERS = 16  # they wait for the store most of their time
-MOST_KEPT = 5_000  # tables of which a process keeps what it has read
 MOST_VERSIONS = 20
 Facts = dict[str, Any]
 
@@ -65,35 +65,34 @@ def _named(written: str) -> TableName:
 
 
 def _facts_of(names: list[TableName]) -> list[Facts]:
+    uris = {name: table_uri(settings().bucket, name.layer, name.table) for name in names}
+    kept = lake_facts.read(list(uris.values()))
+
+    def read(name: TableName) -> Kept | None:
+        return _read(name, uris[name], kept.get(uris[name]))
+
     with ThreadPoolExecutor(READERS) as readers:
-        found = list(readers.map(lambda name: each_alone([name], _read), names))
+        found = list(readers.map(lambda name: each_alone([name], read), names))
     failed = [failure for _, failures in found for failure in failures]
     for failure in failed:
         if isinstance(failure.error, Retriable) and len(failed) == len(names):
             raise failure.error
-    shown = [facts for done, _ in found for _, facts in done if facts]
+    there = {uris[name]: told for done, _ in found for name, told in done if told}
+    lake_facts.keep({uri: told for uri, told in there.items() if told[0] and kept.get(uri) is not told})
+    shown = [facts for _, facts in there.values()]
     shown += [
         {"layer": f.thing.layer, "table": f.thing.table, "problem": f"{f.cause} {f.remedy}".strip()} for f in failed
     ]
     return sorted(_with_states(shown), key=lambda one: (one["layer"], one["table"]))
 
 
-def _read(name: TableName) -> Facts:
-    """A table's facts; none where it is gone."""
-    uri = table_uri(settings().bucket, name.layer, name.table)
-    kept: dict[str, tuple[str, Facts]] = current().once("facts of tables", dict)
+def _read(name: TableName, uri: str, kept: Kept | None) -> Kept | None:
+    """What is kept where it is still so, else a table's facts with their seal; None where the table is gone."""
     with store_errors(str(name)):
-        if (found := kept.get(uri)) and FORMAT.is_still(uri, found[0]):
-            return found[1]
+        if kept and FORMAT.is_still(uri, kept[0]):
+            return kept
         table = open_table(uri)
-        if table is None:
-            return {}
-        facts = _facts(name, table)
-        if seal := table.seal():
-            if len(kept) >= MOST_KEPT:
-                kept.clear()
-            kept[uri] = seal, facts
-        return facts
+        return None if table is None else (table.seal() or "", _facts(name, table))
 
 
 def _facts(name: TableName, table: LakeTable) -> Facts:

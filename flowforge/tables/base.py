@@ -193,7 +193,7 @@ class TableFormat(Protocol):
         ...
 
     def is_still(self, uri: str, seal: str) -> bool:
-        """Whether the table that is there is the one of this seal, and has not been committed to since; in one call of the store."""
+        """Whether the table there is that of the seal, and was not committed to since; one call of the store tells."""
         ...
 
     def create(self, uri: str, columns: ArrowStream, properties: Mapping[str, str]) -> LakeTable:

@@ -1,5 +1,7 @@
 """`flowforge templates`."""
 
+import json
+
 SHORT = {
     "name": "customer_360",
     "title": "Customer 360 of a bank",
@@ -39,3 +41,20 @@ def test_should_run_a_template_with_a_saved_connection(flowforge, api):
 
     assert (ended.code, api.asked[0].document) == (0, {"connectionId": "bank"})
     assert "bronze_customers" in ended.out
+
+
+def test_should_save_a_request_without_its_connection_and_remove_it_again(flowforge, api, tmp_path):
+    api.answer("PUT /api/templates/own", SHORT | {"name": "own"})
+    api.answer("DELETE /api/templates/own", None, 204)
+    whole = REQUEST | {
+        "batch_id": "b",
+        "source_config": REQUEST["source_config"] | {"connection": {"password": "hidden"}},
+    }
+    (tmp_path / "request.json").write_text(json.dumps(whole))
+
+    saved = flowforge("templates", "save", "own", "request.json", "--title", "Ours", "--about", "All of it.")
+    removed = flowforge("templates", "remove", "own")
+
+    assert (saved.code, removed.code) == (0, 0)
+    assert api.asked[0].document == {"title": "Ours", "about": "All of it.", "request": REQUEST}
+    assert "customers, accounts" in saved.out

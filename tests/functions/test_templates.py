@@ -132,20 +132,22 @@ def test_should_list_templates_page_by_page(unique):
     assert set(found) >= {*added, *NAMES}
 
 
+def reads(tables: Any, **more: Any) -> dict[str, Any]:
+    return {"source_config": {"type": "sql-server", "databaseConfig": {"tables": tables}, **more}}
+
+
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
         ({"batch_id": "batch_1"}, "batch_id"),
         ({"workflow_id": ""}, "workflow_id"),
-        ({"source_config": {"type": "sql-server", "databaseConfig": {"tables": "*"}}}, "source_config.databaseConfig.tables"),
-        ({"source_config": {"type": "sql-server", "connection": {"connectionId": "bank"}, "databaseConfig": {"tables": [{"tableName": "t"}]}}},
-         "source_config.connection"),
-        ({"source_config": {"type": "sql-server", "databaseConfig": {"tables": [{"tableName": "t", "isIncremental": True}]}}},
-         "source_config.databaseConfig.tables.0"),
+        (reads("*"), "source_config.databaseConfig.tables"),
+        (reads([{"tableName": "t"}], connection={"connectionId": "bank"}), "source_config.connection"),
+        (reads([{"tableName": "t", "isIncremental": True}]), "source_config.databaseConfig.tables.0"),
         ({"source_config": "bank"}, "source_config"),
         ({"nonsense": 1}, "nonsense"),
     ],
-)  # fmt: skip
+)
 def test_should_save_nothing_that_could_not_be_run(unique, request_, field):
     name = unique("t")
     status, told = ask("PUT", f"/api/templates/{name}", wanted(**request_))
