@@ -14,8 +14,8 @@ TYPES = {
     "svg": "image/svg+xml",
 }
 MODULES = (
+    "alerts",
     "api",
-    "connect",
     "connections",
     "console",
     "dialog",
@@ -35,7 +35,6 @@ MODULES = (
     "table",
     "tables",
     "templates",
-    "upload",
     "view",
     "when",
 )

@@ -14,8 +14,8 @@ from tests.helpers.waiting import wait_for
 
 TABLE = "console_accounts"
 ADDRESSES = (f"tables/silver.{TABLE}", f"tables/gold.{TABLE}", "tables", "runs", "runs/RUN", "job", "files",
-             "files?state=waiting", "models", "sql", "connections", "letters", "nothing", "schedules", "schedules/WORKFLOW",
-             "templates/customer_360", "job?template=customer_360")  # fmt: skip
+             "files?state=waiting", "models", "sql", "connections", "letters", "alerts", "nothing", "schedules",
+             "schedules/WORKFLOW", "templates/customer_360", "job?template=customer_360")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -129,14 +129,17 @@ def test_should_save_a_request_as_a_template_without_its_connection(page, stack,
     page.get_by_role("button", name="Save as template …").click()
     dialog = page.get_by_role("dialog")
     for label, value in {"Name": "my_accounts", "Title": "Accounts", "What it does": "Loads accounts."}.items():
-        dialog.get_by_label(label).fill(value)
+        dialog.get_by_role("textbox", name=label).fill(value)
     assert violations(page) == []
-    with page.expect_download() as saving:
-        dialog.get_by_role("button", name="Save the file").click()
-    assert saving.value.suggested_filename == "my_accounts.json"
+    dialog.get_by_role("button", name="Save it").click()
+    page.get_by_role("heading", name="my_accounts").wait_for()
+    page.get_by_text("Loads accounts.").wait_for()
     del request["source_config"]["connection"]
-    written = json.loads(saving.value.path().read_text())
-    assert written == {"title": "Accounts", "about": "Loads accounts.", "request": request}
+    assert stack.http.get("/api/templates/my_accounts").json()["request"] == request
+    page.get_by_role("button", name="Remove my_accounts").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove my_accounts", exact=True).click()
+    page.get_by_role("link", name="Customer 360 of a bank").wait_for()
+    assert page.get_by_role("link", name="Accounts").count() == 0
 
 
 def test_should_start_a_new_job_from_a_template(page, stack, connection):

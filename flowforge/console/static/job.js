@@ -1,6 +1,6 @@
 // A new job: a connection, its tables, how each is loaded, and the request that says so, beside it all the while.
 import { ask, path } from "./api.js";
-import { attempt, form, outcome } from "./connect.js";
+import { attempt, form, outcome } from "./connections.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
 import { command, grid, link, number, problem } from "./show.js";

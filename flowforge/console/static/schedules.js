@@ -1,4 +1,4 @@
-// When workflows are started and what became of it last; and the templates, workflows that are shipped as files.
+// When workflows are started and what became of it last; and the templates.
 import { ask, path } from "./api.js";
 import { choose } from "./dialog.js";
 import { h } from "./dom.js";

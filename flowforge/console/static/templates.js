@@ -1,9 +1,9 @@
-// Workflows that are shipped as files: shown, run with a saved connection, scheduled; and a request saved as one.
+// Workflows whose connection is left open, shipped or saved: shown, run with a saved connection, scheduled, saved, removed.
 import { ask, path } from "./api.js";
 import { choose } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { command, facts, grid, link, nothing, problem } from "./show.js";
+import { command, facts, grid, link, moment, nothing, problem } from "./show.js";
 import { say } from "./view.js";
 import { connectionField, schedule } from "./when.js";
 
@@ -13,12 +13,12 @@ export const list = (known, view) => (known.length ? grid({
   key: (one) => one.name,
   rows: known,
   columns: [
-    { title: "Template", draw: (one) => [link(to("templates", one.name), one.title), h("small", one.about)] },
+    { title: "Template", draw: (one) => [link(to("templates", one.name), one.title), h("small", [one.about, one.saved_at && [" Saved ", moment(one.saved_at)]])] },
     { title: "Reads", draw: (one) => one.tables.join(", ") },
     { title: "Gold tables", draw: (one) => one.models.join(", ") || "–" },
     { title: "Then", draw: (one) => deeds(one, view) },
   ],
-}) : nothing("No template is shipped."));
+}) : nothing("No template yet."));
 
 export const template = {
   title: (place) => place.id,
@@ -37,7 +37,20 @@ const text = (told, label) => h("pre.code.scroll", { tabindex: "0", role: "regio
 
 const deeds = (one, view) => h("span.chips", h("button", { onclick: () => run(one), "aria-label": `Run ${one.name}` }, "Run …"),
   h("button", { onclick: () => schedule(() => filling(one), async (kept) => { location.hash = to("schedules", kept.workflow_id); await view.again(); }), "aria-label": `Schedule ${one.name}` }, "Schedule …"),
-  link(to("job", "", { template: one.name }), "New job"));
+  link(to("job", "", { template: one.name }), "New job"), one.saved_at && h("button.quiet", { onclick: () => remove(one.name, view), "aria-label": `Remove ${one.name}` }, "Remove …"));
+
+const remove = (name, view) => choose({
+  title: "Remove",
+  load: () => Promise.resolve({}),
+  draw: () => [h("p", `The template ${name} is removed. Runs and schedules that came of it go on.`), command(`flowforge templates remove ${name}`)],
+  action: () => `Remove ${name}`,
+  run: async () => {
+    await ask(path("templates", name), { method: "DELETE" });
+    say(`${name} is removed`);
+    location.hash = to("schedules");
+    await view.again();
+  },
+});
 
 async function filling(one) {
   const [{ request }, connections] = await Promise.all([ask(path("templates", one.name)), saved()]);
@@ -65,7 +78,7 @@ function run(one) {
   });
 }
 
-// Gives a request to the reader as a template's file, without its connection and its label.
+// Saves a request as a template, without its connection and its label.
 export function keep(request) {
   const own = { name: "", title: request.workflow_name ?? "", about: "" };
   const field = (name, title, more) => h("label.block", title, h("input", { required: true, autocomplete: "off", value: own[name], oninput: (event) => { own[name] = event.target.value; }, ...more }));
@@ -73,22 +86,16 @@ export function keep(request) {
   return choose({
     title: "Save as template",
     load: () => Promise.resolve({}),
-    draw: () => (named ? [h("p", "A file with this request, without its connection. Put into the folder templates, it is deployed with the functions and is run with any saved connection."),
-      field("name", "Name (small letters, digits and _)", { pattern: NAME, maxlength: "64" }), field("title", "Title"), field("about", "What it does")]
+    draw: () => (named ? [h("p", "Saved without its connection, it is run with any saved one. A template of that name that was saved before is replaced."),
+      field("name", "Name (small letters, digits and _)", { pattern: NAME, maxlength: "64" }), field("title", "Title"), field("about", "What it does"), command("flowforge templates save NAME request.json --title TEXT")]
       : problem({ message: "This request names no list of tables.", remedy: "Write its tables as source_config.databaseConfig.tables." })),
-    action: () => named && "Save the file",
+    action: () => named && "Save it",
     run: async () => {
       const { connection, ...source } = request.source_config;
       const { batch_id, ...kept } = request;
-      download(`${own.name}.json`, `${JSON.stringify({ title: own.title, about: own.about, request: { ...kept, source_config: source } }, null, 2)}\n`);
-      say(`${own.name}.json is saved`);
+      await ask(path("templates", own.name), { method: "PUT", body: { title: own.title, about: own.about, request: { ...kept, source_config: source } } });
+      say(`Template ${own.name} is saved`);
+      location.hash = to("templates", own.name);
     },
   });
-}
-
-function download(name, content) {
-  const address = URL.createObjectURL(new Blob([content], { type: "application/json" }));
-  const anchor = h("a", { href: address, download: name });
-  anchor.click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
