@@ -16,9 +16,9 @@ NAME = f"w_{uuid.uuid4().hex[:8]}"
 
 def scheduled(stack: Stack, workflow: str, **connection: Any) -> None:
     """Lets the workflow load a table once an hour."""
-    document = stack.request({"tableName": "accounts"}, **own(workflow)) | {"workflow_id": workflow}
+    document = stack.request({"tableName": "accounts"}, **own(workflow))
     document["source_config"]["connection"] |= connection
-    request = {name: value for name, value in document.items() if name != "batch_id"}
+    request = {name: value for name, value in document.items() if name != "batch_id"} | {"workflow_id": workflow}
     kept = stack.http.put(f"/api/schedules/{workflow}", json={"request": request, "rate": "1 hour"})
     assert kept.status_code == 200, kept.text
 
