@@ -22,7 +22,7 @@ def connection(stack) -> str:
 
 def chosen(connection: str) -> str:
     """A new job's address, with all that a user has chosen."""
-    return f'#/job?connection={connection}&tables={{"dbo.accounts":"whole"}}&workflow={WORKFLOW}&job=load'
+    return f'#/job?connection={connection}&tables={{"dbo.accounts":{{}}}}&workflow={WORKFLOW}&job=load'
 
 
 def test_should_set_change_pause_and_remove_a_schedule_by_keyboard_and_mouse(page, stack, connection):

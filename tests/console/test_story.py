@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from tests.helpers.browser import go
+from tests.helpers.browser import go, violations
 from tests.helpers.stack import own
 
 NAME = f"t_{uuid.uuid4().hex[:8]}"
@@ -85,6 +85,34 @@ def test_should_go_from_a_connection_to_rows_and_from_a_failure_to_its_replay(pa
     dialog.get_by_role("button", name="Put 1 back").click()
     status(page, "succeeded").wait_for()
     assert page.get_by_text("What failed").count() == 0
+
+
+def test_should_write_where_each_table_goes_and_its_rules_into_the_request(page, stack, table):
+    saved = stack.http.post("/api/connections", json={"id": f"r_{table}", **stack.connection})
+    assert saved.status_code == 201, saved.text
+    go(
+        page,
+        stack,
+        f'#/job?connection=r_{table}&tables={{"dbo.{table}":{{}},"dbo.accounts":{{"cursor":"account_id"}}}}',
+    )
+    page.get_by_text("3 columns, rules, first rows").click()
+    page.get_by_role("row", name="note").get_by_label("needs a value").check()
+    page.get_by_label("Into silver.").first.fill(f"{table}_other")
+    assert violations(page) == []
+    page.reload()
+    page.get_by_text("as chosen").wait_for()
+    first, second = json.loads(page.locator(".beside textarea").input_value())["source_config"]["databaseConfig"][
+        "tables"
+    ]
+    rule = {"rule": "not_null", "column": "note", "severity": "quarantine"}
+    silver = {"tableName": f"{table}_other", "qualityRules": [rule]}
+    whole = {"bronzeConfig": {"loadStrategy": "full_refresh"}, "silverConfig": silver}
+    assert first == {"tableName": f"dbo.{table}", "destination_config": whole}
+    assert second == {"tableName": "dbo.accounts", "isIncremental": True, "deltaColumn": "account_id"}
+    page.get_by_role("button", name="Submit", exact=True).click()
+    page.wait_for_url("**/#/runs/**")
+    assert stack.finished(page.url.rpartition("/")[2])["status"] == "succeeded"
+    assert stack.http.get(f"/api/silver/{table}_other/quality").json()["quarantine"][0]["rows"] >= 1
 
 
 def test_should_show_what_a_replay_would_do_and_do_nothing_when_it_is_closed(page, stack):

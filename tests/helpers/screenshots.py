@@ -14,9 +14,10 @@ from tests.helpers.stack import BRIEF, Stack
 FOLDER = ROOT / "docs" / "console"
 WINDOW = {"width": 1120, "height": 640}
 TABLES = [{"tableName": "customers"}, {"tableName": "accounts"}, {"tableName": "transactions"}]
-CHOSEN = (
-    '#/job?connection=bank&tables={"dbo.accounts":"account_id","dbo.customers":"whole"}&workflow=bank&job=load_bank'
+CHOSEN_TABLES = (
+    '{"dbo.accounts":{"cursor":"account_id"},"dbo.customers":{"silver":"clients","required":["customer_id"]}}'
 )
+CHOSEN = f"#/job?connection=bank&tables={CHOSEN_TABLES}&workflow=bank&job=load_bank"
 
 
 def main(folder: Path = FOLDER) -> None:

@@ -34,7 +34,7 @@ export const job = {
   },
 };
 
-// What the address holds: {connection, tables: {name: cursor or "whole"}, workflow, job}; what was asked is of the view.
+// What the address holds: {connection, tables: {name: {cursor, silver, required}}, workflow, job}; what was asked is of the view.
 function stateOf(place, view) {
   let tables = {};
   try {
@@ -72,7 +72,7 @@ function choice(state, view) {
   const fitting = tables.filter((one) => `${one.schema}.${one.name}`.toLowerCase().includes(own.find.toLowerCase()));
   const toggle = (name, on) => {
     const chosen = { ...state.tables };
-    on ? (chosen[name] = WHOLE) : delete chosen[name];
+    on ? (chosen[name] = {}) : delete chosen[name];
     state.set({ tables: chosen });
   };
   return h("section", h("h2", "2 Tables"), trouble && problem(trouble), waiting && h("p.quiet", "Asking the server …"),
@@ -106,23 +106,27 @@ function one(name, state, view) {
   if (state.connection && !known.columns && !known.waiting && !known.trouble) {
     fetched(known, ask("database/schema", { query: { connectionId: state.connection, table: name, preview: 5 } }), view);
   }
-  const cursor = state.tables[name];
+  const wanted = state.tables[name];
+  const { cursor = WHOLE, silver = "", required = [] } = wanted;
   const found = known.cursor_candidates?.find((candidate) => candidate.column === cursor);
-  const set = (value) => state.set({ tables: { ...state.tables, [name]: value } });
+  const set = (changes) => state.set({ tables: { ...state.tables, [name]: { ...wanted, ...changes } } });
+  const need = (column, on) => set({ required: on ? [...required, column] : required.filter((other) => other !== column) });
   return h("div.card", { "data-key": name }, h("strong", name), known.waiting && h("span.quiet", " asking …"), known.trouble && problem(known.trouble),
-    known.columns && [h("label.block", "New rows are found by ", h("select", { value: cursor, onchange: (event) => set(event.target.value) },
+    known.columns && [h("label.block", "New rows are found by ", h("select", { value: cursor, onchange: (event) => set({ cursor: event.target.value }) },
       h("option", { value: WHOLE }, "nothing: the whole table each time"),
       known.cursor_candidates.map((candidate) => h("option", { value: candidate.column }, `${candidate.column} (${candidate.sql_type}${candidate.indexed ? ", indexed" : ""})`)))),
     h("p.quiet", found ? (PROMISES[found.kind] ?? "") + (found.kind === "rowversion" ? "" : BEHIND) : WITHOUT),
     found && !found.indexed && h("p.note", `${found.column} leads no index: every load reads the whole table.`),
     !known.primary_key.length && h("p.note", "No primary key: rows are added, and none is replaced."),
-    h("details", h("summary", `${known.columns.length} columns, first rows`), grid({
+    h("label", "Into silver.", h("input", { value: silver, placeholder: name.replace(/^dbo\./, ""), oninput: (event) => set({ silver: event.target.value }) })),
+    h("details", h("summary", `${known.columns.length} columns, rules, first rows`), grid({
       key: (column) => column.name,
       rows: known.columns,
       columns: [
         { title: "Column", draw: (column) => [h("code", column.name), (column.primary_key || column.identity) && h("small", [column.primary_key && "key", column.identity && "identity"].filter(Boolean).join(", "))] },
         { title: "SQL Server", draw: (column) => `${column.sql_type}${column.nullable ? "" : " not null"}` },
         { title: "Lake", draw: (column) => column.arrow_type },
+        { title: "Rule", draw: (column) => h("label", h("input", { type: "checkbox", checked: required.includes(column.name), onchange: (event) => need(column.name, event.target.checked) }), " needs a value") },
       ],
     }), known.preview?.rows.length > 0 && rows(known.preview.columns, known.preview.rows, `First rows of ${name}`))]);
 }
@@ -135,8 +139,11 @@ function names(state) {
 export function written(state) {
   const named = { workflow_id: state.workflow || "bank", job_id: state.job || "load_bank" };
   if (state.template) return { ...from(state.template, state.connection), ...(state.workflow && { workflow_id: state.workflow }), ...(state.job && { job_id: state.job }) };
-  const entries = Object.entries(state.tables).map(([tableName, cursor]) => (cursor === WHOLE
-    ? { tableName, destination_config: { bronzeConfig: { loadStrategy: "full_refresh" } } } : { tableName, isIncremental: true, deltaColumn: cursor }));
+  const entries = Object.entries(state.tables).map(([tableName, { cursor = WHOLE, silver, required }]) => {
+    const rules = required?.length && { qualityRules: required.map((column) => ({ rule: "not_null", column, severity: "quarantine" })) };
+    const into = { ...(cursor === WHOLE && { bronzeConfig: { loadStrategy: "full_refresh" } }), ...((silver || rules) && { silverConfig: { ...(silver && { tableName: silver }), ...rules } }) };
+    return { tableName, ...(cursor !== WHOLE && { isIncremental: true, deltaColumn: cursor }), ...(Object.keys(into).length && { destination_config: into }) };
+  });
   return {
     ...named,
     source_type: "database",
