@@ -2,8 +2,8 @@
 
 A local stack loads one table; what it has stored of that is copied: 1,000 tables of the lake, each with a source and a state of
 its own, and 10,000 runs. A real Chromium opens each page anew, several times: seconds from the call of its address until it has
-painted something, until its rows are there, and of the slowest of its questions to the API. It needs what `make test-console`
-needs.
+painted something, until its rows are there, and of the slowest of its questions to the API. Then nothing but the lists is asked
+for, one question at a time. It needs what `make test-console` needs.
 """
 
 import argparse
@@ -26,6 +26,7 @@ NAME = "first_paint"
 PAGES = {"tables": "#/tables", "runs": "#/runs", "one table": f"#/tables/silver.{NAME}", "one run": "#/runs/{run}"}
 PAINTED = "performance.getEntriesByType('paint').find(one => one.name === 'first-contentful-paint')?.startTime"
 CALLS = "performance.getEntriesByType('resource').filter(one => one.name.includes('/api/'))"
+LISTS = {"50 runs": "/api/runs?limit=50", "15 tables": "/api/tables?limit=15", "200 tables": "/api/tables?limit=200"}
 ASKED = f"Math.max(0, ...{CALLS}.map(one => one.duration))"
 
 
@@ -42,10 +43,11 @@ def main(argv: list[str] | None = None) -> int:
         try:
             run = _filled(stack, chosen.tables, chosen.runs)
             found = _measured(stack, run, chosen.repeat)
+            lists = {name: _answered(stack, address, chosen.repeat) for name, address in LISTS.items()}
         finally:
             stack.stop()
     if chosen.json:
-        print(json.dumps({"tables": chosen.tables, "runs": chosen.runs, "pages": found}))
+        print(json.dumps({"tables": chosen.tables, "runs": chosen.runs, "pages": found, "lists": lists}))
         return 0
     print(
         f"{chosen.tables:,} tables, {chosen.runs:,} runs; {machine()}\n\n| page | painted, s | rows, s | slowest question, s |"
@@ -53,6 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     print("|---|--:|--:|--:|")
     for page, figures in found.items():
         print(f"| {page} | {figures['painted']:.2f} | {figures['rows']:.2f} | {figures['asked']:.2f} |")
+    print("\n| list, asked for alone | answered, s |\n|---|--:|")
+    for name, seconds in lists.items():
+        print(f"| {name} | {seconds:.3f} |")
     return 0
 
 
@@ -120,6 +125,16 @@ def _measured(stack: Stack, run: str, repeat: int) -> dict[str, dict[str, float]
             times = [_opened(page, stack, address.format(run=run)) for _ in range(repeat + 1)][1:]
             found[name] = {figure: statistics.median(one[figure] for one in times) for figure in times[0]}
     return found
+
+
+def _answered(stack: Stack, address: str, repeat: int) -> float:
+    """The median seconds of a question; it is asked once before."""
+    times = []
+    for _ in range(repeat + 1):
+        started = time.perf_counter()
+        stack.http.get(address).raise_for_status()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
 
 
 def _opened(page: Any, stack: Stack, address: str) -> dict[str, float]:
