@@ -93,7 +93,10 @@ class Story:
         if not evidence.wrong:
             told = f"✔ All {evidence.made} checks against the source hold. {seconds:.1f} s in all."
             self.console.print(Text(f"\n{told}", style="bold green"))
-            self.tell("Next: flowforge up serves all of this at http://127.0.0.1:8080/; the link of flowforge console lets a browser in.", "dim")
+            self.tell(
+                "Next: flowforge up serves all of this at http://127.0.0.1:8080/; flowforge console lets a browser in.",
+                "dim",
+            )
             return
         self.console.print(Text(f"\n✘ {len(evidence.wrong)} of {evidence.made} checks failed:", style="bold red"))
         for line in evidence.wrong:
