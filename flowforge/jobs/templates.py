@@ -81,7 +81,7 @@ def _checked(request: dict[str, Any]) -> dict[str, Any]:
     if parsed.batch_id is not None:
         mistakes.append({"field": "batch_id", "problem": LABELLED})
     kept = redacted(as_today(document)[0], JobRequest, everywhere=False)
-    if not isinstance(_given(kept["source_config"].get("databaseConfig"), "tables"), list):
+    if not _tables(kept):
         mistakes.append({"field": "source_config.databaseConfig.tables", "problem": NO_TABLES})
     if mistakes:
         raise InvalidRequest(mistakes)
@@ -104,14 +104,18 @@ def _in_short(name: str, words: dict[str, Any], request: dict[str, Any]) -> dict
         "title": words["title"],
         "about": words["about"],
         "workflow_id": request["workflow_id"],
-        "tables": [_table(table) for table in request["source_config"]["databaseConfig"]["tables"]],
+        "tables": _tables(request),
         "models": [model["tableName"] for model in models],
         "saved_at": None,
     }
 
 
-def _table(table: dict[str, Any]) -> str:
-    return table.get("tableName") or table.get("query") or ""
+def _tables(request: dict[str, Any]) -> list[str]:
+    """What a request reads, by its tables' names and queries; empty where it names none."""
+    config = request["source_config"].get("databaseConfig") or {}
+    listed = config.get("tables", [config])
+    found = [table.get("tableName") or table.get("query") for table in listed] if isinstance(listed, list) else []
+    return [name for name in found if name]
 
 
 def _found(name: str) -> tuple[dict[str, Any], dict[str, Any]]:

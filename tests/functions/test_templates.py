@@ -115,6 +115,12 @@ def test_should_save_a_request_as_a_template_and_run_it_as_one_that_is_shipped(a
     assert [ask(method, f"/api/templates/{name}")[0] for method in ("GET", "DELETE")] == [404, 404]
 
 
+def test_should_save_a_request_of_one_table(unique):
+    source = {"type": "sql-server", "databaseConfig": {"tableName": "customers", "isIncremental": False}}
+    status, put = ask("PUT", f"/api/templates/{unique('t')}", wanted(source_config=source))
+    assert (status, put["tables"]) == (200, ["customers"])
+
+
 def test_should_list_templates_page_by_page(unique):
     added = sorted(unique("t") for _ in range(3))
     for name in added:

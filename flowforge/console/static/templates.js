@@ -3,7 +3,7 @@ import { ask, path } from "./api.js";
 import { choose } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { command, facts, grid, link, moment, nothing, problem } from "./show.js";
+import { command, facts, grid, link, moment, nothing } from "./show.js";
 import { say } from "./view.js";
 import { connectionField, schedule } from "./when.js";
 
@@ -82,16 +82,14 @@ function run(one) {
 export function keep(request) {
   const own = { name: "", title: request.workflow_name ?? "", about: "" };
   const field = (name, title, more) => h("label.block", title, h("input", { required: true, autocomplete: "off", value: own[name], oninput: (event) => { own[name] = event.target.value; }, ...more }));
-  const named = Array.isArray(request.source_config?.databaseConfig?.tables);
   return choose({
     title: "Save as template",
     load: () => Promise.resolve({}),
-    draw: () => (named ? [h("p", "Saved without its connection, it is run with any saved one. A template of that name that was saved before is replaced."),
-      field("name", "Name (small letters, digits and _)", { pattern: NAME, maxlength: "64" }), field("title", "Title"), field("about", "What it does"), command("flowforge templates save NAME request.json --title TEXT")]
-      : problem({ message: "This request names no list of tables.", remedy: "Write its tables as source_config.databaseConfig.tables." })),
-    action: () => named && "Save it",
+    draw: () => [h("p", "Saved without its connection, it is run with any saved one. A template of that name that was saved before is replaced."),
+      field("name", "Name (small letters, digits and _)", { pattern: NAME, maxlength: "64" }), field("title", "Title"), field("about", "What it does"), command("flowforge templates save NAME request.json --title TEXT")],
+    action: () => "Save it",
     run: async () => {
-      const { connection, ...source } = request.source_config;
+      const { connection, ...source } = request.source_config ?? {};
       const { batch_id, ...kept } = request;
       await ask(path("templates", own.name), { method: "PUT", body: { title: own.title, about: own.about, request: { ...kept, source_config: source } } });
       say(`Template ${own.name} is saved`);
