@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY := 0
 # Tests, demo and faults start processes by the hundred: each would compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo build test test-fast test-build test-sail test-s3 test-aws test-console screenshots test-api faults faults-quick soak lint format validate clean bench bench-quick bench-lake bench-lake-full bench-files
+.PHONY: help demo build test test-fast test-build test-sail test-s3 test-aws test-console screenshots test-api faults faults-quick soak lint format validate clean bench bench-quick bench-lake bench-lake-full bench-files bench-load
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -148,3 +148,6 @@ bench-lake-full: .venv/stamp ## the same with merges into a table of 20,000,000 
 
 bench-files: .venv/stamp ## CSV, NDJSON and Parquet into Parquet against DuckDB's COPY and pyarrow
 	@.venv/bin/python -m benchmarks.files
+
+bench-load: .venv/stamp ## 200 tables and files under changes, kills and lost replies; and a model of many more
+	@.venv/bin/python -m benchmarks.load

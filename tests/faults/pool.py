@@ -19,12 +19,15 @@ from tests.helpers.waiting import LIMIT_SECONDS
 
 @dataclass
 class Work:
-    """One event in one process. `exit` is the process' status once it has ended: -9 when it was killed."""
+    """One event in one process. `exit` is the process' status once it has ended: -9 when it was killed; what it took is
+    known then, too."""
 
     name: str
     pid: int | None = None
     exit: int | None = None
     answer: Any = None
+    cpu_seconds: float = 0.0
+    peak_mb: float = 0.0
     started: threading.Event = field(default_factory=threading.Event)
 
     def kill(self) -> None:
@@ -81,6 +84,7 @@ class Pool:
                 work.started.set()
             else:
                 work = self._running.pop(told["id"])
+                work.cpu_seconds, work.peak_mb = told["cpu_seconds"], told["peak_mb"]
                 work.exit = told["exit"]
                 work.answer = json.loads(told["answer"]) if work.exit == 0 and told["answer"] else None
                 self.ended.put(work)

@@ -31,18 +31,19 @@ LOADS_BETWEEN_LOOKS = 4
 
 
 class Trouble:
-    """A rule for the proxy: kills a worker before or after a call, or loses a reply; only in a message's first delivery, so that
-    none is given up."""
+    """A rule for the proxy: kills a worker before or after a call, or loses a reply, each in such a share of calls; only in a
+    message's first delivery, so that none is given up."""
 
-    def __init__(self, world: World, rng: random.Random):
+    def __init__(self, world: World, rng: random.Random, killed: float = KILLED, lost: float = LOST):
         self.world, self.rng, self.kills, self.faults = world, rng, 0, 0
+        self.killed, self.lost = killed, lost
 
     def __call__(self, call: Call) -> Fault | None:
         delivery = self.world.chain.deliveries.get(call.worker)
         drawn = self.rng.random()
-        if delivery is None or delivery.attempt > 1 or drawn > KILLED + LOST:
+        if delivery is None or delivery.attempt > 1 or drawn > self.killed + self.lost:
             return None
-        if drawn > KILLED:
+        if drawn > self.killed:
             self.faults += 1
             return Fault("after")
         self.kills += 1

@@ -20,7 +20,7 @@ class TdsProxy:
     """A context manager: listens on loopback. `rule` sees every chunk before the client does; it may kill the client."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+        self.target = (host, port)
         self.rule: Rule = lambda client, sent, more: None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -51,7 +51,7 @@ class TdsProxy:
             threading.Thread(target=self._serve, args=(client, port), daemon=True).start()
 
     def _serve(self, client: socket.socket, port: int) -> None:
-        with client, socket.create_connection(self._target) as server:
+        with client, socket.create_connection(self.target) as server:
             asking = threading.Thread(target=self._pump, args=(client, server, None), daemon=True)
             asking.start()
             self._pump(server, client, port)

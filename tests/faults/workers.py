@@ -2,7 +2,8 @@
 
 The parent has imported what handlers import and nothing more: no client, no thread, no connection. Each fork takes its
 environment, runs the real handler on one event and ends; whatever happens to it happens to nobody else. Lines of JSON go in (id,
-handler, event, env) and out (id, pid; later id, exit status, answer).
+handler, event, env) and out (id, pid; later id, exit status, answer, CPU seconds, and peak memory in MB: what it shares with the
+parent counts).
 """
 
 import importlib
@@ -81,9 +82,10 @@ def main() -> None:
                 if not answer:
                     waiting.unregister(ready.fd)
                     os.close(ready.fd)
-                    _, status = os.waitpid(ready.data["pid"], 0)
+                    _, status, used = os.wait4(ready.data["pid"], 0)
                     text = ready.data["answer"].decode()
                     told = {"id": ready.data["id"], "exit": os.waitstatus_to_exitcode(status), "answer": text}
+                    told |= {"cpu_seconds": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}
                     print(json.dumps(told), file=tell)
                 continue
             received = os.read(0, 1 << 20)
