@@ -33,6 +33,7 @@ from flowforge.tables.rows import create_view, rows_query
 NOT_TABLES = ("_quarantine", "_models", "_probe", "_keys", "_settled")
 LAYERS = ("bronze", "silver", "gold", "quarantine")
 WRITE = "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
+ASK_FOR_LESS = "ask for less: fewer columns, a WHERE, a smaller table, shorter values; or ask by `flowforge sql SELECT`"
 MOMENTS = "write 12, 2026-01-05 or 2026-01-05T09:30:00Z"
 WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
 
@@ -58,8 +59,8 @@ def query(
     Delta table, or a moment with its time zone, for all tables. At most so many rows are answered, and a query that is not done
     after so many seconds is stopped.
 
-    Raises QueryRefused when it is not a plain query, takes too long or DuckDB refuses it, NotFound when a table does not exist or
-    did not then, or when files of that time have been vacuumed.
+    Raises QueryRefused when it is not a plain query, takes too much time or memory or DuckDB refuses it, NotFound when a table
+    does not exist or did not then, or when files of that time have been vacuumed.
     """
     started = time.perf_counter()
     try:
@@ -74,12 +75,13 @@ def query(
         try:
             with connection.within(most_seconds):
                 columns, rows = _answer(connection, sql, most_rows)
-        except (ObjectUnreadable, OutOfMemory):
+        except ObjectUnreadable:
             raise
+        except (MemoryError, OutOfMemory) as error:
+            raise QueryRefused("the query needs more memory than there is for it", ASK_FOR_LESS) from error
         except TimedOut as error:
-            text = f"the query was not done after {most_seconds:g} s and was stopped"
             raise QueryRefused(
-                text, "ask for less: fewer columns, a WHERE, a smaller table; or ask by `flowforge sql SELECT`"
+                f"the query was not done after {most_seconds:g} s and was stopped", ASK_FOR_LESS
             ) from error
         except EngineError as error:
             raise QueryRefused(str(error).strip(), line=error.line or _line_of(connection, sql)) from error

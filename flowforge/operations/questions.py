@@ -1,15 +1,19 @@
 """SQL over the lake for callers of the API: what `flowforge sql` asks, within the bounds of an answer."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from events.api.lake import Question
 from events.request import InvalidRequest
-from flowforge.operations.query import MOMENTS, json_value, moment_of, query
+from flowforge.domain.errors import QueryRefused
+from flowforge.operations.query import ASK_FOR_LESS, MOMENTS, QueryResult, json_value, moment_of, query
+from flowforge.runtime.bounded_work import bounded_memory, function_memory, within
 from flowforge.runtime.pages import ANSWER_BYTES
 from flowforge.runtime.settings import settings
 
 SECONDS = 20.0  # of a query; a call has 29
+MORE_SECONDS = 3.0  # in which a query that was stopped mostly ends
 
 
 def answer_of(question: Question) -> dict[str, Any]:
@@ -18,7 +22,7 @@ def answer_of(question: Question) -> dict[str, Any]:
         as_of = moment_of(question.asOf)
     except ValueError as error:
         raise InvalidRequest([{"field": "asOf", "problem": f"{error}: {MOMENTS}"}]) from None
-    found = query(question.sql, settings().bucket, as_of, question.limit, SECONDS)
+    found = _within_bounds(lambda: query(question.sql, settings().bucket, as_of, question.limit, SECONDS))
     rows, left = [], ANSWER_BYTES
     for row in found.rows:
         shown = [json_value(value) for value in row]
@@ -28,3 +32,16 @@ def answer_of(question: Question) -> dict[str, Any]:
         rows.append(shown)
     more = found.more or len(rows) < len(found.rows)
     return {"columns": found.columns, "rows": rows, "more": more, "seconds": round(found.seconds, 3)}
+
+
+def _within_bounds(ask: Callable[[], QueryResult]) -> QueryResult:
+    """What is asked, or QueryRefused where it takes more time or memory than a call has."""
+
+    def asked() -> QueryResult:
+        with bounded_memory(function_memory()):
+            return ask()
+
+    try:
+        return within(SECONDS + MORE_SECONDS, asked)
+    except TimeoutError:
+        raise QueryRefused(f"the query was not done after {SECONDS:g} s, and did not stop", ASK_FOR_LESS) from None

@@ -65,7 +65,8 @@ class Worker:
             raise InvocationFailed("Sandbox.Timedout", message, died=True) from None
 
     def stop(self) -> None:
-        """Kill the process with all it has started."""
+        """Kill the process with all it has started; from here on it gets no event, though its end is yet to be told."""
+        self.alive = False
         if self.child is not None:
             self._children.kill(self.child)
 

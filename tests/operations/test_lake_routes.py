@@ -1,6 +1,7 @@
 """The lake as the API shows it: tables, models, lineage, SQL."""
 
 import json
+import sys
 import uuid
 from itertools import pairwise
 from urllib.parse import quote
@@ -163,6 +164,16 @@ def test_should_answer_sql_within_bounds(filled):
     assert (status, answer["error"]) == (422, "QueryRefused")
     assert sql("SELECT 1", asOf="soon")[1]["mistakes"][0]["field"] == "asOf"
     assert sql("")[1]["mistakes"][0]["field"] == "sql"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded where RLIMIT_DATA is")
+@pytest.mark.parametrize("text", ["SELECT repeat('x', 4000000000)", "SELECT range(1000000000)"])
+def test_should_refuse_sql_that_needs_more_memory_than_the_function_has(filled, monkeypatch, text):
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+    status, answer = sql(text)
+    assert (status, answer["error"]) == (422, "QueryRefused")
+    assert "more memory" in answer["message"] and "ask for less" in answer["remedy"]
+    assert sql("SELECT count(*) FROM silver.customers")[1]["rows"] == [[3]]
 
 
 def test_should_end_a_page_of_rows_where_an_answer_is_full(filled):
