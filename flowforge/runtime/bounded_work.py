@@ -16,7 +16,7 @@ from typing import TypeVar
 
 Answer = TypeVar("Answer")
 _bounding = threading.Lock()
-_bounded = 0
+_before: list[int] = []  # the limits that blocks have found, the first of them the process's own
 
 
 def within(seconds: float, work: Callable[[], Answer]) -> Answer:
@@ -45,22 +45,22 @@ def within(seconds: float, work: Callable[[], Answer]) -> Answer:
 def bounded_memory(megabytes: int) -> Iterator[None]:
     """In the block, the process gets so much memory and no more: what asks for it gets MemoryError, or its library's own error.
     Nothing is bounded for 0, and where the system is not Linux, whose RLIMIT_DATA counts memory that is a process's own."""
-    global _bounded  # noqa: PLW0603 - a limit is the process's
     if not megabytes or sys.platform != "linux":
         yield
         return
-    most = resource.getrlimit(resource.RLIMIT_DATA)[1]
     with _bounding:
-        _bounded += 1
+        soft, most = resource.getrlimit(resource.RLIMIT_DATA)
+        _before.append(soft)
         wanted = _data_bytes() + megabytes * 2**20
         _limit(wanted if most == resource.RLIM_INFINITY else min(wanted, most))
     try:
         yield
     finally:
         with _bounding:
-            _bounded -= 1
-            if not _bounded:
-                _limit(most)
+            first = _before[0]
+            _before.pop()
+            if not _before:
+                _limit(first)
 
 
 def function_memory() -> int:
