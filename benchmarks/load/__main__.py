@@ -28,6 +28,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--large-rows", type=int, default=LARGE_ROWS, help=f"of one table in 100; default {LARGE_ROWS:,}"
     )
+    parser.add_argument("--slice-rows", type=int, default=SLICE_ROWS, help=f"default {SLICE_ROWS:,}")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     return parser.parse_args(argv)
@@ -38,7 +39,7 @@ def main() -> int:
     chosen, started = arguments(), datetime.now(UTC)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     tables = mix(chosen.tables, chosen.large_rows)
-    load = run.run(tables, chosen.seconds, chosen.changes, chosen.seed, SLICE_ROWS)
+    load = run.run(tables, chosen.seconds, chosen.changes, chosen.seed, chosen.slice_rows)
     where = f"{started:%Y-%m-%d %H:%M} UTC, {machine()}. {report.load_average()}."
     sections = [
         Section("load", f"{where}\n\n{report.text(load, chosen.seed)}"),
