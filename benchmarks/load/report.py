@@ -36,7 +36,7 @@ def text(load: Load, seed: int) -> str:
         f" {load.tally.lost:,} are missing, {load.tally.doubled:,} too many. {load.tally.kills:,} workers were killed,"
         f" {load.tally.faults:,} replies lost or connections cut.",
         f"- Of {counted_at(load):,} calls of S3 by silver and gold their runs tell {told_of(load):,} (`flowforge cost`); the"
-        " others are delta-rs' own, and those of workers that died.",
+        " others were made by delta-rs itself, or by workers that died.",
         "",
         "| function | deliveries | killed or failed | CPU s each | peak RSS MB | memory in the template, MB |",
         "|---|--:|--:|--:|--:|--:|",
