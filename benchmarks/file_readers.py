@@ -51,6 +51,7 @@ class _Reader:
                 batch = cast_portion(portion, casting).rows
                 rows += batch.num_rows
                 yield batch
+                del portion, batch
             if rows != records.counted():
                 raise SystemExit(f"{rows} rows of {records.counted()}")
 

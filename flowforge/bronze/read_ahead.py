@@ -62,6 +62,7 @@ class ReadAhead:
                 for batch in reader:
                     if batch.num_rows and not self._put(_fitting(batch)):
                         return
+                    del batch  # before the next one is read: a row may be long
             self._put(None)
         except BaseException as error:
             self._reader = None  # closed

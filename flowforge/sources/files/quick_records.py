@@ -81,11 +81,14 @@ class QuickRecords(TextRecords):
                 size = max(size // 4, SMALL_PIECE)
                 continue
             else:
-                taken, framed = pieces.take_framed(size)
-                part = FramedPart(taken, self._marks, framed, number, self._portion)
+                part = self._framed_part(pieces, size, number)
                 size = size if piece.data else min(4 * size, self._piece)
             number += part.count
             yield part
+
+    def _framed_part(self, pieces: Pieces, size: int, number: int) -> FramedPart:
+        taken, framed = pieces.take_framed(size)
+        return FramedPart(framed, count_whole(taken.data, self._marks), number, self._portion)
 
     def _clean_part(self, piece: Piece, reader: Reader, number: int) -> CleanPart | None:
         clean = reader.read(piece.data)

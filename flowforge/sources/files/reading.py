@@ -133,6 +133,7 @@ class FilesReader:
                 batch = self._batch(file, portion, casting, audit)
                 rows += batch.num_rows
                 yield batch
+                del portion, batch  # before the next one is read: a record may be long
             self._check()
             with _refusing(file):
                 count = records.counted()
@@ -238,6 +239,7 @@ def _told(file: FileVersion, records: Records) -> Iterator[Portion]:
         if portion is None:
             return
         yield portion
+        del portion
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import pyarrow as pa
 from flowforge.sources.files.clean_records import Clean
 from flowforge.sources.files.framing import Framed, Marks
 from flowforge.sources.files.pieces import Piece
-from flowforge.sources.files.record_count import count_whole
 from flowforge.sources.files.rejected import Portion, Rejected
 
 
@@ -70,26 +69,19 @@ class CleanPart:
         return pa.array(lines, pa.int64()), pa.array(offsets, pa.int64())
 
 
-@dataclass(frozen=True)
 class FramedPart:
-    """Records that are framed only; `read` makes a portion of some, of which the first has the number given."""
+    """Records that are framed only; `read` makes a portion of some, of which the first has the number given. What is read is
+    given up: a record may be long."""
 
-    piece: Piece
-    marks: Marks
-    framed: list[Framed]
-    first: int
-    read: Callable[[list[Framed], int], Portion]
-
-    @property
-    def count(self) -> int:
-        return len(self.framed)
-
-    @property
-    def counted(self) -> int | None:
-        return count_whole(self.piece.data, self.marks)
+    def __init__(
+        self, framed: list[Framed], counted: int | None, first: int, read: Callable[[list[Framed], int], Portion]
+    ):
+        self._framed, self._first, self._read = framed, first, read
+        self.count, self.counted = len(framed), counted
 
     def portion(self, keep: int) -> Portion:
-        return self.read(self.framed[:keep], self.first)
+        framed, self._framed = self._framed[:keep], []
+        return self._read(framed, self._first)
 
 
 def data_of(parts: Iterable[Part], footer: int) -> Iterator[Portion]:
