@@ -121,7 +121,7 @@ def _secrets_in(document: Any, is_secret: bool = False) -> set[str]:
     """The texts under names that say that they are secret, long enough to be found again."""
     if isinstance(document, dict):
         found = (_secrets_in(value, is_secret or bool(_SECRET_NAME.search(name))) for name, value in document.items()
-                 if name not in ("secretId", "protect", "rename"))  # fmt: skip
+                 if name not in ("secretId", "protect", "rename", "cast"))  # fmt: skip
         return set().union(*found)
     if isinstance(document, list):
         return set().union(*(_secrets_in(value, is_secret) for value in document))

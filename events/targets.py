@@ -106,6 +106,7 @@ class SourceTable(Message):
     included_columns: list[str] = Field(default_factory=list, description="empty: all but the excluded")
     where: list[WantedRows] = Field(default_factory=list)
     rename: dict[str, str] = Field(default_factory=dict, description="column to its name in the lake")
+    cast: dict[str, str] = Field(default_factory=dict, description="column to the type that the SELECT makes of it")
     protect: dict[str, str] = Field(default_factory=dict, description="column to what becomes of its values")
     protection_key: str = Field(default="", description="id of the secret that has the key of hmac")
 

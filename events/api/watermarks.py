@@ -149,6 +149,9 @@ class TableHistory(TableWatermarks):
     renamed: dict[str, str] = Field(
         default_factory=dict, description="columns with their names in the lake, by the source's"
     )
+    cast: dict[str, str] = Field(
+        default_factory=dict, description="columns with the type that the SELECT makes of them"
+    )
     columns: list[SourceColumn] = Field(default_factory=list, description="of the newest batch that has rows")
     history: list[PastBatch]
     folded: Folded | None

@@ -80,6 +80,10 @@ class TableConfig(Request):
     rename: dict[str, str] = Field(
         default_factory=dict, description="column to its name in the lake; no key, no delta column"
     )
+    cast: dict[str, str] = Field(
+        default_factory=dict,
+        description="column to the T-SQL type that the SELECT makes of it, such as decimal(18,2); no key, no delta column",
+    )
     protect: dict[str, str] = Field(
         default_factory=dict,
         description="what becomes of personal data before a byte of it is written: column to drop, null, hmac, partial(4),"
@@ -108,6 +112,13 @@ class TableConfig(Request):
         for names in (value.keys(), value.values()):
             if len({name.lower() for name in names}) < len(value):
                 raise ValueError("has a name twice")
+        return value
+
+    @field_validator("cast")
+    @classmethod
+    def _casts(cls, value: dict[str, str]) -> dict[str, str]:
+        if len({name.lower() for name in value}) < len(value):
+            raise ValueError("names a column twice")
         return value
 
     @field_validator("protectionKey")
@@ -152,6 +163,8 @@ class TableConfig(Request):
             yield "columns", "of a table only: name the columns in the query's SELECT"
         if given.get("query") and given.get("rename"):
             yield "rename", "of a table only: name the columns in the query's SELECT"
+        if given.get("query") and given.get("cast"):
+            yield "cast", "of a table only: write the CAST into the query's SELECT"
         if given.get("query") and given.get("where"):
             yield "where", "of a table only: write the condition into the query's WHERE"
         yield from of_where(given.get("where"))

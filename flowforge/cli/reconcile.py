@@ -126,6 +126,7 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
         bound=found.get("value") if found.get("sql_type") else None,
         rows_per_range=rows,
         renamed=mark.get("renamed") or {},
+        casts=mark.get("cast") or {},
         protected=tuple(mark.get("protected") or {}),
         where=tuple(RowCondition.model_validate(one) for one in mark.get("where") or []),
     )

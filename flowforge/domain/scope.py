@@ -14,7 +14,8 @@ from flowforge.domain.source_columns import SourceColumn
 class Scope(BaseModel):
     """`where`: the conditions that the rows fit (none: all rows); `left_out`: the columns that were there and not read;
     `protected`: what became of the values of a column, which may be left out for that;
-    `renamed`: columns by their names at the source, with those in the lake. All other names are the source's."""
+    `renamed`: columns by their names at the source, with those in the lake; `cast`: columns with the type that the SELECT
+    makes of them. All other names are the source's."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,6 +23,7 @@ class Scope(BaseModel):
     left_out: list[str] = Field(default_factory=list)
     protected: dict[str, str] = Field(default_factory=dict)
     renamed: dict[str, str] = Field(default_factory=dict)
+    cast: dict[str, str] = Field(default_factory=dict)
 
     @property
     def rows(self) -> str:
@@ -54,4 +56,7 @@ def scope_in(interval: Interval, columns: Iterable[SourceColumn], identity: Mapp
     columns = list(columns)
     renamed = {column.source_name: column.name for column in columns if column.source_name}
     protected = protected_in(columns) | dict.fromkeys(identity.get("dropped", []), "drop")
-    return Scope(where=interval.where, left_out=identity.get("left_out", []), protected=protected, renamed=renamed)
+    cast = {column.at_source: column.sql_type for column in columns if column.cast_from}
+    return Scope(
+        where=interval.where, left_out=identity.get("left_out", []), protected=protected, renamed=renamed, cast=cast
+    )

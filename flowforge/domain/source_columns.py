@@ -36,7 +36,8 @@ class SourceColumn(BaseModel):
     of its values, or may do so. `column_id` stays when a column is renamed (0: not known); `default` is the definition of its
     default, as the server keeps it, `constant` the value that this gives to each row, as text, where it is one for sure.
     With a `protection` the `type` is that of what is written, and `sql_type` what the source has.
-    `source_name` is there where the request gives it another name.
+    `source_name` is there where the request gives it another name, `cast_from` where the request has the SELECT make another type
+    of it: that is then the source's own, and `sql_type` the one that arrives.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +59,7 @@ class SourceColumn(BaseModel):
     computed: bool = False
     protection: Protection | None = None
     source_name: str = ""
+    cast_from: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +80,11 @@ class SourceColumn(BaseModel):
     def at_source(self) -> str:
         """What the source calls it."""
         return self.source_name or self.name
+
+    @property
+    def type_at_source(self) -> str:
+        """The type there; see `declared`."""
+        return self.cast_from or self.declared
 
     @property
     def declared(self) -> str:

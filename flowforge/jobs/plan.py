@@ -167,6 +167,7 @@ def _source(entry: TableConfig) -> SourceTable:
         excluded_columns=entry.columns.exclude if entry.columns else [],
         included_columns=entry.columns.include if entry.columns else [],
         rename=entry.rename,
+        cast=entry.cast,
         protect=entry.protect,
         protection_key=entry.protectionKey or "",
         where=[WantedRows(column=one.column, operator=one.operator, values=one.values) for one in entry.where],

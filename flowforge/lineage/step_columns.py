@@ -20,10 +20,16 @@ def bronze_columns(columns: Sequence[SourceColumn], source: str) -> ColumnLineag
     made = {
         column.name: Origin(source, column.of, TRANSFORMATION)
         if column.of
-        else Origin(source, column.at_source, HASHED if column.protection else IDENTITY)
+        else Origin(source, column.at_source, _role(column))
         for column in columns
     }
     return ColumnLineage({name: frozenset({origin}) for name, origin in made.items()})
+
+
+def _role(column: SourceColumn) -> Role:
+    if column.protection:
+        return HASHED
+    return TRANSFORMATION if column.cast_from else IDENTITY
 
 
 def silver_columns(batch: Batch, present: Collection[str], bronze: str) -> ColumnLineage:

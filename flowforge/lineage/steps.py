@@ -41,7 +41,9 @@ def _landed(fact: facts.BronzeLanded, _: str, told_at: str) -> Iterator[Step]:
         return
     batch = _batch(fact)
     columns = batch.manifest.columns if batch.manifest else []
-    source = source_of(fact.source_key, {column.at_source: column.declared for column in columns if not column.of})
+    source = source_of(
+        fact.source_key, {column.at_source: column.type_at_source for column in columns if not column.of}
+    )
     audit = batch.audit if batch.manifest else ()
     types = dict.fromkeys([*(column.name for column in columns), *audit])
     yield Step(

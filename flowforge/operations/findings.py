@@ -13,7 +13,7 @@ class Question:
     """What is compared: a source table with a silver table, up to a watermark (column, SQL type and bound) where there is one.
     `where` are the conditions that silver's rows fit: others at the source are none of its business;
     `protected` columns are not compared, since silver has other values in them;
-    `renamed` are columns of the source with their names in silver."""
+    `renamed` are columns of the source with their names in silver, `casts` those that loads have as another type, with it."""
 
     source_table: str
     silver_table: str
@@ -24,6 +24,7 @@ class Question:
     where: tuple[RowCondition, ...] = ()
     protected: tuple[str, ...] = ()
     renamed: dict[str, str] = field(default_factory=dict)
+    casts: dict[str, str] = field(default_factory=dict)
 
     def interval(self, newer: bool = False) -> Interval:
         """The rows below the bound, or those from it on."""

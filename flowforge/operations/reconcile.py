@@ -31,7 +31,7 @@ def reconcile(
     Raises NotFound for a silver table that does not exist, UnsupportedSource for one that keeps several rows of a key, and what
     connecting and reading raise.
     """
-    again = source.reread(question.source_table)
+    again = source.reread(question.source_table, question.casts)
     question = _settled(question, again)
     table = open_table(table_uri(bucket, "silver", question.silver_table))
     if table is None:

@@ -81,7 +81,10 @@ def show(name: str) -> dict[str, Any]:
     columns = next((b.manifest.columns for _, b in readable if b.manifest and b.has_rows and b.manifest.columns), [])
     more = {"history": past, "folded": _folded(state), "audit": corrections.audit(state.source_key)}
     where = [condition.model_dump() for condition in state.scope.where] if state.scope else []
-    scope = {"where": where, **(state.scope.model_dump(include={"protected", "renamed"}) if state.scope else {})}
+    scope = {
+        "where": where,
+        **(state.scope.model_dump(include={"protected", "renamed", "cast"}) if state.scope else {}),
+    }
     return _state_shown(state) | {"connection": source, "columns": list(map(_column, columns)), **scope, **more}
 
 
@@ -91,7 +94,7 @@ def _column(column: SourceColumn) -> dict[str, Any]:
     return {
         "name": column.name,
         "source_name": column.source_name or column.name,
-        "source_type": column.sql_type or None,
+        "source_type": column.cast_from or column.sql_type or None,
         "type": column.type,
         "nullable": column.nullable,
         **made,

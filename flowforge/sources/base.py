@@ -176,8 +176,8 @@ class Source(Protocol):
         """What the source counts for the plan now. Raises what reading raises."""
         ...
 
-    def reread(self, table: str) -> Rereading:
-        """A table for a comparison. Raises UnknownTable."""
+    def reread(self, table: str, casts: Mapping[str, str]) -> Rereading:
+        """A table for a comparison; `casts` are columns with the type that the lake's were made of. Raises UnknownTable."""
         ...
 
     def can_be_cursor(self, column: SourceColumn) -> bool:

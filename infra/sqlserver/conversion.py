@@ -9,7 +9,7 @@ import re
 from .constants import folded
 from .errors import SqlError, not_supported
 from .moments import moment_text, to_moment
-from .types import ANSI, BINARIES, CHARACTERS, CLR, INTEGERS, UNICODE, SqlType
+from .types import ANSI, BINARIES, CHARACTERS, CLR, COLLATION_NAME, INTEGERS, UNICODE, SqlType
 from .values import (
     MOMENTS,
     Typed,
@@ -33,7 +33,8 @@ def convert(value: Typed, target: SqlType, style: int | None = None, attempt: bo
         return Typed(f"CAST(NULL AS {target.duckdb})", target)
     if source == target:
         return value
-    if value.constant is not None and style in (None, 120, 121, 126, 127) and value.sql.startswith("'"):
+    lost = source.base in UNICODE and target.base in ANSI and not str(value.constant).isascii()
+    if value.constant is not None and not lost and style in (None, 120, 121, 126, 127) and value.sql.startswith("'"):
         literal = folded(str(value.constant), target)
         if literal is not None:
             return Typed(literal, target, False, value.constant if target.is_character else None)
@@ -113,13 +114,9 @@ def _text_to_number(text: str, source: SqlType, target: SqlType, cast: str, atte
 
 def _to_text(value: Typed, target: SqlType, style, attempt: bool, storing: str) -> str:
     source, sql = value.kind, value.sql
-    if (
-        source.base in UNICODE
-        and target.base in ANSI
-        and collation_of(value)
-        and _IN_1252.fullmatch(source.collation or "")
-    ):
-        sql = f"(database_text({sql}){collation_of(value)}"  # which stays the one that compares
+    if source.base in UNICODE and target.base in ANSI and _IN_1252.fullmatch(source.collation or COLLATION_NAME):
+        explicit = collation_of(value)  # which stays the one that compares
+        sql = f"(database_text({sql}){explicit}" if explicit else f"database_text({sql})"
     if source.base not in CHARACTERS:
         constant = re.fullmatch(r"unhex\('([0-9A-Fa-f]*)'\)", sql) if target.base in UNICODE and style is None else None
         if constant:  # bytes are the text's own, in UTF-16

@@ -307,11 +307,12 @@ class Expressions:
         value, pattern = self.value(node.this, scope), self.value(node.expression, scope)
         if pattern.constant is None and (written := re.fullmatch(r"'((?:[^']|\'\')*)'", pattern.sql)):
             pattern = replace(pattern, constant=written[1].replace("''", "'"))
-        if pattern.constant is None:
-            return f"regexp_full_match({_as_text(value)}, like_pattern({_as_text(pattern)}), 'is')"
-        return (
-            f"regexp_full_match({_as_text(value)}, {quote_text(like_expression(str(pattern.constant), escape))}, 'is')"
-        )
+        expression = f"like_pattern({_as_text(pattern)})"
+        if pattern.constant is not None:
+            expression = quote_text(like_expression(str(pattern.constant), escape))
+        flags = "s" if value.kind.counts_case else "is"
+        # sqlglot keeps the NOT of NOT LIKE with the LIKE.
+        return f"({'NOT ' if node.args.get('negate') else ''}regexp_full_match({_as_text(value)}, {expression}, '{flags}'))"
 
     def _predicate_escape(self, node: exp.Escape, scope) -> str:
         if not isinstance(node.this, exp.Like) or not isinstance(node.expression, (exp.Literal, exp.National)):

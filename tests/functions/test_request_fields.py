@@ -110,6 +110,7 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "TableConfig.countRows": (f"{DATA}.countRows", "auto", "never", {}),
     "TableConfig.derivedColumns": (f"{DATA}.derivedColumns", [], ["srid"], {}),
     "TableConfig.rename": (f"{DATA}.rename", {}, {"a": "b"}, {}),
+    "TableConfig.cast": (f"{DATA}.cast", {}, {"a": "int"}, {}),
     "TableConfig.protect": (f"{DATA}.protect", {}, {"ssn": "null"}, {}),
     "TableConfig.protectionKey": (
         f"{DATA}.protectionKey",

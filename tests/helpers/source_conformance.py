@@ -201,9 +201,9 @@ class Conformance:
     def test_should_read_a_table_once_more_in_the_order_of_its_key(self, made: UnderTest):
         if not self.is_compared:
             with pytest.raises(UnsupportedSource, match="not compared"):
-                made.source().reread(made.table(5))
+                made.source().reread(made.table(5), {})
             return
-        again = made.source().reread(made.table(5))
+        again = made.source().reread(made.table(5), {})
         columns = [column for column in again.columns if column.name == KEY]
         with again.read(columns, Interval(), again.primary_key) as reader:
             assert [key for batch in reader for key in batch.column(KEY).to_pylist()] == [1, 2, 3, 4, 5]

@@ -4,7 +4,7 @@ Guarantees: importing this module brings no pyarrow, since control functions ask
 imported where it is asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -85,7 +85,7 @@ class Files:
 
         return count_again(plan, deadline)
 
-    def reread(self, table: str) -> Rereading:
+    def reread(self, table: str, casts: Mapping[str, str]) -> Rereading:
         """Files are not compared with the lake."""
         raise UnsupportedSource(
             f"{table} is loaded from files, which are not compared with the lake",

@@ -54,7 +54,8 @@ def arrow_schema(columns: Sequence[SourceColumn]) -> pa.Schema:
 
 
 def _notes(column: SourceColumn) -> dict[str, str]:
-    return {"sql_type": column.sql_type} | ({"companion_of": column.of} if column.of else {})
+    cast = {"cast_from": column.cast_from} if column.cast_from else {}
+    return {"sql_type": column.sql_type} | cast | ({"companion_of": column.of} if column.of else {})
 
 
 def canonical_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -1,10 +1,11 @@
-"""Text that cannot be read as it is, and the row that holds it.
+"""Values that cannot be read as they are, and the row that holds them.
 
 Half of a surrogate pair, which nvarchar takes and neither UTF-8 nor Parquet can hold: the drivers put another character in its
 place, pymssql `?` with a remark (2403), mssql-python U+FFFD without one. Or long text of another code page in a sql_variant: the
-server says that itself (see `variants`). Guarantees: such a row is never landed. An error, a remark, or a U+FFFD among the
-values, makes the server look for the row; U+FFFD that the source itself holds is read as it is. The refusal names column, key and
-what to do.
+server says that itself (see `variants`). Or a value that a cast of the request does not hold (see `casts`), which it says, too.
+
+Guarantees: such a row is never landed. An error, a remark, or a U+FFFD among the values, makes the server look for the row;
+U+FFFD that the source itself holds is read as it is. The refusal names column, key and what to do.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import pyarrow as pa
 from events.targets import ConnectionReference
 from flowforge.domain.errors import FlowForgeError, UnsupportedSource
 from flowforge.domain.source_columns import SourceColumn
+from flowforge.sources.sqlserver.casts import MISFIT, misfit_condition
 from flowforge.sources.sqlserver.conditions import interval_condition
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.failures import NOT_UNICODE, describe_reference
@@ -47,10 +49,13 @@ class Unreadable(NamedTuple):
     condition: Callable[[SourceColumn], str]
     what: str
     remedy: str
+    of_casts: bool = False
 
     def concerns(self, column: SourceColumn) -> bool:
         """Whether a column can hold such text."""
-        return parse_sql_type(column.sql_type).base in self.types
+        if self.of_casts:
+            return bool(column.cast_from)
+        return parse_sql_type(column.cast_from or column.sql_type).base in self.types
 
 
 class TextCheck:
@@ -77,7 +82,10 @@ class TextCheck:
     def refused(self, error: UnsupportedSource, arrived: int, most: int) -> UnsupportedSource:
         """The error for a batch of at most so many rows that could not be converted, with the row where it is found; any other
         error as it is."""
-        kind = HALVES if error.number == NOT_UNICODE else LONG_TEXTS if OTHER_PAGE in str(error) else None
+        if MISFIT in str(error):
+            kind = MISFITS
+        else:
+            kind = HALVES if error.number == NOT_UNICODE else LONG_TEXTS if OTHER_PAGE in str(error) else None
         if kind is None:
             return error
         columns = [column for column in self._selection.columns if kind.concerns(column)]
@@ -119,7 +127,7 @@ def _key(selection: Selection) -> list[SourceColumn]:
 
 
 def _has_half(column: SourceColumn) -> str:
-    shown = select_expression(quote_identifier(column.at_source), column.sql_type)
+    shown = select_expression(quote_identifier(column.at_source), column.cast_from or column.sql_type)
     text = f"(N'x' + {shown} + N'x') COLLATE Latin1_General_BIN2"
     return "(" + " OR ".join(f"{text} LIKE {pattern}" for pattern in _HALVES) + ")"
 
@@ -142,4 +150,11 @@ LONG_TEXTS = Unreadable(
     "a sql_variant with a varchar of more than 4,000 characters in another code page than the database's, which the server makes "
     "question marks of",
     f"store it as nvarchar, read its bytes by a query (CONVERT(varbinary(8000), …)), or {LEAVE_OUT}",
+)
+MISFITS = Unreadable(
+    (),
+    lambda column: misfit_condition(quote_identifier(column.at_source), column.cast_from, column.sql_type) or "1 = 0",
+    "a value that the type of its cast (databaseConfig.cast) does not hold exactly",
+    "choose a type that holds every value, mend the value at the source, or load a view that says what becomes of it",
+    of_casts=True,
 )

@@ -21,6 +21,7 @@ from flowforge.domain.errors import (
     UnsupportedSource,
 )
 from flowforge.sources.sqlserver import remedies
+from flowforge.sources.sqlserver.casts import MISFIT
 from flowforge.sources.sqlserver.variants import OTHER_PAGE
 
 LOGIN_NUMBERS = {18456, 18452, 18470, 18486, 18487, 18488, 4060, 4064, 911, 916, 942, 978, 40615, 40914}
@@ -132,6 +133,7 @@ def _meaning(number: int, text: str, *, theirs: bool, is_transport: bool = False
         (refused, LoginRefused, login or remedies.LOGIN),
         (denied, UnknownTable, remedies.grant_remedy(text)),
         (number == NOT_UNICODE or OTHER_PAGE in text, UnsupportedSource, "mend the text at the source"),
+        (MISFIT in text, UnsupportedSource, "choose a type in databaseConfig.cast that holds every value"),
         (number == 208, UnknownTable, remedies.MISSING_IN_QUERY if theirs else remedies.MISSING),
         (number == 207, UnknownColumn, remedies.MISSING_IN_QUERY if theirs else remedies.MISSING),
         (lost, SourceUnavailable, remedies.passing_remedy(number, text)),

@@ -11,6 +11,7 @@ from flowforge.domain.interval import Interval, RowCondition
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.plans import Description, Wanted
 from flowforge.sources.protection import protected_columns
+from flowforge.sources.sqlserver.cast_columns import cast_columns
 from flowforge.sources.sqlserver.catalog import TableDescription, describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.database_facts import consistencies, server_identity
@@ -77,6 +78,7 @@ def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> 
     columns, notes = view_of_table(connection, wanted, table, columns)
     columns = with_derived_columns(columns, read.derived_columns, name)
     columns = with_key_digits(columns, _key_of(wanted, key), name)
+    columns = cast_columns(connection, columns, read, [*key, *keys_and_cursors(wanted)], name)
     columns = protected_columns(columns, read, [*key, *keys_and_cursors(wanted)], name)
     columns = renamed_columns(columns, read, [*key, *keys_and_cursors(wanted)], name)
     refuse_clashes(columns, wanted.audited, name, is_query=False)

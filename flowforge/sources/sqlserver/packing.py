@@ -17,8 +17,8 @@ from flowforge.sources.sqlserver.sql_types import MAX, SqlType, parse_sql_type
 LINE_CHARACTERS = 4_000  # of nvarchar without max
 LINE_COLUMNS = 120  # CONCAT takes 254 arguments: the columns and what separates them
 _QUOTED = "N'\"' + REPLACE(CONVERT(nvarchar({1}), {0}) COLLATE Latin1_General_BIN2, N'\"', N'\"\"') + N'\"'"
-_WIDTHS = {"bit": 1, "tinyint": 3, "smallint": 6, "int": 11, "bigint": 20, "money": 21, "smallmoney": 12, "date": 10}
-_WIDTHS |= {"smalldatetime": 19, "datetime": 23, "uniqueidentifier": 36}
+WIDTHS = {"bit": 1, "tinyint": 3, "smallint": 6, "int": 11, "bigint": 20, "money": 21, "smallmoney": 12, "date": 10}
+WIDTHS |= {"smalldatetime": 19, "datetime": 23, "uniqueidentifier": 36}
 _STYLES = {
     "money": 2,
     "smallmoney": 2,
@@ -74,7 +74,7 @@ def _width(kind: SqlType) -> int | None:
         return 8 + _fraction(kind.scale)
     if kind.base in ("datetime2", "datetimeoffset"):
         return 19 + _fraction(min(kind.scale, 6))
-    return _WIDTHS.get(kind.base)
+    return WIDTHS.get(kind.base)
 
 
 def _fraction(scale: int) -> int:

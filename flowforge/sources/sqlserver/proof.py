@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from events.targets import ConnectionReference
 from flowforge.domain.errors import Fatal, UnsupportedSource
+from flowforge.sources.sqlserver.casts import misfit_condition
 from flowforge.sources.sqlserver.failures import describe_reference
 from flowforge.sources.sqlserver.packing import line_expression
 from flowforge.sources.sqlserver.sql_types import (
@@ -80,6 +81,27 @@ _CURSORS = {
 }
 
 
+# Constants, their type, one that they are cast to, and whether that does not hold them.
+_CASTS = (
+    ("N'12'", "nvarchar(20)", "int", 0),
+    ("N''", "nvarchar(20)", "int", 1),
+    ("N'x1'", "nvarchar(20)", "int", 1),
+    ("N'1.25'", "nvarchar(20)", "decimal(5,2)", 0),
+    ("N'1.255'", "nvarchar(20)", "decimal(5,2)", 1),
+    ("N'2024-02-29'", "nvarchar(20)", "date", 0),
+    ("N'2024-02-30'", "nvarchar(20)", "date", 1),
+    ("N'2024-02-29T23:59:59.12'", "nvarchar(30)", "datetime2(3)", 0),
+    ("N'2024-02-29 23:59:59.1234'", "nvarchar(30)", "datetime2(3)", 1),
+    ("'1.50'", "decimal(5,2)", "decimal(5,1)", 0),
+    ("'1.55'", "decimal(5,2)", "decimal(5,1)", 1),
+    ("'3000000000'", "bigint", "int", 1),
+    ("'2024-02-29 00:00:00'", "datetime2(3)", "date", 0),
+    ("'2024-02-29 00:00:01'", "datetime2(3)", "date", 1),
+    ("N'abcde'", "nvarchar(9)", "varchar(5)", 0),
+    ("N'abcdef'", "nvarchar(9)", "varchar(5)", 1),
+)
+
+
 class Server(NamedTuple):
     """What a proof holds for: one server and database, as long as the process lives."""
 
@@ -130,6 +152,22 @@ def require_cursor(reference: ConnectionReference, sql_type: str, ask: Ask) -> N
         raise UnsupportedSource(
             f"{describe_reference(reference)} does not print {sql_type} as SQL Server does: {literal} must come back as it is",
             "use a delta column of another type, or a full load",
+        )
+
+
+def require_casts(reference: ConnectionReference, ask: Ask) -> None:
+    """Raises UnsupportedSource where the server does not tell values that a cast holds from those that it does not."""
+    columns = ", ".join(f"{_constant(declared, written)} AS c{n}" for n, (written, declared, *_) in enumerate(_CASTS))
+    flags = (
+        f"CASE WHEN {misfit_condition(f'v.c{n}', declared, wanted)} THEN N'1' ELSE N'0' END"
+        for n, (_, declared, wanted, _) in enumerate(_CASTS)
+    )
+    statement = f"SELECT {' + '.join(flags)} AS shown FROM (SELECT {columns}) AS v"  # noqa: S608
+    expected = "".join(str(misfit) for *_, misfit in _CASTS)
+    if not _passed(_server(reference), "casts", ask, statement, lambda shown: shown == expected):
+        raise UnsupportedSource(
+            f"{describe_reference(reference)} does not convert values as SQL Server does",
+            "leave databaseConfig.cast out, or load a view that casts its columns",
         )
 
 

@@ -1,6 +1,6 @@
 """A table read once more, sorted, for a comparison with the lake."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from events.targets import ConnectionReference
@@ -8,6 +8,7 @@ from flowforge.domain.interval import Interval
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import BatchReader
 from flowforge.sources.plans import Position
+from flowforge.sources.sqlserver.cast_columns import as_cast
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.derived_columns import with_key_digits
@@ -31,12 +32,16 @@ class TableAgain:
     rests_on: list[str]
 
     @classmethod
-    def of(cls, reference: ConnectionReference, credentials: Credentials, name: str) -> "TableAgain":
+    def of(
+        cls, reference: ConnectionReference, credentials: Credentials, name: str, casts: Mapping[str, str]
+    ) -> "TableAgain":
         """Asks the catalog for the table."""
         with connect(reference, credentials) as connection:
             table = describe_table(connection, name)
             rests_on = told_rests(row_filters(connection, table.object_id), table)
-        columns = with_key_digits(table.source_columns, table.primary_key, table.qualified_name)
+        columns = with_key_digits(
+            as_cast(table.source_columns, casts, table.qualified_name), table.primary_key, table.qualified_name
+        )
         return cls(reference, credentials, table, columns, rests_on)
 
     @property

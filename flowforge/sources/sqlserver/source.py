@@ -4,7 +4,7 @@ Guarantees: importing this module brings no driver and no pyarrow, since control
 connects and reads is imported where it is asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +19,7 @@ from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import BatchReader, Rereading, Session, Source
 from flowforge.sources.plans import Description, ReadPlan
 from flowforge.sources.reports import Recount
+from flowforge.sources.sqlserver.casts import target_type
 from flowforge.sources.sqlserver.consistency import weakest
 from flowforge.sources.sqlserver.query_text import read_query
 from flowforge.sources.sqlserver.read_hints import loose_hints, refusal
@@ -28,6 +29,14 @@ from flowforge.sources.target import Credentials, read_credentials
 
 if TYPE_CHECKING:
     from flowforge.sources.sqlserver.selection import Selection
+
+
+def _wrong_casts(casts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, written in casts.items():
+        try:
+            target_type(written)
+        except ValueError as error:
+            yield "cast", f"{name}: {error}"
 
 
 class SqlServer:
@@ -50,9 +59,9 @@ class SqlServer:
 
     @classmethod
     def mistakes(cls, wanted: SourceTable, keeps: bool) -> list[tuple[str, str]]:
-        """A query that is not one SELECT that only reads; with `keeps` one that reads loosely, too."""
+        """A query that is not one SELECT that only reads; with `keeps` one that reads loosely, too; a cast to what is no type."""
         if wanted.query is None:
-            return []
+            return list(_wrong_casts(wanted.cast))
         try:
             read_query(wanted.query)
             hints = loose_hints(wanted.query) if keeps else []
@@ -124,11 +133,11 @@ class SqlServer:
         offered = plan.detail.offered if plan.splits is None else plan.splits.offered
         return count_again(self.reference, self.credentials, relation, plan.interval, offered, deadline)
 
-    def reread(self, table: str) -> Rereading:
-        """A table or view, by its primary key."""
+    def reread(self, table: str, casts: Mapping[str, str]) -> Rereading:
+        """A table or view, by its primary key, its columns cast as the loads have them."""
         from flowforge.sources.sqlserver.rereading import TableAgain
 
-        return TableAgain.of(self.reference, self.credentials, table)
+        return TableAgain.of(self.reference, self.credentials, table, casts)
 
     def can_be_cursor(self, column: SourceColumn) -> bool:
         """Whether the type's values grow exactly."""

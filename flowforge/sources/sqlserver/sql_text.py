@@ -12,6 +12,7 @@ from typing import TypeGuard
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval, RowCondition
 from flowforge.domain.source_columns import SourceColumn
+from flowforge.sources.sqlserver.casts import cast_expression
 from flowforge.sources.sqlserver.conditions import (
     all_of,
     bound_value,
@@ -146,7 +147,8 @@ def _value(column: SourceColumn) -> str:
         return derived_expression(column.derivation, quote_identifier(column.of))
     if pseudo := _GRAPH.fullmatch(column.at_source):
         return pseudo[1]
-    return quote_identifier(column.at_source)
+    value = quote_identifier(column.at_source)
+    return cast_expression(value, column.at_source, column.cast_from, column.sql_type) if column.cast_from else value
 
 
 def _selected(column: SourceColumn) -> str:
