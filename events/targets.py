@@ -140,6 +140,8 @@ class SourceFiles(Message):
     changed: ChangedFile = "append"
     together: bool = True
     allow_empty_refresh: bool = False
+    protect: dict[str, str] = Field(default_factory=dict, description="column to what becomes of its values")
+    protection_key: str = Field(default="", description="id of the secret that has the key of hmac")
     contract: FileContract
 
     @property

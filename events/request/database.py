@@ -1,6 +1,5 @@
 """The part of a request that names a database: its connection, and the tables or the query to read."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -9,10 +8,10 @@ from pydantic import AliasChoices, Discriminator, Field, StrictInt, Tag, field_v
 from events.choices import CountRows, Derivation, OnGap
 from events.model import Request
 from events.names import split_table_name
-from events.redaction import SECRET_ID
 from events.request.connection import Connection
 from events.request.destinations import DestinationConfig, different_columns
-from events.request.table_contradictions import of_protection, of_tracking, of_where
+from events.request.protection import key_by_name, known_protections, of_protection
+from events.request.table_contradictions import of_tracking, of_where
 from events.request.table_parts import ColumnChoice, RowFilter, Window
 
 
@@ -26,7 +25,6 @@ def _check_table_name(value: str) -> None:
         ) from None
 
 
-PROTECTION = re.compile(r"drop|null|hmac|partial\([1-9][0-9]?\)|bucket(\([1-9][0-9]{0,17}\))?")
 LONGEST_NAME = 128  # of a column, as at the source
 
 
@@ -94,16 +92,6 @@ class TableConfig(Request):
     )
     destination_config: DestinationConfig | None = None
 
-    @field_validator("protect")
-    @classmethod
-    def _protections(cls, value: dict[str, str]) -> dict[str, str]:
-        for how in value.values():
-            if not PROTECTION.fullmatch(how):
-                raise ValueError("expected drop, null, hmac, partial(4), bucket or bucket(100) for each column")
-        if len({name.lower() for name in value}) < len(value):
-            raise ValueError("names a column twice")
-        return value
-
     @field_validator("rename")
     @classmethod
     def _names_in_the_lake(cls, value: dict[str, str]) -> dict[str, str]:
@@ -121,15 +109,6 @@ class TableConfig(Request):
             raise ValueError("names a column twice")
         return value
 
-    @field_validator("protectionKey")
-    @classmethod
-    def _key_by_name(cls, value: str | None) -> str | None:
-        if value is not None and not SECRET_ID.fullmatch(value):
-            raise ValueError(
-                "expected the name of a secret that holds the key, such as flowforge/keys/people, not the key"
-            )
-        return value
-
     @field_validator("tableName")
     @classmethod
     def _table(cls, value: str | None) -> str | None:
@@ -138,6 +117,8 @@ class TableConfig(Request):
         return value
 
     _cursor = field_validator("deltaColumn")(different_columns)
+    _protections = field_validator("protect")(known_protections)
+    _key_by_name = field_validator("protectionKey")(key_by_name)
 
     @classmethod
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from events.choices import ChangedFile, ChangeType, FileOrder
 from events.files import BadRows, ColumnNames, ColumnTypes, FileCompression, FileFormat, Thousands, UnknownColumns
 from events.model import Request
+from events.request.protection import key_by_name, known_protections, of_protection
 
 LANDING = "landing/"
 COLUMN_TYPE = re.compile(
@@ -95,6 +96,20 @@ class FileColumnConfig(Request):
             yield "start and width stand together"
 
 
+def _protected_columns(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is not known before a file is read cannot be protected, so its columns are all named."""
+    yield from of_protection(given)
+    if not (protect := given.get("protect")) or not isinstance(protect, dict):
+        return
+    columns = given.get("columns")
+    known = [one for one in columns if isinstance(one, dict)] if isinstance(columns, list) else []
+    names = {str(one.get("name")).lower() for one in known if not one.get("operations")}
+    if missing := [name for name in protect if name.lower() not in names]:
+        yield "protect", f"names {', '.join(missing)}: give all columns, those among them, with a name of their own"
+    if given.get("unknownColumns", "refuse") != "refuse":
+        yield "unknownColumns", "is refuse where a job protects columns: what has no column would land as it is"
+
+
 class FileConfig(Request):
     """Which files, how they are read, and what becomes of records that do not fit. A key without landing/ is below the job's own
     folder, landing/<workflow_id>/<job_id>/; without a key all files there are meant."""
@@ -153,6 +168,17 @@ class FileConfig(Request):
         None, description="the files of one request are one batch; default: where rows have no key"
     )
     allowEmptyRefresh: bool = Field(False, description="a full_refresh by a file without records may empty the table")
+    protect: dict[str, str] = Field(
+        default_factory=dict,
+        description="what becomes of personal data before a byte of it is written: a column's name to drop, null, hmac,"
+        " partial(4), bucket (of dates: the year), bucket(100) (of numbers); needs columns",
+    )
+    protectionKey: str | None = Field(
+        None, min_length=1, description='of hmac: Secrets Manager name of {"hmacKey": 64 or more hexadecimal digits}'
+    )
+
+    _protections = field_validator("protect")(known_protections)
+    _key_by_name = field_validator("protectionKey")(key_by_name)
 
     @field_validator("filePath")
     @classmethod
@@ -190,6 +216,7 @@ class FileConfig(Request):
             yield "uploadMode", "pattern needs filePattern"
         if isinstance(path, list) and mode == "directory":
             yield "filePath", "is one folder where uploadMode is directory"
+        yield from _protected_columns(given)
         if given.get("types") == "inferred" and given.get("columns"):
             yield "types", "inferred is without columns, whose types the request says: leave one of both out"
         if given.get("columnNames") == "slug" and given.get("columns") and given.get("unknownColumns") != "add":

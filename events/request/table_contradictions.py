@@ -22,18 +22,6 @@ def of_where(where: Any) -> Iterator[tuple[str, str]]:
             yield "where", f"has {count:,} values, {MOST_VALUES} are the most: load a view that has the condition"
 
 
-def of_protection(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Protections that do not fit what is read, or lack their key."""
-    protect = given.get("protect")
-    ways = list(protect.values()) if isinstance(protect, dict) else []
-    if given.get("query") and "drop" in ways:
-        yield "protect", "drop is for columns of a table: leave them out of the query's SELECT"
-    if "hmac" in ways and not given.get("protectionKey"):
-        yield "protectionKey", "hmac needs it: the name of the secret that holds the key"
-    if given.get("protectionKey") and "hmac" not in ways:
-        yield "protectionKey", "is used by hmac alone: leave it out"
-
-
 def of_tracking(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What does not go with Change Tracking."""
     if given.get("changeTracking") is not True:

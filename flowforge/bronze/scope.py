@@ -15,6 +15,7 @@ from flowforge.domain.errors import ScopeChanged
 from flowforge.domain.given import given
 from flowforge.domain.scope import Scope, backfill_command, scope_in
 from flowforge.sources.plans import ReadPlan, Wanted
+from flowforge.sources.protection import setting_of
 from flowforge.state import batch_records
 from flowforge.state.table import TableState, asked_of
 
@@ -38,8 +39,9 @@ def within_scope(state: TableState, command: IngestTable, wanted: Wanted, plan: 
     if continues and (names := _otherwise_named(state, before, now)):
         raise _refused_names(name, names)
     if protected := _otherwise_protected(state, before, now):
-        if continues:
-            raise _refused_protection(name, protected, before, now)
+        # What a job has taken of its files before stays beside what it takes now.
+        if continues or (plan.interval.files and not wanted.removes_rows):
+            raise _refused_protection(command, protected, before, now)
         notes = [*notes, _kept_values(protected, before, now)]
     window = command.source.window if isinstance(command.source, SourceTable) else None
     late = _late(before, plan) if continues and not (window and window.column) else []
@@ -101,9 +103,10 @@ def _differences(names: Sequence[str], before: Scope, now: Scope) -> str:
     )
 
 
-def _refused_protection(name: str, names: Sequence[str], before: Scope, now: Scope) -> ScopeChanged:
+def _refused_protection(command: IngestTable, names: Sequence[str], before: Scope, now: Scope) -> ScopeChanged:
+    name, differences = command.bronze.table, _differences(names, before, now)
     return ScopeChanged(
-        f"{name}: databaseConfig.protect: {_differences(names, before, now)}; a load of what is new would mix both in one column",
+        f"{name}: {setting_of(command.source)}: {differences}; a load of what is new would mix both in one column",
         "Write it as it was, with the same key; or load the whole table once with bronzeConfig.loadStrategy full_refresh; or "
         f"{_again(name)}.",
     )

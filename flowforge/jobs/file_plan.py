@@ -13,7 +13,7 @@ from events.request.files import LANDING
 from events.targets import FilePlace, SourceFiles
 from flowforge.domain.own_columns import CHANGE_TYPE
 from flowforge.jobs.destinations import listed, targets_of
-from flowforge.jobs.refusals import refuse_source
+from flowforge.jobs.refusals import refuse_key, refuse_source
 from flowforge.sources.registry import kind_of
 
 FILES = "source_config.fileConfig"
@@ -26,6 +26,7 @@ def plan_files(request: JobRequest, source: FileSource, run_id: str, batch_id: s
     read = files_of(request, source, together=not (refreshes or has_key))
     strategy: MergeStrategy = "merge" if refreshes or has_key else "append"
     targets = targets_of(destination, default_stem_of(request, destination), strategy)
+    refuse_key(read.protection_key, FILES)
     refuse_source(kind_of(place.kind), read, FILES, keeps=targets.silver.strategy in ("append", "scd2"))
     return IngestTable(
         run_id=run_id,
@@ -54,6 +55,8 @@ def files_of(request: JobRequest, source: FileSource, together: bool = True) -> 
         changed=config.changedFile,
         together=together if config.together is None else config.together,
         allow_empty_refresh=config.allowEmptyRefresh,
+        protect=config.protect,
+        protection_key=config.protectionKey or "",
         contract=contract_of(source),
     )
 

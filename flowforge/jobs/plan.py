@@ -19,10 +19,9 @@ from events.request import (
     mistakes_of,
 )
 from events.targets import FilePlace, ReadWindow, SourcePlace, SourceTable, WantedRows
-from flowforge.aws.secrets import refusal_of
 from flowforge.jobs.destinations import targets_of
 from flowforge.jobs.file_plan import plan_files
-from flowforge.jobs.refusals import refuse_shared_destinations, refuse_source
+from flowforge.jobs.refusals import refuse_key, refuse_shared_destinations, refuse_source
 from flowforge.sources.registry import kind_of
 from flowforge.state.spelling import Loaded, default_stem
 
@@ -126,8 +125,7 @@ def _command(
     silver = destination.silverConfig
     keeps = entry.isIncremental or (silver is not None and silver.mergeStrategy in KEEPS_STATES)
     source = _source(entry)
-    if source.protection_key and (refusal := refusal_of(source.protection_key)):
-        raise InvalidRequest([{"field": f"{DATABASE}.protectionKey", "problem": refusal}])
+    refuse_key(source.protection_key, DATABASE)
     refuse_source(kind_of(connection.kind), source, DATABASE, keeps=keeps)
     targets = targets_of(destination, _stem(entry, destination, loaded))
     return IngestTable(

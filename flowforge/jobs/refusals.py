@@ -9,6 +9,7 @@ from events.commands import IngestTable
 from events.quality import Expression, Rule
 from events.request import InvalidRequest
 from events.targets import GoldModelTarget, SourceRead
+from flowforge.aws.secrets import refusal_of
 from flowforge.domain.errors import TransformRejected
 from flowforge.gold.models import model_of
 from flowforge.gold.order import order_models
@@ -20,6 +21,12 @@ def refuse_source(source: type[Source], wanted: SourceRead, field: str, *, keeps
     wrong."""
     if mistakes := source.mistakes(wanted, keeps):
         raise InvalidRequest([{"field": f"{field}.{name}", "problem": problem} for name, problem in mistakes])
+
+
+def refuse_key(secret: str, field: str) -> None:
+    """Refuses a secret that requests may not name; none is fine."""
+    if secret and (refusal := refusal_of(secret)):
+        raise InvalidRequest([{"field": f"{field}.protectionKey", "problem": refusal}])
 
 
 MOST_BYTES = 200_000  # a message holds 256 KB; on its way a command gets marks, and reasons why it came again

@@ -17,13 +17,12 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from events.targets import SourceTable
+from events.targets import SourceFiles, SourceTable
 from flowforge.aws.secrets import read_hmac_key
 from flowforge.domain.column_types import parse_type
 from flowforge.domain.errors import ScopeChanged, UnknownColumn, UnsupportedSource
 from flowforge.domain.source_columns import Protection, SourceColumn
 
-PROTECT = "databaseConfig.protect"
 WHOLE = ("smallint", "integer", "bigint")
 MOMENTS = ("date", "timestamp", "timestamp with zone")
 FITTING = {
@@ -36,22 +35,21 @@ ID_OF = b"flowforge: which key is it"  # what a key's id is the HMAC of
 
 
 def protected_columns(
-    columns: Sequence[SourceColumn], wanted: SourceTable, needed: Sequence[str], where: str
+    columns: Sequence[SourceColumn], wanted: SourceTable | SourceFiles, needed: Sequence[str], where: str
 ) -> list[SourceColumn]:
     """The columns as they are written; `needed` are keys and cursors. A column derived from a protected one is left out.
 
     Raises UnknownColumn, UnsupportedSource for a column whose values are needed or do not fit, what reading the key raises.
     """
+    field = setting_of(wanted)
     asked = {name.lower(): how for name, how in wanted.protect.items() if how != "drop"}
     missing = sorted(set(asked) - {column.name.lower() for column in columns})
     if missing:
-        raise UnknownColumn(
-            f"{where}: {PROTECT} names {', '.join(missing)}, which is not read", "name columns that are"
-        )
+        raise UnknownColumn(f"{where}: {field} names {', '.join(missing)}, which is not read", "name columns that are")
     for name in needed:
         if name.lower() in asked:
             raise UnsupportedSource(
-                f"{where}: {PROTECT} names {name!r}, which is a key or a cursor: it is compared with the source",
+                f"{where}: {field} names {name!r}, which is a key or a cursor: it is compared with the source",
                 "leave it out of protect, or load a view that has another key",
             )
     secret = wanted.protection_key if "hmac" in asked.values() else ""
@@ -60,8 +58,18 @@ def protected_columns(
     for column in columns:
         how = asked.get(column.name.lower())
         if column.of is None or column.of.lower() not in asked:
-            found.append(_protected(column, how, secret, key_id, where) if how else column)
+            found.append(_protected(column, how, secret, key_id, f"{where}: {field}") if how else column)
     return found
+
+
+def setting_of(wanted: SourceTable | SourceFiles) -> str:
+    """What a request calls the setting."""
+    return "databaseConfig.protect" if isinstance(wanted, SourceTable) else "fileConfig.protect"
+
+
+def dropped_columns(wanted: SourceTable | SourceFiles) -> set[str]:
+    """The columns that are to be left out, in small letters."""
+    return {name.lower() for name, how in wanted.protect.items() if how == "drop"}
 
 
 def id_of(key: bytes) -> str:
@@ -87,7 +95,7 @@ def _protected(column: SourceColumn, how: str, secret: str, key_id: str, where: 
     fits = FITTING.get(kind)
     if fits is not None and parse_type(column.type).base not in fits:
         raise UnsupportedSource(
-            f"{where}: {PROTECT}: {how} of {column.name!r}, which is {column.declared}",
+            f"{where}: {how} of {column.name!r}, which is {column.declared}",
             f"{how} is for columns of {', '.join(fits)}; null and drop are for all",
         )
     named = {"secret": secret, "key_id": key_id} if kind == "hmac" else {}

@@ -64,6 +64,8 @@ FIELDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "datePattern": (None, "yyyy-MM-dd", {f"{FILES}.order": "date"}),
     "changedFile": (None, "refuse", {}),
     "together": (None, False, {}),
+    "protect": ({}, {"a": "null"}, {f"{FILES}.columns": column()}),
+    "protectionKey": ("flowforge/k", "flowforge/l", {f"{FILES}.columns": column(), f"{FILES}.protect": {"a": "hmac"}}),
     "allowEmptyRefresh": (None, True, {f"{TO}.bronzeConfig.loadStrategy": "full_refresh"}),
 }
 TOLD = column(operations={"I": "insert", "D": "delete"})
@@ -179,6 +181,15 @@ def test_should_find_the_files_below_landing(around, keys, pattern):
             "as text",
         ),
         ({f"{FILES}.allowEmptyRefresh": True}, f"{FILES}.allowEmptyRefresh", "full_refresh"),
+        ({f"{FILES}.protect": {"a": "null"}}, f"{FILES}.protect", "give all columns"),
+        ({f"{FILES}.protect": {"b": "null"}, f"{FILES}.columns": column()}, f"{FILES}.protect", "names b"),
+        ({f"{FILES}.protect": {"a": "hide"}, f"{FILES}.columns": column()}, f"{FILES}.protect", "expected drop"),
+        ({f"{FILES}.protect": {"a": "hmac"}, f"{FILES}.columns": column()}, f"{FILES}.protectionKey", "hmac needs it"),
+        (
+            {f"{FILES}.protect": {"a": "null"}, f"{FILES}.columns": column(), f"{FILES}.unknownColumns": "rescue"},
+            f"{FILES}.unknownColumns",
+            "is refuse where a job protects columns",
+        ),
         ({f"{FILES}.unheard": 1}, f"{FILES}.unheard", "unknown field"),
     ],
 )

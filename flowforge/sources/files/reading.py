@@ -6,7 +6,7 @@ or that does not fit its contract, stops the read, and what was read before of t
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Self
@@ -27,9 +27,10 @@ from flowforge.sources.files.proposed_types import Inferred, infer_types
 from flowforge.sources.files.records import Records, content_of, open_file
 from flowforge.sources.files.rejected import Portion
 from flowforge.sources.files.rejects import Rejects
-from flowforge.sources.files.session import COUNTING, VIEW, Detail, check_columns, source_columns
+from flowforge.sources.files.session import COUNTING, VIEW, Detail, checked_columns
 from flowforge.sources.files.splits import Split
 from flowforge.sources.plans import Description, ReadPlan
+from flowforge.sources.protection import dropped_columns
 from flowforge.sources.reports import CountAtSource, FileRead, ReadReport, Recount
 
 MOST_NOTES = 50
@@ -56,10 +57,9 @@ def settled(interval: Interval, description: Description) -> ReadPlan:
             with _refusing(file):
                 columns += with_names(further, contract.column_names, file.address, columns)
             known.update(one.field for one in further)
-    found = source_columns(columns, contract.unknown_columns == "rescue")
-    check_columns(found, wanted, wanted.read.title)
+    found = checked_columns(columns, wanted)
     detail = Detail(description, tuple(columns), inferred.columns, inferred.notes)
-    return ReadPlan(interval, found, counting=COUNTING, detail=detail)
+    return ReadPlan(interval, found, identity=description.identity, counting=COUNTING, detail=detail)
 
 
 def count_again(plan: ReadPlan, deadline: float | None) -> Recount:
@@ -80,14 +80,17 @@ class FilesReader:
         self._part = part
         wanted = plan.detail.description.wanted
         self._audited = wanted.audited
-        self._rejects = Rejects(self._contract, wanted.bronze_table, of_part=part is not None)
+        self._hides = bool(wanted.read.protect)
+        self._rejects = Rejects(self._contract, wanted.bronze_table, of_part=part is not None, without_text=self._hides)
         self._done: list[FileRead] = []
         self._notes: list[str] = list(plan.detail.notes)
         self._counted, self._closed = 0, False
         columns = self._contract.columns
         everything = [column.field for column in columns]
         typed = casting_for(everything, columns, self._contract.unknown_columns, wanted.read.title).schema
-        own = [field for field in typed if field.name not in (ROW_NUMBER, CHANGE_TYPE)]
+        dropped = dropped_columns(wanted.read)
+        apart = (ROW_NUMBER, CHANGE_TYPE)
+        own = [field for field in typed if field.name not in apart and field.name.lower() not in dropped]
         change = [typed.field(CHANGE_TYPE)] if self._contract.tells_changes else []
         self.schema = pa.schema([*own, *(AUDIT if self._audited else ()), *change])
 
@@ -101,7 +104,8 @@ class FilesReader:
         try:
             for file in self._plan.interval.files:
                 self._check()
-                yield from self._file(file)
+                with _hiding(file) if self._hides else nullcontext():
+                    yield from self._file(file)
         except BaseException:
             self._rejects.close()
             raise
@@ -249,6 +253,23 @@ def _refusing(file: FileVersion) -> Iterator[None]:
     except UnsupportedSource as error:
         told = str(error) if file.key in str(error) else f"{file.address}: {error}"
         raise FileRefused(told, error.remedy, file) from error
+
+
+@contextmanager
+def _hiding(file: FileVersion) -> Iterator[None]:
+    """Where a job protects personal data: a refusal quotes nothing of the file, whose header may be a record."""
+    try:
+        yield
+    except FileRefused as error:
+        told = str(error).replace(file.address, "")
+        if error.rejects or not any(mark in told for mark in "'\""):
+            raise
+        raise FileRefused(
+            f"{file.address}: it has not the form of the job's columns; what it has in their place is not shown, since the job"
+            " protects personal data (a file without its header shows a record there)",
+            "Look at the file itself: its header, its fields and their number; then mend it and deliver it again.",
+            file,
+        ) from None
 
 
 def _refuse_late(deadline: float | None) -> None:

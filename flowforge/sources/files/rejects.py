@@ -36,10 +36,11 @@ SCHEMA = pa.schema(
 
 class Rejects:
     """Those of all files of a read. `count` and `first` are of the file that is read now. `of_part`: it is a part of one file;
-    whether the file's share of them is too large shows once all parts are read."""
+    whether the file's share of them is too large shows once all parts are read. `without_text`: places and reasons alone are
+    kept, where a record's text may hold what the job protects."""
 
-    def __init__(self, contract: FileContract, table: str, of_part: bool = False):
-        self._contract, self._table, self._of_part = contract, table, of_part
+    def __init__(self, contract: FileContract, table: str, of_part: bool = False, without_text: bool = False):
+        self._contract, self._table, self._of_part, self._without_text = contract, table, of_part, without_text
         self._kept: IO[bytes] | None = None
         self._writer: Any = None
         self.count, self.first = 0, list[Rejected]()
@@ -107,7 +108,7 @@ class Rejects:
                 "byte_offset": one.byte_offset,
                 "column": one.column or None,
                 "reason": one.reason,
-                "raw": one.raw,
+                "raw": None if self._without_text else one.raw,
             }
             for one in found
         ]

@@ -19,6 +19,7 @@ from flowforge.runtime.settings import settings
 from flowforge.sources.files.choosing import choose
 from flowforge.sources.files.listing import matching_files, named_files
 from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, StandsStill, Wanted
+from flowforge.sources.protection import dropped_columns, protected_columns, setting_of
 
 RESCUED = "_rescued"  # the column of unknown fields, where they are kept
 VIEW = "each file as the version that was claimed"
@@ -73,9 +74,10 @@ class FilesSession:
     def describe(self, wanted: Wanted) -> Description:
         """The columns of the contract; none where it leaves them to the files."""
         read: SourceFiles = wanted.read
-        columns = source_columns(read.contract.columns, read.contract.unknown_columns == "rescue")
-        check_columns(columns, wanted, read.title)
-        return Description(wanted, read.title, columns, parts=(read.workflow, read.job))
+        columns = checked_columns(read.contract.columns, wanted)
+        dropped = [one.name for one in read.contract.columns if one.name.lower() in dropped_columns(read)]
+        identity = {"left_out": dropped, "dropped": dropped} if dropped else {}
+        return Description(wanted, read.title, columns, parts=(read.workflow, read.job), identity=identity)
 
     def plan(self, description: Description, last: Mapping[str, LastRead], only_new: bool = False) -> ReadPlan:
         """The new files in the job's order, as many as one batch takes."""
@@ -92,7 +94,8 @@ class FilesSession:
             promise=promise,
             notes=chosen.notes,
         )
-        plan = ReadPlan(interval, description.columns, counting=COUNTING, detail=Detail(description))
+        detail = Detail(description)
+        plan = ReadPlan(interval, description.columns, identity=description.identity, counting=COUNTING, detail=detail)
         if not files:
             return replace(plan, nothing=Nothing(f"no new file of {read.title}", chosen.notes))
         return self._in_slices(plan, description)
@@ -117,6 +120,26 @@ class FilesSession:
 def opened(place: FilePlace, slicing: Slicing | None = None) -> Iterator[FilesSession]:
     """A session; nothing is asked before a question."""
     yield FilesSession(place, slicing)
+
+
+def checked_columns(columns: Sequence[FileColumn], wanted: Wanted) -> list[SourceColumn]:
+    """The columns as they land: without those that are dropped, those that are protected as what their values become.
+
+    Raises what `check_columns` and `protection.protected_columns` raise.
+    """
+    read: SourceFiles = wanted.read
+    found = source_columns(columns, read.contract.unknown_columns == "rescue")
+    check_columns(found, wanted, read.title)
+    if not read.protect:
+        return found
+    dropped = dropped_columns(read)
+    for name in wanted.key:
+        if name.lower() in dropped:
+            raise UnsupportedSource(
+                f"{read.title}: {setting_of(read)} drops {name!r}, which is a key", "leave it in, or have another key"
+            )
+    kept = [column for column in found if column.name.lower() not in dropped]
+    return protected_columns(kept, read, wanted.key, read.title)
 
 
 def source_columns(columns: Sequence[FileColumn], rescues: bool) -> list[SourceColumn]:

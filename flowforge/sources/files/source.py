@@ -12,6 +12,7 @@ from events.targets import FilePlace, SourceFiles
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
+from flowforge.domain.scope import protected_in
 from flowforge.domain.slice_plan import SlicePlan
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import BatchReader, NotAValue, Rereading, Session, Source
@@ -73,11 +74,15 @@ class Files:
         """A reader of the plan's files, one after the other; or of one part of its only file."""
         from flowforge.sources.files.reading import FilesReader, settled
         from flowforge.sources.files.slices import split_of
+        from flowforge.sources.protected_reader import ProtectedReader
+        from flowforge.sources.protection import keys_of
 
-        if split is not None:
-            return FilesReader(plan, deadline, split_of(plan, split))
-        known = plan if plan.detail.columns is not None else settled(plan.interval, plan.detail.description)
-        return FilesReader(known, deadline)
+        known = plan
+        if split is None and plan.detail.columns is None:
+            known = settled(plan.interval, plan.detail.description)
+        keys = keys_of(known.columns)  # before anything is read
+        reader = FilesReader(known, deadline, None if split is None else split_of(plan, split))
+        return ProtectedReader(reader, known.columns, keys) if protected_in(known.columns) else reader
 
     def recount(self, plan: ReadPlan, deadline: float | None = None) -> Recount:
         """Counts the records of the same versions again, by a pass that uses no parser."""

@@ -10,7 +10,7 @@ from events.targets import SourceTable
 from flowforge.domain.interval import Interval, RowCondition
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.plans import Description, Wanted
-from flowforge.sources.protection import protected_columns
+from flowforge.sources.protection import dropped_columns, protected_columns
 from flowforge.sources.sqlserver.cast_columns import cast_columns
 from flowforge.sources.sqlserver.catalog import TableDescription, describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection
@@ -101,7 +101,7 @@ def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> 
 
 def _not_read(read: SourceTable, left_out: list[str]) -> dict[str, list[str]]:
     """What a batch tells of columns that it leaves out, and for which of them that is to protect their values."""
-    dropped = {name.lower() for name, how in read.protect.items() if how == "drop"}
+    dropped = dropped_columns(read)
     told = {"left_out": left_out, "dropped": [name for name in left_out if name.lower() in dropped]}
     return {fact: names for fact, names in told.items() if names}
 
