@@ -1,6 +1,6 @@
 """What a job request would load now."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,11 +17,22 @@ class PlannedRefusal(Answer):
     remedy: str
 
 
+class PlannedFile(Answer):
+    """A file that the request means. `next`: of the next batch, in its order; `waits`: for a later one; `refused` as it is;
+    `empty`: until it has content; `skipped`: a newer snapshot stands in its place; `loaded`."""
+
+    key: str
+    size: int
+    modified: str
+    state: Literal["next", "waits", "refused", "empty", "skipped", "loaded"]
+
+
 class LastLoad(Answer):
     """The newest load of a table that has reached gold."""
 
     records: int
     seconds: float = Field(description="from its claim to gold")
+    run_id: str = Field("", description="the run that it was of, whose use of AWS is known as long as runs are kept")
 
 
 class PlannedComparison(Answer):
@@ -58,8 +69,12 @@ class PlannedTable(Answer):
     promise: str | None = None
     rows: int | None = None
     counted: bool | None = Field(None, description="whether the rows were counted; else they are the catalog's")
-    bytes: int | None = Field(None, description="at the source, as its pages hold them")
-    slices: int | None = None
+    bytes: int | None = Field(None, description="at the source, as its pages hold them, or of its files")
+    slices: int | None = Field(None, description="left out where a file would have to be read for it")
+    files: list[PlannedFile] = Field(
+        default_factory=list, description="of a job of files: the first 200 of those it means"
+    )
+    file_counts: dict[str, int] = Field(default_factory=dict, description="how many files are in each state")
     last: LastLoad | None = None
     comparison: PlannedComparison | None = Field(None, description="of keys, where the request asks for it")
     warnings: list[str]

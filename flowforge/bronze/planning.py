@@ -45,13 +45,17 @@ def described(session: Session, command: IngestTable) -> Description:
     return keys_alone(found) if command.only_keys else found
 
 
-def plan_next(session: Session, found: Found) -> tuple[ReadPlan, Footing]:
-    """Stage two, of a table that nobody holds: what would be read, and the state to claim it with.
+def plan_next(session: Session, found: Found, shown: bool = False) -> tuple[ReadPlan, Footing]:
+    """Stage two, of a table that nobody holds: what would be read, and the state to claim it with. `shown`: for people alone, so
+    nothing is settled in the ledger of files, and no file is looked into.
 
     Raises what planning raises, ScopeChanged and LakeChanged.
     """
     command, description, state = found.command, found.description, found.known.state
-    plan = session.plan(description, _last(state, command), only_new=state.asked == table.asked_of(command))
+    last = _last(state, command, shown)
+    if shown:
+        description = replace(description, wanted=replace(description.wanted, only_shown=True))
+    plan = session.plan(description, last, only_new=state.asked == table.asked_of(command))
     if command.only_keys:
         return _plan_keys(found, plan)
     plan, told = within_scope(state, command, description.wanted, plan)
@@ -110,7 +114,7 @@ def _known(command: IngestTable, source: Description) -> batch_records.Known:
     return known if settled == key else batch_records.what_is_known(settled, command.run_id, label)
 
 
-def _last(state: table.TableState, command: IngestTable) -> dict[str, LastRead]:
+def _last(state: table.TableState, command: IngestTable, shown: bool) -> dict[str, LastRead]:
     """What the loads before have left, by cursor; under none, the files that they have taken, and those that they refused."""
     found = {cursor: LastRead(memory=samples) for cursor, samples in state.samples.items()}
     for cursor, mark in state.watermarks.items():
@@ -119,6 +123,8 @@ def _last(state: table.TableState, command: IngestTable) -> dict[str, LastRead]:
     last = found.get("", LastRead())
     if isinstance(command.source, SourceFiles):
         refused = partial(file_refusals.refused_versions, state.source_key, command.source.contract_id)
-        taken, applied = partial(file_ledger.taken_versions, state), partial(file_ledger.applied_versions, state)
+        seen: list[file_ledger.FileEntry] = []
+        taken = partial(file_ledger.taken_versions, state, unsettled=seen if shown else None)
+        applied = partial(file_ledger.applied_versions, state, seen)
         last = replace(last, files=taken, applied=applied, refused=refused, was_reset=state.generation > 1)
     return found | {"": last}

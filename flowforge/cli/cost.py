@@ -47,7 +47,7 @@ def _shown(told: dict[str, Any]) -> list[Any]:
     if each := told["per_million_rows"]:
         calls = f"{each['s3_calls']:,.0f} S3 calls, {each['dynamodb_calls']:,.0f} DynamoDB calls"
         run.append(
-            ("a million rows", f"{each['gb_seconds']:,.1f} GB-s, {calls}, about {_money(each['price'], currency)}")
+            ("a million rows", f"{each['gb_seconds']:,.1f} GB-s, {calls}, about {money(each['price'], currency)}")
         )
     total = told["total"]
     run.append(("cold starts", f"{total['cold_starts']:,}"))
@@ -67,8 +67,9 @@ def _row(name: str, told: dict[str, Any], currency: str) -> list[Any]:
     ]
     numbers = [Text(f"{number:,.0f}", justify="right") for number in (told["deliveries"], *called)]
     times = [Text(f"{told[name]:,.2f}", justify="right") for name in ("seconds", "gb_seconds")]
-    return [name, numbers[0], *times, *numbers[1:], Text(_money(told["price"], currency), justify="right")]
+    return [name, numbers[0], *times, *numbers[1:], Text(money(told["price"], currency), justify="right")]
 
 
-def _money(amount: float, currency: str) -> str:
+def money(amount: float, currency: str) -> str:
+    """An amount as people read it."""
     return f"{amount:,.6f} {currency}" if amount < 1 else f"{amount:,.2f} {currency}"

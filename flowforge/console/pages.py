@@ -26,6 +26,7 @@ MODULES = (
     "letters",
     "models",
     "place",
+    "plan",
     "run",
     "runs",
     "schedules",

@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 from events.commands import IngestTable
-from events.request import DatabaseSource, InvalidRequest, parse_job_request
-from events.targets import SourceTable
+from events.request import FileSource, JobRequest, parse_job_request
+from events.targets import FilePlace, SourceFiles, SourcePlace, SourceTable
 from flowforge.bronze.planning import Found, look_at, plan_next
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import FlowForgeError, Wait
@@ -19,8 +19,10 @@ from flowforge.domain.scope import scope_in
 from flowforge.jobs.plan import plan_commands
 from flowforge.jobs.refusals import refuse_large_commands
 from flowforge.operations.planned_comparison import planned_comparison
-from flowforge.sources.base import Session
-from flowforge.sources.registry import source_of
+from flowforge.operations.planned_files import planned_files
+from flowforge.runtime.settings import settings
+from flowforge.sources.base import Session, Source
+from flowforge.sources.registry import source_at, source_of
 from flowforge.sources.target import target_of
 from flowforge.state import batch_records
 from flowforge.state.claims import refuse_foreign_owner
@@ -32,15 +34,11 @@ RUN = "plan"  # no run has this id
 
 def preview(document: Any, first: int = 0) -> dict[str, Any]:
     """The tables of a request from the one at place `first` on, as many as there is time for; `next` is the place of the one that
-    follows, None at the end. Raises InvalidRequest, and what connecting raises."""
+    follows, None at the end; of files the one table that they make. Raises InvalidRequest, and what connecting raises."""
     request = parse_job_request(document)
-    config = request.source_config
-    if not isinstance(config, DatabaseSource):
-        problem = "files are not planned; one is looked at by: flowforge files inspect KEY"
-        raise InvalidRequest([{"field": "source_config", "problem": problem}])
-    target, until = target_of(config.connection), time.monotonic() + SECONDS
-    with source_of(target).session() as session:
-        place = target.reference
+    place, source = _source_of(request)
+    until = time.monotonic() + SECONDS
+    with source.session() as session:
         commands = plan_commands(request, RUN, request.batch_id or RUN, place, session.expand, loaded_from(place))
         refuse_large_commands(commands)
         rows: list[dict[str, Any]] = []
@@ -50,6 +48,15 @@ def preview(document: Any, first: int = 0) -> dict[str, Any]:
             rows.append(_row(session, command))
     following = first + len(rows)
     return {"tables": rows, "total": len(commands), "next": following if following < len(commands) else None}
+
+
+def _source_of(request: JobRequest) -> tuple[SourcePlace, Source]:
+    config = request.source_config
+    if isinstance(config, FileSource):
+        bucket = FilePlace(bucket=settings().bucket)
+        return bucket, source_at(bucket)
+    target = target_of(config.connection)
+    return target.reference, source_of(target)
 
 
 def _row(session: Session, command: IngestTable) -> dict[str, Any]:
@@ -96,11 +103,13 @@ def _planned(session: Session, found: Found) -> dict[str, Any]:
             "reason": f"batch {state.active} is under way",
             "warnings": description.notes,
         }
-    plan, _ = plan_next(session, found)
+    plan, _ = plan_next(session, found, shown=True)
     interval = plan.interval
     told |= {"cursor": interval.column, "low": interval.low, "high": interval.high}
     told |= {"where": [one.text for one in interval.where], "promise": interval.promise}
     estimate = session.estimate(description, plan)
+    if isinstance(found.command.source, SourceFiles):
+        told |= planned_files(found.command.source, state, plan, estimate.files)
     if plan.nothing:
         wait = {"outcome": "waits" if plan.nothing.wait_seconds else "empty", "reason": plan.nothing.reason}
         return told | wait | {"warnings": list(dict.fromkeys([*plan.nothing.notes, *estimate.warnings]))}
@@ -108,7 +117,8 @@ def _planned(session: Session, found: Found) -> dict[str, Any]:
     if estimate.counted and not estimate.rows:
         return told | {"outcome": "empty", "reason": "no row in the interval now", "warnings": interval.notes}
     refuse_foreign_owner(state, found.command)
-    slices = len(plan.splits.ranges) if plan.splits else 1
+    known = not plan.interval.files or plan.splits is not None  # a file would have to be read for it
+    slices = len(plan.splits.ranges) if plan.splits else 1 if known else None
     warnings = list(dict.fromkeys([*interval.notes, *estimate.warnings]))
     return told | {"outcome": "loads", "slices": slices, "warnings": warnings}
 
@@ -116,7 +126,9 @@ def _planned(session: Session, found: Found) -> dict[str, Any]:
 def _last(source_key: str) -> dict[str, Any] | None:
     """How long the newest load of the table took that gold has, from its claim on; None where none is known."""
     newest = batch_records.newest(source_key, lambda batch: batch.published and batch.has_rows)
-    return {"records": newest.manifest.rows, "seconds": _seconds(newest)} if newest and newest.manifest else None
+    if newest is None or newest.manifest is None:
+        return None
+    return {"records": newest.manifest.rows, "seconds": _seconds(newest), "run_id": newest.command.run_id}
 
 
 def _seconds(batch: Batch) -> float:

@@ -48,7 +48,8 @@ class Wanted:
     `removes_rows`: what is not read is taken out of silver;
     `keeps_history`: silver has every state of a row. `follows_changes`: what is read are changes, which count in their order.
     `bronze_table` is the name that commands know the table by. `only_keys`: of all rows the key alone, whatever conditions the
-    request has on them; `removes_rows` is then so, too.
+    request has on them; `removes_rows` is then so, too. `only_shown`: nothing will be read, so nothing is found out that would
+    take reading.
     """
 
     read: Any
@@ -60,6 +61,7 @@ class Wanted:
     follows_changes: bool = False
     audited: bool = True
     only_keys: bool = False
+    only_shown: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,10 @@ class ReadPlan:
 
 class Estimate(NamedTuple):
     """How much a plan would read, for people: `rows` and `bytes` as far as they are known, `counted` or as the catalog says, and
-    what should be known of the source before it is loaded."""
+    what should be known of the source before it is loaded; of files all that the request means, as they are listed."""
 
     rows: int | None = None
     counted: bool = False
     bytes: int | None = None
     warnings: Sequence[str] = ()
+    files: Sequence[FileVersion] = ()

@@ -8,7 +8,7 @@ A reset begins a new generation, for which no earlier entry counts, so that all 
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 
@@ -182,24 +182,26 @@ def _newest(
     return newest
 
 
-def applied_versions(state: TableState) -> list[tuple[FileVersion, int]]:
+def applied_versions(state: TableState, unsettled: Sequence[FileEntry] = ()) -> list[tuple[FileVersion, int]]:
     """Every version that the table has taken, with the sequence number of its batch. To be asked after `taken_files`, which
-    settles what counts."""
+    settles what counts, or after `taken_versions` with what that has found."""
     mine = (state.epoch, state.generation)
-    found = entries(state.source_key)
+    found = [*entries(state.source_key), *unsettled]
     return [(e.file, e.seq) for e in found if e.settled and not e.skipped and (e.epoch, e.generation) == mine]
 
 
 def taken_versions(
-    state: TableState, listed: Collection[FileVersion] | None = None
+    state: TableState, listed: Collection[FileVersion] | None = None, unsettled: list[FileEntry] | None = None
 ) -> dict[tuple[str, str], FileVersion]:
     """The newest version that the table has taken of each file, by bucket and key; of `listed` files only those of their names,
-    and one of each of their contents. Raises what `taken_files` raises."""
+    and one of each of their contents. Raises what `taken_files` raises. With a list for what is seen to count for the first
+    time nothing is written."""
+    taken = taken_files(state) if unsettled is None else newest_taken(state, None, unsettled)
     if listed is None:
-        return {entry.file.place: entry.file for entry in taken_files(state)}
+        return {entry.file.place: entry.file for entry in taken}
     places, contents = {one.place for one in listed}, {(one.etag, one.size) for one in listed}
     found: dict[tuple[str, str], FileVersion] = {}
-    for entry in taken_files(state):
+    for entry in taken:
         file = entry.file
         if (file.etag, file.size) in contents or file.place in places:
             found[file.place] = file

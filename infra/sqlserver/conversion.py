@@ -19,6 +19,7 @@ from .values import (
     quote_text,
 )
 
+LARGE = {"text", "ntext", "xml", "json"}  # which become other texts alone, xml binaries too
 _IN_1252 = re.compile(r"(SQL_)?Latin1_General(?!.*_UTF8).*", re.IGNORECASE)  # collations whose code page that is
 
 
@@ -33,20 +34,22 @@ def convert(value: Typed, target: SqlType, style: int | None = None, attempt: bo
         return Typed(f"CAST(NULL AS {target.duckdb})", target)
     if source == target:
         return value
+    rule = _rule(source, target)
+    if rule is None:
+        raise SqlError(529, f"Explicit conversion from data type {source} to {target} is not allowed in the stand-in.")
     lost = source.base in UNICODE and target.base in ANSI and not str(value.constant).isascii()
     if value.constant is not None and not lost and style in (None, 120, 121, 126, 127) and value.sql.startswith("'"):
         literal = folded(str(value.constant), target)
         if literal is not None:
             return Typed(literal, target, False, value.constant if target.is_character else None)
-    rule = _rule(source, target)
-    if rule is None:
-        raise SqlError(529, f"Explicit conversion from data type {source} to {target} is not allowed in the stand-in.")
     sql = rule(value, target, style, attempt, storing)
     return Typed(sql, target, value.nullable or attempt)
 
 
 def _rule(source: SqlType, target: SqlType):
     to, of = target.base, source.base
+    if of in LARGE and to not in (CHARACTERS | BINARIES if of == "xml" else CHARACTERS):
+        return None
     if to in CHARACTERS:
         return _to_text
     if to in BINARIES:

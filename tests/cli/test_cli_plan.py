@@ -77,3 +77,25 @@ def test_should_tell_whether_keys_are_due_to_be_compared_and_what_that_reads(flo
     assert "keys are due, were compared at 2025-11-07T06:00:00+00:00; about 1,200 keys (id, day) are read twice" in told
     assert "at most 10.00% of the rows may go" in told
     assert "keys cannot be compared: a policy filters" in told and "Another login" in told
+
+
+def test_should_show_what_the_load_before_has_cost_and_the_files_that_are_next(flowforge, api):
+    (flowforge.folder / "r.json").write_text(json.dumps(REQUEST))
+    last = {"records": 1000, "seconds": 12.4, "run_id": "r-1"}
+    files = [{"key": "landing/a.csv", "size": 1200, "modified": "2025-11-08T06:12:08+00:00", "state": "next"}]
+    row = LOADS | {"last": last, "files": files, "file_counts": {"next": 1, "loaded": 7}}
+    other = LOADS | {"last": last | {"run_id": "r-0"}, "bronze_table": "bronze_other"}
+    api.answer(PLAN, {"tables": [row, other], "total": 2, "next": None})
+    used = {"step": "ingest", "deliveries": 1, "cold_starts": 0, "silent": 0, "seconds": 2.0, "gb_seconds": 3.5}
+    used |= {"counts": {"s3_puts": 1000}}
+    tables = [{"bronze_table": "bronze_accounts", "records": 1000, "usage": [used]}]
+    api.answer("GET /api/runs/r-1", {"run_id": "r-1", "status": "succeeded", "tables": tables})
+    api.answer("GET /api/runs/r-0", {"error": "NotFound", "message": "no run r-0", "remedy": ""}, 404)
+
+    ended, as_json = flowforge("plan", "r.json"), flowforge("plan", "r.json", "--json")
+
+    assert ended.code == 0, ended.err
+    told = " ".join(ended.out.split())
+    assert "1 next, 7 loaded" in told and "landing/a.csv (1,200 bytes" in told
+    first, second = (one["last"] for one in as_json.document["tables"])
+    assert first["price"] > 0 and first["prices"]["currency"] == "USD" and "price" not in second

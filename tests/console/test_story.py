@@ -57,6 +57,8 @@ def test_should_go_from_a_connection_to_rows_and_from_a_failure_to_its_replay(pa
         {"tableName": f"dbo.{table}", "isIncremental": True, "deltaColumn": "id"}
     ]
     assert table in page.url and where["password"] not in page.url
+    page.get_by_role("button", name="Plan", exact=True).click()
+    page.get_by_role("region", name="The plan").get_by_text("incremental by id, merge").wait_for()
     page.get_by_role("button", name="Submit", exact=True).click()
 
     status(page, "succeeded").wait_for()

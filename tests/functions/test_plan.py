@@ -11,8 +11,9 @@ from flowforge.bronze.ingest import ingest
 from flowforge.domain.given import given
 from flowforge.operations.preview import preview
 from flowforge.runtime.settings import settings
-from flowforge.state import batch_records, corrections, table
+from flowforge.state import batch_records, corrections, file_ledger, table
 from functions.describe_table.handler import handler
+from tests.helpers.file_jobs import Job
 from tests.helpers.loads import READER, Loads
 from tests.helpers.standin import PASSWORD
 
@@ -135,7 +136,9 @@ def test_should_warn_of_what_makes_a_load_dear_or_less_than_it_seems(loads, ask)
     )["tables"]
     told, other = "\n".join(first["warnings"]), "\n".join(second["warnings"])
     assert "leads no index" in told and "masked for this login" in told and "may miss" in told
-    assert "no primary key" in other
+    assert "no primary key" in other and "a heap" in other and "a heap" not in told
+    (tied,) = ask({"tableName": heap.name, "isIncremental": True, "deltaColumn": "n"})["tables"]
+    assert "several rows can have one n" in "\n".join(tied["warnings"])
 
 
 def test_should_show_what_is_protected_and_no_value_of_it(loads, ask):
@@ -167,14 +170,79 @@ def test_should_refuse_a_request_with_mistakes_as_a_run_would_be(context, server
     document = request_of(server, {"tableName": "t", "deltaColumn": "a"})
     answer = handler(http("POST", "/api/plan", body=document), context)
     assert answer["statusCode"] == 400 and json.loads(answer["body"])["mistakes"]
-    files = {
-        "workflow_id": "w",
-        "job_id": "j",
-        "source_type": "file",
-        "source_config": {"type": "csv", "fileConfig": {}},
-    }
-    answer = handler(http("POST", "/api/plan", body=files), context)
-    assert answer["statusCode"] == 400 and "files are not planned" in answer["body"]
+
+
+FILE_COLUMNS = [
+    {"name": "id", "field": "Id", "type": "bigint"},
+    {"name": "amount", "field": "Amount", "type": "decimal(18,2)"},
+    {"name": "note", "field": "Note"},
+]
+
+
+def shown(planned: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(one["key"].rpartition("/")[2], one["state"]) for one in planned["files"]]
+
+
+@pytest.fixture
+def ask_files(context, aws, unique):
+    """The plan of a job of files of its own, and how a file of it is put and loaded."""
+
+    class Planned:
+        job = Job(unique("f"))
+
+        def plan(self, **config: Any) -> dict[str, Any]:
+            columns = [
+                {"name": "id", "field": "Id", "type": "bigint"},
+                {"name": "amount", "field": "Amount", "type": "decimal(18,2)"},
+            ]
+            config = {
+                "filePattern": f"landing/{self.job.name}/*",
+                "columns": [*columns, {"name": "note", "field": "Note"}],
+                **config,
+            }
+            document = {
+                "workflow_id": self.job.name,
+                "job_id": "daily",
+                "source_type": "file",
+                "source_config": {"type": "csv", "fileConfig": config},
+                "destination_config": {"bronzeConfig": {"tableName": f"bronze_{self.job.name}"}},
+            }
+            answer = handler(http("POST", "/api/plan", body=document), context)
+            assert answer["statusCode"] == 200, answer["body"]
+            (row,) = json.loads(answer["body"])["tables"]
+            return row
+
+    return Planned()
+
+
+def test_should_plan_files_as_the_load_then_takes_them_and_write_nothing(ask_files):
+    job = ask_files.job
+    job.put("b.csv", "2,2.00,b")
+    first, empty = job.put("a.csv", "1,1.00,a"), job.put("c.csv", header="")
+    client("s3").put_object(Bucket=settings().bucket, Key=empty, Body=b"")
+    for _ in range(2):
+        planned = ask_files.plan()
+        assert (planned["outcome"], planned["file_counts"]) == ("loads", {"next": 2, "empty": 1})
+    assert shown(planned) == [("a.csv", "next"), ("b.csv", "next"), ("c.csv", "empty")]
+    assert planned["bytes"] == sum(one["size"] for one in planned["files"])
+    assert table.read_state(job.key).seq == 0  # nothing is known of the table yet
+    (fact,) = job.load().facts
+    assert fact.records == 2
+    again = ask_files.plan()
+    assert (again["outcome"], again["file_counts"]) == ("empty", {"loaded": 2, "empty": 1})
+    assert again["last"]["run_id"] == fact.run_id
+    ledger = list(file_ledger.entries(job.key))
+    job.put("a.csv", "1,9.00,new")
+    assert [one["key"] for one in ask_files.plan()["files"] if one["state"] == "next"] == [first]
+    assert list(file_ledger.entries(job.key)) == ledger  # not even what is settled by the next load
+
+
+def test_should_plan_one_file_at_a_time_where_a_row_may_replace_another(ask_files):
+    job = ask_files.job
+    for name in ("b.csv", "a.csv"):
+        job.put(name, "1,1.00,a")
+    planned = ask_files.plan(together=False)
+    assert shown(planned) == [("a.csv", "next"), ("b.csv", "waits")]
 
 
 def test_should_tell_whether_a_comparison_of_keys_is_due_and_what_it_reads(loads, ask):

@@ -34,6 +34,11 @@ def failure(run, text: str) -> tuple[int, str]:
             "Conversion failed when converting date and/or time from character string.",
         ),
         ("SELECT CAST('x' AS decimal(5,2))", 8114, "Error converting data type varchar to numeric."),
+        (
+            "SELECT CAST(CAST(N'5' AS xml) AS int)",
+            529,
+            "Explicit conversion from data type xml to int is not allowed in the stand-in.",
+        ),
         ("SELECT CAST(300 AS tinyint)", 220, "Arithmetic overflow error for data type tinyint, value = 300."),
         ("SELECT 2147483647 + 1", 8115, "Arithmetic overflow error converting expression to data type int."),
         ("SELECT NOSUCH(1)", 195, "'NOSUCH' is not a recognized built-in function name."),

@@ -3,6 +3,7 @@ import { ask, path } from "./api.js";
 import { attempt, form, outcome } from "./connections.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
+import { plan, planned } from "./plan.js";
 import { command, grid, link, number, problem } from "./show.js";
 import { rows } from "./sql.js";
 import { keep } from "./templates.js";
@@ -159,8 +160,9 @@ export function request(proposed, ready, view) {
   const unready = !ready && (own.edited ?? null) === null;
   return h("section.beside", h("h2", "The request"),
     h("label", h("span.quiet", own.edited ? "changed by hand" : "as chosen; may be changed by hand"), h("textarea.code", { rows: "26", spellcheck: "false", value: text, oninput: (event) => edit(event.target.value) })),
-    own.refused && problem(own.refused),
-    h("p.actions", h("button.main", { disabled: unready || own.sending, onclick: () => submit(text, own, view) }, "Submit"),
+    own.refused && problem(own.refused), own.plan?.text === text && planned(own.plan.tables),
+    h("p.actions", h("button", { disabled: unready || own.sending, onclick: () => busy(text, own, view, async (body) => { own.plan = { text, tables: await plan(body) }; }) }, "Plan"),
+      h("button.main", { disabled: unready || own.sending, onclick: () => busy(text, own, view, submit) }, "Submit"),
       h("button", { disabled: unready, onclick: () => whole(text, own, view, (document) => schedule(() => Promise.resolve({ request: document }), (kept) => { location.hash = to("schedules", kept.workflow_id); })) }, "Schedule …"),
       h("button", { disabled: unready, onclick: () => whole(text, own, view, keep) }, "Save as template …"),
       h("button", { onclick: () => navigator.clipboard.writeText(text) }, "Copy"), own.edited && h("button.quiet", { onclick: () => edit(null) }, "As chosen again")),
@@ -180,13 +182,15 @@ async function whole(text, own, view, deed) {
   view.redraw();
 }
 
-async function submit(text, own, view) {
+async function busy(text, own, view, deed) {
   own.sending = true;
   view.redraw();
-  await whole(text, own, view, async (document) => {
-    const accepted = await ask(`workflows/${path(String(document.workflow_id))}/run`, { body: document });
-    location.hash = to("runs", accepted.run_id);
-  });
+  await whole(text, own, view, deed);
   own.sending = false;
   view.redraw();
+}
+
+async function submit(document) {
+  const accepted = await ask(`workflows/${path(String(document.workflow_id))}/run`, { body: document });
+  location.hash = to("runs", accepted.run_id);
 }

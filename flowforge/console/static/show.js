@@ -2,7 +2,7 @@
 import { h, svg } from "./dom.js";
 
 const MARKS = {
-  good: ["✔", "succeeded published empty current success loaded sent"],
+  good: ["✔", "succeeded published empty current success loaded loads sent"],
   bad: ["✘", "failed rejected unreadable refused"],
   busy: ["▸", "running reading landed refined"],
 };

@@ -83,7 +83,7 @@ class FilesSession:
         """The new files in the job's order, as many as one batch takes."""
         read: SourceFiles = description.wanted.read
         chosen = choose(description.wanted, self._found(read), last.get("", LastRead()))
-        files = _with_version_ids(chosen.files)
+        files = chosen.files if description.wanted.only_shown else _with_version_ids(chosen.files)
         told = "the file" if len(files) == 1 else f"{len(files):,} files"
         promise = f"{told} as found, each record once" if files else ""
         interval = Interval(
@@ -101,13 +101,16 @@ class FilesSession:
         return self._in_slices(plan, description)
 
     def estimate(self, description: Description, plan: ReadPlan) -> Estimate:
-        """The sizes of the files, as the listing has them."""
-        return Estimate(bytes=sum(file.size for file in plan.interval.files))
+        """The sizes of the files, as the listing has them, and all that the request means."""
+        large = [one.address for one in plan.interval.files if one.size > settings().slice_bytes]
+        warnings = [f"{large[0]} is large: it is read in slices where its form allows it"] if large else []
+        found = list(self._found(description.wanted.read))
+        return Estimate(bytes=sum(file.size for file in plan.interval.files), warnings=warnings, files=found)
 
     def _in_slices(self, plan: ReadPlan, description: Description) -> ReadPlan:
         """The plan, in slices where it is one large file; its detail is then what they are read by."""
         files = plan.interval.files
-        if len(files) != 1 or files[0].size <= settings().slice_bytes:
+        if len(files) != 1 or files[0].size <= settings().slice_bytes or description.wanted.only_shown:
             return plan
         return self._slicing(plan, description) if self._slicing else plan
 

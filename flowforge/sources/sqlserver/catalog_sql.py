@@ -52,6 +52,8 @@ FROM sys.columns AS c JOIN sys.objects AS o ON o.object_id = c.object_id JOIN sy
 WHERE c.is_masked = 1"""
 MASKS_OF_TABLE = MASKS + " AND c.object_id = %s"
 
+HEAP = "SELECT COUNT(*) AS heaps FROM sys.indexes AS i WHERE i.object_id = %s AND i.index_id = 0"
+
 INDEXES = """SELECT i.index_id, i.is_primary_key, i.is_unique, ic.key_ordinal, c.name
 FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
 JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id

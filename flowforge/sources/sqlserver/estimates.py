@@ -6,6 +6,7 @@ Guarantees: nothing here fails a plan: what the server does not answer is not kn
 from flowforge.domain.errors import FlowForgeError
 from flowforge.sources.plans import Description, Estimate, ReadPlan
 from flowforge.sources.sqlserver.any_rows import is_cheap
+from flowforge.sources.sqlserver.catalog_sql import HEAP
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.sql_text import count_statement
@@ -26,7 +27,7 @@ def estimate_of(connection: SourceConnection, description: Description, plan: Re
         counted = rows is not None
     per_row = (table.byte_estimate or 0) / table.row_estimate if table.row_estimate else None
     size = round(rows * per_row) if rows is not None and per_row is not None else None
-    return Estimate(rows, counted, size, _warnings(description, table, plan))
+    return Estimate(rows, counted, size, _warnings(connection, description, table, plan))
 
 
 def _changes(connection: SourceConnection, table: TableDescription, plan: ReadPlan) -> int | None:
@@ -43,8 +44,19 @@ def _counted(connection: SourceConnection, table: TableDescription, plan: ReadPl
         return None
 
 
-def _warnings(description: Description, table: TableDescription, plan: ReadPlan) -> list[str]:
+def _is_heap(connection: SourceConnection, table: TableDescription) -> bool:
+    try:
+        return bool(connection.scalar(HEAP, (table.object_id,), table.qualified_name))
+    except FlowForgeError:
+        return False
+
+
+def _warnings(
+    connection: SourceConnection, description: Description, table: TableDescription, plan: ReadPlan
+) -> list[str]:
     told = []
+    if table.type == "table" and _is_heap(connection, table):
+        told.append("a heap: without a clustered index each row of a slice or interval is looked up on its own")
     if table.type == "table" and not table.primary_key:
         told.append("no primary key: the table is read at once, in no slices")
     if not description.wanted.key and not table.primary_key and not description.wanted.adds_only:
