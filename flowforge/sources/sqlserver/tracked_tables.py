@@ -25,8 +25,9 @@ from flowforge.sources.sqlserver.tracked_plan import NOTHING, SINCE, TYPE
 # A branch of UNION ALL joins the log with the table of commits: some 5 KB of text, and a plan that is made in milliseconds.
 TABLES_AT_ONCE = 50
 COUNTER = "identity_current"
-_BRANCH = """SELECT {n} AS place, CONVERT(varchar(40), {number}) AS counter,
-CASE WHEN EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES {table}, {version}) AS c) THEN 1 ELSE 0 END AS changed"""
+_CHANGED = "SELECT {n} AS place WHERE EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES {table}, {version}) AS c)"
+_COUNTER = "SELECT {n} AS place, CONVERT(varchar(40), IDENT_CURRENT({literal})) AS counter"
+_UNION = "\nUNION ALL\n"
 _RETENTION = """SELECT d.retention_period, d.retention_period_units_desc, d.is_auto_cleanup_on
 FROM sys.change_tracking_databases AS d WHERE d.database_id = DB_ID()"""
 _SECONDS = {"MINUTES": 60, "HOURS": 3_600, "DAYS": 86_400}
@@ -83,25 +84,30 @@ def _is_same(one: _Asked, now: dict[str, Any]) -> bool:
 def _unchanged(connection: SourceConnection, asked: Sequence[_Asked], server: Mapping[str, Any]) -> set[int]:
     """The places of the tables without a change, whose counters have not gone back either."""
     found: set[int] = set()
-    by_place = {one.place: one for one in asked}
     for start in range(0, len(asked), TABLES_AT_ONCE):
-        text = "\nUNION ALL\n".join(_branch(one) for one in asked[start : start + TABLES_AT_ONCE])
+        block = asked[start : start + TABLES_AT_ONCE]
+        counted = [one for one in block if one.then.get(COUNTER) is not None]
         try:
-            rows = connection.rows(text)
+            changed = {row["place"] for row in connection.rows(_UNION.join(map(_changed, block)))}
+            rows = connection.rows(_UNION.join(map(_counter, counted))) if counted else []
         except Fatal:  # of one of them, whose own load says why
             continue
-        for row in rows:
-            counter = {} if row["counter"] is None else {COUNTER: row["counter"]}
-            if not row["changed"] and _is_same(by_place[row["place"]], {**server, "object_id": None, **counter}):
-                found.add(row["place"])
+        counters = {row["place"]: {COUNTER: row["counter"]} for row in rows if row["counter"] is not None}
+        same = (one for one in block if _is_same(one, {**server, "object_id": None, **counters.get(one.place, {})}))
+        found |= {one.place for one in same} - changed
     return found
 
 
-def _branch(one: _Asked) -> str:
-    table = ".".join(map(quote_identifier, one.name))
-    literal = "N'" + table.replace("'", "''") + "'"
-    number = f"IDENT_CURRENT({literal})" if one.then.get(COUNTER) is not None else "NULL"
-    return _BRANCH.format(n=one.place, number=number, table=table, version=one.version)
+def _changed(one: _Asked) -> str:
+    return _CHANGED.format(n=one.place, table=_written(one), version=one.version)
+
+
+def _counter(one: _Asked) -> str:
+    return _COUNTER.format(n=one.place, literal="N'" + _written(one).replace("'", "''") + "'")
+
+
+def _written(one: _Asked) -> str:
+    return ".".join(map(quote_identifier, one.name))
 
 
 def _kept_seconds(connection: SourceConnection) -> int | None:
