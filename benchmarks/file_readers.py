@@ -84,7 +84,7 @@ def _batch(format: str, file: Path) -> Any:
         gold=GoldTarget(table="benchmark"),
     )
     return Batch(
-        source_key="benchmark",
+        source_key="s3://benchmark/benchmark",
         generation=1,
         seq=1,
         state="claimed",

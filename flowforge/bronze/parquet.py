@@ -18,6 +18,7 @@ from flowforge.domain.column_types import MICROSECONDS, parse_type
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.interval import Interval
 from flowforge.domain.source_columns import SourceColumn
+from flowforge.domain.source_key import is_of_files
 from flowforge.sources.reports import ReadReport
 
 AUDIT = (
@@ -71,12 +72,13 @@ class Encoder:
         self._audit_values = self._values(source_file)
         self._audit_columns: list[pa.Array] = []
         self._sink = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), BYTES_PER_WRITE)
+        statistics: Any = _with_statistics(self.schema) if is_of_files(batch.source_key) else True
         self._writer = pq.ParquetWriter(
             self._sink,
             self.schema,
             compression=batch.command.bronze.compression,
             dictionary_pagesize_limit=DICTIONARY_BYTES,
-            write_statistics=True,
+            write_statistics=statistics,
             store_schema=True,
         )
 
@@ -158,6 +160,12 @@ class Encoder:
         self._writer.add_key_value_metadata({FOOTER: json.dumps(facts)})
         self._writer.close()
         self._sink.detach()  # writes what is left, and leaves the sink open
+
+
+def _with_statistics(schema: pa.Schema) -> list[str]:
+    """The columns of files that have statistics: all but texts, whose least and greatest tell a reader little. They take an
+    eighth of the time from CSV to Parquet, and several times the memory of a long text."""
+    return [field.name for field in schema if not pa.types.is_string(field.type)]
 
 
 def footer(batch: Batch, columns: list[SourceColumn], rows: int, index: int | None = None) -> dict[str, Any]:
