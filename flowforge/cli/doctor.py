@@ -10,6 +10,7 @@ from typing import Any
 from rich.text import Text
 
 from flowforge.cli import doctor_deployment as deployment
+from flowforge.cli.doctor_functions import functions
 from flowforge.cli.failure import FAILED, GOOD, Failure
 from flowforge.cli.finding import Finding
 from flowforge.cli.lake import Bucket, WatermarksTable, known_table, lake_failures, open_lake
@@ -23,7 +24,7 @@ _COLUMNS = ("state", "what", "finding", "what to do")
 
 @api_command
 def doctor(session: Session, bucket: Bucket = None, watermarks_table: WatermarksTable = None) -> int:
-    """Look at API, clock, versions, credentials, rights, S3, drift, tables and queues; exits 1 when something is bad."""
+    """Look at API, clock, versions, credentials, rights, S3, drift, functions, tables, queues; exits 1 when something is bad."""
     table, local = known_table(watermarks_table, session.api), local_stack(session.api) is not None
     with session.open() as api:
         findings = [
@@ -32,6 +33,7 @@ def doctor(session: Session, bucket: Bucket = None, watermarks_table: Watermarks
             *_look("conditional writes", lambda: _conditional_writes(open_lake(bucket, session.api))),
             *_look("rights", lambda: deployment.rights(open_lake(bucket, session.api), table)),
             *_look("drift", lambda: deployment.drift(open_lake(bucket, session.api), table, local=local)),
+            *_look("functions", lambda: functions(table, local=local)),
             *_look("tables", lambda: _tables(api)),
             *_look("queues", lambda: _queues(api)),
             *_look("clock", lambda: deployment.clock(api)),
