@@ -10,6 +10,7 @@ SWEPT = "the sweeper follows up what was lost, or folds what is old: nothing of 
 FENCED = "a claim is given back, or its batch abandoned, only where rows came late or a worker was taken for dead"
 ALERTED = "only where a receiver of alerts is set; tests/functions/test_send_alerts.py tries its calls"
 LOOKED_FOR = "read only where a state is empty above a lake without a head: an older version's, or one copied in part"
+KEYS_UNTOLD = "queries and calls for many items are recorded without the keys that the condition is about"
 NOT_THERE = (
     "it asks for objects that may not be there, which names no prefix; the prefixes bound what else it could list"
 )
@@ -44,6 +45,8 @@ KEPT: tuple[tuple[str, str, str, str], ...] = (
     ("*", "s3:AbortMultipartUpload", "*", ENDS_UPLOAD),
     ("*", "s3:*ObjectVersion", "*", VERSIONS),
     ("SubmitJobFunction", "s3:ListBucket", "* requests/*", "asked only for a request file that is gone"),
+    ("SubmitJobFunction", "dynamodb:*", "*flowforge-Schedules TEMPLATE*", KEYS_UNTOLD),
+    ("ShowLakeFunction", "dynamodb:Batch*", "*flowforge-Watermarks FACTS*", KEYS_UNTOLD),
     ("SubmitJobFunction", "s3:PutObject", "*/landing/* ", "only of a small file that a caller of the API puts"),
     ("PublishGoldFunction", "s3:PutObject", "*/models/* ", "only of a model that a caller of the API puts"),
     ("*", "secretsmanager:RestoreSecret", "*", "only of a connection that is saved again within a week of its removal"),
