@@ -70,6 +70,15 @@ class IngestTable(Dispatched):
     )
 
 
+class IngestCut(Dispatched):
+    """Asks ingest_table to load the tables of one run as of one moment: all of them, or none. `replayed` as of IngestTable."""
+
+    type: Literal["IngestCut"] = "IngestCut"
+    run_id: str
+    tables: list[IngestTable] = Field(min_length=1)
+    replayed: bool = False
+
+
 class CompareKeys(Dispatched):
     """Asks submit_job to compare a table's keys with silver; `load` is the table's load. The run's id follows from what is due,
     or from the call, so that an order which comes twice starts one run."""

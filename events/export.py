@@ -26,6 +26,7 @@ MODELS = [
     commands.TellQuiet,
     commands.CompareKeys,
     commands.IngestTable,
+    commands.IngestCut,
     commands.IngestSlice,
     commands.ReleaseQuarantine,
     commands.MaintainTable,
@@ -85,6 +86,18 @@ INCREMENTAL = job_request(
 )
 
 
+def _of_cut(ingest: commands.IngestTable, table: str) -> commands.IngestTable:
+    """A table that is loaded with others as of one moment."""
+    return ingest.model_copy(
+        update={
+            "source": SourceTable(table_name=table, is_incremental=True, change_tracking=True, consistent_cut=True),
+            "bronze": BronzeTarget(table=f"bronze_{table}"),
+            "silver": SilverTarget(table=table),
+            "gold": GoldTarget(table=table),
+        }
+    )
+
+
 def messages() -> list[Any]:
     """One sample of each command and event."""
     ingest = commands.IngestTable(
@@ -137,6 +150,7 @@ def messages() -> list[Any]:
         commands.TellQuiet(bronze_table=TABLE, at="2025-11-10T06:00:00+00:00"),
         commands.CompareKeys(new_run_id="run_9a8b7c6d5e4f3a2b1c0d9e8f", load=ingest),
         ingest,
+        commands.IngestCut(run_id=RUN, tables=[_of_cut(ingest, table) for table in ("accounts", "transactions")]),
         commands.IngestSlice(**BATCH, index=0),
         commands.ReleaseQuarantine(
             silver_table="customers", source_key=BATCH["source_key"], run_id=RUN, bronze_table=TABLE

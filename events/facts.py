@@ -59,6 +59,9 @@ class BronzeLanded(BatchEvent):
     counted_at: str | None = Field(None, description="when, by the source's clock in UTC")
     notes: list[str] = Field(default_factory=list, description="what a person should know of this load")
     only_keys: bool = Field(False, description="the batch has the keys of all rows, and no rows: see CompareKeys")
+    cut: int | None = Field(
+        default=None, description="with consistentCut: the version of the database that the table is as of"
+    )
     seconds: float = 0.0
 
 
@@ -117,6 +120,9 @@ class SilverRefined(BatchEvent):
     quality: list[QualityFigure] = Field(default_factory=list, description="what each quality rule found")
     notes: list[str] = Field(default_factory=list, description="what a person should know of how it was applied")
     column_types: dict[str, str] = Field(default_factory=dict, description="silver's columns -> their types in Delta")
+    cut: int | None = Field(
+        default=None, description="with consistentCut: the version of the database that the table is as of"
+    )
     seconds: float = 0.0
 
 
@@ -130,6 +136,9 @@ class PublishedModel(Message):
     version: int
     inputs: dict[str, int] = Field(default_factory=dict)
     definition: int
+    cut: int | None = Field(
+        default=None, description="the version of the database that its inputs are as of, where they have one"
+    )
     quality: list[QualityFigure] = Field(
         default_factory=list, description="what each quality rule found in all its rows"
     )

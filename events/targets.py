@@ -87,6 +87,7 @@ class SourceTable(Message):
     delta_column: str | None = None
     change_tracking: bool = False
     on_gap: OnGap = "refuse"
+    consistent_cut: bool = Field(default=False, description="read with the other tables of its run, as of one moment")
     tie_columns: list[str] = Field(
         default_factory=list, description="named beside the delta column; only checked to exist"
     )

@@ -41,6 +41,9 @@ class LakeTableFacts(Answer):
     written_at: str | None = Field(None, description="when its rows changed last")
     columns: list[LakeColumn] = Field(default=[])
     rules: list[Figure] = Field(default=[], description="what the quality rules found in the newest change of its rows")
+    cut: int | None = Field(
+        None, description="the version of the source's database that all its rows are as of: loaded with consistentCut"
+    )
     source_key: str | None = Field(None, description="of silver: what fills it")
     watermarks: dict[str, str] = Field(default={}, description="of what fills it, by column")
     bronze_table: str | None = Field(None, description="of what fills it, as runs name it")

@@ -11,7 +11,7 @@ from events.names import split_table_name
 from events.request.connection import Connection
 from events.request.destinations import DestinationConfig, different_columns
 from events.request.protection import key_by_name, known_protections, of_protection
-from events.request.table_contradictions import of_tracking, of_where
+from events.request.table_contradictions import of_cut, of_tracking, of_where
 from events.request.table_parts import ColumnChoice, RowFilter, Window
 
 
@@ -167,6 +167,10 @@ class DatabaseConfig(TableConfig):
     """One table, a query, or `tables`: a list of table settings and patterns such as "dbo.*"."""
 
     tables: list[TableEntry] | None = Field(None, min_length=1)
+    consistentCut: bool = Field(
+        False,
+        description="all tables are read as of one moment, by Change Tracking, and a gold model reads tables of one moment only",
+    )
 
     @field_validator("tables")
     @classmethod
@@ -180,6 +184,7 @@ class DatabaseConfig(TableConfig):
     def contradictions(cls, given: dict[str, Any]) -> Iterator[str | tuple[str, str]]:
         """Exactly one of table, query and tables; what is said of a table is said in its entry."""
         yield from super().contradictions(given)
+        yield from of_cut(given)
         if isinstance(given.get("tables"), list):
             for field in sorted(set(given) & set(TableConfig.model_fields) - {"tableName", "query"}):
                 yield field, "stands beside tables, where it would be about none of them: write it into their entries"

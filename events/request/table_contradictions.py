@@ -36,3 +36,20 @@ def of_tracking(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "changeTracking", "is for a table: the server tells no changes of a query"
     if given.get("snapshotIsolation") is False:
         yield "snapshotIsolation", "changeTracking reads log and table under SNAPSHOT isolation: leave it out"
+
+
+def of_cut(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """One moment can be had of tables alone whose changes, deletions among them, the server tells by one version."""
+    if given.get("consistentCut") is not True:
+        return
+    needed = 'write {"tableName": …, "isIncremental": true, "changeTracking": true}'
+    tables = given.get("tables")
+    if not isinstance(tables, list):
+        if given.get("changeTracking") is not True:
+            yield "consistentCut", f"needs changeTracking true: {needed}"
+        return
+    for n, entry in enumerate(tables):
+        if isinstance(entry, str):
+            yield f"tables.{n}", f"consistentCut needs each table with its settings, and no pattern: {needed}"
+        elif isinstance(entry, dict) and entry.get("changeTracking") is not True:
+            yield f"tables.{n}", f"consistentCut needs changeTracking true in each table: {needed}"

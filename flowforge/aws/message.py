@@ -182,10 +182,10 @@ class Delivery:
         if self.on_give_up and body:
             self.on_give_up(body)
         if body.get("run_id"):
-            announce(
+            facts = [
                 StepFailed(
                     run_id=str(body["run_id"]),
-                    bronze_table=table_of(body) or "",
+                    bronze_table=table,
                     step=self.step,
                     error=type(error).__name__,
                     cause=str(error) if _ours(error) else f"unexpected {type(error).__name__}; the log has its trace",
@@ -195,7 +195,9 @@ class Delivery:
                     gold_tables=list(getattr(error, "gold_tables", ())),
                     **batch_identity(body),
                 )
-            )
+                for table in tables_of(body)
+            ]
+            announce(*facts)
         reason = {"DataType": "String", "StringValue": f"{type(error).__name__}: {error}"[:900]}
         attributes = {"step": {"DataType": "String", "StringValue": self.step}, "reason": reason}
         self._send(
@@ -211,6 +213,13 @@ def table_of(body: dict[str, Any]) -> str | None:
     """The bronze table that a message is about."""
     bronze = body.get("bronze")
     return body.get("bronze_table") or (bronze.get("table") if isinstance(bronze, dict) else None)
+
+
+def tables_of(body: dict[str, Any]) -> list[str]:
+    """The bronze tables that a message is about: of a cut all of its tables; one without a name where it tells none."""
+    tables = body.get("tables")
+    named = [table_of(one) for one in tables if isinstance(one, dict)] if isinstance(tables, list) else []
+    return [str(name) for name in named if name] or [str(table_of(body) or "")]
 
 
 def batch_identity(body: dict[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def landed_fact(batch: Batch, seconds: float = 0.0) -> BronzeLanded:
         counted_at=manifest.count.at or None,
         notes=[*batch.interval.notes, *_read_notes(manifest), *_rows_left(manifest), *_cut_times(manifest.columns)],
         only_keys=batch.only_keys,
+        cut=batch.interval.cut.version if batch.interval.cut else None,
         seconds=round(seconds, 3),
     )
 

@@ -15,6 +15,7 @@ from flowforge.aws.clients import prepare
 from flowforge.aws.conditional_writes import prove_once
 from flowforge.bronze.announcements import landed_fact, no_rows_fact
 from flowforge.bronze.comparisons import order_comparison
+from flowforge.bronze.cut_claims import finish_claim
 from flowforge.bronze.file_notes import loaded_by_others, note_files, note_refused, note_skipped
 from flowforge.bronze.file_types import note_types, with_kept_types
 from flowforge.bronze.finalize import settle
@@ -22,14 +23,15 @@ from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
 from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
-from flowforge.bronze.planning import described, look_at, plan_next
+from flowforge.bronze.planning import Found, described, look_at, plan_next
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
+from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import Source
-from flowforge.sources.plans import Description, Nothing, ReadPlan
+from flowforge.sources.plans import Description, ReadPlan
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, claims, leases, table
 
@@ -59,7 +61,7 @@ def _ingest(command: IngestTable) -> Outcome:
         if own is None and state.active is None:
             plan, footing = plan_next(session, found)
             if plan.nothing:
-                return _nothing(command, description.name, state, plan, plan.nothing)
+                return nothing_new(found, plan)
             prove_once(settings().bucket)
             interval = _with_notes(plan.interval, command.given_up)
             drawn = (interval, plan.identity, plan.memory, plan.splits)
@@ -68,7 +70,7 @@ def _ingest(command: IngestTable) -> Outcome:
             )
     if own:
         return _resume(own, source, description, replayed)
-    return _finish_other(state) if state.active is not None else _load(claimed, source, description, footing.state)
+    return finish_other(state) if state.active is not None else _load(claimed, source, description, footing.state)
 
 
 def _with_notes(interval: Interval, notes: list[str]) -> Interval:
@@ -78,6 +80,8 @@ def _with_notes(interval: Interval, notes: list[str]) -> Interval:
 
 def _resume(batch: Batch, source: Source, description: Description, replayed: bool) -> Outcome:
     """Goes on with the batch that this run has claimed before."""
+    if batch.state == "claimed" and batch.interval.cut:
+        return finish_claim(batch)
     if batch.state == "claimed":
         return _load(_taken_over(batch, replayed), source, description)
     if batch.state == "landed":
@@ -97,11 +101,13 @@ def _taken_over(batch: Batch, replayed: bool = False) -> Batch:
         raise
 
 
-def _finish_other(state: table.TableState) -> Outcome:
+def finish_other(state: table.TableState) -> Outcome:
     """Another run's batch is under way: wait for it, or finish it when its worker is gone."""
     other = batch_records.find_batch(state.source_key, state.generation, state.active or 0)
     if other is None:
         raise Wait(f"{state.source_key}: its claim is being written", batch_records.RETRY_SECONDS)
+    if other.state == "claimed" and other.interval.cut:
+        return finish_claim(other)
     if other.state == "claimed" and other.failed:
         batches.abandon(other)
         return Outcome([], 1, f"{other.name} of {other.command.run_id} had failed and was abandoned")
@@ -173,9 +179,10 @@ def _land(batch: Batch, source: Source, description: Description, state: table.T
         return settle(batch, manifest, source, plan, began_at, state)
 
 
-def _nothing(command: IngestTable, name: str, state: table.TableState, plan: ReadPlan, found: Nothing) -> Outcome:
+def nothing_new(looked: Found, plan: ReadPlan) -> Outcome:
     """The end of a load that has nothing to read: what the source wants to see again is kept, the run is told why."""
-    interval = plan.interval
+    command, name, state = looked.command, looked.description.name, looked.known.state
+    interval, found = plan.interval, given(plan.nothing)
     note_skipped(state, command.run_id, interval.skipped)
     if found.news:
         table.remember_samples(state, interval.column or "", plan.memory)

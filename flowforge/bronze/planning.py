@@ -15,8 +15,9 @@ from flowforge.bronze.file_notes import refuse_unrefined
 from flowforge.bronze.file_types import with_kept_types
 from flowforge.bronze.footing import Footing, find_footing
 from flowforge.bronze.scope import within_scope
+from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.source_key import SourceKey
-from flowforge.sources.base import Session
+from flowforge.sources.base import Planner, Session
 from flowforge.sources.plans import Description, LastRead, Nothing, Position, ReadPlan, Wanted
 from flowforge.state import batch_records, file_ledger, file_refusals, table
 from flowforge.state.spelling import named_by_catalog, settled_key
@@ -45,19 +46,44 @@ def described(session: Session, command: IngestTable) -> Description:
     return keys_alone(found) if command.only_keys else found
 
 
-def plan_next(session: Session, found: Found, shown: bool = False) -> tuple[ReadPlan, Footing]:
+def plan_next(session: Planner, found: Found, shown: bool = False) -> tuple[ReadPlan, Footing]:
     """Stage two, of a table that nobody holds: what would be read, and the state to claim it with. `shown`: for people alone, so
     nothing is settled in the ledger of files, and no file is looked into.
 
     Raises what planning raises, ScopeChanged and LakeChanged.
     """
-    command, description, state = found.command, found.description, found.known.state
-    last = _last(state, command, shown)
     if shown:
-        description = replace(description, wanted=replace(description.wanted, only_shown=True))
-    plan = session.plan(description, last, only_new=state.asked == table.asked_of(command))
-    if command.only_keys:
-        return _plan_keys(found, plan)
+        wanted = replace(found.description.wanted, only_shown=True)
+        found = found._replace(description=replace(found.description, wanted=wanted))
+    plan = plan_of(session, found, shown)
+    return _plan_keys(found, plan) if found.command.only_keys else place(found, plan)
+
+
+def plan_of(session: Planner, found: Found, shown: bool = False) -> ReadPlan:
+    """What the source says would be read next; `shown` as of `plan_next`."""
+    command, state = found.command, found.known.state
+    last = _last(state, command, shown)
+    return session.plan(found.description, last, only_new=state.asked == table.asked_of(command))
+
+
+def read_at_once(found: Found, plan: ReadPlan) -> ReadPlan:
+    """The plan of a table that is read with others as of one moment, by one worker. Raises UnsupportedSource for a whole one that
+    would take several."""
+    if plan.splits is None:
+        return plan
+    if plan.interval.is_changes:
+        promise = plan.interval.promise.partition("; read in ")[0]
+        return replace(plan, splits=None, interval=plan.interval.model_copy(update={"promise": promise}))
+    raise UnsupportedSource(
+        f"{found.description.name}: consistentCut: all of its rows are to be read, in {len(plan.splits.ranges)} slices, and "
+        "one moment is read by one worker",
+        "Load it once without consistentCut, with the other settings as they are: from then on only its changes are read.",
+    )
+
+
+def place(found: Found, plan: ReadPlan) -> tuple[ReadPlan, Footing]:
+    """The plan with what its table's loads before make of it, and the state to claim it with."""
+    command, description, state = found.command, found.description, found.known.state
     plan, told = within_scope(state, command, description.wanted, plan)
     if plan.nothing:
         return plan, Footing(state)

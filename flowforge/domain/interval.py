@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.choices import FilterOperator
+from flowforge.domain.cut import Cut
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.own_columns import CHANGE_VERSION
 
@@ -39,6 +40,8 @@ class Interval(BaseModel):
     not and never will be, since a newer snapshot stands in their place. `below` are sequence numbers, from and to, of batches of
     the same generation whose files come later in the job's order: their rows stay. `replaces`: the rows that earlier batches have
     of `files` are taken out of silver.
+
+    With a `cut` what is read is the source as of its moment, in which versions above `high` may be seen, too.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +61,7 @@ class Interval(BaseModel):
     skipped: list[FileVersion] = Field(default_factory=list)
     below: list[tuple[int, int]] = Field(default_factory=list)
     replaces: bool = False
+    cut: Cut | None = None
 
     @property
     def is_tracked(self) -> bool:

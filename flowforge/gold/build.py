@@ -2,7 +2,8 @@
 
 Guarantees: the commit carries the version of every input and the fingerprint of query and rules, on the handle that was read.
 Nothing is built when none of them changed, and a table never goes back to older inputs than it has. A build that fails, or whose
-rows break a rule of severity `fail`, leaves the version before in place: rules are judged before the commit.
+rows break a rule of severity `fail`, leaves the version before in place: rules are judged before the commit. Inputs that hold a
+cut hold the same one, or nothing is built.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Literal
 
 from events.quality import QualityFigure
 from flowforge.domain.figures import to_metadata
+from flowforge.domain.given import given
 from flowforge.domain.names import TableName
 from flowforge.gold.changes import build_changes
 from flowforge.gold.engine import Engine
@@ -23,14 +25,15 @@ from flowforge.gold.transactions import (
     refuse_older,
     transaction_of,
 )
-from flowforge.tables.base import LakeTable, Moved, once
+from flowforge.tables.base import UPKEEP, LakeTable, Moved, once
+from flowforge.tables.cuts import METADATA, common_cut, held_cut, shown_cut
 from flowforge.tables.lake import commit, create_table, open_table, table_uri
 
 
 @dataclass(frozen=True)
 class Built:
     """What became of a model: the gold table's rows, version and columns, how it got there, the versions and columns of what its
-    query read, and what its rules found in all its rows."""
+    query read, what its rules found in all its rows, and the version of the source's database that they are as of."""
 
     how: Literal["full", "incremental", "unchanged"]
     rows: int
@@ -39,16 +42,18 @@ class Built:
     column_types: dict[str, str]
     input_columns: dict[str, list[str]]
     quality: list[QualityFigure] = field(default_factory=list)
+    cut: int | None = None
 
 
 @dataclass(frozen=True)
-class Missing:
-    """The model waits for an input that does not exist yet."""
+class Waits:
+    """The model waits, and why: for an `input` that does not exist yet, or until its inputs are of one moment."""
 
-    input: TableName
+    reason: str
+    input: TableName | None = None
 
 
-def build(model: Model, bucket: str, opened: dict[TableName, LakeTable] | None = None) -> Built | Missing:
+def build(model: Model, bucket: str, opened: dict[TableName, LakeTable] | None = None) -> Built | Waits:
     """Brings one gold table in `bucket` up to date with its inputs.
 
     `opened` are tables that were opened a moment ago, for a caller that builds several models: they are taken as they are, and
@@ -60,12 +65,12 @@ def build(model: Model, bucket: str, opened: dict[TableName, LakeTable] | None =
     handles = {} if opened is None else opened
     handles.pop(model.name, None)
 
-    def attempt() -> Built | Missing:
+    def attempt() -> Built | Waits:
         for name in model.reads:
             if name not in handles:
                 table = open_table(table_uri(bucket, name.layer, name.table))
                 if table is None:
-                    return Missing(name)
+                    return Waits(f"waits for {name}", name)
                 handles[name] = table
         tables = {name: handles[name] for name in model.reads}
         try:
@@ -77,7 +82,10 @@ def build(model: Model, bucket: str, opened: dict[TableName, LakeTable] | None =
     return commit(f"gold.{model.table}", attempt)
 
 
-def _build(model: Model, tables: dict[TableName, LakeTable], uri: str) -> Built:
+def _build(model: Model, tables: dict[TableName, LakeTable], uri: str) -> Built | Waits:
+    cut, apart = common_cut(tables)
+    if apart:
+        return Waits(f"waits: {apart}")
     marks = input_transactions(tables)
     inputs = {name: tables[name] for name in model.inputs}
     versions = {str(name): marks[transaction_of(name, table)] for name, table in inputs.items()}
@@ -86,8 +94,11 @@ def _build(model: Model, tables: dict[TableName, LakeTable], uri: str) -> Built:
         refuse_older(target, marks)
         if is_current(target, marks, model.definition):
             quality = published_quality(target) if model.rules else []
+            if cut is not None and cut != held_cut(target):  # the same rows, as of a later moment
+                target.swap([], [], once(cut.transactions, cut.told | {UPKEEP: METADATA}))
+                target = given(open_table(uri))
             return _built("unchanged", target, inputs, versions, quality)
-    transactions = {**marks, DEFINITION: model.definition}
+    transactions = {**marks, DEFINITION: model.definition, **(cut.transactions if cut else {})}
     if target is not None and model.strategy == "incremental":
         quality = build_changes(model, tables, target, transactions)
         if quality is not None:
@@ -99,7 +110,8 @@ def _build(model: Model, tables: dict[TableName, LakeTable], uri: str) -> Built:
         if target is None:
             target = create_table(uri, rows, {})
             refuse_older(target, marks)
-        target.overwrite(rows, once(transactions, to_metadata(quality) if model.rules else None))
+        told = to_metadata(quality) if model.rules else {}
+        target.overwrite(rows, once(transactions, told | (cut.told if cut else {})))
     return _built("full", target, inputs, versions, quality)
 
 
@@ -111,4 +123,5 @@ def _built(
     quality: list[QualityFigure],
 ) -> Built:
     read = {str(name): list(table.column_words()) for name, table in inputs.items()}
-    return Built(how, target.count(), target.version(), versions, target.column_words(), read, quality)
+    words = target.column_words()
+    return Built(how, target.count(), target.version(), versions, words, read, quality, shown_cut(target))

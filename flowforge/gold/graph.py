@@ -21,6 +21,7 @@ from flowforge.gold.order import order_models
 from flowforge.gold.outcomes import ModelOutcome, read_outcomes
 from flowforge.gold.transactions import DEFINITION, input_transactions, is_current, transaction_of
 from flowforge.tables.base import LakeTable
+from flowforge.tables.cuts import common_cut
 from flowforge.tables.lake import open_table, store_errors, table_uri
 
 State = Literal["current", "stale", "waits", "failed", "refused"]
@@ -159,6 +160,9 @@ def _judge(
         return ("stale", f"{', '.join(upstream)} is not current") if upstream else ("current", None)
     if record is not None and record.outcome == "failed" and record.definition == model.definition:
         return "failed", record.reason
+    _, apart = common_cut(inputs)
+    if apart:
+        return "waits", apart
     if target is None:
         return "stale", "it was never built"
     if target.transaction_version(DEFINITION) != model.definition:

@@ -18,7 +18,7 @@ from flowforge.domain.errors import RulesBroken, TransformRejected, unreadable
 from flowforge.gold.models import Model, Strategy
 
 if TYPE_CHECKING:  # with the engine behind them; lineage reads records without it
-    from flowforge.gold.build import Built, Missing
+    from flowforge.gold.build import Built, Waits
 
 PREFIX = "gold/_models/"
 
@@ -46,6 +46,7 @@ class ModelOutcome(BaseModel):
     input_columns: dict[str, list[str]] = Field(default_factory=dict)
     rules: list[QualityRule] = Field(default_factory=list)
     quality: list[QualityFigure] = Field(default_factory=list)
+    cut: int | None = None
     at: datetime
 
     @classmethod
@@ -60,10 +61,10 @@ class ModelOutcome(BaseModel):
         return cls(**_about(model), outcome="failed", reason=str(error), quality=quality)
 
     @classmethod
-    def waiting(cls, model: Model, missing: "Missing") -> "ModelOutcome":
-        """A model that waits for an input."""
-        line = model.reads[missing.input]
-        return cls(**_about(model), outcome="waits", reason=f"{model.place(line)} waits for {missing.input}")
+    def waiting(cls, model: Model, waits: "Waits") -> "ModelOutcome":
+        """A model that waits for an input, or for inputs of one moment."""
+        line = model.reads[waits.input] if waits.input else None
+        return cls(**_about(model), outcome="waits", reason=f"{model.place(line)} {waits.reason}")
 
 
 def write_outcome(bucket: str, record: ModelOutcome) -> None:

@@ -17,7 +17,7 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import NotFound, TransformRejected, UnreadableRecord
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
-from flowforge.gold.build import Built, Missing, build
+from flowforge.gold.build import Built, Waits, build
 from flowforge.gold.model_files import ModelFiles, read_models
 from flowforge.gold.models import Model, copy_of_silver, model_of
 from flowforge.gold.order import following, order_models
@@ -102,8 +102,8 @@ def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> Publi
             failed.append(model.table)
             write_outcome(bucket, ModelOutcome.failed(model, error))
             continue
-        if isinstance(built, Missing):
-            result.deferred.append(f"gold.{model.table} waits for {built.input}")
+        if isinstance(built, Waits):
+            result.deferred.append(f"gold.{model.table} {built.reason}")
         else:
             result.gold_tables[model.table] = built.rows
             result.models.append(_published(model, built))
@@ -122,13 +122,14 @@ def _published(model: Model, built: Built) -> PublishedModel:
         version=built.version,
         inputs=built.inputs,
         definition=model.definition,
+        cut=built.cut,
         quality=built.quality,
         copied=built.column_types if is_copy else {},
     )
 
 
-def _note(model: Model, built: Built | Missing, bucket: str) -> None:
-    if isinstance(built, Missing):
+def _note(model: Model, built: Built | Waits, bucket: str) -> None:
+    if isinstance(built, Waits):
         write_outcome(bucket, ModelOutcome.waiting(model, built))
     elif built.how != "unchanged" or _was_refused(model, bucket):
         write_outcome(bucket, ModelOutcome.built(model, built))

@@ -10,9 +10,8 @@ from typing import Any
 from events.commands import IngestTable
 from events.facts import JobAccepted, StepFailed
 from flowforge.aws.bus import announce
-from flowforge.aws.fanout import send_commands
 from flowforge.domain.alone import Failure, each_alone
-from flowforge.runtime.settings import settings
+from flowforge.jobs.queueing import queue_tables
 from flowforge.state import outbox, run_unchanged, runs
 
 TABLES_TOLD = 1_000  # an event holds at most 256 KB
@@ -35,7 +34,7 @@ def _finish(run_id: str) -> bool:
     commands, whole = outbox.kept(run_id)
     is_open = runs.is_open(run_id)
     if commands and is_open:
-        send_commands(settings().ingest_queue_url, commands)
+        queue_tables(commands)
         first, tables = commands[0], [command.bronze.table for command in commands]
         told = tables[:TABLES_TOLD]
         announce(JobAccepted(run_id=run_id, workflow_id=first.workflow_id, job_id=first.job_id, tables=told))

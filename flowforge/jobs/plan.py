@@ -53,7 +53,13 @@ def plan_commands(
         destination = _merged(request.destination_config, entry.destination_config)
         commands.append(_command(request, run_id, batch_id, place, entry, destination, loaded))
     refuse_shared_destinations(commands)
-    return commands
+    return [_of_cut(command) for command in commands] if source.databaseConfig.consistentCut else commands
+
+
+def _of_cut(command: IngestTable) -> IngestTable:
+    """The command of a table that is read with the others of its run, as of one moment."""
+    assert isinstance(command.source, SourceTable)  # noqa: S101
+    return command.model_copy(update={"source": command.source.model_copy(update={"consistent_cut": True})})
 
 
 def _merged(shared: DestinationConfig, own: DestinationConfig | None) -> DestinationConfig:

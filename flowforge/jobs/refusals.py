@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from events.commands import IngestTable
 from events.quality import Expression, Rule
 from events.request import InvalidRequest
-from events.targets import GoldModelTarget, SourceRead
+from events.targets import GoldModelTarget, SourceRead, SourceTable
 from flowforge.aws.secrets import refusal_of
 from flowforge.domain.errors import TransformRejected
 from flowforge.gold.models import model_of
@@ -106,5 +106,14 @@ def refuse_large_commands(commands: Sequence[IngestTable]) -> None:
         for command, size in sizes
         if size > MOST_BYTES
     ]
+    of_cut = [
+        size for command, size in sizes if isinstance(command.source, SourceTable) and command.source.consistent_cut
+    ]
+    if not mistakes and sum(of_cut) > MOST_BYTES:
+        problem = (
+            f"its {len(of_cut):,} tables are one message, which would take {sum(of_cut):,} bytes of the {MOST_BYTES:,} that "
+            "a queue takes: name only tables whose rows belong together, or put models into the bucket (flowforge models put)"
+        )
+        mistakes.append({"field": "source_config.databaseConfig.consistentCut", "problem": problem})
     if mistakes:
         raise InvalidRequest(mistakes)

@@ -15,12 +15,12 @@ from events.facts import JobAccepted
 from events.request import FileSource, InvalidRequest, JobRequest, parse_job_request
 from events.targets import FilePlace, SourceFiles, SourcePlace
 from flowforge.aws.bus import announce
-from flowforge.aws.fanout import send_commands
 from flowforge.domain.errors import Fatal
 from flowforge.domain.source_key import SourceKey
 from flowforge.jobs.keeping import kept_request
 from flowforge.jobs.outbox import TABLES_TOLD
 from flowforge.jobs.plan import plan_commands
+from flowforge.jobs.queueing import queue_tables
 from flowforge.jobs.refusals import refuse_large_commands
 from flowforge.jobs.unchanged import facts_of, unchanged_tables
 from flowforge.runtime.settings import settings
@@ -104,7 +104,7 @@ def open_and_queue(
     if queued:
         outbox.keep(run_id, queued)
     runs.open_run(run_id, workflow_id, job_id, batch_id, trigger, tables, called, unchanged=unchanged)
-    send_commands(settings().ingest_queue_url, queued)
+    queue_tables(queued)
     if queued:
         outbox.forget(run_id)
     names = [bronze for bronze, _ in tables]

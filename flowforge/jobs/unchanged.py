@@ -90,7 +90,7 @@ def _is_tracked(command: IngestTable) -> bool:
     read = command.source
     if not isinstance(read, SourceTable) or command.only_keys or command.silver.detects:
         return False
-    return read.change_tracking
+    return read.change_tracking and not read.consistent_cut  # each table of a cut says which one it is of
 
 
 def _known(commands: Sequence[IngestTable], loaded: Sequence[Loaded]) -> Iterator[_Known]:

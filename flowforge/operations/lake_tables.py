@@ -22,6 +22,7 @@ from flowforge.state import lake_facts
 from flowforge.state.lake_facts import Kept
 from flowforge.state.table import TableState, read_stored, state_of
 from flowforge.tables.base import LakeTable
+from flowforge.tables.cuts import shown_cut
 from flowforge.tables.lake import FORMAT, PREFIXES, open_table, store_errors, table_uri
 
 READERS = 16  # they wait for the store most of their time
@@ -109,6 +110,7 @@ def _facts(name: TableName, table: LakeTable) -> Facts:
         "written_at": _moment(info.get("timestamp")),
         "columns": [{"name": column, "type": kind} for column, kind in table.column_words().items()],
         "rules": plain(quality_of(info)),
+        "cut": shown_cut(table),
         "source_key": table.properties().get(SOURCE_KEY) if name.layer == "silver" else None,
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 from events.commands import IngestTable
 from events.request import FileSource, JobRequest, parse_job_request
 from events.targets import FilePlace, SourceFiles, SourcePlace, SourceTable
-from flowforge.bronze.planning import Found, look_at, plan_next
+from flowforge.bronze.planning import Found, look_at, plan_next, read_at_once
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import FlowForgeError, Wait
 from flowforge.domain.interval import Interval
@@ -84,7 +84,8 @@ def _mode(command: IngestTable) -> str:
     read = command.source
     by = read.delta_column if isinstance(read, SourceTable) else None
     if isinstance(read, SourceTable) and read.change_tracking:
-        return f"changes by Change Tracking, {command.silver.strategy}"
+        moment = ", as of one moment with the others" if read.consistent_cut else ""
+        return f"changes by Change Tracking, {command.silver.strategy}{moment}"
     how = f"incremental by {by}" if by else command.bronze.load_strategy
     return f"{how}, {command.silver.strategy}"
 
@@ -104,6 +105,8 @@ def _planned(session: Session, found: Found) -> dict[str, Any]:
             "warnings": description.notes,
         }
     plan, _ = plan_next(session, found, shown=True)
+    if isinstance(found.command.source, SourceTable) and found.command.source.consistent_cut:
+        plan = read_at_once(found, plan)
     interval = plan.interval
     told |= {"cursor": interval.column, "low": interval.low, "high": interval.high}
     told |= {"where": [one.text for one in interval.where], "promise": interval.promise}

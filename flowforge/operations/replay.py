@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from events.dispatch import type_of
 from flowforge.aws.clients import client, unavailable
-from flowforge.aws.message import body_of, table_of
+from flowforge.aws.message import body_of, tables_of
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.operations.dead_letters import show
 from flowforge.runtime.settings import settings
@@ -26,7 +26,7 @@ from flowforge.state import discards
 HIDDEN_SECONDS = 60  # from each other's sight, while they are looked at; longer than an answer of the API may take
 BUDGET_SECONDS = 6.0  # of one call: its caller shows how far it is, and asks again
 MOST_PER_QUEUE = 1_000
-REPLAYED = ("IngestTable", "IngestSlice")  # commands that are told so
+REPLAYED = ("IngestTable", "IngestCut", "IngestSlice")  # commands that are told so
 MOST_NEWER = 5  # answers in a row that hold nothing but what came since: there is nothing older left
 SILENT = "SQS moved it here: its function could not handle it, not even to say why"
 
@@ -43,7 +43,7 @@ class DeadLetterFilter:
 
     def fits(self, letter: dict[str, Any], source_table: str | None) -> bool:
         """Whether a message is meant; what is not asked for does not exclude."""
-        names = (letter["table"], source_table, (source_table or "").removeprefix("dbo."))
+        names = (*(letter["table"] or "").split(", "), source_table, (source_table or "").removeprefix("dbo."))
         named = {name.lower() for name in names if name}  # a load may have given a table the catalog's spelling since
         return (
             (self.run_id is None or letter["run_id"] == self.run_id)
@@ -239,7 +239,7 @@ def _letter(queue: _Queue, message: dict[str, Any]) -> tuple[dict[str, Any], str
     letter = {
         "id": message["MessageId"],
         "queue": queue.name,
-        "table": table_of(body),
+        "table": ", ".join(tables_of(body)) or None,
         "run_id": str(body["run_id"]) if body.get("run_id") else None,
         "reason": said.get("reason") or said.get("ERROR_MESSAGE") or SILENT,  # the bus says why in ERROR_MESSAGE
         "at": sent_ms / 1000,

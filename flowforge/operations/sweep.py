@@ -84,6 +84,8 @@ def _move_on(batch: Batch, worker_seconds: float) -> str | None:
     if batch.state == "empty" or batch.published or used_up:
         batches.mark(batch, stuck=True)
         return None
+    if batch.state == "claimed" and batch.interval.cut:
+        return None  # it cannot be read by itself: its run's message comes again, or the next load ends the claim
     if batch.state == "claimed":
         leases.count_attempt(batch)
         _queue_again(batch)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from flowforge.domain.batch import Batch, order_of
+from flowforge.domain.cut import Cut
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.own_columns import (
@@ -58,7 +59,8 @@ class RefinePlan:
     `tells_part`: nothing but order tells when its rows were so, and it says nothing of keys that it lacks, as a file of changes.
     `files` are the keys of the files that it reads, each with a short name of its place; `replaces_files`: what earlier batches
     have brought of them is gone. `only_keys`: it has no rows, but the keys of all that the source has. `change_order` are bronze
-    columns by which the changes of a key follow each other; none: the rows are no changes.
+    columns by which the changes of a key follow each other; none: the rows are no changes. `cut`: the moment that the
+    table is as of with it.
     """
 
     source: dict[str, str]
@@ -83,6 +85,7 @@ class RefinePlan:
     files: dict[str, str] = field(default_factory=dict)
     replaces_files: bool = False
     only_keys: bool = False
+    cut: Cut | None = None
 
     @property
     def own_names(self) -> set[str]:
@@ -267,6 +270,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
         tells_part=(batch.interval.column is None or batch.interval.is_tracked) and not batch.reads_all,
         files={file.key: file.place_id for file in batch.interval.files},
         only_keys=batch.only_keys,
+        cut=batch.interval.cut,
         replaces_files=batch.interval.replaces and (silver.strategy == "append" or silver.deletes != "ignore"),
     )
 

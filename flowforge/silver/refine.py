@@ -18,6 +18,7 @@ from flowforge.aws.clients import client
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.figures import quality_of, to_metadata
+from flowforge.domain.given import given
 from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier, read_parquet
 from flowforge.engines.registry import ENGINE
@@ -32,7 +33,8 @@ from flowforge.silver.reading import Staged, objects_of, plan_of, stage
 from flowforge.silver.resolved_entries import settle
 from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
-from flowforge.tables.base import Commit, LakeTable, once
+from flowforge.tables.base import UPKEEP, Commit, LakeTable, once
+from flowforge.tables.cuts import METADATA
 from flowforge.tables.lake import commit, create_table, open_table, store_errors, table_uri
 
 HISTORY = 200  # commits that are searched for the figures of a batch that was applied before
@@ -139,7 +141,7 @@ def _apply(connection: Session, batch: Batch, staged: Staged, table: LakeTable) 
     transactions = {batch.application_id: batch.application_version, **marks.following()}
 
     def properties(change: Change) -> Commit:
-        metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined)}
+        metadata = {BATCH: batch.application_id, QUARANTINED: str(staged.quarantined), **_cut_of(batch, change)}
         return once(transactions, metadata | {CHANGE: json.dumps(asdict(change))} | to_metadata(staged.quality))
 
     if plan.keeps_history:
@@ -151,6 +153,15 @@ def _apply(connection: Session, batch: Batch, staged: Staged, table: LakeTable) 
     result = _result(table, batch, table.version() + 1, written, staged.quarantined)
     near = may_be_near(batch, plan)
     return replace(result, schema_changes=staged.schema_changes, quality=staged.quality, near_keys=near)
+
+
+def _cut_of(batch: Batch, change: Change) -> dict[str, str]:
+    """What the commit's metadata tells of the batch's cut; that no row has changed, where the table was idle."""
+    cut = batch.interval.cut
+    if cut is None:
+        return {}
+    told = {METADATA: json.dumps({"source": cut.source, "version": cut.version, "tables": cut.tables})}
+    return told | ({} if given(batch.manifest).rows or change != Change() else {UPKEEP: METADATA})
 
 
 def _apply_keys(

@@ -48,6 +48,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         quality=result.quality,
         notes=[*notes_of(batch, result), *near] if is_newest else [],
         column_types=result.column_types,
+        cut=batch.interval.cut.version if batch.interval.cut else None,
         seconds=round(time.monotonic() - started, 3),
     )
 

@@ -17,6 +17,7 @@ from flowforge.domain.errors import LakeChanged
 from flowforge.domain.source_key import is_of_files
 from flowforge.silver.plan import EPOCH, RefinePlan
 from flowforge.tables.base import LakeTable
+from flowforge.tables.cuts import following_cut, held_cut
 
 REMEDY = (
     "flowforge watermark rebuild --table BRONZE_TABLE --write takes up what bronze holds; then submit the request again. Where "
@@ -166,7 +167,9 @@ class Transactions:
             marks[f"load/{plan.order}/next"] = after
             marks[f"load/{before}/next"] = plan.order
             marks["load/last"] = max(self._read("load/last"), plan.order)
-        return {self._name(mark): version for mark, version in marks.items()}
+        named = {self._name(mark): version for mark, version in marks.items()}
+        # What is released of an earlier batch leaves the table at the moment that it has.
+        return named | (following_cut(self.table, plan.cut) if plan.order >= self.newest else {})
 
     def _around(self) -> tuple[int, int]:
         """Orders of the loads before and after this batch; 0 where there is none."""
@@ -190,7 +193,10 @@ class Transactions:
             if not order:
                 break
         found = {self._name(name): self.table.transaction_version(self._name(name)) for name in names}
-        return {name: version for name, version in found.items() if version is not None}
+        held = held_cut(self.table)
+        return {name: version for name, version in found.items() if version is not None} | (
+            held.transactions if held else {}
+        )
 
     def _name(self, mark: str) -> str:
         return f"flowforge/{self.plan.source_key}/{mark}"

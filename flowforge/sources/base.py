@@ -63,6 +63,28 @@ class BatchReader(Protocol):
         ...
 
 
+class Planner(Protocol):
+    """What plans the next read of a table."""
+
+    def plan(self, description: Description, last: Mapping[str, LastRead], only_new: bool = False) -> ReadPlan:
+        """See `Session.plan`."""
+        ...
+
+
+class Moment(Planner, Protocol):
+    """A source as of one moment, over one connection: what is planned and read of however many tables is of that moment.
+
+    `source` names what `version` is a version of: it is another one after a restore.
+    """
+
+    source: str
+    version: int
+
+    def open(self, plan: ReadPlan, deadline: float | None = None) -> BatchReader:
+        """A reader of a plan; the one before must be at its end. Raises as `Source.open` does."""
+        ...
+
+
 class Session(Protocol):
     """An open connection to a source, for questions."""
 
@@ -89,6 +111,11 @@ class Session(Protocol):
     def plan(self, description: Description, last: Mapping[str, LastRead], only_new: bool = False) -> ReadPlan:
         """The next read, after what the loads before have left for each cursor; `only_new`: a plan without rows would change
         nothing, so it is worth a look whether there are any. Raises SourceChanged, UnknownColumn, UnsupportedSource."""
+        ...
+
+    def one_moment(self, description: Description) -> AbstractContextManager[Moment]:
+        """The source as of now for the block, which may last as long as its function; `description` is of one of its tables.
+        Raises UnsupportedSource where there is no such thing."""
         ...
 
     def standing_still(self, tables: Sequence[tuple[tuple[str, str], LastRead]]) -> StandsStill | None:

@@ -13,7 +13,7 @@ from flowforge.aws.compact import pack, unpack
 from flowforge.domain.errors import FlowForgeError
 from flowforge.runtime.settings import settings
 
-VERSION = 1  # of what is told of a table: another version reads all anew
+VERSION = 2  # of what is told of a table: another version reads all anew
 FACTS = "FACTS"
 Kept = tuple[str, dict[str, Any]]  # a seal, and the facts
 

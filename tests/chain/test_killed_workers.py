@@ -1,11 +1,17 @@
 """Workers that are killed: their messages come again, their batches are finished, nothing is lost or doubled."""
 
+import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from deltalake import DeltaTable
 
+from flowforge.tables.lake import table_uri
 from tests.helpers.stack import Stack, in_lake_of, kill, large_table
+from tests.helpers.tracked import ON
 from tests.helpers.waiting import wait_for
 
 CHAIN = ("IngestTableFunction", "WatermarkFunction", "RefineSilverFunction", "PublishGoldFunction", "TrackRunFunction")
@@ -106,3 +112,69 @@ def test_should_end_right_when_every_kind_of_worker_is_killed_on_the_way(quick_s
         source = quick_stack.ask(f"SELECT COUNT(*), SUM(amount) FROM {table}")
         assert quick_stack.lake(f"SELECT COUNT(*), SUM(amount) FROM silver.{table}") == source
         assert quick_stack.lake(f"SELECT COUNT(*), SUM(amount) FROM gold.{table}") == source
+
+
+@contextmanager
+def moving(stack: Stack, accounts: list[str]) -> Iterator[None]:
+    """For the block, money moves between two tables, a transaction each time; what both hold stays the same."""
+    over = threading.Event()
+
+    def move() -> None:
+        with stack.source(autocommit=False) as connection, connection.cursor() as cursor:
+            while not over.wait(0.02):
+                amount, account = random.randint(1, 9), random.randint(1, 3)
+                for table, sign in zip(accounts, "+-", strict=True):
+                    cursor.execute(f"UPDATE {table} SET held = held {sign} {amount} WHERE id = {account}")
+                connection.commit()
+
+    with ThreadPoolExecutor(1) as mover:
+        moved = mover.submit(move)
+        try:
+            yield
+        finally:
+            over.set()
+        moved.result()
+
+
+def test_should_never_publish_a_sum_that_is_off_while_money_moves_and_a_worker_dies(quick_stack, name):
+    accounts, total = [f"{name}_{n}" for n in range(2)], f"{name}_total"
+    quick_stack.execute(ON)
+    for table in accounts:
+        quick_stack.execute(
+            f"CREATE TABLE {table} (id int PRIMARY KEY, held int NOT NULL)",
+            f"ALTER TABLE {table} ENABLE CHANGE_TRACKING",
+            f"INSERT INTO {table} VALUES (1, 100), (2, 100), (3, 100)",
+        )
+    sums = " + ".join(f"(SELECT sum(held) FROM silver.{table})" for table in accounts)
+    tables = [{"tableName": table, "isIncremental": True, "changeTracking": True} for table in accounts]
+    request = quick_stack.request(
+        {"consistentCut": True, "tables": tables},
+        goldConfig={"models": [{"tableName": total, "sql": f"SELECT {sums} AS held"}]},
+    )
+    runs = []
+    with moving(quick_stack, accounts):
+        runs.append(quick_stack.run(request))
+        quick_stack.execute(f"EXEC flowforge_fault 'stall', 0, 1, 'JOIN [dbo].[{accounts[1]}]'")
+        run_id = quick_stack.post(request).json()["run_id"]
+        wait_for(lambda: claimed(quick_stack, accounts[1]), "the claim")
+        for pid in quick_stack.workers("IngestTableFunction"):
+            kill(pid)
+        quick_stack.execute("EXEC flowforge_fault 'none'")
+        runs.append(quick_stack.finished(run_id))
+    runs.append(quick_stack.run(request))
+    assert [{table["status"] for table in run["tables"]} for run in runs] == [{"published"}] * 3, runs
+    assert set(versions_of(quick_stack, total)) == {600}
+    for table in accounts:
+        assert quick_stack.lake(f"SELECT id, held FROM silver.{table} ORDER BY id") == quick_stack.ask(
+            f"SELECT id, held FROM {table} ORDER BY id"
+        )
+
+
+def versions_of(stack: Stack, gold: str) -> list[int]:
+    """What each version of a gold table of one value has told."""
+    table = DeltaTable(table_uri(stack.facts["bucket"], "gold", gold), storage_options={"AWS_ALLOW_HTTP": "true"})
+    found: list[int] = []
+    for version in range(table.version() + 1):
+        table.load_as_version(version)
+        found += [row["held"] for row in table.to_pyarrow_table().to_pylist()]
+    return found

@@ -14,6 +14,7 @@ import pytest
 
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
+from tests.helpers.cuts import ledger  # noqa: F401 - likewise
 from tests.helpers.file_jobs import job  # noqa: F401 - a fixture of this folder
 from tests.helpers.function_calls import Aws, Context
 from tests.helpers.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder

@@ -81,6 +81,7 @@ FIELDS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "Connection.trustServerCertificate": (f"{WHERE}.trustServerCertificate", False, True, {}),
     "Connection.driver": (f"{WHERE}.driver", "auto", "pymssql", {}),
     "Connection.maxConcurrentReads": (f"{WHERE}.maxConcurrentReads", None, 2, {}),
+    "DatabaseConfig.consistentCut": (f"{DATA}.consistentCut", False, True, TRACKED),
     "DatabaseConfig.tables": (DATA, {"tables": ["a"]}, {"tables": ["a", "b"]}, {}),
     "TableConfig.tableName": (f"{DATA}.tableName", "customers", "accounts", {}),
     "Window.from_": (f"{DATA}.window", {"to": 9}, {"from": 1, "to": 9}, GROWING),

@@ -39,6 +39,7 @@ const part = (title, told, draw) => h("section", { "data-key": title }, h("h2", 
 function head({ own }) {
   return facts([
     ["Written", moment(own.written_at)],
+    ["As of", Number.isInteger(own.cut) && `version ${own.cut} of the source's database`],
     ["Rows", number(own.rows)],
     ["Size", bytes(own.bytes)],
     ["Files", number(own.files)],

@@ -1,7 +1,7 @@
 """The questions of a load of files: what a job's contract says of their columns, and which of them are read next."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from flowforge.domain.own_columns import is_own
 from flowforge.domain.slice_plan import Counting
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
+from flowforge.sources.base import Moment
 from flowforge.sources.files.choosing import choose
 from flowforge.sources.files.listing import matching_files, named_files
 from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, StandsStill, Wanted
@@ -99,6 +100,12 @@ class FilesSession:
         if not files:
             return replace(plan, nothing=Nothing(f"no new file of {read.title}", chosen.notes))
         return self._in_slices(plan, description)
+
+    def one_moment(self, description: Description) -> AbstractContextManager[Moment]:
+        """There is none: files are versions that stay."""
+        raise UnsupportedSource(
+            f"{description.name}: files have no moment in common", "load them without consistentCut"
+        )
 
     def estimate(self, description: Description, plan: ReadPlan) -> Estimate:
         """The sizes of the files, as the listing has them, and all that the request means."""

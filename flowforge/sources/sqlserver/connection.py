@@ -77,6 +77,16 @@ class SourceConnection:
         self.database_facts: dict[str, Any] | None = None  # what `catalog` was told of it
 
     @property
+    def driver_connection(self) -> "pymssql.Connection":
+        """The driver's own, for a reader that reads in this connection's transaction."""
+        return self._connection
+
+    @property
+    def credentials(self) -> Credentials:
+        """The login."""
+        return self._credentials
+
+    @property
     def where(self) -> str:
         """Server and database for messages."""
         return describe_reference(self.reference)

@@ -1,7 +1,7 @@
 """The questions of a load, over one connection: what is there, and which part of it is read next."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from flowforge.domain.errors import SourceChanged
 from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_VERSION
 from flowforge.domain.slice_plan import SlicePlan
+from flowforge.sources.base import Moment
 from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, StandsStill, Wanted
 from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap, told_outside
@@ -87,6 +88,12 @@ class SqlServerSession:
         return ReadPlan(
             told, description.columns, splits, identity, counting=counting, detail=description.detail, **_kept(found)
         )
+
+    def one_moment(self, description: Description) -> AbstractContextManager[Moment]:
+        """A SNAPSHOT transaction over this connection."""
+        from flowforge.sources.sqlserver.moment import moment_of
+
+        return moment_of(self.connection, description)
 
     def estimate(self, description: Description, plan: ReadPlan) -> Estimate:
         """Counted where that is cheap, else what the catalog says."""

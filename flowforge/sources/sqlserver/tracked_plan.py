@@ -64,30 +64,44 @@ def tracked_columns(columns: Sequence[SourceColumn], table: TableDescription) ->
 def plan_tracked(connection: SourceConnection, description: Description, last: LastRead) -> ReadPlan:
     """The next read of a table. Raises UnsupportedSource where it is not tracked, or not readable so, SourceChanged for another
     source, ChangesLost where changes are gone and the request wants to be told."""
-    table: TableDescription = description.detail.table
-    _refuse_other_key(description, table)
+    refuse_without_snapshot(connection, description)
+    with one_moment(connection):
+        return plan_in_snapshot(connection, description, last)
+
+
+def refuse_without_snapshot(connection: SourceConnection, description: Description) -> None:
+    """Raises UnsupportedSource where the database does not allow SNAPSHOT isolation."""
     if SNAPSHOT not in description.detail.offered:
         statements = ask_database(connection).statements
         raise UnsupportedSource(
-            f"{table.qualified_name}: changeTracking reads under SNAPSHOT isolation, which the database does not allow",
+            f"{description.name}: changeTracking reads under SNAPSHOT isolation, which the database does not allow",
             f"Run at the source: {'; '.join(statements)}.",
         )
-    with one_moment(connection):
-        log = _asked(connection, table)
-        mark = last.position
-        if mark is None:
-            return _whole(connection, description, log, [])
-        version = loaded_version(mark.value)
-        renews = description.wanted.read.on_gap == "full_refresh"
-        notes = _refuse_other_source(description, last, renews=renews)
-        if lost := log.lost(version, last.identity) or (_other_fork(description, last) if renews else ""):
-            return _lost(connection, description, log, lost, notes, renews=renews)
-        changed = bool(connection.rows(any_change_statement(table, version), about=table.qualified_name))
-        # Clean-up does not wait for a snapshot: what it has taken since would not be missed above.
-        if lost := _asked(connection, table).lost(version, last.identity):
-            return _lost(connection, description, log, lost, notes, renews=renews)
+
+
+def plan_in_snapshot(
+    connection: SourceConnection, description: Description, last: LastRead, at: int | None = None
+) -> ReadPlan:
+    """The same in a transaction that is open; `at` is the version that all tables of it go up to."""
+    table: TableDescription = description.detail.table
+    _refuse_other_key(description, table)
+    log = _asked(connection, table)
+    if at is not None:
+        log = log._replace(version=at)
+    mark = last.position
+    if mark is None:
+        return _whole(connection, description, log, [])
+    version = loaded_version(mark.value)
+    renews = description.wanted.read.on_gap == "full_refresh"
+    notes = _refuse_other_source(description, last, renews=renews)
+    if lost := log.lost(version, last.identity) or (_other_fork(description, last) if renews else ""):
+        return _lost(connection, description, log, lost, notes, renews=renews)
+    changed = bool(connection.rows(any_change_statement(table, version), about=table.qualified_name))
+    # Clean-up does not wait for a snapshot: what it has taken since would not be missed above.
+    if lost := _asked(connection, table).lost(version, last.identity):
+        return _lost(connection, description, log, lost, notes, renews=renews)
     found = _since(description, log, version, [*notes, *description.notes], changed=changed)
-    return found if found.nothing else _in_slices(connection, description, found)
+    return found if found.nothing or at is not None else _in_slices(connection, description, found)
 
 
 def _asked(connection: SourceConnection, table: TableDescription) -> TrackedLog:

@@ -5,6 +5,7 @@ asked once the last row is there (see `tracked_log`).
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -31,15 +32,8 @@ NOT_TRACKED = 22105  # "Change tracking is not enabled on table"
 _FIELDS = [pa.field(CHANGE_TYPE, pa.string(), nullable=False), pa.field(CHANGE_VERSION, pa.int64(), nullable=False)]
 
 
-def read_changes(
-    reference: ConnectionReference,
-    credentials: Credentials,
-    plan: ReadPlan,
-    split: int | None = None,
-    deadline: float | None = None,
-) -> BatchReader:
-    """A reader of the plan's changes, or of a slice of them. Raises ChangesLost where the log has lost some since they were
-    planned."""
+def selection_of_changes(plan: ReadPlan, split: int | None = None) -> Selection:
+    """What is asked for the plan's changes, or for a slice of them; what judges it raises ChangesLost."""
     table: TableDescription | SlicePlan = plan.splits or plan.detail.table
     name = f"{table.schema_name}.{table.name}"
     version, then = loaded_version(plan.interval.low), plan.identity
@@ -50,15 +44,34 @@ def read_changes(
         if lost := "it is not tracked any more" if log is None else log.lost(version, then):
             raise ChangesLost(f"{name}: while its changes were read: {lost}", AGAIN)
 
-    selection = Selection(
+    return Selection(
         changes_text(table, plan.columns, plan.interval, within),
         [*plan.columns, *CHANGE_COLUMNS],
         own=True,
         behind=log_statement(int(given(then.get("object_id")))),
         judge=judge,
     )
+
+
+def read_changes(
+    reference: ConnectionReference,
+    credentials: Credentials,
+    plan: ReadPlan,
+    split: int | None = None,
+    deadline: float | None = None,
+) -> BatchReader:
+    """A reader of the plan's changes, or of a slice of them. Raises ChangesLost where the log has lost some since they were
+    planned."""
+    table: TableDescription | SlicePlan = plan.splits or plan.detail.table
+    with refused_as_lost(f"{table.schema_name}.{table.name}"):
+        return open_strongest(reference, credentials, selection_of_changes(plan, split), [SNAPSHOT], deadline)
+
+
+@contextmanager
+def refused_as_lost(name: str) -> Iterator[None]:
+    """A table that is not tracked any more has lost its changes."""
     try:
-        return open_strongest(reference, credentials, selection, [SNAPSHOT], deadline)
+        yield
     except QueryRefused as error:
         if error.number == NOT_TRACKED or "Change tracking is not enabled" in str(error):
             raise ChangesLost(f"{name}: it is not tracked any more", AGAIN) from error
