@@ -112,7 +112,8 @@ def refuse_large_commands(commands: Sequence[IngestTable]) -> None:
     if not mistakes and sum(of_cut) > MOST_BYTES:
         problem = (
             f"its {len(of_cut):,} tables are one message, which would take {sum(of_cut):,} bytes of the {MOST_BYTES:,} that "
-            "a queue takes: name only tables whose rows belong together, or put models into the bucket (flowforge models put)"
+            "a queue takes: name only tables whose rows belong together, or put models into the bucket: flowforge models put "
+            "FILE"
         )
         mistakes.append({"field": "source_config.databaseConfig.consistentCut", "problem": problem})
     if mistakes:
