@@ -13,11 +13,10 @@ import { letters } from "./letters.js";
 import { models } from "./models.js";
 import { run } from "./run.js";
 import { runs } from "./runs.js";
-import { one as schedule, schedules } from "./schedules.js";
+import { one as schedule, schedules, template } from "./schedules.js";
 import { sql } from "./sql.js";
 import { table } from "./table.js";
 import { tables } from "./tables.js";
-import { template } from "./templates.js";
 
 const PAGES = { alerts, connections, files, job, letters, models, runs, schedules, sql, tables, templates: schedules };
 const ONE = { files: file, runs: run, schedules: schedule, tables: table, templates: template };

@@ -4,10 +4,9 @@ import { attempt, form, outcome } from "./connections.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
 import { plan, planned } from "./plan.js";
+import { from, keep, schedule } from "./schedules.js";
 import { command, grid, link, number, problem } from "./show.js";
 import { rows } from "./sql.js";
-import { keep } from "./templates.js";
-import { from, schedule } from "./when.js";
 
 const WHOLE = "whole";
 const SHOWN = 100;

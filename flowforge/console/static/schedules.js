@@ -1,12 +1,10 @@
-// When workflows are started and what became of it last; and the templates.
+// When workflows are started, and what became of it last; the form of a schedule; and templates: workflows whose connection is left open.
 import { ask, path } from "./api.js";
 import { choose } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { chip, command, facts, grid, link, moment, nothing } from "./show.js";
-import { list as templates } from "./templates.js";
+import { chip, command, facts, grid, link, moment, nothing, number } from "./show.js";
 import { say } from "./view.js";
-import { schedule, told, when } from "./when.js";
 
 export const schedules = {
   title: () => "Schedules and templates",
@@ -75,18 +73,164 @@ function deeds(data, view) {
     const kept = await ask(path("schedules", id));
     return { request: kept.request, schedule: kept };
   }, () => view.again());
-  return h("span.chips", !data.problem && button(turn === "pause" ? "Pause" : "Resume", turned), !data.problem && button("Change …", change), button("Remove …", () => remove(id, view), "button.quiet"));
+  return h("span.chips", !data.problem && button(turn === "pause" ? "Pause" : "Resume", turned), !data.problem && button("Change …", change), button("Remove …", () => remove("schedule", id, " is removed, with its request. Runs that it has started go on.", view), "button.quiet"));
 }
 
-const remove = (id, view) => choose({
+const remove = (kind, id, what, view) => choose({
   title: "Remove",
   load: () => Promise.resolve({}),
-  draw: () => [h("p", `The schedule of ${id} is removed, with its request. Runs that it has started go on.`), command(`flowforge schedules remove ${id}`)],
+  draw: () => [h("p", `The ${kind} ${kind === "schedule" ? `of ${id}` : id}${what}`), command(`flowforge ${kind}s remove ${id}`)],
   action: () => `Remove ${id}`,
   run: async () => {
-    await ask(path("schedules", id), { method: "DELETE" });
-    say(`The schedule of ${id} is removed`);
+    await ask(path(`${kind}s`, id), { method: "DELETE" });
+    say(`The ${kind} ${kind === "schedule" ? `of ${id}` : id} is removed`);
     location.hash = to("schedules");
     await view.again();
   },
 });
+
+const KINDS = {
+  cron: ["at times of the clock", "30 2 * * 1-5", "Five fields of a crontab: minute, hour, day of the month, month, day of the week."],
+  rate: ["every so often", "15 minutes", "A number of minutes, hours or days, counted from now."],
+  after: ["after another workflow", "nightly", "Once after each run of this workflow that succeeds."],
+};
+
+function when(one) {
+  if (one.rate) return `every ${one.rate}`;
+  if (one.after) return ["after ", link(to("schedules", one.after), one.after)];
+  return one.cron ? [h("code", one.cron), ` ${one.timezone ?? "UTC"}`] : "–";
+}
+
+// What a person should know of it: what was skipped, was late or waits, and why.
+function told({ problem, skipped, missed, holding }) {
+  return [
+    problem,
+    skipped && [`skipped ${number(skipped.times)} ${skipped.times === 1 ? "time" : "times"}, the last at `, moment(skipped.due), `: ${skipped.why}`],
+    missed && [`${number(missed.times)} times since `, moment(missed.since), " were late and became one run"],
+    holding && `waits: ${holding}`,
+  ].filter(Boolean).map((text) => h("small.note", text));
+}
+
+// Sets a workflow's schedule. load() gives {request, schedule, connections}: without `connections` the request says which one is read.
+export function schedule(load, done) {
+  const own = { connection: "", paused: false };
+  return choose({
+    title: "Schedule",
+    load: async () => {
+      const found = await load();
+      const known = found.schedule ?? {};
+      const kind = Object.keys(KINDS).find((name) => known[name]) ?? "cron";
+      Object.assign(own, { kind, text: known[kind] ?? "", timezone: known.timezone ?? zone(), paused: Boolean(known.paused) });
+      return found;
+    },
+    draw: (found, again) => [h("p", "Its request is checked now, as a submission is, and submitted each time. A schedule that the workflow has is replaced."),
+      found.connections && connectionField(found.connections, own), fields(own, again), command(said(own))],
+    action: () => "Set the schedule",
+    run: async ({ request, connections }) => {
+      const wanted = connections ? from(request, own.connection) : request;
+      const zoned = own.kind === "cron" ? { timezone: own.timezone } : {};
+      const kept = await ask(path("schedules", String(wanted.workflow_id)), { method: "PUT", body: { request: wanted, [own.kind]: own.text, paused: own.paused, ...zoned } });
+      say(`The schedule of ${kept.workflow_id} is set`);
+      await done(kept);
+    },
+  });
+}
+
+// A request that reads from a saved connection.
+export const from = (request, connectionId) => ({ ...request, source_config: { ...request.source_config, connection: { connectionId } } });
+
+const connectionField = (connections, own) => h("label.block", "Connection ", h("select", { required: true, value: own.connection, onchange: (event) => { own.connection = event.target.value; } },
+  h("option", { value: "" }, "choose …"), connections.map((one) => h("option", { value: one.id }, one.id))));
+
+function fields(own, again) {
+  const [, hint, means] = KINDS[own.kind];
+  const text = (name, title, placeholder) => h("label", title, h("input", { required: true, autocomplete: "off", value: own[name], placeholder, oninput: (event) => { own[name] = event.target.value; again(); } }));
+  return [h("label.block", "It starts ", h("select", { value: own.kind, onchange: (event) => { Object.assign(own, { kind: event.target.value, text: "" }); again(); } },
+    Object.entries(KINDS).map(([name, [title]]) => h("option", { value: name }, title)))),
+  h("p.quiet", means),
+  h("div.fields", text("text", own.kind === "after" ? "Workflow" : own.kind === "rate" ? "Every" : "Times", hint), own.kind === "cron" && text("timezone", "Time zone", "Europe/Berlin"),
+    h("label.check", h("input", { type: "checkbox", checked: own.paused, onchange: (event) => { own.paused = event.target.checked; again(); } }), " paused: it starts nothing until it is resumed"))];
+}
+
+const said = ({ kind, text, timezone, paused }) =>
+  `flowforge schedules set request.json --${kind} "${(text || KINDS[kind][1]).replace(/(["\\$`])/g, "\\$1")}"${kind === "cron" ? ` --timezone ${timezone}` : ""}${paused ? " --paused" : ""}`;
+
+const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+const NAME = "[a-z0-9_]{1,64}";
+
+const templates = (known, view) => (known.length ? grid({
+  key: (one) => one.name,
+  rows: known,
+  columns: [
+    { title: "Template", draw: (one) => [link(to("templates", one.name), one.title), h("small", [one.about, one.saved_at && [" Saved ", moment(one.saved_at)]])] },
+    { title: "Reads", draw: (one) => one.tables.join(", ") },
+    { title: "Gold tables", draw: (one) => one.models.join(", ") || "–" },
+    { title: "Then", draw: (one) => offers(one, view) },
+  ],
+}) : nothing("No template yet."));
+
+export const template = {
+  title: (place) => place.id,
+  load: (place, signal) => ask(path("templates", place.id), { signal }),
+  draw: (data, place, view) => [
+    h("p", data.about), facts([["Workflow", data.workflow_id], ["Reads", data.tables.join(", ")], ["Gold tables", data.models.join(", ")]]),
+    h("p.actions", offers(data, view)),
+    models(data.request).map((one) => h("details", { "data-key": one.tableName }, h("summary", `gold.${one.tableName}`), text(one.sql, `The SQL of gold.${one.tableName}`))),
+    h("details", { "data-key": "request" }, h("summary", "Its request"), text(JSON.stringify(data.request, null, 2), "Its request")),
+    command(`flowforge templates show ${data.name}`),
+  ],
+};
+
+const models = (request) => request.destination_config?.goldConfig?.models ?? [];
+const text = (told, label) => h("pre.code.scroll", { tabindex: "0", role: "region", "aria-label": label }, told);
+
+const offers = (one, view) => h("span.chips", h("button", { onclick: () => run(one), "aria-label": `Run ${one.name}` }, "Run …"),
+  h("button", { onclick: () => schedule(() => filling(one), async (kept) => { location.hash = to("schedules", kept.workflow_id); await view.again(); }), "aria-label": `Schedule ${one.name}` }, "Schedule …"),
+  link(to("job", "", { template: one.name }), "New job"), one.saved_at && h("button.quiet", { onclick: () => remove("template", one.name, " is removed. Runs and schedules that came of it go on.", view), "aria-label": `Remove ${one.name}` }, "Remove …"));
+
+async function filling(one) {
+  const [{ request }, connections] = await Promise.all([ask(path("templates", one.name)), saved()]);
+  return { request, connections };
+}
+
+async function saved() {
+  const { connections } = await ask("connections");
+  return connections;
+}
+
+function run(one) {
+  const own = { connection: "" };
+  return choose({
+    title: "Run",
+    load: saved,
+    draw: (connections) => (connections.length ? [h("p", `${one.title}: loads ${one.tables.join(", ")}${one.models.length ? `, then builds ${one.models.join(", ")}` : ""}.`), connectionField(connections, own),
+      command(`flowforge templates run ${one.name} --connection ID --watch`)] : [h("p", "No connection is saved yet. "), link(to("connections"), "Add one")]),
+    action: (connections) => connections.length > 0 && "Run it",
+    run: async () => {
+      const accepted = await ask(path("templates", one.name, "run"), { body: { connectionId: own.connection } });
+      say(`Run ${accepted.run_id} is accepted`);
+      location.hash = to("runs", accepted.run_id);
+    },
+  });
+}
+
+// Saves a request as a template, without its connection and its label.
+export function keep(request) {
+  const own = { name: "", title: request.workflow_name ?? "", about: "" };
+  const field = (name, title, more) => h("label.block", title, h("input", { required: true, autocomplete: "off", value: own[name], oninput: (event) => { own[name] = event.target.value; }, ...more }));
+  return choose({
+    title: "Save as template",
+    load: () => Promise.resolve({}),
+    draw: () => [h("p", "Saved without its connection, it is run with any saved one. A template of that name that was saved before is replaced."),
+      field("name", "Name (small letters, digits and _)", { pattern: NAME, maxlength: "64" }), field("title", "Title"), field("about", "What it does"), command("flowforge templates save NAME request.json --title TEXT")],
+    action: () => "Save it",
+    run: async () => {
+      const { connection, ...source } = request.source_config ?? {};
+      const { batch_id, ...kept } = request;
+      await ask(path("templates", own.name), { method: "PUT", body: { title: own.title, about: own.about, request: { ...kept, source_config: source } } });
+      say(`Template ${own.name} is saved`);
+      location.hash = to("templates", own.name);
+    },
+  });
+}
