@@ -35,9 +35,7 @@ MODULES = (
     "sql",
     "table",
     "tables",
-    "templates",
     "view",
-    "when",
 )
 FILES = {"/": "index.html"} | {
     f"/console/{name}": name for name in ("console.css", "icon.svg", *(f"{module}.js" for module in MODULES))
