@@ -51,7 +51,8 @@ def tables_without_changes(
     with one_moment(connection):
         logs = ask_logs(connection)
         asked = [one for one in _asked(tables) if _is_known(one, logs, server)]
-        still = [one for one in asked if one.place in _unchanged(connection, asked, server)]
+        unchanged = _unchanged(connection, asked, server)
+        still = [one for one in asked if one.place in unchanged]
         again = ask_logs(connection)
     still = [one for one in still if _is_known(one, again, server)]
     if not still:
