@@ -12,7 +12,10 @@ from flowforge.state import alert_log
 
 SHOWN = {"id", "kind", "at", "table", "run_id", "title"}
 NO_RECEIVER = "no receiver of alerts is set"
-SET_ONE = "Deploy with AlertWebhook or AlertSlackSecret; the local stack: flowforge up --parameter AlertWebhook=https://HOST/PATH."
+SET_ONE = (
+    "Set the parameter AlertWebhook or AlertSlackSecret of the deployment; of the local stack:"
+    " flowforge up --parameter NAME=VALUE."
+)
 
 
 def deliver(made: Alert, now: datetime) -> None:

@@ -6,14 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.alert_receiver import AlertReceiver, receiving_alerts
+from tests.helpers.alert_receiver import ALERT_KEY, AlertReceiver, receiving_alerts
 from tests.helpers.browser import PACKAGES, chromium, let_in
 from tests.helpers.stack import BRIEF, Stack
 
 collect_ignore_glob = [] if PACKAGES else ["test_*.py"]
-
-
-ALERT_KEY = "a key of many signs"
 
 
 @pytest.fixture(scope="session")

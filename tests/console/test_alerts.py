@@ -7,8 +7,7 @@ import json
 import uuid
 from typing import Any
 
-from tests.console.conftest import ALERT_KEY
-from tests.helpers.alert_receiver import AlertReceiver, Taken
+from tests.helpers.alert_receiver import ALERT_KEY, AlertReceiver, Taken
 from tests.helpers.browser import go, violations
 from tests.helpers.stack import Stack, own
 from tests.helpers.waiting import wait_for

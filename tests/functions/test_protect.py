@@ -23,6 +23,7 @@ from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, corrections, table
 from functions.describe_table.handler import handler as describe
 from tests.helpers.loads import Loads, landed, run_slices
+from tests.helpers.protection import keep_key, of_nobody_else, stored
 from tests.helpers.standin import PASSWORD
 
 
@@ -31,40 +32,12 @@ def key() -> str:
     return keep_key()
 
 
-def keep_key(text: str | None = None, name: str | None = None) -> str:
-    name = name or f"flowforge/keys/{secrets.token_hex(4)}"
-    client("secretsmanager").create_secret(
-        Name=name, SecretString=text or json.dumps({"hmacKey": secrets.token_hex(32)})
-    )
-    return name
-
-
-def of_nobody_else() -> str:
-    """A value that no other test has: what is stored is shared."""
-    return secrets.token_hex(6)
-
-
 def with_people(load: Loads, ssn: str = "078-05-1120", iban: str = "DE89370400440532013000") -> Loads:
     load.execute(
         "ALTER TABLE {t} ADD ssn char(12), iban varchar(34), born date NOT NULL DEFAULT '1987-06-05', note nvarchar(40)",
         f"UPDATE {{t}} SET ssn = '{ssn}', iban = '{iban}', note = N'called {ssn}'",
     )
     return load
-
-
-def stored() -> bytes:
-    """All that is in the bucket and in the watermark table, as bytes; of Parquet every cell."""
-    s3, found = client("s3"), io.BytesIO()
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=settings().bucket):
-        for one in page.get("Contents", []):
-            body = s3.get_object(Bucket=settings().bucket, Key=one["Key"])["Body"].read()
-            found.write(body)
-            if one["Key"].endswith(".parquet"):
-                file = pq.ParquetFile(io.BytesIO(body))
-                found.write(repr(file.read().to_pylist()).encode() + repr(file.metadata.metadata).encode())
-    for page in client("dynamodb").get_paginator("scan").paginate(TableName=settings().watermarks_table):
-        found.write(json.dumps(page["Items"], default=str).encode())
-    return found.getvalue()
 
 
 def test_should_write_no_value_of_a_protected_column_anywhere(loads, key, caplog):

@@ -14,8 +14,8 @@ from flowforge.domain.errors import FileRefused, ScopeChanged, UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, table
-from tests.functions.test_protect import keep_key, of_nobody_else, stored
 from tests.helpers.file_jobs import Job
+from tests.helpers.protection import keep_key, of_nobody_else, stored
 
 PEOPLE = FileContract(
     format="csv",

@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.helpers.serving import QuietHandler, serving
 
+ALERT_KEY = "a key of many signs"
+
 
 @dataclass
 class Taken:
