@@ -1,5 +1,6 @@
 """What the template says of a queue in several places agrees; what functions share is said once."""
 
+import json
 import re
 from typing import Any
 
@@ -123,3 +124,13 @@ def test_should_keep_the_keys_of_receivers_from_all_who_read_sources(policy):
     kept = [resource["Fn::Sub"].partition(":secret:")[2] for resource in deny["Resource"]]
     assert kept == ["flowforge/lineage/*", "flowforge/alerts/*"]
     assert policy not in str([FUNCTIONS["RecordLineageFunction"], FUNCTIONS["SendAlertsFunction"]])
+
+
+def test_should_brake_the_api_and_log_each_call_without_what_its_caller_writes():
+    api = TEMPLATE["Globals"]["HttpApi"]
+    assert [value(api["DefaultRouteSettings"][f"Throttling{kind}Limit"]) for kind in ("Rate", "Burst")] == [50, 100]
+    logged = json.loads(api["AccessLogSettings"]["Format"])
+    assert {"time", "route", "status", "caller", "ip"} <= set(logged)
+    written_by_callers = re.compile(r"path|query|userAgent|header|body|message", re.IGNORECASE)
+    assert [name for name, shown in logged.items() if written_by_callers.search(shown)] == []
+    assert RESOURCES["ApiLog"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
