@@ -9,6 +9,7 @@ run hears of it, and it goes behind all others before it is looked at: it is nev
 down with it.
 """
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -39,7 +40,10 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
     explained, failures = explain_dead_letters()
     submitted, failed = finish_submissions(idle_seconds)
     failures += failed
-    done, failed = each_alone(batch_records.open_batches(idle_seconds), lambda key: _follow_up(key, worker_seconds))
+    since: list[tuple[float, str]] = []
+    done, failed = each_alone(
+        batch_records.open_batches(idle_seconds), lambda key: _follow_up(key, worker_seconds, since)
+    )
     failures += failed
     each_alone(failed, _tell_of)
     counts = Counter(kind for _, kind in done)
@@ -49,6 +53,11 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
         logger.error("not swept", what=failure.thing, cause=str(failure.error), exc_info=failure.error)
     if failures:
         metrics.add_metric(name="SweepFailures", unit=MetricUnit.Count, value=len(failures))
+    if since:
+        claimed_at, bronze_table = min(since)
+        metrics.add_metric(name="OldestBatchSeconds", unit=MetricUnit.Seconds, value=round(time.time() - claimed_at))
+        metrics.add_metadata(key="oldest_table", value=bronze_table)
+    if failures or since:
         metrics.flush_metrics()
     told = {kind: counts[kind] for kind in COUNTED}
     return told | {"dead_letters": explained, "submitted": submitted, "files": files, "failed": len(failures)}
@@ -62,12 +71,15 @@ def stop_sweeping(body: dict[str, Any]) -> None:
             batches.mark(batch, stuck=True)
 
 
-def _follow_up(key: items.Item, worker_seconds: float) -> str | None:
-    """Does what one open batch waits for; returns what that was."""
+def _follow_up(key: items.Item, worker_seconds: float, since: list[tuple[float, str]]) -> str | None:
+    """Does what one open batch waits for; returns what that was, and adds to `since` when a batch that goes on was claimed, and
+    its table."""
     item = batch_records.take_turn(key)
     if item is None:
         return None
     batch = batch_records.batch_of(item)
+    if batch.state in ("claimed", "landed") and not batch.published and batch.claimed_at:
+        since.append((batch.claimed_at, batch.command.bronze.table))
     done = _move_on(batch, worker_seconds)
     if batch.problem:
         batch_records.note_problem(key, "")

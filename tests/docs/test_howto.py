@@ -67,19 +67,32 @@ def test_should_name_every_metric_that_tells_of_a_failure():
     written = {
         ast.literal_eval(keyword.value) for call in called("add_metric", on="metrics") for keyword in call.keywords[:1]
     }
-    assert set(re.findall(r"`(\w+Failures)`", section("Be alerted"))) == written - {"Deliveries"}
+    assert set(re.findall(r"`(\w+Failures)`", section("Be alerted"))) == {
+        name for name in written if name.endswith("Failures")
+    }
 
 
 def test_should_have_an_alarm_for_every_dead_letter_queue():
     resources = TEMPLATE["Resources"]
     alarms = {name: found for name, found in resources.items() if found["Type"] == "AWS::CloudWatch::Alarm"}
-    watched = str([found["Properties"]["Dimensions"] for found in alarms.values()])
+    watched = str([found["Properties"].get("Dimensions") for found in alarms.values()])
     queues = [name for name in resources if name.endswith("DeadLetters")]
     assert [name for name in queues if f"['{name}', 'QueueName']" not in watched] == []
     assert set(re.findall(r"`(\w+Alarm)`", section("Be alerted"))) == set(alarms)
     for found in alarms.values():
         assert found["Condition"] == "Alarmed"
-        assert found["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
+        told = [action["Fn::If"][:2] for action in found["Properties"]["AlarmActions"]]
+        assert told == [["AlarmTopicNamed", {"Ref": "AlarmTopicArn"}], ["AlarmMailed", {"Ref": "AlarmTopic"}]]
+
+
+def test_should_have_an_alarm_for_the_oldest_message_of_every_queue():
+    resources = TEMPLATE["Resources"]
+    watched = str([resources[name]["Properties"]["Metrics"] for name in ("WaitingAlarm", "FollowUpAlarm")])
+    queues = [name for name in resources if name.endswith("Queue")]
+    assert len(queues) >= 10
+    assert [
+        name for name in queues if f"'{name}', 'QueueName']" not in watched and f"{name}.QueueName" not in watched
+    ] == []
 
 
 def test_should_compute_with_the_memory_of_the_template():

@@ -172,6 +172,19 @@ def test_should_keep_what_is_in_a_manifest_when_a_batch_is_voided_by_hand(aws, u
     assert keys_of(aws, batch) == (bronze_keys(batch) if has_landed else [])
 
 
+def test_should_tell_how_long_the_oldest_batch_has_stood_still_and_whose_it_is(aws, context, unique, capsys):
+    batch = claim(unique("t"), unique("run"))
+    expression, long_ago = "SET claimed_at = :at", {":at": 1_000_000.0}
+    items.update(settings().watermarks_table, batch_records.key_of(batch), expression, long_ago)
+    sweep(-60)
+    (told,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "OldestBatchSeconds" in line]
+    assert told["OldestBatchSeconds"][0] > 1_000_000
+    assert told["oldest_table"] == batch.command.bronze.table
+    corrections.reset_watermarks(table.read_state(batch.source_key), "given up")
+    sweep(-60)
+    assert batch.command.bronze.table not in capsys.readouterr().out
+
+
 def damage(batch, field: str = "command") -> str:
     """Damages a part of a batch's record, as a person's edit in a console may; returns what was there."""
     before = given(items.get(settings().watermarks_table, batch_records.key_of(batch)))[field]
