@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.metrics import MetricUnit
 
 from events import facts
 from events.api.base import Cursor
 from events.api.runs import Run, RunLimit, Runs
 from events.dispatch import opened, read_message
-from flowforge.aws.message import is_http, process_envelopes
+from flowforge.aws.message import is_http, metrics, process_envelopes
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import Name, resolver, told
 from flowforge.state import run_list, runs
@@ -44,8 +45,14 @@ def get(id: Name) -> Run:
 def track(envelope: dict, context: object) -> None:
     """Handles one event of the bus; JobAccepted has nothing to record, its run is there."""
     fact = read_message(opened(envelope), facts.JobAccepted, *RECORDED)
-    if not isinstance(fact, facts.JobAccepted):
-        runs.record(fact)
+    if isinstance(fact, facts.JobAccepted):
+        metrics.add_metric(name="Runs", unit=MetricUnit.Count, value=1)
+        return
+    runs.record(fact)
+    # A batch is told of again until it is in silver: only what silver did is counted once.
+    if isinstance(fact, facts.SilverRefined) and not fact.already_applied:
+        changed = fact.inserted + fact.updated + fact.deleted
+        metrics.add_metric(name="RowsRefined", unit=MetricUnit.Count, value=changed)
 
 
 @entry_point

@@ -126,6 +126,16 @@ def test_should_keep_the_keys_of_receivers_from_all_who_read_sources(policy):
     assert policy not in str([FUNCTIONS["RecordLineageFunction"], FUNCTIONS["SendAlertsFunction"]])
 
 
+def test_should_show_every_queue_and_function_on_the_dashboard():
+    body = RESOURCES["Board"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    widgets = [widget["properties"] for widget in json.loads(body)["widgets"]]
+    shown = {widget["title"]: str(widget["metrics"]) for widget in widgets}
+    assert [queue for queue in QUEUES if f"${{{queue}Queue.QueueName}}" not in shown["Oldest message (s)"]] == []
+    assert [queue for queue in QUEUES if f"${{{queue}DeadLetters.QueueName}}" not in shown["Messages given up"]] == []
+    for title in ("Errors of functions", "Duration of functions, p95 (ms)", "Throttled functions"):
+        assert [name for name in FUNCTIONS if f"${{{name}}}" not in shown[title]] == []
+
+
 def test_should_brake_the_api_and_log_each_call_without_what_its_caller_writes():
     api = TEMPLATE["Globals"]["HttpApi"]
     assert [value(api["DefaultRouteSettings"][f"Throttling{kind}Limit"]) for kind in ("Rate", "Burst")] == [50, 100]

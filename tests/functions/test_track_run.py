@@ -58,6 +58,17 @@ def test_should_come_to_the_same_end_in_whatever_order_events_arrive(context, un
     assert run["finished_at"] == table["finished_at"]
 
 
+def test_should_count_runs_and_the_rows_that_silver_has_changed_once(context, run_id, capsys):
+    accepted = next(m for m in messages() if isinstance(m, facts.JobAccepted))
+    refined = SAMPLES["SilverRefined"].model_copy(update={"run_id": run_id})
+    again = refined.model_copy(update={"already_applied": True})
+    bodies = [eventbridge(type(m).__name__, json.loads(m.model_dump_json())) for m in (accepted, refined, again)]
+    handler(sqs(*bodies), context)
+    (told,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert told["Runs"] == [1]
+    assert told["RowsRefined"] == [refined.inserted + refined.updated + refined.deleted]
+
+
 def test_should_show_a_table_without_rows_as_empty_and_the_run_as_succeeded(context, run_id):
     tell(context, run_id, "IntervalEmpty")
     run = runs.read_run(run_id)
