@@ -136,6 +136,14 @@ def test_should_show_every_queue_and_function_on_the_dashboard():
         assert [name for name in FUNCTIONS if f"${{{name}}}" not in shown[title]] == []
 
 
+def test_should_put_every_function_into_the_vpc_that_parameters_name():
+    placed = {name: function["Properties"].get("VpcConfig") for name, function in FUNCTIONS.items()}
+    assert set(placed.values()) == {None}  # all have that of Globals
+    condition, within, without = TEMPLATE["Globals"]["Function"]["VpcConfig"]["Fn::If"]
+    assert (condition, without) == ("InVpc", {"Ref": "AWS::NoValue"})
+    assert within == {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
+
+
 def test_should_brake_the_api_and_log_each_call_without_what_its_caller_writes():
     api = TEMPLATE["Globals"]["HttpApi"]
     assert [value(api["DefaultRouteSettings"][f"Throttling{kind}Limit"]) for kind in ("Rate", "Burst")] == [50, 100]
