@@ -1,6 +1,7 @@
 """The HTTP API as the command line sees it: JSON in, JSON out, refusals as `Failure`.
 
-Requests to a loopback address pass no proxy; those to a local stack carry its token, those to API Gateway are signed.
+Requests to a loopback address pass no proxy; those to a local stack carry its token. Those to API Gateway are signed, or carry
+the token that FLOWFORGE_TOKEN names.
 """
 
 import ipaddress
@@ -29,7 +30,7 @@ class Api:
         self.url = url.rstrip("/")
         self.headers: dict[str, httpx.Headers] = {}  # of the last answer of each kind of path
         auth = None
-        if sign or (".execute-api." in parts.hostname and ".amazonaws.com" in parts.hostname):
+        if sign or (not token and ".execute-api." in parts.hostname and ".amazonaws.com" in parts.hostname):
             from flowforge.cli.signature import Signature
 
             auth = Signature(parts.hostname)
@@ -107,7 +108,10 @@ def _refusal(answer: httpx.Response, url: str) -> Failure:
     message = told.get("message") or told.get("Message") or f"{url} answered {answer.status_code}"
     remedy = told.get("remedy") or ""
     if answer.status_code in (401, 403) and not remedy:
-        remedy = "sign the request (--sign) with AWS credentials that may call this API (execute-api:Invoke)"
+        remedy = (
+            "sign the request (--sign) with AWS credentials that may call this API (execute-api:Invoke); "
+            "one that takes tokens wants one that has not expired in FLOWFORGE_TOKEN"
+        )
     return Failure(
         message,
         remedy,

@@ -24,7 +24,10 @@ ApiUrl = Annotated[
     typer.Option("--api", metavar="URL", help="The API's address; else FLOWFORGE_API_URL, else the local stack's."),
 ]
 Sign = Annotated[
-    bool, typer.Option("--sign", help="Sign requests with your AWS credentials (always done for API Gateway).")
+    bool,
+    typer.Option(
+        "--sign", help="Sign requests with your AWS credentials (done for API Gateway without FLOWFORGE_TOKEN)."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Host = Annotated[str | None, typer.Option("--host", help="Host name or address of the SQL Server.")]

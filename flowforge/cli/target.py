@@ -1,7 +1,7 @@
 """Which API a command speaks to, and whose SQL Server it means when none is named.
 
-`--api`, else FLOWFORGE_API_URL, else the running local stack. A local stack is shown its token, which FLOWFORGE_TOKEN names
-for one that is not found from here.
+`--api`, else FLOWFORGE_API_URL, else the running local stack. A local stack is shown its token; FLOWFORGE_TOKEN names
+that of one which is not found from here, or of a deployed API that takes tokens.
 """
 
 import os

@@ -86,6 +86,20 @@ def test_should_sign_requests_to_a_deployed_api_and_no_others(flowforge, api):
     assert "wJalr" not in str(signed.headers)
 
 
+def test_should_show_a_deployed_api_the_token_that_is_named_and_sign_where_none_is(alone, api):
+    api.answer("GET /api/runs", {"runs": []})
+    environment = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalr", "HTTP_PROXY": api.url}
+    deployed = ("status", "--api", "http://abc.execute-api.eu-west-1.amazonaws.com")
+
+    alone(*deployed, env=environment | {"FLOWFORGE_TOKEN": "eyJ.of.issuer"})
+    alone(*deployed, env=environment)
+    alone(*deployed, "--sign", env=environment | {"FLOWFORGE_TOKEN": "of-a-local-stack"})
+
+    named, signed, asked_to_sign = [asked.headers["authorization"] for asked in api.asked]
+    assert named == "Bearer eyJ.of.issuer"
+    assert signed.startswith("AWS4-HMAC-SHA256") and asked_to_sign.startswith("AWS4-HMAC-SHA256")
+
+
 def test_should_show_a_stacks_token_to_that_stack_only(alone, api, stack_file):
     api.answer("GET /api/runs", {"runs": []})
     stack_file(token="of-the-stack")
