@@ -116,6 +116,16 @@ def test_should_be_able_to_restore_every_table_to_any_moment():
     assert all(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] for table in tables)
 
 
+def test_should_keep_tables_and_lake_whoever_deletes_or_replaces_them():
+    kept = [found for found in RESOURCES.values() if found["Type"] in ("AWS::DynamoDB::Table", "AWS::S3::Bucket")]
+    assert len(kept) == 5
+    assert {(one["DeletionPolicy"], one["UpdateReplacePolicy"]) for one in kept} == {("Retain", "Retain")}
+    tables = [found["Properties"] for found in kept if found["Type"] == "AWS::DynamoDB::Table"]
+    assert all(table["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]} for table in tables)
+    assert all(table["SSESpecification"]["SSEEnabled"] for table in tables)
+    assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
 @pytest.mark.parametrize("policy", ["ReadSecrets", "WriteSecrets"])
 def test_should_keep_the_keys_of_receivers_from_all_who_read_sources(policy):
     statements = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
