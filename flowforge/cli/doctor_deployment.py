@@ -23,6 +23,7 @@ INDEXES = {  # of the watermark table, and what goes wrong where one is missing
 }
 STATE_KEY = ["pk", "sk"]
 DEPLOY = "Deploy template.yaml as it is: sam build && sam deploy, with the parameters of before."
+BY_HAND = " A bucket that the stack has not made (LakeBucketExists) is set by hand: docs/operations.md."
 RIGHTS = "Give these AWS credentials the right, or use others; functions have rights of their own."
 
 
@@ -101,7 +102,7 @@ def _of_bucket(bucket: str, local: bool) -> list[Finding]:
         found.append(f"{bucket} tells EventBridge nothing: files dropped in it start no run")
     if not local and not _all_blocked(s3, bucket):
         found.append(f"{bucket} does not block public access")
-    return [Finding("drift", "bad", text, DEPLOY) for text in found]
+    return [Finding("drift", "bad", text, DEPLOY + BY_HAND) for text in found]
 
 
 def _all_blocked(s3: Any, bucket: str) -> bool:

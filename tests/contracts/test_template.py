@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from infra.local.intrinsics import Intrinsics
+from infra.local.template import expand
 from tests.helpers.servers import ROOT
 
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
@@ -119,11 +121,48 @@ def test_should_be_able_to_restore_every_table_to_any_moment():
 def test_should_keep_tables_and_lake_whoever_deletes_or_replaces_them():
     kept = [found for found in RESOURCES.values() if found["Type"] in ("AWS::DynamoDB::Table", "AWS::S3::Bucket")]
     assert len(kept) == 5
-    assert {(one["DeletionPolicy"], one["UpdateReplacePolicy"]) for one in kept} == {("Retain", "Retain")}
+    assert {one["UpdateReplacePolicy"] for one in kept} == {"Retain"}
+    # A bucket has a fixed name, so one that a failed first deployment leaves would be in the way of the next.
+    assert {one["DeletionPolicy"] for one in kept} == {"Retain", "RetainExceptOnCreate"}
     tables = [found["Properties"] for found in kept if found["Type"] == "AWS::DynamoDB::Table"]
     assert all(table["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]} for table in tables)
     assert all(table["SSESpecification"]["SSEEnabled"] for table in tables)
     assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def lake(**parameters: str) -> dict[str, Any] | None:
+    """The lake's bucket with given parameters, or None where the template makes none."""
+    template = expand(ROOT / "template.yaml", parameters)
+    intrinsics = Intrinsics(template, "flowforge", lambda logical: (logical, {"Arn": logical}))
+    if not intrinsics.condition(template.resources["Lake"]["Condition"]):
+        return None
+    return intrinsics.resolve(template.resources["Lake"]["Properties"])
+
+
+def test_should_leave_the_lakes_versions_as_they_are_until_it_is_told_otherwise():
+    made = lake()
+    assert made
+    assert "VersioningConfiguration" not in made
+    assert made["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert all(made["PublicAccessBlockConfiguration"].values())
+    assert not any("NoncurrentVersionExpiration" in rule for rule in made["LifecycleConfiguration"]["Rules"])
+
+
+@pytest.mark.parametrize("status", ["Enabled", "Suspended"])
+def test_should_let_old_versions_of_the_lakes_objects_end(status):
+    made = lake(LakeVersioning=status, LakeVersionDays="3")
+    assert made
+    assert made["VersioningConfiguration"] == {"Status": status}
+    (rule,) = [one for one in made["LifecycleConfiguration"]["Rules"] if "NoncurrentVersionExpiration" in one]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": "3"}
+    assert "Prefix" not in rule  # all of the bucket
+
+
+def test_should_neither_make_nor_change_a_bucket_that_is_there_already():
+    assert lake(LakeBucketExists="true") is None
+    needed = [name for name, found in RESOURCES.items() if "'Lake'" in str(found) or "${Lake." in str(found)]
+    assert [name for name in needed if RESOURCES[name].get("Condition") != "LakeMade"] == []
+    assert "{'Ref': 'Lake'}" not in str((TEMPLATE["Globals"], TEMPLATE["Outputs"]))
 
 
 @pytest.mark.parametrize("policy", ["ReadSecrets", "WriteSecrets"])
