@@ -202,3 +202,11 @@ def test_should_brake_the_api_and_log_each_call_without_what_its_caller_writes()
     written_by_callers = re.compile(r"path|query|userAgent|header|body|message", re.IGNORECASE)
     assert [name for name, shown in logged.items() if written_by_callers.search(shown)] == []
     assert RESOURCES["ApiLog"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_should_keep_all_logs_of_functions_for_a_given_time():
+    assert TEMPLATE["Globals"]["Function"]["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": "Logs"}}
+    assert not [name for name, function in FUNCTIONS.items() if "LoggingConfig" in function["Properties"]]
+    groups = [found["Properties"] for found in RESOURCES.values() if found["Type"] == "AWS::Logs::LogGroup"]
+    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups)
+    assert "LogGroupName" not in RESOURCES["Logs"]["Properties"]  # which a group that is left would have already
