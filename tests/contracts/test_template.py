@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ FUNCTIONS = {name: found for name, found in RESOURCES.items() if found["Type"] =
 QUEUES = sorted(name.removesuffix("Queue") for name in RESOURCES if name.endswith("Queue"))
 ORDERED_AGAIN = {"Upkeep"}  # the next day's order does what a given-up one would have done
 WORKER_MEGABYTES = 1769  # from there on a function is one that moves data
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 def value(property_: Any) -> Any:
@@ -126,17 +129,23 @@ def test_should_keep_tables_and_lake_whoever_deletes_or_replaces_them():
     assert {one["DeletionPolicy"] for one in kept} == {"Retain", "RetainExceptOnCreate"}
     tables = [found["Properties"] for found in kept if found["Type"] == "AWS::DynamoDB::Table"]
     assert all(table["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]} for table in tables)
-    assert all(table["SSESpecification"]["SSEEnabled"] for table in tables)
     assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def deployed(kind: str, **parameters: str) -> dict[str, dict[str, Any]]:
+    """The resources of one kind that a deployment with given parameters has, by logical id: their properties."""
+    template = expand(ROOT / "template.yaml", parameters)
+    intrinsics = Intrinsics(template, "flowforge", lambda logical: (logical, defaultdict(lambda: logical)))
+    return {
+        logical: intrinsics.resolve(found["Properties"])
+        for logical, found in template.resources.items()
+        if found["Type"] == kind and ("Condition" not in found or intrinsics.condition(found["Condition"]))
+    }
 
 
 def lake(**parameters: str) -> dict[str, Any] | None:
     """The lake's bucket with given parameters, or None where the template makes none."""
-    template = expand(ROOT / "template.yaml", parameters)
-    intrinsics = Intrinsics(template, "flowforge", lambda logical: (logical, {"Arn": logical}))
-    if not intrinsics.condition(template.resources["Lake"]["Condition"]):
-        return None
-    return intrinsics.resolve(template.resources["Lake"]["Properties"])
+    return deployed("AWS::S3::Bucket", **parameters).get("Lake")
 
 
 def test_should_leave_the_lakes_versions_as_they_are_until_it_is_told_otherwise():
@@ -210,3 +219,33 @@ def test_should_keep_all_logs_of_functions_for_a_given_time():
     groups = [found["Properties"] for found in RESOURCES.values() if found["Type"] == "AWS::Logs::LogGroup"]
     assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups)
     assert "LogGroupName" not in RESOURCES["Logs"]["Properties"]  # which a group that is left would have already
+
+
+def test_should_encrypt_all_that_is_kept_by_the_key_that_is_given():
+    queues, tables = deployed("AWS::SQS::Queue", KmsKeyArn=KEY), deployed("AWS::DynamoDB::Table", KmsKeyArn=KEY)
+    groups, made = deployed("AWS::Logs::LogGroup", KmsKeyArn=KEY), lake(KmsKeyArn=KEY)
+    assert made
+    assert len(queues) == 2 * len(QUEUES)
+    assert {(queue["KmsMasterKeyId"], queue["SqsManagedSseEnabled"]) for queue in queues.values()} == {(KEY, False)}
+    assert {table["SSESpecification"]["KMSMasterKeyId"] for table in tables.values()} == {KEY}
+    assert {group["KmsKeyId"] for group in groups.values()} == {KEY}
+    (rule,) = made["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
+    assert rule["BucketKeyEnabled"] is True
+
+
+def test_should_let_every_function_use_that_key_and_no_other_and_only_through_what_it_encrypts():
+    (policy,) = deployed("AWS::IAM::Policy", KmsKeyArn=KEY).values()
+    assert sorted(policy["Roles"]) == sorted(f"{name}Role" for name in FUNCTIONS)
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt", "kms:GenerateDataKey"], KEY)
+    services = [f"{service}.us-east-1.amazonaws.com" for service in ("s3", "dynamodb", "sqs")]
+    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": services}}
+
+
+def test_should_encrypt_by_keys_of_awss_and_allow_no_key_where_none_is_given():
+    assert not deployed("AWS::IAM::Policy")
+    queues, tables = deployed("AWS::SQS::Queue").values(), deployed("AWS::DynamoDB::Table").values()
+    assert all(queue["SqsManagedSseEnabled"] is True and "KmsMasterKeyId" not in queue for queue in queues)
+    assert all(table["SSESpecification"] == {"SSEEnabled": True} for table in tables)
+    assert "KmsKeyId" not in str(deployed("AWS::Logs::LogGroup"))
