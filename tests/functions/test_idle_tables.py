@@ -25,6 +25,7 @@ from functions.record_lineage.handler import handler as record_lineage
 from functions.refine_silver.handler import handler as refine_silver
 from functions.track_run.handler import handler as track_run
 from functions.watermark.handler import handler as watermark
+from tests.helpers.counted_connections import counted_connections
 
 DONE = {"batchItemFailures": []}
 
@@ -69,6 +70,21 @@ def test_should_take_six_calls_for_a_table_with_nothing_new(aws, load, context, 
         "DynamoDB UpdateItem": 3,  # the place is given back; what the run shows, and its list
         "EventBridge PutEvents": 1,
     }, told
+
+
+def test_should_keep_its_connections_from_one_message_to_the_next(aws, load, context, monkeypatch):
+    """On AWS each costs a handshake of TLS, which every table of every run would pay."""
+    aws.calls()  # skips this for another AWS, which may end connections by itself
+    bodies = [json.loads(load.command(run).model_dump_json()) for run in ("a", "b", "c")]
+    with counted_connections(aws.endpoint) as server:  # the proxy of this table ends a connection with each call
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        aws.use("IngestQueue", "IngestDeadLetters", monkeypatch)
+        assert ingest_table(sqs(bodies[0]), context) == DONE
+        first = len(server.made)
+        assert first
+        for body in bodies[1:]:
+            assert ingest_table(sqs(body), context) == DONE
+        assert len(server.made) == first
 
 
 MOST_CALLS = {  # of a changed row of a small table, from the load to its lineage; one that is saved makes its number smaller
