@@ -1,0 +1,262 @@
+"""The idle run: many tables under Change Tracking in which nothing has changed, by one question at the source, and one by one.
+
+One table is loaded; the others get the state that such a load leaves, since a thousand loads would say nothing more. Then the
+request for all of them goes through submit_job's handler in a process of its own: with nothing new, with a few changed tables,
+and with watermarks that are due to move. What a table costs that asks for itself is measured on some, and multiplied.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+from typing import Any, NamedTuple
+
+import boto3
+
+from benchmarks.changing import Play, playing
+from benchmarks.contenders import ROOT
+from benchmarks.request import request_of
+from flowforge.aws import usage
+from flowforge.cli.pricing import cost_of, read_prices
+
+CHANGED, ASKED, REPEAT = 10, 20, 3
+RUNS_A_DAY, MOVES_A_DAY = 288, 4  # a run each five minutes; a watermark moves every six hours
+MEMORY_MB = {"submit": 512, "ingest": 1_769, "track": 512}
+COLUMN = "_change_version"
+MADE = (
+    "CREATE TABLE dbo.{0} (id int NOT NULL PRIMARY KEY, v int)",
+    "INSERT INTO dbo.{0} VALUES (1, 1)",
+    "ALTER TABLE dbo.{0} ENABLE CHANGE_TRACKING",
+)
+
+
+class Cost(NamedTuple):
+    """One run: seconds and CPU seconds of its functions, calls of AWS, messages, dollars, and what the source did."""
+
+    what: str
+    wall_seconds: float
+    cpu_seconds: float
+    calls: int
+    messages: int
+    dollars: float
+    source_cpu: float
+    sent_mb: float
+
+
+def table(number: int) -> str:
+    return f"t_{number:04d}"
+
+
+def document(play: Play, tables: int) -> dict[str, Any]:
+    """The request for so many tables."""
+    where = {"host": "localhost", "port": play.login["port"], "database": play.login["database"]}
+    request = request_of(where | {"secretId": "flowforge/benchmark", "driver": "pymssql"}, [])
+    entries = [{"tableName": table(n), "isIncremental": True, "changeTracking": True} for n in range(tables)]
+    request["source_config"]["databaseConfig"]["tables"] = entries
+    return request
+
+
+def prepare(play: Play, tables: int) -> None:
+    """The tables at the source, and their states."""
+    play.execute(*(text.format(table(n)) for n in range(tables) for text in MADE))
+    _called("prepare", play, tables)
+
+
+def _prepare(request: dict[str, Any], tables: int) -> None:
+    from events.facts import BronzeLanded
+    from flowforge.aws import items
+    from flowforge.bronze.ingest import ingest
+    from flowforge.domain.source_key import SourceKey
+    from flowforge.jobs.submission import plan
+    from flowforge.operations.watermarks import commit_landed
+    from flowforge.runtime.settings import settings
+    from flowforge.sources.registry import source_at
+    from flowforge.sources.sqlserver.tracked_log import ask_logs
+    from flowforge.state import table as states
+
+    planned = plan(request, "run_first")
+    for fact in ingest(planned.commands[0]).facts:
+        assert isinstance(fact, BronzeLanded)  # noqa: S101
+        commit_landed(fact)
+    first = states.resolve(planned.commands[0].bronze.table)
+    with source_at(planned.place).session() as session:
+        logs = ask_logs(session.connection)  # pyright: ignore[reportAttributeAccessIssue]  of SQL Server's own
+    put, mark = [], first.watermarks[COLUMN]
+    for command in planned.commands[1:]:
+        name = command.source.title
+        object_id, log = logs["dbo", name]
+        identity = mark.identity | log.identity | {"object_id": object_id}
+        told = {
+            "bronze_table": command.bronze.table,
+            "source_table": f"dbo.{name}",
+            "silver_table": command.silver.table,
+        }
+        moved = mark.model_copy(update={"identity": identity, "value": str(log.version + 1)})
+        own = told | {"asked": states.asked_of(command), "watermarks": {COLUMN: moved}}
+        key = str(SourceKey.of(command.connection, "dbo", name, command.bronze.table))
+        put += [first.model_copy(update=own | {"source_key": key}).item(), {"pk": states.TABLES, "sk": key, **told}]
+    items.put_many(settings().watermarks_table, put)
+
+
+def _age(_: dict[str, Any], tables: int) -> None:
+    """Watermarks that have stood for a day."""
+    from flowforge.aws import items
+    from flowforge.runtime.settings import settings
+    from flowforge.state import table as states
+
+    put = []
+    for listed in states.list_tables():
+        state = states.read_state(listed["sk"])
+        old = {"committed_at": "2020-01-01T00:00:00+00:00", "moved_at": ""}
+        marks = {COLUMN: state.watermarks[COLUMN].model_copy(update=old)}
+        put.append(state.model_copy(update={"watermarks": marks}).item())
+    items.put_many(settings().watermarks_table, put)
+
+
+def _submit(request: dict[str, Any], tables: int) -> None:
+    from flowforge.jobs.delivery import accept
+
+    envelope = {"id": os.urandom(8).hex(), "detail-type": "JobRequested", "detail": {"request": request}}
+    with _told("submit"):
+        accept(envelope, None)
+
+
+def _ask(request: dict[str, Any], tables: int) -> None:
+    """So many tables that ask for themselves, and what track_run does for each."""
+    from flowforge.aws.bus import announce
+    from flowforge.bronze.ingest import ingest
+    from flowforge.jobs.submission import plan
+    from flowforge.state import runs
+
+    for command in plan(request, f"run_{os.urandom(6).hex()}").commands[:ASKED]:
+        with _told("ingest"):
+            facts = ingest(command).facts
+        announce(*facts)
+        with _told("track"):
+            for fact in facts:
+                runs.record(fact)
+
+
+@contextmanager
+def _told(step: str) -> Iterator[None]:
+    """Prints what the block has used, as a delivery that is measured."""
+    with usage.measured(step, 1):
+        cpu = time.process_time()
+        yield
+        used = usage.take()
+        seconds, counts = (used.seconds, used.counts) if used else (0.0, {})
+    told = {"step": step, "seconds": seconds, "cpu": time.process_time() - cpu, "counts": dict(counts)}
+    print(json.dumps(told), flush=True)
+
+
+ACTIONS = {"prepare": _prepare, "age": _age, "submit": _submit, "ask": _ask}
+
+
+def _called(action: str, play: Play, tables: int) -> list[dict[str, Any]]:
+    """Runs one of the above in a process of its own; returns what it printed."""
+    function = "IngestTableFunction" if action == "ask" else "SubmitJobFunction"
+    environment = os.environ | play.environment[function]
+    given = json.dumps([document(play, tables), tables])
+    command = [sys.executable, "-m", "benchmarks.idle_tables", action]
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, input=given, stdout=subprocess.PIPE, text=True, check=True
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    found = [one for one in map(json.loads, lines) if "counts" in one]
+    if told := [line for line in lines if "is not known" in line]:
+        sys.exit(f"the question had no answer: {told[0]}")
+    return found
+
+
+def _cost(what: str, play: Play, action: str, tables: int, times: float = 1) -> Cost:
+    waiting, calls, source = _queued(play), play.calls(), play.load()
+    told = _called(action, play, tables)
+    done, spent = play.calls() - calls, play.load()
+    queued = _queued(play) - waiting
+    run = {"run_id": "", "status": "", "tables": [{"records": 0, "usage": [_use(one) for one in told]}]}
+    dollars = cost_of(run, read_prices(None))["total"]["price"]
+    sums = (sum(one[name] for one in told) for name in ("seconds", "cpu"))
+    source_cpu, sent = spent.cpu_seconds - source.cpu_seconds, spent.sent_mb - source.sent_mb
+    figures = [*sums, done.total(), queued if action == "submit" else ASKED, dollars, source_cpu, sent]
+    return Cost(what, *(figure * times for figure in figures))
+
+
+def _use(one: dict[str, Any]) -> dict[str, Any]:
+    used = {"step": one["step"], "deliveries": 1, "cold_starts": 0, "silent": 0, "counts": one["counts"]}
+    return used | {"seconds": one["seconds"], "gb_seconds": one["seconds"] * MEMORY_MB[one["step"]] / 1024}
+
+
+def _queued(play: Play) -> int:
+    """How many messages wait to be ingested."""
+    sqs, url = (
+        boto3.Session().client("sqs"),
+        play.environment["SubmitJobFunction"]["FLOWFORGE_INGEST_QUEUE_URL"],
+    )
+    waiting = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    return int(waiting["ApproximateNumberOfMessages"])
+
+
+def measure(tables: int) -> tuple[int, list[Cost]]:
+    """The runs, medians of REPEAT."""
+    with playing() as play:
+        prepare(play, tables)
+        found = [_median([_cost("nothing new, asked at once", play, "submit", tables) for _ in range(REPEAT)])]
+        play.execute(
+            *(text.format("other") for text in (*MADE, "UPDATE dbo.{0} SET v = 2"))
+        )  # the database's version grows
+        _called("age", play, tables)
+        found.append(_cost("the same, and every watermark moves", play, "submit", tables))
+        alone = _cost("nothing new, each table asks for itself", play, "ask", tables, tables / ASKED)
+        play.execute(*(f"UPDATE dbo.{table(n)} SET v = v + 1" for n in range(1, CHANGED + 1)))
+        found.append(_median([_cost(f"{CHANGED} tables have changed", play, "submit", tables) for _ in range(REPEAT)]))
+        return tables, [*found, alone]
+
+
+def _median(runs: list[Cost]) -> Cost:
+    figures = [[float(figure) for figure in run[1:]] for run in runs]
+    return Cost(runs[0].what, *(median(each) for each in zip(*figures, strict=True)))
+
+
+def text(measured: tuple[int, list[Cost]]) -> str:
+    """The runs, and what they come to in a day."""
+    tables, found = measured
+    idle, moving, _, alone = found
+    day = (RUNS_A_DAY - MOVES_A_DAY) * idle.dollars + MOVES_A_DAY * moving.dollars
+    opening = (
+        f"{tables:,} tables under Change Tracking that were loaded before, one request for all. One table was loaded; the others"
+        " have the state that such a load leaves. What submit_job does for the request is measured in a process that has its"
+        f" imports; of tables that ask for themselves {ASKED} are measured, what ingest_table and track_run do for each, and"
+        " multiplied. Calls are those of AWS; dollars are list prices as `flowforge cost` has them, of the seconds on this"
+        " machine. The source's CPU is the stand-in's, which is not SQL Server. Medians of 3 where watermarks do not move."
+    )
+    lines = [
+        opening,
+        "",
+        "| run | messages | calls | s | CPU s | source CPU s | MB read | US dollars |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for one in found:
+        times = f"{one.wall_seconds:.2f} | {one.cpu_seconds:.2f} | {one.source_cpu:.2f} | {one.sent_mb:.2f}"
+        lines.append(f"| {one.what} | {one.messages:,.0f} | {one.calls:,.0f} | {times} | {one.dollars:.5f} |")
+    one_by_one = (RUNS_A_DAY * figure for figure in (alone.dollars, alone.calls, alone.cpu_seconds))
+    told = (
+        f"A run every five minutes, {RUNS_A_DAY} a day, in which nothing changes: {day:.2f} dollars a day"
+        f" ({RUNS_A_DAY * idle.calls:,.0f} calls, {MOVES_A_DAY * (moving.calls - idle.calls):,.0f} more that move watermarks,"
+        f" {RUNS_A_DAY * idle.cpu_seconds:,.0f} CPU seconds); where each table asks for itself"
+        " {:,.2f} dollars ({:,.0f} calls, {:,.0f} CPU seconds).".format(*one_by_one)
+    )
+    return "\n".join([*lines, "", told])
+
+
+def main() -> None:
+    """One of the steps, in its own process: its request on standard input."""
+    request, tables = json.load(sys.stdin)
+    ACTIONS[sys.argv[1]](request, tables)
+
+
+if __name__ == "__main__":
+    main()
