@@ -60,7 +60,8 @@ def test_should_come_to_the_same_end_in_whatever_order_events_arrive(context, un
 
 def test_should_count_runs_and_the_rows_that_silver_has_changed_once(context, run_id, capsys):
     accepted = next(m for m in messages() if isinstance(m, facts.JobAccepted))
-    refined = SAMPLES["SilverRefined"].model_copy(update={"run_id": run_id})
+    sample = next(m for m in messages() if isinstance(m, facts.SilverRefined))
+    refined = sample.model_copy(update={"run_id": run_id})
     again = refined.model_copy(update={"already_applied": True})
     bodies = [eventbridge(type(m).__name__, json.loads(m.model_dump_json())) for m in (accepted, refined, again)]
     handler(sqs(*bodies), context)
