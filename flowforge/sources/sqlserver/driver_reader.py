@@ -51,6 +51,7 @@ class DriverReader(ABC):
         self._using = threading.Lock()  # drivers take one caller at a time
         self._connection: Any = None
         self._closed = False
+        self._is_owed = False  # whether the server may have rows on their way
         self._consistency = selection.consistency
         self._counts_again, self._judge = selection.counts_again, selection.judge
         self._theirs = isinstance(selection.source, str) and not selection.own
@@ -62,6 +63,7 @@ class DriverReader(ABC):
                 self._connection = self._connect(reference, credentials)
             require_conversions(reference, [column.sql_type for column in selection.columns], self._asked)
             prepared = self._prepare(reference, selection)
+            self._is_owed = True
             with self._naming_rows(0), self._asking():
                 self._execute(*prepared)
         except BaseException:
@@ -87,6 +89,7 @@ class DriverReader(ABC):
             with self._asking():
                 _, row = self._next_result()
             self._judge(row)
+        self._is_owed = False
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +106,8 @@ class DriverReader(ABC):
         if not self._using.acquire(blocking=False):
             self._read_deadline.cut()
             self._using.acquire()
+        elif self._is_owed:
+            self._read_deadline.cut()  # a driver takes what is on its way before it closes, for ever if the server stalls
         try:
             if self._connection is not None:
                 self._disconnect()

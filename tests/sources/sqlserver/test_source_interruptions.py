@@ -93,3 +93,14 @@ def test_should_be_given_up_by_another_thread_while_the_server_sends_nothing(sou
     thread.join(LIMIT_SECONDS)
     assert not thread.is_alive()
     assert "given up" in str(failures[0])
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_should_be_given_up_between_two_batches_while_the_server_sends_nothing(source, faulty, driver):
+    source.run("EXEC flowforge_fault 'stall', 20000, 1, 'FROM [dbo].[transactions]'")
+    reader = reader_of(source, faulty, driver)
+    assert next(iter(reader)).num_rows
+    closing = threading.Thread(target=reader.close, daemon=True)
+    closing.start()
+    closing.join(LIMIT_SECONDS)
+    assert not closing.is_alive()
