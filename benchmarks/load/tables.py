@@ -25,6 +25,7 @@ DECLARED = (
     " modified datetime2(7) NOT NULL DEFAULT SYSUTCDATETIME())"
 )
 SEED = "load_seed"
+A_MINUTE_AGO = "DATEADD(minute, -1, SYSUTCDATETIME())"  # the first load has them, and not the next one
 FILE_COLUMNS = [{"name": "id", "type": "bigint"}, {"name": "n", "type": "bigint"}, {"name": "note"}]
 JOB = "daily"  # as World.submit_files names it
 
@@ -70,7 +71,8 @@ def create(world: World, tables: Sequence[Table]) -> None:
         if not table.files:
             world.execute(
                 f"CREATE TABLE {table.name} {DECLARED}",
-                f"INSERT INTO {table.name} (id, n, amount, note) SELECT id, 0, amount, note FROM {SEED} WHERE id <= {table.rows}",
+                f"INSERT INTO {table.name} (id, n, amount, note, modified)"
+                f" SELECT id, 0, amount, note, {A_MINUTE_AGO} FROM {SEED} WHERE id <= {table.rows}",
             )
 
 

@@ -66,7 +66,7 @@ def test_should_name_the_row_and_column_of_half_a_character(bank, server, scratc
 
 
 def variant(text: str, collation: str) -> str:
-    return f"CONVERT(sql_variant, CONVERT(varchar(8000), {text} COLLATE {collation}))"
+    return f"CONVERT(sql_variant, CONVERT(varchar(8000), {text} COLLATE {collation}) COLLATE {collation})"
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
