@@ -113,7 +113,7 @@ def test_should_leave_no_copy_behind_and_none_of_a_process_that_was_killed(tmp_p
         if (child := os.fork()) == 0:
             sys.exit(0)
         os.waitpid(child, 0)
-        print(copy.folder.exists(), [name for name in os.listdir(sys.argv[1]) if "-x" in name], flush=True)
+        print(copy.folder.exists(), [name for name in os.listdir(sys.argv[1]) if name.endswith("-x")], flush=True)
         if sys.argv[2] == "killed":
             os.kill(os.getpid(), 9)
     """
