@@ -31,11 +31,8 @@ NOT_COUNTED = Counting(why_not="not counted again: all tables were read in one t
 def decides(batch: Batch) -> Batch | None:
     """The batch with which a batch of a cut lands or does not, as it is recorded now."""
     cut = batch.interval.cut
-    return (
-        find_batch(*cut.decided_by)
-        if cut and cut.decided_by
-        else find_batch(batch.source_key, batch.generation, batch.seq)
-    )
+    own = batch.source_key, batch.generation, batch.seq
+    return find_batch(*(cut.decided_by if cut and cut.decided_by else own))
 
 
 def finish_claim(batch: Batch) -> Outcome:

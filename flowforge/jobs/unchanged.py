@@ -33,10 +33,8 @@ from flowforge.state.table import TableState, asked_of, move_idle_watermark, rea
 logger = Logger(service="flowforge")
 MANY = 4  # tables: of fewer, their loads cost little more than the login that the question takes
 ASK_SECONDS = 10.0  # a caller of the API waits for it
-STANDS_SECONDS, STANDS_SHARE = (
-    6 * 3_600,
-    8,
-)  # how long a position may stand, and which part of the time changes are kept
+STANDS_SECONDS = 6 * 3_600  # how long a position may stand,
+STANDS_SHARE = 8  # and no longer than this part of the time for which changes are kept
 TOLD_AT_ONCE = 250  # tables in one event
 WRITES_AT_ONCE = 8  # below the ten connections that a client keeps
 
@@ -126,7 +124,7 @@ def _readable(key: str, stored: dict) -> TableState | None:
 def _move(still: Sequence[_Known], found: StandsStill) -> set[str]:
     """Moves the positions that have stood for long; returns the source keys of those that were. One that is not moved is moved
     by a later run, or by its next load."""
-    most = min(STANDS_SECONDS, (found.kept_seconds or 8 * STANDS_SECONDS) / STANDS_SHARE)
+    most = min(STANDS_SECONDS, found.kept_seconds / STANDS_SHARE) if found.kept_seconds else STANDS_SECONDS
     due = [one.state for one in still if _stood(one) > most and one.last.position != found.position]
     if not due:
         return set()
