@@ -1,7 +1,7 @@
 """The alert step: from what the bus tells, and from the clock, to what a person hears.
 
 Guarantees: takes no part in the chain; whatever goes wrong here, tables and runs know nothing of it. An alert that could not be
-sent comes again, and lies in a dead-letter queue in the end. What was told is noted after it was sent: a worker that dies in
+sent comes again, and lies in a dead-letter queue in the end. That it was told is noted after it was sent: a worker that dies in
 between sends the same alert again, with the same id. A failure is told when a table begins to fail, when it fails otherwise, and
 once a day; its recovery once. Of a run of which many tables fail, the first twenty are told one by one.
 """
@@ -91,22 +91,32 @@ def _tell_of_batch(fact: facts.SilverRefined, told: Told, now: datetime) -> None
 
 
 def _tell_failure(fact: facts.StepFailed, told: Told, now: datetime) -> None:
-    table, what = fact.bronze_table, f"{fact.step} {fact.error}"
-    if not _is_told(table, what, told["at"]) and _wanted("failure"):
-        made = alert.failure(fact, **told)
-        count = alert_states.count_failure(fact.run_id)
-        if count <= MOST_OF_RUN:
-            deliver(_last_of(made) if count == MOST_OF_RUN else made, now)
-    if table and not _is_told(table, what, told["at"]):
-        alert_states.note_failing(table, what, told["at"])
-
-
-def _is_told(table: str, what: str, at: str) -> bool:
-    """Whether a failure of a table was told lately."""
+    """That a table fails is noted before it is told: a receiver that does not take it at once must not cost the recovery."""
+    table, what, at = fact.bronze_table, f"{fact.step} {fact.error}", told["at"]
     before = alert_states.failing(table) if table else None
-    if before is None or before["what"] != what:
+    if before and _is_told(before, what, at):
+        return
+    still = not table or alert_states.note_failing(table, what, at)
+    if _wanted("failure"):
+        made = alert.failure(fact, **told)
+        made = made if still else _of_the_past(made)
+        count = alert_states.failure_of_run(fact.run_id, made.id, MOST_OF_RUN)
+        if count:
+            deliver(_last_of(made) if count == MOST_OF_RUN else made, now)
+    if table and still:
+        alert_states.note_failure_told(table, what, at)
+
+
+def _is_told(failing: alert_states.Failing, what: str, at: str) -> bool:
+    """Whether this failure of a table was told lately."""
+    if failing.what != what or not failing.told_at:
         return False
-    return datetime.fromisoformat(at) - datetime.fromisoformat(before["told_at"]) < AGAIN
+    return datetime.fromisoformat(at) - datetime.fromisoformat(failing.told_at) < AGAIN
+
+
+def _of_the_past(made: Alert) -> Alert:
+    """What was sent late: the table was loaded in the meantime."""
+    return made.model_copy(update={"title": f"{made.title}; it has been loaded again since"})
 
 
 def _last_of(made: Alert) -> Alert:
@@ -123,11 +133,13 @@ def _tell_of_unchanged(fact: facts.TablesUnchanged, told: Told, now: datetime) -
 def _tell_recovery(table: str, run_id: str, told: Mapping[str, str], now: datetime, *, read_only: bool) -> None:
     """A load that finds nothing new (`read_only`) shows that the source can be read again, and nothing of silver and gold."""
     before = alert_states.failing(table)
-    if before is None or (read_only and not before["what"].startswith("ingest ")):
+    if before is None or (read_only and not before.what.startswith("ingest ")):
         return
+    if datetime.fromisoformat(told["at"]) < datetime.fromisoformat(before.since):
+        return  # a load of before it began to fail, told late
     if _wanted("recovery"):
-        deliver(alert.recovery(table, run_id, before["since"], **told), now)
-    alert_states.note_recovered(table)
+        deliver(alert.recovery(table, run_id, before.since, **told), now)
+    alert_states.note_recovered(table, told["at"])
 
 
 def _wanted(kind: str) -> bool:

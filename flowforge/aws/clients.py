@@ -20,12 +20,9 @@ from flowforge.aws.store_access import APPLICATION
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.runtime.deployment import Deployment, current
 
-CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 5},
-    connect_timeout=5,
-    read_timeout=30,
-    s3={"addressing_style": "path"},
-)
+MOST_ATTEMPTS = "AWS_MAX_ATTEMPTS"  # AWS's own variable: how often a call is tried in all
+RETRIES = {"mode": "standard", "max_attempts": 5}
+CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=30, s3={"addressing_style": "path"})
 # Messages wait in their queue, commands and calls of the API do not.
 TRY_AGAIN = "A message is delivered again by itself, else try again; look at the service if it persists."
 
@@ -59,7 +56,8 @@ def _make_quietly(deployment: Deployment, service: str) -> None:
 
 def _client_of(deployment: Deployment, service: str) -> Any:
     def make() -> Any:
-        config = CONFIG.merge(Config(user_agent=_user_agent()))
+        retries = {"mode": RETRIES["mode"]} if os.environ.get(MOST_ATTEMPTS) else RETRIES
+        config = CONFIG.merge(Config(user_agent=_user_agent(), retries=retries))
         made = deployment.once("session", _session).client(service, config=config)
         usage.watch(made)
         return made

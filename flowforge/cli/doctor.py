@@ -3,6 +3,7 @@
 The API is asked as any command does; the lake is tried with the caller's own S3 credentials, as `flowforge sql` does.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -25,6 +26,7 @@ _COLUMNS = ("state", "what", "finding", "what to do")
 @api_command
 def doctor(session: Session, bucket: Bucket = None, watermarks_table: WatermarksTable = None) -> int:
     """Look at API, clock, versions, credentials, rights, S3, drift, functions, tables, queues; exits 1 when something is bad."""
+    os.environ.setdefault("AWS_MAX_ATTEMPTS", "2")  # a store that is away is the finding, not what to wait for
     table, local = known_table(watermarks_table, session.api), local_stack(session.api) is not None
     with session.open() as api:
         findings = [

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+
+from pydantic import BaseModel
 
 from flowforge.aws import items
 from flowforge.domain.given import given
@@ -13,12 +14,19 @@ from flowforge.state.schedules import due_keys
 NEW = "new"  # what a table waits for, in the index of schedules
 
 
-def failing(table: str) -> dict[str, Any] | None:
-    """The failure of a table that was told: `since`, `told_at`, `what`; None where it is not failing."""
+class Failing(BaseModel):
+    """The failure of a table: what failed (step and error), `since` when, and when it was told last; never yet is None."""
+
+    since: str
+    what: str
+    told_at: str | None = None
+
+
+def failing(table: str) -> Failing | None:
+    """The failure of a table; None where it is not failing."""
     found = items.get(settings().schedules_table, _key(table)) or {}
-    return (
-        {name: found[f"failing_{name}"] for name in ("since", "told_at", "what")} if "failing_since" in found else None
-    )
+    named = {name: found.get(f"failing_{name}") for name in Failing.model_fields}
+    return Failing.model_validate(named) if named["since"] else None
 
 
 def failing_among(tables: Sequence[str]) -> list[str]:
@@ -27,16 +35,23 @@ def failing_among(tables: Sequence[str]) -> list[str]:
     return [table for table, item in zip(tables, found, strict=True) if item and "failing_since" in item]
 
 
-def note_failing(table: str, what: str, at: str) -> None:
-    """Remembers a failure that was told."""
-    expression = "SET failing_since = if_not_exists(failing_since, :at), failing_told_at = :at, failing_what = :what"
-    items.update(settings().schedules_table, _key(table), expression, {":at": at, ":what": what})
+def note_failing(table: str, what: str, at: str) -> bool:
+    """Remembers that a table fails, before it is told; False where the table has recovered since."""
+    expression = "SET failing_since = if_not_exists(failing_since, :at), failing_what = :what REMOVE failing_told_at"
+    later = "attribute_not_exists(recovered_at) OR recovered_at <= :at"
+    return items.update(settings().schedules_table, _key(table), expression, {":at": at, ":what": what}, later)
 
 
-def note_recovered(table: str) -> None:
+def note_failure_told(table: str, what: str, at: str) -> None:
+    """Remembers that the failure of a table was told, where it still fails so."""
+    values = {":at": at, ":what": what}
+    items.update(settings().schedules_table, _key(table), "SET failing_told_at = :at", values, "failing_what = :what")
+
+
+def note_recovered(table: str, at: str) -> None:
     """Forgets the failure of a table."""
-    expression = "REMOVE failing_since, failing_told_at, failing_what"
-    items.update(settings().schedules_table, _key(table), expression, {})
+    expression = "SET recovered_at = :at REMOVE failing_since, failing_told_at, failing_what"
+    items.update(settings().schedules_table, _key(table), expression, {":at": at})
 
 
 def note_new_rows(table: str, at: datetime) -> None:
@@ -67,12 +82,14 @@ def note_quiet_told(table: str, since: str) -> None:
     items.update(settings().schedules_table, _key(table), "REMOVE waits, due_at", values, "new_at = :since")
 
 
-def count_failure(run_id: str) -> int:
-    """How many failures of a run were told, this one included."""
+def failure_of_run(run_id: str, alert_id: str, most: int) -> int | None:
+    """The how-manieth failure of a run an alert is, however often it is asked; None where it is beyond the first `most`."""
     key = {"pk": run_id, "sk": "ALERTS"}
-    expression, values = f"ADD told :one SET {EXPIRES_AT} = :expires", {":one": 1, ":expires": expires_at()}
-    items.update(settings().runs_table, key, expression, values)
-    return given(items.get(settings().runs_table, key))["told"]
+    values = {":id": alert_id, ":one": {alert_id}, ":most": most, ":expires": expires_at()}
+    room = "attribute_not_exists(told_ids) OR size(told_ids) < :most OR contains(told_ids, :id)"
+    if not items.update(settings().runs_table, key, f"ADD told_ids :one SET {EXPIRES_AT} = :expires", values, room):
+        return None
+    return len(given(items.get(settings().runs_table, key))["told_ids"])
 
 
 def _text(moment: datetime) -> str:

@@ -212,6 +212,27 @@ def test_should_send_again_what_was_not_taken_with_the_same_id(aws, receiver, ba
     assert len(receiver.taken) == 2
 
 
+def test_should_tell_of_a_recovery_that_comes_before_its_failure_is_taken(receiver, batch):
+    receiver.answers = [503]
+    event_id = uuid.uuid4().hex
+    assert deliver(failed(batch), at="2026-11-08T06:00:00Z", event_id=event_id)["batchItemFailures"]
+    deliver(GoldPublished(**batch), at="2026-11-08T06:00:30Z")
+    assert kinds(receiver) == ["failure", "recovery"]
+    deliver(failed(batch), attempt=2, at="2026-11-08T06:00:00Z", event_id=event_id)
+    assert kinds(receiver) == ["failure", "recovery", "failure"]
+    assert "has been loaded again since" in receiver.taken[-1].document["title"]
+    deliver(GoldPublished(**batch), at="2026-11-08T07:00:00Z")
+    assert kinds(receiver) == ["failure", "recovery", "failure"]  # the table was not failing any more
+
+
+def test_should_take_no_earlier_load_for_the_end_of_a_failure(receiver, batch):
+    deliver(failed(batch), at="2026-11-08T06:00:00Z")
+    deliver(GoldPublished(**batch), at="2026-11-08T05:59:00Z")
+    assert kinds(receiver) == ["failure"]
+    deliver(GoldPublished(**batch), at="2026-11-08T06:01:00Z")
+    assert kinds(receiver) == ["failure", "recovery"]
+
+
 @pytest.mark.parametrize("status", [400, 404, 302])
 def test_should_keep_as_a_dead_letter_what_is_never_taken_and_follow_nowhere(aws, receiver, batch, status):
     receiver.answers = [status]
@@ -273,6 +294,17 @@ def test_should_tell_the_first_failures_of_a_run_one_by_one_and_say_where_it_sto
     assert len(receiver.taken) == 20
     assert "Further failures" in receiver.taken[-1].document["remedy"]
     assert "Further failures" not in receiver.taken[-2].document.get("remedy", "")
+
+
+def test_should_count_a_failure_of_a_run_once_however_often_it_is_tried(receiver, unique):
+    run = unique("run")
+    receiver.answers = [503] * 25
+    for attempt in range(25):
+        gone = StepFailed(run_id=run, bronze_table=f"{run}_t", step="ingest", error="SourceUnavailable", cause="gone")
+        assert deliver(gone, event_id=f"{run}-first")["batchItemFailures"], attempt
+    other = StepFailed(run_id=run, bronze_table=f"{run}_u", step="ingest", error="SourceUnavailable", cause="gone")
+    deliver(other, event_id=f"{run}-second")
+    assert receiver.taken[-1].document["table"] == f"{run}_u"
 
 
 def test_should_announce_nothing_of_its_own_failures(aws, receiver, batch):
