@@ -1,31 +1,38 @@
 # ruff: noqa: S608 - SQL text of quoted names; a model's own text runs as it is, on a confined connection
 """One evaluation of a gold model: the engine runs its SQL over lake tables, whole or for changed keys only.
 
-Guarantees: a model sees its inputs under their names, reads their files and
-nothing else. An error about the text keeps the engine's words and gets the line; one about a row keeps no value of it.
+Guarantees: a model sees its inputs under their names, reads their files and nothing else. An error about the text keeps the
+engine's words and gets the line; one about a row keeps no value of it. A model that is not done after `model_seconds` is stopped,
+so that it holds up neither its siblings nor the queue.
 
 Resource management: `Engine` is a context manager; results are tables of its connection and go with it.
 """
 
 import re
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from events.quality import QualityFigure
-from flowforge.domain.errors import TransformRejected
+from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
-from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Rows
+from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Rows, TimedOut
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.engines.duckdb.types import stored_column
 from flowforge.engines.registry import ENGINE
 from flowforge.gold.models import Model
+from flowforge.runtime.settings import settings
+from flowforge.runtime.time_limit import deadline
 from flowforge.silver.plan import INTERNAL
 from flowforge.tables.base import LakeTable
 from flowforge.tables.rows import column_types, create_view, rows_query
 
 GONE = "_flowforge_gone"  # of changed rows only: true for a key that has no row any more
 NO_KEY_TYPES = re.compile(r"FLOAT|DOUBLE|REAL|.*(\[\d*\]|\))", re.DOTALL)  # not comparable exactly, or nested
+AGAIN = "it is tried again; if this persists, let the models that it waits for read less"
+FASTER = "read fewer rows, join on keys, or raise the parameter ModelSeconds; the version before stays published"
 DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
 
 
@@ -39,12 +46,26 @@ class Engine:
         self.references = {name: tables[name] for name in model.references}
 
     def __enter__(self) -> "Engine":
-        self._opened = ENGINE.session()
-        self.connection = self._opened.__enter__()
+        limit, until = settings().model_seconds, deadline()
+        self._seconds = limit if until is None else min(limit, max(until - time.monotonic(), 0))
+        with ExitStack() as opened:
+            self.connection = opened.enter_context(ENGINE.session())
+            opened.enter_context(self.connection.within(self._seconds))
+            self._opened = opened.pop_all()
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        self._opened.__exit__(*error)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        self._opened.__exit__(kind, error, trace)
+        if isinstance(error, TimedOut):
+            raise self._stopped() from error
+
+    def _stopped(self) -> TransformRejected | StoreUnavailable:
+        """What a model is told that took all of its time, or what the function had left of it."""
+        limit = settings().model_seconds
+        if self._seconds < limit:
+            others = "the models before it took the rest of the function's time"
+            return StoreUnavailable(f"{self.model.place()} was stopped after {self._seconds:.0f} s: {others}", AGAIN)
+        return TransformRejected(f"{self.model.place()} was not built within {limit:g} s and was stopped", FASTER)
 
     def rows(self) -> Rows:
         """All rows of the model. Raises TransformRejected when DuckDB does not take its SQL."""
@@ -158,7 +179,7 @@ class Engine:
             self._read_again(text)
         try:
             self.connection.execute(f"CREATE TABLE main.result AS {text.strip().rstrip(';')}")
-        except (ObjectUnreadable, OutOfMemory):
+        except (ObjectUnreadable, OutOfMemory, TimedOut):
             raise
         except EngineError as error:
             raise refusal(self.model, error) from error

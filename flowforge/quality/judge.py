@@ -14,7 +14,7 @@ from arro3.core import RecordBatchReader, Table
 from events.quality import Expression, QualityFigure, Rule
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
-from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Session
+from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Session, TimedOut
 from flowforge.engines.duckdb.folding import Fold
 from flowforge.engines.duckdb.sql import literal
 from flowforge.quality.rules import BATCH, batch_condition, row_condition
@@ -129,7 +129,7 @@ def _refusals(subject: Subject, rule: Rule | None) -> Iterator[None]:
     """Translates what DuckDB says of a rule; of several at once it does not say which one it was."""
     try:
         yield
-    except (ObjectUnreadable, OutOfMemory):
+    except (ObjectUnreadable, OutOfMemory, TimedOut):
         raise
     except EngineError as error:
         which = "a quality rule" if rule is None else f"rule {rule.title}"

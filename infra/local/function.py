@@ -1,7 +1,7 @@
 """One function of the template: its settings, its workers, and how many of them may run at once.
 
-Guarantees that no more invocations run at a time than the function's concurrency allows, that a worker is reused
-while it lives, and that an invocation ends with an answer or with InvocationFailed.
+Guarantees that no more invocations run at a time than the function's concurrency allows, that callers of the API do not wait for
+messages of queues, that a worker is reused while it lives, and that an invocation ends with an answer or with InvocationFailed.
 """
 
 import asyncio
@@ -38,6 +38,7 @@ class FunctionSettings:
     env: Mapping[str, str]
     timeout_seconds: float
     concurrency: int
+    reserved: bool = False  # the template bounds it, so that calls and messages share it as on Lambda
     retries: int = 2
     on_failure_arn: str | None = None  # an OnFailure destination: gets a record of the invocation
     dead_letter_arn: str | None = None  # a dead-letter queue: gets the event itself
@@ -54,16 +55,25 @@ class Function:
         self.settings, self.log, self._children, self._processes = settings, log, children, processes
         self.counts: Counter[str] = Counter(cold=0, ok=0, failed=0, waiting=0, running=0, peak=0)
         self._slots = asyncio.Semaphore(settings.concurrency)
+        # Lambda bounds the messages of a queue by its source, and calls of the API beside them not at all.
+        self._call_slots = self._slots if settings.reserved else asyncio.Semaphore(settings.concurrency)
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
         self._warming: asyncio.Task[None] | None = None
 
-    async def invoke(self, event: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
-        """Run the handler on an event and return its answer, decoded; raises InvocationFailed, and NotWanted where the event
-        is not `wanted` any more when its turn has come."""
+    async def invoke(self, event: Any) -> Any:
+        """Run the handler on a queue's or a rule's event and return its answer, decoded; raises InvocationFailed."""
+        return await self._in_turn(self._slots, event, lambda: True)
+
+    async def call(self, event: Any, wanted: Callable[[], bool]) -> Any:
+        """Likewise for a call of the API, which waits for other calls alone; raises NotWanted where it is not `wanted` any more
+        when its turn has come."""
+        return await self._in_turn(self._call_slots, event, wanted)
+
+    async def _in_turn(self, slots: asyncio.Semaphore, event: Any, wanted: Callable[[], bool]) -> Any:
         self.counts["waiting"] += 1
         try:
-            await self._slots.acquire()
+            await slots.acquire()
         finally:
             self.counts["waiting"] -= 1
         try:
@@ -71,7 +81,7 @@ class Function:
                 raise NotWanted
             return await self._run(event)
         finally:
-            self._slots.release()
+            slots.release()
 
     async def _run(self, event: Any) -> Any:
         try:
@@ -164,6 +174,7 @@ def read_functions(resources: Any, common_env: Mapping[str, str]) -> list[Functi
                 env=_environment(logical, name, properties, [cwd, *filter(Path.is_dir, folders)], common_env),
                 timeout_seconds=float(properties.get("Timeout", DEFAULT_TIMEOUT_SECONDS)),
                 concurrency=int(properties.get("ReservedConcurrentExecutions") or DEFAULT_CONCURRENCY),
+                reserved=bool(properties.get("ReservedConcurrentExecutions")),
                 retries=int(invoked.get("MaximumRetryAttempts", 2)),
                 on_failure_arn=(invoked.get("DestinationConfig", {}).get("OnFailure") or {}).get("Destination"),
                 dead_letter_arn=(properties.get("DeadLetterConfig") or {}).get("TargetArn"),

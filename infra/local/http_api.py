@@ -106,7 +106,7 @@ class HttpApi:
         except web.HTTPRequestEntityTooLarge:
             return _message(413, "Request Entity Too Large")
         # As on AWS a function that has begun goes on when the gateway gives up on it.
-        invocation = asyncio.ensure_future(route.function.invoke(event, wanted))
+        invocation = asyncio.ensure_future(route.function.call(event, wanted))
         try:
             answer = await asyncio.wait_for(asyncio.shield(invocation), INTEGRATION_LIMIT_SECONDS)
         except TimeoutError:

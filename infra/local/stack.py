@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 
 from flowforge.cli.keys import Keys, keys_in
-from infra.local import servers
+from infra.local import parameters, servers
 from infra.local.data_directory import DataDirectory
 from infra.local.dispatcher import Dispatcher
 from infra.local.function import Function, read_functions
@@ -120,6 +120,7 @@ class LocalStack:
 
     async def _start(self) -> None:
         settings = self.settings
+        parameters.refuse(settings.parameters)
         _empty(settings.scratch)
         settings.scratch.mkdir(mode=0o700, parents=True)
         await self._children.open()
@@ -155,6 +156,8 @@ class LocalStack:
 
     def _create_resources(self, url: str) -> Resources:
         template = expand(self.settings.template, self.settings.parameters)
+        for line in parameters.without_effect(self.settings.parameters):
+            self._report(line)
         resources = Resources(template, self.settings.stack_name, url, self.settings.s3_endpoint, self._credentials)
         try:
             resources.create_all()

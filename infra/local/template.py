@@ -5,6 +5,7 @@ this module returns is all that the rest of the stack reads. Intrinsic functions
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,8 @@ class _NoManagedPolicies:
 def expand(path: Path, parameters: Mapping[str, str]) -> Template:
     """Read a SAM template and expand it with the given parameter values and the defaults of the others.
 
-    Raises TemplateError for a template that SAM refuses, a parameter it does not declare, a value that its
-    AllowedValues exclude, and a parameter that has neither value nor default.
+    Raises TemplateError for a template that SAM refuses, a parameter it does not declare, a value that CloudFormation
+    would refuse, and a parameter that has neither value nor default.
     """
     # The translator looks for a region before it looks at the template.
     region = os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
@@ -105,9 +106,27 @@ def parameter_values(declared: Mapping[str, Mapping[str, Any]], given: Mapping[s
         allowed = [str(choice) for choice in declaration.get("AllowedValues", [])]
         if allowed and str(value) not in allowed:
             raise TemplateError(f"parameter {name} is {value!r}; allowed are {', '.join(allowed)}")
+        if problem := _refused(declaration, str(value)):
+            raise TemplateError(
+                f"parameter {name} is {value!r}: {problem}; {declaration.get('Description', '')}".rstrip("; ")
+            )
         is_list = "List" in declaration.get("Type", "String") and not isinstance(value, list)
         values[name] = [part.strip() for part in str(value).split(",")] if is_list else value
     return values
+
+
+def _refused(declaration: Mapping[str, Any], value: str) -> str | None:
+    """What CloudFormation has against a parameter's value, by its type, bounds and pattern."""
+    if declaration.get("Type") == "Number":
+        try:
+            number = float(value)
+        except ValueError:
+            return "it is not a number"
+        least, most = float(declaration.get("MinValue", "-inf")), float(declaration.get("MaxValue", "inf"))
+        if not least <= number <= most:
+            return f"at least {least:g}" if number < least else f"at most {most:g}"
+    pattern = declaration.get("AllowedPattern")
+    return f"it does not match {pattern}" if pattern and not re.fullmatch(pattern, value) else None
 
 
 def _replace_local_code(source: dict[str, Any]) -> dict[str, str]:

@@ -4,11 +4,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from flowforge.domain.errors import TransformRejected
+from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.domain.given import given
 from flowforge.engines.duckdb.storage import confine, duckdb_connection
 from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
+from flowforge.runtime.time_limit import within
 from flowforge.silver.refine import refine
 from flowforge.tables.lake import open_table, table_uri
 
@@ -35,6 +36,29 @@ BALANCES = """
 WITH sums AS (SELECT customer_id, sum(balance) AS total FROM silver.accounts GROUP BY ALL)
 SELECT c.name, s.total FROM silver.customers c JOIN sums s ON s.customer_id = c.id;
 """
+
+
+ENDLESS = "WITH RECURSIVE t(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM t) SELECT max(n) AS n FROM t, silver.customers"
+AFTER_COPY = {"table": "b", "sql": "SELECT 1 AS n FROM gold.zeta"}
+ENDLESS_FIRST = {"table": "zeta", "models": [{"table": "a", "sql": ENDLESS}, AFTER_COPY]}
+
+
+def test_should_stop_a_model_that_never_ends_and_build_those_beside_it(lake, monkeypatch):
+    monkeypatch.setenv("FLOWFORGE_MODEL_SECONDS", "0.5")
+    batch = lake.source(key=["id"], gold=ENDLESS_FIRST).batch(1, customers((1, "Ann")))
+    refine(batch, lake.bucket)
+    with pytest.raises(TransformRejected, match=r"gold\.a.* was not built within 0\.5 s") as refusal:
+        publish(batch, lake.bucket)
+    assert list(refusal.value.gold_tables) == ["a"]
+    assert "ModelSeconds" in refusal.value.with_remedy
+    assert [len(gold(lake, table)) for table in ("zeta", "b")] == [1, 1]
+
+
+def test_should_try_a_model_again_that_had_only_what_others_left_of_the_functions_time(lake):
+    batch = lake.source(key=["id"], gold=ENDLESS_FIRST).batch(1, customers((1, "Ann")))
+    refine(batch, lake.bucket)
+    with within(1), pytest.raises(StoreUnavailable, match="models before it"):
+        publish(batch, lake.bucket)
 
 
 def test_should_publish_a_copy_without_the_internal_columns(lake):

@@ -84,3 +84,11 @@ class RunningStack:
             self.process.kill()
             self.process.wait()
             given(self.process.stdout).close()
+
+
+def send(stack: RunningStack, queue: str, *items: Any) -> None:
+    """Puts messages, as JSON, on a queue of the template."""
+    sqs = stack.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"flowforge-{queue}")["QueueUrl"]
+    entries = [{"Id": str(n), "MessageBody": json.dumps(item)} for n, item in enumerate(items)]
+    assert not sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed")

@@ -1,4 +1,5 @@
-"""More calls than a function can answer: the surplus is refused at once; nothing of a flood is left when its callers are gone."""
+"""More calls than a function can answer: the surplus is refused at once; nothing of a flood is left when its callers are gone.
+Messages of a function's queue do not keep its callers waiting."""
 
 import socket
 import uuid
@@ -11,7 +12,7 @@ import pytest
 
 from flowforge.cli.keys import bearer
 from infra.local.http_api import WAITING_CALLS
-from tests.helpers.local_stack import RunningStack
+from tests.helpers.local_stack import RunningStack, send
 from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
 SURPLUS = 40
@@ -91,3 +92,13 @@ def test_should_not_run_what_nobody_waits_for_any_more(stack, calls, at_once):
     listed = stack.s3.list_objects_v2(Bucket=stack.facts["bucket"], Prefix=f"done/{item}")
     assert listed["KeyCount"] == 0
     assert stack.functions()["Api"]["waiting"] == 0
+
+
+def test_should_answer_calls_of_a_function_whose_queue_keeps_all_its_workers_busy(stack):
+    name, items = uuid.uuid4().hex, [uuid.uuid4().hex for _ in range(stack.functions()["Work"]["limit"])]
+    send(stack, "WorkQueue", *({"id": item, "hold": name} for item in items))
+    wait_for(lambda: stack.functions()["Work"]["running"] == len(items), "the messages that run")
+    assert stack.http.get("/work/7").json() == {"asked": "7"}
+    stack.s3.put_object(Bucket=stack.facts["bucket"], Key=f"go/{name}", Body=b"")
+    for item in items:
+        stack.object(f"done/{item}")

@@ -5,14 +5,8 @@ import os
 import signal
 from urllib.parse import quote_plus
 
+from tests.helpers.local_stack import send
 from tests.helpers.waiting import wait_for
-
-
-def send(stack, queue, *items):
-    sqs = stack.client("sqs")
-    url = sqs.get_queue_url(QueueName=f"flowforge-{queue}")["QueueUrl"]
-    entries = [{"Id": str(n), "MessageBody": json.dumps(item)} for n, item in enumerate(items)]
-    assert not sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed")
 
 
 def dead_letter(stack, matches):

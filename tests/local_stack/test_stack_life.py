@@ -178,6 +178,7 @@ def test_should_say_what_is_wrong_with_the_command_line(start_stack):
     for options, message in (
         (("--parameter", "Stagee=prod"), "no such parameter: Stagee"),
         (("--parameter", "Stage=test"), "parameter Stage is 'test'; allowed are dev, prod"),
+        (("--parameter", "LakeBucketExists=true"), "a local stack makes its own bucket"),
         (("--template", "nowhere.yaml"), "no template at nowhere.yaml"),
     ):
         stack = start_stack(*options)

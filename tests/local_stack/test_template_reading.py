@@ -3,11 +3,23 @@
 from pathlib import Path
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from infra.local.intrinsics import Intrinsics
+from infra.local.parameters import WITHOUT_EFFECT, refuse, without_effect
+from infra.local.resources import QUEUE_ATTRIBUTES, TABLE_PROPERTIES
 from infra.local.template import Template, TemplateError, expand, parameter_values
 from tests.helpers.local_stack import TEMPLATE
 from tests.helpers.servers import ROOT
+
+# What of the template's resources a local stack reads.
+HONOURED = {
+    "AWS::DynamoDB::Table": TABLE_PROPERTIES,
+    "AWS::Events::Rule": ("EventPattern", "State", "Targets"),
+    "AWS::S3::Bucket": ("BucketName", "NotificationConfiguration", "VersioningConfiguration"),
+    "AWS::SQS::Queue": QUEUE_ATTRIBUTES,
+    "AWS::Serverless::Function": ("Environment", "Events", "Timeout"),
+}
 
 
 def intrinsics(parameters=None, conditions=None, mappings=None):
@@ -118,13 +130,48 @@ def test_should_take_parameters_that_are_declared_and_allowed():
         "Stage": {"Type": "String", "AllowedValues": ["dev", "prod"], "Default": "dev"},
         "Subnets": {"Type": "CommaDelimitedList", "Default": "a, b"},
         "Secret": {"Type": "String"},
+        "Many": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 9, "Description": "how many"},
+        "Host": {"Type": "String", "Default": "", "AllowedPattern": "(https://.+)?"},
     }
 
-    assert parameter_values(declared, {"Secret": "s"}) == {"Stage": "dev", "Subnets": ["a", "b"], "Secret": "s"}
+    fixed = {"Many": 5, "Host": ""}
+    assert parameter_values(declared, {"Secret": "s"}) == {
+        "Stage": "dev",
+        "Subnets": ["a", "b"],
+        "Secret": "s",
+        **fixed,
+    }
     for given, message in (
         ({}, "Secret has no default"),
         ({"Secret": "", "Stage": "x"}, "allowed are"),
         ({"X": "1"}, "no such"),
+        ({"Secret": "s", "Many": "x"}, "not a number; how many"),
+        ({"Secret": "s", "Many": "1"}, "at least 2"),
+        ({"Secret": "s", "Many": "10"}, "at most 9"),
+        ({"Secret": "s", "Host": "http://h"}, "does not match"),
     ):
         with pytest.raises(TemplateError, match=message):
             parameter_values(declared, given)
+
+
+def test_should_know_of_every_parameter_whether_it_does_something_here():
+    source = yaml_parse((ROOT / "template.yaml").read_text())
+    read = [source["Globals"]["Function"]["Environment"]]
+    for resource in source["Resources"].values():
+        if kept := HONOURED.get(resource["Type"]):
+            read += [resource.get("Condition"), *(resource["Properties"].get(name) for name in kept)]
+    text = str(read)
+    text += "".join(str(condition) for name, condition in source["Conditions"].items() if f"'{name}'" in text)
+    declared = set(source["Parameters"])
+    decides = {name for name in declared if f"'Ref': '{name}'" in text or f"${{{name}}}" in text}
+    assert declared - decides - set(WITHOUT_EFFECT) == set()
+    assert decides & set(WITHOUT_EFFECT) == set()
+    assert set(WITHOUT_EFFECT) - declared == {"ApiTokenAudiences", "ApiTokenIssuer"}
+
+
+def test_should_say_what_has_no_effect_here_and_refuse_what_leaves_no_bucket():
+    (line,) = without_effect({"KmsKeyArn": "arn", "MaxAttempts": "2"})
+    assert line.startswith("parameter KmsKeyArn has no effect here: ")
+    refuse({"LakeBucketExists": "false"})
+    with pytest.raises(TemplateError, match=r"LakeBucketExists=true.*leave the parameter out"):
+        refuse({"LakeBucketExists": "true"})

@@ -26,8 +26,7 @@ def api(event, context):
     if route == "GET /exit":
         os._exit(3)
     if route == "GET /hold/{id}":
-        while not s3.list_objects_v2(Bucket=BUCKET, Prefix=f"go/{event['pathParameters']['id']}")["KeyCount"]:
-            time.sleep(0.05)
+        wait_for_go(event["pathParameters"]["id"])
         return {"held": True}
     if route == "POST /child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
@@ -44,13 +43,22 @@ def api(event, context):
     return {"event": event, "remaining_ms": context.get_remaining_time_in_millis(), "environment": dict(os.environ)}
 
 
+def wait_for_go(name):
+    while not s3.list_objects_v2(Bucket=BUCKET, Prefix=f"go/{name}")["KeyCount"]:
+        time.sleep(0.05)
+
+
 def work(event, context):
+    if "routeKey" in event:
+        return {"asked": event["pathParameters"]["id"]}
     failures = []
     for record in event["Records"]:
         item, delivery = json.loads(record["body"]), int(record["attributes"]["ApproximateReceiveCount"])
         print("working on", item["id"], "delivery", delivery)
         if item.get("die") and delivery == 1:
             os.kill(os.getpid(), signal.SIGKILL)
+        if item.get("hold"):
+            wait_for_go(item["hold"])
         if item.get("fail", 0) >= delivery:
             failures.append({"itemIdentifier": record["messageId"]})
             show_again(record)
