@@ -16,13 +16,14 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.helpers.examples import examples
 from tests.helpers.outside import S3, buckets_of_this_run
 from tests.helpers.servers import AWS_VARIABLES, embedded_aws
 
 if TYPE_CHECKING:
     from tests.helpers.lake import Lake
 
-settings.register_profile("explore", derandomize=False, deadline=None)
+settings.register_profile("explore", derandomize=False, deadline=None, max_examples=examples(100))
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("FLOWFORGE_TEST_PROFILE", "explore"))
 

@@ -20,6 +20,7 @@ from flowforge.silver.objects import uris_of
 from flowforge.silver.reading import plan_of
 from flowforge.silver.refine import refine
 from flowforge.tables.lake import open_table, table_uri
+from tests.helpers.examples import examples
 from tests.helpers.lake import Lake, Source
 
 
@@ -41,7 +42,7 @@ def test_should_find_what_the_keys_lack_in_however_many_portions(lake):
     """Keys of two columns, of which one may be NULL, which is a value."""
     numbers = count()
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(25), deadline=None)
     @given(held=PAIRS, there=PAIRS, portions=st.integers(1, 5))
     def answers(held: set[tuple], there: set[tuple], portions: int) -> None:
         source = lake.source(f"pairs_{next(numbers)}", requested_key=["a", "b"])

@@ -18,6 +18,7 @@ from flowforge.silver import history
 from flowforge.silver.plan import RefinePlan
 from flowforge.silver.refine import refine
 from flowforge.silver.transactions import Load
+from tests.helpers.examples import examples
 
 DAY = timedelta(days=1)
 START = datetime(2024, 1, 1)
@@ -286,7 +287,7 @@ KEYS, NAMES = st.integers(0, 2), st.sampled_from("abc")
 STATES = st.dictionaries(st.tuples(KEYS, st.none() | st.integers(0, 4)), NAMES, max_size=5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(batches=st.lists(STATES, min_size=1, max_size=6), data=st.data())
 def test_should_keep_the_history_of_changes_in_any_order_of_batches(batches, data):
     sent = [(seq, [(key, name, at) for (key, at), name in rows.items()]) for seq, rows in enumerate(batches, 1)]
@@ -296,7 +297,7 @@ def test_should_keep_the_history_of_changes_in_any_order_of_batches(batches, dat
     assert table.versions == history_of_changes(sent)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(loads=st.lists(st.tuples(st.dictionaries(KEYS, NAMES), st.booleans()), min_size=1, max_size=7), data=st.data())
 def test_should_keep_the_history_of_full_loads_in_any_order_of_batches(loads, data):
     whole = {key: "a" for key in range(3)}
@@ -311,7 +312,7 @@ def test_should_keep_the_history_of_full_loads_in_any_order_of_batches(loads, da
     assert table.versions == history_of_snapshots(sent)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(loads=st.lists(st.dictionaries(KEYS, NAMES), min_size=1, max_size=6), data=st.data())
 def test_should_end_with_the_newest_state_that_was_told_of_each_key_in_any_order_of_batches(loads, data):
     sent = [Snapshot(seq, rows, False) for seq, rows in enumerate(loads, 1)]

@@ -18,6 +18,7 @@ from flowforge.domain.source_columns import Protection, SourceColumn
 from flowforge.sources.protected_reader import ProtectedReader
 from flowforge.sources.protection import protected_columns
 from flowforge.sources.reports import ReadReport
+from tests.helpers.examples import examples
 
 KEY = bytes(range(32))
 
@@ -83,14 +84,14 @@ def test_should_hash_a_value_in_one_form_whatever_its_type(kind, value, text):
 
 
 @given(st.integers(-(10**17), 10**17))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_should_join_a_number_to_its_text_and_to_its_decimal(number):
     ways = [(pa.int64(), number), (pa.string(), str(number)), (pa.decimal128(20, 2), Decimal(number))]
     assert len({tuple(protected("hmac", [value, value], kind)) for kind, value in ways}) == 1
 
 
 @given(st.text(max_size=12), st.integers(1, 12))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_should_show_the_last_characters_of_longer_texts_alone(text, shown):
     (found, _) = protected(f"partial({shown})", [text, None], pa.string())
     assert len(found) == len(text)

@@ -22,6 +22,7 @@ from flowforge.sql_policy.function_names import AGGREGATES, OF_A_ROW, READING, S
 from flowforge.sql_policy.functions import REVEALING
 from flowforge.sql_policy.parsing import MOST_LEVELS, NotAllowed, parse
 from flowforge.sql_policy.statements import table_lines
+from tests.helpers.examples import examples
 
 LAYERS = ("silver", "gold")
 BLANKS = "\u200b\ufeff\u00a0\u2003\u3000\u2060\u180e\u0085\u2028\u00ad\u200d\v\f\x1c\x00"
@@ -73,7 +74,7 @@ def test_should_take_other_scripts_and_odd_characters_where_they_are_content():
         max_size=14,
     )
 )  # fmt: skip
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_should_run_nothing_in_which_duckdb_reads_another_table(engine, parts):
     sql = "SELECT 1 FROM silver.x " + " ".join(parts)
     try:
@@ -302,7 +303,7 @@ NESTED = {
 
 
 @given(st.sampled_from(sorted(NESTED)), st.integers(0, 3_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_should_read_every_other_model_however_deep_one_is(kind, levels):
     opening, inner, closing = NESTED[kind]
     deep = f"SELECT {opening * levels}{inner}{closing * levels} AS x FROM silver.customers"

@@ -16,6 +16,7 @@ from events.files import FileColumn, UnknownColumns
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.casting import Cast, cast_portion, casting_for
 from flowforge.sources.files.rejected import LONGEST_RAW, Portion, Rejected
+from tests.helpers.examples import examples
 
 WITHOUT_SURROGATES = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 STAMPS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29))
@@ -232,7 +233,7 @@ def test_should_refuse_two_fields_of_one_name() -> None:
         casting_for(["Id", "x", "ID"], [], "refuse", "a.csv")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     whole=st.integers(-(2**63), 2**63 - 1),
     real=st.floats(allow_nan=False, allow_infinity=False),
@@ -266,7 +267,7 @@ ODD = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(texts=st.lists(st.one_of(st.none(), ODD), min_size=1, max_size=8))
 def test_should_cast_exactly_or_reject_any_text_and_never_stop(texts: list[str | None]) -> None:
     kinds = [

@@ -25,6 +25,7 @@ from flowforge.sources.files.container import StoredFile, look_into
 from flowforge.sources.files.inspection import Inspection, inspect
 from flowforge.sources.files.records import open_file
 from tests.helpers.archives import zipped
+from tests.helpers.examples import examples
 
 
 def look(body: bytes, name: str = "customers.csv", member: str | None = None) -> Inspection:
@@ -72,7 +73,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     return names, draw(st.lists(st.lists(cell, min_size=len(names), max_size=len(names)), min_size=2, max_size=12))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     table=tables(),
     delimiter=st.sampled_from(",;\t|"),
@@ -252,7 +253,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     objects=st.lists(
         st.dictionaries(st.text(min_size=1, max_size=4), JSON, min_size=1, max_size=4), min_size=1, max_size=8

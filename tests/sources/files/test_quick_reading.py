@@ -17,6 +17,7 @@ from flowforge.sources.files.document_records import JsonRecords
 from flowforge.sources.files.framing import Marks
 from flowforge.sources.files.ndjson_records import NdjsonRecords
 from flowforge.sources.files.record_count import RecordCounter, count_records
+from tests.helpers.examples import examples
 
 READERS = {"ndjson": NdjsonRecords, "json": JsonRecords, "csv": DelimitedRecords}
 
@@ -90,7 +91,7 @@ contracts = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @example(b"a,b\n\xef\xbb\xbf3,4\n", FileContract(format="csv"))
 @example(b'a,b\n,\n"",', FileContract(format="csv"))
 @example(b'a,b\n1,2\n"3\r",4\n5,6\n7,8\n9,10\n11,12\n', FileContract(format="csv"))
@@ -166,7 +167,7 @@ def objects(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @example('{"a": "x, \\"b\\": ", "b": 1}\n{"a": "}", "b": 2}\n' * 3, FileContract(format="ndjson"), "utf-8")
 @example('{"a": 1, ": ": "x"}\n{"a": 2, ": ": ": "}\n' * 3, FileContract(format="ndjson"), "utf-8")
 @example('{"a": ""}\n\n{"a": null}\n{"a": "null"}\n' * 3, FileContract(format="ndjson", null_words=["null"]), "utf-8")
