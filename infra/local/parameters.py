@@ -30,6 +30,7 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "LineageRetentionDays": _NO_LIFECYCLE,
     "LogRetentionDays": "logs are files of the state folder",
     "MonthlyBudget": _NO_CLOUDWATCH,
+    "ReceiversInVpc": _NO_VPC,
     "SecurityGroupIds": _NO_VPC,
     "SubnetIds": _NO_VPC,
 }

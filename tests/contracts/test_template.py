@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from infra.aws.package import GROUPS
 from infra.local.intrinsics import Intrinsics
 from infra.local.template import expand
 from tests.helpers.servers import ROOT
@@ -19,6 +20,7 @@ QUEUES = sorted(name.removesuffix("Queue") for name in RESOURCES if name.endswit
 ORDERED_AGAIN = {"Upkeep"}  # the next day's order does what a given-up one would have done
 WORKER_MEGABYTES = 1769  # from there on a function is one that moves data
 
+RECEIVED = {"RecordLineageFunction", "SendAlertsFunction"}  # what they send goes to receivers of the user's own
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
@@ -194,13 +196,32 @@ def test_should_show_every_queue_and_function_on_the_dashboard():
         assert [name for name in FUNCTIONS if f"${{{name}}}" not in shown[title]] == []
 
 
-def test_should_put_every_function_into_the_vpc_that_parameters_name():
-    assert [
-        name for name, function in FUNCTIONS.items() if "VpcConfig" in function["Properties"]
-    ] == []  # all have that of Globals
-    condition, within, without = TEMPLATE["Globals"]["Function"]["VpcConfig"]["Fn::If"]
-    assert (condition, without) == ("InVpc", {"Ref": "AWS::NoValue"})
-    assert within == {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
+def within(**parameters: str) -> set[str]:
+    """The groups of libraries of the functions that are in a VPC with given parameters; all of a group are, or none."""
+    found: dict[str, set[bool]] = defaultdict(set)
+    for name, function in deployed("AWS::Lambda::Function", **parameters).items():
+        network = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+        assert function.get("VpcConfig", network) == network
+        group = FUNCTIONS[name]["Metadata"]["LibraryGroup"]
+        found["receivers" if name in RECEIVED else group].add("VpcConfig" in function)
+    assert all(len(one) == 1 for one in found.values()), found
+    return {group for group, one in found.items() if one == {True}}
+
+
+def test_should_put_those_functions_into_the_vpc_that_parameters_name_which_reach_sources_and_no_other():
+    network = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
+    with_drivers = {group for group, libraries in GROUPS.items() if "pymssql" in libraries}
+    assert within() == set()
+    assert within(**network) == with_drivers
+    assert within(**network, ReceiversInVpc="yes") == {*with_drivers, "receivers"}
+    assert within(ReceiversInVpc="yes") == set()
+
+
+def test_should_let_no_function_make_network_interfaces_that_never_needs_any():
+    roles = deployed("AWS::IAM::Role")
+    makes = {name.removesuffix("Role") for name, role in roles.items() if "VPCAccess" in str(role["ManagedPolicyArns"])}
+    reach = {name for name, one in FUNCTIONS.items() if "pymssql" in GROUPS[one["Metadata"]["LibraryGroup"]]}
+    assert makes == reach | RECEIVED
 
 
 def test_should_brake_the_api_and_log_each_call_without_what_its_caller_writes():

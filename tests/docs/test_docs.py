@@ -38,6 +38,7 @@ RUN_BY_CI = (
     "make faults-quick",
     "make lint",
     "make validate",
+    "make check-template",
     ".venv/bin/flowforge up",
 )
 HOSTS = re.compile(r"https?://(?!openlineage\.io\b|localhost\b|127\.0\.0\.1\b|[\w.-]*\bexample\.com\b)[^\s)`\"]+")
