@@ -15,6 +15,7 @@ from flowforge.domain.given import given
 from infra.sqlserver.__main__ import SAMPLE_PASSWORD
 from infra.sqlserver.certificate import ensure_certificate, server_context
 from infra.sqlserver.definitions import Definitions
+from infra.sqlserver.imports import do_without_pandas
 from infra.sqlserver.login import Login
 from infra.sqlserver.packets import Channel
 from infra.sqlserver.script import parse_batch
@@ -63,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.changing_server", description=__doc__)
     parser.add_argument("--rows", type=int, default=0, help="of the large table; 0: there is none")
     chosen = parser.parse_args()
+    do_without_pandas()
     counted = Counted()
     with tempfile.TemporaryDirectory(prefix="benchmark-tls-") as directory:
         ca_file = ensure_certificate(Path(directory).resolve())

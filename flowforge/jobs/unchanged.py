@@ -2,7 +2,7 @@
 
 Meant for requests with many tables under Change Tracking, most of which stand still most of the time. Guarantees: a table is left
 out only where its own load would have found nothing new, for the same request as its load before; the run tells of it what that
-load would have told. The question fails no run: where it has no answer in ASK_SECONDS, each table is queued and asks for itself.
+load would have told. The question fails no run: a table that has no answer in ASK_SECONDS is queued and asks for itself.
 
 A table that is left out keeps its position, and clean-up at the source moves on. So the position is moved, by a write of its own,
 once it has stood for an eighth of the time for which the source keeps changes, six hours at most.
@@ -72,6 +72,8 @@ def unchanged_tables(
         return []
     if found is None:
         return []
+    if found.unasked:
+        logger.warning("some tables were not asked together, each is asked", run_id=run_id, cause=found.unasked)
     still = {n: known[n] for n in found.tables}
     moved = _move(list(still.values()), found)
     return [_told(one, found, n, moved) for n, one in still.items()]

@@ -101,11 +101,13 @@ class Nothing(NamedTuple):
 
 class StandsStill(NamedTuple):
     """Tables in which nothing has changed since their positions: by the place at which each was asked for, why and what holds of
-    it (promise). All may stand at `position` now; the source keeps changes for `kept_seconds` (None: for ever)."""
+    it (promise). All may stand at `position` now; the source keeps changes for `kept_seconds` (None: for ever). `unasked` says
+    how many tables could not be asked, and why."""
 
     tables: Mapping[int, tuple[str, str]]
     position: Position
     kept_seconds: int | None = None
+    unasked: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ import duckdb
 
 from flowforge.domain.given import given
 
-from .tables import Column, ForeignKey, Key, Table, Traits, quote
-from .types import COLLATION_NAME, SqlType, counts_case
+from .catalog_reading import read_table, read_tables
+from .tables import Column, ForeignKey, Key, Table, quote
+from .types import COLLATION_NAME, counts_case
 from .variables import split_name
 
 FIRST_OBJECT_ID = 901_578_250
+MANY = 8  # a session that asks for more tables than so many gets all: each takes four queries, and so do all
 _SCHEMAS = [(1, "dbo"), (2, "guest"), (3, "INFORMATION_SCHEMA"), (4, "sys")]
 _TABLES = """
 CREATE SCHEMA meta;
@@ -69,23 +71,28 @@ class Catalog:
     collation: str = COLLATION_NAME
     _found: dict = field(default_factory=dict)
     _found_at: int = -1
+    _has_all: bool = False
     has_changed: bool = False
 
     def begin_statement(self) -> None:
         """Drops what was remembered if any session has changed a definition since."""
         if self._found_at != self.version.number:
-            self._found.clear()
+            self._drop()
             self._found_at = self.version.number
 
     def forget(self) -> None:
         """Called after a change of a definition in this session."""
-        self._found.clear()
+        self._drop()
         self.has_changed = True
         self.version.advance()
 
+    def _drop(self) -> None:
+        self._found.clear()
+        self._has_all = False
+
     def end_transaction(self) -> None:
         """Called when a transaction has ended: what it saw may be old, what it changed is now there for others."""
-        self._found.clear()
+        self._drop()
         if self.has_changed:
             self.has_changed = False
             self.version.advance()
@@ -114,10 +121,16 @@ class Catalog:
 
     def find(self, schema: str, name: str) -> Table | None:
         """The table or view of this name, as the database's collation compares names; None if there is none."""
-        key = (schema, name) if counts_case(self.collation) else (schema.lower(), name.lower())
+        key = self._key(schema, name)
+        if key not in self._found and len(self._found) >= MANY and not self._has_all:
+            self._found |= {self._key(table.schema, table.name): table for table in read_tables(self._rows)}
+            self._has_all = True
         if key not in self._found:
             self._found[key] = self._load(schema, name)
         return self._found[key]
+
+    def _key(self, schema: str, name: str) -> tuple[str, str]:
+        return (schema, name) if counts_case(self.collation) else (schema.lower(), name.lower())
 
     def object_id(self, schema: str, name: str) -> int | None:
         found = self._rows(
@@ -139,72 +152,7 @@ class Catalog:
         return split_name(found[0][0]) if found else None
 
     def _load(self, schema: str, name: str) -> Table | None:
-        found = self._rows(
-            "SELECT o.object_id, s.name, o.name, o.definition, o.object_id IN (SELECT object_id FROM meta.tracked)"
-            " FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
-            f" WHERE {self._is('o.name')} AND {self._is('s.name')} AND o.type IN ('U', 'V')",
-            name,
-            schema,
-        )
-        if not found:
-            return None
-        number, schema_name, table_name, definition, is_tracked = found[0]
-        columns = self._columns(number)
-        names = {column.column_id: column.name for column in columns}
-        return Table(
-            schema_name,
-            table_name,
-            columns,
-            self._keys(number, names),
-            self._foreign_keys(number, names),
-            number,
-            definition,
-            is_tracked,
-        )
-
-    def _columns(self, number: int) -> tuple[Column, ...]:
-        rows = self._rows(
-            "SELECT name, base, length, prec, scale, is_nullable, seed, increment, default_text, column_id, default_name,"
-            " traits, collation_name FROM meta.columns WHERE object_id = ? ORDER BY column_id",
-            number,
-        )
-        return tuple(
-            Column(
-                row[0],
-                SqlType(row[1], row[2], row[3], row[4], row[12]),
-                row[5],
-                row[6],
-                row[7] or 1,
-                row[8],
-                row[9],
-                row[10],
-                Traits(**row[11]),
-            )
-            for row in rows
-        )
-
-    def _keys(self, number: int, names: dict[int, str]) -> tuple[Key, ...]:
-        rows = self._rows(
-            "SELECT i.name, list(c.column_id ORDER BY c.ordinal), i.is_primary_key, i.constraint_id IS NOT NULL, i.is_unique,"
-            " i.index_id FROM meta.indexes i JOIN meta.index_columns c USING (object_id, index_id)"
-            " WHERE i.object_id = ? AND NOT c.is_included GROUP BY ALL ORDER BY i.index_id",
-            number,
-        )
-        return tuple(Key(row[0], tuple(names[item] for item in row[1]), *row[2:]) for row in rows)
-
-    def _foreign_keys(self, number: int, names: dict[int, str]) -> tuple[ForeignKey, ...]:
-        rows = self._rows(
-            "SELECT o.name, list(fc.parent_column_id ORDER BY fc.ordinal), s.name, r.name,"
-            " list(rc.name ORDER BY fc.ordinal) FROM meta.foreign_keys f JOIN meta.objects o USING (object_id)"
-            " JOIN meta.foreign_key_columns fc USING (object_id) JOIN meta.objects r ON r.object_id = f.referenced_object_id"
-            " JOIN meta.schemas s ON s.schema_id = r.schema_id"
-            " JOIN meta.columns rc ON rc.object_id = r.object_id AND rc.column_id = fc.referenced_column_id"
-            " WHERE f.parent_object_id = ? GROUP BY ALL",
-            number,
-        )
-        return tuple(
-            ForeignKey(row[0], tuple(names[item] for item in row[1]), row[2], row[3], tuple(row[4])) for row in rows
-        )
+        return read_table(self._rows, f"{self._is('o.name')} AND {self._is('s.name')}", schema, name)
 
     # --- writing
 

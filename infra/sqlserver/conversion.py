@@ -5,10 +5,11 @@ that no value is changed silently. Rules that need more than one DuckDB function
 """
 
 import re
+from dataclasses import replace
 
 from .constants import folded
 from .errors import SqlError, not_supported
-from .moments import moment_text, to_moment
+from .moments import CLASH, clash, moment_text, to_moment
 from .types import ANSI, BINARIES, CHARACTERS, CLR, COLLATION_NAME, INTEGERS, UNICODE, SqlType
 from .values import (
     MOMENTS,
@@ -23,8 +24,19 @@ LARGE = {"text", "ntext", "xml", "json"}  # which become other texts alone, xml 
 _IN_1252 = re.compile(r"(SQL_)?Latin1_General(?!.*_UTF8).*", re.IGNORECASE)  # collations whose code page that is
 
 
+def cast(value: Typed, target: SqlType, style: int | None = None, attempt: bool = False) -> Typed:
+    """The expression of a CAST or CONVERT that was written. Raises 529 where an implicit conversion raises 206."""
+    try:
+        return convert(value, target, style, attempt)
+    except SqlError as error:
+        if error.number != CLASH:
+            raise
+        names = f"from data type {value.kind.catalog_name} to {target.catalog_name}"
+        raise SqlError(529, f"Explicit conversion {names} is not allowed.") from None
+
+
 def convert(value: Typed, target: SqlType, style: int | None = None, attempt: bool = False, storing: str = "") -> Typed:
-    """The expression that holds `value` as `target`.
+    """The expression that holds `value` as `target`. A text keeps its collation, and whether it stands at the value itself.
 
     `attempt` gives NULL instead of a conversion error (TRY_CAST). `storing` names the column into which the value goes:
     text that does not fit then raises 2628 instead of being cut.
@@ -43,6 +55,10 @@ def convert(value: Typed, target: SqlType, style: int | None = None, attempt: bo
         if literal is not None:
             return Typed(literal, target, False, value.constant if target.is_character else None)
     sql = rule(value, target, style, attempt, storing)
+    if source.base in CHARACTERS and target.base in CHARACTERS:
+        target = replace(target, collation=source.collation)
+        explicit = collation_of(value)
+        sql = f"({sql}{explicit}" if explicit and not sql.endswith(explicit) else sql
     return Typed(sql, target, value.nullable or attempt)
 
 
@@ -75,30 +91,30 @@ def _rule(source: SqlType, target: SqlType):
 
 
 def _to_number(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
-    source, sql, cast = value.kind, value.sql, "TRY_CAST" if attempt else "CAST"
+    source, sql, verb = value.kind, value.sql, "TRY_CAST" if attempt else "CAST"
     if source.base in CHARACTERS or source.base == "sql_variant":
         text = f"({sql}).txt" if source.base == "sql_variant" else sql
-        return _text_to_number(text, source, target, cast, attempt)
+        return _text_to_number(text, source, target, verb, attempt)
     if source.base in BINARIES:
         if target.base not in INTEGERS:
             raise not_supported(f"the conversion of {source} to {target}")
         return f"binary_to_integer({sql}, {target.payload_width})::{target.duckdb}"
     if source.base in MOMENTS:
         if source.base != "datetime":
-            raise SqlError(529, f"Explicit conversion from data type {source} to {target} is not allowed.")
-        return f"{cast}(epoch_us({sql}) / 86400000000.0 + 25567 AS {target.duckdb})"
+            raise clash(source, target)
+        return f"{verb}(epoch_us({sql}) / 86400000000.0 + 25567 AS {target.duckdb})"
     if target.base == "bit":
         return f"({sql} <> 0)"
     whole = source.base in ("real", "float", "decimal", "money", "smallmoney") and target.base in INTEGERS
-    return f"{cast}({f'trunc({sql})' if whole and source.base != 'money' else sql} AS {target.duckdb})"
+    return f"{verb}({f'trunc({sql})' if whole and source.base != 'money' else sql} AS {target.duckdb})"
 
 
-def _text_to_number(text: str, source: SqlType, target: SqlType, cast: str, attempt: bool) -> str:
+def _text_to_number(text: str, source: SqlType, target: SqlType, verb: str, attempt: bool) -> str:
     if target.base in INTEGERS:
         fail = failed(
             f"#245#Conversion failed when converting the {source.base} value '%' to data type {target}.", attempt
         )
-        return f"{cast}(text_to_integer({text}, {fail}) AS {target.duckdb})"
+        return f"{verb}(text_to_integer({text}, {fail}) AS {target.duckdb})"
     if target.base == "bit":
         fail = failed(f"#245#Conversion failed when converting the {source.base} value '%' to data type bit.", attempt)
         return f"text_to_bit({text}, {fail})"
@@ -109,7 +125,7 @@ def _text_to_number(text: str, source: SqlType, target: SqlType, cast: str, atte
         if number == 235
         else f"#8114#Error converting data type {source.base} to {name}."
     )
-    return f"{cast}(text_to_number({text}, {failed(message, attempt)}) AS {target.duckdb})"
+    return f"{verb}(text_to_number({text}, {failed(message, attempt)}) AS {target.duckdb})"
 
 
 # --- to text
@@ -118,8 +134,7 @@ def _text_to_number(text: str, source: SqlType, target: SqlType, cast: str, atte
 def _to_text(value: Typed, target: SqlType, style, attempt: bool, storing: str) -> str:
     source, sql = value.kind, value.sql
     if source.base in UNICODE and target.base in ANSI and _IN_1252.fullmatch(source.collation or COLLATION_NAME):
-        explicit = collation_of(value)  # which stays the one that compares
-        sql = f"(database_text({sql}){explicit}" if explicit else f"database_text({sql})"
+        sql = f"database_text({sql})"
     if source.base not in CHARACTERS:
         constant = re.fullmatch(r"unhex\('([0-9A-Fa-f]*)'\)", sql) if target.base in UNICODE and style is None else None
         if constant:  # bytes are the text's own, in UTF-16

@@ -16,7 +16,7 @@ from flowforge.domain.given import given
 
 from . import functions
 from .arithmetic import concatenated, decimal_operation, is_binary, is_text, result_type
-from .conversion import convert
+from .conversion import cast, convert
 from .dialect import sql_type_of
 from .errors import SqlError, not_supported
 from .patterns import like_expression
@@ -111,7 +111,7 @@ class Expressions:
         return self._cast(node, scope, True)
 
     def _cast(self, node: exp.Expr, scope: Scope, attempt: bool) -> Typed:
-        return convert(self.value(node.this, scope), sql_type_of(node.args["to"]), attempt=attempt)
+        return cast(self.value(node.this, scope), sql_type_of(node.args["to"]), attempt=attempt)
 
     def _value_convert(self, node: exp.Convert, scope: Scope) -> Typed:
         style = node.args.get("style")
@@ -120,7 +120,7 @@ class Expressions:
         number = int(style.name) if style is not None else None
         value, target = self.value(node.expression, scope), sql_type_of(node.this)
         number = self.compiler.session.server.profile.style(value.type, target, number)
-        return convert(value, target, number, attempt=bool(node.args.get("safe")))
+        return cast(value, target, number, attempt=bool(node.args.get("safe")))
 
     def _value_case(self, node: exp.Case, scope: Scope) -> Typed:
         branches = [self.value(branch.args["true"], scope) for branch in node.args["ifs"]]

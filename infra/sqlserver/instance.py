@@ -121,6 +121,7 @@ class Instance:
         self._spids = itertools.count(51)
         self.lock = threading.RLock()  # a signal ends the server from within the main thread, wherever that is
         self._connections: dict[int, Link] = {}
+        self.batch_requests = 0  # of all clients since the start
 
     # --- the clock
 
@@ -133,6 +134,11 @@ class Instance:
     def is_password(self, user: str, password: str) -> bool:
         same = hmac.compare_digest(password.encode(), self._password.encode())
         return user.lower() in {name.lower() for name in (self._username, self._reader) if name} and same
+
+    def count_request(self) -> None:
+        """A client has asked for something."""
+        with self.lock:
+            self.batch_requests += 1
 
     def sees_server_state(self, user: str) -> bool:
         """Whether a login has VIEW SERVER STATE."""

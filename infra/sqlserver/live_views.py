@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from flowforge.domain.given import given
 
+from .counters import COUNTER_COLUMNS, counters
 from .errors import SqlError
 from .tables import Column, quote, storage_name
 from .tracking import UNITS
@@ -304,6 +305,7 @@ LIVE_VIEWS: dict[str, SystemView] = {
     "sys.dm_exec_sessions": view(_SESSION_COLUMNS, _sessions),
     "sys.dm_exec_connections": view(_CONNECTION_COLUMNS, _server_state(_connections)),
     "sys.dm_exec_requests": view(_REQUEST_COLUMNS, _requests),
+    "sys.dm_os_performance_counters": view(COUNTER_COLUMNS, _server_state(counters)),
     "sys.dm_tran_active_transactions": view(_ACTIVE_COLUMNS, _server_state(_active_transactions)),
     "sys.dm_tran_session_transactions": view(_SESSION_TRANSACTION_COLUMNS, _server_state(_session_transactions)),
     "sys.dm_tran_database_transactions": view(_DATABASE_TRANSACTION_COLUMNS, _server_state(_database_transactions)),

@@ -4,6 +4,7 @@ from .errors import SqlError, not_supported
 from .types import CHARACTERS, CLOCK_TYPES, INTEGERS, SqlType
 from .values import Typed, failed
 
+CLASH = 206  # the number of what `clash` raises
 _STYLES = {
     23: "%Y-%m-%d", 101: "%m/%d/%Y", 102: "%Y.%m.%d", 103: "%d/%m/%Y", 104: "%d.%m.%Y", 105: "%d-%m-%Y",
     108: "%H:%M:%S", 24: "%H:%M:%S", 111: "%Y/%m/%d", 112: "%Y%m%d", 20: "%Y-%m-%d %H:%M:%S", 120: "%Y-%m-%d %H:%M:%S",
@@ -71,16 +72,21 @@ def as_ticks(value: Typed) -> str:
     return f"timestamp_ticks({as_timestamp(value)})"
 
 
+def clash(source: SqlType, target: SqlType) -> SqlError:
+    """What an implicit conversion says that there is none."""
+    return SqlError(CLASH, f"Operand type clash: {source.catalog_name} is incompatible with {target.catalog_name}")
+
+
 def to_moment(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
     source, base = value.kind, target.base
     if source.base in CHARACTERS or source.base == "sql_variant":
         return _text_to_moment(value, target, attempt)
     if source.base in INTEGERS:
         if base not in ("datetime", "smalldatetime"):
-            raise SqlError(206, f"Operand type clash: {source} is incompatible with {target}")
+            raise clash(source, target)
         return f"(TIMESTAMP '1900-01-01' + to_days(CAST({value.sql} AS INTEGER)))"
     if (source.base == "time" and base == "date") or (source.base == "date" and base == "time"):
-        raise SqlError(529, f"Explicit conversion from data type {source} to {target} is not allowed.")
+        raise clash(source, target)
     if base == "date":
         return f"CAST({as_timestamp(value)} AS DATE)"
     if base in ("datetime", "smalldatetime") and source.base in ("date", "datetime", "smalldatetime"):

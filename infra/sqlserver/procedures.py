@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from .alterations import Alterations
 from .dialect import is_symbol
 from .errors import SqlError, not_supported
-from .evaluation import evaluate
+from .evaluation import arguments, evaluate
 from .queries import Compiler
 from .script import parse_batch
 from .table_functions import description
 from .token_reader import TokenReader
 from .types import SqlType
-from .variables import split_name
+from .variables import declared_parameters, split_name
 from .writing import Write
 
 if TYPE_CHECKING:
@@ -36,25 +36,26 @@ def execute(session: Session, statement: Simple, sink: Sink, run: Callable[[obje
         _run_text(session, str(text), sink, run)
         return
     name = reader.qualified_name()[-1].lower()
-    arguments = [] if reader.at_end() else _arguments(session, reader)
     if name == "sp_executesql":
-        raise not_supported("EXEC sp_executesql in text; send it as a procedure call")
+        _execute_sql(session, reader, sink, run)
+        return
+    values = [] if reader.at_end() else _arguments(session, reader)
     if name == "sp_describe_first_result_set":
-        describe(session, str(arguments[0]), str(arguments[1] or "") if len(arguments) > 1 else "", sink)
+        describe(session, str(values[0]), str(values[1] or "") if len(values) > 1 else "", sink)
     elif name == "sp_rename":
-        _rename(session, arguments, sink)
+        _rename(session, values, sink)
     elif name == "flowforge_clock":
-        session.server.clock.set(arguments)
+        session.server.clock.set(values)
         sink.done("EXEC", None)
     elif name == "flowforge_replica":
-        session.server.replicas.set(arguments)
+        session.server.replicas.set(values)
         session.server.properties["servername"] = session.server.replicas.name
         sink.done("EXEC", None)
     elif name in ("flowforge_tracking", "sp_flush_ct_internal_table_on_demand"):
-        _track(session, name, arguments)
+        _track(session, name, values)
         sink.done("EXEC", None)
     elif name == "flowforge_fault":
-        session.server.faults.set(arguments)
+        session.server.faults.set(values)
         sink.done("EXEC", None)
     elif name in ("sp_reset_connection", "sp_updatestats"):
         sink.done("EXEC", None)
@@ -113,9 +114,47 @@ def _rename(session: Session, arguments: list[object], sink: Sink) -> None:
     sink.done("EXEC", None)
 
 
-def _run_text(session: Session, sql: str, sink: Sink, run: Callable[[object, Sink], None]) -> None:
+def _execute_sql(session: Session, reader: TokenReader, sink: Sink, run: Callable[[object, Sink], None]) -> None:
+    """EXEC sp_executesql N'statement', N'@name type, …', @name = value, …"""
+    parts = [reader.until_comma()]
+    while reader.accept_symbol(","):
+        parts.append(reader.until_comma())
+    if re.search(r"(?i)\bout(put)?\s*$", parts[-1]):
+        raise not_supported("output parameters")
+    sql, declaration, *_ = [*arguments(session, parts[:2], [_TEXT] * len(parts[:2])), None]
+    declared = declared_parameters(str(declaration or ""))
+    texts = _by_name(parts[2:], list(declared))
+    if missing := next((name for name in declared if name not in texts), None):
+        text = f"The parameterized query '({declaration}){sql}' expects the parameter '@{missing}', which was not supplied."
+        raise SqlError(8178, text)
+    kinds = [declared[name][0] for name in texts]
+    values = arguments(session, list(texts.values()), kinds) if texts else []
+    _run_text(session, str(sql or ""), sink, run, dict(zip(texts, zip(kinds, values, strict=True), strict=True)))
+
+
+def _by_name(parts: list[str], declared: list[str]) -> dict[str, str]:
+    """Each parameter's text, given by its name or in the order in which they are declared."""
+    found = {}
+    for place, part in enumerate(parts):
+        named = re.match(r"(?s)@([\w#$@]+)\s*=\s*(.*)$", part)
+        if not named and place >= len(declared):
+            raise SqlError(8144, "Procedure or function sp_executesql has too many arguments specified.")
+        name, text = (named.group(1).lower(), named.group(2)) if named else (declared[place], part)
+        if name not in declared:
+            raise SqlError(8145, f"@{name} is not a parameter for procedure sp_executesql.")
+        found[name] = text
+    return found
+
+
+def _run_text(
+    session: Session,
+    sql: str,
+    sink: Sink,
+    run: Callable[[object, Sink], None],
+    variables: dict[str, tuple[SqlType, object]] | None = None,
+) -> None:
     """Runs dynamic SQL with variables of its own."""
-    saved, session.variables = session.variables, {}
+    saved, session.variables = session.variables, variables or {}
     try:
         for statement in parse_batch(sql):
             run(statement, sink)

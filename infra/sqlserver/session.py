@@ -62,6 +62,7 @@ class Session:
     # --- running and being interrupted
 
     def begin_request(self) -> None:
+        self.server.count_request()
         with self._gate:
             self.is_running = True
             self.request_number += 1
@@ -229,6 +230,17 @@ class Session:
         table = self.catalog.find(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
         return None if table is None or table.identity is None else self.current_identity_of(table)
 
+    def current_identities(self) -> list[tuple[str, int]]:
+        """IDENT_CURRENT of each table with an identity column, by `schema.table` in lower case."""
+        query = "SELECT sequence_name, start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta'"
+        states = {name: (start, last) for name, start, last in self.cursor.execute(query).fetchall()}
+        found = []
+        for number, schema, name in self.catalog.tables():
+            if state := states.get(f"identity_{number}"):
+                table = given(self.catalog.find(schema, name))
+                found.append((f"{schema}.{name}".lower(), _last_given(given(table.identity), *state)))
+        return found
+
     def identity_increment(self, text: str) -> int | None:
         """IDENT_INCR('table')."""
         parts = split_name(text)
@@ -237,11 +249,7 @@ class Session:
 
     def current_identity_of(self, table: Table) -> int:
         """The last identity value that the table gave out; its seed when there was none yet."""
-        start, last = self.identity_state(table)
-        if last is not None:
-            return last
-        identity = given(table.identity)
-        return start if start == identity.seed else start - identity.increment
+        return _last_given(given(table.identity), *self.identity_state(table))
 
     def identity_state(self, table: Table) -> tuple[int, int | None]:
         query = (
@@ -249,3 +257,9 @@ class Session:
         )
         (start, last) = given(self.cursor.execute(query, [f"identity_{table.object_id}"]).fetchone())
         return start, last
+
+
+def _last_given(identity: Column, start: int, last: int | None) -> int:
+    if last is not None:
+        return last
+    return start if start == identity.seed else start - identity.increment

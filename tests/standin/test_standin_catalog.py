@@ -120,7 +120,7 @@ def test_should_describe_by_procedure(connect):
 SYSTEM_VIEWS = """sys.objects sys.all_objects sys.tables sys.views sys.schemas sys.columns sys.all_columns sys.types sys.identity_columns
  sys.computed_columns sys.default_constraints sys.indexes sys.index_columns sys.key_constraints sys.foreign_keys sys.foreign_key_columns
  sys.partitions sys.dm_db_partition_stats sys.databases sys.dm_exec_sessions sys.dm_exec_connections sys.dm_exec_requests
- sys.dm_tran_active_transactions sys.dm_tran_session_transactions sys.dm_tran_database_transactions INFORMATION_SCHEMA.TABLES
+ sys.dm_os_performance_counters sys.dm_tran_active_transactions sys.dm_tran_session_transactions sys.dm_tran_database_transactions INFORMATION_SCHEMA.TABLES
  INFORMATION_SCHEMA.COLUMNS INFORMATION_SCHEMA.KEY_COLUMN_USAGE INFORMATION_SCHEMA.TABLE_CONSTRAINTS""".split()
 
 
@@ -170,3 +170,13 @@ def test_should_give_a_login_without_unmask_the_masks_of_columns_and_of_what_is_
         assert cursor.fetchall() == [(1,), (0,)]
         cursor.execute(f"SELECT a, n FROM {name} WHERE id = 1")
         assert cursor.fetchall() == [("secret", 7)]
+
+
+def test_should_count_what_clients_ask(sql, connect):
+    asked = "SELECT cntr_value FROM sys.dm_os_performance_counters WHERE counter_name = 'Batch Requests/sec'"
+    ((before,),) = sql(asked)
+    connect().cursor().execute("SELECT 1; SELECT 2")
+    ((after,),) = sql(asked)
+    assert after - before >= 2  # a login may ask, too
+    with pytest.raises(pymssql.Error, match="VIEW SERVER PERFORMANCE STATE permission was denied"):
+        connect(user="looker").cursor().execute(asked)

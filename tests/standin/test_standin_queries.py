@@ -34,6 +34,11 @@ import pytest
         ("CASE WHEN N'ab' NOT LIKE N'%x%' THEN 1 ELSE 0 END", 1), ("CASE WHEN N'ab' NOT LIKE N'%B%' THEN 1 ELSE 0 END", 0),
         ("CASE WHEN N'ab' COLLATE Latin1_General_BIN2 NOT LIKE N'%B%' THEN 1 ELSE 0 END", 1),
         ("CONVERT(nvarchar(9), CONVERT(varchar(9), N'é日'))", "é?"),
+        ("SQL_VARIANT_PROPERTY(CONVERT(varchar(9), N'a' COLLATE Polish_CI_AS), 'Collation')", "Polish_CI_AS"),
+        ("SQL_VARIANT_PROPERTY(CAST(CAST('abc' COLLATE Greek_CS_AS AS char(2)) AS nvarchar(9)), 'Collation')", "Greek_CS_AS"),
+        ("SQL_VARIANT_PROPERTY(CONVERT(varchar(9), 1), 'Collation')", "SQL_Latin1_General_CP1_CI_AS"),
+        ("CASE WHEN CAST('ABC' COLLATE Latin1_General_BIN2 AS varchar(2)) = 'ab' THEN 1 ELSE 0 END", 0),
+        ("CASE WHEN CAST('ABC' AS varchar(2)) = 'ab' THEN 1 ELSE 0 END", 1),
         ("TRY_CONVERT(int, 'x')", None), ("TRY_CONVERT(datetime, N'2024-13-01', 121)", None),
         ("CONVERT(varchar(18), 0x00000000000007D1, 1)", "0x00000000000007D1"), ("CAST(0x07D1 AS int)", 2001),
         ("CAST(0xFFFFFFFFFFFFFFFF AS bigint)", -1), ("CAST(1 AS binary(4))", b"\0\0\0\x01"), ("CAST(N'é' AS varbinary(4))", b"\xe9\0"),
@@ -146,3 +151,18 @@ def test_should_answer_a_text_that_comes_again_by_what_is_there_now(sql, table):
     assert (sql(f"SELECT * FROM {name}"), sql(assigned), sql(assigned)) == ([(7,)], [(1,)], [(1,)])
     sql(f"ALTER TABLE {name} ADD b int")
     assert sql(f"SELECT * FROM {name}") == [(7, None)]
+
+
+def test_should_run_a_text_with_parameters_given_by_name_or_in_their_order(sql):
+    declared = "N'SELECT @a AS a, @b AS b', N'@a bigint, @b nvarchar(20)'"
+    assert sql(f"EXEC sp_executesql {declared}, @b = N'q''s', @a = -17") == [(-17, "q's")]
+    assert sql(f"DECLARE @n int = 3; EXEC sys.sp_executesql {declared}, @n, NULL") == [(3, None)]
+    assert sql("DECLARE @a int = 5; EXEC sp_executesql N'SET @a = 6', N'@a int', @a; SELECT @a") == [(5,)]
+
+
+def test_should_tell_the_identity_of_each_rows_table(sql):
+    asked = (
+        "SELECT name, IDENT_CURRENT('dbo.' + QUOTENAME(name)) FROM sys.tables WHERE name IN ('transactions', 'typezoo')"
+    )
+    told = dict(sql(asked))
+    assert told == {"transactions": sql("SELECT IDENT_CURRENT('transactions')")[0][0], "typezoo": None}

@@ -195,9 +195,16 @@ def _scope_identity(it: Call) -> Typed:
 
 @function("IDENT_CURRENT", arguments=(1, 1))
 def _ident_current(it: Call) -> Typed:
-    hidden = it.session.server.profile.hides_facts
-    number = None if hidden else it.session.current_identity(it.constant(0) or "")
-    return Typed(f"CAST({'NULL' if number is None else number} AS DECIMAL(38,0))", SqlType("decimal", 0, 38, 0))
+    kind = SqlType("decimal", 0, 38, 0)
+    if it.session.server.profile.hides_facts:
+        return Typed("CAST(NULL AS DECIMAL(38,0))", kind)
+    if (name := it.constant(0)) is None:  # of each row's table
+        rows = ", ".join(f"({quote_text(name)}, {n})" for name, n in it.session.current_identities()) or "(NULL, NULL)"
+        asked = f"translate(lower({it.text(0).sql}), '[]', '')"
+        found = f"(SELECT value FROM (VALUES {rows}) AS m(name, value) WHERE name = {asked})"
+        return Typed(f"CAST({found} AS DECIMAL(38,0))", kind)
+    number = it.session.current_identity(name)
+    return Typed(f"CAST({'NULL' if number is None else number} AS DECIMAL(38,0))", kind)
 
 
 @function("IDENT_INCR", arguments=(1, 1))
@@ -220,9 +227,9 @@ def _tracking_version(it: Call) -> Typed:
 @function("CHANGE_TRACKING_MIN_VALID_VERSION", arguments=(1, 1))
 def _tracking_valid(it: Call) -> Typed:
     """As it is now, whatever snapshot asks."""
-    cases = " ".join(f"WHEN {number} THEN {valid}" for number, valid in visible(it.session))
-    value = f"CASE {it.converted(0, INT)} {cases} END" if cases else "NULL"
-    return Typed(f"CAST({value} AS BIGINT)", BIGINT)
+    rows = ", ".join(f"({number}, {valid})" for number, valid in visible(it.session)) or "(NULL, NULL)"
+    found = f"(SELECT valid FROM (VALUES {rows}) AS m(number, valid) WHERE number = {it.converted(0, INT)})"
+    return Typed(f"CAST({found} AS BIGINT)", BIGINT)
 
 
 @function("ROWCOUNT_BIG", arguments=(0, 0))

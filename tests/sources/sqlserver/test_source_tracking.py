@@ -2,6 +2,7 @@
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,12 +12,16 @@ from events.targets import SourceTable
 from flowforge.domain.errors import ChangesLost, UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
+from flowforge.runtime.time_limit import within
 from flowforge.sources.plans import LastRead, Position, Wanted
 from flowforge.sources.sqlserver.source import SqlServer
+from flowforge.sources.sqlserver.tracked_tables import CLOSING_SECONDS
 from tests.helpers.waiting import wait_for
 
 DRIVERS = ("pymssql", "mssql-python")
 COLUMN = "_change_version"
+ON = "IF NOT EXISTS (SELECT * FROM sys.change_tracking_databases) ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON"
+REQUESTS = "SELECT cntr_value FROM sys.dm_os_performance_counters WHERE counter_name = 'Batch Requests/sec'"
 COLUMNS = """region char(2) COLLATE Latin1_General_CI_AS NOT NULL, number bigint NOT NULL, amount decimal(12,2) NOT NULL,
 note nvarchar(max), at datetime2(7), sent datetimeoffset(3), id uniqueidentifier, PRIMARY KEY (number, region)"""
 ROW = """'ab', 1, 10.50, N'Zoë', '2024-01-01 10:00:00.1234567', '2024-01-01 10:00:00 +02:00',
@@ -26,9 +31,7 @@ ROW = """'ab', 1, 10.50, N'Zoë', '2024-01-01 10:00:00.1234567', '2024-01-01 10:
 @pytest.fixture
 def table(bank, scratch) -> str:
     name = scratch(COLUMNS)
-    bank.run(
-        "IF NOT EXISTS (SELECT * FROM sys.change_tracking_databases) ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON"
-    )
+    bank.run(ON)
     bank.run(f"ALTER TABLE {name} ENABLE CHANGE_TRACKING")
     bank.run(f"INSERT INTO {name} VALUES ({ROW})")
     return name
@@ -145,3 +148,41 @@ def test_should_refuse_what_has_no_changes_of_its_own(server, bank, scratch):
     named = scratch("id int PRIMARY KEY, _change_type int")
     with pytest.raises(UnsupportedSource, match="'_change_type' has the name of one that changeTracking adds"):
         read(server, named, "pymssql")
+
+
+MANY = 52  # more than one block of tables
+
+
+def test_should_ask_many_tables_together_and_leave_those_of_a_question_that_fails(server, faults, bank, scratch):
+    first = scratch("id int PRIMARY KEY, v int")
+    names = [f"together_{n:02}" for n in range(MANY)]
+    bank.run(f"{ON}; ALTER TABLE {first} ENABLE CHANGE_TRACKING")
+    for name in names:
+        scratch("id int PRIMARY KEY, v int", name)
+    bank.run("; ".join(f"ALTER TABLE dbo.{name} ENABLE CHANGE_TRACKING" for name in names))
+    version = bank.scalar("SELECT CHANGE_TRACKING_CURRENT_VERSION() AS v")
+    tables = [(("dbo", name), LastRead(Position(COLUMN, str(version + 1), "bigint"))) for name in names]
+
+    def asked(times: int = MANY, seconds: float | None = None) -> tuple[set[int], int, str]:
+        """The places of the tables that stand still, how many requests the server has got for it, and which were not asked."""
+        with SqlServer(server.reference, server.credentials).session() as session:
+            before = bank.scalar(REQUESTS)
+            with within(seconds) if seconds else nullcontext():
+                found = given(session.standing_still(tables[:times]))
+            return set(found.tables), bank.scalar(REQUESTS) - before - 1, found.unasked
+
+    everywhere = set(range(MANY))
+    assert asked()[0] == everywhere  # at the version of the database, by no question to the tables
+    bank.run(f"INSERT INTO {first} VALUES (1, 1)")
+    still, requests, unasked = asked()
+    assert (still, unasked) == (everywhere, "")
+    assert requests - asked(times=1)[1] == 1  # one question for each of two blocks, and not for each table
+    bank.run("INSERT INTO dbo.together_07 VALUES (1, 1); INSERT INTO dbo.together_41 VALUES (1, 1)")
+    assert asked()[0] == everywhere - {7, 41}
+    bank.run("EXEC flowforge_fault 'snapshot 3961', 0, 1, '[together_20]'")
+    still, _, unasked = asked()
+    left = int(unasked.partition(" tables: ")[0])
+    assert 20 not in still and MANY - left - 2 <= len(still) <= MANY - left < MANY
+    assert "Snapshot isolation transaction failed" in unasked
+    still, _, unasked = asked(seconds=CLOSING_SECONDS / 2)
+    assert (still, unasked) == (set(), f"{MANY} tables: no time was left for them")
