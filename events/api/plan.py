@@ -70,7 +70,7 @@ class PlannedTable(Answer):
     rows: int | None = None
     counted: bool | None = Field(None, description="whether the rows were counted; else they are the catalog's")
     bytes: int | None = Field(None, description="at the source, as its pages hold them, or of its files")
-    slices: int | None = Field(None, description="left out where a file would have to be read for it")
+    slices: int | None = Field(None, description="of a large file about how many, by its size: its records decide")
     files: list[PlannedFile] = Field(
         default_factory=list, description="of a job of files: the first 200 of those it means"
     )

@@ -120,8 +120,7 @@ def _planned(session: Session, found: Found) -> dict[str, Any]:
     if estimate.counted and not estimate.rows:
         return told | {"outcome": "empty", "reason": "no row in the interval now", "warnings": interval.notes}
     refuse_foreign_owner(state, found.command)
-    known = not plan.interval.files or plan.splits is not None  # a file would have to be read for it
-    slices = len(plan.splits.ranges) if plan.splits else 1 if known else None
+    slices = len(plan.splits.ranges) if plan.splits else estimate.slices or 1
     warnings = list(dict.fromkeys([*interval.notes, *estimate.warnings]))
     return told | {"outcome": "loads", "slices": slices, "warnings": warnings}
 

@@ -130,10 +130,12 @@ class ReadPlan:
 
 class Estimate(NamedTuple):
     """How much a plan would read, for people: `rows` and `bytes` as far as they are known, `counted` or as the catalog says, and
-    what should be known of the source before it is loaded; of files all that the request means, as they are listed."""
+    what should be known of the source before it is loaded; of files all that the request means, as they are listed, and in how
+    many slices they would be read, about."""
 
     rows: int | None = None
     counted: bool = False
     bytes: int | None = None
     warnings: Sequence[str] = ()
     files: Sequence[FileVersion] = ()
+    slices: int | None = None

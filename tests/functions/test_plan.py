@@ -245,6 +245,30 @@ def test_should_plan_one_file_at_a_time_where_a_row_may_replace_another(ask_file
     assert shown(planned) == [("a.csv", "next"), ("b.csv", "waits")]
 
 
+def test_should_plan_the_slices_of_a_large_file_and_say_where_it_is_read_at_once(ask_files, aws, monkeypatch):
+    monkeypatch.setenv("FLOWFORGE_SLICE_BYTES", "100")
+    monkeypatch.setenv("FLOWFORGE_SLICE_QUEUE_URL", aws.name("SliceQueue"))
+    job = ask_files.job
+    key = job.put("a.csv", *[f"{n},1.00,{n:09}" for n in range(10, 60)])
+    for more, why in (
+        ({"columns": [], "types": "inferred"}, "its columns are taken from all of it"),
+        ({"compressionType": "gzip"}, "it is gzip, which is not read from its middle"),
+        ({"encoding": "utf-16"}, "utf-16 is not read from its middle"),
+    ):
+        other = ask_files.plan(**more)
+        assert (other["slices"], other["warnings"][-1].partition(" is large and read ")[2]) == (1, f"at once: {why}")
+    planned = ask_files.plan()
+    assert ingest(job.command()).facts == []  # its slices are queued
+    (batch,) = batch_records.history(job.key)
+    parts = len(
+        given(batch.slices).ranges
+    )  # each is of that size or, where it is as small as here, up to twice as large
+    assert 1 < parts <= planned["slices"] <= 2 * parts
+    assert planned["warnings"] == [
+        f"s3://{settings().bucket}/{key} is large and read in about {planned['slices']} slices"
+    ]
+
+
 def test_should_tell_whether_a_comparison_of_keys_is_due_and_what_it_reads(loads, ask):
     load = loads()
     asked = {"silverConfig": {"deletes": {"detect": "keys", "every": "10 minutes", "mode": "soft"}}}

@@ -108,11 +108,18 @@ class FilesSession:
         )
 
     def estimate(self, description: Description, plan: ReadPlan) -> Estimate:
-        """The sizes of the files, as the listing has them, and all that the request means."""
-        large = [one.address for one in plan.interval.files if one.size > settings().slice_bytes]
-        warnings = [f"{large[0]} is large: it is read in slices where its form allows it"] if large else []
-        found = list(self._found(description.wanted.read))
-        return Estimate(bytes=sum(file.size for file in plan.interval.files), warnings=warnings, files=found)
+        """The sizes of the files, as the listing has them, in how many slices they would be read, and all that are meant."""
+        from flowforge.sources.files.expected_slices import expected_slices
+
+        read: SourceFiles = description.wanted.read
+        files, slices, warnings = plan.interval.files, 1, []
+        if large := next((one for one in files if one.size > settings().slice_bytes), None):
+            several = "it is read together with others" if len(files) > 1 else ""
+            slices, why = (1, several) if several else expected_slices(read.contract, large)
+            how = f"in about {slices} slices" if slices > 1 else f"at once: {why}"
+            warnings = [f"{large.address} is large and read {how}"]
+        size = sum(file.size for file in files)
+        return Estimate(bytes=size, warnings=warnings, files=list(self._found(read)), slices=slices)
 
     def _in_slices(self, plan: ReadPlan, description: Description) -> ReadPlan:
         """The plan, in slices where it is one large file; its detail is then what they are read by."""

@@ -11,27 +11,24 @@ from events.targets import SourceFiles
 from flowforge.domain.errors import FileChanged, FileRefused, UnsupportedSource
 from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import ByteRange, FileSlices, KeyRange, SlicePlan
-from flowforge.runtime.settings import settings
+from flowforge.sources.files.expected_slices import bytes_of_a_slice, why_at_once
 from flowforge.sources.files.reading import settled, stored
-from flowforge.sources.files.records import IN_PARTS, content_of, splits_of
+from flowforge.sources.files.records import content_of, splits_of
 from flowforge.sources.files.session import COUNTING, Detail
 from flowforge.sources.files.splits import Split
 from flowforge.sources.plans import Description, ReadPlan, Wanted
-
-MOST_SLICES = 200  # of a batch, whose record holds all of them
 
 
 def slices_of(interval: Interval, description: Description) -> SlicePlan | None:
     """The slices of an interval that is one large file; None where it is to be read at once. Raises StoreUnavailable."""
     read: SourceFiles = description.wanted.read
-    if not _can_be_sliced(read):
+    if why_at_once(read.contract):
         return None
     file = interval.files[0]
     try:
         plan = settled(interval, description)
         contract = read.contract.model_copy(update={"columns": list(plan.detail.columns)})
-        size = max(settings().slice_bytes, file.size // MOST_SLICES)
-        parts = splits_of(content_of(stored(file), contract), contract, size)
+        parts = splits_of(content_of(stored(file), contract), contract, bytes_of_a_slice(file.size))
     except (UnsupportedSource, FileRefused, FileChanged):
         return None
     return _plan(plan, parts) if len(parts) > 1 else None
@@ -50,14 +47,6 @@ def split_of(plan: ReadPlan, index: int) -> Split:
     if part is None:
         raise UnsupportedSource("the plan has no such part of a file", "submit the request again")
     return Split(**part.model_dump())
-
-
-def _can_be_sliced(read: SourceFiles) -> bool:
-    """Whether the columns are known before the file is read to its end, and a record may begin in its middle."""
-    contract = read.contract
-    if contract.format not in IN_PARTS or (contract.types == "inferred" and not contract.columns):
-        return False
-    return contract.format != "ndjson" or bool(contract.columns and contract.unknown_columns != "add")
 
 
 def _plan(plan: ReadPlan, parts: list[Split]) -> SlicePlan:
