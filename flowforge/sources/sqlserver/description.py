@@ -50,8 +50,7 @@ class TableDescription(BaseModel):
 
     `unique_keys` are the columns of each unique index over all rows, the primary key's included. `columns` can be read, those of
     `unreadable` cannot. `facts` is the object's row in sys.tables, as far as this server has it (empty for views). `synonym` is
-    the name that led here. The estimates are the catalog's; `byte_estimate` counts the pages of the rows, compressed as they are.
-    None for views.
+    the name that led here. `row_estimate` is the catalog's, None for views.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,7 +67,6 @@ class TableDescription(BaseModel):
     facts: dict[str, Any] = Field(default_factory=dict)
     synonym: str | None = None
     row_estimate: int | None = None
-    byte_estimate: int | None = None
 
     @property
     def qualified_name(self) -> str:

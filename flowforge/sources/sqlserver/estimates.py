@@ -6,6 +6,7 @@ Guarantees: nothing here fails a plan: what the server does not answer is not kn
 from flowforge.domain.errors import FlowForgeError
 from flowforge.sources.plans import Description, Estimate, ReadPlan
 from flowforge.sources.sqlserver.any_rows import is_cheap
+from flowforge.sources.sqlserver.catalog import bytes_of
 from flowforge.sources.sqlserver.catalog_sql import HEAP
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
@@ -25,7 +26,7 @@ def estimate_of(connection: SourceConnection, description: Description, plan: Re
     elif not plan.interval.is_whole_table and (plan.interval.column is not None or plan.interval.where):
         rows = _counted(connection, table, plan) if is_cheap(table, plan.interval) else None
         counted = rows is not None
-    per_row = (table.byte_estimate or 0) / table.row_estimate if table.row_estimate else None
+    per_row = (bytes_of(connection, table) or 0) / table.row_estimate if table.row_estimate else None
     size = round(rows * per_row) if rows is not None and per_row is not None else None
     return Estimate(rows, counted, size, _warnings(connection, description, table, plan))
 

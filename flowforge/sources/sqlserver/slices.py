@@ -17,6 +17,7 @@ from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import KeyRange, SlicePlan
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
+from flowforge.sources.sqlserver.catalog import bytes_of
 from flowforge.sources.sqlserver.conditions import interval_condition, where
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.consistency import SNAPSHOT
@@ -38,10 +39,12 @@ def plan_slices(
     A table below both thresholds by the catalog's estimates is not looked at; above one the rows of the interval are counted,
     and taken to be as large as the table's rows are on average.
     """
-    if not _may_be_sliced(description, description.row_estimate or 0):
+    key = _key_of(description)
+    row_bytes = _row_bytes(connection, description) if key else 0
+    if not key or _slices_of(description.row_estimate or 0, row_bytes) < 2:
         return None
     relation = Statement((f"FROM {qualified(description)}",)) + where(interval_condition(interval))
-    return _planned(connection, description, count_statement(description, interval), relation, offered)
+    return _planned(connection, description, key, row_bytes, count_statement(description, interval), relation, offered)
 
 
 def plan_change_slices(
@@ -50,31 +53,40 @@ def plan_change_slices(
     """The same for the changes of an interval, whose keys the log has: ranges of the keys that have changed. A log that is small
     as a whole, by the catalog's count, is not looked at."""
     logged = estimate(connection, LOG_ROWS, (description.object_id,), "the size of its log", "its changes are counted")
-    if not _may_be_sliced(description, sys.maxsize if logged is None else logged):
+    key = _key_of(description)
+    row_bytes = _row_bytes(connection, description) if key else 0
+    if not key or _slices_of(sys.maxsize if logged is None else logged, row_bytes) < 2:
         return None
-    changed = Statement((changed_keys(description, interval),))
-    return _planned(connection, description, count_changes_statement(description, interval), changed, [SNAPSHOT])
+    changed, counting = (
+        Statement((changed_keys(description, interval),)),
+        count_changes_statement(description, interval),
+    )
+    return _planned(connection, description, key, row_bytes, counting, changed, [SNAPSHOT])
 
 
 def _key_of(description: TableDescription) -> list[SourceColumn]:
-    return [c for name in description.primary_key for c in description.source_columns if c.name == name]
+    """The primary key's columns; none where one of them cannot be printed."""
+    key = [c for name in description.primary_key for c in description.source_columns if c.name == name]
+    return key if all(map(is_printable, key)) else []
 
 
-def _may_be_sliced(description: TableDescription, rows: int) -> bool:
-    key = _key_of(description)
-    return bool(key) and all(map(is_printable, key)) and _slices_of(description, rows) > 1
+def _row_bytes(connection: SourceConnection, description: TableDescription) -> float:
+    """What a row takes on average, by the catalog; 0 where it does not say."""
+    return (bytes_of(connection, description) or 0) / max(1, description.row_estimate or 0)
 
 
 def _planned(
     connection: SourceConnection,
     description: TableDescription,
+    key: list[SourceColumn],
+    row_bytes: float,
     counting: Statement,
     relation: Statement,
     offered: Sequence[str],
 ) -> SlicePlan | None:
     """Ranges that each hold as many of the rows of `relation`, a FROM clause that `counting` counts."""
-    key, rows = _key_of(description), int(connection.scalar(counting, about=description.qualified_name) or 0)
-    count = _slices_of(description, rows)
+    rows = int(connection.scalar(counting, about=description.qualified_name) or 0)
+    count = _slices_of(rows, row_bytes)
     if count < 2:
         return None
     found = connection.rows(boundary_statement(key, relation, -(-rows // count)), about=description.qualified_name)
@@ -90,10 +102,9 @@ def _planned(
     )
 
 
-def _slices_of(description: TableDescription, rows: int) -> int:
-    """How many slices so many rows of the table make: by rows or by bytes, whichever is more; at most one per row."""
+def _slices_of(rows: int, row_bytes: float) -> int:
+    """How many slices so many rows of that size make: by rows or by bytes, whichever is more; at most one per row."""
     by_rows = -(-rows // settings().slice_rows)
-    row_bytes = (description.byte_estimate or 0) / max(1, description.row_estimate or 0)
     by_bytes = math.ceil(rows * row_bytes / settings().slice_bytes)
     return min(MOST_SLICES, rows, max(by_rows, by_bytes))
 

@@ -66,14 +66,39 @@ class OpenTransactions(NamedTuple):
 
 def open_transactions(
     connection: SourceConnection, behind: Mapping[str, int] | None = None, step_ms: int = 0
-) -> OpenTransactions:
-    """Transactions that may still commit rows into this database. Needs VIEW SERVER STATE.
+) -> OpenTransactions | str:
+    """Transactions that may still commit rows into this database; why they are not seen, with what would show them, where other
+    sessions' are not.
 
     A clock that is put back makes those that had begun before look younger than they are: `step_ms` is how far it went back since
-    this was asked before, `behind` what was known then. Raises UnknownTable or QueryRefused when the login may not look. Ages
-    grow by the query's own time, which errs on the safe side.
+    this was asked before, `behind` what was known then. Ages grow by the query's own time, which errs on the safe side.
+
+    Proved by a marker transaction on a second connection, in the answer itself: without the permission the views either refuse,
+    or, on some editions, silently show the own session only.
     """
-    rows = connection.rows(_ACTIVE, about="the open transactions")
+    try:
+        rows = _with_marker(connection)
+    except Retriable:
+        raise
+    except FlowForgeError as error:
+        return _why_hidden(error)
+    return NOT_SHOWN.format("VIEW SERVER STATE") if rows is None else _writing(rows, behind, step_ms)
+
+
+def _with_marker(connection: SourceConnection) -> list[dict[str, Any]] | None:
+    """The others' active transactions, read while a second connection has one open; None where that is not among them."""
+    with connection.sibling() as other:
+        session_id = other.scalar("SELECT @@SPID AS session_id")
+        other.run("BEGIN TRANSACTION")
+        try:
+            rows = connection.rows(_ACTIVE, about="the open transactions")
+            others = [row for row in rows if row["session_id"] != session_id]
+            return others if len(others) < len(rows) else None
+        finally:
+            other.run("ROLLBACK TRANSACTION")
+
+
+def _writing(rows: list[dict[str, Any]], behind: Mapping[str, int] | None, step_ms: int) -> OpenTransactions:
     older = {str(row["transaction_id"]): (behind or {}).get(str(row["transaction_id"]), 0) + step_ms for row in rows}
     found = [
         OpenTransaction(
@@ -91,33 +116,15 @@ def open_transactions(
 
 
 def sees_open_transactions(connection: SourceConnection) -> bool:
-    """Whether this login sees other sessions' transactions; see `hidden_because`."""
-    return hidden_because(connection) is None
+    """Whether this login sees other sessions' transactions; see `open_transactions`."""
+    return isinstance(open_transactions(connection), OpenTransactions)
 
 
-def hidden_because(connection: SourceConnection) -> str | None:
-    """Why other sessions' transactions are not seen, with what would show them; None where they are.
-
-    Proved by a marker transaction on a second connection: without the permission the views either refuse or, on some editions,
-    silently show the own session only.
-    """
-    try:
-        with connection.sibling() as other:
-            session_id = other.scalar("SELECT @@SPID AS session_id")
-            other.run("BEGIN TRANSACTION")
-            try:
-                seen = connection.rows(_ACTIVE, about="the open transactions")
-                found = any(row["session_id"] == session_id for row in seen)
-                return None if found else NOT_SHOWN.format("VIEW SERVER STATE")
-            finally:
-                other.run("ROLLBACK TRANSACTION")
-    except Retriable:
-        raise
-    except FlowForgeError as error:
-        if is_lacking(error) and not is_denied(error):
-            return NO_VIEW
-        right = re.search(r"VIEW \w+(?: \w+)* STATE", str(error))
-        return NOT_SHOWN.format(right[0] if right else "VIEW SERVER STATE")
+def _why_hidden(error: FlowForgeError) -> str:
+    if is_lacking(error) and not is_denied(error):
+        return NO_VIEW
+    right = re.search(r"VIEW \w+(?: \w+)* STATE", str(error))
+    return NOT_SHOWN.format(right[0] if right else "VIEW SERVER STATE")
 
 
 def is_writable(connection: SourceConnection) -> bool:

@@ -16,7 +16,12 @@ from flowforge.sources.sqlserver.optional import refused, rows_or_refusal
 from flowforge.sources.sqlserver.server_clock import behind_of, read_clock
 from flowforge.sources.sqlserver.sql_text import Source, count_statement, newest_statement, shift_statement
 from flowforge.sources.sqlserver.sql_types import cursor_kind, floor_literal, lowest_literal, parse_sql_type
-from flowforge.sources.sqlserver.transactions import OpenTransaction, hidden_because, is_writable, open_transactions
+from flowforge.sources.sqlserver.transactions import (
+    OpenTransaction,
+    OpenTransactions,
+    is_writable,
+    open_transactions,
+)
 
 DST_OVERLAP_MS = 65 * 60_000  # what a local clock that is put back an hour can hide, and a little
 DAY_MS = 24 * 3_600_000
@@ -82,10 +87,9 @@ def fix_upper_bound(connection: SourceConnection, cursor: Cursor, low: str | Non
     writable = is_writable(connection)
     if kind == "rowversion":
         return _rowversion(connection, cursor, writable)
-    hidden = hidden_because(connection) if writable else REPLICA
     if kind == "timestamp":
-        return _timestamp(connection, cursor, hidden, low, samples)
-    return _integer(connection, cursor, hidden, low is None, samples)
+        return _timestamp(connection, cursor, writable, low, samples)
+    return _integer(connection, cursor, writable, low is None, samples)
 
 
 def shifted(connection: SourceConnection, server_time: str, milliseconds: int, sql_type: str) -> str:
@@ -110,19 +114,20 @@ def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) ->
 
 
 def _timestamp(
-    connection: SourceConnection, cursor: Cursor, hidden: str | None, low: str | None, samples: list[Sample]
+    connection: SourceConnection, cursor: Cursor, writable: bool, low: str | None, samples: list[Sample]
 ) -> UpperBound:
     clock = read_clock(connection, low, samples)
     which = "utc" if parse_sql_type(cursor.sql_type).base == "datetimeoffset" else cursor.clock
     now, back = clock.now(which), clock.back_ms(which)
     # A zone without an offset now may have had one in summer: that its clock went back then is seen, as any other step.
     overlap = DST_OVERLAP_MS if which != "utc" and clock.is_local else 0
-    if hidden:
-        others, behind, keep = [], {}, settings().cursor_lag_seconds * 1000
-        promise = LAGGING.format(lag=settings().cursor_lag_seconds, hidden=hidden)
-    else:
-        others, behind = open_transactions(connection, behind_of(samples), clock.step_ms)
+    seen = open_transactions(connection, behind_of(samples), clock.step_ms) if writable else REPLICA
+    if isinstance(seen, OpenTransactions):
+        others, behind = seen
         keep, promise = round(settings().guard_seconds * 1000), EXACT_TIMESTAMP
+    else:
+        others, behind, keep = [], {}, settings().cursor_lag_seconds * 1000
+        promise = LAGGING.format(lag=settings().cursor_lag_seconds, hidden=seen)
     oldest = others[0].age_ms if others else 0
     return UpperBound(
         shifted(connection, now, -(oldest + keep), cursor.sql_type),
@@ -132,17 +137,18 @@ def _timestamp(
         future_rows=_future_rows(connection, cursor, now),
         samples=(clock.memory(low, behind),),
         blocker=_blocker(others, NOTABLE_AGE_MS),
-        may_miss=bool(hidden),
+        may_miss=not isinstance(seen, OpenTransactions),
         news=bool(behind) or not clock.is_steady,
     )
 
 
 def _integer(
-    connection: SourceConnection, cursor: Cursor, hidden: str | None, first: bool, samples: list[Sample]
+    connection: SourceConnection, cursor: Cursor, writable: bool, first: bool, samples: list[Sample]
 ) -> UpperBound:
     newest = connection.scalar(newest_statement(cursor.relation, cursor.name, cursor.sql_type), about=cursor.where)
     now = read_clock(connection).utc
-    others = [] if hidden else open_transactions(connection).writing
+    seen = open_transactions(connection) if writable else REPLICA
+    hidden, others = (None, seen.writing) if isinstance(seen, OpenTransactions) else (seen, [])
     sample = {"max": newest, "open": [t.id for t in others], "at": now}
     kept = remember(samples, sample)
     if not hidden:

@@ -12,7 +12,7 @@ from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.slices import range_condition
-from flowforge.sources.sqlserver.transactions import open_transactions
+from flowforge.sources.sqlserver.transactions import OpenTransactions, open_transactions
 
 DRIVERS = ["pymssql", "mssql-python"]
 
@@ -33,7 +33,9 @@ def test_should_count_the_same_moment_with_both_drivers(faults, bank, other, ser
         read = next(batches).num_rows
         names = bank.rows("SELECT name FROM sys.dm_tran_active_transactions")
         assert {"name": "flowforge_read"} in names
-        assert open_transactions(bank).writing == []  # it holds no other load's bound back
+        seen = open_transactions(bank)
+        assert isinstance(seen, OpenTransactions)
+        assert seen.writing == []  # it holds no other load's bound back
         other.run(f"INSERT INTO {table} VALUES (1, N'late')")
         other.run("EXEC flowforge_fault 'none'")
         read += sum(batch.num_rows for batch in batches)
