@@ -1,5 +1,6 @@
 """Dates and times: from each of their types, and from text, to every other; and as text in CONVERT's styles."""
 
+from .constants import ticks_of, ticks_text
 from .errors import SqlError, not_supported
 from .types import CHARACTERS, CLOCK_TYPES, INTEGERS, SqlType
 from .values import Typed, failed
@@ -35,10 +36,23 @@ def moment_text(sql: str, source: SqlType, style: int | None) -> str:
     if style not in (121, 21, 25, 126, 127):
         raise SqlError(281, f"{style} is not a valid style number when converting from {source} to a character string.")
     scale = {"datetime": 3, "smalldatetime": 0 if style in (126, 127) else 3}.get(base, source.scale)
-    ticks = sql if base == "datetime2" else f"timestamp_ticks({sql})"
-    iso = style in (126, 127)
-    suffix = " || 'Z'" if style == 127 and base == "datetimeoffset" else ""
-    return f"ticks_text({ticks}, {scale}, '{'T' if iso else ' '}', {_true(iso)})" + suffix
+    if style in (126, 127):
+        ticks = sql if base == "datetime2" else f"timestamp_ticks({sql})"
+        return f"ticks_text({ticks}, {scale}, 'T', true)"
+    if base == "datetime2" and (ticks := ticks_of(sql, source)) is not None:
+        return f"'{ticks_text(ticks, scale, ' ')}'"
+    return _digits_text(Typed(sql, source), scale)
+
+
+def _digits_text(value: Typed, digits: int) -> str:
+    """As style 121, with so many digits of the second; a few calls, since DuckDB binds each for every statement."""
+    shown = f"strftime({as_timestamp(value)}, '%Y-%m-%d %H:%M:%S{'.%f' if digits else ''}')"
+    if digits == 0:
+        return shown
+    if digits == 7:  # a timestamp has six
+        seventh = f"CAST({value.sql} % 10 AS VARCHAR)" if value.kind.base == "datetime2" else "'0'"
+        return f"({shown} || {seventh})"
+    return shown if digits == 6 else f"left({shown}, {len('2000-01-01 00:00:00.') + digits})"
 
 
 def _true(value: bool) -> str:
@@ -61,6 +75,8 @@ def as_timestamp(value: Typed) -> str:
 def as_ticks(value: Typed) -> str:
     """A moment as 100 ns ticks since 0001-01-01 (datetimeoffset: its local time)."""
     base = value.kind.base
+    if base == "datetime" and (ticks := ticks_of(value.sql, value.kind)) is not None:
+        return f"CAST({ticks} AS BIGINT)"
     if base == "datetime2":
         return value.sql
     if base == "datetimeoffset":

@@ -72,6 +72,16 @@ def test_should_compute_what_sql_server_computes(sql, expression, expected):
         ("SET NOCOUNT ON SELECT 1 SELECT 2", [(2,)]),
         ("IF OBJECT_ID('dbo.nope') IS NULL SELECT 'none'", [("none",)]),
         ("SELECT TOP 1 CAST(customer_id AS nvarchar(10)) + N'-x' FROM customers ORDER BY customer_id", [("1-x",)]),
+        # a constant and a row's own value are printed alike
+        ("SELECT CONVERT(varchar(27), a, 121), CONVERT(varchar(30), DATEADD(day, 1, CONVERT(datetime2(7), '2026-12-31 03:04:05.0012345')), 121)"
+         " FROM (VALUES (CONVERT(datetime2(7), '2026-12-31 03:04:05.0012345'))) AS t(a)",
+         [("2026-12-31 03:04:05.0012345", "2027-01-01 03:04:05.0012345")]),
+        ("SELECT CONVERT(varchar(27), CONVERT(datetime2(3), v), 121), CONVERT(varchar(27), CONVERT(datetime2(0), v), 121),"
+         " CONVERT(varchar(30), CONVERT(datetime, v), 121), CONVERT(varchar(30), CONVERT(datetime2(6), v), 121)"
+         " FROM (VALUES ('2026-12-31 03:04:05.007')) AS t(v)",
+         [("2026-12-31 03:04:05.007", "2026-12-31 03:04:05", "2026-12-31 03:04:05.007", "2026-12-31 03:04:05.007000")]),
+        ("SELECT DATEDIFF(millisecond, v, CONVERT(datetime, '2026-12-31 03:04:05.010')), DATEDIFF(hour, CONVERT(datetime, '2026-01-01'), v)"
+         " FROM (VALUES (CONVERT(datetime, '2026-12-31 03:04:05.003'))) AS t(v)", [(7, 8739)]),
     ],
 )  # fmt: skip
 def test_should_answer_queries(sql, query, expected):

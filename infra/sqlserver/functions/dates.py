@@ -4,6 +4,9 @@ All moments of one statement come from one reading of the clock, as on SQL Serve
 functions.
 """
 
+import re
+
+from ..constants import moment_literal, ticks_of
 from ..conversion import convert
 from ..errors import SqlError, not_supported
 from ..moments import as_ticks, as_timestamp
@@ -30,7 +33,8 @@ def _part(it: Call) -> str:
 
 @function("GETDATE", "GETUTCDATE", arguments=(0, 0))
 def _getdate(it: Call) -> Typed:
-    return Typed(f"ticks_datetime(CAST({_now(it, 'GETDATE')} AS BIGINT))", DATETIME, False)
+    now = _now(it, "GETDATE")
+    return Typed(moment_literal(now, DATETIME) or f"ticks_datetime(CAST({now} AS BIGINT))", DATETIME, False)
 
 
 @function("SYSDATETIME", "SYSUTCDATETIME", arguments=(0, 0))
@@ -72,9 +76,18 @@ def _dateadd(it: Call) -> Typed:
     elif part in _TICKS:
         step = f"{number} // 100" if part == "nanosecond" else f"{number} * {_TICKS[part]}"
         ticks = f"({as_ticks(value)} + {step})"
+        if part != "nanosecond" and (literal := _added(value, number, _TICKS[part])):
+            return Typed(literal, kind, True)
     else:
         raise SqlError(155, f"'{it.word(0)}' is not a recognized dateadd option.")
     return _from_ticks(ticks, value)
+
+
+def _added(value: Typed, number: str, unit: int) -> str | None:
+    """The literal of a constant datetime2 and a constant number of units, or None."""
+    ticks = ticks_of(value.sql, value.kind) if value.kind.base == "datetime2" else None
+    found = re.fullmatch(r"CAST\(\(?(-?\d{1,18})\)? AS BIGINT\)", number)
+    return None if ticks is None or found is None else moment_literal(ticks + int(found[1]) * unit, value.kind)
 
 
 def _from_ticks(ticks: str, like: Typed) -> Typed:
