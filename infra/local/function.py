@@ -16,6 +16,7 @@ from typing import Any
 from infra.local.logs import Log
 from infra.local.processes import Children
 from infra.local.runtime_api import InvocationFailed
+from infra.local.template import TemplateError
 from infra.local.worker import Worker
 from infra.local.worker_processes import WorkerProcesses
 
@@ -160,6 +161,8 @@ def read_functions(resources: Any, common_env: Mapping[str, str]) -> list[Functi
     }
     found = []
     for logical, properties in resources.of_kind("AWS::Lambda::Function").items():
+        if "Handler" not in properties:
+            raise TemplateError(f"{logical} is a container image, which a local stack does not run; use template.yaml")
         name, attributes = resources.make(logical)
         cwd = resources.template.code.get(properties["Code"].get("S3Key"), resources.template.root)
         folders = [layers[layer] / "python" for layer in properties.get("Layers", []) if layers.get(layer)]
