@@ -12,12 +12,13 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import idle_tables
-from benchmarks.changing import Play, playing
+from benchmarks.changing import Load, Play, playing
 from benchmarks.changing_server import TABLE
 from benchmarks.document import Section, write
 from benchmarks.measurement import Run, run
@@ -38,14 +39,14 @@ class Measured(NamedTuple):
     way: str
     share: float
     run: Run
-    source_cpu: float
-    sent_mb: float
+    source: Load
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.changes", description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS, help="of the large table; default 5,000,000, 0 leaves it out")
     parser.add_argument("--ways", nargs="*", choices=list(WAYS.values()), default=list(WAYS.values()))
+    parser.add_argument("--shares", nargs="*", type=float, default=SHARES, help="of the rows; default 0.001 0.01 0.1")
     parser.add_argument("--tables", type=int, default=1_000, help="of the idle run; default 1,000, 0 leaves it out")
     parser.add_argument("--keep", type=Path, help="a file that keeps each way's figures, for a table of all of them")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
@@ -106,7 +107,7 @@ def change(play: Play, rows: int, number: int, share: float) -> None:
     )
 
 
-def measure(way: str, rows: int) -> list[Measured]:
+def measure(way: str, rows: int, shares: Sequence[float] = SHARES) -> list[Measured]:
     """One way: the first load, which does not count, and a load after each share has changed."""
     found = []
     with playing(rows) as play, tempfile.TemporaryDirectory() as folder:
@@ -114,13 +115,12 @@ def measure(way: str, rows: int) -> list[Measured]:
             f"ALTER TABLE dbo.{TABLE} ENABLE CHANGE_TRACKING", f"CREATE INDEX by_change ON dbo.{TABLE} (updated_at)"
         )
         one_load(play, way, 0, Path(folder))
-        for number, share in enumerate(SHARES, start=1):
+        for number, share in enumerate(shares, start=1):
             change(play, rows, number, share)
             before = play.load()
             took = one_load(play, way, number, Path(folder))
             after = play.load()
-            cpu, sent = after.cpu_seconds - before.cpu_seconds, after.sent_mb - before.sent_mb
-            found.append(Measured(way, share, took, cpu, sent))
+            found.append(Measured(way, share, took, after.since(before)))
             print(found[-1], file=sys.stderr, flush=True)
     return found
 
@@ -147,13 +147,21 @@ def text(rows: int, found: list[Measured]) -> str:
         " 1 goes), and a load brings that to silver: at once, in no slices, as a process of its own (two for the delta column:"
         " its load, and the comparison of keys), imports and silver's commit included. One load each. CPU and peak RSS are the"
         " loads'; the source's CPU is the stand-in's, which is not SQL Server: its log is a table of DuckDB, so compare the lines"
-        " of this table alone. MB read are TDS, before encryption. By the delta column alone deletes are not seen."
+        " of this table alone. MB read are TDS, before encryption; rows are those that the source sent, requests those that"
+        " it got. By the delta column alone deletes are not seen."
     )
-    lines = [opening, "", "| changed | load | s | CPU s | peak RSS MB | MB read | source CPU s |"]
-    lines.append("|--:|---|--:|--:|--:|--:|--:|")
+    lines = [
+        opening,
+        "",
+        "| changed | load | s | CPU s | peak RSS MB | MB read | rows read | requests | source CPU s |",
+    ]
+    lines.append("|--:|---|--:|--:|--:|--:|--:|--:|--:|")
     for one in sorted(found, key=lambda one: (one.share, list(WAYS).index(one.way))):
         took = f"{one.run.wall_seconds:.1f} | {one.run.cpu_seconds:.1f} | {one.run.peak_rss_mb:,.0f}"
-        lines.append(f"| {one.share:.1%} | {one.way} | {took} | {one.sent_mb:,.1f} | {one.source_cpu:.1f} |")
+        source = (
+            f"{one.source.sent_mb:,.1f} | {one.source.rows:,} | {one.source.requests} | {one.source.cpu_seconds:.1f}"
+        )
+        lines.append(f"| {one.share:.1%} | {one.way} | {took} | {source} |")
     told = (
         "ingestr 1.1.76, which reads Change Tracking and CDC too, was not run: its package on PyPI holds no binary, and fetches"
         " one from elsewhere when it first runs."
@@ -166,9 +174,9 @@ def kept(file: Path | None, found: list[Measured]) -> list[Measured]:
     if file is None:
         return found
     stored = json.loads(file.read_text()) if file.exists() else []
-    before = [Measured(way, share, Run(*took), cpu, sent) for way, share, took, cpu, sent in stored]
-    ways = {one.way for one in found}
-    together = [one for one in before if one.way not in ways] + found
+    before = [Measured(way, share, Run(*took), Load(*source)) for way, share, took, source in stored]
+    measured = {(one.way, one.share) for one in found}
+    together = [one for one in before if (one.way, one.share) not in measured] + found
     file.write_text(json.dumps(together))
     return together
 
@@ -183,7 +191,9 @@ def main() -> None:
     started = datetime.now(UTC)
     where = f"{started:%Y-%m-%d %H:%M} UTC, {machine()}. Load average at the end {{:.1f}}.\n\n"
     if chosen.rows:
-        found = [one for way, name in WAYS.items() if name in chosen.ways for one in measure(way, chosen.rows)]
+        found = [
+            one for way, name in WAYS.items() if name in chosen.ways for one in measure(way, chosen.rows, chosen.shares)
+        ]
         body = text(chosen.rows, kept(chosen.keep, found))
         sections.append(Section("changes of a large table", where.format(os.getloadavg()[0]) + body))
     if chosen.tables:

@@ -36,10 +36,17 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Load(NamedTuple):
-    """What the source has done: CPU seconds of its process, and megabytes of TDS that it has sent."""
+    """What the source has done: CPU seconds of its process, megabytes of TDS and rows that it has sent, requests that it got."""
 
     cpu_seconds: float
     sent_mb: float
+    requests: int
+    rows: int
+
+    def since(self, before: "Load") -> "Load":
+        """What was done after `before`."""
+        cpu, sent = self.cpu_seconds - before.cpu_seconds, self.sent_mb - before.sent_mb
+        return Load(cpu, sent, self.requests - before.requests, self.rows - before.rows)
 
 
 @dataclass
@@ -76,9 +83,9 @@ class Play:
     def load(self) -> Load:
         """What the source has done since it started."""
         self.process.send_signal(signal.SIGUSR1)
-        sent = int(given(self.process.stdout).readline())
+        sent, requests, rows = map(int, given(self.process.stdout).readline().split())
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return Load((int(fields[11]) + int(fields[12])) / _TICKS, sent / 1e6)
+        return Load((int(fields[11]) + int(fields[12])) / _TICKS, sent / 1e6, requests, rows)
 
     def calls(self) -> Counter[str]:
         """How often each operation of AWS was asked for so far."""

@@ -1,6 +1,7 @@
 """`python -m benchmarks.changing_server`: the SQL Server stand-in with tables under Change Tracking, for measurements of changes.
 
-It answers from its database each time. On SIGUSR1 it says how many bytes of TDS it has sent so far, on one line.
+It answers from its database each time. On SIGUSR1 it says on one line how many bytes of TDS it has sent
+so far, how many requests it has got, and how many rows it has sent.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from infra.sqlserver.definitions import Definitions
 from infra.sqlserver.imports import do_without_pandas
 from infra.sqlserver.login import Login
 from infra.sqlserver.packets import Channel
+from infra.sqlserver.reply import Reply
 from infra.sqlserver.script import parse_batch
 from infra.sqlserver.server import HOST, Server
 from infra.sqlserver.session import Session
@@ -35,19 +37,25 @@ FROM range(1, {{rows}} + 1) AS t(i)"""
 
 
 class Counted:
-    """The bytes that all connections were sent."""
+    """The bytes and rows that all connections were sent, and what they have asked of the server."""
 
     def __init__(self) -> None:
-        self.bytes, below = 0, Channel._send
+        self.server: Server | None = None
+        self.bytes, self.rows, send_below, rows_below = 0, 0, Channel._send, Reply.rows
 
         def send(channel: Channel, data: Any) -> None:
             self.bytes += len(data)
-            below(channel, data)
+            send_below(channel, data)
+
+        def rows(reply: Reply, batch: Any, types: Any) -> None:
+            self.rows += batch.num_rows
+            rows_below(reply, batch, types)
 
         setattr(Channel, "_send", send)  # noqa: B010  a type checker would compare their parameters' names
+        setattr(Reply, "rows", rows)  # noqa: B010
 
     def tell(self, *_signal: Any) -> None:
-        print(self.bytes, flush=True)
+        print(self.bytes, self.server.batch_requests if self.server else 0, self.rows, flush=True)
 
 
 def fill(server: Server, rows: int) -> None:
@@ -69,7 +77,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="benchmark-tls-") as directory:
         ca_file = ensure_certificate(Path(directory).resolve())
         with Server(DATABASE, USER, SAMPLE_PASSWORD, server_context(Path(directory))) as server:
-            port = server.listen(0)
+            counted.server, port = server, server.listen(0)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: server.close())
             signal.signal(signal.SIGUSR1, counted.tell)

@@ -45,6 +45,7 @@ class Cost(NamedTuple):
     dollars: float
     source_cpu: float
     sent_mb: float
+    requests: float
 
 
 def table(number: int) -> str:
@@ -180,8 +181,9 @@ def _cost(what: str, play: Play, action: str, tables: int, times: float = 1) -> 
     run = {"run_id": "", "status": "", "tables": [{"records": 0, "usage": [_use(one) for one in told]}]}
     dollars = cost_of(run, read_prices(None))["total"]["price"]
     sums = (sum(one[name] for one in told) for name in ("seconds", "cpu"))
-    source_cpu, sent = spent.cpu_seconds - source.cpu_seconds, spent.sent_mb - source.sent_mb
-    figures = [*sums, done.total(), queued if action == "submit" else ASKED, dollars, source_cpu, sent]
+    did = spent.since(source)
+    figures = [*sums, done.total(), queued if action == "submit" else ASKED, dollars]
+    figures += [did.cpu_seconds, did.sent_mb, did.requests]
     return Cost(what, *(figure * times for figure in figures))
 
 
@@ -204,16 +206,17 @@ def measure(tables: int) -> tuple[int, list[Cost]]:
     """The runs, medians of REPEAT."""
     with playing() as play:
         prepare(play, tables)
-        found = [_median([_cost("nothing new, asked at once", play, "submit", tables) for _ in range(REPEAT)])]
+        still = _median([_cost("nothing new in the whole database", play, "submit", tables) for _ in range(REPEAT)])
         play.execute(
             *(text.format("other") for text in (*MADE, "UPDATE dbo.{0} SET v = 2"))
         )  # the database's version grows
+        found = [_median([_cost("nothing new in these tables", play, "submit", tables) for _ in range(REPEAT)])]
         _called("age", play, tables)
         found.append(_cost("the same, and every watermark moves", play, "submit", tables))
         alone = _cost("nothing new, each table asks for itself", play, "ask", tables, tables / ASKED)
         play.execute(*(f"UPDATE dbo.{table(n)} SET v = v + 1" for n in range(1, CHANGED + 1)))
         found.append(_median([_cost(f"{CHANGED} tables have changed", play, "submit", tables) for _ in range(REPEAT)]))
-        return tables, [*found, alone]
+        return tables, [*found, alone, still]
 
 
 def _median(runs: list[Cost]) -> Cost:
@@ -224,23 +227,24 @@ def _median(runs: list[Cost]) -> Cost:
 def text(measured: tuple[int, list[Cost]]) -> str:
     """The runs, and what they come to in a day."""
     tables, found = measured
-    idle, moving, _, alone = found
+    idle, moving, _, alone, _ = found
     day = (RUNS_A_DAY - MOVES_A_DAY) * idle.dollars + MOVES_A_DAY * moving.dollars
     opening = (
         f"{tables:,} tables under Change Tracking that were loaded before, one request for all. One table was loaded; the others"
         " have the state that such a load leaves. What submit_job does for the request is measured in a process that has its"
         f" imports; of tables that ask for themselves {ASKED} are measured, what ingest_table and track_run do for each, and"
         " multiplied. Calls are those of AWS; dollars are list prices as `flowforge cost` has them, of the seconds on this"
-        " machine. The source's CPU is the stand-in's, which is not SQL Server. Medians of 3 where watermarks do not move."
+        " machine. Requests are what the source got; its CPU is the stand-in's, which is not SQL Server. Medians of 3 where"
+        " watermarks do not move."
     )
     lines = [
         opening,
         "",
-        "| run | messages | calls | s | CPU s | source CPU s | MB read | US dollars |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| run | messages | calls | s | CPU s | requests | source CPU s | MB read | US dollars |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for one in found:
-        times = f"{one.wall_seconds:.2f} | {one.cpu_seconds:.2f} | {one.source_cpu:.2f} | {one.sent_mb:.2f}"
+        times = f"{one.wall_seconds:.2f} | {one.cpu_seconds:.2f} | {one.requests:,.0f} | {one.source_cpu:.2f} | {one.sent_mb:.2f}"
         lines.append(f"| {one.what} | {one.messages:,.0f} | {one.calls:,.0f} | {times} | {one.dollars:.5f} |")
     one_by_one = (RUNS_A_DAY * figure for figure in (alone.dollars, alone.calls, alone.cpu_seconds))
     told = (
