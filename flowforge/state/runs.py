@@ -1,6 +1,7 @@
 """Run history: one item for the run, one for each table that something happened to.
 
-Every event sets attributes of its own, so events may come twice and in any order; a table's status is derived when it is read.
+Every event sets attributes of its own, so events may come twice and in any order; a table's status is derived when it is read
+(`state.run_status`).
 A step that succeeds later (a replay) outweighs its earlier failure, never the other way round. What is written goes by itself
 once it is as old as the history that is kept (`state.expiry`).
 """
@@ -19,28 +20,13 @@ from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
 from flowforge.state import discards, outbox, run_steps, run_unchanged, run_usage
 from flowforge.state.expiry import EXPIRES_AT, expires_at, is_expired
+from flowforge.state.run_status import RANK, head_of, table_status
 from flowforge.state.run_unchanged import Unchanged
 
 NAMES, NAMES_PER_ITEM = "NAMES#", 250  # each may take a kilobyte, and an item holds 400
 TOLD_BYTES = 45_000  # of what one step tells of a table: an item holds seven, and what each delivery has used
 MISTAKES_KEPT, MISTAKES_BYTES, TEXT_CHARACTERS = 500, 100_000, 2_000
-TERMINAL = ("published", "empty", "failed")
-RANK, SEQ_BITS, SLICE_BITS = (
-    "slices_rank",
-    40,
-    10,
-)  # order of what is told of a run's slices: batch, then how many are done
-SHOWN = (
-    "workflow_id",
-    "workflow_name",
-    "job_id",
-    "job_name",
-    "batch_id",
-    "trigger",
-    "accepted_at",
-    "finished_at",
-)
-STEPS = ("ingest", "watermark", "silver", "gold")
+SEQ_BITS, SLICE_BITS = 40, 10  # of the rank of what is told of a run's slices
 OF_LINEAGE = {"column_types", "models"}  # of events: large, and shown by nobody here
 
 
@@ -177,16 +163,6 @@ def read_run(run_id: str) -> dict[str, Any]:
     return head_of(found["RUN"], tables, discards.of_run(found)) | {"tables": tables}
 
 
-def head_of(run: items.Item, tables: list[dict[str, Any]], discarded: list[dict[str, Any]]) -> dict[str, Any]:
-    """What is shown of a run beside its tables, of which `status` and `finished_at` are asked."""
-    shown = {k: run.get(k) for k in SHOWN}
-    status = "rejected" if run["status"] == "rejected" else run_status(tables)
-    if status in ("succeeded", "failed"):
-        shown["finished_at"] = max((t["finished_at"] for t in tables if t["finished_at"]), default=None)
-    mistakes = json.loads(run["mistakes"]) if "mistakes" in run else []
-    return {"run_id": run["pk"], **shown, "status": status, "mistakes": mistakes, "discarded": discarded}
-
-
 def names_of(run: items.Item) -> list[items.Item]:
     """The keys of the items with the names of a run's tables, by the run's own item."""
     starts = range(0, run.get("table_count", 0), NAMES_PER_ITEM)
@@ -236,79 +212,3 @@ def job_of(run_id: str) -> str | None:
     """The run's job as `workflow.job`; None for a run that is not known or was rejected."""
     found = items.get(settings().runs_table, {"pk": run_id, "sk": "RUN"})
     return f"{found['workflow_id']}.{found['job_id']}" if found and "workflow_id" in found else None
-
-
-def run_status(tables: list[dict[str, Any]]) -> str:
-    """A run has succeeded when every table is published or empty; one that failed shows once all have come to an end."""
-    statuses = {table["status"] for table in tables}
-    if not statuses <= set(TERMINAL):
-        return "accepted" if statuses == {"queued"} else "running"
-    return "failed" if "failed" in statuses else "succeeded"
-
-
-def table_status(bronze: str, source: str, item: items.Item) -> dict[str, Any]:
-    """What is known of one table of a run, from the events that arrived."""
-    own = ("pk", "sk", RANK, EXPIRES_AT)
-    known = {k: unpack(v) for k, v in item.items() if k not in own and not run_usage.is_usage(k)}
-    landed, empty, committed = known.get("ingest", {}), known.get("empty", {}), known.get("watermark", {})
-    refined, published = known.get("silver", {}), known.get("gold", {})
-    status, finished, error = outcome(known)
-    return {
-        "table": landed.get("bronze_table") or empty.get("bronze_table") or bronze,
-        "source_table": landed.get("source_table") or empty.get("source_table") or source,
-        "status": status,
-        "slices": known.get("slices"),
-        "records": landed.get("records", 0 if empty else None),
-        **{
-            k: landed.get(k)
-            for k in (
-                "columns",
-                "bronze_key",
-                "bronze_file_path",
-                "file_size_bytes",
-                "cursor_column",
-                "consistency",
-                "source_rows",
-                "counted",
-                "counted_at",
-            )
-        },
-        "promise": landed.get("promise") or empty.get("promise"),
-        "watermark_before": committed.get("watermark_before") or empty.get("watermark_value"),
-        "watermark_after": committed.get("watermark_after") or empty.get("watermark_value"),
-        "watermark_committed": bool(committed),
-        **{k: refined.get(k) for k in ("silver_table", "silver_rows", "inserted", "updated", "deleted", "quarantined")},
-        "quality": refined.get("quality", []),
-        "schema_changes": refined.get("schema_changes", []),
-        "gold_tables": published.get("gold_tables"),
-        "gold_quality": published.get("quality", {}),
-        "deferred": published.get("deferred", []),
-        "reason": empty.get("reason"),
-        "notes": [*(landed.get("notes") or empty.get("notes", [])), *refined.get("notes", [])],
-        "seconds": {
-            "ingest": landed.get("seconds"),
-            "silver": refined.get("seconds"),
-            "gold": published.get("seconds"),
-        },
-        "usage": run_usage.by_step(item),
-        "finished_at": finished,
-        "error": error and {k: error[k] for k in ("step", "error", "cause", "remedy", "attempts")},
-    }
-
-
-def outcome(known: Mapping[str, Any]) -> tuple[str, str | None, Any]:
-    """A table's status, when it came to its end, and what failed, by its steps with the time (`at`) of each."""
-    done = set(known) | ({"ingest"} if known.get("empty") else set())
-    error = next((known[f"failed_{s}"] for s in STEPS if f"failed_{s}" in known and s not in done), None)
-    return *_status(known, error), error
-
-
-def _status(known: Mapping[str, Any], error: Mapping[str, Any] | None) -> tuple[str, str | None]:
-    if {"ingest", "watermark", "silver", "gold"} <= set(known):
-        return "published", max(known["gold"]["at"], known["watermark"]["at"])
-    if error:
-        return "failed", error["at"]
-    if "empty" in known and "ingest" not in known:
-        return "empty", known["empty"]["at"]
-    reached = {"silver": "refined", "ingest": "landed", "slices": "reading"}
-    return next((name for step, name in reached.items() if step in known), "queued"), None
