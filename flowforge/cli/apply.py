@@ -14,7 +14,7 @@ from flowforge.cli.options import Session, api_command
 
 if TYPE_CHECKING:
     from flowforge.cli.pipeline_changes import Difference
-    from flowforge.cli.pipeline_files import Pipelines
+    from flowforge.cli.pipelines import Pipelines
 
 STYLES = {"create": "green", "change": "yellow", "remove": "red"}
 Folder = Annotated[

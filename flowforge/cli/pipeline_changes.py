@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flowforge.cli.differing import Field, fields_of, lines_of
 from flowforge.cli.failure import Failure
-from flowforge.cli.pipeline_files import ConnectionFile, Mistake, Pipelines, ScheduleFile
+from flowforge.cli.pipelines import ConnectionFile, Mistake, Pipelines, ScheduleFile
 
 if TYPE_CHECKING:
     from flowforge.cli.api import Api
