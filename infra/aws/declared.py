@@ -1,23 +1,31 @@
 """`python -m infra.aws.declared`: writes what the template declares of each function, for `flowforge doctor` to compare with.
 
 The command line is installed without the template. What a parameter decides is null: a deployment may have another value.
+Resources are named by the template, as {Watermarks}: what a deployment calls them its functions' variables tell (`names`).
 """
 
 import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from infra.local.template import Template, expand
+from infra.local.intrinsics import Intrinsics
+from infra.local.template import ACCOUNT, REGION, Template, expand
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "flowforge" / "cli" / "declared.json"
+BUCKET = "LakeBucketName"
 
 
 def declared() -> dict[str, Any]:
-    """By handler: memory, time, variables, what its queue starts, and the actions that its role allows."""
+    """By handler: memory, time, variables, what its queue starts, and the rights that its role gives (resource: actions)."""
     template = expand(ROOT / "template.yaml", {})
+    template = replace(template, parameters=template.parameters | {BUCKET: f"{{{BUCKET}}}"})
+    intrinsics = Intrinsics(template, "flowforge", lambda logical: _named(template, logical))
     source = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     common = source["Globals"]["Function"]
     mappings = [one["Properties"] for one in _of(template, "AWS::Lambda::EventSourceMapping").values()]
@@ -37,7 +45,12 @@ def declared() -> dict[str, Any]:
                 }
                 for one in queues
             ],
-            "actions": sorted(set(_actions(template, function))),
+            "names": {
+                variable: value["Ref"]
+                for variable, value in sorted(properties["Environment"]["Variables"].items())
+                if isinstance(value, dict) and value.get("Ref") in {BUCKET, *template.resources}
+            },
+            "rights": _rights(template, function, intrinsics),
         }
     return found
 
@@ -50,13 +63,44 @@ def _plain(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _actions(template: Template, function: dict[str, Any]) -> list[str]:
+def _named(template: Template, logical: str) -> tuple[str, dict[str, str]]:
+    """What Ref and GetAtt give for a resource, its own name in braces where a deployment has one."""
+    name = f"{{{logical}}}"
+    arns = {
+        "AWS::DynamoDB::Table": f"dynamodb:{REGION}:{ACCOUNT}:table/{name}",
+        "AWS::SQS::Queue": f"sqs:{REGION}:{ACCOUNT}:{name}",
+        "AWS::S3::Bucket": f"s3:::{name}",
+    }
+    arn = arns.get(template.resources[logical]["Type"], name)
+    return name, defaultdict(lambda: name, Arn=f"arn:aws:{arn}")
+
+
+def _rights(template: Template, function: dict[str, Any], intrinsics: Intrinsics) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for statement in _statements(template, function):
+        if statement["Effect"] == "Allow":
+            for resource in map(_general, _listed(intrinsics.resolve(statement["Resource"]))):
+                found[resource] |= set(_listed(statement["Action"]))
+    return {resource: sorted(actions) for resource, actions in sorted(found.items())}
+
+
+def _statements(template: Template, function: dict[str, Any]) -> Iterator[dict[str, Any]]:
     role = template.resources[function["Properties"]["Role"]["Fn::GetAtt"][0]]["Properties"]
     documents = [policy["PolicyDocument"] for policy in role.get("Policies", [])]
     shared = [arn["Ref"] for arn in role["ManagedPolicyArns"] if isinstance(arn, dict)]
     documents += [template.resources[policy]["Properties"]["PolicyDocument"] for policy in shared]
-    allowed = [one["Action"] for of in documents for one in of["Statement"] if one["Effect"] == "Allow"]
-    return [action for one in allowed for action in ([one] if isinstance(one, str) else one)]
+    return (one for of in documents for one in of["Statement"])
+
+
+def _general(arn: str) -> str:
+    own = {"arn:aws:": "arn:{partition}:", f":{REGION}:": ":{region}:", f":{ACCOUNT}:": ":{account}:"}
+    for before, after in own.items():
+        arn = arn.replace(before, after)
+    return arn
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def text() -> str:

@@ -2,18 +2,22 @@
 
 import io
 import json
+import re
 import zipfile
+from typing import Any
 
 import boto3
 import pytest
 
 from flowforge.cli.doctor_functions import DECLARED, TABLE
 from infra.aws import declared
+from infra.local.template import ACCOUNT, REGION
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 from tests.helpers.command_line import CommandLine
 from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, embedded_aws
 
-REGION, STATE, BUCKET = "us-east-1", "state-of-functions", "lake-of-functions"
+STATE, BUCKET, LAKE = "state-of-functions", "lake-of-functions", "FLOWFORGE_BUCKET"
+OWN_TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{STATE}"
 TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
@@ -21,8 +25,12 @@ def client(service, url):
     return boto3.client(service, endpoint_url=url, region_name=REGION, **AWS_KEYS)
 
 
-def policy(*actions: str) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]})
+def policy(rights: dict[str, list[str]]) -> str:
+    """Allows each resource's actions; {Watermarks} and the like are called so, but for table and bucket."""
+    own = {"Watermarks": STATE, "LakeBucketName": BUCKET, "partition": "aws", "region": REGION, "account": ACCOUNT}
+    named = {re.sub(r"\{(\w+)\}", lambda m: own.get(m[1], m[1]), one): actions for one, actions in rights.items()}
+    allowed = [{"Effect": "Allow", "Action": actions, "Resource": one} for one, actions in named.items()]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +51,10 @@ def deploy(url: str, handler: str, wanted: dict, code: bytes) -> None:
     name, trust = f"{handler.split('.')[1]}-1A2B", json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
     iam, functions, sqs = (client(service, url) for service in ("iam", "lambda", "sqs"))
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    half = len(wanted["actions"]) // 2
-    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(*wanted["actions"][:half]))
-    shared = iam.create_policy(PolicyName=name, PolicyDocument=policy(*wanted["actions"][half:]))
+    names = {one: f"https://sqs/{ACCOUNT}/{named}" for one, named in wanted["names"].items()}
+    rights = list(wanted["rights"].items())
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(dict(rights[:1])))
+    shared = iam.create_policy(PolicyName=name, PolicyDocument=policy(dict(rights[1:])))
     iam.attach_role_policy(RoleName=name, PolicyArn=shared["Policy"]["Arn"])
     functions.create_function(
         FunctionName=name,
@@ -55,7 +64,7 @@ def deploy(url: str, handler: str, wanted: dict, code: bytes) -> None:
         Code={"ZipFile": code},
         MemorySize=wanted["memory_mb"],
         Timeout=wanted["timeout_seconds"] or 600,
-        Environment={"Variables": dict.fromkeys(wanted["variables"], "x") | {TABLE: STATE}},
+        Environment={"Variables": dict.fromkeys(wanted["variables"], "x") | names | {TABLE: STATE, LAKE: BUCKET}},
     )
     for queue in wanted["queues"]:
         made = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -68,6 +77,15 @@ def deploy(url: str, handler: str, wanted: dict, code: bytes) -> None:
             FunctionResponseTypes=queue["answers"],
             ScalingConfig={"MaximumConcurrency": queue["at_once"] or 7},
         )
+
+
+def change(iam: Any, role: str, resource: str, rights: dict[str, list[str]]) -> None:
+    """Gives a role other rights in the place of those on a declared resource."""
+    declared_rights = json.loads(DECLARED.read_text())[f"functions.{role.partition('-')[0]}.handler.handler"]["rights"]
+    kept = {one: actions for one, actions in declared_rights.items() if one != resource}
+    (attached,) = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    iam.detach_role_policy(RoleName=role, PolicyArn=attached["PolicyArn"])
+    iam.put_role_policy(RoleName=role, PolicyName="own", PolicyDocument=policy(kept | rights))
 
 
 @pytest.fixture
@@ -101,7 +119,15 @@ def test_should_find_functions_as_they_are_declared_and_each_change_made_by_hand
     (other,) = functions.list_event_source_mappings(FunctionName="watermark-1A2B")["EventSourceMappings"]
     functions.delete_event_source_mapping(UUID=other["UUID"])
     iam.delete_role_policy(RoleName="list_tables-1A2B", PolicyName="own")
-    iam.put_role_policy(RoleName="connections-1A2B", PolicyName="more", PolicyDocument=policy("s3:*"))
+    iam.put_role_policy(
+        RoleName="connections-1A2B", PolicyName="more", PolicyDocument=policy({"arn:aws:s3:::x": ["s3:*"]})
+    )
+    anything = policy({"*": ["sqs:SendMessage"]})
+    iam.put_role_policy(RoleName="schedules-1A2B", PolicyName="more", PolicyDocument=anything)
+    elsewhere = {"arn:aws:s3:::another-lake/bronze/*": ["s3:GetObject", "s3:DeleteObject"]}
+    change(iam, "watermark-1A2B", "arn:{partition}:s3:::{LakeBucketName}/bronze/*", elsewhere)
+    state = "arn:{partition}:dynamodb:{region}:{account}:table/{Watermarks}"
+    change(iam, "publish_gold-1A2B", state, {f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/other": ["dynamodb:*Item"]})
     found = doctor(aws)
     for expected in (
         "bad: functions.replay.handler.handler is not there | Deploy template.yaml",
@@ -111,10 +137,13 @@ def test_should_find_functions_as_they_are_declared_and_each_change_made_by_hand
         "bad: ingest_table-1A2B does not listen to ingest_table-1A2B: its mapping is disabled | Enable it: aws lambda",
         "bad: watermark-1A2B listens to 0 queues of 1 | ",
         "bad: list_tables-1A2B may not ",
+        f"bad: watermark-1A2B may not s3:DeleteObject, s3:GetObject on arn:aws:s3:::{BUCKET}/bronze/* | ",
+        f"bad: publish_gold-1A2B may not dynamodb:GetItem, dynamodb:UpdateItem on {OWN_TABLE} | ",
+        "warning: schedules-1A2B may do this on every resource of the account: sqs:SendMessage | ",
         "warning: connections-1A2B may do more than it needs: s3:* | ",
     ):
         assert [one for one in found if one.startswith(expected)], (expected, found)
-    assert len(found) == 8
+    assert len(found) == 11
 
 
 def test_should_note_what_it_may_not_look_at(doctor, aws):
