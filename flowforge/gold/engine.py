@@ -116,7 +116,7 @@ class Engine:
                 f"name columns of its SELECT in primaryKey: {', '.join(rows.columns)}",
             )
         names = ", ".join(identifier(name) for name in model.key)
-        if rows.aggregate(f"{names}, count(*) AS n", names).filter("n > 1").limit(1).fetchall():
+        if rows.aggregate(f"{names}, count(*) AS _flowforge_n", names).filter("_flowforge_n > 1").limit(1).fetchall():
             raise TransformRejected(
                 f"{model.place()}: several rows have the same {', '.join(model.key)}",
                 "name all columns in primaryKey that tell its rows apart, or use buildStrategy full",

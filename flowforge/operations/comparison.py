@@ -24,7 +24,12 @@ from flowforge.silver.plan import CURRENT, DELETED
 from flowforge.sources.base import Rereading
 
 MICROSECONDS = r"(\.\d{6})\d"
-HASH, PLACE, PART = "_flowforge_hash", "_flowforge_place", "_flowforge_part"  # whatever the key's columns are called
+HASH, PLACE, PART, KEPT = (
+    "_flowforge_hash",
+    "_flowforge_place",
+    "_flowforge_part",
+    "_flowforge_kept",
+)  # whatever the key's columns are called
 EXAMPLES = 3  # keys that are named of a range that differs
 
 
@@ -113,9 +118,9 @@ class Comparison:
             f"AS {identifier(column.name)}"
             for column in self.columns
         )
-        query = "SELECT 0::UHUGEINT AS kept WHERE false"
+        query = f"SELECT 0::UHUGEINT AS {KEPT} WHERE false"
         if rows is not None and there:
-            query = f"SELECT DISTINCT {self._hash()} AS kept FROM (SELECT {items} FROM ({rows.sql_query()}))"
+            query = f"SELECT DISTINCT {self._hash()} AS {KEPT} FROM (SELECT {items} FROM ({rows.sql_query()}))"
         self.engine.execute(f"CREATE TEMP TABLE kept_out AS {query}")
 
     def result(self) -> Result:
@@ -134,13 +139,15 @@ class Comparison:
             columns=[column.name for column in self.columns],
             not_compared=self.not_compared,
             by_key=bool(self.key),
-            in_quarantine=self._scalar(f"SELECT count(*) {self._joined()} WHERE kept IS NOT NULL AND {self._other()}"),
+            in_quarantine=self._scalar(
+                f"SELECT count(*) {self._joined()} WHERE {KEPT} IS NOT NULL AND {self._other()}"
+            ),
         )
 
     def _joined(self) -> str:
         """Source rows beside silver's of the same key (of the same content, where there is none) and what was kept out."""
         same = self._same("source", "silver") if self.key else f"silver.{HASH} = source.{HASH}"
-        return f"FROM source LEFT JOIN silver ON {same} LEFT JOIN kept_out ON kept = source.{HASH}"
+        return f"FROM source LEFT JOIN silver ON {same} LEFT JOIN kept_out ON {KEPT} = source.{HASH}"
 
     def _other(self) -> str:
         """Silver does not hold the row as the source does."""
@@ -148,11 +155,11 @@ class Comparison:
 
     def _ranges(self) -> list[RangeResult]:
         rows = self.engine.execute(
-            f"SELECT {PART}, count(*), count(silver.{HASH}), count(*) FILTER (silver.{HASH} IS NULL AND kept IS NULL), "
-            f"count(*) FILTER (silver.{HASH} <> source.{HASH} AND kept IS NULL), printf('%032x', bit_xor(source.{HASH})), "
-            f"count(*) FILTER (kept IS NOT NULL AND {self._other()}), printf('%032x', bit_xor(silver.{HASH})), "
+            f"SELECT {PART}, count(*), count(silver.{HASH}), count(*) FILTER (silver.{HASH} IS NULL AND {KEPT} IS NULL), "
+            f"count(*) FILTER (silver.{HASH} <> source.{HASH} AND {KEPT} IS NULL), printf('%032x', bit_xor(source.{HASH})), "
+            f"count(*) FILTER ({KEPT} IS NOT NULL AND {self._other()}), printf('%032x', bit_xor(silver.{HASH})), "
             f"arg_min({self._list('source')}, {PLACE}), arg_max({self._list('source')}, {PLACE}), "
-            f"min({self._shown('source')}, {EXAMPLES}) FILTER ({self._other()} AND kept IS NULL) "
+            f"min({self._shown('source')}, {EXAMPLES}) FILTER ({self._other()} AND {KEPT} IS NULL) "
             f"{self._joined()} GROUP BY {PART} ORDER BY {PART}"
         ).fetchall()
         return [

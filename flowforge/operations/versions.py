@@ -16,7 +16,7 @@ from flowforge.silver.type_names import shown
 from flowforge.tables.rows import types_of
 
 EXAMPLES = 3
-CONTENT = "_flowforge_content"
+CONTENT, ROWS, HASH = "_flowforge_content", "_flowforge_rows", "_flowforge_hash"
 
 
 @dataclass(frozen=True)
@@ -86,24 +86,22 @@ def compare_versions(
         items = [f"{text} AS {identifier(name)}" for name, text in keys.items()] or [f"{hashed} AS {CONTENT}"]
         names = ", ".join(identifier(name) for name in keys or [CONTENT])
         engine.execute(
-            f"CREATE OR REPLACE TEMP TABLE side_{side} AS SELECT {names}, count(*) AS n, bit_xor(h) AS h "
-            f"FROM (SELECT {', '.join(items)}, {hashed} AS h FROM ({query})) GROUP BY {names}"
+            f"CREATE OR REPLACE TEMP TABLE side_{side} AS SELECT {names}, count(*) AS {ROWS}, bit_xor({HASH}) AS {HASH} "
+            f"FROM (SELECT {', '.join(items)}, {hashed} AS {HASH} FROM ({query})) GROUP BY {names}"
         )
     return _joined(engine, list(identity) or [CONTENT], columns, rows_per_range)
 
 
 def _joined(engine: Session, keys: list[str], columns: list[str], rows_per_range: int) -> VersionDifference:
     same = " AND ".join(f"a.{identifier(name)} IS NOT DISTINCT FROM b.{identifier(name)}" for name in keys)
-    chosen = ", ".join(f"coalesce(a.{identifier(name)}, b.{identifier(name)}) AS {identifier(name)}" for name in keys)
-    order = ", ".join(identifier(name) for name in keys)
-    text = (
-        "array_to_string([" + ", ".join(f"coalesce(CAST({identifier(n)} AS VARCHAR), 'NULL')" for n in keys) + "], '/')"
-    )
-    both = (
-        f"SELECT {chosen}, coalesce(a.n, 0) AS n, coalesce(b.n, 0) AS m, a.h AS h, b.h AS g "
+    chosen = [f"coalesce(a.{identifier(name)}, b.{identifier(name)})" for name in keys]
+    shown = ", ".join(f"coalesce(CAST({value} AS VARCHAR), 'NULL')" for value in chosen)
+    # None of the table's own names from here on: they may be those of this query.
+    numbered = (
+        f"SELECT array_to_string([{shown}], '/') AS k, row_number() OVER (ORDER BY {', '.join(chosen)}) AS p, "
+        f"coalesce(a.{ROWS}, 0) AS n, coalesce(b.{ROWS}, 0) AS m, a.{HASH} AS h, b.{HASH} AS g "
         f"FROM side_present a FULL JOIN side_new b ON {same}"
     )
-    numbered = f"SELECT *, {text} AS k, row_number() OVER (ORDER BY {order}) AS p FROM ({both})"
     found = engine.execute(
         f"SELECT (p - 1) // {int(rows_per_range)} AS part, arg_min(k, p), arg_max(k, p), sum(n)::BIGINT, sum(m)::BIGINT, "
         "sum(greatest(m - n, 0))::BIGINT, sum(greatest(n - m, 0))::BIGINT, count(*) FILTER (n = m AND h <> g), "

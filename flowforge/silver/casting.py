@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
+from flowforge.domain.own_columns import APPLIES
 from flowforge.engines.base import Rows
 from flowforge.engines.duckdb.sql import identifier
-from flowforge.silver.plan import APPLIES, RefinePlan
+from flowforge.silver.plan import RefinePlan
 from flowforge.silver.type_names import shown
 from flowforge.tables.base import LakeTable, once
 from flowforge.tables.rows import allow_naive_timestamps, types_of

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from flowforge.domain.batch import Batch, order_of
 from flowforge.domain.errors import DeletesRefused, TransformRejected
 from flowforge.domain.given import given
-from flowforge.domain.own_columns import CHANGE_VERSION, GONE
+from flowforge.domain.own_columns import APPLIES, CHANGE_VERSION, GONE
 from flowforge.domain.source_key import SourceKey
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier
@@ -25,7 +25,7 @@ from flowforge.engines.duckdb.types import stored_column, stored_type
 from flowforge.silver.decisions import decisions_of
 from flowforge.silver.drift import retold, widens
 from flowforge.silver.matching import keys_of, missing_key, same_key, with_forms
-from flowforge.silver.plan import APPLIES, CURRENT, DELETED, GENERATION, SEQ, RefinePlan
+from flowforge.silver.plan import CURRENT, DELETED, GENERATION, SEQ, RefinePlan
 from flowforge.silver.timeline import ORDER
 from flowforge.tables.base import LakeTable
 from flowforge.tables.rows import column_types, relation

@@ -17,15 +17,16 @@ keys and no others, and hold of these times and a hash: memory does not grow wit
 
 from collections.abc import Mapping
 
-from flowforge.domain.own_columns import GONE
+from flowforge.domain.own_columns import APPLIES, GONE
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver.matching import keys_of, same_key
-from flowforge.silver.plan import APPLIES, CURRENT, GENERATION, SEQ, SURROGATE, VALID_FROM, VALID_TO, RefinePlan
+from flowforge.silver.plan import CURRENT, GENERATION, SEQ, SURROGATE, VALID_FROM, VALID_TO, RefinePlan
 from flowforge.silver.staging import surrogate_key
 from flowforge.silver.timeline import NEW, ORDER, happened, versions
 from flowforge.silver.transactions import Load
 
 STAGED, TARGET, MOVES, CHANGES = "staged", "target", "moves", "changes"
+ROWID, HIDDEN = frozenset({"rowid"}), "_flowforge_rowid"
 INSERT, UPDATE, DELETE, END, SAID_AGAIN = "insert", "update", "delete", "end", "again"
 
 
@@ -58,13 +59,20 @@ def steps(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None) ->
         "versions": versions(plan),
         MOVES: _moves(plan),
     }
-    tables = [f"CREATE OR REPLACE TEMP TABLE {name} AS {query}" for name, query in made.items()]
+    hidden = {
+        "changed_rows": ROWID.intersection(map(str.lower, types)),
+        "held_rows": ROWID.intersection(map(str.lower, plan.key)),
+    }
+    tables = [
+        f"CREATE OR REPLACE TEMP TABLE {name} AS {_without_rowid(query) if hidden.get(name) else query}"
+        for name, query in made.items()
+    ]
     return [
         f"CREATE OR REPLACE TEMP {kind} touched AS {_touched(plan, types)}",
         tables[0],
-        _numbered("changed"),
+        _numbered("changed", hidden),
         *tables[1:3],
-        _numbered("held"),
+        _numbered("held", hidden),
         *tables[3:],
         f"CREATE OR REPLACE TEMP VIEW {CHANGES} AS {_changes(plan, list(types), confirmed)}",
         "DROP VIEW held",
@@ -73,9 +81,15 @@ def steps(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None) ->
     ]
 
 
-def _numbered(name: str) -> str:
+def _without_rowid(query: str) -> str:
+    """The rows with another name for their column `rowid`, which would hide DuckDB's own."""
+    return f"SELECT * RENAME (rowid AS {HIDDEN}) FROM ({query})"
+
+
+def _numbered(name: str, hidden: Mapping[str, object]) -> str:
     """The rows with their places as numbers. Counting them by a window would make all that stands before it run in one thread."""
-    return f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT rowid AS _ref, * FROM {name}_rows"
+    columns = f"* RENAME ({HIDDEN} AS rowid)" if hidden[f"{name}_rows"] else "*"
+    return f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT rowid AS _flowforge_ref, {columns} FROM {name}_rows"
 
 
 def _content(plan: RefinePlan, types: Mapping[str, str]) -> str:
@@ -90,7 +104,7 @@ def _content(plan: RefinePlan, types: Mapping[str, str]) -> str:
 def _times(plan: RefinePlan, types: Mapping[str, str], versions: str) -> str:
     """Of versions in the table's columns: their key and times, whose they are, and a hash of what they say."""
     names = ", ".join((keys_of(plan), VALID_FROM, VALID_TO, CURRENT, GENERATION, SEQ))
-    return f"SELECT {names}, {_content(plan, types)} AS _content FROM ({versions})"
+    return f"SELECT {names}, {_content(plan, types)} AS _flowforge_content FROM ({versions})"
 
 
 def _touched(plan: RefinePlan, types: Mapping[str, str]) -> str:
@@ -100,14 +114,14 @@ def _touched(plan: RefinePlan, types: Mapping[str, str]) -> str:
 
 def _changed(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None) -> str:
     """The states that the batch brings; without those that are a key's current version already, where that leaves no trace."""
-    rows = f"SELECT *, {_content(plan, types)} AS _content FROM {STAGED} WHERE {APPLIES}"
+    rows = f"SELECT *, {_content(plan, types)} AS _flowforge_content FROM {STAGED} WHERE {APPLIES}"
     if confirmed is None and not plan.tells_part:
         # Said again of the same moment it is kept: the version then counts as this batch's, against one that comes late.
         # "Later than" is written as "a microsecond later": only plain comparisons of columns are joined by hash.
-        since = f"{VALID_FROM} + to_microseconds(({ORDER} < {plan.order})::BIGINT) AS _since"
-        known = f"SELECT {keys_of(plan)}, _content, {since} FROM touched WHERE {CURRENT}"
-        not_before = f" AND t._since <= s.{VALID_FROM}" if plan.moment else ""
-        same = f"{same_key(plan)} AND s._content = t._content{not_before}"
+        since = f"{VALID_FROM} + to_microseconds(({ORDER} < {plan.order})::BIGINT) AS _flowforge_since"
+        known = f"SELECT {keys_of(plan)}, _flowforge_content, {since} FROM touched WHERE {CURRENT}"
+        not_before = f" AND t._flowforge_since <= s.{VALID_FROM}" if plan.moment else ""
+        same = f"{same_key(plan)} AND s._flowforge_content = t._flowforge_content{not_before}"
         rows = f"SELECT s.* FROM ({rows}) s ANTI JOIN ({known}) t ON {same}"
     return rows
 
@@ -137,25 +151,31 @@ def _held(plan: RefinePlan, types: Mapping[str, str]) -> str:
         ended = f"SELECT s.* FROM {TARGET} s SEMI JOIN gone t ON {same_key(plan)}"
         rows += f" UNION ALL BY NAME {_times(plan, types, ended)}"
     return (
-        f"SELECT *, lead({VALID_FROM}) OVER (PARTITION BY {keys_of(plan)} ORDER BY {VALID_FROM}) AS _next FROM ({rows})"
+        f"SELECT *, lead({VALID_FROM}) OVER (PARTITION BY {keys_of(plan)} ORDER BY {VALID_FROM}) AS _flowforge_next "
+        f"FROM ({rows})"
     )
 
 
 def _moves(plan: RefinePlan) -> str:
-    """What becomes of each version that is not as it was: its key and times, and where its other columns are (`_ref` among the
-    changed rows, or at the version of `_copied` in the table)."""
-    at = f"{keys_of(plan, 'v')}, v._at AS {VALID_FROM}, v._until AS {VALID_TO}"
-    there = f"LEFT JOIN held h ON {same_key(plan, 'h', 'v')} AND h.{VALID_FROM} = v._at"
-    again = f" WHEN h._content = v._content THEN '{SAID_AGAIN}'" if plan.tells_part else ""
-    written = f"CASE WHEN h._ref IS NULL THEN '{INSERT}'{again} ELSE '{UPDATE}' END"
-    retimed = f"h.{VALID_TO} IS DISTINCT FROM v._until OR h.{CURRENT} IS DISTINCT FROM (v._until IS NULL)"
-    other = f"(h._ref {'IS DISTINCT FROM v._ref' if plan.tells_part else 'IS NULL'} OR {retimed})"
+    """What becomes of each version that is not as it was: its key and times, and where its other columns are (`_flowforge_ref`
+    among the changed rows, or at the version of `_flowforge_copied` in the table)."""
+    at = f"{keys_of(plan, 'v')}, v._flowforge_at AS {VALID_FROM}, v._flowforge_until AS {VALID_TO}"
+    there = f"LEFT JOIN held h ON {same_key(plan, 'h', 'v')} AND h.{VALID_FROM} = v._flowforge_at"
+    again = f" WHEN h._flowforge_content = v._flowforge_content THEN '{SAID_AGAIN}'" if plan.tells_part else ""
+    written = f"CASE WHEN h._flowforge_ref IS NULL THEN '{INSERT}'{again} ELSE '{UPDATE}' END"
+    retimed = (
+        f"h.{VALID_TO} IS DISTINCT FROM v._flowforge_until OR h.{CURRENT} IS DISTINCT FROM (v._flowforge_until IS NULL)"
+    )
+    other = f"(h._flowforge_ref {'IS DISTINCT FROM v._flowforge_ref' if plan.tells_part else 'IS NULL'} OR {retimed})"
     return (
-        f"SELECT {at}, v._ref, NULL::TIMESTAMP AS _copied, {written} AS _action FROM versions v {there} WHERE v._from = {NEW} "
-        f"UNION ALL SELECT {at}, NULL, r.{VALID_FROM}, CASE WHEN h._ref = v._ref THEN '{END}' ELSE {written} END "
-        f"FROM versions v JOIN held r ON r._ref = v._ref AND v._from <> {NEW} {there} WHERE {other} "
+        f"SELECT {at}, v._flowforge_ref, NULL::TIMESTAMP AS _flowforge_copied, {written} AS _flowforge_action FROM "
+        f"versions v {there} WHERE v._flowforge_from = {NEW} "
+        f"UNION ALL SELECT {at}, NULL, r.{VALID_FROM}, CASE WHEN h._flowforge_ref = v._flowforge_ref THEN '{END}' ELSE "
+        f"{written} END "
+        f"FROM versions v JOIN held r ON r._flowforge_ref = v._flowforge_ref AND v._flowforge_from <> {NEW} {there} "
+        f"WHERE {other} "
         f"UNION ALL SELECT {keys_of(plan, 'r')}, r.{VALID_FROM}, r.{VALID_TO}, NULL, NULL, '{DELETE}' FROM held r "
-        f"ANTI JOIN versions v ON {same_key(plan, 'r', 'v')} AND r.{VALID_FROM} = v._at"
+        f"ANTI JOIN versions v ON {same_key(plan, 'r', 'v')} AND r.{VALID_FROM} = v._flowforge_at"
     )
 
 
@@ -165,23 +185,23 @@ def _changes(plan: RefinePlan, columns: list[str], confirmed: Load | None) -> st
     own = (VALID_FROM, VALID_TO, CURRENT, SURROGATE)
     columns = [*columns, *(match for name, match in plan.matches.items() if match != name)]
     plain = ", ".join(identifier(name, "r") for name in columns if name not in own)
-    times = f"m.{VALID_FROM}, m.{VALID_TO}, m.{VALID_TO} IS NULL AS {CURRENT}, m._action"
-    rows = f"SELECT {plain}, {times} FROM changed r JOIN {MOVES} m ON r._ref = m._ref"
+    times = f"m.{VALID_FROM}, m.{VALID_TO}, m.{VALID_TO} IS NULL AS {CURRENT}, m._flowforge_action"
+    rows = f"SELECT {plain}, {times} FROM changed r JOIN {MOVES} m ON r._flowforge_ref = m._flowforge_ref"
     if confirmed is not None:
-        again = f"(SELECT * FROM {MOVES} WHERE _copied IS NOT NULL AND _action <> '{END}') m"
-        same = f"{same_key(plan, 'r', 'm')} AND r.{VALID_FROM} = m._copied"
+        again = f"(SELECT * FROM {MOVES} WHERE _flowforge_copied IS NOT NULL AND _flowforge_action <> '{END}') m"
+        same = f"{same_key(plan, 'r', 'm')} AND r.{VALID_FROM} = m._flowforge_copied"
         rows += f" UNION ALL SELECT {plain}, {times} FROM {TARGET} r JOIN {again} ON {same}"
     listed = ", ".join(
         f"{surrogate_key(plan, True)} AS {SURROGATE}" if name == SURROGATE else identifier(name) for name in columns
     )
-    return f"SELECT {listed}, _action FROM ({rows})"
+    return f"SELECT {listed}, _flowforge_action FROM ({rows})"
 
 
 def figures() -> str:
     """One row: versions added, versions that end elsewhere or are corrected, keys that a refresh ended, versions said again."""
     ended = "(SELECT count(*) FROM gone)"
-    changed = f"count(*) FILTER (_action NOT IN ('{INSERT}', '{SAID_AGAIN}'))"
+    changed = f"count(*) FILTER (_flowforge_action NOT IN ('{INSERT}', '{SAID_AGAIN}'))"
     return (
-        f"SELECT count(*) FILTER (_action = '{INSERT}'), greatest(0, {changed} - {ended}), {ended}, "
-        f"count(*) FILTER (_action = '{SAID_AGAIN}') FROM {MOVES}"
+        f"SELECT count(*) FILTER (_flowforge_action = '{INSERT}'), greatest(0, {changed} - {ended}), {ended}, "
+        f"count(*) FILTER (_flowforge_action = '{SAID_AGAIN}') FROM {MOVES}"
     )

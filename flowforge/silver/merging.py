@@ -20,7 +20,7 @@ from flowforge.engines.duckdb.sql import identifier
 from flowforge.tables.base import Commit, DataFile, LakeTable, NewFile
 from flowforge.tables.rows import column_types, placed_rows, write_files
 
-ROW_ACTIONS, KEPT = "row_actions", "_kept_"
+ROW_ACTIONS, KEPT = "row_actions", "_flowforge_kept_"
 REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"
 HELD_CELLS = (
     50_000_000  # of the arriving rows, at about 14 bytes: 700 MB, of which DuckDB spills what its limit does not allow
@@ -101,7 +101,7 @@ class Merge:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._find()}")
         if self._forms and rules.one_row:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._of_one_row(rules.one_row)}")
-        counted = f"SELECT _action::VARCHAR, count(*) FROM {ROW_ACTIONS} GROUP BY ALL"
+        counted = f"SELECT _flowforge_action::VARCHAR, count(*) FROM {ROW_ACTIONS} GROUP BY ALL"
         self._counts: dict[str, int] = dict(connection.execute(counted).fetchall())
         self._replaces = self.count(REPLACED) > 0
 
@@ -148,23 +148,27 @@ class Merge:
         """The rows of the table that are met or do not stay: their places, actions and identities."""
         action, join = self._rules.on_match, "JOIN"
         if self._rules.on_missing is not None:
-            action, join = f"CASE WHEN s._met THEN {action} ELSE {self._rules.on_missing} END", "LEFT JOIN"
+            action, join = f"CASE WHEN s._flowforge_met THEN {action} ELSE {self._rules.on_missing} END", "LEFT JOIN"
         enum = f"ENUM ('{REPLACED}', '{REMOVED}', '{MARKED}', '{STAYS}')"
         items = [identifier(name, "t") for name in self._identity]
         items += [f"{value} AS {identifier(name)}" for name, value in self._rules.noted.items()]
         items += [f"{identifier(name, 't')} AS {identifier(KEPT + name)}" for name in self._kept]
         found = (
-            f"SELECT t._file, t._row, {', '.join(items)}, coalesce(s._met, false) AS _met, ({action})::{enum} AS _action "
-            f"FROM {self._with_forms(self._files)} t {join} (SELECT *, true AS _met FROM {self._row_actions}) s "
+            f"SELECT t._flowforge_file, t._flowforge_row, {', '.join(items)}, coalesce(s._flowforge_met, false) AS "
+            f"_flowforge_met, ({action})::{enum} AS _flowforge_action "
+            f"FROM {self._with_forms(self._files)} t {join} (SELECT *, true AS _flowforge_met FROM {self._row_actions}) s "
             f"ON {self._same('t')}"
         )
-        return f"SELECT * FROM ({found}) WHERE _met OR _action <> '{STAYS}'"
+        return f"SELECT * FROM ({found}) WHERE _flowforge_met OR _flowforge_action <> '{STAYS}'"
 
     def _of_one_row(self, newest_first: str) -> str:
         """The actions where several rows of the table turn out to be one: the newest has its own, the others go."""
         names = ", ".join(map(identifier, self._identity))
-        later = f"row_number() OVER (PARTITION BY {names} ORDER BY {newest_first}, _file, _row) > 1"
-        return f"SELECT * REPLACE (CASE WHEN _met AND {later} THEN '{REMOVED}' ELSE _action END AS _action) FROM {ROW_ACTIONS}"
+        later = f"row_number() OVER (PARTITION BY {names} ORDER BY {newest_first}, _flowforge_file, _flowforge_row) > 1"
+        return (
+            f"SELECT * REPLACE (CASE WHEN _flowforge_met AND {later} THEN '{REMOVED}' ELSE _flowforge_action END AS "
+            f"_flowforge_action) FROM {ROW_ACTIONS}"
+        )
 
     def _with_forms(self, files: Iterable[DataFile]) -> str:
         rows = self._rows_of(files)
@@ -182,7 +186,10 @@ class Merge:
 
     def _portions(self) -> Iterator[list[int]]:
         """Files that are rewritten together: positions in the list of files."""
-        query = f"SELECT DISTINCT _file FROM {ROW_ACTIONS} WHERE _action <> '{STAYS}' ORDER BY _file"
+        query = (
+            f"SELECT DISTINCT _flowforge_file FROM {ROW_ACTIONS} WHERE _flowforge_action <> '{STAYS}' ORDER BY "
+            f"_flowforge_file"
+        )
         portion: list[int] = []
         size = 0
         for (place,) in self._connection.execute(query).fetchall():
@@ -202,19 +209,28 @@ class Merge:
 
     def _rewritten(self, portion: list[int]) -> str:
         places = ", ".join(f"({place}, {number})" for number, place in enumerate(portion))
-        here = f"SELECT f.*, p._number FROM {ROW_ACTIONS} f JOIN (VALUES {places}) p(_file, _number) USING (_file)"
+        here = (
+            f"SELECT f.*, p._flowforge_number FROM {ROW_ACTIONS} f JOIN (VALUES {places}) p(_flowforge_file, "
+            f"_flowforge_number) USING (_flowforge_file)"
+        )
         files = self._rows_of(self._files[place] for place in portion)
-        moved = f"({here} WHERE _action <> '{STAYS}') f ON t._file = f._number AND t._row = f._row"
+        moved = (
+            f"({here} WHERE _flowforge_action <> '{STAYS}') f ON t._flowforge_file = f._flowforge_number AND "
+            f"t._flowforge_row = f._flowforge_row"
+        )
         query = f"SELECT {self._columns} FROM {files} t ANTI JOIN {moved}"
         if self._rules.marks:  # the files are read once for the rows that stay and those that are marked
             marks = {
-                name: f"CASE WHEN f._action IS NULL THEN t.{identifier(name)} ELSE {value} END"
+                name: f"CASE WHEN f._flowforge_action IS NULL THEN t.{identifier(name)} ELSE {value} END"
                 for name, value in self._rules.marks.items()
             }
             items = ", ".join(f"{marks.get(name, identifier(name, 't'))} AS {identifier(name)}" for name in self._types)
-            query = f"SELECT {items} FROM {files} t LEFT JOIN {moved} WHERE f._action IS NULL OR f._action = '{MARKED}'"
+            query = (
+                f"SELECT {items} FROM {files} t LEFT JOIN {moved} WHERE f._flowforge_action IS NULL OR "
+                f"f._flowforge_action = '{MARKED}'"
+            )
         if self._replaces:
-            met = f"({here} WHERE _action = '{REPLACED}') f ON {self._same('f')}"
+            met = f"({here} WHERE _flowforge_action = '{REPLACED}') f ON {self._same('f')}"
             query += f" UNION ALL BY NAME {self._replacing(met)}"
         return query
 
@@ -232,7 +248,7 @@ class Merge:
     def _added(self) -> str:
         if self._rules.adds_all:
             return f"SELECT {self._columns} FROM {self._arriving} s WHERE {self._rules.arrives}"
-        known = f"SELECT * FROM {ROW_ACTIONS} WHERE _met"
+        known = f"SELECT * FROM {ROW_ACTIONS} WHERE _flowforge_met"
         return (
             f"SELECT {self._columns} FROM (SELECT * FROM {self._arriving} s WHERE {self._rules.arrives}) s "
             f"ANTI JOIN ({known}) f ON {self._same('f')}"

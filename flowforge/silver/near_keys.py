@@ -124,10 +124,10 @@ def _groups(plan: RefinePlan, rows: str, types: dict[str, str], nears: dict[str,
     same = " AND ".join(f"s.{name} IS NOT DISTINCT FROM t.{name}" for name in compared)
     close = f"SELECT s.* FROM ({keys}) s SEMI JOIN (SELECT * FROM ({keys}) WHERE {MINE}) t ON {same}"
     strict = ", ".join(identifier(match) for match in plan.matches.values())
-    pairs = f"min([{told}]) FILTER ({MINE}) AS one, min([{told}]) FILTER (NOT {MINE}) AS other"
+    pairs = f"min([{told}]) FILTER ({MINE}) AS _flowforge_one, min([{told}]) FILTER (NOT {MINE}) AS _flowforge_other"
     kept = f"bool_or({MINE}) AND NOT bool_and({MINE})"
     if not plan.source_tells_apart:
-        pairs, kept = f"min([{told}]) AS one, max([{told}]) AS other", f"bool_or({MINE})"
+        pairs, kept = f"min([{told}]) AS _flowforge_one, max([{told}]) AS _flowforge_other", f"bool_or({MINE})"
     spellings = f"count(DISTINCT ({strict})) > 1"
     return f"SELECT {pairs} FROM ({close}) GROUP BY {', '.join(compared)} HAVING {kept} AND {spellings}"
 

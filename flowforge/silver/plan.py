@@ -22,7 +22,6 @@ from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.own_columns import (
     ADDED,
-    APPLIES,
     CHANGE_TYPE,
     CHANGE_VERSION,
     CURRENT,
@@ -31,6 +30,7 @@ from flowforge.domain.own_columns import (
     INTERNAL,
     MATCHED,
     OCCURRENCE,
+    OURS,
     ROW_HASH,
     ROW_NUMBER,
     SEQ,
@@ -218,7 +218,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
             f"{where}: the bronze objects of {batch.name} do not have the columns of its manifest",
             "something else has written them: bring back what the batch landed, and replay it (flowforge replay --run RUN)",
         )
-    taken = [name for name in declared if name.lower() in {*INTERNAL, *ADDED, APPLIES}]
+    taken = [name for name in declared if name.lower() in {*INTERNAL, *ADDED} or name.lower().startswith(OURS)]
     if taken:
         raise TransformRejected(
             f"{where}: source columns {', '.join(taken)} have names that silver needs itself",

@@ -13,12 +13,13 @@ from arro3.core import Table
 from events.quality import QualityFigure, Rule
 from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
+from flowforge.domain.own_columns import APPLIES
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.silver.batch_rules import BatchRows, judge_batch
 from flowforge.silver.matching import missing_key
 from flowforge.silver.objects import uris_of
-from flowforge.silver.plan import APPLIES, RefinePlan, plan_refine
+from flowforge.silver.plan import RefinePlan, plan_refine
 from flowforge.silver.quarantine import keep_out, kept_out, quarantine_of, settled_of
 from flowforge.silver.staging import (
     changes_without_key,

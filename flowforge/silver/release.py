@@ -17,6 +17,7 @@ from flowforge.aws.clients import client
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
+from flowforge.domain.own_columns import APPLIES
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.engines.registry import ENGINE
@@ -25,7 +26,7 @@ from flowforge.silver.columns import admit
 from flowforge.silver.decisions import decisions_of
 from flowforge.silver.late_batches import late_batches
 from flowforge.silver.objects import check_objects
-from flowforge.silver.plan import APPLIES, GENERATION, SEQ, RefinePlan, plan_refine
+from flowforge.silver.plan import GENERATION, SEQ, RefinePlan, plan_refine
 from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch, quarantine_of
 from flowforge.silver.reading import FAILED, batch_rows, staged_rows
 from flowforge.silver.staging import content_hash

@@ -6,12 +6,11 @@ functions, which spill). No row disappears: it is staged, superseded by a newer 
 repetition, or quarantined.
 """
 
-from flowforge.domain.own_columns import BEFORE, CHANGE_TYPE, DELETE, GONE
+from flowforge.domain.own_columns import APPLIES, BEFORE, CHANGE_TYPE, DELETE, GONE
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.engines.duckdb.types import stored_column
 from flowforge.silver.matching import any_null, form, missing_key
 from flowforge.silver.plan import (
-    APPLIES,
     CURRENT,
     DELETED,
     GENERATION,
@@ -106,8 +105,8 @@ def reduced_rows(plan: RefinePlan, objects: str) -> str:
     """The staged rows: the newest of each identity, with APPLIES false where several newest ones differ."""
     columns = ", ".join(identifier(name) for name in plan.columns)
     return (
-        f"SELECT {columns}, NOT _ambiguous AS {APPLIES} FROM ({_ranked(plan, objects)}) QUALIFY row_number() OVER "
-        f"(PARTITION BY {_identity(plan)} ORDER BY _rank, _content) = 1"
+        f"SELECT {columns}, NOT _flowforge_ambiguous AS {APPLIES} FROM ({_ranked(plan, objects)}) QUALIFY row_number() OVER "
+        f"(PARTITION BY {_identity(plan)} ORDER BY _flowforge_rank, _flowforge_content) = 1"
     )
 
 
@@ -139,11 +138,11 @@ def unfit_rows(plan: RefinePlan, objects: str) -> str:
     """What the table cannot take because of its key, with the reason."""
     columns = ", ".join(identifier(name) for name in plan.columns)
     respelt, unclear, ambiguous = map(literal, (RESPELT, REPEATED_NULL, AMBIGUOUS))
-    reason = f"CASE WHEN _respelt THEN {respelt} WHEN _unclear THEN {unclear} ELSE {ambiguous} END"
+    reason = f"CASE WHEN _flowforge_respelt THEN {respelt} WHEN _flowforge_unclear THEN {unclear} ELSE {ambiguous} END"
     return (
         f"SELECT {literal(NULL_KEY)} AS _reason, {columns} FROM ({stored_rows(plan, objects)}) WHERE {missing_key(plan)} "
         f"UNION ALL SELECT {reason} AS _reason, {columns} FROM ({_ranked(plan, objects)}) "
-        f"WHERE _ambiguous AND (_rank = 1 OR _respelt OR _unclear)"
+        f"WHERE _flowforge_ambiguous AND (_flowforge_rank = 1 OR _flowforge_respelt OR _flowforge_unclear)"
     )
 
 
@@ -153,10 +152,11 @@ def quarantined_rows(plan: RefinePlan, staged: str, unfit: str | None, failed: s
     own = f"{content_hash(plan)} AS _content_hash"
     parts = [f"SELECT _reason, {columns}, CAST(NULL AS VARCHAR) AS _rules, {own} FROM ({unfit})"] if unfit else []
     if failed:
-        hashed = f"SELECT *, {content_hash(plan)} AS content FROM ({staged}) WHERE {APPLIES}"
+        hashed = f"SELECT *, {content_hash(plan)} AS _flowforge_hash FROM ({staged}) WHERE {APPLIES}"
+        broken = f"SELECT content AS _flowforge_hash, rules AS _flowforge_rules FROM {failed}"
         parts.append(
-            f"SELECT 'breaks ' || rules AS _reason, {columns}, rules AS _rules, {own} "
-            f"FROM ({hashed}) JOIN {failed} USING (content)"
+            f"SELECT 'breaks ' || _flowforge_rules AS _reason, {columns}, _flowforge_rules AS _rules, {own} "
+            f"FROM ({hashed}) JOIN ({broken}) USING (_flowforge_hash)"
         )
     return " UNION ALL ".join(parts)
 
@@ -170,22 +170,29 @@ def without_failed(plan: RefinePlan, staged: str, failed: str) -> str:
 
 
 def _ranked(plan: RefinePlan, objects: str) -> str:
-    """Rows with a key, with `_rank` 1 for the newest of an identity and `_ambiguous` where these differ in content, where one
-    read has a key in several spellings (`_respelt`), or where rows of a key with a NULL in it differ (`_unclear`)."""
+    """Rows with a key, with `_flowforge_rank` 1 for the newest of an identity and `_flowforge_ambiguous` where these differ in
+    content, where one read has a key in several spellings (`_flowforge_respelt`), or where rows of a key with a NULL in it differ
+    (`_flowforge_unclear`)."""
     identity = _identity(plan)
     order = f"ORDER BY {identifier(plan.cursor)} DESC NULLS LAST" if plan.cursor else ""
     cursor = f", {identifier(plan.cursor)}" if plan.cursor else ""
-    keyed = f"SELECT *, {content_hash(plan)} AS _content FROM ({stored_rows(plan, objects)}) WHERE NOT ({missing_key(plan)})"
+    keyed = (
+        f"SELECT *, {content_hash(plan)} AS _flowforge_content FROM ({stored_rows(plan, objects)}) WHERE NOT "
+        f"({missing_key(plan)})"
+    )
     same = f"OVER (PARTITION BY {identity}{cursor})"
     unclear = any_null(plan.nullable)
     of_one = f"OVER (PARTITION BY {identity})"
-    unclear = f"({unclear}) AND min(_content) {of_one} <> max(_content) {of_one}" if unclear else "false"
-    ranked = (
-        f"SELECT *, rank() OVER (PARTITION BY {identity} {order}) AS _rank, {_respelt(plan)} AS _respelt, "
-        f"{unclear} AS _unclear, min(_content) {same} <> max(_content) {same} AS _differs FROM ({keyed})"
+    unclear = (
+        f"({unclear}) AND min(_flowforge_content) {of_one} <> max(_flowforge_content) {of_one}" if unclear else "false"
     )
-    unfit = "_respelt OR _unclear OR (_differs AND _rank = 1)"
-    return f"SELECT *, bool_or({unfit}) OVER (PARTITION BY {identity}) AS _ambiguous FROM ({ranked})"
+    ranked = (
+        f"SELECT *, rank() OVER (PARTITION BY {identity} {order}) AS _flowforge_rank, {_respelt(plan)} AS _flowforge_respelt, "
+        f"{unclear} AS _flowforge_unclear, min(_flowforge_content) {same} <> max(_flowforge_content) {same} AS "
+        f"_flowforge_differs FROM ({keyed})"
+    )
+    unfit = "_flowforge_respelt OR _flowforge_unclear OR (_flowforge_differs AND _flowforge_rank = 1)"
+    return f"SELECT *, bool_or({unfit}) OVER (PARTITION BY {identity}) AS _flowforge_ambiguous FROM ({ranked})"
 
 
 def _respelt(plan: RefinePlan) -> str:

@@ -19,11 +19,12 @@ STATE, END, EMPTY = 1, 0, 2  # at one moment an end comes before a state, but fo
 def happened(plan: RefinePlan, confirmed: Load | None) -> str:
     """States and ends of these keys, each with its moment, what it is, and the row that tells of it."""
     keys = keys_of(plan)
-    shorter = f"{VALID_TO} IS DISTINCT FROM _next AND {VALID_TO} IS NOT NULL"
+    shorter = f"{VALID_TO} IS DISTINCT FROM _flowforge_next AND {VALID_TO} IS NOT NULL"
     ends = f"CASE WHEN {VALID_TO} = {VALID_FROM} THEN {EMPTY} ELSE {END} END"
     parts = [
-        f"SELECT {keys}, {VALID_FROM} AS _at, {STATE} AS _kind, {HELD} AS _from, _ref, _content, {ORDER} AS _order FROM held",
-        f"SELECT {keys}, {VALID_TO}, {ends}, {HELD}, _ref, NULL, {ORDER} FROM held WHERE {shorter}",
+        f"SELECT {keys}, {VALID_FROM} AS _flowforge_at, {STATE} AS _flowforge_kind, {HELD} AS _flowforge_from, "
+        f"_flowforge_ref, _flowforge_content, {ORDER} AS _flowforge_order FROM held",
+        f"SELECT {keys}, {VALID_TO}, {ends}, {HELD}, _flowforge_ref, NULL, {ORDER} FROM held WHERE {shorter}",
         _new_states(plan, confirmed),
     ]
     now = f"TIMESTAMP {literal(plan.loaded_at_text)}"
@@ -33,13 +34,15 @@ def happened(plan: RefinePlan, confirmed: Load | None) -> str:
         times = ", ".join(f"({order}, TIMESTAMP {literal(at)})" for order, at in confirmed.times_text.items())
         told = f"{VALID_FROM} < _then AND ({CURRENT} OR {VALID_TO} > _then)"
         parts.append(
-            f"SELECT {keys}, _then, {STATE}, {AGAIN}, _ref, _content, {ORDER} FROM held "
+            f"SELECT {keys}, _then, {STATE}, {AGAIN}, _flowforge_ref, _flowforge_content, {ORDER} FROM held "
             f"JOIN (VALUES {times}) l(_load, _then) ON {ORDER} = _load WHERE {told}"
         )
     if confirmed is not None and confirmed.reads_all:
         then = f"TIMESTAMP {literal(confirmed.at_text)}"
         seen = f"{VALID_FROM} < {then} AND ({CURRENT} OR {VALID_TO} > {then})"
-        parts.append(f"SELECT {keys}, {then}, {STATE}, {AGAIN}, _ref, _content, {ORDER} FROM held WHERE {seen}")
+        parts.append(
+            f"SELECT {keys}, {then}, {STATE}, {AGAIN}, _flowforge_ref, _flowforge_content, {ORDER} FROM held WHERE {seen}"
+        )
         if confirmed.refreshes:
             touched = f"SELECT {keys} FROM changed UNION SELECT {keys} FROM gone"
             there = f"SELECT * FROM held WHERE {VALID_FROM} <= {then} AND ({CURRENT} OR {VALID_TO} > {then})"
@@ -55,17 +58,22 @@ def _new_states(plan: RefinePlan, confirmed: Load | None) -> str:
     where clocks disagree, and a row that was gone is back when it is read again, whatever its stamp."""
     at = f"s.{VALID_FROM}"
     if confirmed is None:
-        after = ["CASE WHEN NOT t._open THEN greatest(t._ended, t._last + INTERVAL 1 MICROSECOND) END"]
+        after = [
+            "CASE WHEN NOT t._flowforge_open THEN greatest(t._flowforge_ended, t._flowforge_last + INTERVAL 1 MICROSECOND) END"
+        ]
         if not plan.moment:
-            after.append(f"CASE WHEN t._order < {plan.order} THEN t._last + INTERVAL 1 MICROSECOND END")
-        undated = f"s.{identifier(plan.cursor)} IS NULL AND t._open IS NOT false" if plan.cursor else "false"
+            after.append(
+                f"CASE WHEN t._flowforge_order < {plan.order} THEN t._flowforge_last + INTERVAL 1 MICROSECOND END"
+            )
+        undated = f"s.{identifier(plan.cursor)} IS NULL AND t._flowforge_open IS NOT false" if plan.cursor else "false"
         at = f"CASE WHEN {undated} THEN {at} ELSE greatest({at}, {', '.join(after)}) END"
     last = (
-        f"SELECT {keys_of(plan)}, max({VALID_FROM}) AS _last, max({VALID_TO}) AS _ended, bool_or({CURRENT}) AS _open, "
-        f"arg_max({ORDER}, {VALID_FROM}) AS _order FROM held GROUP BY ALL"
+        f"SELECT {keys_of(plan)}, max({VALID_FROM}) AS _flowforge_last, max({VALID_TO}) AS _flowforge_ended, "
+        f"bool_or({CURRENT}) AS _flowforge_open, "
+        f"arg_max({ORDER}, {VALID_FROM}) AS _flowforge_order FROM held GROUP BY ALL"
     )
     return (
-        f"SELECT {keys_of(plan, 's')}, {at}, {STATE}, {NEW}, s._ref, s._content, {plan.order} FROM changed s "
+        f"SELECT {keys_of(plan, 's')}, {at}, {STATE}, {NEW}, s._flowforge_ref, s._flowforge_content, {plan.order} FROM changed s "
         f"LEFT JOIN ({last}) t ON {same_key(plan)}"
     )
 
@@ -74,28 +82,41 @@ def versions(plan: RefinePlan) -> str:
     """What is left when states of one moment, repetitions and ends of nothing are out, with the moment that follows."""
     keys = keys_of(plan)
     one = (
-        f"SELECT * FROM happened QUALIFY row_number() OVER (PARTITION BY {keys}, _at, _kind "
-        f"ORDER BY _order DESC, _from) = 1"
+        f"SELECT * FROM happened QUALIFY row_number() OVER (PARTITION BY {keys}, _flowforge_at, _flowforge_kind "
+        f"ORDER BY _flowforge_order DESC, _flowforge_from) = 1"
     )
     before = (
-        f"SELECT *, lag(_kind) OVER w AS _kind_before, lag(_content) OVER w AS _before, lag(_from) OVER w AS _from_before "
-        f"FROM ({one}) WINDOW w AS (PARTITION BY {keys} ORDER BY _at, _kind)"
+        f"SELECT *, lag(_flowforge_kind) OVER w AS _flowforge_kind_before, lag(_flowforge_content) OVER w AS "
+        f"_flowforge_before, lag(_flowforge_from) OVER w AS _flowforge_from_before "
+        f"FROM ({one}) WINDOW w AS (PARTITION BY {keys} ORDER BY _flowforge_at, _flowforge_kind)"
     )
     repeated = (
-        f"(_kind = {STATE} AND _kind_before IS NOT DISTINCT FROM {STATE} AND _content = _before "
-        f"AND (_from <> {HELD} OR _from_before <> {HELD}))"
+        f"(_flowforge_kind = {STATE} AND _flowforge_kind_before IS NOT DISTINCT FROM {STATE} AND _flowforge_content = "
+        f"_flowforge_before "
+        f"AND (_flowforge_from <> {HELD} OR _flowforge_from_before <> {HELD}))"
     )
-    pointless = f"(_kind <> {STATE} AND _kind_before IS DISTINCT FROM {STATE})"
+    pointless = f"(_flowforge_kind <> {STATE} AND _flowforge_kind_before IS DISTINCT FROM {STATE})"
     kept = f"SELECT * FROM ({before}) WHERE NOT {repeated} AND NOT {pointless}"
     if plan.tells_part:
-        kept = _as_told_last(keys, f"SELECT *, {repeated} AS _repeated FROM ({before}) WHERE NOT {pointless}")
-    followed = f"SELECT *, lead(_at) OVER (PARTITION BY {keys} ORDER BY _at, _kind) AS _until FROM ({kept})"
-    return f"SELECT * FROM ({followed}) WHERE _kind = {STATE}"
+        kept = _as_told_last(keys, f"SELECT *, {repeated} AS _flowforge_repeated FROM ({before}) WHERE NOT {pointless}")
+    followed = (
+        f"SELECT *, lead(_flowforge_at) OVER (PARTITION BY {keys} ORDER BY _flowforge_at, _flowforge_kind) AS "
+        f"_flowforge_until FROM ({kept})"
+    )
+    return f"SELECT * FROM ({followed}) WHERE _flowforge_kind = {STATE}"
 
 
 def _as_told_last(keys: str, told: str) -> str:
     """The states and ends without repetitions, each as the latest batch told of it that has said it again."""
-    run = f"count(*) FILTER (NOT _repeated) OVER (PARTITION BY {keys} ORDER BY _at, _kind)"
-    last = f"arg_max({{'was': _from, 'row': _ref}}, _order) OVER (PARTITION BY {keys}, _run)"
-    rows = f"SELECT *, {last} AS _last FROM (SELECT *, {run} AS _run FROM ({told}))"
-    return f"SELECT * REPLACE (_last.was AS _from, _last.row AS _ref) FROM ({rows}) WHERE NOT _repeated"
+    run = (
+        f"count(*) FILTER (NOT _flowforge_repeated) OVER (PARTITION BY {keys} ORDER BY _flowforge_at, _flowforge_kind)"
+    )
+    last = (
+        f"arg_max({{'was': _flowforge_from, 'row': _flowforge_ref}}, _flowforge_order) OVER (PARTITION BY {keys}, "
+        f"_flowforge_run)"
+    )
+    rows = f"SELECT *, {last} AS _flowforge_last FROM (SELECT *, {run} AS _flowforge_run FROM ({told}))"
+    return (
+        f"SELECT * REPLACE (_flowforge_last.was AS _flowforge_from, _flowforge_last.row AS _flowforge_ref) FROM "
+        f"({rows}) WHERE NOT _flowforge_repeated"
+    )

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
-from flowforge.domain.own_columns import GONE
+from flowforge.domain.own_columns import APPLIES, GONE
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver import history
 from flowforge.silver.matching import forms, with_forms
 from flowforge.silver.merging import MARKED, REMOVED, REPLACED, STAYS, Arriving, Merge, Rules, receive
 from flowforge.silver.plan import (
-    APPLIES,
     CURRENT,
     DELETED,
     GENERATION,
@@ -107,10 +106,10 @@ def write_history(
     row_actions = {history.UPDATE: REPLACED, history.SAID_AGAIN: REPLACED, history.DELETE: REMOVED, history.END: MARKED}
     on_match = " ".join(f"WHEN '{change}' THEN '{action}'" for change, action in row_actions.items())
     rules = Rules(
-        f"CASE s._action {on_match} ELSE '{STAYS}' END",
-        arrives=f"s._action = '{history.INSERT}'",
-        noted={"_until": f"s.{VALID_TO}"},
-        marks={VALID_TO: "f._until", CURRENT: "f._until IS NULL"},
+        f"CASE s._flowforge_action {on_match} ELSE '{STAYS}' END",
+        arrives=f"s._flowforge_action = '{history.INSERT}'",
+        noted={"_flowforge_until": f"s.{VALID_TO}"},
+        marks={VALID_TO: "f._flowforge_until", CURRENT: "f._flowforge_until IS NULL"},
     )
     arriving = Arriving(history.CHANGES, True, history.MOVES)
     identity = {match: name in plan.nullable for name, match in plan.matches.items()} | {VALID_FROM: False}

@@ -10,6 +10,8 @@ from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier, read_parquet
 from flowforge.tables.base import DataFile, LakeTable, NewFile
 
+PLACED_FILE, PLACED_ROW = "_flowforge_file", "_flowforge_row"
+
 
 def types_of(rows: Rows) -> dict[str, str]:
     """The columns of rows in order, with the engine's types."""
@@ -42,18 +44,17 @@ def create_view(session: Session, layer: str, table: str, query: str) -> None:
 
 
 def placed_rows(session: Session, uri: str, files: Iterable[DataFile], types: Mapping[str, str]) -> str:
-    """A table expression of the files' rows in the columns `types`, and their places: `_file` (in this list) and `_row`."""
+    """A table expression of the files' rows in the columns `types`, with their places: PLACED_FILE (in this list), PLACED_ROW."""
     paths = [f"{uri}/{file.path}" for file in files]
     if not paths:
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in types.items())
-        return f"(SELECT {empty}, 0::INTEGER AS _file, 0::BIGINT AS _row WHERE false)"
+        return f"(SELECT {empty}, 0::INTEGER AS {PLACED_FILE}, 0::BIGINT AS {PLACED_ROW} WHERE false)"
     found = read_parquet(paths)
-    there = set(session.sql(f"SELECT * FROM {found}").columns)
-    items = [
-        f"CAST({identifier(name) if name in there else 'NULL'} AS {kind}) AS {identifier(name)}"
-        for name, kind in types.items()
-    ]
-    return f"(SELECT {', '.join(items)}, file_index::INTEGER AS _file, file_row_number AS _row FROM {found})"
+    # By other names: a column that is called file_index or file_row_number itself would hide DuckDB's.
+    there = {name: f"_flowforge_column_{n}" for n, name in enumerate(session.sql(f"SELECT * FROM {found}").columns)}
+    items = [f"CAST({there.get(name, 'NULL')} AS {kind}) AS {identifier(name)}" for name, kind in types.items()]
+    places = f"file_index::INTEGER AS {PLACED_FILE}, file_row_number AS {PLACED_ROW}"
+    return f"(SELECT {', '.join(items)}, {places} FROM {found} f({', '.join(there.values())}))"
 
 
 def write_files(

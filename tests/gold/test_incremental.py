@@ -138,6 +138,17 @@ def test_should_refuse_a_key_that_repeats_and_keep_the_old_version(lake):
     assert lake.read("gold", "by").to_pylist() == [{"customer_id": 7, "balance": 10}]
 
 
+def test_should_take_a_key_of_any_name(lake):
+    source = lake.source("accounts", key=["id"])
+    model = read_model(
+        "n", "SELECT customer_id AS n, sum(balance) AS t FROM silver.accounts GROUP BY 1", "incremental", ["n"]
+    )
+    for seq, how in ((1, "full"), (2, "incremental")):
+        refine(source.batch(seq, accounts((seq, 7, 10))), lake.bucket)
+        assert build(model, lake.bucket).how == how
+    assert [(row["n"], int(row["t"])) for row in lake.read("gold", "n").to_pylist()] == [(7, 20)]
+
+
 ROW = st.tuples(st.integers(1, 5), st.sampled_from([None, 1, 2]), st.integers(40, 60))
 STEP = st.tuples(st.sampled_from(["merge", "merge", "refresh", "again", "customer"]), st.lists(ROW, max_size=4))
 

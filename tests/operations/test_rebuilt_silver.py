@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
@@ -34,27 +33,6 @@ from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
 SQL_TYPES = {"at": {"sql_type": "datetime2(0)"}}
 KEPT_OUT = [{"rule": "range", "column": "v", "max": 100, "severity": "quarantine", "name": "small"}]
-
-
-@pytest.fixture
-def recorded(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Batch], Batch]]:
-    """Applies a batch to silver and keeps its record, as the functions do."""
-    name = f"watermarks-{lake.bucket}"
-    keys = [{"AttributeName": key, "KeyType": kind} for key, kind in (("pk", "HASH"), ("sk", "RANGE"))]
-    types = [{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")]
-    client("dynamodb").create_table(
-        TableName=name, KeySchema=keys, AttributeDefinitions=types, BillingMode="PAY_PER_REQUEST"
-    )
-    monkeypatch.setenv("FLOWFORGE_WATERMARKS_TABLE", name)
-
-    def record(batch: Batch, applied: bool = True, rules: Any = None) -> Batch:
-        if applied:
-            refine(batch, lake.bucket, rules=rules)
-        item = batch_records.item_of(batch.model_copy(update={"refined": applied, "published": applied}))
-        items.put(name, {name: value for name, value in item.items() if name != "open"})
-        return batch
-
-    yield record
 
 
 def numbers(*rows: tuple[Any, ...], kind: pa.DataType | None = None) -> pa.Table:
