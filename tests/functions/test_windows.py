@@ -2,6 +2,7 @@
 
 import pytest
 
+from events.api.watermarks import NewWatermark
 from events.facts import IntervalEmpty
 from events.request import InvalidRequest, parse_job_request
 from events.targets import ReadWindow
@@ -9,7 +10,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import ScopeChanged, SourceChanged, UnsupportedSource
 from flowforge.operations.batches import rebuild_states
 from flowforge.operations.footers import read_footers
-from flowforge.operations.watermarks import show
+from flowforge.operations.watermarks import set_by_hand, show
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, corrections, table
 from tests.helpers.loads import Loads, landed, run_slices
@@ -47,6 +48,16 @@ def test_should_load_a_window_of_a_table_that_was_never_loaded_and_all_of_it_lat
     assert load.watermark() is None and rebuilt_watermark(load) is None
     assert ids(load.load("b")) == [10, 20, 30]
     assert rebuilt_watermark(load) == load.watermark()
+
+
+def test_should_begin_a_table_by_windows_and_go_on_where_the_last_one_ended(loads):
+    """As docs/operations.md has the first load of a very large table."""
+    load = loads()
+    assert ids(load.load("a", window=ReadWindow(low="2024-01-01", high="2024-02-01"))) == [10]
+    assert ids(load.load("b", window=FEBRUARY)) == [20]
+    assert ids(load.load("again", window=FEBRUARY)) == [20]
+    set_by_hand(f"bronze_{load.name}", NewWatermark(column="at", value="2024-03-01", reason="loaded by windows"))
+    assert ids(load.load("c")) == [30]
 
 
 def test_should_take_the_watermark_for_an_upper_bound_that_is_not_given(loads):
