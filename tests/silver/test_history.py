@@ -268,7 +268,9 @@ class Table:
         types = dict(row[:2] for row in self.connection.execute(f"DESCRIBE {history.TARGET}").fetchall())
         for statement in history.steps(plan, types, confirmed):
             self.connection.execute(statement)
-        self.connection.execute(f"CREATE OR REPLACE TABLE new AS SELECT * EXCLUDE (_flowforge_action) FROM {history.CHANGES}")
+        self.connection.execute(
+            f"CREATE OR REPLACE TABLE new AS SELECT * EXCLUDE (_flowforge_action) FROM {history.CHANGES}"
+        )
         same = "t.id = m.id AND t._valid_from = m._valid_from"
         ends = "_valid_to = m._valid_to, _is_current = m._valid_to IS NULL"
         self.connection.execute(f"UPDATE target t SET {ends} FROM moves m WHERE {same} AND m._flowforge_action = 'end'")
