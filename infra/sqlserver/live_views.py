@@ -1,21 +1,16 @@
-"""The views that change from moment to moment: sessions, transactions, row counts, databases.
+"""The views that change from moment to moment: sessions, transactions, databases, policies, Change Tracking.
 
 Their rows are written into the query text when the view is asked.
 """
 
-# ruff: noqa: E501 - SQL text and data read best unbroken; composing SQL is what this module does
-
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from flowforge.domain.given import given
-
 from .counters import COUNTER_COLUMNS, counters
 from .errors import SqlError
-from .tables import Column, quote, storage_name
+from .size_views import SIZE_VIEWS
 from .tracking import UNITS
 from .view_text import SystemView, values, view
 
@@ -25,7 +20,6 @@ if TYPE_CHECKING:
 
 
 DATABASE_ID = 5
-_PARTITION_ID = "CAST(t.object_id AS BIGINT) * 65536 + coalesce(i.index_id, 0)"
 
 
 _DATABASE_COLUMNS = (
@@ -177,57 +171,6 @@ def _requests(session: Session) -> str:
     return values(rows, _REQUEST_COLUMNS)
 
 
-def _asked_tables(session: Session) -> list[tuple[int, str, str]]:
-    """All tables, or the one that the statement asks for: among thousands of tables counting the others takes seconds."""
-    asked = set(re.findall(r"(?i)\bobject_id\s*=\s*N?'?(\d+)\b", session.statement))
-    alone = len(asked) == 1 and not re.search(
-        r"(?i)\b(or|not|in|union)\b", re.sub(r"(?i)\bin \(0, 1\)", "", session.statement)
-    )
-    return [found for found in session.catalog.tables() if not alone or str(found[0]) in asked]
-
-
-def _row_counts(session: Session, figures: str) -> str:
-    """One row per table with its live row count, then the figures that a view adds."""
-    parts = [
-        f"SELECT {number} AS object_id, count(*) AS row_count FROM {storage_name(schema, name)}"
-        for number, schema, name in _asked_tables(session)
-    ] or ["SELECT CAST(NULL AS INTEGER) AS object_id, CAST(0 AS BIGINT) AS row_count WHERE false"]
-    return (
-        f"SELECT {figures} FROM ({' UNION ALL '.join(parts)}) t LEFT JOIN (SELECT DISTINCT object_id, index_id FROM meta.indexes) i"
-        " ON i.object_id = t.object_id"
-    )
-
-
-def _allocation_units(session: Session) -> str:
-    """Two units per table: its rows at their declared widths, and what variable columns hold, as large objects' pages."""
-    parts = []
-    for number, schema, name in _asked_tables(session):
-        columns = given(session.catalog.find(schema, name)).columns
-        fixed = sum(max(1, column.type.max_length) for column in columns if not _varies(column)) + 9 * len(columns)
-        held = " + ".join(_bytes_held(column) for column in columns if _varies(column)) or "0"
-        parts.append(
-            f"SELECT {number} AS object_id, count(*) * {fixed} AS fixed, {held} AS held FROM {storage_name(schema, name)}"
-        )
-    tables = " UNION ALL ".join(parts) or "SELECT 0 AS object_id, 0 AS fixed, 0 AS held WHERE false"
-    units = (("1, 'IN_ROW_DATA'", "t.object_id", "fixed"), ("2, 'LOB_DATA'", _PARTITION_ID, "held"))
-    return " UNION ALL ".join(
-        f"SELECT {_PARTITION_ID} * 4 + {kind[0]}, {kind}, CAST({container} AS BIGINT), 1, {bytes_} // 8192 + 9,"
-        f" {bytes_} // 8192 + 2, {bytes_} // 8192 + 1 FROM ({tables}) t LEFT JOIN (SELECT DISTINCT object_id, index_id"
-        f" FROM meta.indexes) i ON i.object_id = t.object_id"
-        for kind, container, bytes_ in units
-    )
-
-
-def _varies(column: Column) -> bool:
-    return column.type.base in ("varchar", "nvarchar", "varbinary", "text", "ntext", "image", "xml")
-
-
-def _bytes_held(column: Column) -> str:
-    is_binary = column.type.base in ("varbinary", "image")
-    length = f"octet_length({quote(column.name)})" if is_binary else f"strlen(CAST({quote(column.name)} AS VARCHAR))"
-    return f"coalesce(sum({length}), 0)"
-
-
 def _policies(session: Session) -> str:
     rows = [(p.name.split(".")[-1], p.object_id, 1, "SECURITY_POLICY", p.is_enabled, True)
             for p in session.server.policies.visible(session.server.rights, session.login.user)]  # fmt: skip
@@ -268,7 +211,7 @@ _TRACKING_TABLE_COLUMNS = (
     "object_id int;is_track_columns_updated_on bit;min_valid_version bigint;begin_version bigint;cleanup_version bigint"
 )
 
-LIVE_VIEWS: dict[str, SystemView] = {
+LIVE_VIEWS: dict[str, SystemView] = SIZE_VIEWS | {
     "sys.change_tracking_databases": view(_TRACKING_DATABASE_COLUMNS, _tracking_databases),
     "sys.change_tracking_tables": view(_TRACKING_TABLE_COLUMNS, _tracking_tables),
     "sys.internal_tables": view(
@@ -279,27 +222,6 @@ LIVE_VIEWS: dict[str, SystemView] = {
     ),
     "sys.security_policies": view(_POLICY_COLUMNS, _policies, since=2016),
     "sys.security_predicates": view(_PREDICATE_COLUMNS, _predicates, since=2016),
-    "sys.partitions": view(
-        "partition_id bigint;object_id int;index_id int;partition_number int;hobt_id bigint;rows bigint",
-        lambda session: _row_counts(
-            session,
-            f"{_PARTITION_ID}, t.object_id, coalesce(i.index_id, 0), 1, t.object_id, t.row_count",
-        ),
-    ),
-    "sys.allocation_units": view(
-        "allocation_unit_id bigint;type tinyint;type_desc nvarchar(60);container_id bigint;data_space_id int;"
-        "total_pages bigint;used_pages bigint;data_pages bigint",
-        _allocation_units,
-    ),
-    "sys.dm_db_partition_stats": view(
-        "partition_id bigint;object_id int;index_id int;partition_number int;in_row_data_page_count bigint;used_page_count bigint;"
-        "reserved_page_count bigint;row_count bigint",
-        lambda session: _row_counts(
-            session,
-            f"{_PARTITION_ID}, t.object_id, coalesce(i.index_id, 0), 1, t.row_count // 64 + 1,"
-            " t.row_count // 64 + 2, t.row_count // 64 + 9, t.row_count",
-        ),
-    ),
     "sys.databases": view(_DATABASE_COLUMNS, _databases),
     "sys.database_recovery_status": view(_RECOVERY_COLUMNS, _recovery),
     "sys.dm_exec_sessions": view(_SESSION_COLUMNS, _sessions),
