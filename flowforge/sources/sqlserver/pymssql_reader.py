@@ -14,8 +14,8 @@ import pymssql
 
 from events.targets import ConnectionReference
 from flowforge.sources.sqlserver.arrow_types import arrow_type, canonical_array, check_columns
-from flowforge.sources.sqlserver.connection import last_socket, open_pymssql
 from flowforge.sources.sqlserver.driver_reader import DriverReader
+from flowforge.sources.sqlserver.login import last_socket, open_pymssql
 from flowforge.sources.sqlserver.packing import Cell
 from flowforge.sources.sqlserver.proof import prints_lines
 from flowforge.sources.sqlserver.selection import Selection
