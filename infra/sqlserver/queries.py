@@ -16,8 +16,9 @@ from flowforge.domain.given import given
 from .conversion import convert
 from .dialect import parse_one
 from .errors import SqlError, not_supported, syntax_error
-from .expressions import Expressions, ordered
+from .expressions import Expressions
 from .masks import mask_of
+from .predicates import ordered
 from .scopes import Output, Query, Scope
 from .script import Simple, parse_batch
 from .sources import Sources, names_of, refuse_in_subquery, renamed
