@@ -22,7 +22,8 @@ from flowforge.operations.batches import folded_batches
 from flowforge.operations.beside import Progress, TableBeside
 from flowforge.operations.versions import VersionDifference, compare_versions
 from flowforge.silver.decisions import SOURCE_KEY, decisions_of
-from flowforge.silver.plan import GENERATION, SEQ, RefinePlan, plan_refine
+from flowforge.silver.plan import GENERATION, SEQ, RefinePlan
+from flowforge.silver.planning import plan_refine
 from flowforge.silver.transactions import Transactions
 from flowforge.state import batch_records
 from flowforge.state import batches as batch_states

@@ -19,7 +19,8 @@ from flowforge.engines.duckdb.sql import read_parquet
 from flowforge.silver.batch_rules import BatchRows, judge_batch
 from flowforge.silver.matching import missing_key
 from flowforge.silver.objects import uris_of
-from flowforge.silver.plan import RefinePlan, plan_refine
+from flowforge.silver.plan import RefinePlan
+from flowforge.silver.planning import plan_refine
 from flowforge.silver.quarantine import keep_out, kept_out, quarantine_of, settled_of
 from flowforge.silver.staging import (
     changes_without_key,

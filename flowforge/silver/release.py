@@ -26,7 +26,8 @@ from flowforge.silver.columns import admit
 from flowforge.silver.decisions import decisions_of
 from flowforge.silver.late_batches import late_batches
 from flowforge.silver.objects import check_objects
-from flowforge.silver.plan import GENERATION, SEQ, RefinePlan, plan_refine
+from flowforge.silver.plan import GENERATION, SEQ, RefinePlan
+from flowforge.silver.planning import plan_refine
 from flowforge.silver.quarantine import CONTENT, RULES, kept_out, of_batch, quarantine_of
 from flowforge.silver.reading import FAILED, batch_rows, staged_rows
 from flowforge.silver.staging import content_hash
