@@ -3,7 +3,7 @@ import { ask } from "./api.js";
 import { choose } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { chip, command, facts, grid, link, moment, nothing } from "./show.js";
+import { chip, command, facts, grid, link, moment, more, nothing } from "./show.js";
 
 export const alerts = {
   title: () => "Alerts",
@@ -14,7 +14,7 @@ export const alerts = {
       h("p.actions", h("button", { onclick: () => test(view) }, "Send a test …"))]
       : nothing("Nobody is told: no receiver is set. The parameters AlertWebhook and AlertSlackSecret name one."),
     data.alerts.length ? list(data.alerts) : nothing("No alert yet."),
-    data.next && h("p.pages", link(place.with({ from: data.next }), "Older")), command("flowforge alerts list"),
+    more(data, place, "Older"), command("flowforge alerts list"),
   ],
 };
 
@@ -34,7 +34,6 @@ const list = (known) => grid({
 
 const test = (view) => choose({
   title: "Send a test",
-  load: () => Promise.resolve({}),
   draw: () => [h("p", "Each receiver gets a message of the kind test, signed as every alert."), command("flowforge alerts test")],
   action: () => "Send it",
   run: async () => {

@@ -28,20 +28,20 @@ export const ask = (where, options = {}) => asked(`/api/${where}${told(options.q
 export const path = (...parts) => parts.map(encodeURIComponent).join("/");
 
 function told(query = {}) {
-  const kept = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const kept = Object.entries(query).filter(([, value]) => value != null && value !== "");
   return kept.length ? `?${new URLSearchParams(kept)}` : "";
 }
 
 async function asked(url, { method, body, signal }) {
   const headers = { authorization: `Bearer ${localStorage.getItem(KEPT) ?? ""}` };
-  if (body !== undefined) headers["content-type"] = "application/json";
+  if (body) headers["content-type"] = "application/json";
   const limits = [AbortSignal.timeout(PATIENCE_MILLISECONDS), signal].filter(Boolean);
   let answer;
   try {
     answer = await fetch(url, {
-      method: method ?? (body === undefined ? "GET" : "POST"),
+      method: method ?? (body ? "POST" : "GET"),
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body && JSON.stringify(body),
       signal: AbortSignal.any(limits),
     });
   } catch (error) {

@@ -1,9 +1,9 @@
 // The saved connections: tried, added, removed. A password goes to the secret store and is never shown.
 import { ask, path } from "./api.js";
-import { choose } from "./dialog.js";
+import { remove } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { chip, command, facts, grid, link, moment, nothing, number, problem } from "./show.js";
+import { check, chip, command, facts, field, grid, link, moment, more, nothing, number, problem } from "./show.js";
 import { say } from "./view.js";
 
 const EMPTY = { id: "", host: "", port: "1433", database: "", username: "", password: "", trustServerCertificate: false };
@@ -15,8 +15,7 @@ export const connections = {
   load: (place, signal) => ask("connections", { query: { cursor: place.get("from") }, signal }),
   draw: (data, place, view) => [
     data.connections.length ? list(data.connections, view) : nothing("No connection is saved yet."),
-    data.next && h("p.pages", link(place.with({ from: data.next }), "More")),
-    view.own.tried?.of && outcome(view),
+    more(data, place), view.own.of && outcome(view),
     h("details", { open: data.connections.length === 0 }, h("summary", "Add a connection"), form(view, () => view.again())),
     command("flowforge connections list"),
   ],
@@ -31,33 +30,18 @@ const list = (known, view) => grid({
     { title: "Login", draw: (one) => one.username },
     { title: "Certificate", draw: (one) => (one.trustServerCertificate ? "not checked" : "checked") },
     { title: "Saved", draw: (one) => moment(one.created_at) },
-    { title: "Then", draw: (one) => h("span.chips", h("button", { disabled: Boolean(view.own.busy), onclick: () => attempt(view, { connectionId: one.id }), "aria-label": `Test ${one.id}` }, "Test"),
-      link(to("job", "", { connection: one.id }), "New job"), h("button.quiet", { onclick: () => remove(one.id, view), "aria-label": `Remove ${one.id}` }, "Remove …")) },
+    { title: "Then", draw: (one) => h("span.chips", h("button", { disabled: view.own.busy, onclick: () => attempt(view, { connectionId: one.id }), "aria-label": `Test ${one.id}` }, "Test"),
+      link(to("job", "", { connection: one.id }), "New job"), h("button.quiet", { onclick: () => remove(path("connections", one.id), one.id, `The connection ${one.id} and its password are removed. Jobs that name it fail from then on.`, () => view.again()), "aria-label": `Remove ${one.id}` }, "Remove …")) },
   ],
-});
-
-const remove = (id, view) => choose({
-  title: "Remove",
-  load: () => Promise.resolve({}),
-  draw: () => [h("p", `The connection ${id} and its password are removed. Jobs that name it fail from then on.`), command(`flowforge connections remove ${id}`)],
-  action: () => `Remove ${id}`,
-  run: async () => {
-    await ask(path("connections", id), { method: "DELETE" });
-    say(`${id} is removed`);
-    await view.again();
-  },
 });
 
 // The form of a connection: tried before it is saved. saved(id) is called once a connection is kept.
 export function form(view, saved) {
   const own = (view.own.connect ??= { ...EMPTY });
-  const field = ([name, title, hint]) => h("label", title, h("input", {
-    name, value: own[name], placeholder: hint, required: true, autocomplete: "off",
-    type: name === "password" ? "password" : name === "port" ? "number" : "text", oninput: (event) => { own[name] = event.target.value; },
-  }));
-  const save = async (event) => {
+  const save = (event) => {
     event.preventDefault();
-    await deed(view, "save", async () => {
+    view.own.of = null;
+    view.deed(view.own, async () => {
       const kept = await ask("connections", { body: { id: own.id, ...reached(own) } });
       view.own.connect = { ...EMPTY };
       view.own.tried = null;
@@ -65,35 +49,25 @@ export function form(view, saved) {
       await saved(kept.id);
     });
   };
-  return h("form.fields", { onsubmit: save }, FIELDS.map(field),
-    h("label.check", h("input", { type: "checkbox", checked: own.trustServerCertificate, onchange: (event) => { own.trustServerCertificate = event.target.checked; } }), " do not check the server's certificate"),
-    h("p.actions", h("button", { type: "button", disabled: Boolean(view.own.busy), onclick: () => attempt(view, { ...reached(own) }) }, "Test"), h("button.main", { type: "submit", disabled: Boolean(view.own.busy) }, "Save"), view.own.busy && "asking …"),
-    outcome(view));
+  return h("form.fields", { onsubmit: save },
+    FIELDS.map(([name, title, placeholder]) => field(title, own, name, { name, placeholder, type: name === "password" ? "password" : name === "port" ? "number" : "text" })),
+    check(own.trustServerCertificate, (on) => { own.trustServerCertificate = on; }, "do not check the server's certificate"),
+    h("p.actions", h("button", { type: "button", disabled: view.own.busy, onclick: () => attempt(view, reached(own)) }, "Test"), h("button.main", { type: "submit", disabled: view.own.busy }, "Save"), view.own.busy && "asking …"),
+    !view.own.of && outcome(view));
 }
 
 const reached = ({ host, port, database, username, password, trustServerCertificate }) => ({ host, port: Number(port), database, username, password, trustServerCertificate });
 
-async function deed(view, name, run) {
-  view.own.busy = name;
-  view.own.tried = null;
-  view.redraw();
-  try {
-    await run();
-  } catch (error) {
-    view.own.tried = { trouble: error };
-  }
-  view.own.busy = null;
-  view.redraw();
+// Tries a connection: what is written in the form, or {connectionId}.
+export function attempt(view, connection) {
+  Object.assign(view.own, { of: connection.connectionId, tried: null });
+  return view.deed(view.own, async () => {
+    view.own.tried = await ask("test-connection/database", { body: { connection } });
+    say(`The connection test: ${view.own.tried.status}`);
+  });
 }
 
-// Tries a connection: what is written in the form, or {connectionId}.
-export const attempt = (view, connection) => deed(view, "test", async () => {
-  view.own.tried = { told: await ask("test-connection/database", { body: { connection } }), of: connection.connectionId };
-  say(`The connection test: ${view.own.tried.told.status}`);
-});
-
-export function outcome(view) {
-  const { told, trouble, of } = view.own.tried ?? {};
+export function outcome({ own: { tried: told, trouble, of } }) {
   if (trouble) return problem(trouble);
   if (!told) return null;
   if (told.status !== "success") return problem({ message: `${told.message ?? told.error}`, remedy: told.remedy }, { title: `Failed at the step ${told.step}` });

@@ -1,8 +1,10 @@
 // A dialog that shows what will be done, does it when it is wanted, and gives the focus back.
+import { ask } from "./api.js";
 import { h, put } from "./dom.js";
-import { problem } from "./show.js";
+import { command, problem } from "./show.js";
+import { say } from "./view.js";
 
-// load() is what is shown by draw(found, again), where again() draws anew; action(found) names the deed, none where there is nothing to do;
+// load(), if there is anything to ask, is what is shown by draw(found, again), where again() draws anew; action(found) names the deed, none where there is nothing to do;
 // run(found, reason) does it.
 export async function choose({ title, load, draw, action, run, reason }) {
   const body = h("div.body", h("p", "Asking …"));
@@ -19,7 +21,7 @@ export async function choose({ title, load, draw, action, run, reason }) {
   let found;
   const show = (...more) => put(body, draw(found, () => show()), ...more);
   try {
-    found = await load();
+    found = await load?.();
     show();
     const named = action(found);
     deed.hidden = !named;
@@ -41,3 +43,15 @@ export async function choose({ title, load, draw, action, run, reason }) {
     }
   };
 }
+
+// Removes what has this path in the API: `words` say what follows of that, done() comes after it.
+export const remove = (where, id, words, done) => choose({
+  title: "Remove",
+  draw: () => [h("p", words), command(`flowforge ${where.split("/")[0]} remove ${id}`)],
+  action: () => `Remove ${id}`,
+  run: async () => {
+    await ask(where, { method: "DELETE" });
+    say(`${id} is removed`);
+    await done();
+  },
+});

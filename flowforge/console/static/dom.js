@@ -18,15 +18,16 @@ function filled(element, kind, rest) {
   if (classes) element.setAttribute("class", classes);
   element.append(...listed(told ? others : rest));
   for (const [name, value] of Object.entries(told ? first : {})) {
-    if (value === null || value === undefined || value === false) continue;
+    if (value == null || value === false) continue;
     if (HANDLERS.includes(name) || name === "value" || name === "checked") element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
   return element;
 }
 
-const listed = (children) =>
-  children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false && one !== "");
+// Whether a value is shown at all.
+export const given = (one) => one != null && one !== false && one !== "";
+const listed = (children) => children.flat(Infinity).filter(given);
 
 // Makes these the children of an element. What is alike stays the same element: by data-key, else by place.
 export function put(parent, ...children) {

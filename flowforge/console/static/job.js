@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { to } from "./place.js";
 import { plan, planned } from "./plan.js";
 import { from, keep, schedule } from "./schedules.js";
-import { command, grid, link, number, problem } from "./show.js";
+import { check, command, field, find, grid, link, number, problem, select } from "./show.js";
 import { rows } from "./sql.js";
 
 const WHOLE = "whole";
@@ -51,14 +51,13 @@ function stateOf(place, view) {
 
 function source(data, state, view) {
   const pick = (id) => {
-    Object.assign(state.own, { listed: null, described: {}, tried: null });
+    Object.assign(state.own, { listed: null, described: {}, of: null });
     state.set({ connection: id, tables: {} });
   };
   return h("section", h("h2", "1 Connection"),
-    data.connections.length > 0 && h("p.actions", h("label", "Saved ", h("select", { value: state.connection, onchange: (event) => pick(event.target.value) },
-      [h("option", { value: "" }, "choose …"), data.connections.map((one) => h("option", { value: one.id }, one.id))])),
-      state.connection && h("button", { disabled: Boolean(state.own.busy), onclick: () => attempt(view, { connectionId: state.connection }) }, "Test"), state.own.busy && "asking …"),
-    state.own.tried?.of && outcome(view),
+    data.connections.length > 0 && h("p.actions", h("label", "Saved ", select(state.connection, [["", "choose …"], ...data.connections.map((one) => one.id)], pick)),
+      state.connection && h("button", { disabled: state.own.busy, onclick: () => attempt(view, { connectionId: state.connection }) }, "Test"), state.own.busy && "asking …"),
+    state.own.of && outcome(view),
     h("details", { open: data.connections.length === 0 }, h("summary", "A new connection"), form(view, async (id) => { await view.again(); pick(id); })));
 }
 
@@ -76,7 +75,7 @@ function choice(state, view) {
     state.set({ tables: chosen });
   };
   return h("section", h("h2", "2 Tables"), trouble && problem(trouble), waiting && h("p.quiet", "Asking the server …"),
-    tables.length > 0 && [h("p.actions", h("label", "Find ", h("input", { type: "search", value: own.find, oninput: (event) => { own.find = event.target.value; view.redraw(); } })),
+    tables.length > 0 && [h("p.actions", find(own.find, (words) => { own.find = words; view.redraw(); }),
       `${number(fitting.length)} of ${number(tables.length)}`),
     h("ul.pick", fitting.slice(0, SHOWN).map((one) => {
       const name = `${one.schema}.${one.name}`;

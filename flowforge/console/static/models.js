@@ -2,7 +2,7 @@
 import { ask, path } from "./api.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { chip, command, grid, link, moment, nothing, number, problem } from "./show.js";
+import { check, chip, command, field, grid, link, moment, nothing, number, problem } from "./show.js";
 import { atLine } from "./sql.js";
 import { rules } from "./tables.js";
 import { say } from "./view.js";
@@ -35,23 +35,16 @@ function writing(view) {
   const own = (view.own.model ??= { table: "", sql: "", ahead: false });
   const line = Number(own.trouble?.mistakes?.map((one) => one.problem.match(/\bline (\d+)/)?.[1]).find(Boolean));
   return h("form.sql", { onsubmit: (event) => { event.preventDefault(); put(own, view); } },
-    h("label", "Gold table ", h("input", { required: true, autocomplete: "off", value: own.table, oninput: (event) => { own.table = event.target.value; } })),
+    field("Gold table ", own, "table"),
     h("label", "One SELECT (DuckDB's SQL), its settings in comments", h("textarea.code", { rows: "10", required: true, spellcheck: "false", value: own.sql, oninput: (event) => { own.sql = event.target.value; } })),
-    h("label", h("input", { type: "checkbox", checked: own.ahead, onchange: (event) => { own.ahead = event.target.checked; } }), " it may read tables that are yet to be loaded"),
-    h("p.actions", h("button.main", { type: "submit", disabled: Boolean(own.busy) }, "Save"), "checked against the lake, kept, and built at once; a model of that name is replaced"),
+    check(own.ahead, (on) => { own.ahead = on; }, "it may read tables that are yet to be loaded"),
+    h("p.actions", h("button.main", { type: "submit", disabled: own.busy }, "Save"), "checked against the lake, kept, and built at once; a model of that name is replaced"),
     own.trouble && [problem(own.trouble), atLine(line, own.asked)], command("flowforge models put FILE"));
 }
 
-async function put(own, view) {
-  Object.assign(own, { busy: true, trouble: null, asked: own.sql });
-  view.redraw();
-  try {
-    await ask(path("models", own.table), { method: "PUT", body: { sql: own.sql, ahead: own.ahead } });
-    say(`The model of gold.${own.table} is saved`);
-    await view.again();
-  } catch (error) {
-    own.trouble = error;
-  }
-  own.busy = false;
-  view.redraw();
-}
+const put = (own, view) => view.deed(own, async () => {
+  own.asked = own.sql;
+  await ask(path("models", own.table), { method: "PUT", body: { sql: own.sql, ahead: own.ahead } });
+  say(`The model of gold.${own.table} is saved`);
+  await view.again();
+});

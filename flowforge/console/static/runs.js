@@ -1,11 +1,14 @@
-// The newest runs: which are under way, which failed.
-import { ask } from "./api.js";
+// The newest runs: which are under way, which failed; and one run: what failed and what to do, and for each table its steps, rows
+// and seconds.
+import { ask, path } from "./api.js";
 import { h } from "./dom.js";
+import { replay } from "./letters.js";
 import { to } from "./place.js";
-import { age, between, chip, command, grid, kind, link, moment, nothing } from "./show.js";
+import { age, between, bytes, chip, command, facts, find, grid, kind, link, moment, more, nothing, number, problem, select, span } from "./show.js";
+import { say } from "./view.js";
 
 const SHOWN = 50;
-export const under = (status) => status === "running" || status === "accepted";
+const under = (status) => status === "running" || status === "accepted";
 
 export const runs = {
   title: () => "Runs",
@@ -13,10 +16,9 @@ export const runs = {
   load: (place, signal) =>
     ask("runs", { query: { limit: SHOWN, workflow_id: place.get("workflow"), cursor: place.get("from") }, signal }),
   draw(data, place, view) {
-    const set = (changes) => { place.keep(changes); view.redraw(); };
     const chosen = data.runs.filter((run) => fits(run, place.get("status"), place.get("find").toLowerCase()));
-    return [filters(place, set), chosen.length ? list(chosen) : nothing(data.runs.length ? "None of these runs fits." : empty(place)),
-      pages(data, place), command(`flowforge status${place.get("workflow") ? ` --workflow ${place.get("workflow")}` : ""}`)];
+    return [filters(place, view), chosen.length ? list(chosen) : nothing(data.runs.length ? "None of these runs fits." : empty(place)),
+      place.get("from") && h("p", link(place.with({ from: "" }), "Newest")), more(data, place, `Older than these ${data.runs.length}`), command(`flowforge status${place.get("workflow") ? ` --workflow ${place.get("workflow")}` : ""}`)];
   },
 };
 
@@ -30,11 +32,10 @@ function fits(run, status, words) {
   return status ? run.status === status : true;
 }
 
-function filters(place, set) {
+function filters(place, view) {
   return h("form.filters", { role: "search", onsubmit: (event) => event.preventDefault() },
-    h("label", "Find ", h("input", { type: "search", value: place.get("find"), oninput: (event) => set({ find: event.target.value }) })),
-    h("label", "Status ", h("select", { value: place.get("status"), onchange: (event) => set({ status: event.target.value }) },
-      ["", "under way", "failed", "succeeded"].map((one) => h("option", { value: one }, one || "all")))),
+    find(place.get("find"), (words) => view.keep({ find: words })),
+    h("label", "Status ", select(place.get("status"), [["", "all"], "under way", "failed", "succeeded"], (status) => view.keep({ status }))),
     place.get("workflow") && h("span", "of ", h("code", place.get("workflow")), " ", link(place.with({ workflow: "" }), "show all")));
 }
 
@@ -54,19 +55,156 @@ function list(chosen) {
   });
 }
 
-export function counts(run) {
+function counts(run) {
   const by = new Map();
   for (const { status } of run.tables) by.set(status, (by.get(status) ?? 0) + 1);
   return by.size ? h("span.chips", [...by].map(([status, count]) => chip(status, `${count.toLocaleString("en")} ${status}`))) : "–";
 }
 
-export function took(run) {
+function took(run) {
   if (under(run.status)) return age(run.accepted_at);
   return run.finished_at && run.accepted_at ? between(run.accepted_at, run.finished_at) : "–";
 }
 
-function pages(data, place) {
-  const newest = place.get("from") && link(place.with({ from: "" }), "Newest");
-  const older = data.next && link(place.with({ from: data.next }), `Older than these ${data.runs.length}`);
-  return (newest || older) && h("p.pages", newest, older);
+const QUIET_MILLISECONDS = 5000;
+const MOST_CLAIMS = 5;
+let watched = { state: "", asked: 0, told: new Map() };
+
+// Which steps lie behind a table of this status; the next one is under way.
+const STEPS = [["ingest", "read"], ["silver", "refine"], ["gold", "publish"]];
+const BEHIND = { queued: 0, reading: 0, running: 0, landed: 1, refined: 2, published: 3, empty: 3 };
+
+export const run = {
+  title: () => "Run",
+  every: (data) => (under(data.status) ? 1 : 10),
+  async load(place, signal) {
+    const found = await ask(path("runs", place.id), { signal });
+    return { ...found, claims: under(found.status) ? await claims(found, signal) : new Map() };
+  },
+  draw(data, place, view) {
+    const failed = data.tables.filter((one) => one.error);
+    say(`Run ${data.job_name || data.run_id}: ${data.status}`);
+    return [head(data), refused(data), failed.length > 0 && failures(data, failed, view), data.discarded.map(discarded),
+      data.tables.length > 0 && [tables(data), details(data)], command(`flowforge status ${data.run_id}${under(data.status) ? " --watch" : ""}`)];
+  },
+};
+
+// Of a run that does not move: whose worker has fallen silent, and when the next one may go on. Asked seldom, of a few tables.
+async function claims(found, signal) {
+  const state = JSON.stringify(found);
+  if (state !== watched.state) watched = { state, asked: Date.now(), told: new Map() };
+  if (Date.now() - watched.asked < QUIET_MILLISECONDS) return watched.told;
+  watched.asked = Date.now();
+  const waiting = found.tables.filter((one) => one.status === "queued" || one.status === "running").slice(0, MOST_CLAIMS);
+  const answers = await Promise.all(waiting.map((one) => ask(path("watermarks", one.table), { signal }).catch(() => ({}))));
+  watched.told = new Map(waiting.map((one, place) => [one.table, claim(answers[place].active_batch)]));
+  return watched.told;
+}
+
+function claim(active) {
+  if (active?.state !== "claimed" || typeof active.silent_seconds !== "number" || active.silent_seconds <= active.heartbeat_seconds * 2) return null;
+  const left = Math.ceil(active.free_in_seconds ?? 0);
+  return `Its worker fell silent ${Math.round(active.silent_seconds)} s ago; ${left > 0 ? `the next attempt is free in ${left} s` : "the next attempt may begin"}.`;
+}
+
+function head(data) {
+  return facts([
+    ["Status", chip(data.status)],
+    ["Job", data.job_name || data.job_id],
+    ["Workflow", data.workflow_id && link(to("runs", "", { workflow: data.workflow_id }), data.workflow_name || data.workflow_id)],
+    ["Requested", moment(data.accepted_at)],
+    [under(data.status) ? "Under way for" : "Took", took(data)],
+    ["Started by", data.trigger],
+    ["Batch", data.batch_id && h("code", data.batch_id)],
+    ["Run", h("code", data.run_id)],
+  ]);
+}
+
+function refused(data) {
+  return data.mistakes?.length > 0 && problem({ message: "The request was refused; no table was queued.", mistakes: data.mistakes });
+}
+
+function failures(data, failed, view) {
+  return h("section", { "aria-labelledby": "failed" }, h("h2", { id: "failed" }, failed.length > 1 ? `${failed.length} tables failed` : "What failed"),
+    failed.map((one) => h("div.problem", { "data-key": one.table },
+      h("strong", one.table), ` in the step ${one.error.step}: ${one.error.error}`,
+      one.error.attempts > 1 && `, after ${one.error.attempts} attempts`,
+      h("p.cause", one.error.cause),
+      one.error.remedy && h("p.remedy", h("b", "What to do: "), one.error.remedy))),
+    h("p.actions", h("button", { onclick: () => replay({ run_id: data.run_id }, view) }, "Replay …"),
+      " shows first what it will do; nothing is loaded twice"));
+}
+
+const discarded = (one) =>
+  h("p.note", `${one.table ?? "The run"}: its ${one.queue} message was discarded: ${one.discarded_because}; ${one.consequence}`);
+
+function tables(data) {
+  const most = Math.max(0.001, ...data.tables.map((one) => total(one) ?? 0));
+  return h("section", h("h2", "Tables"), grid({
+    key: (one) => one.table,
+    rows: data.tables,
+    columns: [
+      { title: "Table", draw: (one) => [one.silver_table ? link(to("tables", `silver.${one.silver_table}`), one.table) : one.table, one.source_table && h("small", `from ${one.source_table}`)] },
+      { title: "Status", draw: (one) => [chip(one.status), parts(one), data.claims.get(one.table) && h("small.note", data.claims.get(one.table))] },
+      { title: "Steps", draw: (one) => steps(one, most) },
+      { title: "Rows read", right: true, draw: (one) => number(one.records ?? one.slices?.records) },
+      { title: "Silver rows", right: true, draw: (one) => [number(one.silver_rows), changes(one)] },
+      { title: "Watermark", draw: watermark },
+      { title: "Seconds", right: true, draw: (one) => total(one)?.toFixed(2) ?? "–" },
+    ],
+  }));
+}
+
+function total(one) {
+  const known = Object.values(one.seconds ?? {}).filter((value) => value !== null);
+  return known.length ? known.reduce((a, b) => a + b, 0) : null;
+}
+
+const parts = (one) => one.status === "reading" && one.slices && h("small", `${one.slices.done} of ${one.slices.slices} slices`);
+
+// Each step's state, seconds, and a bar of its share of the longest table.
+function steps(one, most) {
+  const behind = one.status === "failed" ? STEPS.findIndex(([name]) => name === one.error?.step) : BEHIND[one.status] ?? 0;
+  return h("ol.steps", STEPS.map(([name, word], place) => {
+    const seconds = one.seconds?.[name];
+    const state = one.status === "failed" && place === behind ? "bad" : place < behind ? "good" : place === behind ? "busy" : "wait";
+    const told = { good: "done", bad: "failed", busy: one.status === "queued" ? "queued" : "under way", wait: "not begun" }[state];
+    const bar = h("span.bar", { "aria-hidden": "true" });
+    bar.style.width = `${((seconds ?? 0) / most) * 100}%`;
+    return h(`li.${state}`, h("span", `${word} `), h("span.quiet", seconds == null ? told : span(seconds)), bar);
+  }));
+}
+
+function changes(one) {
+  const told = [["+", one.inserted], ["~", one.updated], ["−", one.deleted]].filter(([, count]) => count);
+  return told.length > 0 && h("small", told.map(([sign, count]) => `${sign}${number(count)}`).join(" "));
+}
+
+function watermark(one) {
+  if (one.watermark_after == null) return "–";
+  return [h("code", one.watermark_after), h("small", one.watermark_committed ? `of ${one.cursor_column ?? ""}` : "not committed yet")];
+}
+
+function details(data) {
+  return h("section", h("h2", "Details"), data.tables.map((one) => h("details", { "data-key": one.table, ontoggle: null },
+    h("summary", one.table, " ", kind(one.status) === "bad" && chip(one.status), one.quarantined > 0 && ` ${number(one.quarantined)} rows in quarantine`),
+    facts([
+      ["Bronze", one.bronze_key && [h("code", one.bronze_key), ` ${bytes(one.file_size_bytes)}`]],
+      ["Gold", one.gold_tables && h("span", Object.entries(one.gold_tables).map(([name, rows], place) => [place ? ", " : "", link(to("tables", `gold.${name}`), name), rows === null ? "" : ` ${number(rows)} rows`]))],
+      ["Watermark before", one.watermark_before && h("code", one.watermark_before)],
+      ["Rows at the source", one.source_rows !== null && number(one.source_rows)],
+      ["Counted", one.counted],
+      ["Promise", one.promise],
+      ["Read as", one.consistency],
+      ["Reason", one.reason],
+      ["Quarantine", one.quarantined > 0 && `${number(one.quarantined)} rows`],
+    ]),
+    notes(one))));
+}
+
+function notes(one) {
+  const broken = [...(one.quality ?? []), ...Object.values(one.gold_quality ?? {}).flat()].filter((figure) => figure.failed)
+    .map((figure) => `${figure.rule}: ${number(figure.failed)} of ${number(figure.checked)} failed (${figure.severity})`);
+  const told = [...(one.notes ?? []), ...(one.schema_changes ?? []), ...(one.deferred ?? []).map((other) => (typeof other === "string" ? other : JSON.stringify(other))), ...broken];
+  return told.length > 0 && h("ul.notes", told.map((text) => h("li", text)));
 }

@@ -1,9 +1,9 @@
 // When workflows are started, and what became of it last; the form of a schedule; and templates: workflows whose connection is left open.
 import { ask, path } from "./api.js";
-import { choose } from "./dialog.js";
+import { choose, remove } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { chip, command, facts, grid, link, moment, nothing, number } from "./show.js";
+import { check, chip, command, facts, field, grid, link, moment, more, nothing, number, select } from "./show.js";
 import { say } from "./view.js";
 
 export const schedules = {
@@ -16,7 +16,7 @@ export const schedules = {
   draw: (data, place, view) => [
     h("section", h("h2", "Schedules"), data.schedules.length ? list(data.schedules, view)
       : nothing("No workflow has a schedule yet. ", link(to("job"), "A new job"), " or a template below can be given one.")),
-    data.next && h("p.pages", link(place.with({ from: data.next }), "More")), command("flowforge schedules list"),
+    more(data, place), command("flowforge schedules list"),
     h("section", h("h2", "Templates"), templates(data.templates, view)), command("flowforge templates list"),
   ],
 };
@@ -35,7 +35,7 @@ export const one = {
       ["It followed", data.last_after && link(to("runs", data.last_after), h("code", data.last_after))],
       ["Set", moment(data.set_at)],
     ]), told(data), h("p.actions", deeds(data, view)),
-    data.request && h("section", h("h2", "Its request"), h("pre.code.scroll", { tabindex: "0", role: "region", "aria-label": "Its request" }, JSON.stringify(data.request, null, 2))),
+    data.request && h("section", h("h2", "Its request"), text(json(data.request), "Its request")),
     command(`flowforge schedules show ${data.workflow_id}`),
   ],
 };
@@ -73,26 +73,18 @@ function deeds(data, view) {
     const kept = await ask(path("schedules", id));
     return { request: kept.request, schedule: kept };
   }, () => view.again());
-  return h("span.chips", !data.problem && button(turn === "pause" ? "Pause" : "Resume", turned), !data.problem && button("Change …", change), button("Remove …", () => remove("schedule", id, " is removed, with its request. Runs that it has started go on.", view), "button.quiet"));
+  return h("span.chips", !data.problem && button(turn === "pause" ? "Pause" : "Resume", turned), !data.problem && button("Change …", change), button("Remove …", () => gone("schedules", id, `The schedule of ${id} is removed, with its request. Runs that it has started go on.`, view), "button.quiet"));
 }
 
-const remove = (kind, id, what, view) => choose({
-  title: "Remove",
-  load: () => Promise.resolve({}),
-  draw: () => [h("p", `The ${kind} ${kind === "schedule" ? `of ${id}` : id}${what}`), command(`flowforge ${kind}s remove ${id}`)],
-  action: () => `Remove ${id}`,
-  run: async () => {
-    await ask(path(`${kind}s`, id), { method: "DELETE" });
-    say(`The ${kind} ${kind === "schedule" ? `of ${id}` : id} is removed`);
-    location.hash = to("schedules");
-    await view.again();
-  },
+const gone = (kind, id, words, view) => remove(path(kind, id), id, words, () => {
+  location.hash = to("schedules");
+  return view.again();
 });
 
 const KINDS = {
-  cron: ["at times of the clock", "30 2 * * 1-5", "Five fields of a crontab: minute, hour, day of the month, month, day of the week."],
-  rate: ["every so often", "15 minutes", "A number of minutes, hours or days, counted from now."],
-  after: ["after another workflow", "nightly", "Once after each run of this workflow that succeeds."],
+  cron: ["at times of the clock", "30 2 * * 1-5", "Five fields of a crontab: minute, hour, day of the month, month, day of the week.", "Times"],
+  rate: ["every so often", "15 minutes", "A number of minutes, hours or days, counted from now.", "Every"],
+  after: ["after another workflow", "nightly", "Once after each run of this workflow that succeeds.", "Workflow"],
 };
 
 function when(one) {
@@ -139,17 +131,15 @@ export function schedule(load, done) {
 // A request that reads from a saved connection.
 export const from = (request, connectionId) => ({ ...request, source_config: { ...request.source_config, connection: { connectionId } } });
 
-const connectionField = (connections, own) => h("label.block", "Connection ", h("select", { required: true, value: own.connection, onchange: (event) => { own.connection = event.target.value; } },
-  h("option", { value: "" }, "choose …"), connections.map((one) => h("option", { value: one.id }, one.id))));
+const connectionField = (connections, own) => h("label.block", "Connection ", select(own.connection, [["", "choose …"], ...connections.map((one) => one.id)], (id) => { own.connection = id; }, { required: true }));
 
 function fields(own, again) {
-  const [, hint, means] = KINDS[own.kind];
-  const text = (name, title, placeholder) => h("label", title, h("input", { required: true, autocomplete: "off", value: own[name], placeholder, oninput: (event) => { own[name] = event.target.value; again(); } }));
-  return [h("label.block", "It starts ", h("select", { value: own.kind, onchange: (event) => { Object.assign(own, { kind: event.target.value, text: "" }); again(); } },
-    Object.entries(KINDS).map(([name, [title]]) => h("option", { value: name }, title)))),
+  const [, placeholder, means, named] = KINDS[own.kind];
+  const change = (changes) => { Object.assign(own, changes); again(); };
+  return [h("label.block", "It starts ", select(own.kind, Object.entries(KINDS).map(([name, [title]]) => [name, title]), (kind) => change({ kind, text: "" }))),
   h("p.quiet", means),
-  h("div.fields", text("text", own.kind === "after" ? "Workflow" : own.kind === "rate" ? "Every" : "Times", hint), own.kind === "cron" && text("timezone", "Time zone", "Europe/Berlin"),
-    h("label.check", h("input", { type: "checkbox", checked: own.paused, onchange: (event) => { own.paused = event.target.checked; again(); } }), " paused: it starts nothing until it is resumed"))];
+  h("div.fields", field(named, own, "text", { placeholder }, again), own.kind === "cron" && field("Time zone", own, "timezone", { placeholder: "Europe/Berlin" }, again),
+    check(own.paused, (paused) => change({ paused }), "paused: it starts nothing until it is resumed"))];
 }
 
 const said = ({ kind, text, timezone, paused }) =>
@@ -177,17 +167,18 @@ export const template = {
     h("p", data.about), facts([["Workflow", data.workflow_id], ["Reads", data.tables.join(", ")], ["Gold tables", data.models.join(", ")]]),
     h("p.actions", offers(data, view)),
     models(data.request).map((one) => h("details", { "data-key": one.tableName }, h("summary", `gold.${one.tableName}`), text(one.sql, `The SQL of gold.${one.tableName}`))),
-    h("details", { "data-key": "request" }, h("summary", "Its request"), text(JSON.stringify(data.request, null, 2), "Its request")),
+    h("details", { "data-key": "request" }, h("summary", "Its request"), text(json(data.request), "Its request")),
     command(`flowforge templates show ${data.name}`),
   ],
 };
 
 const models = (request) => request.destination_config?.goldConfig?.models ?? [];
+const json = (document) => JSON.stringify(document, null, 2);
 const text = (told, label) => h("pre.code.scroll", { tabindex: "0", role: "region", "aria-label": label }, told);
 
 const offers = (one, view) => h("span.chips", h("button", { onclick: () => run(one), "aria-label": `Run ${one.name}` }, "Run …"),
   h("button", { onclick: () => schedule(() => filling(one), async (kept) => { location.hash = to("schedules", kept.workflow_id); await view.again(); }), "aria-label": `Schedule ${one.name}` }, "Schedule …"),
-  link(to("job", "", { template: one.name }), "New job"), one.saved_at && h("button.quiet", { onclick: () => remove("template", one.name, " is removed. Runs and schedules that came of it go on.", view), "aria-label": `Remove ${one.name}` }, "Remove …"));
+  link(to("job", "", { template: one.name }), "New job"), one.saved_at && h("button.quiet", { onclick: () => gone("templates", one.name, `The template ${one.name} is removed. Runs and schedules that came of it go on.`, view), "aria-label": `Remove ${one.name}` }, "Remove …"));
 
 async function filling(one) {
   const [{ request }, connections] = await Promise.all([ask(path("templates", one.name)), saved()]);
@@ -218,12 +209,10 @@ function run(one) {
 // Saves a request as a template, without its connection and its label.
 export function keep(request) {
   const own = { name: "", title: request.workflow_name ?? "", about: "" };
-  const field = (name, title, more) => h("label.block", title, h("input", { required: true, autocomplete: "off", value: own[name], oninput: (event) => { own[name] = event.target.value; }, ...more }));
   return choose({
     title: "Save as template",
-    load: () => Promise.resolve({}),
     draw: () => [h("p", "Saved without its connection, it is run with any saved one. A template of that name that was saved before is replaced."),
-      field("name", "Name (small letters, digits and _)", { pattern: NAME, maxlength: "64" }), field("title", "Title"), field("about", "What it does"), command("flowforge templates save NAME request.json --title TEXT")],
+      h("div.fields", field("Name (small letters, digits and _)", own, "name", { pattern: NAME, maxlength: "64" }), field("Title", own, "title"), field("What it does", own, "about")), command("flowforge templates save NAME request.json --title TEXT")],
     action: () => "Save it",
     run: async () => {
       const { connection, ...source } = request.source_config ?? {};

@@ -1,5 +1,5 @@
 // How figures, times, statuses, tables and refusals look. Documents of the API in, elements out.
-import { h, svg } from "./dom.js";
+import { given, h, svg } from "./dom.js";
 
 const MARKS = {
   good: ["✔", "succeeded published empty current success loaded loads sent"],
@@ -16,10 +16,10 @@ export function chip(status, word = status) {
   return h(`span.chip.${kind(status)}`, h("span", { "aria-hidden": "true" }, sign), ` ${word ?? "…"}`);
 }
 
-export const number = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en"));
+export const number = (value) => (value == null ? "–" : value.toLocaleString("en"));
 
 export function bytes(count) {
-  if (count === null || count === undefined) return "–";
+  if (count == null) return "–";
   let amount = count;
   for (const unit of ["B", "KiB", "MiB", "GiB"]) {
     if (amount < 1024 || unit === "GiB") return `${amount.toLocaleString("en", { maximumFractionDigits: unit === "B" ? 0 : 1 })} ${unit}`;
@@ -31,6 +31,7 @@ export const clock = (time) => new Date(time).toLocaleTimeString("en-GB");
 
 // 0.94 s, 48 s, 3 min 20 s, 5 h 2 min, 3 days
 export function span(seconds) {
+  if (seconds == null) return "–";
   const whole = Math.max(0, Math.floor(seconds));
   if (seconds < 10) return `${Math.max(0, seconds).toFixed(seconds < 1 ? 2 : 1)} s`;
   if (whole < 60) return `${whole} s`;
@@ -86,14 +87,14 @@ function heading(column, sort) {
 function sorted(rows, columns, by) {
   const column = columns.find((one) => one.title === by.replace(/^-/, ""));
   if (!column?.by) return rows;
-  const order = (a, b) => (a === b ? 0 : a === null || a === undefined ? 1 : b === null || b === undefined ? -1 : a < b ? -1 : 1);
+  const order = (a, b) => (a === b ? 0 : a == null ? 1 : b == null ? -1 : a < b ? -1 : 1);
   const sign = by.startsWith("-") ? -1 : 1;
   return [...rows].sort((a, b) => sign * order(column.by(a), column.by(b)));
 }
 
 // Names with their values, those without one left out.
 export const facts = (pairs) =>
-  h("dl.facts", pairs.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "")
+  h("dl.facts", pairs.filter(([, value]) => given(value))
     .map(([name, value]) => h("div", { "data-key": name }, h("dt", name), h("dd", value))));
 
 // Figures as a small picture, oldest first; said in words for those who do not see it.
@@ -130,3 +131,18 @@ export function problem(trouble, { title } = {}) {
 
 // A link to a page of the console.
 export const link = (to, ...children) => h("a", { href: to }, children);
+
+// What follows a page of a list.
+export const more = (data, place, words = "More") => data.next && h("p.pages", link(place.with({ from: data.next }), words));
+
+// A field of a form that keeps what is written in own[name]; then() is what follows from it.
+export const field = (title, own, name, rest, then) => h("label", title, h("input",
+  { required: true, autocomplete: "off", value: own[name], oninput: (event) => { own[name] = event.target.value; then?.(); }, ...rest }));
+
+// One of several, each a value or [value, title].
+export const select = (value, options, then, rest) => h("select", { value, onchange: (event) => then(event.target.value), ...rest },
+  options.map((one) => h("option", { value: [one].flat()[0] }, [one].flat().at(-1))));
+
+export const check = (checked, then, ...words) => h("label.check", h("input", { type: "checkbox", checked, onchange: (event) => then(event.target.checked) }), " ", words);
+
+export const find = (value, then) => h("label", "Find ", h("input", { type: "search", value, oninput: (event) => then(event.target.value) }));

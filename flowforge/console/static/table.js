@@ -64,8 +64,8 @@ function batches(told) {
         { title: "Batch", draw: (one) => [one.label ?? `${one.generation}.${one.seq}`, one.run_id && h("small", link(to("runs", one.run_id), "its run"))] },
         { title: "State", draw: (one) => [chip(one.state === "refined" ? "success" : one.state, one.state), one.problem && h("small", one.problem)] },
         { title: "Rows", right: true, draw: (one) => number(one.records) },
-        { title: "Above", draw: (one) => (one.low === null || one.low === undefined ? "the beginning" : h("code", one.low)) },
-        { title: "Up to", draw: (one) => (one.high === null || one.high === undefined ? "–" : h("code", one.high)) },
+        { title: "Above", draw: (one) => (one.low == null ? "the beginning" : h("code", one.low)) },
+        { title: "Up to", draw: (one) => (one.high == null ? "–" : h("code", one.high)) },
         { title: "When", draw: (one) => moment(one.at) },
       ],
     }) : nothing("No batch has been taken yet."),
@@ -107,7 +107,6 @@ function quality(told, data, view) {
 
 const release = (name, rows, view) => choose({
   title: "Release",
-  load: () => Promise.resolve({}),
   draw: () => [h("p", `${number(rows)} rows in quarantine are judged anew by the newest rules. What passes goes to silver.${name}; what does not stays apart.`), command(`flowforge quality ${name} --release`)],
   action: () => `Judge ${number(rows)} rows anew`,
   run: async () => {

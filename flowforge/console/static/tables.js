@@ -2,7 +2,7 @@
 import { ask } from "./api.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { bytes, chip, command, grid, kind, link, moment, nothing, number, problem, spark } from "./show.js";
+import { bytes, check, chip, command, find, grid, kind, link, moment, more, nothing, number, problem, spark } from "./show.js";
 
 const [FIRST, MOST, NEWEST_RUNS] = [15, 200, 50];
 const LAYERS = ["", "silver", "gold", "quarantine"];
@@ -24,12 +24,11 @@ export const tables = {
     return { ...data, seconds: Math.round((Date.now() - started) / 1000) };
   },
   draw(data, place, view) {
-    const set = (changes) => { place.keep(changes); view.redraw(); };
     const words = place.get("find").toLowerCase();
     const chosen = data.tables.filter((one) => `${one.layer}.${one.table}`.toLowerCase().includes(words) && (!place.get("only") || wrong(one, data.runs)));
-    return [filters(place, set), data.trouble && problem(data.trouble, { title: "The newest runs are not known" }), chosen.length ? list(chosen, data.runs, place, set)
+    return [filters(place, view), data.trouble && problem(data.trouble, { title: "The newest runs are not known" }), chosen.length ? list(chosen, data.runs, place, view)
       : nothing(data.tables.length ? "None of these tables fits." : ["The lake has no table yet: ", link("#/job", "a new job"), " loads some."]),
-      data.next && h("p.pages", link(place.with({ from: data.next }), `The tables behind these ${data.tables.length}`)),
+      more(data, place, `The tables behind these ${data.tables.length}`),
       command("flowforge watermark list")];
   },
 };
@@ -37,11 +36,11 @@ export const tables = {
 const broken = (one) => (one.rules ?? []).filter((figure) => figure.failed);
 const wrong = (one, runs) => one.problem || kind(runs.get(one.bronze_table)?.status) === "bad" || broken(one).length > 0 || one.layer === "quarantine";
 
-function filters(place, set) {
+function filters(place, view) {
   return h("form.filters", { role: "search", onsubmit: (event) => event.preventDefault() },
-    h("label", "Find ", h("input", { type: "search", value: place.get("find"), oninput: (event) => set({ find: event.target.value }) })),
+    find(place.get("find"), (words) => view.keep({ find: words })),
     h("span", LAYERS.map((one) => [link(place.with({ layer: one, from: "" }), h(place.get("layer") === one ? "strong" : "span", one || "all layers")), " "])),
-    h("label", h("input", { type: "checkbox", checked: Boolean(place.get("only")), onchange: (event) => set({ only: event.target.checked ? "wrong" : "" }) }), " only what wants a look"));
+    check(Boolean(place.get("only")), (on) => view.keep({ only: on && "wrong" }), "only what wants a look"));
 }
 
 // The newest run of each bronze table.
@@ -58,11 +57,11 @@ function lastRun({ bronze_table, recent }, runs) {
   return recent ? [link(to("runs", recent.run_id), chip(recent.rows.at(-1) ? "loaded" : "empty")), h("small", moment(recent.at))] : "–";
 }
 
-function list(chosen, runs, place, set) {
+function list(chosen, runs, place, view) {
   return grid({
     key: (one) => `${one.layer}.${one.table}`,
     rows: chosen,
-    sort: { by: place.get("sort"), go: (sort) => set({ sort }) },
+    sort: { by: place.get("sort"), go: (sort) => view.keep({ sort }) },
     columns: [
       { title: "Table", by: (one) => `${one.layer}.${one.table}`, draw: (one) => [link(to("tables", `${one.layer}.${one.table}`), h("span.quiet", `${one.layer}.`), one.table), one.problem && h("small.note", one.problem)] },
       { title: "Written", by: (one) => one.written_at, draw: (one) => moment(one.written_at) },

@@ -81,6 +81,21 @@ export class View {
     if (this.trouble) say(`${this.lost()}: ${this.trouble.message}`);
   }
 
+  // Does what a person has asked for: `own.busy` meanwhile, `own.trouble` where it is refused.
+  async deed(own, run) {
+    Object.assign(own, { busy: true, trouble: null });
+    this.redraw();
+    await run().catch((error) => { own.trouble = error; });
+    own.busy = false;
+    this.redraw();
+  }
+
+  // Keeps values in the address, and shows what they choose.
+  keep(changes) {
+    this.place.keep(changes);
+    this.redraw();
+  }
+
   lost() {
     return this.data ? `Not known since ${clock(this.since)}` : "Not known";
   }
