@@ -21,7 +21,7 @@ from flowforge.state.runs import is_ended, names_in, names_of, read_run
 
 MOST_CHARACTERS = 200  # of a workflow's id, as requests have it
 MOST_BYTES = 2_000_000  # of a page: to show a run's tables takes reading their names and steps
-READ_AT_ONCE = 20  # runs
+READ_AT_ONCE = 100  # items
 LONG = timedelta(days=1)  # for a run
 
 
@@ -68,12 +68,23 @@ def _stored(most: int, workflow_id: str | None, cursor: str | None) -> list[item
 
 def _in_short(runs: list[items.Item]) -> Iterator[dict[str, Any]]:
     """Runs for a list of them, a few at a time as they are wanted: of each its names, steps and discarded messages."""
-    for start in range(0, len(runs), READ_AT_ONCE):
-        part = runs[start : start + READ_AT_ONCE]
-        wanted = [_keys_of(run) for run in part]
-        found = iter(items.get_many(settings().runs_table, [key for keys in wanted for key in keys]))
-        for run, keys in zip(part, wanted, strict=True):
+    for part in _parts(runs):
+        found = iter(items.get_many(settings().runs_table, [key for _, keys in part for key in keys]))
+        for run, keys in part:
             yield _listed(run, {item["sk"]: item for item in islice(found, len(keys)) if item})
+
+
+def _parts(runs: list[items.Item]) -> Iterator[list[tuple[items.Item, list[items.Item]]]]:
+    """Runs with the keys of what is shown of them, as many as one call reads; one with more keys is alone."""
+    part: list[tuple[items.Item, list[items.Item]]] = []
+    for run in runs:
+        keys = _keys_of(run)
+        if part and sum(len(others) for _, others in part) + len(keys) > READ_AT_ONCE:
+            yield part
+            part = []
+        part.append((run, keys))
+    if part:
+        yield part
 
 
 def _keys_of(run: items.Item) -> list[items.Item]:

@@ -133,6 +133,27 @@ def test_should_query_a_table_and_its_index_among_other_items(aws):
     dynamodb.delete_item(TableName="asked", Key={"pk": {"S": "p1"}, "sk": {"S": "13"}})
     assert numbers({"o": "yes"}, **asked) == [19, 17, 11, 9, 7, 3, 1]
 
+    def key(number):
+        return {"pk": {"S": f"p{number % 3}"}, "sk": {"S": f"{number:02}"}}
+
+    first = {
+        "TableName": "asked",
+        "UpdateExpression": "SET since = :s",
+        "ExpressionAttributeValues": {":s": {"S": "00"}},
+    }
+    dynamodb.update_item(Key=key(11), **first)
+    none = {"UpdateExpression": "REMOVE #o", "ExpressionAttributeNames": {"#o": "open"}}
+    dynamodb.update_item(TableName="asked", Key=key(9), **none)
+    told = {"open": {"S": "yes"}, "since": {"S": "96"}}
+    beside = [{"PutRequest": {"Item": key(number) | told | {"n": {"N": str(number)}}}} for number in range(31, 37)]
+    dynamodb.batch_write_item(RequestItems={"asked": beside})  # at one place, across pages
+    fails = {"ConditionCheck": {"TableName": "asked", "Key": key(99), "ConditionExpression": "attribute_exists(pk)"}}
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+        dynamodb.transact_write_items(TransactItems=[{"Update": first | {"Key": key(17)}}, fails])
+    expected = [11, 19, 17, 7, *sorted([3, *range(31, 37)], key=lambda n: (n % 3, f"{n:02}")), 1]
+    assert numbers({"o": "yes"}, **asked) == expected
+    assert numbers({"o": "yes"}, ScanIndexForward=False, **asked) == expected[::-1]
+
 
 def resident_megabytes(process):
     status = Path(f"/proc/{process.pid}/status").read_text()

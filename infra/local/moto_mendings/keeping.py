@@ -52,7 +52,7 @@ def keep_items(kept: Kept) -> None:
         answer = calls(handler)
         action = handler.headers.get("X-Amz-Target", "").rpartition(".")[2]
         if action in ITEM_WRITES and answer[0] < 300:
-            backend, places = handler.dynamodb_backend, _places(action, handler.body)
+            backend, places = handler.dynamodb_backend, places_written(action, handler.body)
             kept.write(*{place[:2]: _item(backend, *place) for place in _named(backend, places)}.values())
         return answer
 
@@ -66,7 +66,7 @@ def keep_items(kept: Kept) -> None:
     put_in_place(DynamoDBBackend, create_table=create_table)
 
 
-def _places(action: str, body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def places_written(action: str, body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """The table and the key (with or without other attributes) of each item that a call writes."""
     if action == "TransactWriteItems":
         wanted = [

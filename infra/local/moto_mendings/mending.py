@@ -26,6 +26,7 @@ from infra.local.moto_mendings.keeping import keep_all_but_items, keep_items
 from infra.local.moto_mendings.memory import keep_only_what_is_there
 from infra.local.moto_mendings.messages import keep_messages_under_lock
 from infra.local.moto_mendings.objects import store_without_copies
+from infra.local.moto_mendings.orders import keep_orders
 from infra.local.moto_mendings.searches import look_no_further
 
 VERSION = "5.2.5"
@@ -62,6 +63,7 @@ def mend_moto(kept: Kept | None = None) -> None:
     put_in_place(responses, method_names_from_class=functools.cache(method_names_from_class))
     keep_messages_under_lock()
     look_no_further()
+    keep_orders()
     answer_by_name()
     if kept is not None:
         keep_items(kept)

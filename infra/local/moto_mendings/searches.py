@@ -1,12 +1,11 @@
 """What the embedded AWS looks through to answer: moto goes through a whole bucket for each listing, a whole table for each query.
 
 A listing here looks at the names of the keys and no further, but for those below its prefix; a query at the items of its
-partition key, or those that its index has for that value, and sorts no others than may be on its page.
+partition key, or those that its index has for that value: of a page of an index of texts no others than may be on it (`orders`).
 """
 
 import copy
 from collections.abc import Callable
-from heapq import nlargest, nsmallest
 from typing import Any
 
 from moto.dynamodb.models.dynamo_type import DynamoType
@@ -14,6 +13,7 @@ from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeBucket, S3Backend
 
 from infra.local.moto_mendings.edge import put_in_place
+from infra.local.moto_mendings.orders import page_of
 
 
 def list_below_prefix(
@@ -50,9 +50,11 @@ def query_candidates(  # noqa: PLR0917 - moto's own
     index = next((index for index in table.all_indexes() if index.name == index_name), None)
     candidates = copy.copy(table)
     if index is not None:
-        found = items_with(table, [key["AttributeName"] for key in index.schema], hash_key)
-        if limit and not range_comparison:
-            found = on_the_page(found, index, limit, start, forward)
+        found = None
+        if hash_key is not None and limit and not range_comparison:
+            found = page_of(table, index, hash_key, limit, start, forward)
+        if found is None:
+            found = items_with(table, [key["AttributeName"] for key in index.schema], hash_key)
         put_in_place(candidates, items=as_kept(table, found))
     elif hash_key is not None and not index_name:
         put_in_place(candidates, items={hash_key: table.items[hash_key]} if hash_key in table.items else {})
@@ -87,23 +89,6 @@ def items_with(table: Table, names: list[str], value: DynamoType | None) -> list
 
 def _is(one: DynamoType, other: DynamoType) -> bool:
     return one.type == other.type and (one.value == other.value or (one.type == "N" and one == other))
-
-
-def on_the_page(found: list[Any], index: Any, limit: int, start: dict[str, Any] | None, forward: bool) -> list[Any]:
-    """Those among an index's items that may be on a page, and one more; of those that are at one place in its order all."""
-    names = [key["AttributeName"] for key in index.schema if key["KeyType"] == "RANGE"]
-    if len(names) != 1 or len({item.attrs[names[0]].type for item in found}) != 1:
-        return found
-    placed = [(item.attrs[names[0]].cast_value, item) for item in found]
-    behind = [place for place, _ in placed]
-    if start:
-        begin = DynamoType(start[names[0]]).cast_value
-        placed = [(place, item) for place, item in placed if (place >= begin if forward else place <= begin)]
-        behind = [place for place, _ in placed if place != begin]
-    page = (nsmallest if forward else nlargest)(limit + 1, behind)
-    if len(page) <= limit:
-        return [item for _, item in placed]
-    return [item for place, item in placed if (place <= page[-1] if forward else place >= page[-1])]
 
 
 def as_kept(table: Table, found: list[Any]) -> dict[Any, Any]:
