@@ -52,6 +52,7 @@ class TrackedChanges(Answer):
     )
     tables: int | None = Field(None, description="of a database: how many are tracked")
     statements: list[str] = Field(default_factory=list, description="what is missing to load changes, as T-SQL")
+    promise: str | None = Field(None, description="of a table that is ready: what a load of its changes finds")
     problem: str | None = None
 
 
@@ -110,6 +111,7 @@ class CursorCandidate(Answer):
     sql_type: str
     kind: str
     indexed: bool
+    promise: str | None = Field(None, description="what a load by it finds, on this server and with this login")
 
 
 class Preview(Answer):

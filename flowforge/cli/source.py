@@ -67,7 +67,7 @@ def _description(answer: dict[str, Any]) -> list[Any]:
         ("table", f"{answer['schema']}.{answer['name']}"),
         ("rows (estimate)", answer["row_estimate"]),
         ("primary key", ", ".join(answer["primary_key"]) or None),
-        ("cursors", ", ".join(_cursor(c) for c in answer["cursor_candidates"]) or None),
+        *_cursors(answer["cursor_candidates"]),
     ]
     if answer.get("change_tracking"):
         heading += [("change tracking", _tracking(answer["change_tracking"])), *_statements(answer)]
@@ -101,6 +101,12 @@ def _marks(column: dict[str, Any]) -> str:
     return ", ".join([name for name, present in marks.items() if present] + protected)
 
 
+def _cursors(candidates: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """A line for each column by which new rows may be found, with what it promises where that is told."""
+    return [("" if n else "cursors", _cursor(candidate)) for n, candidate in enumerate(candidates)]
+
+
 def _cursor(candidate: dict[str, Any]) -> str:
     indexed = ", indexed" if candidate.get("indexed") else ""
-    return f"{candidate['column']} ({candidate['kind']}{indexed})"
+    promise = f": {candidate['promise']}" if candidate.get("promise") else ""
+    return f"{candidate['column']} ({candidate['kind']}{indexed}){promise}"

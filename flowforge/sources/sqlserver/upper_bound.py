@@ -30,6 +30,8 @@ NOTABLE_AGE_MS = 60_000  # from this age on, a transaction that holds the bound 
 _ROWVERSION = "SELECT CONVERT(varchar(18), MIN_ACTIVE_ROWVERSION(), 1) AS literal"
 
 EXACT_ROWVERSION = "exact: every change committed below row version {high}; deletes are not seen"
+ANY_ROWVERSION = "exact: every change that is committed; deletes are not seen"
+NO_ROWVERSION = "none: this is a read-only replica, where row versions have no safe bound"
 EXACT_TIMESTAMP = (
     "exact for stamps that the writing statement takes from this server's clock (a DEFAULT, GETDATE() in it, a trigger)"
 )
@@ -92,6 +94,20 @@ def fix_upper_bound(connection: SourceConnection, cursor: Cursor, low: str | Non
     return _integer(connection, cursor, writable, low is None, samples)
 
 
+def promises(connection: SourceConnection) -> dict[str, str]:
+    """What a bound of each kind of cursor promises to this login on this server. Raises what asking raises."""
+    writable = is_writable(connection)
+    seen = open_transactions(connection) if writable else REPLICA
+    told = {kind: _promise(kind, seen) for kind in ("timestamp", "integer")}
+    return told | {"rowversion": ANY_ROWVERSION if writable else NO_ROWVERSION}
+
+
+def _promise(kind: str, seen: OpenTransactions | str) -> str:
+    if isinstance(seen, OpenTransactions):
+        return EXACT_TIMESTAMP if kind == "timestamp" else EXACT_INTEGER
+    return (LAGGING if kind == "timestamp" else SAMPLED).format(lag=settings().cursor_lag_seconds, hidden=seen)
+
+
 def shifted(connection: SourceConnection, server_time: str, milliseconds: int, sql_type: str) -> str:
     """A server time (style 121) moved by the server and floored to the cursor's unit."""
     return floor_literal(connection.scalar(shift_statement(server_time, milliseconds)), sql_type)
@@ -124,14 +140,13 @@ def _timestamp(
     seen = open_transactions(connection, behind_of(samples), clock.step_ms) if writable else REPLICA
     if isinstance(seen, OpenTransactions):
         others, behind = seen
-        keep, promise = round(settings().guard_seconds * 1000), EXACT_TIMESTAMP
+        keep = round(settings().guard_seconds * 1000)
     else:
         others, behind, keep = [], {}, settings().cursor_lag_seconds * 1000
-        promise = LAGGING.format(lag=settings().cursor_lag_seconds, hidden=seen)
     oldest = others[0].age_ms if others else 0
     return UpperBound(
         shifted(connection, now, -(oldest + keep), cursor.sql_type),
-        promise,
+        _promise("timestamp", seen),
         overlap_ms=max(overlap, keep + back),
         back_ms=back,
         future_rows=_future_rows(connection, cursor, now),
@@ -152,15 +167,16 @@ def _integer(
     sample = {"max": newest, "open": [t.id for t in others], "at": now}
     kept = remember(samples, sample)
     if not hidden:
-        settled, promise = newest_settled(kept, sample["open"]), EXACT_INTEGER
+        settled = newest_settled(kept, sample["open"])
         blocker = None if settled is sample else _blocker(others, 0)
     else:
         lag = settings().cursor_lag_seconds
         old_enough = connection.scalar(shift_statement(now, -lag * 1000))
-        settled, promise = newest_before(kept, old_enough), SAMPLED.format(lag=lag, hidden=hidden)
+        settled = newest_before(kept, old_enough)
         blocker = None if settled else f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
     high = bound_above(settled, lowest_literal(cursor.sql_type)) if settled else None
     wait = min(settings().cursor_lag_seconds + 1, LONGEST_WAIT_SECONDS) if first and hidden and not settled else None
+    promise = _promise("integer", seen)
     return UpperBound(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait, may_miss=bool(hidden))
 
 
