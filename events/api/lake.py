@@ -13,6 +13,9 @@ ListedLimit = Annotated[int, Field(ge=0, le=MOST_LISTED), unless_empty(50)]
 Layer = Annotated[Literal["silver", "gold", "quarantine"] | None, unless_empty(None)]
 
 
+QuestionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+
+
 class LakeColumn(Answer):
     """A column; the type is the table format's own word."""
 
@@ -27,6 +30,14 @@ class RecentBatches(Answer):
     run_id: str
     at: str
     rows: list[int]
+
+
+class LastBuild(Answer):
+    """What became of a gold table when it was last its turn, and in which run: none where a model was kept by hand."""
+
+    run_id: str | None
+    outcome: str = Field(description="built, failed or waits")
+    at: str
 
 
 class LakeTableFacts(Answer):
@@ -49,6 +60,9 @@ class LakeTableFacts(Answer):
     bronze_table: str | None = Field(None, description="of what fills it, as runs name it")
     recent: RecentBatches | None = Field(
         None, description="of what fills it; none until a batch has ended since this version, or since a rebuild"
+    )
+    build: LastBuild | None = Field(
+        None, description="of gold; none until it was built, or tried to be, since this version"
     )
     problem: str | None = None
 
@@ -79,6 +93,13 @@ class Question(Request):
     sql: str = Field(min_length=1, max_length=100_000)
     asOf: int | str | None = Field(None, description="a version (of one table), or a time; UTC unless it says")
     limit: int = Field(1_000, ge=1, le=MOST_ROWS, description="rows that are answered")
+    id: QuestionId | None = Field(None, description="any that nobody else has, by which the question can be stopped")
+
+
+class StoppedQuestion(Answer):
+    """A question that ends in a moment, refused, if it is still being answered."""
+
+    id: str
 
 
 class SqlAnswer(Answer):

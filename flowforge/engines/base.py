@@ -4,7 +4,7 @@ Rows cross as Arrow streams (the PyCapsule interface), SQL as text in the engine
 writes them. Errors are those of this module, whatever library is behind them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -134,8 +134,11 @@ class Session(Protocol):
         """From here on these objects are read and nothing else, nothing is written, and no setting changes: for users' SQL."""
         ...
 
-    def within(self, seconds: float | None, /) -> AbstractContextManager[None]:
-        """Stops what is run in the block once so many seconds are over (None: never); it raises TimedOut then."""
+    def within(
+        self, seconds: float | None, stopped: Callable[[], bool] | None = None, /
+    ) -> AbstractContextManager[None]:
+        """Stops what is run in the block once so many seconds are over (None: never), or soon after `stopped`, asked now and then
+        by a thread of its own, says so; it raises TimedOut then."""
         ...
 
     def check_query(self, sql: str, tables: Iterable[tuple[str, str]], /) -> None:

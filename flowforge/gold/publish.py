@@ -8,7 +8,7 @@ leaves the version before in place and its siblings unharmed, and is told with i
 became of each table is kept beside it (`flowforge.gold.outcomes`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from events.facts import PublishedModel
@@ -28,6 +28,9 @@ COLUMNS_TOLD = 300  # of a copy by its event, which holds 256 KB; lineage looks 
 REMEDY = "correct the model, or the rows that break its rules; the version before stays published"
 
 
+Tell = Callable[[ModelOutcome], None]
+
+
 @dataclass(frozen=True)
 class PublishResult:
     """Gold table -> its rows, what became of each model, and the models that wait: "gold.x waits for silver.y"."""
@@ -37,8 +40,9 @@ class PublishResult:
     deferred: list[str] = field(default_factory=list)
 
 
-def publish(batch: Batch, bucket: str) -> PublishResult:
-    """Brings the gold tables that follow from `batch` up to date with silver in `bucket`.
+def publish(batch: Batch, bucket: str, tell: Tell | None = None) -> PublishResult:
+    """Brings the gold tables that follow from `batch` up to date with silver in `bucket`. `tell` gets what became of each model
+    that was not found up to date.
 
     Raises TransformRejected, after all models had their turn, with each model that failed and the reason; StoreUnavailable when
     S3 fails or a table is too busy.
@@ -48,17 +52,17 @@ def publish(batch: Batch, bucket: str) -> PublishResult:
     changed = {TableName("silver", batch.command.silver.table), *(model.name for model in ours)}
     wanted = following(kept, changed)
     return _publish(
-        [*ours, *(model for model in kept if model.name in wanted or model.name in changed)], bucket, problems
+        [*ours, *(model for model in kept if model.name in wanted or model.name in changed)], bucket, problems, tell
     )
 
 
-def publish_model(key: str, bucket: str) -> PublishResult:
+def publish_model(key: str, bucket: str, tell: Tell | None = None) -> PublishResult:
     """Builds the model in the file `key` of the bucket, and those that read it; raises as `publish` does, and NotFound when the
     file is gone."""
     files = read_models(bucket)
     if key in files.problems:
         raise TransformRejected(files.problems[key], REMEDY)
-    return _publish(_with_followers(key, files), bucket, [])
+    return _publish(_with_followers(key, files), bucket, [], tell)
 
 
 def job_models(batch: Batch) -> tuple[list[Model], list[str]]:
@@ -91,7 +95,7 @@ def _with_followers(key: str, files: ModelFiles) -> list[Model]:
     raise NotFound(f"there is no model {key}", "flowforge models shows those that there are")
 
 
-def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> PublishResult:
+def _publish(models: Iterable[Model], bucket: str, problems: list[str], tell: Tell | None) -> PublishResult:
     ordered, more = order_models(models)
     failures, failed, result, opened = [*problems, *more], [], PublishResult(), {}
     for model in ordered:
@@ -100,14 +104,14 @@ def _publish(models: Iterable[Model], bucket: str, problems: list[str]) -> Publi
         except TransformRejected as error:
             failures.append(error.with_remedy)
             failed.append(model.table)
-            write_outcome(bucket, ModelOutcome.failed(model, error))
+            _keep(ModelOutcome.failed(model, error), bucket, tell)
             continue
         if isinstance(built, Waits):
             result.deferred.append(f"gold.{model.table} {built.reason}")
         else:
             result.gold_tables[model.table] = built.rows
             result.models.append(_published(model, built))
-        _note(model, built, bucket)
+        _note(model, built, bucket, tell)
     if failures:
         raise TransformRejected("; ".join(failures), REMEDY, failed)
     return result
@@ -128,11 +132,17 @@ def _published(model: Model, built: Built) -> PublishedModel:
     )
 
 
-def _note(model: Model, built: Built | Waits, bucket: str) -> None:
+def _note(model: Model, built: Built | Waits, bucket: str, tell: Tell | None) -> None:
     if isinstance(built, Waits):
-        write_outcome(bucket, ModelOutcome.waiting(model, built))
+        _keep(ModelOutcome.waiting(model, built), bucket, tell)
     elif built.how != "unchanged" or _was_refused(model, bucket):
-        write_outcome(bucket, ModelOutcome.built(model, built))
+        _keep(ModelOutcome.built(model, built), bucket, tell)
+
+
+def _keep(outcome: ModelOutcome, bucket: str, tell: Tell | None) -> None:
+    write_outcome(bucket, outcome)
+    if tell is not None:
+        tell(outcome)
 
 
 def _was_refused(model: Model, bucket: str) -> bool:

@@ -1,11 +1,15 @@
 """The gold step: from a SilverRefined to a GoldPublished, and from a model file to a ModelsPublished."""
 
 import time
+from typing import TYPE_CHECKING
 
 from events.facts import GoldPublished, ModelsPublished, SilverRefined
 from flowforge.bronze.announcements import about, landed_batch
 from flowforge.domain.given import given
-from flowforge.state import batches
+from flowforge.state import batches, gold_builds
+
+if TYPE_CHECKING:  # with the engine behind it
+    from flowforge.gold.publish import Tell
 
 
 def publish_refined(refined: SilverRefined) -> GoldPublished | None:
@@ -16,7 +20,7 @@ def publish_refined(refined: SilverRefined) -> GoldPublished | None:
     if batch is None:
         return None
     started = time.monotonic()
-    result = publish(batch, given(batch.manifest).bucket)
+    result = publish(batch, given(batch.manifest).bucket, _told(refined.run_id))
     batches.mark(batch, published=True)
     return GoldPublished(
         **about(batch),
@@ -37,8 +41,13 @@ def publish_dropped(bucket: str, key: str) -> ModelsPublished | None:
         return None
     started = time.monotonic()
     try:
-        result = publish_model(key, bucket)
+        result = publish_model(key, bucket, _told(None))
     except NotFound:  # gone again, or left out since a newer file is in its place
         return None
     seconds = round(time.monotonic() - started, 3)
     return ModelsPublished(model_key=key, models=result.models, deferred=result.deferred, seconds=seconds)
+
+
+def _told(run_id: str | None) -> "Tell":
+    """Notes what became of each model, for lists of tables."""
+    return lambda outcome: gold_builds.note(outcome.table, run_id, outcome.outcome, outcome.at)

@@ -18,7 +18,7 @@ from flowforge.operations.query import tables_in
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
 from flowforge.silver.decisions import SOURCE_KEY
-from flowforge.state import lake_facts
+from flowforge.state import gold_builds, lake_facts
 from flowforge.state.lake_facts import Kept
 from flowforge.state.table import TableState, read_stored, state_of
 from flowforge.tables.base import LakeTable
@@ -122,7 +122,16 @@ def _with_states(shown: list[Facts]) -> list[Facts]:
         keys, lambda key: state_of(key, stored[key])
     )  # of one that cannot be read, the watermarks' own list tells
     states = dict(read)
-    return [one | _filled_by(states.get(one.get("source_key") or "")) for one in shown]
+    gold = sorted(one["table"] for one in shown if one["layer"] == "gold")
+    builds = gold_builds.read(gold) if gold else {}
+    return [
+        one | _filled_by(states.get(one.get("source_key") or "")) | _built(builds.get(one["table"]), one["layer"])
+        for one in shown
+    ]
+
+
+def _built(build: Facts | None, layer: str) -> Facts:
+    return {"build": build} if build and layer == "gold" else {}
 
 
 def _filled_by(state: TableState | None) -> Facts:

@@ -8,7 +8,7 @@ bronze/z/. Rows are Python values; `json_value` makes them fit JSON without losi
 import base64
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -54,10 +54,11 @@ def query(
     as_of: int | datetime | None = None,
     most_rows: int | None = None,
     most_seconds: float | None = None,
+    stopped: Callable[[], bool] | None = None,
 ) -> QueryResult:
     """Runs one SELECT (DuckDB's SQL) over the lake in `bucket`, as it is or as it was: `as_of` is a version, for a query of one
     Delta table, or a moment with its time zone, for all tables. At most so many rows are answered, and a query that is not done
-    after so many seconds is stopped.
+    after so many seconds is stopped, and one that `stopped` says is not wanted any more.
 
     Raises QueryRefused when it is not a plain query, takes too much time or memory or DuckDB refuses it, NotFound when a table
     does not exist or did not then, or when files of that time have been vacuumed.
@@ -73,13 +74,15 @@ def query(
         connection.confine(paths)
         _read_again(connection, sql, names)
         try:
-            with connection.within(most_seconds):
+            with connection.within(most_seconds, stopped):
                 columns, rows = _answer(connection, sql, most_rows)
         except ObjectUnreadable:
             raise
         except (MemoryError, OutOfMemory) as error:
             raise QueryRefused("the query needs more memory than there is for it", ASK_FOR_LESS) from error
         except TimedOut as error:
+            if stopped is not None and stopped():
+                raise QueryRefused("the query was stopped, as somebody has asked for") from error
             raise QueryRefused(
                 f"the query was not done after {most_seconds:g} s and was stopped", ASK_FOR_LESS
             ) from error

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import Field
 
 from events.api.base import Cursor
@@ -14,7 +14,9 @@ from events.api.lake import (
     ListedLimit,
     Models,
     Question,
+    QuestionId,
     SqlAnswer,
+    StoppedQuestion,
 )
 from events.api.silver import GoldQuality, SilverQuality, SilverSchema
 from flowforge.runtime.entry_point import entry_point
@@ -98,6 +100,15 @@ def ask(body: Annotated[Question, Body()]) -> SqlAnswer:
     from flowforge.operations.questions import answer_of
 
     return told(answer_of(body))
+
+
+@app.delete("/api/sql/<id>", status_code=202)
+def stop_question(id: Annotated[QuestionId, Path()]) -> StoppedQuestion:
+    """Stops the question that was asked with this id."""
+    from flowforge.state import stopped
+
+    stopped.stop(id)
+    return told({"id": id})
 
 
 @entry_point

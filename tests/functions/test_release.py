@@ -9,6 +9,7 @@ from events.envelopes import eventbridge, http, sqs
 from events.request import SilverConfig
 from functions.publish_gold.handler import handler as publish
 from functions.refine_silver.handler import handler as refine
+from functions.show_lake.handler import handler as show_lake
 
 EMPTY_BATCHES = 23  # more than a table's history shows
 
@@ -47,6 +48,9 @@ def test_should_bring_released_rows_to_gold_though_only_empty_batches_came_since
     fact = eventbridge("BronzeLanded", json.loads(landed.model_dump_json()))
     refined = follow("Refine", refine, fact)
     assert gold_rows(follow("Publish", publish, *refined)) == [1]
+    told = json.loads(show_lake(http("GET", "/api/tables", query={"layer": "gold"}), context)["body"])["tables"]
+    (build,) = [one["build"] for one in told if one["table"] == load.name]
+    assert (build["outcome"], build["run_id"]) == ("built", landed.run_id)
     for number in range(EMPTY_BATCHES):
         assert load.follow(ruled(load, f"mild_{number}", 1000 + number)) == []
     assert load.states().count("empty") >= 19

@@ -21,17 +21,21 @@ from functions.show_lake.handler import handler
 from tests.helpers.function_calls import Context
 
 
-@pytest.fixture
-def filled(lake, monkeypatch):
-    """A lake with a silver table, its quarantine and a gold table, and what is remembered of their source."""
-    records = f"watermarks-{uuid.uuid4().hex[:8]}"
+def table_of_items(name: str) -> None:
     keys = [("pk", "HASH"), ("sk", "RANGE")]
     client("dynamodb").create_table(
-        TableName=records,
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
         KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
     )
+
+
+@pytest.fixture
+def filled(lake, monkeypatch):
+    """A lake with a silver table, its quarantine and a gold table, and what is remembered of their source."""
+    records = f"watermarks-{uuid.uuid4().hex[:8]}"
+    table_of_items(records)
     monkeypatch.setenv("FLOWFORGE_BUCKET", lake.bucket)
     monkeypatch.setenv("FLOWFORGE_WATERMARKS_TABLE", records)
     batch = lake.source(key=["id"], gold={"table": "out"}).batch(
@@ -164,6 +168,24 @@ def test_should_answer_sql_within_bounds(filled):
     assert (status, answer["error"]) == (422, "QueryRefused")
     assert sql("SELECT 1", asOf="soon")[1]["mistakes"][0]["field"] == "asOf"
     assert sql("")[1]["mistakes"][0]["field"] == "sql"
+
+
+def test_should_stop_a_question_that_nobody_wants_any_more(filled, monkeypatch):
+    runs = f"runs-{uuid.uuid4().hex[:8]}"
+    table_of_items(runs)
+    monkeypatch.setenv("FLOWFORGE_RUNS_TABLE", runs)
+    answer = handler(http("DELETE", "/api/sql/question-1", "/api/sql/{id}"), Context())
+    assert (answer["statusCode"], json.loads(answer["body"])) == (202, {"id": "question-1"})
+    endless = "SELECT count(*) FROM range(4000000000) a, range(4000000000) b WHERE (a.range + b.range) % 7 = 1"
+    status, told = sql(endless, id="question-1")
+    assert (status, told["error"], told["message"]) == (
+        422,
+        "QueryRefused",
+        "the query was stopped, as somebody has asked for",
+    )
+    assert sql("SELECT 1 AS one", id="question-2")[1]["rows"] == [[1]]
+    assert sql("SELECT 1", id="no id")[1]["mistakes"][0]["field"] == "id"
+    assert handler(http("DELETE", "/api/sql/short", "/api/sql/{id}"), Context())["statusCode"] == 400
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded where RLIMIT_DATA is")

@@ -8,8 +8,9 @@ Resource management: `DuckDB.session` is a context manager.
 """
 
 import threading
+import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +34,7 @@ from flowforge.engines.duckdb.storage import confine, duckdb_connection
 PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 10000, WRITE_BLOOM_FILTER false"
 
 
+LOOK_SECONDS = 0.5  # between two looks at whether a block is to be stopped
 AGAIN_SECONDS = 0.2  # an interrupt reaches the statement that runs at the moment, and is forgotten where none does
 
 
@@ -173,25 +175,29 @@ class DuckDBSession:
             confine(self._connection, uris)
 
     @contextmanager
-    def within(self, seconds: float | None, /) -> Iterator[None]:
-        """Interrupts what runs in the block, once the time is over, until the block has ended."""
-        done = threading.Event()
+    def within(self, seconds: float | None, stopped: Callable[[], bool] | None = None, /) -> Iterator[None]:
+        """Interrupts what runs in the block, once the time is over or `stopped` says so, until the block has ended."""
+        done, until = threading.Event(), time.monotonic() + (threading.TIMEOUT_MAX if seconds is None else seconds)
 
         def stop() -> None:
-            left = seconds
-            while not done.wait(left):
-                self._connection.interrupt()
-                left = AGAIN_SECONDS
+            over = False
+            while not done.wait(AGAIN_SECONDS if over else self._patience(until, stopped)):
+                over = over or time.monotonic() >= until or (stopped is not None and stopped())
+                if over:
+                    self._connection.interrupt()
 
         watch = threading.Thread(target=stop, daemon=True)
-        if seconds is not None:
-            watch.start()
+        watch.start()
         try:
             yield
         finally:
             done.set()
-            if seconds is not None:
-                watch.join()
+            watch.join()
+
+    @staticmethod
+    def _patience(until: float, stopped: Callable[[], bool] | None) -> float:
+        left = min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)
+        return left if stopped is None else min(left, LOOK_SECONDS)
 
     def check_query(self, sql: str, tables: Iterable[tuple[str, str]], /) -> None:
         """See `second_reading.check_query`."""
