@@ -15,6 +15,20 @@ def test_should_show_what_is_refused_at_its_line(page, stack):
     assert area.evaluate("one => one.value.slice(one.selectionStart, one.selectionEnd)") == "  nothing AS two"
 
 
+def test_should_stop_a_question_at_the_server_and_take_the_next(page, stack):
+    go(page, stack, "#/sql")
+    page.locator("textarea").fill(
+        "SELECT count(*) FROM range(4000000000) a, range(4000000000) b WHERE (a.range + b.range) % 7 = 1"
+    )
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("the query was stopped, as somebody has asked for").wait_for()
+    assert page.get_by_role("button", name="Stop").count() == 0
+    page.locator("textarea").fill("SELECT 1 AS one")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.get_by_text("1 rows in").wait_for()
+
+
 def test_should_keep_a_model_once_its_line_is_mended(page, stack):
     go(page, stack, "#/models")
     page.get_by_text("Write a model").click()

@@ -89,6 +89,18 @@ def test_should_go_from_a_connection_to_rows_and_from_a_failure_to_its_replay(pa
     assert page.get_by_text("What failed").count() == 0
 
 
+def rule_of(card, kind: str, severity: str, **fields: str) -> None:
+    """Adds a quality rule by the form of a table."""
+    fields = {"Rule": kind, **fields, "A row that breaks it": severity}
+    for label, value in fields.items():
+        if label in ("Rule", "Column", "A row that breaks it"):
+            card.get_by_role("combobox", name=label, exact=True).select_option(value)
+        else:
+            card.get_by_role("textbox", name=label, exact=True).fill(value)
+    card.get_by_role("button", name="Add the rule").click()
+    card.get_by_text(kind.replace("_", " ") + ":").wait_for()
+
+
 def test_should_write_where_each_table_goes_and_its_rules_into_the_request(page, stack, table):
     saved = stack.http.post("/api/connections", json={"id": f"r_{table}", **stack.connection})
     assert saved.status_code == 201, saved.text
@@ -97,24 +109,54 @@ def test_should_write_where_each_table_goes_and_its_rules_into_the_request(page,
         stack,
         f'#/job?connection=r_{table}&tables={{"dbo.{table}":{{}},"dbo.accounts":{{"cursor":"account_id"}}}}',
     )
-    page.get_by_text("3 columns, rules, first rows").click()
-    page.get_by_role("row", name="note").get_by_label("needs a value").check()
-    page.get_by_label("Into silver.").first.fill(f"{table}_other")
+    others = page.locator(".card").nth(1)
+    others.get_by_text("Change Tracking is not ready").click()
+    others.get_by_text("ENABLE CHANGE_TRACKING").wait_for()
+    card = page.locator(".card").first
+    card.get_by_text("Rules", exact=True).click()
+    rule_of(card, "not_null", "quarantine", Column="note")
+    rule_of(card, "range", "warn", **{"Column": "id", "At least": "1", "At most": "200"})
+    rule_of(card, "row_count", "fail", **{"At least": "1"})
+    rule_of(card, "allowed_values", "fail", Column="note", Values="a, b")
+    card.get_by_role("button", name="Remove allowed values").click()
+    card.get_by_label("Into silver.").fill(f"{table}_other")
+    card.get_by_label("Into gold.").fill(f"{table}_gold")
     assert violations(page) == []
     page.reload()
     page.get_by_text("as chosen").wait_for()
     first, second = json.loads(page.locator(".beside textarea").input_value())["source_config"]["databaseConfig"][
         "tables"
     ]
-    rule = {"rule": "not_null", "column": "note", "severity": "quarantine"}
-    silver = {"tableName": f"{table}_other", "qualityRules": [rule]}
+    rules = [
+        {"rule": "not_null", "column": "note", "severity": "quarantine"},
+        {"rule": "range", "column": "id", "min": 1, "max": 200, "severity": "warn"},
+        {"rule": "row_count", "min": 1, "severity": "fail"},
+    ]
+    silver = {"tableName": f"{table}_other", "qualityRules": rules}
     whole = {"bronzeConfig": {"loadStrategy": "full_refresh"}, "silverConfig": silver}
+    whole |= {"goldConfig": {"tableName": f"{table}_gold"}}
     assert first == {"tableName": f"dbo.{table}", "destination_config": whole}
     assert second == {"tableName": "dbo.accounts", "isIncremental": True, "deltaColumn": "account_id"}
     page.get_by_role("button", name="Submit", exact=True).click()
     page.wait_for_url("**/#/runs/**")
     assert stack.finished(page.url.rpartition("/")[2])["status"] == "succeeded"
-    assert stack.http.get(f"/api/silver/{table}_other/quality").json()["quarantine"][0]["rows"] >= 1
+    told = stack.http.get(f"/api/silver/{table}_other/quality").json()
+    assert told["quarantine"][0]["rows"] >= 1 and len(told["rules"]) == len(rules)
+
+
+def test_should_offer_change_tracking_where_it_is_ready(page, stack):
+    name = f"k_{NAME}"
+    on = "IF NOT EXISTS (SELECT * FROM sys.change_tracking_databases) ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON"
+    stack.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", on, f"ALTER TABLE {name} ENABLE CHANGE_TRACKING")
+    saved = stack.http.post("/api/connections", json={"id": name, **stack.connection})
+    assert saved.status_code == 201, saved.text
+    go(page, stack, f'#/job?connection={name}&tables={{"dbo.{name}":{{}}}}')
+    page.get_by_role("combobox", name="New rows are found by").select_option(":changes")
+    page.get_by_text("every insert, update and delete that is committed").wait_for()
+    written = json.loads(page.locator(".beside textarea").input_value())
+    assert written["source_config"]["databaseConfig"]["tables"] == [
+        {"tableName": f"dbo.{name}", "changeTracking": True}
+    ]
 
 
 def test_should_show_what_a_replay_would_do_and_do_nothing_when_it_is_closed(page, stack):

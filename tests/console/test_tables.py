@@ -23,20 +23,55 @@ def table(stack) -> str:
     return NAME
 
 
+def columns(page):
+    """The part of a table's page that tells of its columns; its rows are there as well."""
+    return page.locator("section[data-key=Columns]")
+
+
 def row(page, name: str):
     return page.get_by_role("row", name=re.compile(rf"\b{re.escape(name)}\b"))
 
 
 def test_should_show_each_column_from_the_source_to_gold(page, stack, table):
     go(page, stack, f"#/tables/silver.{table}")
-    found = row(page, "paid")
+    found = row(columns(page), "paid")
     found.get_by_role("link", name=f"gold.{table}").wait_for()
     for told in ("decimal(9,2) not null", "decimal(9, 2)", "gold"):
         assert told.replace(" ", "") in found.inner_text().replace(" ", ""), found.inner_text()
     found.get_by_role("link", name=f"gold.{table}").click()
     page.get_by_role("heading", name=f"gold.{table}").wait_for()
-    row(page, "paid").get_by_role("link", name=f"silver.{table}").wait_for()
-    assert "paid" in row(page, "paid").get_by_role("cell").last.inner_text()
+    row(columns(page), "paid").get_by_role("link", name=f"silver.{table}").wait_for()
+    assert "paid" in row(columns(page), "paid").get_by_role("cell").last.inner_text()
+
+
+def test_should_show_some_rows_and_what_it_is_made_from_and_take_a_decision(page, stack, table):
+    go(page, stack, f"#/tables/silver.{table}")
+    page.get_by_role("region", name="The answer").get_by_text("2.50", exact=True).wait_for()
+    picture = page.get_by_role("group", name=f"silver.{table} makes gold.{table}")
+    assert picture.get_by_role("link", name=f"gold.{table}").count() == 1
+    page.get_by_role("button", name="Decide …").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox", name="Column").select_option("id")
+    dialog.get_by_role("textbox", name="Type").fill("bigint")
+    assert f'schema {table} --type id="bigint"' in dialog.locator(".command code").inner_text()
+    assert violations(page) == []
+    dialog.get_by_role("button", name="Decide so").click()
+    dialog.wait_for(state="detached")
+    decided = {one["name"]: one["decided"] for one in stack.http.get(f"/api/silver/{table}/schema").json()["columns"]}
+    assert decided["id"] and not decided["paid"]
+    row(columns(page), "id").get_by_text(decided["id"], exact=True).first.wait_for()
+    go(page, stack, "#/models")
+    page.locator(".graph").get_by_role("link", name=f"gold.{table}").click()
+    page.get_by_role("heading", name=f"gold.{table}").wait_for()
+
+
+def test_should_show_the_run_that_built_a_gold_table_last(page, stack, table):
+    go(page, stack, f"#/tables?find={table}&layer=gold")
+    link = row(page, f"gold.{table}").get_by_role("link", name="built")
+    run = stack.http.get(f"/api/runs/{link.get_attribute('href').rpartition('/')[2]}").json()
+    assert table in run["tables"][0]["gold_tables"]
+    link.click()
+    page.locator("#page > .facts .chip", has_text="succeeded").wait_for()
 
 
 def test_should_show_each_tables_last_run_and_the_rows_of_its_batches(page, stack, table):

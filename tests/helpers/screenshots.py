@@ -15,7 +15,8 @@ FOLDER = ROOT / "docs" / "console"
 WINDOW = {"width": 1120, "height": 640}
 TABLES = [{"tableName": "customers"}, {"tableName": "accounts"}, {"tableName": "transactions"}]
 CHOSEN_TABLES = (
-    '{"dbo.accounts":{"cursor":"account_id"},"dbo.customers":{"silver":"clients","required":["customer_id"]}}'
+    '{"dbo.accounts":{"cursor":"account_id"},"dbo.customers":{"silver":"clients",'
+    '"rules":[{"rule":"not_null","column":"customer_id","severity":"quarantine"}]}}'
 )
 CHOSEN = f"#/job?connection=bank&tables={CHOSEN_TABLES}&workflow=bank&job=load_bank"
 
@@ -50,6 +51,7 @@ def _filled(stack: Stack) -> dict[str, tuple[str, str]]:
         "run": (f"#/runs/{good['run_id']}", "light"),
         "failed": (f"#/runs/{bad['run_id']}", "dark"),
         "job": (CHOSEN, "light"),
+        "models": ("#/models", "dark"),
     }
 
 

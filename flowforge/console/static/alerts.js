@@ -1,9 +1,9 @@
 // What people were told by webhook or Slack, and what was not taken; and a test of who is told.
 import { ask } from "./api.js";
-import { choose } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
 import { chip, command, facts, grid, link, moment, more, nothing } from "./show.js";
+import { choose } from "./view.js";
 
 export const alerts = {
   title: () => "Alerts",

@@ -1,10 +1,9 @@
 // The saved connections: tried, added, removed. A password goes to the secret store and is never shown.
 import { ask, path } from "./api.js";
-import { remove } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
 import { check, chip, command, facts, field, grid, link, moment, more, nothing, number, problem } from "./show.js";
-import { say } from "./view.js";
+import { remove, say } from "./view.js";
 
 const EMPTY = { id: "", host: "", port: "1433", database: "", username: "", password: "", trustServerCertificate: false };
 const FIELDS = [["id", "Name", "bank"], ["host", "Host", "sql.example.com"], ["port", "Port", "1433"], ["database", "Database", "Bank"], ["username", "Login", "loader"], ["password", "Password", ""]];

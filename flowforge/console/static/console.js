@@ -9,12 +9,10 @@ import { connections } from "./connections.js";
 import { file, files } from "./files.js";
 import { job } from "./job.js";
 import { letters } from "./letters.js";
-import { models } from "./models.js";
 import { run, runs } from "./runs.js";
 import { one as schedule, schedules, template } from "./schedules.js";
-import { sql } from "./sql.js";
-import { table } from "./table.js";
-import { tables } from "./tables.js";
+import { models, sql } from "./sql.js";
+import { table, tables } from "./tables.js";
 
 const PAGES = { alerts, connections, files, job, letters, models, runs, schedules, sql, tables, templates: schedules };
 const ONE = { files: file, runs: run, schedules: schedule, tables: table, templates: template };

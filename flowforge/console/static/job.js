@@ -3,20 +3,15 @@ import { ask, path } from "./api.js";
 import { attempt, form, outcome } from "./connections.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { plan, planned } from "./plan.js";
+import { rules } from "./rules.js";
 import { from, keep, schedule } from "./schedules.js";
-import { check, command, field, find, grid, link, number, problem, select } from "./show.js";
+import { bytes, chip, command, facts, field, find, grid, link, moment, number, problem, select, span } from "./show.js";
 import { rows } from "./sql.js";
 
-const WHOLE = "whole";
+const WHOLE = ""; // the choices beside columns
+const CHANGES = ":changes";
 const SHOWN = 100;
-const PROMISES = {
-  timestamp: "Exact for stamps that the writing statement takes from this server's clock (a DEFAULT, GETDATE(), a trigger).",
-  integer: "Exact for numbers that only grow and are drawn inside the transaction that commits them, as IDENTITY's are. Rows that are changed later are not seen.",
-  rowversion: "Exact: every change that is committed. Deletes are not seen.",
-};
 const WITHOUT = "Each load reads the whole table; rows that are gone at the source are taken out.";
-const BEHIND = " A login that may not see open transactions reads five minutes behind.";
 
 export const job = {
   title: () => "New job",
@@ -34,7 +29,7 @@ export const job = {
   },
 };
 
-// What the address holds: {connection, tables: {name: {cursor, silver, required}}, workflow, job}; what was asked is of the view.
+// What the address holds: {connection, tables: {name: {cursor, silver, gold, rules}}, workflow, job}; what was asked is of the view.
 function stateOf(place, view) {
   let tables = {};
   try {
@@ -106,42 +101,51 @@ function one(name, state, view) {
     fetched(known, ask("database/schema", { query: { connectionId: state.connection, table: name, preview: 5 } }), view);
   }
   const wanted = state.tables[name];
-  const { cursor = WHOLE, silver = "", required = [] } = wanted;
-  const found = known.cursor_candidates?.find((candidate) => candidate.column === cursor);
+  const { cursor = WHOLE, rules: chosen = [] } = wanted;
   const set = (changes) => state.set({ tables: { ...state.tables, [name]: { ...wanted, ...changes } } });
-  const need = (column, on) => set({ required: on ? [...required, column] : required.filter((other) => other !== column) });
+  const into = (layer) => field(`Into ${layer}.`, { ...wanted }, layer, { required: false, placeholder: name.replace(/^dbo\./, ""), oninput: (event) => set({ [layer]: event.target.value }) });
   return h("div.card", { "data-key": name }, h("strong", name), known.waiting && h("span.quiet", " asking …"), known.trouble && problem(known.trouble),
-    known.columns && [h("label.block", "New rows are found by ", h("select", { value: cursor, onchange: (event) => set({ cursor: event.target.value }) },
-      h("option", { value: WHOLE }, "nothing: the whole table each time"),
-      known.cursor_candidates.map((candidate) => h("option", { value: candidate.column }, `${candidate.column} (${candidate.sql_type}${candidate.indexed ? ", indexed" : ""})`)))),
-    h("p.quiet", found ? (PROMISES[found.kind] ?? "") + (found.kind === "rowversion" ? "" : BEHIND) : WITHOUT),
+    known.columns && [by(name, known, cursor, (column) => set({ cursor: column })), h("div.fields", into("silver"), into("gold")),
+      h("details", { "data-key": "rules" }, h("summary", "Rules", chosen.length > 0 && ` (${chosen.length})`), rules(known.columns, chosen, (others) => set({ rules: others }), known, view)),
+      h("details", { "data-key": "columns" }, h("summary", `${known.columns.length} columns, first rows`), grid({
+        key: (column) => column.name,
+        rows: known.columns,
+        columns: [
+          { title: "Column", draw: (column) => [h("code", column.name), (column.primary_key || column.identity) && h("small", [column.primary_key && "key", column.identity && "identity"].filter(Boolean).join(", "))] },
+          { title: "SQL Server", draw: (column) => `${column.sql_type}${column.nullable ? "" : " not null"}` },
+          { title: "Lake", draw: (column) => column.arrow_type },
+        ],
+      }), known.preview?.rows.length > 0 && rows(known.preview.columns, known.preview.rows, `First rows of ${name}`))]);
+}
+
+// How new rows are found, of what is possible here, and what that promises.
+function by(name, known, cursor, set) {
+  const found = known.cursor_candidates.find((candidate) => candidate.column === cursor);
+  const { promise, problem: without, statements = [] } = known.change_tracking ?? {};
+  const columns = known.cursor_candidates.map((one) => [one.column, `${one.column} (${one.sql_type}${one.indexed ? ", indexed" : ""})`]);
+  return [h("label.block", "New rows are found by ", select(cursor, [[WHOLE, "nothing: the whole table each time"], ...columns, ...(promise ? [[CHANGES, "Change Tracking: deletes, too"]] : [])], set)),
+    h("p.quiet", cursor === CHANGES ? promise : found ? found.promise : WITHOUT),
     found && !found.indexed && h("p.note", `${found.column} leads no index: every load reads the whole table.`),
     !known.primary_key.length && h("p.note", "No primary key: rows are added, and none is replaced."),
-    h("label", "Into silver.", h("input", { value: silver, placeholder: name.replace(/^dbo\./, ""), oninput: (event) => set({ silver: event.target.value }) })),
-    h("details", h("summary", `${known.columns.length} columns, rules, first rows`), grid({
-      key: (column) => column.name,
-      rows: known.columns,
-      columns: [
-        { title: "Column", draw: (column) => [h("code", column.name), (column.primary_key || column.identity) && h("small", [column.primary_key && "key", column.identity && "identity"].filter(Boolean).join(", "))] },
-        { title: "SQL Server", draw: (column) => `${column.sql_type}${column.nullable ? "" : " not null"}` },
-        { title: "Lake", draw: (column) => column.arrow_type },
-        { title: "Rule", draw: (column) => h("label", h("input", { type: "checkbox", checked: required.includes(column.name), onchange: (event) => need(column.name, event.target.checked) }), " needs a value") },
-      ],
-    }), known.preview?.rows.length > 0 && rows(known.preview.columns, known.preview.rows, `First rows of ${name}`))]);
+    !promise && (statements.length > 0 || without) && h("details", { "data-key": "tracking" }, h("summary", "Change Tracking is not ready"), without ?? h("pre.code.scroll", { tabindex: "0", role: "region", "aria-label": `What makes ${name} ready` }, statements.map((one) => `${one};\n`)))];
 }
 
 function names(state) {
-  const field = (name, title, hint) => h("label", title, h("input", { value: state[name], placeholder: hint, oninput: (event) => state.set({ [name]: event.target.value }) }));
-  return h("section", h("h2", "4 Its name"), h("div.fields", field("workflow", "Workflow", "bank"), field("job", "Job", "load_bank")));
+  const named = (name, title, placeholder) => field(title, { [name]: state[name] }, name, { placeholder, oninput: (event) => state.set({ [name]: event.target.value }) });
+  return h("section", h("h2", "4 Its name"), h("div.fields", named("workflow", "Workflow", "bank"), named("job", "Job", "load_bank")));
 }
 
 export function written(state) {
   const named = { workflow_id: state.workflow || "bank", job_id: state.job || "load_bank" };
   if (state.template) return { ...from(state.template, state.connection), ...(state.workflow && { workflow_id: state.workflow }), ...(state.job && { job_id: state.job }) };
-  const entries = Object.entries(state.tables).map(([tableName, { cursor = WHOLE, silver, required }]) => {
-    const rules = required?.length && { qualityRules: required.map((column) => ({ rule: "not_null", column, severity: "quarantine" })) };
-    const into = { ...(cursor === WHOLE && { bronzeConfig: { loadStrategy: "full_refresh" } }), ...((silver || rules) && { silverConfig: { ...(silver && { tableName: silver }), ...rules } }) };
-    return { tableName, ...(cursor !== WHOLE && { isIncremental: true, deltaColumn: cursor }), ...(Object.keys(into).length && { destination_config: into }) };
+  const entries = Object.entries(state.tables).map(([tableName, { cursor = WHOLE, silver, gold, rules: qualityRules }]) => {
+    const into = {
+      ...(cursor === WHOLE && { bronzeConfig: { loadStrategy: "full_refresh" } }),
+      ...((silver || qualityRules?.length) && { silverConfig: { ...(silver && { tableName: silver }), ...(qualityRules?.length && { qualityRules }) } }),
+      ...(gold && { goldConfig: { tableName: gold } }),
+    };
+    const how = cursor === CHANGES ? { changeTracking: true } : cursor !== WHOLE && { isIncremental: true, deltaColumn: cursor };
+    return { tableName, ...how, ...(Object.keys(into).length && { destination_config: into }) };
   });
   return {
     ...named,
@@ -192,3 +196,28 @@ async function submit(document) {
   const accepted = await ask(`workflows/${path(String(document.workflow_id))}/run`, { body: document });
   location.hash = to("runs", accepted.run_id);
 }
+
+// What the request would load now, table by table, before it is submitted.
+async function plan(body) {
+  const tables = [];
+  for (let first = 0; first !== null;) {
+    const told = await ask("plan", { body, query: { first } });
+    tables.push(...told.tables);
+    first = told.next;
+  }
+  return tables;
+}
+
+const planned = (tables) => h("div", { role: "region", "aria-label": "The plan", "data-key": "plan" }, h("p.quiet", "As things are now; nothing is written."), tables.map((one) =>
+  h("div.card", { "data-key": one.bronze_table }, chip(one.outcome), " ", h("strong", one.source_table), ` ${one.mode}`, one.reason && h("p", one.reason), facts([
+    ["From", one.low],
+    ["Up to", one.high],
+    ["Rows", one.rows !== undefined && (one.counted ? number(one.rows) : `about ${number(one.rows)}`)],
+    ["Bytes", one.bytes !== undefined && bytes(one.bytes)],
+    ["Slices", one.slices > 1 && one.slices],
+    ["Last load", one.last && `${number(one.last.records)} rows in ${span(one.last.seconds)}`],
+    ["Where", one.where?.join(" and ")],
+    ["Protected", Object.entries(one.protected ?? {}).map((pair) => pair.join(": ")).join(", ")],
+    ["Files", Object.entries(one.file_counts ?? {}).map(([state, count]) => `${number(count)} ${state}`).join(", ")],
+  ]), h("ul", one.files?.filter((file) => file.state !== "loaded").slice(0, 20).map((file) => h("li", `${file.state}: `, h("code", file.key), ` ${bytes(file.size)}, `, moment(file.modified)))),
+  one.warnings.map((warning) => h("p.note", warning)), one.refused && problem(one.refused))), command("flowforge plan request.json"));

@@ -1,11 +1,10 @@
 // Messages that steps have given up: why, and back into their queues once the cause is gone. Replay and discard show first what they
 // would do, then, if it is wanted, do it.
 import { ask } from "./api.js";
-import { choose } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
 import { command, grid, link, moment, nothing, number, problem, span } from "./show.js";
-import { say } from "./view.js";
+import { choose, say } from "./view.js";
 
 export const letters = {
   title: () => "Dead letters",

@@ -1,10 +1,9 @@
 // When workflows are started, and what became of it last; the form of a schedule; and templates: workflows whose connection is left open.
 import { ask, path } from "./api.js";
-import { choose, remove } from "./dialog.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
 import { check, chip, command, facts, field, grid, link, moment, more, nothing, number, select } from "./show.js";
-import { say } from "./view.js";
+import { choose, remove, say } from "./view.js";
 
 export const schedules = {
   title: () => "Schedules and templates",

@@ -1,8 +1,9 @@
 // How figures, times, statuses, tables and refusals look. Documents of the API in, elements out.
 import { given, h, svg } from "./dom.js";
+import { to } from "./place.js";
 
 const MARKS = {
-  good: ["✔", "succeeded published empty current success loaded loads sent"],
+  good: ["✔", "succeeded published empty current success loaded loads sent built"],
   bad: ["✘", "failed rejected unreadable refused"],
   busy: ["▸", "running reading landed refined"],
 };
@@ -12,9 +13,10 @@ export const kind = (status) => KINDS.get(status) ?? "wait";
 
 // A status is a sign, a word and a colour.
 export function chip(status, word = status) {
-  const sign = MARKS[kind(status)]?.[0] ?? "·";
-  return h(`span.chip.${kind(status)}`, h("span", { "aria-hidden": "true" }, sign), ` ${word ?? "…"}`);
+  return h(`span.chip.${kind(status)}`, h("span", { "aria-hidden": "true" }, sign(status)), ` ${word ?? "…"}`);
 }
+
+export const sign = (status) => MARKS[kind(status)]?.[0] ?? "·";
 
 export const number = (value) => (value == null ? "–" : value.toLocaleString("en"));
 
@@ -108,6 +110,34 @@ export function spark(values, words) {
   }));
 }
 
+// What is made from what, as a picture: each table to the right of those that it reads. `marks` are signs before names, `here` is drawn bold.
+export function graph(edges, { marks = {}, here } = {}) {
+  const levels = new Map(edges.flatMap(({ from, to }) => [from, to]).filter(given).map((name) => [name, 0]));
+  const real = edges.filter(({ from, to }) => from && from !== to);
+  for (let pass = 1; pass < levels.size; pass += 1) {
+    for (const { from, to } of real) levels.set(to, Math.min(levels.size - 1, Math.max(levels.get(to), levels.get(from) + 1)));
+  }
+  const columns = [];
+  for (const [name, level] of levels) (columns[level] ??= []).push(name);
+  const places = new Map();
+  let width = 0;
+  columns.forEach((names) => {
+    const wide = 7.4 * Math.max(...names.map((name) => name.length + 2));
+    names.forEach((name, row) => places.set(name, { x: width, end: width + wide, y: row * 28 + 18 }));
+    width += wide + 48;
+  });
+  const height = Math.max(...columns.map((names) => names.length)) * 28;
+  const node = (name) => svg("text", { x: places.get(name).x, y: places.get(name).y, "font-weight": name === here ? 650 : null }, (marks[name] ?? "") + name);
+  return h("div.wide", svg("svg.graph", { width, height, role: "group", "aria-label": real.map(({ from, to }) => `${from} makes ${to}`).join(", ") || "Tables" },
+    real.map(({ from, to }) => {
+      const [{ end, y }, goal] = [places.get(from), places.get(to)];
+      return svg("path", { d: `M${end} ${y - 4}C${end + 24} ${y - 4} ${goal.x - 28} ${goal.y - 4} ${goal.x - 6} ${goal.y - 4}` });
+    }),
+    [...places.keys()].map((name) => (ofLake(name) ? svg("a", { href: to("tables", name) }, node(name)) : node(name)))));
+}
+
+export const ofLake = (name) => /^(silver|gold|quarantine)\./.test(name);
+
 // The command that tells or does the same.
 export function command(text) {
   const copy = async (event) => {
@@ -130,7 +160,7 @@ export function problem(trouble, { title } = {}) {
 }
 
 // A link to a page of the console.
-export const link = (to, ...children) => h("a", { href: to }, children);
+export const link = (href, ...children) => h("a", { href }, children);
 
 // What follows a page of a list.
 export const more = (data, place, words = "More") => data.next && h("p.pages", link(place.with({ from: data.next }), words));
