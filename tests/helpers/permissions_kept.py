@@ -47,6 +47,12 @@ KEPT: tuple[tuple[str, str, str, str], ...] = (
     ("SubmitJobFunction", "s3:ListBucket", "* requests/*", "asked only for a request file that is gone"),
     ("SubmitJobFunction", "dynamodb:*", "*flowforge-Schedules TEMPLATE*", KEYS_UNTOLD),
     ("ShowLakeFunction", "dynamodb:Batch*", "*flowforge-Watermarks FACTS*", KEYS_UNTOLD),
+    (
+        "ShowLakeFunction",
+        "dynamodb:*",
+        "*flowforge-Runs STOPPED*",
+        "only of SQL over the API that has an id, or is to end",
+    ),
     ("SubmitJobFunction", "s3:PutObject", "*/landing/* ", "only of a small file that a caller of the API puts"),
     ("PublishGoldFunction", "s3:PutObject", "*/models/* ", "only of a model that a caller of the API puts"),
     ("*", "secretsmanager:RestoreSecret", "*", "only of a connection that is saved again within a week of its removal"),
