@@ -10,14 +10,17 @@ from .values import INT, Typed, common_type, decimal_shape
 
 
 def is_text(value: Typed) -> bool:
+    """Whether `+` takes the value as a text; NULL without a type counts as one."""
     return value.type is None or value.type.base in CHARACTERS
 
 
 def is_binary(value: Typed) -> bool:
+    """Whether the value is of a type of bytes."""
     return value.type is not None and value.type.base in BINARIES
 
 
 def concatenated(left: Typed, right: Typed) -> Typed:
+    """`left + right` of two texts, as long as T-SQL lets the result be."""
     kind = common_type(left.type, right.type) or SqlType("varchar", 1)
     lengths = [item.type.length if item.type else 0 for item in (left, right)]
     base = (
@@ -66,6 +69,7 @@ def _shape(item: Typed, kind: SqlType) -> tuple[int, int]:
 
 
 def decimal_operation(left: Typed, operator: str, right: Typed, kind: SqlType) -> str:
+    """The DuckDB text of an operation on exact numbers, with T-SQL's precision and scale (`kind`) for its result."""
     pair = []
     for item in (left, right):
         shape = decimal_shape(item.type) if item.type and item.type.is_numeric else (kind.precision, kind.scale)

@@ -44,6 +44,7 @@ CREATE TABLE meta.foreign_key_columns(object_id INTEGER, ordinal INTEGER, parent
 
 
 def create_catalog(connection: duckdb.DuckDBPyConnection) -> None:
+    """Makes the tables behind the catalog's views."""
     connection.execute(_TABLES.format(first=FIRST_OBJECT_ID))
     for schema_id, name in _SCHEMAS:
         connection.execute("INSERT INTO meta.schemas VALUES (?, ?)", [schema_id, name])
@@ -58,6 +59,7 @@ class CatalogVersion:
         self.number = 0
 
     def advance(self) -> None:
+        """Called when a definition has changed: what sessions remember is old."""
         self.number = next(self._numbers)
 
 
@@ -105,16 +107,19 @@ class Catalog:
         return f"{column} = ?" if counts_case(self.collation) else f"lower({column}) = lower(?)"
 
     def schema_id(self, name: str) -> int | None:
+        """The schema's number; None where there is none."""
         found = self._rows(f"SELECT schema_id FROM meta.schemas WHERE {self._is('name')}", name)
         return found[0][0] if found else None
 
     def create_schema(self, name: str) -> None:
+        """Records a schema and makes DuckDB's for its tables."""
         number = self._rows("SELECT greatest(5, max(schema_id) + 1) FROM meta.schemas")[0][0]
         self.cursor.execute("INSERT INTO meta.schemas VALUES (?, ?)", [number, name])
         self.cursor.execute(f"CREATE SCHEMA {quote('db_' + name.lower())}")
         self.forget()
 
     def drop_schema(self, name: str) -> None:
+        """Removes a schema, from DuckDB too."""
         self.cursor.execute(f"DELETE FROM meta.schemas WHERE {self._is('name')}", [name])
         self.cursor.execute(f"DROP SCHEMA {quote('db_' + name.lower())}")
         self.forget()
@@ -133,6 +138,7 @@ class Catalog:
         return (schema, name) if counts_case(self.collation) else (schema.lower(), name.lower())
 
     def object_id(self, schema: str, name: str) -> int | None:
+        """The number of an object of any type; None where there is none."""
         found = self._rows(
             "SELECT object_id FROM meta.objects o JOIN meta.schemas s USING (schema_id)"
             f" WHERE {self._is('o.name')} AND {self._is('s.name')}",
@@ -179,6 +185,7 @@ class Catalog:
         return given(self.find(table.schema, table.name))
 
     def add_column(self, number: int, column: Column) -> None:
+        """Records a column of the object."""
         kind = replace(column.type, collation=column.type.collation or self.collation)
         self.cursor.execute(
             "INSERT INTO meta.columns VALUES (" + ", ".join("?" * 20) + ")",
@@ -189,6 +196,7 @@ class Catalog:
         )  # fmt: skip
 
     def add_key(self, table: Table, key: Key, now: dt.datetime) -> None:
+        """Records a key or an index, with its constraint if it is one."""
         kind = "PK" if key.is_primary else "UQ"
         constraint = self.add_object(key.name, table.schema, kind, now, table.object_id) if key.is_constraint else None
         index = 1 if key.is_primary else self._rows(
@@ -207,6 +215,7 @@ class Catalog:
         self.forget()
 
     def add_foreign_key(self, table: Table, foreign: ForeignKey, now: dt.datetime) -> None:
+        """Records a foreign key, whose other table must be there."""
         referenced = given(self.find(foreign.referenced_schema, foreign.referenced_table))
         number = self.add_object(foreign.name, table.schema, "F", now, table.object_id)
         values = [number, table.object_id, referenced.object_id]
@@ -216,6 +225,7 @@ class Catalog:
             self.cursor.execute("INSERT INTO meta.foreign_key_columns VALUES (?, ?, ?, ?)", ids)
 
     def remove_table(self, table: Table) -> None:
+        """Removes all that the catalog has of a table."""
         number = [table.object_id]
         self.cursor.execute(
             "DELETE FROM meta.foreign_key_columns WHERE object_id IN"

@@ -84,6 +84,7 @@ class Changes:
     # --- INSERT
 
     def insert(self, node: exp.Insert) -> Change:
+        """INSERT … VALUES, SELECT or DEFAULT VALUES."""
         target = node.this
         table = self._table(target.this if isinstance(target, exp.Schema) else target)
         names = [item.name for item in target.expressions] if isinstance(target, exp.Schema) else None
@@ -195,6 +196,7 @@ class Changes:
     # --- UPDATE and DELETE
 
     def update(self, node: exp.Update) -> Change:
+        """UPDATE, also FROM other tables."""
         from_ = node.args.get("from_")
         if from_ is None and not node.this.args.get("joins"):
             table, scope = self._alone(node.this)
@@ -236,6 +238,7 @@ class Changes:
         return sets
 
     def delete(self, node: exp.Delete) -> Change:
+        """DELETE, also TOP and FROM other tables."""
         targets = node.args.get("tables") or []
         limit = ""
         if targets and targets[0].name.upper() == "TOP" and targets[0].args.get("alias"):

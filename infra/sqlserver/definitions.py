@@ -37,6 +37,7 @@ class Definitions:
         self._storage = Storage(session)
 
     def run(self, statement: Simple) -> None:
+        """Runs one statement that defines, changes or drops something."""
         reader = TokenReader(statement)
         verb = reader.name().upper()
         kind = reader.accept_any(*_KINDS)

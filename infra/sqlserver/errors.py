@@ -30,14 +30,17 @@ def not_supported(what: str) -> SqlError:
 
 
 def invalid_object(name: str) -> SqlError:
+    """208: there is no table, view or function of this name."""
     return SqlError(208, f"Invalid object name '{name}'.")
 
 
 def invalid_column(name: str) -> SqlError:
+    """207: the tables of the statement have no such column."""
     return SqlError(207, f"Invalid column name '{name}'.")
 
 
 def syntax_error(near: str) -> SqlError:
+    """102: the statement cannot be read from here on."""
     return SqlError(102, f"Incorrect syntax near '{near}'.", 15)
 
 
@@ -82,6 +85,7 @@ def _translate_duckdb(error: Exception, text: str) -> SqlError:
 
 
 def deadlock() -> SqlError:
+    """1205: this session lost a deadlock."""
     return SqlError(
         1205,
         "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim."
@@ -92,6 +96,7 @@ def deadlock() -> SqlError:
 
 
 def snapshot_not_allowed(database: str) -> SqlError:
+    """3952: SNAPSHOT is asked for where the database does not allow it."""
     return SqlError(
         3952,
         f"Snapshot isolation transaction failed accessing database '{database}' because snapshot isolation is not allowed in"
@@ -100,6 +105,7 @@ def snapshot_not_allowed(database: str) -> SqlError:
 
 
 def update_conflict(table: str, database: str) -> SqlError:
+    """3960: another transaction has changed the row since this SNAPSHOT began."""
     return SqlError(
         3960,
         f"Snapshot isolation transaction aborted due to update conflict. You cannot use snapshot isolation to access table"

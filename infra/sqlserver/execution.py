@@ -41,6 +41,7 @@ class Execution:
         self._session = session
 
     def query_or_change(self, text: str, sink: Sink) -> None:
+        """Runs a SELECT, INSERT, UPDATE or DELETE; its rows go to the sink."""
         tree = parse_one(text)
         if isinstance(tree, (exp.Insert, exp.Update, exp.Delete)):
             self._change(tree, sink)
@@ -174,6 +175,7 @@ class Execution:
             Storage(self._session).restart_identity(table, highest + given(table.identity).increment)
 
     def define(self, statement: Simple, sink: Sink) -> None:
+        """Runs a statement that defines, changes or drops something, in a transaction of its own where none is open."""
         with self._write(sink) as write:
             write.run(lambda: Definitions(self._session).run(statement))
         sink.done(statement.keyword, None)

@@ -29,6 +29,7 @@ _BITWISE = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "^"}
 
 
 def text_constant(text: str, national: bool) -> Typed:
+    """A string constant, N'…' if it is national; letters beyond the code page become `?` otherwise."""
     kind = SqlType(
         "nvarchar" if national else "varchar", max(1, len(text)) if len(text) <= (4000 if national else 8000) else -1
     )
@@ -38,6 +39,7 @@ def text_constant(text: str, national: bool) -> Typed:
 
 
 def number_constant(text: str) -> Typed:
+    """A number as T-SQL types it: int, else exact decimal, else float."""
     if "e" in text.lower():
         return Typed(f"CAST({text} AS DOUBLE)", SqlType("float"), False)
     if "." not in text:
@@ -60,6 +62,7 @@ class Expressions:
     # --- values
 
     def value(self, node: exp.Expr, scope: Scope) -> Typed:
+        """The typed DuckDB expression of a value. Raises SqlError for what the stand-in does not know."""
         method = getattr(self, f"_value_{type(node).__name__.lower()}", None)
         if method is None:
             for classes, build in ((_ARITHMETIC, self._arithmetic), (_BITWISE, self._bitwise)):
@@ -247,9 +250,11 @@ class Expressions:
     # --- predicates
 
     def predicate(self, node: exp.Expr, scope: Scope) -> str:
+        """The DuckDB condition of a predicate; see `predicates.Predicates`."""
         return self._predicates.predicate(node, scope)
 
     def compare(self, left: Typed, operator: type[exp.Expr], right: Typed) -> str:
+        """A comparison; see `predicates.Predicates`."""
         return self._predicates.compare(left, operator, right)
 
     def order_item(self, node: exp.Expr, descending: bool, scope: Scope) -> str:

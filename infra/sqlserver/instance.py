@@ -132,6 +132,7 @@ class Instance:
     # --- what sessions ask
 
     def is_password(self, user: str, password: str) -> bool:
+        """Whether this is a login of the instance, with its password."""
         same = hmac.compare_digest(password.encode(), self._password.encode())
         return user.lower() in {name.lower() for name in (self._username, self._reader) if name} and same
 
@@ -145,9 +146,11 @@ class Instance:
         return user.lower() == self._username.lower()
 
     def new_cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the DuckDB behind the instance."""
         return self._connection.cursor()
 
     def new_transaction(self, name: str = "user_transaction") -> Transaction:
+        """A transaction with the next number, begun now by the server's clock."""
         return Transaction(next(self._transaction_numbers), self.now(), name)
 
     def admit(self, connection: Link, begin: Callable[[int], None]) -> None:

@@ -94,6 +94,7 @@ def clash(source: SqlType, target: SqlType) -> SqlError:
 
 
 def to_moment(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
+    """The DuckDB text that makes a date or time of a value, as T-SQL converts and rounds it. Raises SqlError for other pairs."""
     source, base = value.kind, target.base
     if source.base in CHARACTERS or source.base == "sql_variant":
         return _text_to_moment(value, target, attempt)

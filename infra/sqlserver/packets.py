@@ -78,6 +78,7 @@ class Channel:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self) -> None:
+        """Closes the connection."""
         self._sock.close()
 
     def abort(self) -> None:
@@ -93,9 +94,11 @@ class Channel:
 
     @property
     def is_encrypted(self) -> bool:
+        """Whether all that is sent now goes through TLS."""
         return self._tls is not None
 
     def fileno(self) -> int:
+        """The socket's descriptor."""
         return self._sock.fileno()
 
     # --- reading

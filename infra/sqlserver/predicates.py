@@ -31,6 +31,7 @@ class Predicates:
         self._values = values
 
     def predicate(self, node: exp.Expr, scope: Scope) -> str:
+        """The DuckDB condition of a predicate. Raises SqlError 4145 for what is none."""
         if type(node) in _COMPARISONS:
             return self.compare(
                 self._values.value(node.this, scope), type(node), self._values.value(node.expression, scope)

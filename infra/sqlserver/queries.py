@@ -49,6 +49,7 @@ class Compiler:
     # --- what expressions ask
 
     def parameter(self, name: str) -> Typed:
+        """A variable or parameter as a bound value. Raises SqlError 137 where it is not declared."""
         found = self.session.variables.get(name.lower())
         if found is None:
             raise SqlError(137, f'Must declare the scalar variable "@{name}".', 15)
@@ -82,6 +83,7 @@ class Compiler:
         return {name: self.binds[name] for name in names} or None
 
     def server_variable(self, name: str) -> Typed:
+        """The value of `@@NAME`."""
         return self.session.server_variable(name)
 
     def describe(self, sql: str, parameters: str) -> tuple[Output, ...]:

@@ -51,12 +51,14 @@ class Reply:
             self._held = None
 
     def columns(self, outputs: tuple[Output, ...]) -> None:
+        """Sends the columns of the rows that follow."""
         self._flush(True)
         self._sent = 0
         columns = [(output.name, output.type, output.nullable) for output in outputs]
         self._channel.put(tokens.column_metadata(columns, self._session.server.database))
 
     def rows(self, batch: pa.RecordBatch, types: list[SqlType]) -> None:
+        """Sends rows."""
         while fault := self._session.server.faults.take_strike(self.text, self._sent, batch.num_rows):
             before = fault.after_rows - self._sent
             self._send(batch.slice(0, before), types)
@@ -87,21 +89,25 @@ class Reply:
                 raise Cancelled
 
     def done(self, verb: str, count: int | None) -> None:
+        """Ends a statement, with its count of rows if it has one."""
         self._flush(True)
         shown = count is not None and (not self._session.no_count or verb == "SELECT")
         self._held = (tokens.COUNT if shown else 0, _COMMANDS.get(verb, 0), (count or 0) if shown else 0)
 
     def message(self, number: int, text: str, severity: int, state: int) -> None:
+        """Sends what PRINT or a low RAISERROR tells."""
         self._flush(True)
         self._channel.put(tokens.message(number, text, state, severity))
 
     def failed(self, error: SqlError) -> None:
+        """Sends an error."""
         self._flush(True)
         _log.debug("error %s: %s", error.number, error.text)
         self._channel.put(tokens.message(error.number, error.text, error.state, max(11, error.severity)))
         self._held = (tokens.ERROR, 0, 0)
 
     def transaction_changed(self, kind: str, number: int) -> None:
+        """Tells of a transaction that has begun or ended."""
         self._flush(True)
         descriptor = struct.pack("<Q", number)
         change = {
@@ -112,6 +118,7 @@ class Reply:
         self._channel.put(tokens.environment_change(*change))
 
     def wait(self, seconds: float) -> None:
+        """Lets so many seconds go by. Raises Cancelled when the client leaves or cancels meanwhile."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if self._channel.attention_pending():

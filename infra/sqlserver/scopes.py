@@ -38,6 +38,7 @@ class Source:
     sql_alias: str = ""
 
     def reference(self, output: Output) -> Typed:
+        """How a statement's DuckDB text names one of the source's columns."""
         return Typed(f"{quote(self.sql_alias or self.alias)}.{quote(output.name)}", output.type, output.nullable)
 
 
@@ -50,6 +51,7 @@ class Scope:
     ctes: dict[str, tuple[Output, ...]] = field(default_factory=dict)
 
     def cte(self, name: str) -> tuple[Output, ...] | None:
+        """The common table expression of this name, here or outside; None where there is none."""
         found = self.ctes.get(name.lower())
         return found if found is not None or self.parent is None else self.parent.cte(name)
 

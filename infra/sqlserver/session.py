@@ -62,12 +62,14 @@ class Session:
     # --- running and being interrupted
 
     def begin_request(self) -> None:
+        """Called as a request comes in; until `end_request` an attention interrupts it."""
         self.server.count_request()
         with self._gate:
             self.is_running = True
             self.request_number += 1
 
     def end_request(self) -> None:
+        """Called once a request is answered."""
         with self._gate:
             self.is_running = False
 
@@ -78,10 +80,12 @@ class Session:
                 self.cursor.interrupt()
 
     def close(self) -> None:
+        """Rolls back what is open, and closes the session's cursor."""
         self._roll_back()
         self.cursor.close()
 
     def fail(self, error: Exception, sink: Sink) -> SqlError:
+        """Sends what went wrong as SQL Server's error, with what it does to the transaction; returns the error."""
         failure = translate_error(error)
         self.last_error = failure.number
         self._check_transaction(sink)
@@ -91,6 +95,7 @@ class Session:
     # --- transactions
 
     def begin_implicit(self, sink: Sink) -> None:
+        """Begins a transaction where none is open (SET IMPLICIT_TRANSACTIONS ON)."""
         if self.transaction is None:
             self.begin(sink)
 
@@ -102,6 +107,7 @@ class Session:
             sink.transaction_changed("begin", self.transaction.number)
 
     def commit(self, sink: Sink) -> None:
+        """COMMIT: ends the outermost transaction, or one nested level. Raises SqlError 3902 where none is open."""
         if self.transaction is None:
             raise SqlError(3902, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
         self.transaction_count -= 1
@@ -115,6 +121,7 @@ class Session:
             sink.transaction_changed("commit", number)
 
     def rollback(self, sink: Sink) -> None:
+        """ROLLBACK, of all levels. Raises SqlError 3903 where no transaction is open."""
         if self.transaction is None:
             raise SqlError(3903, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.")
         number = self.transaction.number
@@ -151,11 +158,13 @@ class Session:
                 self.catalog.end_transaction()
 
     def open_in_duckdb(self) -> None:
+        """Begins the open transaction in DuckDB, too: from here on it sees one state."""
         if not self.open_transaction.is_open_in_duckdb:
             self.cursor.execute("BEGIN TRANSACTION")
             self.open_transaction.is_open_in_duckdb = True
 
     def open_for_write(self) -> None:
+        """The same for a statement that writes: the transaction counts as one that has written."""
         self.open_in_duckdb()
         self.open_transaction.has_written = True
         self.open_transaction.log_records += 1
@@ -252,6 +261,7 @@ class Session:
         return _last_given(given(table.identity), *self.identity_state(table))
 
     def identity_state(self, table: Table) -> tuple[int, int | None]:
+        """The start of a table's IDENTITY, and the last number that it has given (None: none yet)."""
         query = (
             "SELECT start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta' AND sequence_name = ?"
         )

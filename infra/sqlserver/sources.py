@@ -27,6 +27,7 @@ class Sources:
         self._compiler = compiler
 
     def clause(self, node: exp.Expr, scope: Scope) -> str:
+        """The DuckDB text of a FROM clause with its joins; empty where there is none."""
         from_ = node.args.get("from_")
         if from_ is None:
             return ""
@@ -161,6 +162,7 @@ def refuse_in_subquery(node: exp.Expr) -> None:
 
 
 def names_of(outputs: tuple[Output, ...]) -> str:
+    """The quoted names of outputs, as a list of columns."""
     return ", ".join(quote(output.name) for output in outputs)
 
 

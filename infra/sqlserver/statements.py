@@ -38,6 +38,7 @@ class Statements:
         self._execution = execution or Execution(session)
 
     def run(self, statement, sink: Sink) -> None:
+        """Runs one statement: of a block each, of IF and WHILE as their conditions say."""
         if isinstance(statement, Block):
             for inner in statement.statements:
                 self.run(inner, sink)

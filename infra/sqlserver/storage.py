@@ -23,6 +23,7 @@ class Storage:
         self._catalog, self._cursor = session.catalog, session.cursor
 
     def checked(self, foreign: ForeignKey) -> ForeignKey:
+        """The key with the names of the referenced columns. Raises SqlError 1767 or 1770 where table or columns are not there."""
         referenced = self._catalog.find(foreign.referenced_schema, foreign.referenced_table)
         if referenced is None:
             raise SqlError(
@@ -47,6 +48,7 @@ class Storage:
         )
 
     def create_storage(self, table: Table) -> None:
+        """Makes the DuckDB table that holds a table's rows."""
         columns = []
         for column in table.columns:
             collation = " COLLATE NOCASE" if column.type.base in CHARACTERS else ""
@@ -69,6 +71,7 @@ class Storage:
         return all(key_form(column) == quote(column.name) for column in columns)
 
     def create_unique_index(self, table: Table, key: Key) -> None:
+        """Makes the DuckDB index that holds a key which compares as SQL Server does."""
         forms = [key_form(given(table.column(column))) for column in key.columns]
         names = ", ".join(form if form.startswith('"') else f"({form})" for form in forms)
         index = quote(f"{key.name}_{table.object_id}")

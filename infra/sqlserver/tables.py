@@ -54,6 +54,8 @@ class Key:
 
 @dataclass(frozen=True)
 class ForeignKey:
+    """A foreign key of a table: its columns, and those of the other table that they refer to."""
+
     name: str
     columns: tuple[str, ...]
     referenced_schema: str
@@ -81,21 +83,26 @@ class Table:
 
     @property
     def identity_sequence(self) -> str:
+        """The DuckDB sequence behind the table's IDENTITY."""
         return f"meta.identity_{self.object_id}"
 
     @property
     def identity(self) -> Column | None:
+        """The IDENTITY column; None where there is none."""
         return next((column for column in self.columns if column.seed is not None), None)
 
     @property
     def primary_key(self) -> Key | None:
+        """The primary key; None where there is none."""
         return next((key for key in self.keys if key.is_primary), None)
 
     @property
     def has_rowversion(self) -> bool:
+        """Whether a column is a rowversion."""
         return any(column.type.base == "rowversion" for column in self.columns)
 
     def column(self, name: str) -> Column | None:
+        """The column of this name, whatever its case; None where there is none."""
         return next((column for column in self.columns if column.name.lower() == name.lower()), None)
 
 

@@ -23,10 +23,12 @@ class TokenReader:
         self._text, self._tokens, self._at = statement.text, statement.tokens, 0
 
     def peek(self, ahead: int = 0) -> Token | None:
+        """The token so many ahead; None beyond the end."""
         index = self._at + ahead
         return self._tokens[index] if index < len(self._tokens) else None
 
     def at_end(self) -> bool:
+        """Whether every token is read."""
         return self._at >= len(self._tokens)
 
     def accept(self, *words: str) -> bool:
@@ -37,6 +39,7 @@ class TokenReader:
         return False
 
     def accept_any(self, *words: str) -> str | None:
+        """Reads one of the words, if it comes next, and returns it in capitals; None where none does."""
         token = self.peek()
         if token is not None and is_word(token, *words):
             self._at += 1
@@ -44,24 +47,29 @@ class TokenReader:
         return None
 
     def accept_symbol(self, symbol: str) -> bool:
+        """Reads the symbol, if it comes next; whether it did."""
         if is_symbol(self.peek(), symbol):
             self._at += 1
             return True
         return False
 
     def expect(self, *words: str) -> None:
+        """Reads these words. Raises SqlError 102 where others come."""
         if not self.accept(*words):
             raise self.unexpected()
 
     def expect_symbol(self, symbol: str) -> None:
+        """Reads this symbol. Raises SqlError 102 where another comes."""
         if not self.accept_symbol(symbol):
             raise self.unexpected()
 
     def unexpected(self) -> SqlError:
+        """The error for the token that comes next, or for the end."""
         token = self.peek()
         return syntax_error(token.text if token else self._tokens[-1].text)
 
     def name(self) -> str:
+        """Reads a name, quoted or not. Raises SqlError 102 where none comes."""
         token = self.peek()
         if token is None or token.token_type in LITERALS or is_symbol(token, "(", ")", ".", ",", ";", "="):
             raise self.unexpected()
@@ -122,6 +130,7 @@ class TokenReader:
             self._at += 1
 
     def text_since(self, mark: int) -> str:
+        """The text from the token at `mark` to the one that was read last."""
         first, last = self._tokens[mark], self._tokens[self._at - 1]
         return self._text[first.start - self._sql_start : last.end + 1 - self._sql_start]
 
@@ -130,6 +139,7 @@ class TokenReader:
         return self._at
 
     def rest(self) -> str:
+        """Reads to the end; the text of that."""
         mark, self._at = self._at, len(self._tokens)
         return self.text_since(mark)
 

@@ -25,6 +25,8 @@ def long_text(text: str) -> bytes:
 
 
 def environment_change(kind: int, new: str | bytes, old: str | bytes = "") -> bytes:
+    """ENVCHANGE: a setting of the session that has changed, as new and old value ([MS-TDS] 2.2.7.9)."""
+
     def value(item: str | bytes) -> bytes:
         return bytes([len(item)]) + item if isinstance(item, bytes) else short_text(item)
 
@@ -41,10 +43,12 @@ def message(number: int, text: str, state: int = 1, severity: int = 16, line: in
 
 
 def done(token: int, status: int = 0, command: int = 0, count: int = 0) -> bytes:
+    """DONE, DONEPROC or DONEINPROC: the end of a statement, its status and count of rows ([MS-TDS] 2.2.7.6)."""
     return struct.pack("<BHHQ", token, status, command, count)
 
 
 def return_status(value: int = 0) -> bytes:
+    """RETURNSTATUS: what a procedure returns ([MS-TDS] 2.2.7.18)."""
     return b"\x79" + struct.pack("<i", value)
 
 

@@ -74,10 +74,12 @@ class SqlType:
 
     @property
     def is_character(self) -> bool:
+        """Whether values are texts."""
         return self.base in CHARACTERS
 
     @property
     def is_numeric(self) -> bool:
+        """Whether values are numbers, money and bit included."""
         return self.base in _NUMERIC
 
     @property
@@ -111,10 +113,12 @@ class SqlType:
 
     @property
     def system_type_id(self) -> int:
+        """sys.types.system_type_id."""
         return SYSTEM_TYPE_IDS[self.catalog_name]
 
     @property
     def user_type_id(self) -> int:
+        """sys.types.user_type_id."""
         return USER_TYPE_IDS[self.catalog_name]
 
     @property
@@ -159,6 +163,7 @@ class SqlType:
 
     @property
     def collation_name(self) -> str | None:
+        """The collation as the catalog shows it; None for types that have none."""
         return (self.collation or COLLATION_NAME) if self.base in CHARACTERS - {"xml", "json"} else None
 
     @property

@@ -95,6 +95,7 @@ def halves_kept(text: str) -> str:
 
 
 def quote_text(text: str) -> str:
+    """The text as a SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -33,6 +33,7 @@ def view(columns: str, sql: str | Callable[[Session], str], since: int = 0) -> S
 
 
 def literal(value: object) -> str:
+    """A value of Python as a DuckDB literal."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):

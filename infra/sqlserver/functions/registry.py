@@ -30,10 +30,12 @@ class Call:
 
     @property
     def session(self):
+        """The session whose statement calls."""
         return self.expressions.compiler.session
 
     @property
     def utc_ticks(self) -> int:
+        """The statement's one reading of the clock, in UTC: ticks of 100 ns since 0001-01-01."""
         return self.expressions.compiler.now_ticks
 
     @property
@@ -43,15 +45,19 @@ class Call:
 
     @property
     def local_ticks(self) -> int:
+        """The same in the server's zone."""
         return self.utc_ticks + self.offset_minutes * 600_000_000
 
     def value(self, index: int) -> Typed:
+        """An argument as a typed value."""
         return self.expressions.value(self.nodes[index], self.scope)
 
     def values(self) -> list[Typed]:
+        """All arguments as typed values."""
         return [self.value(i) for i in range(len(self.nodes))]
 
     def converted(self, index: int, kind: SqlType) -> str:
+        """An argument's DuckDB text, converted to a type."""
         return convert(self.value(index), kind).sql
 
     def text(self, index: int) -> Typed:
