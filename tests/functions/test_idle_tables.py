@@ -93,7 +93,7 @@ MOST_CALLS = {  # of a changed row of a small table, from the load to its lineag
     "DynamoDB PutItem": 1,
     "DynamoDB Query": 1,
     "DynamoDB TransactWriteItems": 2,
-    "DynamoDB UpdateItem": 12,
+    "DynamoDB UpdateItem": 13,
     "EventBridge PutEvents": 4,
     "S3": 25,
 }
