@@ -35,6 +35,11 @@ class ByteRange(BaseModel):
     row_number: int
     records: int
 
+    @property
+    def is_first(self) -> bool:
+        """Whether what stands above the file's data is in it; what stands below is in the last part."""
+        return self.row_number == 1
+
 
 class KeyRange(BaseModel):
     """A slice: `low <= key < high` over the key's columns in order, as literals that the server printed; None is open. Of a file

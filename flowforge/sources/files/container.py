@@ -5,20 +5,16 @@ Guarantees: a name proves nothing; where it says something else than the bytes, 
 """
 
 import codecs
-import gzip
 import io
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, Literal, NamedTuple, cast
-
-import pyarrow as pa
+from typing import IO, Literal, NamedTuple
 
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.compression import Compression, compression_of, damage, expanded
 
-Compression = Literal["none", "gzip", "zstd", "zip"]
 Form = Literal["text", "parquet", "excel"]
 LIMIT_RATIO = 1_000  # deflate's own limit is 1,032 (zlib.net, "maximum compression factor")
 FREE_BYTES = 2**30  # below this size no ratio is refused: a gigabyte of blanks is a file, too
@@ -85,7 +81,7 @@ class Reader(io.RawIOBase):
         """Without a buffer in between, as `readinto` has: a large text is copied once less."""
         if size < 0:
             return self.readall()
-        with _damage(self._name):
+        with damage(self._name):
             found = self._stream.read(size)
         self._given += len(found)
         if self._given > self._free and self._given > self._size * LIMIT_RATIO:
@@ -120,7 +116,7 @@ def look_into(
             raise UnsupportedSource(
                 f"{name} is {_compound(stream)}", "save it without a password as .xlsx or CSV UTF-8"
             )
-    compression = _compression(head)
+    compression = compression_of(head)
     if compression == "zip":
         if _is_workbook(name, open_file):
             return Content(name, size, "none", "excel", lambda: _as_it_is(name, size, open_file), open_file)
@@ -131,8 +127,8 @@ def look_into(
     inside = name if member is None else f"{name}, member {member}"
 
     def opened() -> Reader:
-        with ExitStack() as parts:
-            stream = _expanded(open_file, compression, member, parts)
+        with damage(inside), ExitStack() as parts:
+            stream = expanded(open_file, compression, member, parts)
             return Reader(stream, parts.pop_all(), inside, size, free_bytes)
 
     with opened() as content:
@@ -147,35 +143,12 @@ def look_into(
     )
 
 
-def _compression(head: bytes) -> Compression:
-    if head.startswith(b"\x1f\x8b"):  # RFC 1952, 2.3.1
-        return "gzip"
-    if head.startswith(b"\x28\xb5\x2f\xfd"):  # RFC 8878, 3.1.1
-        return "zstd"
-    return "zip" if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) else "none"  # APPNOTE.TXT 4.3.7, 4.3.16
-
-
-def _expanded(
-    open_file: Callable[[], IO[bytes]], compression: Compression, member: str | None, opened: ExitStack
-) -> IO[bytes]:
-    """The expanded bytes; `opened` closes them and the file below."""
-    stream = opened.enter_context(open_file())
-    if compression == "gzip":
-        return cast(IO[bytes], opened.enter_context(gzip.GzipFile(fileobj=stream)))
-    if compression == "zstd":
-        below = opened.enter_context(pa.PythonFile(stream, mode="r"))
-        return cast(IO[bytes], opened.enter_context(pa.CompressedInputStream(below, "zstd")))
-    if compression == "zip":
-        return opened.enter_context(opened.enter_context(zipfile.ZipFile(stream)).open(str(member)))
-    return stream
-
-
 def _form(name: str, head: bytes) -> Form:
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith(b"PARE"):  # the footer is encrypted (parquet-format, Encryption.md 5.1)
         raise UnsupportedSource(f"{name} is encrypted Parquet", "deliver it without encryption; the store encrypts")
-    if _compression(head) != "none":
+    if compression_of(head) != "none":
         raise UnsupportedSource(f"{name} is compressed twice", "deliver it compressed once, or not at all")
     if found := next((what for mark, what in OTHERS.items() if head.startswith(mark)), None):
         raise UnsupportedSource(
@@ -208,7 +181,7 @@ def _compound(stream: IO[bytes]) -> str:
 
 def _is_workbook(name: str, open_file: Callable[[], IO[bytes]]) -> bool:
     """Whether a zip is a workbook (.xlsx, .xlsm). Raises UnsupportedSource for other documents."""
-    with _damage(name), open_file() as stream, zipfile.ZipFile(stream) as archive:
+    with damage(name), open_file() as stream, zipfile.ZipFile(stream) as archive:
         names = archive.namelist()
     what = ""
     if names[:1] == ["mimetype"]:  # OpenDocument 1.3, part 2, 3.3
@@ -225,10 +198,14 @@ def _is_workbook(name: str, open_file: Callable[[], IO[bytes]]) -> bool:
 
 
 def _only_member(name: str, open_file: Callable[[], IO[bytes]], member: str | None) -> str:
-    with _damage(name), open_file() as stream, zipfile.ZipFile(stream) as archive:
+    with damage(name), open_file() as stream, zipfile.ZipFile(stream) as archive:
         files = [entry for entry in archive.infolist() if not entry.is_dir()]
         names = [entry.filename for entry in files]
         shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
+        if member is not None and names.count(member) > 1:
+            raise UnsupportedSource(
+                f"{name} has the member {member} {names.count(member):,} times", "deliver it with each once"
+            )
         if member is not None and member not in names:
             raise UnsupportedSource(f"{name} has no member {member}", f"it has: {shown or 'none'}")
         if member is None and len(names) != 1:
@@ -252,20 +229,3 @@ def _named_otherwise(name: str, compression: Compression, form: Form) -> Iterato
     ):
         if form != one and name.lower().endswith(ends):
             yield f"by its name it would be {shown}; it is not"
-
-
-@contextmanager
-def _damage(name: str) -> Iterator[None]:
-    """Turns what decompression meets into an error that names the file."""
-    try:
-        yield
-    except EOFError as error:
-        raise UnsupportedSource(
-            f"{name} is cut off: its compressed content ends too early", "deliver it again"
-        ) from error
-    except (zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, pa.ArrowException) as error:
-        raise UnsupportedSource(f"{name} is damaged: {error}", "deliver it again") from error
-    except OSError as error:
-        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError) or error.errno:
-            raise
-        raise UnsupportedSource(f"{name} is damaged: {error}", "deliver it again") from error

@@ -7,7 +7,6 @@ column; checksums of pages are verified.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
@@ -16,10 +15,11 @@ import pyarrow.parquet as pq
 
 from events.files import FileColumn, FileContract
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.slice_plan import ByteRange
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.parquet_types import Reading, own_type, reading
 from flowforge.sources.files.rejected import Portion
-from flowforge.sources.files.splits import Split
+from flowforge.sources.files.splits import part, with_ends
 
 pc: Any = pyarrow.compute
 MOST_ROWS, BATCH_BYTES = 65_536, 2**23
@@ -67,25 +67,18 @@ class ParquetRecords:
             self._opened.close()
             raise
 
-    def splits(self, size: int) -> list[Split]:
+    def splits(self, size: int) -> list[ByteRange]:
         """Parts of whole row groups, each of about `size` bytes in the file, or of one that is larger; `only` reads one."""
-        found: list[Split] = []
+        found: list[ByteRange] = []
         held = size
         for group in self.row_groups:
             if held >= size and group.rows:
-                found.append(Split(group.start, None, group.start, 1, group.first_row, 0))
+                found.append(part(group.start, group.start, 1, group.first_row))
                 held = 0
             held += group.size
-        if not found:
-            return [Split(0, None, 0, 1, 1, 0)]
-        total = sum(group.rows for group in self.row_groups)
-        ends = [*((one.start, one.row_number) for one in found[1:]), (None, total + 1)]
-        return [
-            replace(one, end=end, records=behind - one.row_number)
-            for one, (end, behind) in zip(found, ends, strict=True)
-        ]
+        return with_ends(found or [part(0, 0, 1, 1)], sum(group.rows for group in self.row_groups))
 
-    def only(self, split: Split) -> Self:
+    def only(self, split: ByteRange) -> Self:
         """Reads one of its splits, and counts it."""
         behind = split.row_number + split.records
         self._groups = [

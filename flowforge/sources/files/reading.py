@@ -19,6 +19,7 @@ from flowforge.domain.errors import FileRefused, SourceUnavailable, TruncatedRea
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_TYPE
+from flowforge.domain.slice_plan import ByteRange
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.files.casting import ROW_NUMBER, Casting, cast_portion, casting_for
 from flowforge.sources.files.column_names import with_names
@@ -28,7 +29,6 @@ from flowforge.sources.files.records import Records, content_of, open_file
 from flowforge.sources.files.rejected import Portion
 from flowforge.sources.files.rejects import Rejects
 from flowforge.sources.files.session import COUNTING, VIEW, Detail, checked_columns
-from flowforge.sources.files.splits import Split
 from flowforge.sources.plans import Description, ReadPlan
 from flowforge.sources.protection import dropped_columns
 from flowforge.sources.reports import CountAtSource, FileRead, ReadReport, Recount
@@ -75,7 +75,7 @@ def count_again(plan: ReadPlan, deadline: float | None) -> Recount:
 class FilesReader:
     """See `base.BatchReader`."""
 
-    def __init__(self, plan: ReadPlan, deadline: float | None = None, part: Split | None = None):
+    def __init__(self, plan: ReadPlan, deadline: float | None = None, part: ByteRange | None = None):
         self._plan, self._deadline, self._contract = plan, deadline, _contract_of(plan)
         self._part = part
         wanted = plan.detail.description.wanted
@@ -224,7 +224,7 @@ def stored(file: FileVersion) -> StoredFile:
 
 
 @contextmanager
-def _opened(file: FileVersion, contract: FileContract, part: Split | None = None) -> Iterator[Records]:
+def _opened(file: FileVersion, contract: FileContract, part: ByteRange | None = None) -> Iterator[Records]:
     with _refusing(file):
         opened = open_file(stored(file), contract, part)
         records = opened.__enter__()

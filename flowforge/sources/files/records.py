@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from events.files import FileColumn, FileContract
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.slice_plan import ByteRange
 from flowforge.sources.files.container import Content, StoredFile, look_into
 from flowforge.sources.files.delimited_records import DelimitedRecords
 from flowforge.sources.files.document_records import JsonRecords
@@ -18,7 +19,7 @@ from flowforge.sources.files.fixed_records import FixedRecords
 from flowforge.sources.files.ndjson_records import NdjsonRecords
 from flowforge.sources.files.parquet_records import ParquetRecords
 from flowforge.sources.files.rejected import Portion
-from flowforge.sources.files.splits import SPLIT_BYTES, Split
+from flowforge.sources.files.splits import SPLIT_BYTES
 from flowforge.sources.files.text_records import TextRecords
 
 LINES = ("csv", "tsv", "fixed", "ndjson")
@@ -44,7 +45,7 @@ class Records(Protocol):
     def counted(self) -> int: ...
 
 
-def open_file(file: StoredFile, contract: FileContract, split: Split | None = None) -> Records:
+def open_file(file: StoredFile, contract: FileContract, split: ByteRange | None = None) -> Records:
     """The records of a file, or of one of its splits, a context manager. Which columns a file may lack or have besides is for
     `casting_for` to say.
 
@@ -64,7 +65,7 @@ def content_of(file: StoredFile, contract: FileContract) -> Content:
     return content
 
 
-def open_records(content: Content, contract: FileContract, split: Split | None = None) -> Records:
+def open_records(content: Content, contract: FileContract, split: ByteRange | None = None) -> Records:
     """The records of a content, or of one of its splits. Raises UnsupportedSource for one of another form."""
     form = contract.format if contract.format in ("parquet", "excel") else "text"
     if content.form != form:
@@ -86,7 +87,7 @@ def open_records(content: Content, contract: FileContract, split: Split | None =
     return lines.only(split) if split else lines
 
 
-def splits_of(content: Content, contract: FileContract, size: int = SPLIT_BYTES) -> list[Split]:
+def splits_of(content: Content, contract: FileContract, size: int = SPLIT_BYTES) -> list[ByteRange]:
     """Parts of about `size` bytes in which CSV, TSV, fixed width or NDJSON can be read instead of at once, found by one pass that
     uses no parser; those of Parquet are whole row groups, as its footer tells them. Together they are the content: records,
     numbers, places, rejects; of NDJSON without columns each has the fields that are in it. Raises UnsupportedSource where it has

@@ -5,8 +5,6 @@ that planned it (of Parquet by the footer); so rows and rejects of all slices ar
 here: where none can be made, the file is read at once, and what is wrong with it is told by that read.
 """
 
-from dataclasses import asdict
-
 from events.targets import SourceFiles
 from flowforge.domain.errors import FileChanged, FileRefused, UnsupportedSource
 from flowforge.domain.interval import Interval
@@ -15,7 +13,6 @@ from flowforge.sources.files.expected_slices import bytes_of_a_slice, why_at_onc
 from flowforge.sources.files.reading import settled, stored
 from flowforge.sources.files.records import content_of, splits_of
 from flowforge.sources.files.session import COUNTING, Detail
-from flowforge.sources.files.splits import Split
 from flowforge.sources.plans import Description, ReadPlan, Wanted
 
 
@@ -41,15 +38,15 @@ def resumed(interval: Interval, splits: SlicePlan, slices: FileSlices) -> ReadPl
     return ReadPlan(interval, splits.columns, splits, counting=splits.counting, detail=detail)
 
 
-def split_of(plan: ReadPlan, index: int) -> Split:
+def split_of(plan: ReadPlan, index: int) -> ByteRange:
     """The part of the file that a slice reads. Raises UnsupportedSource."""
     part = plan.splits.ranges[index].part if plan.splits else None
     if part is None:
         raise UnsupportedSource("the plan has no such part of a file", "submit the request again")
-    return Split(**part.model_dump())
+    return part
 
 
-def _plan(plan: ReadPlan, parts: list[Split]) -> SlicePlan:
+def _plan(plan: ReadPlan, parts: list[ByteRange]) -> SlicePlan:
     wanted: Wanted = plan.detail.description.wanted
     return SlicePlan(
         schema_name="",
@@ -57,7 +54,7 @@ def _plan(plan: ReadPlan, parts: list[Split]) -> SlicePlan:
         columns=plan.columns,
         key=[],
         primary_key=[],
-        ranges=[KeyRange(part=ByteRange(**asdict(part))) for part in parts],
+        ranges=[KeyRange(part=part) for part in parts],
         counting=COUNTING,
         file=FileSlices(
             read=wanted.read,

@@ -5,10 +5,10 @@ the middle of a file, since a quoted field may look like records: one pass over 
 of each split's first record, by the count that checks the parser. So numbers, lines and offsets are those of the whole file.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.slice_plan import ByteRange
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.framing import LONE_CR, Marks, chunks_of, codec_of, mark_of
 from flowforge.sources.files.record_count import STEP, RecordCounter
@@ -16,25 +16,7 @@ from flowforge.sources.files.record_count import STEP, RecordCounter
 SPLIT_BYTES = 256 * 2**20
 
 
-@dataclass(frozen=True)
-class Split:
-    """The bytes of a file from `start` to `end` (None: its last). `offset` and `line` are those of its first record as rejects
-    tell them, `row_number` that of its first data record; `records` are its data records, as they were counted. What stands above
-    the data is in the first split, what stands below in the last. Of Parquet these are whole row groups, which have no lines."""
-
-    start: int
-    end: int | None
-    offset: int
-    line: int
-    row_number: int
-    records: int
-
-    @property
-    def is_first(self) -> bool:
-        return self.row_number == 1
-
-
-def find_splits(content: Content, encoding: str, marks: Marks, above: int, below: int, size: int) -> list[Split]:
+def find_splits(content: Content, encoding: str, marks: Marks, above: int, below: int, size: int) -> list[ByteRange]:
     """The splits of a text, each of `size` bytes or little more. `above` and `below` are records that are none of the data.
     Raises UnsupportedSource for a content that cannot be read from its middle."""
     codec, own = codec_of(encoding)
@@ -44,15 +26,26 @@ def find_splits(content: Content, encoding: str, marks: Marks, above: int, below
             "read it at once",
         )
     mark, total = len(mark_of(content, codec)), 0
-    found = [Split(mark, None, 0, 1, 1, 0)]
+    found = [part(mark, 0, 1, 1)]
     for at, line, total in _record_starts(content, encoding, marks, min(size, STEP)):
         if total - above >= found[-1].row_number and mark + at - found[-1].start >= size:
-            found.append(Split(mark + at, None, at, line, total - above + 1, 0))
+            found.append(part(mark + at, at, line, total - above + 1))
     rows = max(total - above - below, 0)
     found = [one for one in found if one.is_first or one.row_number <= rows]
-    behind = [*((one.start, one.row_number) for one in found[1:]), (None, rows + 1)]
+    return with_ends(found, rows)
+
+
+def part(start: int, offset: int, line: int, row_number: int) -> ByteRange:
+    """A part whose end and records are not known yet."""
+    return ByteRange(start=start, end=None, offset=offset, line=line, row_number=row_number, records=0)
+
+
+def with_ends(parts: Sequence[ByteRange], rows: int) -> list[ByteRange]:
+    """Parts of so many rows together, each up to the one behind it."""
+    behind = [*((one.start, one.row_number) for one in parts[1:]), (None, rows + 1)]
     return [
-        replace(one, end=end, records=first - one.row_number) for one, (end, first) in zip(found, behind, strict=True)
+        one.model_copy(update={"end": end, "records": first - one.row_number})
+        for one, (end, first) in zip(parts, behind, strict=True)
     ]
 
 

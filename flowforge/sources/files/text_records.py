@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from events.files import FileColumn, FileContract
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.slice_plan import ByteRange
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.framing import Framed, Marks, chunks_of, codec_of, frame, lines_of, range_of
 from flowforge.sources.files.record_count import RecordCounter, count_records
 from flowforge.sources.files.rejected import Portion, Rejected, cut_raw
-from flowforge.sources.files.splits import Split, find_splits
+from flowforge.sources.files.splits import find_splits
 
 PORTION_ROWS = 8_192
 PORTION_BYTES = 2**22
@@ -39,7 +40,7 @@ class TextRecords(ABC):
         self._total: int | None = None
         self._by_parts = False
         self._head: list[bytes] | None = None
-        self._part: Split | None = None
+        self._part: ByteRange | None = None
 
     @property
     def columns(self) -> list[FileColumn]:
@@ -54,14 +55,14 @@ class TextRecords(ABC):
     def _values(self, text: str) -> Row:
         """The fields of a record, in the order of `fields`; fewer where `fields` grew by later ones. Raises ValueError."""
 
-    def splits(self, size: int) -> list[Split]:
+    def splits(self, size: int) -> list[ByteRange]:
         """The parts of about `size` bytes in which this text can be read instead, found by one pass over it; `only` reads one.
         Raises UnsupportedSource where it has to be read at once."""
         above = self._contract.skip_rows + self._has_header
         below = self._contract.skip_footer_rows
         return find_splits(self._content, self._contract.encoding, self._marks, above, below, size)
 
-    def only(self, split: Split) -> Self:
+    def only(self, split: ByteRange) -> Self:
         """Reads one of its splits, and counts it."""
         self._part = split
         return self
@@ -83,7 +84,7 @@ class TextRecords(ABC):
             self._enter(part)
         return self
 
-    def _enter(self, split: Split) -> None:
+    def _enter(self, split: ByteRange) -> None:
         """Goes on at a split, once the header is read."""
         self._chunks.close()
         self._total = None

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import zipfile
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -24,7 +25,7 @@ from flowforge.sources.files.casting import cast_portion, casting_for
 from flowforge.sources.files.container import StoredFile, look_into
 from flowforge.sources.files.inspection import Inspection, inspect
 from flowforge.sources.files.records import open_file
-from tests.helpers.archives import zipped
+from tests.helpers.archives import zipped, zstd
 from tests.helpers.examples import examples
 
 
@@ -57,7 +58,7 @@ def types(found: Inspection) -> dict[str, str]:
 COMPRESS = {
     "none": lambda body: body,
     "gzip": gzip.compress,
-    "zstd": lambda body: pa.Codec("zstd").compress(body, asbytes=True),
+    "zstd": zstd,
     "zip": lambda body: zipped(inside=body),
 }
 LATIN = st.characters(codec="cp1252", exclude_categories=["Cc"])
@@ -397,6 +398,12 @@ def test_should_take_the_member_that_is_named():
     with pytest.raises(UnsupportedSource, match="has no member c") as refused:
         look(body, member="c")
     assert "a, b" in refused.value.remedy
+    twice = io.BytesIO()
+    with zipfile.ZipFile(twice, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        for text in ("id\n1\n", "id\n2\n"):
+            archive.writestr("a", text)
+    with pytest.raises(UnsupportedSource, match="has the member a 2 times"):
+        look(twice.getvalue(), member="a")
 
 
 @pytest.mark.parametrize(("name", "note"), [("a.csv", "it is gzip"), ("a.csv.zip", "it is gzip"), ("a.csv.gz", None)])

@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import io
-from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -15,13 +14,9 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.casting import cast_portion, casting_for
 from flowforge.sources.files.container import StoredFile, look_into
 from flowforge.sources.files.records import open_file, open_records
-from tests.helpers.archives import zipped
+from tests.helpers.archives import skippable, zipped, zipped_by, zstd
 
 CSV = b"id,name\n1,u\n2,\n"
-
-
-def zstd(body: bytes) -> bytes:
-    return pa.Codec("zstd").compress(body, asbytes=True)
 
 
 def parquet(**columns: list[Any]) -> bytes:
@@ -116,6 +111,8 @@ REFUSED: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "gzip in gzip": (gzip.compress(gzip.compress(CSV)), {}, "is compressed twice"),
     "a page": (b"\xef\xbb\xbf\n<!DOCTYPE html><p>Service unavailable</p>", {}, "is a page of HTML or XML, not a table"),
     "an empty file": (b"", {}, "is empty: 0 bytes"),
+    "a member by Deflate64": (zipped_by(9, a=CSV), {}, ", member a is zip by a method that is not read"),
+    "frames to be skipped alone": (skippable(b"of whom"), {}, "has no header and no row"),
     "an empty member": (zipped(a=b""), {}, "has no header and no row"),
 }
 
@@ -139,9 +136,16 @@ ZIPPED = zipped(a=LARGE)
 DAMAGED: dict[str, tuple[bytes, str]] = {
     "gzip, cut off": (gzip.compress(LARGE)[:-9], "is cut off: its compressed content ends too early"),
     "gzip, without its last byte": (gzip.compress(LARGE)[:-1], "is cut off"),
-    "gzip with text behind": (gzip.compress(LARGE) + b"text", "is damaged"),
-    "zstd, cut off": (zstd(LARGE)[:-9], "is damaged: Truncated"),
-    "zstd with text behind": (zstd(LARGE) + b"text", "is damaged"),
+    "gzip, its second member cut off": (gzip.compress(LARGE) + gzip.compress(CSV)[:-5], "is cut off"),
+    "gzip of another checksum": (gzip.compress(LARGE)[:-8] + bytes(8), "is damaged: CRC check failed"),
+    "gzip with text behind": (gzip.compress(LARGE) + b"text", "has something behind its compressed content"),
+    "gzip with zeros and text behind": (
+        gzip.compress(LARGE) + b"\0\0text",
+        "has something behind its compressed content",
+    ),
+    "zstd, cut off": (zstd(LARGE)[:-9], "is cut off"),
+    "zstd, cut off in a frame to be skipped": (zstd(LARGE) + skippable(b"seek")[:-1], "is cut off"),
+    "zstd with text behind": (zstd(LARGE) + b"text", "has something behind its compressed content"),
     "zip, cut off": (ZIPPED[:-9], "is damaged"),
     "zip with another byte": (ZIPPED[:9_000] + b"\0\0" + ZIPPED[9_002:], "a.csv, member a is damaged"),
 }
@@ -154,9 +158,19 @@ def test_should_refuse_what_is_damaged_or_cut_off_however_late(body: bytes, why:
     assert str(refused.value).startswith("landing/a.csv") and refused.value.remedy
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstd], ids=["gzip", "zstd"])
-def test_should_read_all_parts_of_what_was_packed_in_parts(pack: Callable[[bytes], bytes]) -> None:
-    assert [row["id"] for row in load(pack(b"id\n1\n") + pack(b"2\n"))] == ["1", "2"]
+PARTS: dict[str, bytes] = {
+    "members of gzip": gzip.compress(b"id\n1\n") + gzip.compress(b"") + gzip.compress(b"2\n"),
+    "gzip with zeros behind": gzip.compress(b"id\n1\n2\n") + bytes(1_000),
+    "gzip with zeros between": gzip.compress(b"id\n1\n") + bytes(100) + gzip.compress(b"2\n"),
+    "frames of zstd": zstd(b"id\n1\n") + zstd(b"") + zstd(b"2\n"),
+    "zstd behind a frame to be skipped": skippable(b"of whom", 3) + skippable(b"") + zstd(b"id\n1\n2\n"),
+    "zstd around one and before one": zstd(b"id\n1\n") + skippable(bytes(70_000)) + zstd(b"2\n") + skippable(b"seek"),
+}
+
+
+@pytest.mark.parametrize("body", PARTS.values(), ids=PARTS)
+def test_should_read_all_parts_of_what_was_packed_in_parts(body: bytes) -> None:
+    assert [row["id"] for row in load(body)] == ["1", "2"]
 
 
 def test_should_refuse_what_was_made_to_fill_memory_under_a_contract() -> None:

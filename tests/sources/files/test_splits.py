@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from events.files import FileColumn, FileContract
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.slice_plan import ByteRange
 from flowforge.sources.files.container import Content, look_into
 from flowforge.sources.files.records import open_records, splits_of
-from flowforge.sources.files.splits import Split
 
 
 def content_of(data: bytes) -> Content:
     return look_into("landing/a.csv", len(data), lambda: io.BytesIO(data))
 
 
-def all_of(content: Content, contract: FileContract, splits: list[Split | None]) -> list[Any]:
+def all_of(content: Content, contract: FileContract, splits: list[ByteRange | None]) -> list[Any]:
     """The rows and rejects of splits, one behind the other, with number, line and offset."""
     found: list[Any] = []
     for split in splits:
