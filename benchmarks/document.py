@@ -17,9 +17,10 @@ FILE = ROOT / "docs" / "benchmarks.md"
 OPENING = """# Benchmarks: a SQL Server table into Parquet in S3
 
 Made by `python -m benchmarks --write` (`make bench`), `python -m benchmarks.many_tables --write`, for tables that change
-`python -m benchmarks.changes --write` and, for files in place of tables, `python -m benchmarks.files --write`; the load under
-kills, and what follows from it for many more tables, by `python -m benchmarks.load --write`; the console before many runs and
-tables by `python -m benchmarks.console --write`. Each section says what was run, where and when. What is not here was not run.
+`python -m benchmarks.changes --write` and, for files in place of tables, `python -m benchmarks.files --write`, through the real
+ingest step `python -m benchmarks.large_files --write`; the load under kills, and what follows from it for many more tables, by
+`python -m benchmarks.load --write`; the console before many runs and tables by `python -m benchmarks.console --write`. Each
+section says what was run, where and when. What is not here was not run.
 
 Every contender reads the same table from the same SQL Server stand-in and writes Parquet to the same embedded S3 on
 the loopback interface, as a whole process: imports, connecting and upload included. They run in turn, one warm-up

@@ -16,6 +16,7 @@ from flowforge.sources.base import BatchReader
 from flowforge.sources.reports import ReadReport
 
 BYTES_AHEAD = 24 * 2**20  # reading goes on while a row group of 131,072 rows is encoded
+LONG_BATCH = 8 * 2**20
 
 
 class ReadAhead:
@@ -79,18 +80,19 @@ class ReadAhead:
 
 
 class _BytesAhead(queue.Queue):
-    """A queue that is full when the batches in it hold `maxsize` bytes."""
+    """A queue that is full when the batches in it, and one more as large as the last, hold `maxsize` bytes: a row may be long."""
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)
-        self._bytes = 0
+        self._bytes = self._last = 0
 
     def _qsize(self) -> int:
-        return self._bytes
+        return self._bytes + self._last if self._bytes else 0
 
     def _put(self, item: Any) -> None:
         super()._put(item)
-        self._bytes += _size(item)
+        self._last = _size(item)
+        self._bytes += self._last
 
     def _get(self) -> Any:
         item = super()._get()
@@ -103,5 +105,8 @@ def _size(item: Any) -> int:
 
 
 def _fitting(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A copy without what a driver's buffers have to spare: they can be twice as large as what is in them."""
+    """A copy without what a driver's buffers have to spare: they can be twice as large as what is in them. Long rows that fill
+    theirs are not held twice."""
+    if batch.nbytes >= LONG_BATCH and batch.get_total_buffer_size() <= 1.1 * batch.nbytes:
+        return batch
     return pa.RecordBatch.from_arrays([pa.concat_arrays([column]) for column in batch.columns], schema=batch.schema)

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from benchmarks import files
+from benchmarks import files, large_files
 from benchmarks.file_readers import COLUMNS
 from benchmarks.measurement import Result, Run
 
@@ -23,6 +23,13 @@ def test_should_read_all_rows_of_nested_objects(tmp_path: Path) -> None:
     results = files.measure("nested", 400, ["FlowForge", "DuckDB COPY"], 1, tmp_path)
     assert [len(one.runs) for one in results] == [1, 1]
     assert pq.read_metadata(tmp_path / "target.parquet").num_rows == 400
+
+
+def test_should_load_a_file_by_the_functions_handlers_and_tell_what_each_process_took(capsys) -> None:
+    large_files.main(["--megabytes", "1"])
+    told = capsys.readouterr().out
+    assert "100,000 usual records, loaded at once by the functions' handlers" in told
+    assert "| ingest | " in told
 
 
 def test_should_show_the_ratio_and_why_a_reader_is_out() -> None:

@@ -7,28 +7,34 @@ Guarantees: what it gives is what reading line by line would give, to the last c
 are not known yet, halves of surrogate pairs, and everything that is not plainly JSON.
 """
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 
 from flowforge.sources.files.clean_records import Clean, as_utf8, batch_of, is_all
 from flowforge.sources.files.framing import has_lone_cr
+from flowforge.sources.files.pieces import PIECE
 
 pc: Any = pyarrow.compute
 csv: Any = pyarrow.csv
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"  # RFC 8259, 6
 STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"'
 VALUE = f"(?:{STRING}|{NUMBER}|true|false|null)"
+# The same for Python's own patterns, which keep each step of a loop that could go back: gigabytes of a long text.
+RUNS = VALUE.replace(r"\x00-\x1f]|", r"\x00-\x1f]++|").replace(')*"', ')*+"').encode()
 # No colon, comma or brace: what separates a name from its neighbours is then found in no other place.
 NAME = re.compile(r'[^"\\\x00-\x1f:,{}]+')
 ESCAPE = re.compile(rb"\\(u....|.)", re.DOTALL)
+BEGINS = re.compile(rb"(?<!\\)\\")  # where an escape begins for certain
 MEANT = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"/": b"/"}
 MOST_SHAPES = 64
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class ObjectReader:
@@ -80,11 +86,10 @@ class ObjectReader:
         """The shape of the first line; None where it has none that all could have."""
         line = data.lstrip(b"\r\n").partition(b"\n")[0].rstrip(b"\r")
         try:
-            names = tuple(name for name, _ in json.loads(line.decode(), object_pairs_hook=list))
-            plain = all(map(NAME.fullmatch, names))
-        except (ValueError, TypeError, RecursionError):
+            names = tuple(_members(line))  # one that is there twice makes no shape: its line has more signs
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        if not (names and plain) or len(set(names)) < len(names) or not set(names) <= set(self._fields):
+        if not names or not all(map(NAME.fullmatch, names)) or not set(names) <= set(self._fields):
             return None
         known = self._shapes.get(names)
         if known is None and len(self._shapes) < MOST_SHAPES:
@@ -116,7 +121,7 @@ class _Shape:
         for place, name in enumerate(names):
             sign = rb"\{[ \t]*" if place == 0 else rb"[ \t]*,[ \t]*"
             quoted = re.escape(f'"{name}"'.encode())
-            found = re.match(b"(" + sign + quoted + rb"[ \t]*:[ \t]*)" + VALUE.encode(), rest)
+            found = re.match(b"(" + sign + quoted + rb"[ \t]*:[ \t]*)" + RUNS, rest)
             if not found:
                 return None
             before.append(found[1])
@@ -136,7 +141,18 @@ class _Shape:
         data = data.replace(self._end + b"\n", b"\n")
         if b"\r" in data:
             data = data.replace(self._end + b"\r\n", b"\n")
-        return ESCAPE.sub(_meant, data) if b"\\" in data else data
+        return _with_meant(data) if b"\\" in data else data
+
+
+def _with_meant(data: bytes) -> bytes:
+    """The escapes of JSON as those of CSV, in steps: `sub` holds all that it has found at once, of a long record gigabytes."""
+    found, start = bytearray(), 0
+    while start < len(data):
+        cut = BEGINS.search(data, start + PIECE)
+        end = cut.start() if cut else len(data)
+        found += ESCAPE.sub(_meant, data[start:end])
+        start = end
+    return bytes(found)
 
 
 def _meant(escape: re.Match[bytes]) -> bytes:

@@ -5,6 +5,7 @@ is not taken. Those are: bytes that are no text of the encoding, NUL, a CR alone
 behind a closing quote, a byte order mark, and a number of records that the line ends outside of quotes do not have.
 """
 
+import codecs
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from flowforge.sources.files.record_count import count_records
 pc: Any = pyarrow.compute
 csv: Any = pyarrow.csv
 MARK = "\ufeff".encode()
+DECODED = 2**20  # bytes
 UNIT_SEPARATOR = "\x1f"  # pyarrow's delimiter where there is none: it takes no NUL
 
 
@@ -115,12 +117,24 @@ def as_utf8(piece: bytes, codec: str) -> bytes | None:
     """A piece in UTF-8; None where it is no text of the codec, or begins with a byte order mark, which pyarrow leaves out."""
     if piece.isascii():
         return piece
+    if codec == "utf-8":
+        return piece if is_utf8(piece) and not piece.startswith(MARK) else None
     try:
-        text = piece.decode(codec)
+        data = piece.decode(codec).encode()
     except UnicodeDecodeError:
         return None
-    data = piece if codec == "utf-8" else text.encode()
     return None if data.startswith(MARK) else data
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether bytes are UTF-8. Few of them are decoded at a time: a sign beyond U+FFFF makes four bytes of each."""
+    decoder, end = codecs.getincrementaldecoder("utf-8")(), len(data)
+    try:
+        for start in range(0, end, DECODED):
+            decoder.decode(data[start : start + DECODED], final=start + DECODED >= end)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _clean_shape(delimiter: str, quote: str) -> str:

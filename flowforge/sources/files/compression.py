@@ -28,7 +28,7 @@ MEANT = (
     ("Truncated", "is cut off: its compressed content ends too early", AGAIN),
     ("Not a gzipped file", BEHIND + "gzip", "deliver it without that"),
     ("Unknown frame descriptor", BEHIND + "zstd", "deliver it without that"),
-    ("requires too much memory", "is zstd over a longer window than is read", "compress it without --long and --ultra"),
+    ("requires too much memory", "is zstd over a longer window than is read", "compress it without --long"),
     ("Dictionary mismatch", "is zstd with a dictionary of its own", "compress it without one"),
     ("Unknown compression method", "is gzip by a method that nobody knows", AGAIN),
     ("compression method is not supported", "is zip by a method that is not read, as Deflate64", PLAIN),

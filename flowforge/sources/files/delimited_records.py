@@ -6,7 +6,6 @@ contract says, and never a quoted field.
 
 import re
 from collections.abc import Iterator
-from itertools import chain
 
 from events.files import FileContract
 from flowforge.domain.errors import UnsupportedSource
@@ -27,7 +26,7 @@ class DelimitedRecords(QuickRecords):
         super().__init__(content, contract, contract.header, quick, piece_bytes)
         self._split = Splitter(contract)
 
-    def _begin(self, records: Iterator[Framed]) -> Iterator[Framed]:
+    def _begin(self, records: Iterator[Framed]) -> Framed | None:
         name = self._content.name
         first = next(records, None)
         if first is None:
@@ -35,7 +34,7 @@ class DelimitedRecords(QuickRecords):
         self.fields = self._header(first)
         known = {column.field for column in self._contract.columns}
         self.extra = [field for field in self.fields if known and field not in known]
-        return records if self._contract.header else chain([first], records)
+        return None if self._contract.header else first
 
     def _clean_reader(self) -> CleanReader | None:
         return CleanReader.of(self._contract, self._marks, self._codec, self.fields)

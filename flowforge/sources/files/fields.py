@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from events.files import FileContract
+from flowforge.domain.given import given
 
 LONGEST_PLAIN = 100_000  # characters; the csv module takes no field of more than 131,072
 
@@ -67,8 +68,20 @@ class Splitter:
 
     def _meant(self, text: str, quoted: bool) -> str:
         if self._unescape:
-            return self._unescape.sub(r"\1", text) if self._escape in text else text
+            return self._unescaped(text) if self._escape in text else text
         return text.replace(self._quote * 2, self._quote) if quoted else text
+
+    def _unescaped(self, text: str) -> str:
+        """In steps, cut before an escape sign that none stands before: `sub` holds all that it has found at once."""
+        pattern, found, start = given(self._unescape), [], 0
+        while start < len(text):
+            end = text.find(self._escape, start + LONGEST_PLAIN)
+            while end > 0 and text.startswith(self._escape, end - len(self._escape)):
+                end = text.find(self._escape, end + len(self._escape))
+            end = end if end > 0 else len(text)
+            found.append(pattern.sub(r"\1", text[start:end]))
+            start = end
+        return "".join(found)
 
 
 def _until(marks: Iterable[str], pair: str) -> str:

@@ -24,7 +24,7 @@ class FixedRecords(TextRecords):
         self._nulls = frozenset(contract.null_words) | (frozenset({""}) if contract.empty_is_null else frozenset())
         self.fields = [column.field for column in contract.columns]
 
-    def _begin(self, records: Iterator[Framed]) -> Iterator[Framed]:
+    def _begin(self, records: Iterator[Framed]) -> Framed | None:
         if self._contract.header:
             header = next(records, None)
             text = header.raw.decode(self._codec, errors="replace") if header else ""
@@ -34,7 +34,7 @@ class FixedRecords(TextRecords):
                         f"{self._content.name}: the header has no {field} at character {start + 1:,}",
                         "mend the contract's columns, or say that there is no header",
                     )
-        return records
+        return None
 
     def _values(self, text: str) -> Row:
         if len(text) < self._width:

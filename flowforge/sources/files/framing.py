@@ -118,6 +118,20 @@ def lines_of(chunks: Iterable[bytes], where: str) -> Iterator[bytes]:
     yield from b"".join(held).splitlines(keepends=True)
 
 
+class Taken:
+    """Lines, counted as they are taken: `frame` takes no line before it needs it."""
+
+    def __init__(self, lines: Iterator[bytes]):
+        self._lines = lines
+        self.lines = self.bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            self.lines += 1
+            self.bytes += len(line)
+            yield line
+
+
 def frame(lines: Iterable[bytes], marks: Marks, where: str) -> Iterator[Framed]:
     """The records of lines. Raises UnsupportedSource for one longer than LONGEST_RECORD."""
     held = bytearray()  # as lines, a long record of short ones would take many times its size
@@ -137,8 +151,10 @@ def frame(lines: Iterable[bytes], marks: Marks, where: str) -> Iterator[Framed]:
         if len(held) > LONGEST_RECORD:
             raise too_long(where)
         if not is_open:
-            yield Framed(first, start, bytes(held.rstrip(b"\r\n")))
-            held.clear()
+            while held.endswith((b"\r", b"\n")):  # rstrip would copy a long record
+                held.pop()
+            yield Framed(first, start, bytes(held))
+            held = bytearray()
     if held:
         yield Framed(first, start, bytes(held), is_open=True)
 

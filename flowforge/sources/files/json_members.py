@@ -19,6 +19,10 @@ Members = dict[str, Any]  # by name or path: msgspec.Raw, or the bytes of a JSON
 UNLIKELY = (rb"\u003a", rb"\u003A")  # a colon that is written so
 AT_ONCE = 2**18  # bytes whose values are held at once, to look for a name that is there twice
 NOTHING = b""
+LONG = 2**20  # bytes; as Python's text they could take four times as much, for one sign beyond U+FFFF
+ALIKE = bytes(
+    min(byte, 0x7F) for byte in range(256)
+)  # names that only such signs tell apart are left to `ndjson_records`
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _any = msgspec.json.Decoder().decode
@@ -89,6 +93,8 @@ def _all_once(texts: Collection[bytes]) -> bool:
     """Whether no object has a name twice. What is decoded and encoded again has then as many colons, those in strings among them;
     each member that was dropped would miss its own."""
     whole = b"[" + b",".join(texts) + b"]"
+    if len(whole) > LONG:
+        whole = whole.translate(ALIKE)
     if any(sign in whole for sign in UNLIKELY):
         return len(texts) == 1 and _all_once_by_python(whole)
     try:

@@ -65,6 +65,8 @@ class JsonText:
             end = found.end() if found else self._end_by_tokens()
             if end == self._place:
                 raise self.refused("a value is expected")
+            if end - self._place > LONGEST_RECORD:
+                raise self.refused(f"a value of more than {LONGEST_RECORD:,} bytes")
             if 0 < end < len(self._buffer) or (end > 0 and self._ended):
                 raw, self._place = self._buffer[self._place : end], end
                 return Framed(line, offset, raw)

@@ -42,8 +42,8 @@ class NdjsonRecords(QuickRecords):
         for column in contract.columns:
             self._add(column.field)
 
-    def _begin(self, records: Iterator[Framed]) -> Iterator[Framed]:
-        return records
+    def _begin(self, records: Iterator[Framed]) -> None:
+        """There is nothing above the data."""
 
     def _clean_reader(self) -> Reader | None:
         flat = ObjectReader(self._codec, self._nulls, self.fields)
@@ -161,7 +161,8 @@ class _PieceReader:
 
     def read(self, piece: bytes) -> Clean | None:
         """The objects of a piece; None where its lines may end otherwise, or are no text."""
-        return self._flat.read(piece) or self._by_members(piece)
+        flat = self._flat.read(piece) if len(piece) <= 2 * PIECE else None  # a long record has no names to save
+        return flat or self._by_members(piece)
 
     def _by_members(self, piece: bytes) -> Clean | None:
         if has_lone_cr(piece) or as_utf8(piece, self._codec) is None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from flowforge.sources.files.framing import LONGEST_RECORD, Framed, Marks, frame, too_long
+from flowforge.sources.files.record_count import STEP, RecordCounter
 
 PIECE = 2**20  # bytes
 TRIES = 8
@@ -50,6 +51,25 @@ class Pieces:
             return None
         return Piece(self._held[self._at : self._last_end(size)], self._line, self._offset)
 
+    def ask_long(self, size: int) -> Piece | None:
+        """A record of more than `size` bytes, with what follows it in the same step; None where the next one is shorter, or its
+        quotes are open at the end. Raises UnsupportedSource."""
+        counter, added = RecordCounter(self._marks), 0
+        while True:
+            self._fill(added + STEP)
+            step = self._held[self._at + added : self._at + added + STEP]
+            counter.add(step)
+            added += len(step)
+            end, count = counter.begun or (0, 0)
+            if self._ended and self._at + added == len(self._held):
+                end, count = added, counter.total() and not counter.is_open
+            if count:
+                return Piece(self._held[self._at : self._at + end], self._line, self._offset) if end > size else None
+            if not step:
+                return None
+            if added > LONGEST_RECORD + STEP:
+                raise too_long(self._where)
+
     def take(self, piece: Piece, lines: int) -> None:
         """Goes on behind a piece of so many lines."""
         self._at += len(piece.data)
@@ -59,6 +79,7 @@ class Pieces:
     def take_framed(self, size: int) -> tuple[Piece, list[Framed]]:
         """Takes the records of about `size` bytes, with these; at least one, or blank lines. Raises UnsupportedSource."""
         while True:
+            found: list[Framed] = []  # what was tried before is let go: it may be long
             self._fill(size)
             end = len(self._held) if self._ended and len(self._held) - self._at <= size else self._line_end(size)
             piece = Piece(self._held[self._at : end], self._line, self._offset)
@@ -75,10 +96,10 @@ class Pieces:
 
     def _fill(self, size: int) -> None:
         """Holds `size` bytes, or all that there are."""
-        parts = [self._held[self._at :]]
-        length = len(parts[0])
+        length = len(self._held) - self._at
         if length >= size or self._ended:
             return
+        parts, self._held = [self._held[self._at :]], b""
         while length < size and not self._ended:
             chunk = next(self._chunks, b"")
             parts.append(chunk)

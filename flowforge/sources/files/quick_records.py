@@ -7,7 +7,6 @@ ones, so that an odd record costs little more than those around it.
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import Protocol
 
 from events.files import FileContract
@@ -44,20 +43,17 @@ class QuickRecords(TextRecords):
         """What reads pieces, once the header is known; None: nothing does for this contract."""
 
     def __iter__(self) -> Iterator[Portion]:
-        first = next(self._records, None)
-        if first is None:
-            return
         reader = self._clean_reader() if self._quick else None
         head, self._head = self._head or [], None
         if reader is None:
-            self._records = chain([first], self._records)
             yield from super().__iter__()
             return
         self._by_parts = True
-        passed, at = b"".join(head), first.offset - (self._part.offset if self._part else 0)
-        pieces = Pieces(passed[at:], first.line, first.offset, self._chunks, self._marks, self._content.name)
+        line, offset = self._start
+        passed, at = b"".join(head), offset - (self._part.offset if self._part else 0)
+        pieces = Pieces(passed[at:], line, offset, self._chunks, self._marks, self._content.name)
         above = count_whole(passed[:at], self._marks)
-        del passed, head, first
+        del passed, head
         yield from data_of(self._counting(self._parts(pieces, reader), above), self._below)
 
     def _counting(self, parts: Iterator[Part], above: int | None) -> Iterator[Part]:
@@ -80,11 +76,21 @@ class QuickRecords(TextRecords):
             elif piece.data and size > SMALL_PIECE:
                 size = max(size // 4, SMALL_PIECE)
                 continue
+            elif not piece.data and (part := self._long_part(pieces, reader, number)):
+                pass
             else:
                 part = self._framed_part(pieces, size, number)
                 size = size if piece.data else min(4 * size, self._piece)
             number += part.count
             yield part
+
+    def _long_part(self, pieces: Pieces, reader: Reader, number: int) -> CleanPart | None:
+        """A record that is longer than a piece, read as pieces are: as Python's text it could take four times its size."""
+        piece = pieces.ask_long(self._piece)
+        part = self._clean_part(piece, reader, number) if piece else None
+        if piece and part:
+            pieces.take(piece, part.clean.lines)
+        return part
 
     def _framed_part(self, pieces: Pieces, size: int, number: int) -> FramedPart:
         taken, framed = pieces.take_framed(size)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,7 @@ from events.files import FileColumn, FileContract
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.slice_plan import ByteRange
 from flowforge.sources.files.container import Content
-from flowforge.sources.files.framing import Framed, Marks, chunks_of, codec_of, frame, lines_of, range_of
+from flowforge.sources.files.framing import Framed, Marks, Taken, chunks_of, codec_of, frame, lines_of, range_of
 from flowforge.sources.files.record_count import RecordCounter, count_records
 from flowforge.sources.files.rejected import Portion, Rejected, cut_raw
 from flowforge.sources.files.splits import find_splits
@@ -41,6 +42,7 @@ class TextRecords(ABC):
         self._by_parts = False
         self._head: list[bytes] | None = None
         self._part: ByteRange | None = None
+        self._start = 1, 0  # the line and the offset behind what stands above the data
 
     @property
     def columns(self) -> list[FileColumn]:
@@ -48,8 +50,9 @@ class TextRecords(ABC):
         return self._contract.columns or [FileColumn(name=name, field=name) for name in self.fields]
 
     @abstractmethod
-    def _begin(self, records: Iterator[Framed]) -> Iterator[Framed]:
-        """Sets `fields`, and gives the records of the data. Raises UnsupportedSource."""
+    def _begin(self, records: Iterator[Framed]) -> Framed | None:
+        """Sets `fields`; takes what stands above the data, and returns a record of the data that it had to look at.
+        Raises UnsupportedSource."""
 
     @abstractmethod
     def _values(self, text: str) -> Row:
@@ -72,11 +75,14 @@ class TextRecords(ABC):
         first = range_of(self._content, part.start, part.end) if part and part.is_first else None
         self._chunks = self._passing(first or chunks_of(self._content, self._contract.encoding))
         name = self._content.name
-        records = frame(lines_of(self._chunks, name), self._marks, name)
+        taken = Taken(lines_of(self._chunks, name))
+        records = frame(taken, self._marks, name)
         try:
             for _ in range(self._contract.skip_rows):
                 next(records, None)
-            self._records = self._begin(records)
+            seen = self._begin(records)
+            self._records = chain([seen], records) if seen else records
+            self._start = (seen.line, seen.offset) if seen else (taken.lines + 1, taken.bytes)
         except BaseException:
             self._chunks.close()
             raise
@@ -87,7 +93,7 @@ class TextRecords(ABC):
     def _enter(self, split: ByteRange) -> None:
         """Goes on at a split, once the header is read."""
         self._chunks.close()
-        self._total = None
+        self._total, self._start = None, (split.line, split.offset)
         if self._head is not None:
             self._head = []
         self._chunks = self._passing(range_of(self._content, split.start, split.end))

@@ -7,6 +7,7 @@ import re
 import tracemalloc
 from typing import Any
 
+import pyarrow.compute
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from flowforge.sources.files.framing import lines_of
 from flowforge.sources.files.records import open_records
 from flowforge.sources.files.rejected import Rejected
 
+pc: Any = pyarrow.compute
 Row = list[str | None]
 
 
@@ -125,6 +127,25 @@ def test_a_long_cell_takes_a_few_times_its_size_in_memory():
         tracemalloc.stop()
     assert rows == [[inner, "2"]]
     assert peak < 8 * len(data), peak
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson"])
+def test_one_wide_character_does_not_make_a_long_record_take_four_times_its_size(format):
+    line = "went, and \\n" * 300_000 if format == "ndjson" else "went, and \n" * 300_000
+    record = f'{{"a": "😀{line}"}}' if format == "ndjson" else f'"😀{line}"'
+    data = ("a\n" * (format == "csv") + f"{record}\n" * 3).encode()
+    content = look_into("a", len(data), lambda: io.BytesIO(data))
+    contract = FileContract(format=format, columns=[FileColumn(name="a", field="a")])
+    tracemalloc.start()
+    try:
+        with open_records(content, contract) as records:
+            sizes = [size for portion in records for size in pc.binary_length(portion.texts["a"]).to_pylist()]
+            assert records.counted() == 3
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sizes == [len(f"😀{line}".replace("\\n", "\n").encode())] * 3
+    assert peak < 14 * len(record), peak
 
 
 def test_a_record_that_is_longer_than_any_may_be_is_refused():
