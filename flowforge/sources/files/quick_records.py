@@ -76,7 +76,7 @@ class QuickRecords(TextRecords):
             elif piece.data and size > SMALL_PIECE:
                 size = max(size // 4, SMALL_PIECE)
                 continue
-            elif not piece.data and (part := self._long_part(pieces, reader, number)):
+            elif not piece.data and size == self._piece and (part := self._long_part(pieces, reader, number)):
                 pass
             else:
                 part = self._framed_part(pieces, size, number)
