@@ -1,14 +1,15 @@
 """Puts one object into the bucket, in parts while it is still being written.
 
-Guarantees: the object appears whole or not at all, and only if no object of that key was there (If-None-Match); an upload that
-fails is aborted; a small object takes one call. Full parts go up in threads of their own while the next is written, and memory is
-bounded by PART_BYTES times (PARTS_AT_ONCE + 1), whatever the object's size.
+Guarantees: the object appears whole or not at all, and only if no object of that key was there (If-None-Match), or the one that
+the caller names (If-Match); an upload that fails is aborted; a small object takes one call. Full parts go up in threads of their
+own while the next is written, and memory is bounded by PART_BYTES times (PARTS_AT_ONCE + 1), whatever the object's size.
 
 boto3 in threads, not an async client: botocore's import is paid by every ingest anyway for the key-value table, an async
 client's would add a fifth of a second to each cold start, and the process's own client keeps its connections while it is warm.
 """
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self
@@ -21,12 +22,14 @@ from flowforge.domain.given import given
 
 PART_BYTES = 8 * 2**20  # S3 wants at least 5 MiB for all but the last, and at most 10,000 parts
 PARTS_AT_ONCE = 3
-# An object of that key is there; or our own completion succeeded, its reply was lost, and the upload is gone by now.
+NONE_THERE = {"IfNoneMatch": "*"}
+# An object of that key is there, or another one than was named; or our own completion succeeded, its reply was lost, and the
+# upload is gone by now.
 TAKEN = ("PreconditionFailed", "412", "NoSuchUpload")
 
 
 class KeyTaken(Exception):
-    """An object of that key exists already."""
+    """An object of that key exists already, or another one than was to be replaced."""
 
 
 class ObjectWriter:
@@ -38,8 +41,16 @@ class ObjectWriter:
 
     closed = False
 
-    def __init__(self, s3: Any, bucket: str, key: str) -> None:
+    def __init__(
+        self,
+        s3: Any,
+        bucket: str,
+        key: str,
+        condition: Mapping[str, str] = NONE_THERE,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
         self._s3, self._where = s3, {"Bucket": bucket, "Key": key}
+        self._condition, self._told = condition, {"Metadata": dict(metadata)} if metadata else {}
         self.bytes = 0
         self._part = bytearray()
         self._upload: dict[str, str] | None = None
@@ -76,11 +87,11 @@ class ObjectWriter:
     def finish(self) -> str:
         """Completes the object and returns its ETag."""
         if self._upload is None:
-            answer = _call(self._s3.put_object, **self._where, Body=self._part, IfNoneMatch="*")
+            answer = _call(self._s3.put_object, **self._where, Body=self._part, **self._told, **self._condition)
         else:
             self._send()
             parts = [{"PartNumber": n, "ETag": sent.result()} for n, sent in enumerate(self._sent, 1)]
-            whole = {"MultipartUpload": {"Parts": parts}, "IfNoneMatch": "*"}
+            whole = {"MultipartUpload": {"Parts": parts}, **self._condition}
             answer = _call(self._s3.complete_multipart_upload, **self._upload, **whole)
         self._complete = True
         return answer["ETag"]
@@ -88,7 +99,7 @@ class ObjectWriter:
     def _send(self) -> None:
         """Starts to upload the part that is full; waits for a free place, and raises what an earlier part met."""
         if self._upload is None:
-            started = _call(self._s3.create_multipart_upload, **self._where)
+            started = _call(self._s3.create_multipart_upload, **self._where, **self._told)
             self._upload = self._where | {"UploadId": started["UploadId"]}
         self._free.acquire()
         for sent in self._sent:

@@ -9,6 +9,7 @@ from flowforge.cli import (
     console,
     cost,
     doctor,
+    erase,
     files,
     lake,
     lineage,
@@ -56,6 +57,7 @@ app.command("sql")(lake.sql)
 app.command("lineage")(lineage.lineage)
 app.command("reconcile")(reconcile.reconcile)
 app.command("maintain")(upkeep.maintain)
+app.command("erase")(erase.erase)
 app.command("doctor")(doctor.doctor)
 app.command("replay")(replay.replay)
 app.command("schema")(schema.schema)

@@ -47,13 +47,17 @@ def publish(batch: Batch, bucket: str, tell: Tell | None = None) -> PublishResul
     Raises TransformRejected, after all models had their turn, with each model that failed and the reason; StoreUnavailable when
     S3 fails or a table is too busy.
     """
+    models, problems = models_after(batch, bucket)
+    return _publish(models, bucket, problems, tell)
+
+
+def models_after(batch: Batch, bucket: str) -> tuple[list[Model], list[str]]:
+    """The models that follow from a batch, and what is wrong with those of its job that cannot be built."""
     ours, problems = job_models(batch)
     kept = read_models(bucket).models
     changed = {TableName("silver", batch.command.silver.table), *(model.name for model in ours)}
     wanted = following(kept, changed)
-    return _publish(
-        [*ours, *(model for model in kept if model.name in wanted or model.name in changed)], bucket, problems, tell
-    )
+    return [*ours, *(model for model in kept if model.name in wanted or model.name in changed)], problems
 
 
 def publish_model(key: str, bucket: str, tell: Tell | None = None) -> PublishResult:

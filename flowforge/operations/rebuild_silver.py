@@ -62,7 +62,7 @@ def rebuild_silver(
     """
     uri = table_uri(bucket, "silver", name)
     table = _open(uri, name)
-    source_key = _source_key(table, name)
+    source_key = source_key_of(table, name)
     with TableBeside(bucket, name, table) as beside:
         for _ in range(ATTEMPTS):
             refined = _refined(source_key)
@@ -95,7 +95,8 @@ def _open(uri: str, name: str) -> LakeTable | None:
         return open_table(uri)
 
 
-def _source_key(table: LakeTable | None, name: str) -> str:
+def source_key_of(table: LakeTable | None, name: str) -> str:
+    """The source that fills silver table `name`. Raises NotFound where nobody knows."""
     owner = table.properties().get(SOURCE_KEY) if table is not None else None
     if owner:
         return owner

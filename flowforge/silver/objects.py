@@ -5,7 +5,7 @@ Resource management: the copies are in a folder of `readable_objects`, and go wi
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ BRING_BACK = (
 )
 
 
+# Metadata of an object that was rewritten without the rows of a person: the ETags that it had before, the newest first.
+LANDED_AS = "landed-as"
 SMALL_BYTES = 4 * 2**20  # of all objects of a batch: what is held and copied at most
 
 
@@ -63,7 +65,8 @@ def _objects(batch: Batch) -> list[BronzeObject]:
 
 
 def _compared(batch: Batch, item: BronzeObject, ask: Any, whole: bool = False) -> bytes:
-    """What an object holds where it is `whole` that is asked for, of the very object whose ETag the manifest has."""
+    """What an object holds where it is `whole` that is asked for, of the very object whose ETag the manifest has, or of what an
+    erasure has left of it."""
     bucket = given(batch.manifest).bucket
     with aws_errors("s3"):
         try:
@@ -72,11 +75,16 @@ def _compared(batch: Batch, item: BronzeObject, ask: Any, whole: bool = False) -
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 raise TransformRejected(f"{item.key} of {batch.name} is gone from {bucket}", _mend(batch)) from error
             raise
-        if found["ETag"].strip('"') != item.etag.strip('"'):
+        if item.etag.strip('"') not in (found["ETag"].strip('"'), *etags_before(found["Metadata"])):
             raise TransformRejected(
                 f"{item.key} is not the object that {batch.name} landed: its ETag differs", _mend(batch)
             )
         return found["Body"].read() if whole else b""
+
+
+def etags_before(metadata: Mapping[str, str]) -> list[str]:
+    """The ETags that an object had before it was rewritten, by its metadata."""
+    return metadata.get(LANDED_AS, "").split()
 
 
 def _mend(batch: Batch) -> str:

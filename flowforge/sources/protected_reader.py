@@ -68,10 +68,15 @@ def canonical(value: Any) -> bytes:
     return str(value).rstrip(" ").encode("utf-8", "surrogatepass")
 
 
+def hashed(value: bytes, key: bytes) -> str:
+    """What stands for a value in its canonical form: its HMAC, as 64 hexadecimal digits."""
+    return hmac.digest(key, value, hashlib.sha256).hex()
+
+
 def _change(how: str, width: int, key: bytes) -> Change | None:
     """What is done with each value; None where it becomes NULL."""
     if how == "hmac":
-        return lambda value: hmac.digest(key, canonical(value), hashlib.sha256).hex()
+        return lambda value: hashed(canonical(value), key)
     if how == "partial":
         return lambda value: _partial(str(value), width)
     if how == "bucket":

@@ -175,8 +175,9 @@ class LakeTable(Protocol):
         """A file that an engine has written below the table; `types` are its columns."""
         ...
 
-    def vacuum_files(self, retention_hours: int, note: Mapping[str, Any]) -> int:
-        """Deletes files that no version needs that is younger than the retention; returns how many."""
+    def vacuum_files(self, retention_hours: int, note: Mapping[str, Any], replaced_only: bool = False) -> int:
+        """Deletes files that no version needs that is younger than the retention; returns how many. With `replaced_only` those
+        alone that a version has had, and not such as nobody has committed (yet)."""
         ...
 
     def checkpoint(self, least_commits: int, note: Mapping[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """A lake for one test: bronze batches as ingestion leaves them behind, written with pyarrow."""
 
+import json
 import uuid
 from io import BytesIO
 from typing import Any
@@ -8,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from events.commands import IngestTable
-from flowforge.domain.batch import Batch
+from flowforge.bronze.parquet import FOOTER, footer
+from flowforge.domain.batch import FOOTERS, Batch
 from flowforge.domain.given import given as present
 from flowforge.domain.interval import Interval
 from flowforge.domain.manifest import BronzeObject, Manifest
@@ -113,3 +115,21 @@ class Lake:
         assert found is not None, f"there is no {layer}.{table}"
         with ENGINE.session() as session:
             return pa.table(relation(session, found))
+
+
+def with_footers(lake: Lake, batch: Batch) -> Batch:
+    """The batch with objects that tell of it, as ingestion lands them."""
+    manifest = present(batch.manifest)
+    known = {"primary_key": manifest.primary_key, "unique_keys": manifest.unique_keys}
+    command = batch.command.model_copy(update={"run_id": f"r{batch.seq}"})
+    batch = batch.model_copy(update={"identity": known, "footers": FOOTERS, "command": command})
+    landed = []
+    for one in manifest.objects:
+        body, target = lake.s3.get_object(Bucket=lake.bucket, Key=one.key)["Body"].read(), BytesIO()
+        rows = pq.read_table(BytesIO(body))
+        with pq.ParquetWriter(target, rows.schema) as writer:
+            writer.write_table(rows)
+            writer.add_key_value_metadata({FOOTER: json.dumps(footer(batch, manifest.columns, one.rows))})
+        etag = lake.s3.put_object(Bucket=lake.bucket, Key=one.key, Body=target.getvalue())["ETag"]
+        landed.append(one.model_copy(update={"etag": etag, "bytes": len(target.getvalue())}))
+    return batch.model_copy(update={"manifest": manifest.model_copy(update={"objects": landed})})

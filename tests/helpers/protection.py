@@ -6,7 +6,9 @@ import secrets
 
 import pyarrow.parquet as pq
 
+from flowforge.aws import items
 from flowforge.aws.clients import client
+from flowforge.aws.compact import PACKED, unpack
 from flowforge.runtime.settings import settings
 
 
@@ -33,6 +35,7 @@ def stored() -> bytes:
             if one["Key"].endswith(".parquet"):
                 file = pq.ParquetFile(io.BytesIO(body))
                 found.write(repr(file.read().to_pylist()).encode() + repr(file.metadata.metadata).encode())
-    for page in client("dynamodb").get_paginator("scan").paginate(TableName=settings().watermarks_table):
-        found.write(json.dumps(page["Items"], default=str).encode())
+    for item in items.scan(settings().watermarks_table):
+        plain = [unpack(value) if str(value).startswith(PACKED) else value for value in item.values()]
+        found.write(json.dumps(plain, default=str).encode())
     return found.getvalue()

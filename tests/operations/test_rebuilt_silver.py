@@ -1,22 +1,17 @@
 """A silver table is made anew from bronze: it equals the one that loads made, and comes back when that one was spoilt."""
 
-import json
 import subprocess
 import sys
 from decimal import Decimal
-from io import BytesIO
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
 from flowforge.aws import items
 from flowforge.aws.clients import client
-from flowforge.bronze.parquet import FOOTER, footer
-from flowforge.domain.batch import FOOTERS, Batch
 from flowforge.domain.errors import Fatal, NotFound, StoreUnavailable, TransformRejected
 from flowforge.domain.given import given
 from flowforge.operations.rebuild_silver import RebuiltTable, rebuild_silver
@@ -28,6 +23,7 @@ from flowforge.state import batch_records
 from flowforge.state.folded import fold
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
+from tests.helpers.lake import with_footers
 from tests.helpers.servers import ROOT
 from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
@@ -98,24 +94,6 @@ def test_should_make_the_same_table_anew_with_every_strategy(lake, recorded, str
     assert sorted(kept[0], key=repr) == sorted(kept[1], key=repr)
     assert lake.read("quarantine", "customers").num_rows == quarantine
     assert left_over(lake) == []
-
-
-def with_footers(lake: Any, batch: Batch) -> Batch:
-    """The batch with objects that tell of it, as ingestion lands them."""
-    manifest = given(batch.manifest)
-    known = {"primary_key": manifest.primary_key, "unique_keys": manifest.unique_keys}
-    command = batch.command.model_copy(update={"run_id": f"r{batch.seq}"})
-    batch = batch.model_copy(update={"identity": known, "footers": FOOTERS, "command": command})
-    landed = []
-    for one in manifest.objects:
-        body, target = client("s3").get_object(Bucket=lake.bucket, Key=one.key)["Body"].read(), BytesIO()
-        rows = pq.read_table(BytesIO(body))
-        with pq.ParquetWriter(target, rows.schema) as writer:
-            writer.write_table(rows)
-            writer.add_key_value_metadata({FOOTER: json.dumps(footer(batch, manifest.columns, one.rows))})
-        etag = client("s3").put_object(Bucket=lake.bucket, Key=one.key, Body=target.getvalue())["ETag"]
-        landed.append(one.model_copy(update={"etag": etag, "bytes": len(target.getvalue())}))
-    return batch.model_copy(update={"manifest": manifest.model_copy(update={"objects": landed})})
 
 
 @pytest.mark.parametrize("strategy", ["merge", "scd2", "append"])

@@ -239,6 +239,16 @@ class TableConformance:
         assert (self.ids(session, found), found.transaction_version("batch/1")) == ([0, 1], 1)
         assert f"{uri}/{file.path}" not in found.file_uris()
 
+    def test_should_leave_files_that_nobody_has_committed_yet(self, session: Session, table: LakeTable, uri: str):
+        (file,) = self.add(session, table, range(2))
+        found = self.opened(uri)
+        rows = rows_query(session, found)
+        found.swap([file.path], write_files(session, found, rows), once())
+        (own,) = write_files(session, self.opened(uri), rows)
+        assert self.opened(uri).vacuum_files(0, {UPKEEP: "vacuum"}, replaced_only=True) == 1
+        self.opened(uri).swap([], [own], once())
+        assert self.ids(session, self.opened(uri)) == [0, 0, 1, 1]
+
     def test_should_name_the_table_in_what_goes_wrong(self, lake: Lake, table: LakeTable, uri: str):
         with pytest.raises(Moved), self.tables.errors("silver.people"):
             raise Moved

@@ -50,14 +50,14 @@ class Files(Writes):
             for (path, size, rows), of in zip(zip(*facts, strict=True), ranges, strict=True)
         ]
 
-    def vacuum_files(self, retention_hours: int, note: Mapping[str, Any]) -> int:
-        """Deletes what no version needs that is younger than the retention; returns how many files."""
+    def vacuum_files(self, retention_hours: int, note: Mapping[str, Any], replaced_only: bool = False) -> int:
+        """Deletes what no version needs that is younger than the retention; returns how many files. See `LakeTable`."""
         self.reach_store()
         deleted = self.vacuum(
             retention_hours,
             dry_run=False,
             enforce_retention_duration=False,
-            full=True,
+            full=not replaced_only,
             commit_properties=CommitProperties(custom_metadata=dict(note)),
         )
         return len(deleted)

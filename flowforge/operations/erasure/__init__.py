@@ -1,0 +1,1 @@
+"""Erasure of the rows of one person: found and taken out of every layer of one table."""

@@ -1,0 +1,218 @@
+"""Erases the rows of one person out of one table: bronze, silver, gold, earlier versions, quarantine, rejects, records.
+
+It runs where the command was typed, with that person's own rights: the key is in the memory of this process, and in no message,
+event, log or item. Guarantees: every step looks for what is there and takes it out, so a command that was killed anywhere is run
+again and goes on; each object, table and record is as before or as it is to be. Bronze goes first, so that no replay or rebuild
+brings back what is taken out behind it. What is said to be gone was looked for afterwards.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from flowforge.aws import items
+from flowforge.bronze.keys import folders
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import NotFound, Retriable, StoreUnavailable, TransformRejected
+from flowforge.domain.names import TableName
+from flowforge.engines.registry import ENGINE
+from flowforge.gold.publish import publish
+from flowforge.operations.erasure.bronze_objects import keys_below, rewrite
+from flowforge.operations.erasure.find import Found, Place, Progress, find, place_of
+from flowforge.operations.erasure.lake_tables import erase_rows, forget_versions
+from flowforge.operations.erasure.old_versions import delete_versions, noncurrent_versions
+from flowforge.operations.erasure.records import Listed, facts_after, mend_records
+from flowforge.operations.erasure.rejected_records import texts_of
+from flowforge.operations.erasure.report import Erasure
+from flowforge.operations.erasure.subject import Subject, subject_of
+from flowforge.operations.erasure.verdicts import erase_verdicts
+from flowforge.operations.rebuild_silver import source_key_of
+from flowforge.runtime.settings import settings
+from flowforge.silver.decisions import decisions_of
+from flowforge.silver.reading import plan_of
+from flowforge.state import batch_records
+from flowforge.tables.lake import open_table, store_errors, table_uri
+from flowforge.tables.rows import column_types
+
+WORKER_SECONDS = 1_000  # a batch that has not moved for so long has no worker: a function runs for at most 900 s
+SOURCE_NOTE = "the source is not changed: a row that it still has comes back with the next load that reads it"
+FILES_NOTE = "files that were delivered are not changed: those below landing/ are yours to keep or delete"
+BOUND_NOTE = "bounds and newest values of the cursor, in state and history, are kept: one may be a value of the key"
+DIGEST_NOTE = "backups of the tables of state, and logs, are not changed: they hold no rows"
+
+
+def erase(
+    bucket: str, name: str, values: Mapping[str, str], apply: bool, progress: Progress = lambda told: None
+) -> Erasure:
+    """Finds the rows whose columns have these values (column -> text) in all layers of silver table `name`, and with `apply`
+    takes them out.
+
+    Raises NotFound for a table that is not known, Fatal for columns or values that it cannot have, Retriable while a batch is on
+    its way to silver, StoreUnavailable where something is changed meanwhile.
+    """
+    uri = table_uri(bucket, "silver", name)
+    with store_errors(f"silver.{name}"):
+        table = open_table(uri)
+        source_key = source_key_of(table, name)
+        newest = batch_records.newest(source_key, lambda one: _is_of(one, name))
+        if table is None or newest is None:
+            raise NotFound(
+                f"silver.{name} is not there, or no batch of it is recorded",
+                "if FlowForge's memory was lost, restore it first: flowforge watermark rebuild --write",
+            )
+        with ENGINE.session() as session:
+            plan = plan_of(session, newest, decisions_of(table).key)
+            subject = subject_of(values, column_types(session, table), plan, newest)
+            subject.prepare(session)
+            place = place_of(bucket, name, source_key, newest)
+            found = find(session, subject, place, progress)
+    report = Erasure(
+        id=uuid.uuid4().hex,
+        table=f"silver.{name}",
+        source_key=source_key,
+        columns=list(subject.types),
+        found=found.layers,
+        notes=_notes(subject, newest),
+    )
+    return _applied(subject, place, found, report, progress) if apply else replace(report, left=_left(found, {}))
+
+
+def _is_of(batch: Batch, name: str) -> bool:
+    is_there = batch.refined and batch.has_rows and batch.state != "voided"
+    return is_there and batch.command.silver.table == name
+
+
+def _applied(subject: Subject, place: Place, found: Found, report: Erasure, progress: Progress) -> Erasure:
+    _refuse_under_way(place.source_key)
+    erased, left = dict[str, int](), list[str]()
+    erased["quarantine, verdicts"] = erase_verdicts(subject, place, found.bronze)
+    progress("erasing from bronze …")
+    erased |= _erase_bronze(subject, place, found.bronze)
+    for name in place.tables[:2]:
+        progress(f"erasing from {name} …")
+        erased[str(name)] = erase_rows(str(name), place.uri(name), subject)
+    erased["rejected records"] = sum(texts_of(subject, place.bucket, key, erase=True) for key in found.rejects)
+    for name in place.tables:
+        progress(f"earlier versions of {name} …")
+        erased[f"{name}, objects of earlier versions"] = forget_versions(str(name), place.bucket, place.uri(name))
+    progress("publishing gold …")
+    left += _publish(place)
+    for name in (TableName("gold", table) for table in place.gold):
+        erased[f"{name}, objects of earlier versions"] = forget_versions(str(name), place.bucket, place.uri(name))
+    progress("noncurrent versions of objects …")
+    versions = noncurrent_versions(place.bucket, _prefixes(place))
+    if versions is None:
+        left.append(
+            "noncurrent versions of objects, if the bucket keeps any: they may not be listed (s3:ListBucketVersions)"
+        )
+    refused = delete_versions(place.bucket, versions or [])
+    erased["noncurrent versions of objects"] = len(versions or []) - refused
+    progress("looking again …")
+    with ENGINE.session() as session, store_errors(report.table):
+        subject.prepare(session)
+        again = find(session, subject, place, progress)
+    left += _left(again, {"noncurrent versions of objects that the store did not let go": refused})
+    left += [f"{one.name}: {one.rows:,} rows" for one in again.layers if one.rows]
+    done = replace(
+        report,
+        applied=True,
+        erased={name: count for name, count in erased.items() if count},
+        remains=[one for one in again.layers if one.rows],
+        left=list(dict.fromkeys(left)),
+    )
+    _keep(done)
+    return done
+
+
+def _erase_bronze(subject: Subject, place: Place, keys: list[str]) -> dict[str, int]:
+    rewritten = 0
+    with ENGINE.session() as session, store_errors("bronze"):
+        subject.prepare(session)
+        for key in keys:
+            changed = rewrite(
+                session, subject, place.bucket, key, lambda facts, rows: facts_after(facts, rows, subject)
+            )
+            rewritten += changed is not None
+    there = {
+        one["Key"]: Listed(one["ETag"], one["Size"])
+        for prefix in folders(place.bronze_table)
+        for one in keys_below(place.bucket, prefix)
+    }
+    with ENGINE.session() as session, store_errors("bronze"):
+        records = mend_records(session, subject, place.bucket, place.source_key, there)
+    return {"bronze, objects written anew": rewritten, "records": records}
+
+
+def _publish(place: Place) -> list[str]:
+    """Builds gold anew; returns what could not be."""
+    if not place.gold:
+        return []
+    try:
+        result = publish(place.newest, place.bucket)
+    except TransformRejected as error:
+        return [f"gold is not built anew: {error.with_remedy}"]
+    return [f"gold is not built anew: {waiting}" for waiting in result.deferred]
+
+
+def _refuse_under_way(source_key: str) -> None:
+    """Raises Retriable while a batch may bring rows that were read before they were erased."""
+    for item in batch_records.all_stored(source_key):
+        batch = batch_records.batch_of(item)
+        landing = batch.state == "claimed"
+        moving = batch.state in ("landed", "committed") and not batch.refined
+        if landing or (moving and batch.updated_at > time.time() - WORKER_SECONDS):
+            raise Retriable(f"{batch.name} is {batch.state}, not yet in silver", "try again once its run has ended")
+
+
+def _prefixes(place: Place) -> list[str]:
+    bronze = list(folders(place.bronze_table))
+    rejects = ["rejected/" + one.removeprefix("bronze/") for one in bronze]
+    names = [*place.tables, *(TableName("gold", table) for table in place.gold)]
+    return [*bronze, *rejects, *(place.uri(name).removeprefix(f"s3://{place.bucket}/") + "/" for name in names)]
+
+
+def _notes(subject: Subject, newest: Batch) -> list[str]:
+    found = [SOURCE_NOTE, DIGEST_NOTE]
+    if newest.interval.files:
+        found.insert(1, FILES_NOTE)
+    if newest.interval.column in subject.types:
+        found.append(BOUND_NOTE)
+    return found
+
+
+def _left(found: Found, more: Mapping[str, int]) -> list[str]:
+    counted = {
+        "objects below bronze/ that are none of the table's and hold such rows": found.foreign,
+        "objects that cannot be read as Parquet": found.unread,
+        "objects below rebuild/ that hold such rows, of a rebuild that died: they go a day later, with the next one": (
+            found.rebuilt
+        ),
+        **more,
+    }
+    told = [f"{count:,} {what}" for what, count in counted.items() if count]
+    return told + [f"{name} holds such rows: {_why_left(name)}" for name in found.others]
+
+
+def _why_left(name: str) -> str:
+    if name.startswith("silver."):
+        return "the same source has filled it, erase there too"
+    return "no model of this table makes it, correct or drop it"
+
+
+def _keep(done: Erasure) -> None:
+    """Keeps what was done with the table's corrections: counts and names of columns, no value."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    told = "; ".join(f"{name}: {count:,}" for name, count in done.erased.items()) or "nothing was found"
+    remains = f"; left: {'; '.join(done.left)}" if done.left else ""
+    note = {
+        "pk": done.source_key,
+        "sk": f"AUDIT#{at}#{done.id[:8]}",
+        "at": at,
+        "action": "erase",
+        "column": ", ".join(done.columns),
+        "reason": f"{told}{remains}",
+    }
+    if not items.put(settings().watermarks_table, note):
+        raise StoreUnavailable("the erasure is done, and could not be noted", "Run the command again.")
