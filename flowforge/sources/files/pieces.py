@@ -90,7 +90,7 @@ class Pieces:
             if piece.data:
                 self.take(piece, sum(1 for _ in piece.lines()))
                 return piece, found
-            if len(self._held) - self._at > LONGEST_RECORD:
+            if size > LONGEST_RECORD:
                 raise too_long(self._where)
             size = min(2 * size, LONGEST_RECORD + PIECE)
 

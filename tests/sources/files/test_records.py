@@ -173,6 +173,11 @@ def test_a_cell_of_a_hundred_megabytes_is_refused_before_it_is_held(line):
     assert peak < 2**27, peak
 
 
+def test_a_long_record_that_leaves_a_doubt_is_read_like_any():
+    long = 'x"' + "y" * (2**24 - 10)
+    assert read(f"a,b\n{long},2\n{long},3\n".encode())[1] == [[long, "2"], [long, "3"]]
+
+
 @pytest.mark.parametrize("format", ["csv", "ndjson"])
 def test_a_record_that_is_as_long_as_one_may_be_is_read(format):
     inner = "é\\n" * (2**22 - 20)
