@@ -14,7 +14,6 @@ import copy
 import io
 import json
 import os
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -31,6 +30,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from events.export import FULL
 from flowforge.operations.query import query
 from infra.local.ports import listen
+from infra.local.processes import start_mortal
 from infra.local.template import ACCOUNT, REGION, expand
 from tests.helpers.servers import ROOT, start_standin, stop
 from tests.helpers.waiting import wait_for
@@ -75,7 +75,7 @@ def other_aws(program: str, log: Path) -> Iterator[str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with (
         log.open("w") as output,
-        subprocess.Popen([program], env=kept | KEYS | where, stdout=output, stderr=output) as server,
+        start_mortal([str(program)], env=kept | KEYS | where, stdout=output, stderr=output) as server,
     ):
         try:
             wait_for(lambda: answers(url), "ministack to answer")

@@ -19,6 +19,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local import ports
+from infra.local.processes import start_mortal
 from tests.helpers.outside import S3
 from tests.helpers.servers import AWS_KEYS, stop
 from tests.helpers.waiting import wait_for
@@ -60,7 +61,7 @@ def seaweed(weed: Path, folder: Path) -> Iterator[str]:
     }
     command = [str(weed), "server", "-filer", "-s3", *(f"{name}={value}" for name, value in options.items())]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        process = start_mortal(command, cwd=folder, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{with_ports['-s3.port']}"
     try:
         wait_for(lambda: _takes_objects(url) or process.poll() is not None, "SeaweedFS")
