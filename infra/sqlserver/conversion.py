@@ -53,7 +53,8 @@ def convert(value: Typed, target: SqlType, style: int | None = None, attempt: bo
     if value.constant is not None and not lost and style in (None, 120, 121, 126, 127) and value.sql.startswith("'"):
         literal = folded(str(value.constant), target)
         if literal is not None:
-            return Typed(literal, target, False, value.constant if target.is_character else None)
+            constant = literal[1:-1].replace("''", "'") if target.is_character else None  # with the blanks of a char
+            return Typed(literal, target, False, constant)
     sql = rule(value, target, style, attempt, storing)
     if source.base in CHARACTERS and target.base in CHARACTERS:
         target = replace(target, collation=source.collation)

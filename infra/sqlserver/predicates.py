@@ -149,8 +149,8 @@ def _comparable(value: Typed, ordered: bool = False, collation: str = "") -> str
     """What DuckDB compares for a value of this type."""
     base = value.kind.base
     if base in CHARACTERS:
-        if collation_of(value):
-            return value.sql
+        if explicit := collation_of(value):  # blanks at the end do not count either
+            return f"(rtrim({value.sql[1 : -len(explicit)]}){explicit}"
         text = f"rtrim({value.sql})" if value.constant is None or str(value.constant).endswith(" ") else value.sql
         return f"({text}{collation or (BINARY if value.kind.counts_case else NOCASE)}"
     if base == "datetimeoffset":

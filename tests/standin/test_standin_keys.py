@@ -49,3 +49,10 @@ def test_should_tell_a_columns_own_collation(sql, table):
     sql(f"INSERT INTO {name} VALUES (N'x', N'x'), (N'X', N'X')")
     assert sql(f"SELECT a FROM {name} WHERE a = N'X '") == [("X",)]
     assert len(sql(f"SELECT a FROM {name} WHERE b = N'X '")) == 2
+
+
+def test_should_not_count_the_blanks_of_a_char_wherever_they_come_from(sql, table):
+    name = table("a char(4), b varchar(9)")
+    sql(f"INSERT INTO {name} VALUES ('AA', 'AA ')")
+    for given in ("'AA'", "CONVERT(char(4), 'AA')", "CONVERT(char(4), N'AA' COLLATE SQL_Latin1_General_CP1_CI_AS)"):
+        assert sql(f"SELECT 1 FROM {name} WHERE a = {given} AND b = {given} AND a + '|' = 'AA  |'") == [(1,)], given
