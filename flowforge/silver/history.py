@@ -15,7 +15,7 @@ updated with all their columns. But for a refresh, which looks for keys that are
 keys and no others, and hold of these times and a hash: memory does not grow with the table, nor with the width of its rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flowforge.domain.own_columns import APPLIES, GONE
 from flowforge.engines.duckdb.sql import identifier, literal
@@ -26,7 +26,7 @@ from flowforge.silver.timeline import NEW, ORDER, happened, versions
 from flowforge.silver.transactions import Load
 
 STAGED, TARGET, MOVES, CHANGES = "staged", "target", "moves", "changes"
-ROWID, HIDDEN = frozenset({"rowid"}), "_flowforge_rowid"
+HIDDEN = "_flowforge_rowid"
 INSERT, UPDATE, DELETE, END, SAID_AGAIN = "insert", "update", "delete", "end", "again"
 
 
@@ -59,20 +59,17 @@ def steps(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None) ->
         "versions": versions(plan),
         MOVES: _moves(plan),
     }
-    hidden = {
-        "changed_rows": ROWID.intersection(map(str.lower, types)),
-        "held_rows": ROWID.intersection(map(str.lower, plan.key)),
-    }
+    rowids = {"changed_rows": _rowid_among(types), "held_rows": _rowid_among(plan.key)}
     tables = [
-        f"CREATE OR REPLACE TEMP TABLE {name} AS {_without_rowid(query) if hidden.get(name) else query}"
+        f"CREATE OR REPLACE TEMP TABLE {name} AS {_without_rowid(query, rowids.get(name))}"
         for name, query in made.items()
     ]
     return [
         f"CREATE OR REPLACE TEMP {kind} touched AS {_touched(plan, types)}",
         tables[0],
-        _numbered("changed", hidden),
+        _numbered("changed", rowids["changed_rows"]),
         *tables[1:3],
-        _numbered("held", hidden),
+        _numbered("held", rowids["held_rows"]),
         *tables[3:],
         f"CREATE OR REPLACE TEMP VIEW {CHANGES} AS {_changes(plan, list(types), confirmed)}",
         "DROP VIEW held",
@@ -81,14 +78,19 @@ def steps(plan: RefinePlan, types: Mapping[str, str], confirmed: Load | None) ->
     ]
 
 
-def _without_rowid(query: str) -> str:
-    """The rows with another name for their column `rowid`, which would hide DuckDB's own."""
-    return f"SELECT * RENAME (rowid AS {HIDDEN}) FROM ({query})"
+def _rowid_among(columns: Iterable[str]) -> str | None:
+    """The column that is called `rowid`, in whatever case, and would hide DuckDB's own."""
+    return next((name for name in columns if name.lower() == "rowid"), None)
 
 
-def _numbered(name: str, hidden: Mapping[str, object]) -> str:
+def _without_rowid(query: str, rowid: str | None) -> str:
+    """The rows with another name for that column."""
+    return f"SELECT * RENAME ({identifier(rowid)} AS {HIDDEN}) FROM ({query})" if rowid else query
+
+
+def _numbered(name: str, rowid: str | None) -> str:
     """The rows with their places as numbers. Counting them by a window would make all that stands before it run in one thread."""
-    columns = f"* RENAME ({HIDDEN} AS rowid)" if hidden[f"{name}_rows"] else "*"
+    columns = f"* RENAME ({HIDDEN} AS {identifier(rowid)})" if rowid else "*"
     return f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT rowid AS _flowforge_ref, {columns} FROM {name}_rows"
 
 

@@ -49,7 +49,7 @@ def placed_rows(session: Session, uri: str, files: Iterable[DataFile], types: Ma
     if not paths:
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in types.items())
         return f"(SELECT {empty}, 0::INTEGER AS {PLACED_FILE}, 0::BIGINT AS {PLACED_ROW} WHERE false)"
-    there, rows = _with_places(session, paths)
+    there, rows = _with_places(paths, session.sql(f"SELECT * FROM {read_parquet(paths)}").columns)
     items = [f"CAST({there.get(name, 'NULL')} AS {kind}) AS {identifier(name)}" for name, kind in types.items()]
     return f"(SELECT {', '.join(items)}, {rows})"
 
@@ -57,19 +57,18 @@ def placed_rows(session: Session, uri: str, files: Iterable[DataFile], types: Ma
 def rows_in_place(session: Session, uris: list[str]) -> tuple[dict[str, str], str]:
     """The columns of Parquet files with their types, and a table expression of their rows with their places, as `placed_rows`."""
     types = types_of(session.sql(f"SELECT * FROM {read_parquet(uris)}"))
-    there, rows = _with_places(session, uris)
+    there, rows = _with_places(uris, types)
     items = [f"{column} AS {identifier(name)}" for name, column in there.items()]
     return types, f"(SELECT {', '.join(items)}, {rows})"
 
 
-def _with_places(session: Session, uris: list[str]) -> tuple[dict[str, str], str]:
-    """The columns by the names that they have behind the SELECT's end, which is given without its first items.
+def _with_places(uris: list[str], columns: Iterable[str]) -> tuple[dict[str, str], str]:
+    """The files' columns by the names that they have behind the SELECT's end, which is given without its first items.
 
     By other names: a column that is called file_index or file_row_number itself would hide DuckDB's."""
-    found = read_parquet(uris)
-    there = {name: f"_flowforge_column_{n}" for n, name in enumerate(session.sql(f"SELECT * FROM {found}").columns)}
+    there = {name: f"_flowforge_column_{n}" for n, name in enumerate(columns)}
     places = f"file_index::INTEGER AS {PLACED_FILE}, file_row_number AS {PLACED_ROW}"
-    return there, f"{places} FROM {found} f({', '.join(there.values())})"
+    return there, f"{places} FROM {read_parquet(uris)} f({', '.join(there.values())})"
 
 
 def write_files(
