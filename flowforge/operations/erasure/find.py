@@ -109,7 +109,7 @@ def _bronze(session: Session, subject: Subject, place: Place, found: Found, prog
             found.bronze.append(one.key)
         found.foreign += bool(rows and not is_ours)
     found.unread += len(unread)
-    theirs = [rows for uri, rows in held.items() if uri.removeprefix(prefix) in found.bronze]
+    theirs = [held[f"{prefix}{key}"] for key in found.bronze if f"{prefix}{key}" in held]
     found.layers.append(Layer("bronze", ours, len(theirs), sum(theirs)))
     found.layers.append(Layer("bronze, key values in footers", ours, told, told))
 
