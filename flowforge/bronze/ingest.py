@@ -160,8 +160,7 @@ def _load(batch: Batch, source: Source, description: Description, state: table.T
 
 def _land(batch: Batch, source: Source, description: Description, state: table.TableState | None) -> Outcome:
     command, began_at = batch.command, time.time()
-    refreshes = command.bronze.load_strategy == "full_refresh" or batch.interval.is_whole_table
-    even_empty = refreshes and command.source.allow_empty_refresh
+    even_empty = batch.refreshes and command.source.allow_empty_refresh
     even_empty = even_empty or batch.interval.replaces or batch.only_keys
     with Heartbeat(partial(leases.renew, batch)):
         before = landed_before(batch) if batch.interval.files and batch.attempts > 1 else None

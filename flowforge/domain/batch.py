@@ -127,6 +127,11 @@ class Batch(BaseModel):
         return self.interval.column is None and (whole_files or not self.interval.files)
 
     @property
+    def refreshes(self) -> bool:
+        """Whether its rows stand for all that the source has, so that what is not among them is gone, as the request says it."""
+        return self.command.bronze.load_strategy == "full_refresh" or self.interval.is_whole_table
+
+    @property
     def application_id(self) -> str:
         """Place of the batch in Delta's application transactions; `application_version` tells which batch took it."""
         return f"flowforge/{self.source_key}/{self.generation}/{self.seq}"

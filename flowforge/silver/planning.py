@@ -57,8 +57,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
     tells_apart = any(unique and unique <= set(key) for unique in uniques)
     digits = {renamed[c.of]: renamed[c.name] for c in manifest.columns if c.derivation == "digit" and c.of in renamed}
     key = list(dict.fromkeys(part for name in key for part in (name, digits.get(name, name))))
-    full = (whole or batch.command.bronze.load_strategy == "full_refresh") and silver.deletes != "ignore"
-    full = full and not batch.only_keys
+    full = batch.refreshes and silver.deletes != "ignore" and not batch.only_keys
     folds = {
         name: fold
         for name, fold in folds_of(manifest.columns).items()

@@ -59,8 +59,7 @@ def notes_of(batch: Batch, result: RefineResult) -> list[str]:
         return [NO_KEY.format(**figures)]
     if strategy == "append" and not incremental and figures["before"]:
         return [EVERY_TIME.format(**figures)]
-    keeps = strategy == "merge" and not incremental and batch.command.bronze.load_strategy != "full_refresh"
-    keeps = keeps and not batch.interval.is_whole_table
+    keeps = strategy == "merge" and not incremental and not batch.refreshes
     if keeps and figures["kept"] > 0:
         why = "gone, or changed: the table has no key" if keyless else figures["why"]
         return [GONE.format(**figures | {"why": why})]
