@@ -109,7 +109,6 @@ def source_table(batch: Batch) -> str:
 
 def no_rows_fact(batch: Batch, read_notes: Sequence[str] = ()) -> IntervalEmpty:
     """The announcement of a batch that had no rows; `read_notes` tell of how they were looked for."""
-    command = batch.command
     kept = "; what silver holds is kept (allowEmptyRefresh true would empty it)" if batch.refreshes else ""
     where = (
         f"nothing is new at {batch.interval.low}, the last number that was loaded, and nothing is above it"
