@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import idle_tables
+from benchmarks import idle_report, idle_tables
 from benchmarks.changing import Load, Play, playing
 from benchmarks.changing_server import TABLE
 from benchmarks.document import Section, write
@@ -197,7 +197,7 @@ def main() -> None:
         body = text(chosen.rows, kept(chosen.keep, found))
         sections.append(Section("changes of a large table", where.format(os.getloadavg()[0]) + body))
     if chosen.tables:
-        body = idle_tables.text(idle_tables.measure(chosen.tables))
+        body = idle_report.text(idle_tables.measure(chosen.tables))
         sections.append(Section("an idle run over many tables", where.format(os.getloadavg()[0]) + body))
     for section in sections:
         print(section.text, flush=True)

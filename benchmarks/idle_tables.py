@@ -13,18 +13,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import boto3
 
 from benchmarks.changing import Play, playing
 from benchmarks.contenders import ROOT
+from benchmarks.idle_report import ASKED, Cost
 from benchmarks.request import request_of
 from flowforge.aws import usage
 from flowforge.cli.pricing import cost_of, read_prices
 
-CHANGED, ASKED, REPEAT = 10, 20, 3
-RUNS_A_DAY, MOVES_A_DAY = 288, 4  # a run each five minutes; a watermark moves every six hours
+CHANGED, REPEAT = 10, 3
 MEMORY_MB = {"submit": 512, "ingest": 1_769, "track": 512}
 COLUMN = "_change_version"
 MADE = (
@@ -32,20 +32,6 @@ MADE = (
     "INSERT INTO dbo.{0} VALUES (1, 1)",
     "ALTER TABLE dbo.{0} ENABLE CHANGE_TRACKING",
 )
-
-
-class Cost(NamedTuple):
-    """One run: seconds and CPU seconds of its functions, calls of AWS, messages, dollars, and what the source did."""
-
-    what: str
-    wall_seconds: float
-    cpu_seconds: float
-    calls: int
-    messages: int
-    dollars: float
-    source_cpu: float
-    sent_mb: float
-    requests: float
 
 
 def table(number: int) -> str:
@@ -222,38 +208,6 @@ def measure(tables: int) -> tuple[int, list[Cost]]:
 def _median(runs: list[Cost]) -> Cost:
     figures = [[float(figure) for figure in run[1:]] for run in runs]
     return Cost(runs[0].what, *(median(each) for each in zip(*figures, strict=True)))
-
-
-def text(measured: tuple[int, list[Cost]]) -> str:
-    """The runs, and what they come to in a day."""
-    tables, found = measured
-    idle, moving, _, alone, _ = found
-    day = (RUNS_A_DAY - MOVES_A_DAY) * idle.dollars + MOVES_A_DAY * moving.dollars
-    opening = (
-        f"{tables:,} tables under Change Tracking that were loaded before, one request for all. One table was loaded; the others"
-        " have the state that such a load leaves. What submit_job does for the request is measured in a process that has its"
-        f" imports; of tables that ask for themselves {ASKED} are measured, what ingest_table and track_run do for each, and"
-        " multiplied. Calls are those of AWS; dollars are list prices as `flowforge cost` has them, of the seconds on this"
-        " machine. Requests are what the source got; its CPU is the stand-in's, which is not SQL Server. Medians of 3 where"
-        " watermarks do not move."
-    )
-    lines = [
-        opening,
-        "",
-        "| run | messages | calls | s | CPU s | requests | source CPU s | MB read | US dollars |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for one in found:
-        times = f"{one.wall_seconds:.2f} | {one.cpu_seconds:.2f} | {one.requests:,.0f} | {one.source_cpu:.2f} | {one.sent_mb:.2f}"
-        lines.append(f"| {one.what} | {one.messages:,.0f} | {one.calls:,.0f} | {times} | {one.dollars:.5f} |")
-    one_by_one = (RUNS_A_DAY * figure for figure in (alone.dollars, alone.calls, alone.cpu_seconds))
-    told = (
-        f"A run every five minutes, {RUNS_A_DAY} a day, in which nothing changes: {day:.2f} dollars a day"
-        f" ({RUNS_A_DAY * idle.calls:,.0f} calls, {MOVES_A_DAY * (moving.calls - idle.calls):,.0f} more that move watermarks,"
-        f" {RUNS_A_DAY * idle.cpu_seconds:,.0f} CPU seconds); where each table asks for itself"
-        " {:,.2f} dollars ({:,.0f} calls, {:,.0f} CPU seconds).".format(*one_by_one)
-    )
-    return "\n".join([*lines, "", told])
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from flowforge.cli.layout import Rows, cell
 from flowforge.cli.options import Session, api_command
 
 if TYPE_CHECKING:
-    from flowforge.cli.pipeline_changes import Difference
+    from flowforge.cli.pipeline_difference import Difference
     from flowforge.cli.pipelines import Pipelines
 
 STYLES = {"create": "green", "change": "yellow", "remove": "red"}
@@ -40,7 +40,8 @@ def apply(
 ) -> int:
     """Bring connections, schedules with their workflows, and models to what the files of a folder say; shows the difference
     first. A wrong file applies nothing."""
-    from flowforge.cli.pipeline_changes import apply_changes, difference, needed_passwords
+    from flowforge.cli.pipeline_changes import apply_changes, difference
+    from flowforge.cli.pipeline_checks import needed_passwords
     from flowforge.cli.pipeline_files import read_pipelines, refuse
 
     wanted = read_pipelines(folder)

@@ -5,51 +5,19 @@ one after a first that was cut off does the rest. Passwords cannot be compared: 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from flowforge.cli.differing import Field, fields_of, lines_of
 from flowforge.cli.failure import Failure
-from flowforge.cli.pipelines import ConnectionFile, Mistake, Pipelines, ScheduleFile
+from flowforge.cli.pipeline_checks import check_names, check_removed
+from flowforge.cli.pipeline_difference import Action, Change, Difference, Kind
+from flowforge.cli.pipelines import ConnectionFile, Pipelines, ScheduleFile
 
 if TYPE_CHECKING:
     from flowforge.cli.api import Api
 
-Kind = Literal["connection", "model", "schedule"]
-Action = Literal["create", "change", "remove"]
 WHEN = ("cron", "rate", "after", "timezone", "paused")
 SCHEDULES_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing to do, and how."""
-
-    kind: Kind
-    name: str
-    action: Action
-    fields: list[Field]
-    do: Callable[[], object]
-
-    def document(self) -> dict[str, Any]:
-        """The change as JSON tells it."""
-        fields = [{"field": one.name, "before": one.before, "after": one.after} for one in self.fields]
-        return {"kind": self.kind, "name": self.name, "action": self.action, "fields": fields}
-
-
-@dataclass
-class Difference:
-    """All that differs, in the order in which it is done; `left` are things that no file names and that stay."""
-
-    changes: list[Change] = field(default_factory=list)
-    same: int = 0
-    left: list[tuple[Kind, str]] = field(default_factory=list)
-    mistakes: list[Mistake] = field(default_factory=list)
-
-    @property
-    def removed(self) -> list[Change]:
-        """What is to be removed."""
-        return [change for change in self.changes if change.action == "remove"]
 
 
 def difference(wanted: Pipelines, api: "Api", bucket: str | None, prune: bool, passwords: bool) -> Difference:
@@ -60,8 +28,8 @@ def difference(wanted: Pipelines, api: "Api", bucket: str | None, prune: bool, p
     connections = _connections(found, wanted, saved, api, prune, passwords)
     models = _models(found, wanted, bucket, prune) if "models" in wanted.managed and bucket else []
     schedules = _schedule_changes(found, wanted, scheduled, api, prune)
-    _check_names(found, wanted, saved, scheduled, api, prune)
-    _check_removed(found, connections, wanted, scheduled, api, prune)
+    check_names(found, wanted, saved, scheduled, api, prune)
+    check_removed(found, connections, wanted, scheduled, api, prune)
     # A connection is there before its schedule and goes after it; a schedule that goes may free the place of a chain.
     gone = [change for change in schedules if change.action == "remove"]
     found.changes = [
@@ -171,49 +139,6 @@ def _in_order(schedules: dict[str, ScheduleFile]) -> Iterator[str]:
             yield name
 
 
-def _check_names(
-    found: Difference, wanted: Pipelines, saved: dict[str, Any], scheduled: dict[str, Any], api: "Api", prune: bool
-) -> None:
-    """Refuses names of what is not there, or would not be there any more, and chains without a beginning."""
-    gone = prune and "connections" in wanted.managed
-    connections = set(wanted.connections) | (set() if gone else set(saved))
-    stays = {} if prune and "schedules" in wanted.managed else scheduled
-    follows = {name: one.get("after") for name, one in stays.items()}
-    follows |= {name: file.when["after"] for name, file in wanted.schedules.items()}
-    for name, file in wanted.schedules.items():
-        if file.connection and file.connection not in connections:
-            problem = f"there is no connection {file.connection!r}: add connections/{file.connection}.json"
-            found.mistakes.append({"field": f"{file.file}: connection", "problem": problem})
-        after = file.when["after"]
-        if after and after not in follows and not api.get("runs", limit=1, workflow_id=after)["runs"]:
-            problem = f"no workflow {after!r} has run or has a schedule: add its file below schedules/"
-            found.mistakes.append({"field": f"{file.file}: after", "problem": problem})
-        if after and _meets_itself(name, follows):
-            problem = "these workflows would start each other for ever: give one of them cron or rate"
-            found.mistakes.append({"field": f"{file.file}: after", "problem": problem})
-
-
-def _check_removed(
-    found: Difference, connections: list[Change], wanted: Pipelines, scheduled: dict[str, Any], api: "Api", prune: bool
-) -> None:
-    """Refuses to remove a connection that a schedule reads from which stays as it is."""
-    gone = {change.name for change in connections if change.action == "remove"}
-    if not gone or (prune and "schedules" in wanted.managed):
-        return
-    for workflow in sorted(set(scheduled) - set(wanted.schedules)):
-        source = (api.get("schedules", workflow).get("request") or {}).get("source_config") or {}
-        if (used := (source.get("connection") or {}).get("connectionId")) in gone:
-            problem = f"the schedule of {workflow!r} reads from it: keep its file, or remove that schedule first"
-            found.mistakes.append({"field": f"connections/{used}.json", "problem": problem})
-
-
-def _meets_itself(name: str, follows: dict[str, Any]) -> bool:
-    place, steps = follows.get(name), 0
-    while place and place != name and steps <= len(follows):
-        place, steps = follows.get(place), steps + 1
-    return place == name
-
-
 def _removed(
     found: Difference, kind: Kind, wanted: Pipelines, folder: str, there: Any, prune: bool, do: Callable[[str], object]
 ) -> list[Change]:
@@ -245,19 +170,6 @@ def _when(told: dict[str, Any]) -> dict[str, Any]:
     if "cron" not in when:
         when.pop("timezone", None)
     return when
-
-
-def needed_passwords(found: Difference, wanted: Pipelines) -> list[Mistake]:
-    """The passwords that are to be sent and cannot be read."""
-    mistakes: list[Mistake] = []
-    for change in found.changes:
-        if change.kind == "connection" and change.action != "remove":
-            file = wanted.connections[change.name]
-            try:
-                file.password()
-            except ValueError as error:
-                mistakes.append({"field": f"{file.file}: password", "problem": str(error)})
-    return mistakes
 
 
 def apply_changes(found: Difference, tell: Callable[[str], object]) -> None:

@@ -18,6 +18,7 @@ from rich.text import Text
 from flowforge.cli import rendering
 from flowforge.cli.api import Api
 from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, Failure
+from flowforge.cli.run_tables import RunTables
 
 TERMINAL = frozenset({"published", "empty", "failed"})
 # A run of small tables takes seconds, one of big tables minutes: the pause grows from the first to the second.
@@ -150,7 +151,7 @@ class Progress:
             return Text("waiting for the run …", style="dim")
         head = Text.assemble("run ", (self._run["run_id"], "bold"))
         waiting = [Text(f"{t['table']}  {t['waiting']}", "yellow") for t in self._run["tables"] if t.get("waiting")]
-        shown = Group(head, rendering.RunTables(self._run["tables"], live=True), *waiting)
+        shown = Group(head, RunTables(self._run["tables"], live=True), *waiting)
         return Padding(shown, (0, 0, 0, self._indent), expand=False)
 
 

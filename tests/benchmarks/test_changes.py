@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks.changes import FULL, KEYS, TRACKED, Measured, kept, text
 from benchmarks.changing import Load
-from benchmarks.idle_tables import Cost
-from benchmarks.idle_tables import text as idle_text
+from benchmarks.idle_report import Cost
+from benchmarks.idle_report import text as idle_text
 from benchmarks.measurement import Run
 
 
