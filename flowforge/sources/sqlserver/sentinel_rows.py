@@ -13,6 +13,7 @@ from typing import Any
 from flowforge.domain.errors import SourceChanged
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
+from flowforge.domain.own_columns import OURS
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.conditions import interval_condition, where
 from flowforge.sources.sqlserver.connection import SourceConnection
@@ -23,6 +24,7 @@ from flowforge.sources.sqlserver.statement import Statement, qualified, quote_id
 
 PER_BATCH = 2
 MOST = 6
+LITERAL = f"{OURS}literal"  # ORDER BY takes a name for what is selected under it before it takes it for a column
 ENOUGH = 3  # so many rows of at least two batches do not vanish by chance
 
 SentinelRow = dict[str, Any]
@@ -40,16 +42,16 @@ def take_sentinel_rows(
         return []
     indexed = interval.column in description.indexed_columns
     within = interval.model_copy(update={"nulls": False} if indexed else {"nulls": False, "low": None})
-    names = ", ".join(f"{printed_key(column)} AS k{n}" for n, column in enumerate(key))
+    names = ", ".join(f"{printed_key(column)} AS {OURS}key_{n}" for n, column in enumerate(key))
     order = [interval.column] if indexed else [column.name for column in key]
     literal = _printed(quote_identifier(interval.column), given(interval.sql_type))
-    text = f"SELECT TOP ({PER_BATCH}) {names}, {literal} AS literal"
+    text = f"SELECT TOP ({PER_BATCH}) {names}, {literal} AS {LITERAL}"
     statement = Statement((f"{text} FROM {qualified(description)} WITH (READPAST)",)) + where(
         interval_condition(within), Statement((f"{quote_identifier(interval.column)} IS NOT NULL",))
     )
     statement += f" ORDER BY {', '.join(f'{quote_identifier(name)} DESC' for name in order)}"
     rows = connection.rows(statement, about=description.qualified_name)
-    return [{"key": [str(row[f"k{n}"]) for n in range(len(key))], "cursor": row["literal"]} for row in rows]
+    return [{"key": [str(row[f"{OURS}key_{n}"]) for n in range(len(key))], "cursor": row[LITERAL]} for row in rows]
 
 
 def remember(kept: list[SentinelRow], newer: list[SentinelRow]) -> list[SentinelRow]:

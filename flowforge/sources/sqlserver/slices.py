@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from flowforge.domain.interval import Interval
+from flowforge.domain.own_columns import OURS
 from flowforge.domain.slice_plan import KeyRange, SlicePlan
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
@@ -29,6 +30,7 @@ from flowforge.sources.sqlserver.statement import Statement, qualified, quote_id
 from flowforge.sources.sqlserver.tracked_changes import LOG_ROWS, changed_keys, count_changes_statement
 
 MOST_SLICES = 256
+PLACE = f"{OURS}place"  # of a row in the order of keys; a column of the table may have any other name
 
 
 def plan_slices(
@@ -90,7 +92,11 @@ def _planned(
     if count < 2:
         return None
     found = connection.rows(boundary_statement(key, relation, -(-rows // count)), about=description.qualified_name)
-    bounds: list[list[str] | None] = [None, *([str(row[f"k{n}"]) for n in range(len(key))] for row in found), None]
+    bounds: list[list[str] | None] = [
+        None,
+        *([str(row[f"{OURS}key_{n}"]) for n in range(len(key))] for row in found),
+        None,
+    ]
     return SlicePlan(
         schema_name=description.schema_name,
         name=description.name,
@@ -110,13 +116,13 @@ def _slices_of(rows: int, row_bytes: float) -> int:
 
 
 def boundary_statement(key: Sequence[SourceColumn], relation: Statement, step: int) -> Statement:
-    """The keys at which slices begin: those of every `step`-th row of `relation`, a FROM clause, in key order, printed as k0, k1,
-    …."""
+    """The keys at which slices begin: those of every `step`-th row of `relation`, a FROM clause, in key order, printed as
+    _flowforge_key_0, _flowforge_key_1, …."""
     names = ", ".join(quote_identifier(column.name) for column in key)
-    printed = ", ".join(f"{printed_key(column)} AS k{n}" for n, column in enumerate(key))
-    numbered = f"SELECT {names}, ROW_NUMBER() OVER (ORDER BY {names}) AS slice_row "
+    printed = ", ".join(f"{printed_key(column)} AS {OURS}key_{n}" for n, column in enumerate(key))
+    numbered = f"SELECT {names}, ROW_NUMBER() OVER (ORDER BY {names}) AS {PLACE} "
     rows = Statement((f"SELECT {printed} FROM ({numbered}",)) + relation  # noqa: S608
-    return rows + f") AS ordered WHERE slice_row > 1 AND (slice_row - 1) % {int(step)} = 0 ORDER BY slice_row"
+    return rows + f") AS ordered WHERE {PLACE} > 1 AND ({PLACE} - 1) % {int(step)} = 0 ORDER BY {PLACE}"
 
 
 def range_condition(key: Sequence[SourceColumn], wanted: KeyRange) -> Statement | None:

@@ -36,7 +36,7 @@ from flowforge.sources.sqlserver.statement import Relation, Statement, qualified
 # Of a graph table: the catalog's name of a column that statements are to name without its suffix.
 _GRAPH = re.compile(r"(\$(?:node_id|edge_id|from_id|to_id))_[0-9A-F]{32}")
 _NOW = "CONVERT(varchar(27), SYSUTCDATETIME(), 121)"
-LINE = "flowforge_line"  # what a cell with several columns is called
+LINE = "_flowforge_line"  # what a cell with several columns is called
 Source = Relation | str  # a table, or the text of a query
 
 

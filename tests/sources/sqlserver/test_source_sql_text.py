@@ -207,7 +207,7 @@ def test_should_pack_what_prints_exactly_into_lines_and_leave_the_rest_in_cells_
         "SELECT CONCAT(CONVERT(varchar(11), [id]), N',', "
         "N'\"' + REPLACE(CONVERT(nvarchar(50), [name]) COLLATE Latin1_General_BIN2, N'\"', N'\"\"') + N'\"', N',', "
         "CONVERT(varchar(21), [fee], 2), N',', "
-        "CONVERT(varchar(26), SWITCHOFFSET([at], '+00:00'), 121)) AS flowforge_line, [rate], [doc] FROM [dbo].[customers]"
+        "CONVERT(varchar(26), SWITCHOFFSET([at], '+00:00'), 121)) AS _flowforge_line, [rate], [doc] FROM [dbo].[customers]"
     )
 
 
