@@ -22,7 +22,8 @@ from benchmarks.contenders import ROOT
 from benchmarks.idle_report import ASKED, Cost
 from benchmarks.request import request_of
 from flowforge.aws import usage
-from flowforge.cli.pricing import cost_of, read_prices
+from flowforge.cli.pricing import read_prices
+from flowforge.operations.pricing import cost_of
 
 CHANGED, REPEAT = 10, 3
 MEMORY_MB = {"submit": 512, "ingest": 1_769, "track": 512}

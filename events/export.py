@@ -285,6 +285,7 @@ def samples() -> Iterator[tuple[str, Any]]:
         "publish_gold.s3",
         sqs(s3_object_created("flowforge-data", "models/customer_360.sql"), queue="flowforge-PublishQueue"),
     )
+    yield "show_lake.http_model", http("GET", "/api/models/names", "/api/models/{table}")
     yield "show_lake.http_gold_quality", http("GET", "/api/gold/customer_360/quality", "/api/gold/{table}/quality")
     yield "maintain_lake.sqs", sqs(bare["MaintainTable"], queue="flowforge-UpkeepQueue")
     yield "maintain_lake.schedule", {"maintain": True}

@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from events.api.base import Answer, unless_empty
+from events.api.base import Answer, Page, unless_empty
 from events.request import Connection
 
 PREVIEW_ROWS, MOST_PREVIEW_ROWS = 5, 100
 NO_CONNECTION = "expected an object with host, database, username, ..."
 
+MOST_TABLES = 10_000  # of a page
+TableLimit = Annotated[int, Field(ge=0, le=MOST_TABLES), unless_empty(MOST_TABLES)]
 PreviewRows = Annotated[int, Field(ge=0, le=MOST_PREVIEW_ROWS), unless_empty(PREVIEW_ROWS)]
 
 
@@ -86,7 +88,7 @@ class ListedTable(Answer):
     row_estimate: int | None = Field(None, description="the catalog's; null for views")
 
 
-class ListedTables(Answer):
+class ListedTables(Page):
     """Tables and views, by schema and name."""
 
     tables: list[ListedTable]

@@ -11,6 +11,7 @@ from events.model import Request
 MOST_CHARACTERS = 500  # of a reason
 ALL_OR_NAMED = 'expected {"all": true}, or one of run_id, table, ids'
 WHY = f"expected text of at most {MOST_CHARACTERS} characters: why nobody wants the messages any more"
+LetterLimit = Annotated[int, Field(ge=0, le=6_000), unless_empty(1_000)]
 DiscardedLimit = Annotated[int, Field(ge=0, le=1_000), unless_empty(200)]
 
 
@@ -59,8 +60,8 @@ class Letter(Answer):
     consequence: str | None = None
 
 
-class Letters(Answer):
-    """Messages, oldest first; `more`: some were left unseen."""
+class Letters(Page):
+    """Messages, oldest first; `more`: others lie in a queue, of which none was seen."""
 
     messages: list[Letter]
     more: bool

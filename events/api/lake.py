@@ -127,11 +127,11 @@ class ModelFacts(Answer):
     quality: list[Figure]
 
 
-class Models(Answer):
-    """Every gold table, each after those that it reads, and what is wrong with models that have no place among them."""
+class Models(Page):
+    """Gold tables, each after those that it reads."""
 
     models: list[ModelFacts]
-    problems: list[str]
+    problems: list[str] = Field(description="of tables of these models; with the first page, of models without a place")
 
 
 class LineageTable(Answer):
@@ -179,11 +179,27 @@ class Lineage(Answer):
     problems: list[str] = Field(default=[], description="events that could not be read")
 
 
+class ModelDefinition(Answer):
+    """What makes a gold table."""
+
+    table: str
+    origin: str = Field(
+        description="its file (models/NAME.sql), or goldConfig: it came with a job, whose request changes it"
+    )
+    sql: str | None = Field(description="null for the copy of a silver table")
+    etag: str | None = Field(description="of the file, with which a changed text replaces this one alone")
+
+
 class ModelText(Request):
     """A gold model: one SELECT, with its settings in comments; `flowforge models put` takes the same as a file."""
 
     sql: str = Field(min_length=1, max_length=262_144)
     ahead: bool = Field(False, strict=True, description="let it read tables that are yet to be loaded")
+    etag: str | None = Field(
+        None,
+        max_length=200,
+        description="of the file that it replaces, refused where that has changed; empty: it is new",
+    )
 
 
 class StoredModel(Answer):

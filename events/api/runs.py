@@ -1,6 +1,6 @@
 """Runs: how one is started, the list of them, one with its tables."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -8,6 +8,11 @@ from events.api.base import Answer, Mistake, Page, ShownAs, unless_empty
 from events.request import JobRequest
 
 RunLimit = Annotated[int, Field(ge=0, le=200), unless_empty(20)]
+RunStatus = Annotated[
+    Literal["under-way", "failed", "succeeded"] | None,
+    Field(description="under-way: accepted or running; failed: or rejected. A page looks at 1,000 runs at most"),
+    unless_empty(None),
+]
 JobDocument = Annotated[dict[str, Any], ShownAs(JobRequest)]  # read by events.request, which knows older forms, too
 
 
@@ -80,6 +85,14 @@ class StepUsage(Answer):
     counts: dict[str, int | float] = Field(description="calls and units by what AWS charges for; see events/usage.py")
 
 
+class Prices(Answer):
+    """Which list prices an estimate goes by; it is no bill."""
+
+    region: str
+    date: str
+    currency: str
+
+
 class RunTable(TableStatus):
     """A table of a run with all that its steps have told."""
 
@@ -114,6 +127,7 @@ class RunTable(TableStatus):
     notes: list[str]
     seconds: dict[str, float | None]
     usage: list[StepUsage]
+    price: float | None = Field(description="about what its usage costs, by list prices; null: it has told of none")
     finished_at: str | None
     error: StepError | None
 
@@ -122,3 +136,4 @@ class Run(RunHead):
     """One run with its tables."""
 
     tables: list[RunTable]
+    prices: Prices

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from flowforge.aws.clients import aws_errors, client, error_code
 
 GONE = ("NoSuchKey", "404")
+CHANGED = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")  # what a conditional write answers
 VERSION_GONE = (*GONE, "NoSuchVersion", "MethodNotAllowed")  # the last: the version is a delete marker
 
 
@@ -23,12 +24,12 @@ def is_any(bucket: str, prefix: str) -> bool:
         return bool(client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents"))
 
 
-def find_object(bucket: str, key: str) -> FoundObject | None:
-    """The object, or None where there is none. Raises StoreUnavailable."""
+def find_object(bucket: str, key: str, most_bytes: int | None = None) -> FoundObject | None:
+    """The object, or its first `most_bytes`; None where there is none. Raises StoreUnavailable."""
     with aws_errors("s3"):
         try:
             found = client("s3").get_object(Bucket=bucket, Key=key)
-            return FoundObject(found["Body"].read(), found["ETag"])
+            return FoundObject(found["Body"].read(most_bytes), found["ETag"])
         except ClientError as error:
             if error_code(error) in GONE:
                 return None

@@ -48,11 +48,15 @@ class Api:
         """GET the path's parts (each quoted); parameters that are None are left out."""
         return self._ask("GET", path, params=parameters)
 
-    def all_pages(self, key: str, /, *path: str, most: int | None = None, **parameters: Any) -> dict[str, Any]:
-        """GET a list page by page, at most so many of its entries: an answer that has them all under `key`."""
-        answer = self.get(*path, **parameters)
+    def all_pages(
+        self, key: str, /, *path: str, most: int | None = None, body: Any = None, **parameters: Any
+    ) -> dict[str, Any]:
+        """GET a list page by page, or POST a body to it, at most so many of its entries: an answer that has them all under
+        `key`."""
+        method = "GET" if body is None else "POST"
+        answer = self._ask(method, path, body=body, params=parameters)
         while (place := answer.get("next")) and (most is None or len(answer[key]) < most):
-            page = self.get(*path, **parameters, cursor=place)
+            page = self._ask(method, path, body=body, params={**parameters, "cursor": place})
             answer = {**page, key: answer[key] + page[key]}
         answer.pop("next", None)
         return {**answer, key: answer[key][:most]}

@@ -23,7 +23,8 @@ def cost(
     prices: Prices = None,
 ) -> int:
     """Tell what a run has used of AWS, and about what that costs by list prices."""
-    from flowforge.cli.pricing import cost_of, read_prices
+    from flowforge.cli.pricing import read_prices
+    from flowforge.operations.pricing import cost_of
 
     table = read_prices(prices)
     with session.open() as api:

@@ -17,6 +17,7 @@ from flowforge.cli.finding import Finding
 from flowforge.cli.lake import Bucket, WatermarksTable, known_table, lake_failures, open_lake
 from flowforge.cli.layout import Rows
 from flowforge.cli.options import Session, api_command
+from flowforge.cli.replay import LETTERS_AT_ONCE
 from flowforge.cli.target import local_stack
 
 STYLES = {"good": "green", "warning": "yellow", "bad": "red"}
@@ -92,7 +93,7 @@ def _tables(api: Any) -> list[Finding]:
 
 
 def _queues(api: Any) -> list[Finding]:
-    answer = api.get("dead-letters")
+    answer = api.all_pages("messages", "dead-letters", limit=LETTERS_AT_ONCE)
     counts: dict[str, int] = {}
     for one in answer["messages"]:
         counts[one["queue"]] = counts.get(one["queue"], 0) + 1

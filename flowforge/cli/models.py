@@ -11,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from flowforge.cli import options
-from flowforge.cli.failure import FAILED, GOOD, BadRequest
+from flowforge.cli.failure import FAILED, GOOD, BadRequest, Failure
 from flowforge.cli.lake import Bucket, lake_failures, open_lake
 from flowforge.cli.layout import Rows, cell, moment, number
 from flowforge.cli.output import Output
@@ -75,6 +75,25 @@ def put(
             raise BadRequest("nothing was put: not every model can be built", mistakes=mistakes)
         write_models(texts, chosen)
     Output(as_json).answer({"put": list(texts)}, f"Put {', '.join(texts)}.")
+    return GOOD
+
+
+@app.command("show")
+def show_one(
+    name: Annotated[str, typer.Argument(metavar="TABLE", help="A gold table: its name, or gold.NAME.")],
+    bucket: Bucket = None,
+    api: options.ApiUrl = None,
+    as_json: options.Json = False,
+) -> int:
+    """Show the SQL of one model, as `models put` takes it."""
+    chosen = open_lake(bucket, api)
+    from flowforge.gold.put import show_model
+
+    with lake_failures():
+        found = show_model(name.removeprefix("gold."), chosen)
+    if found["sql"] is None and not as_json:
+        raise Failure(f"gold.{found['table']} is the copy of a silver table; no SQL makes it")
+    Output(as_json).answer(found, Text(found["sql"] or ""))
     return GOOD
 
 

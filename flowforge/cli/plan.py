@@ -46,7 +46,7 @@ def plan(
 
 def _add_costs(api: Any, rows: list[dict[str, Any]], prices: dict[str, Any]) -> None:
     """What the load before of each table has cost, by list prices, as far as its run is still known."""
-    from flowforge.cli.pricing import cost_of
+    from flowforge.operations.pricing import cost_of
 
     known: dict[str, Any] = {}
     for row in rows:

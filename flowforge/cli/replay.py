@@ -14,6 +14,7 @@ from flowforge.cli.layout import Rows, moment
 from flowforge.cli.options import Session, api_command
 from flowforge.cli.output import Output
 
+LETTERS_AT_ONCE = 6_000  # which the API gives
 DISCARDED_SHOWN = 1_000  # the newest
 MOST_CALLS = 200  # each sees up to 1,000 messages of each queue, and takes some seconds
 _COLUMNS = ("queue", "table", "run", "reason", "age", "id")
@@ -41,7 +42,7 @@ def replay(  # noqa: PLR0917 (typer passes them by name)
                 api.all_pages("discarded", "dead-letters", "discarded", most=DISCARDED_SHOWN), session.out
             )
         if not everything and not body:
-            return _show_letters(api.get("dead-letters"), session.out)
+            return _show_letters(api.all_pages("messages", "dead-letters", limit=LETTERS_AT_ONCE), session.out)
         chosen = ({"all": True} if everything else body) | ({"reason": reason} if discard else {})
         action = "discard" if discard else "replay"
         answer = _to_the_end(lambda until: api.post("dead-letters", action, body=chosen | until), session.out)

@@ -1,5 +1,6 @@
 """`flowforge submit` and `flowforge status`: start a job, and tell what became of it."""
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
     from flowforge.cli.api import Api
 
 RUNS_AT_ONCE = 200  # which the API gives
+
+
+class RunStatus(StrEnum):
+    """What a list of runs can be of: under-way is accepted or running, failed is failed or rejected."""
+
+    UNDER_WAY = "under-way"
+    FAILED = "failed"
+    SUCCEEDED = "succeeded"
+
+
 Watch = Annotated[bool, typer.Option("--watch", help="Follow the run until every table is published, empty or failed.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop watching after it.")]
 Source = Annotated[
@@ -77,16 +88,21 @@ def status(
     timeout: Timeout = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many runs to list.")] = 20,
     workflow: Annotated[str | None, typer.Option("--workflow", metavar="ID", help="List one workflow's runs.")] = None,
+    only: Annotated[RunStatus | None, typer.Option("--status", help="List the runs with this status.")] = None,
 ) -> int:
     """List runs, or show one with its tables; exits 1 when a table of it failed."""
     from flowforge.cli import progress, rendering
 
     if run is None and watch:
         raise BadRequest("--watch needs a run", "flowforge status lists them")
+    if run is not None and only is not None:
+        raise BadRequest("--status chooses among the runs of the list", "leave it out to show one run")
     with session.open() as api:
         if run is None:
-            listed = api.all_pages("runs", "runs", most=limit, limit=min(limit, RUNS_AT_ONCE), workflow_id=workflow)
-            session.out.answer(listed, rendering.run_list(listed["runs"]) if listed["runs"] else "No runs yet.")
+            asked = {"workflow_id": workflow, "status": only and only.value}
+            listed = api.all_pages("runs", "runs", most=limit, limit=min(limit, RUNS_AT_ONCE), **asked)
+            none = "No run has this status." if only else "No runs yet."
+            session.out.answer(listed, rendering.run_list(listed["runs"]) if listed["runs"] else none)
             return GOOD
         if watch:
             return _watch(api, run, timeout, session.out)

@@ -32,7 +32,7 @@ def tables(choice: SourceChoice, session: Session) -> int:
     with session.open() as api:
         loaded = None if choice.is_named else only_source(api)
         connection = choice.resolve(session.api, loaded)
-        answer = api.post("database", "tables", body={"connection": connection})
+        answer = api.all_pages("tables", "database", "tables", body={"connection": connection})
     answer["server"] = server_of(connection)
     rows = ([t["schema"], t["name"], t["type"], t.get("row_estimate")] for t in answer["tables"])
     listing = table(["schema", "name", "type", "rows (estimate)"], rows)

@@ -4,13 +4,14 @@ Guarantees: reads only. Whether a table is up to date is told by the Delta versi
 last run. A model that cannot work (a circle, an unknown column) is told with its file and line, without being built.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from events.effects import KEY_OF_FULL_BUILD
 from events.quality import QualityFigure
+from events.request import InvalidRequest
 from flowforge.domain.alone import each_alone
 from flowforge.domain.figures import plain
 from flowforge.domain.names import TableName
@@ -20,6 +21,7 @@ from flowforge.gold.models import FROM_JOB, Model, Strategy
 from flowforge.gold.order import order_models
 from flowforge.gold.outcomes import ModelOutcome, read_outcomes
 from flowforge.gold.transactions import DEFINITION, input_transactions, is_current, transaction_of
+from flowforge.runtime.pages import PROBLEM, cursor_of, fitting, place_of
 from flowforge.tables.base import LakeTable
 from flowforge.tables.cuts import common_cut
 from flowforge.tables.lake import open_table, store_errors, table_uri
@@ -48,14 +50,62 @@ class ModelState:
 def model_states(bucket: str) -> tuple[list[ModelState], list[str]]:
     """The state of every gold table, each after those that it reads, and what is wrong with models that have no place in the
     graph. Raises StoreUnavailable."""
+    ordered, outcomes, problems = _known(bucket)
+    states, unopened = _states(bucket, ordered, outcomes)
+    return list(states.values()), [*problems, *unopened]
+
+
+def list_page(bucket: str, limit: int, cursor: str | None = None) -> dict[str, Any]:
+    """At most `limit` of them as `models`; `next` is there where others follow. Tables of others are opened only where these read
+    them. What is wrong with models that have no place is told with the first page.
+
+    Raises InvalidRequest for a cursor that is none, StoreUnavailable.
+    """
+    ordered, outcomes, problems = _known(bucket)
+    start = _behind(place_of(cursor, 2), ordered)
+    wanted = ordered[start : start + limit]
+    states, unopened = _states(bucket, _with_upstream(wanted, ordered), outcomes)
+    shown = fitting(document(states[model.name]) for model in wanted)
+    answer = {"models": shown, "problems": unopened if start else [*problems, *unopened]}
+    end = start + len(shown)
+    return answer | ({"next": cursor_of(ordered[end - 1].table, str(end))} if shown and end < len(ordered) else {})
+
+
+def _known(bucket: str) -> tuple[list[Model], dict[str, ModelOutcome], list[str]]:
+    """The models in their order, what became of each, and what is wrong with those that have no place."""
     files, (outcomes, unread) = read_models(bucket), read_outcomes(bucket)
     ordered, problems = order_models(_all_models(files, outcomes))
+    return ordered, outcomes, [*files.problems.values(), *unread, *problems]
+
+
+def _behind(place: list[str] | None, ordered: Sequence[Model]) -> int:
+    """Where a page begins: behind the table that the last one ended with, or where that was, if it is gone."""
+    if place is None:
+        return 0
+    if not place[1].isdecimal():
+        raise InvalidRequest([{"field": "cursor", "problem": PROBLEM}])
+    return next((n for n, model in enumerate(ordered, 1) if model.table == place[0]), int(place[1]))
+
+
+def _with_upstream(wanted: Iterable[Model], ordered: Sequence[Model]) -> list[Model]:
+    """These models and all that they read, directly or through others, in their order."""
+    names = {model.name for model in wanted}
+    for model in reversed(ordered):
+        if model.name in names:
+            names |= set(model.reads)
+    return [model for model in ordered if model.name in names]
+
+
+def _states(
+    bucket: str, ordered: Sequence[Model], outcomes: dict[str, ModelOutcome]
+) -> tuple[dict[TableName, ModelState], list[str]]:
+    """The states of models that are given with all that they read, and what is wrong with tables of theirs."""
     tables, unopened = open_tables(bucket, ordered)
     refused = bind_models(ordered, tables)
     states: dict[TableName, ModelState] = {}
     for model in ordered:
         states[model.name] = _state(model, tables, outcomes.get(model.table), refused.get(model.name), states)
-    return list(states.values()), [*files.problems.values(), *unread, *unopened, *problems]
+    return states, unopened
 
 
 def document(state: ModelState) -> dict[str, Any]:

@@ -5,10 +5,14 @@ Guarantees: a file that cannot be a model is told with its name and line, and is
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from events.names import DESTINATION, is_reserved
-from flowforge.aws.clients import aws_errors, client
-from flowforge.domain.errors import TransformRejected
+from flowforge.aws.clients import aws_errors, client, error_code
+from flowforge.aws.objects import CHANGED, GONE, find_object
+from flowforge.domain.errors import TooLarge, TransformRejected
 from flowforge.gold.model_settings import read_settings
 from flowforge.gold.models import Model, place_of, read_model
 
@@ -53,6 +57,32 @@ def parse_models(files: Iterable[tuple[str, str | None]]) -> ModelFiles:
 def read_models(bucket: str) -> ModelFiles:
     """The models kept in the bucket."""
     return parse_models(_texts(bucket))
+
+
+def find_model(table: str, bucket: str) -> tuple[str, str] | None:
+    """The text of a gold table's model file, and the ETag by which it can be replaced; None where no file of its name is kept.
+
+    Raises TooLarge, StoreUnavailable.
+    """
+    key = f"{PREFIX}{table}{SUFFIX}"
+    found = find_object(bucket, key, LONGEST_BYTES + 1) if is_model(key) else None
+    if found is not None and len(found.body) > LONGEST_BYTES:
+        raise TooLarge(f"{key}: the file is larger than {LONGEST_BYTES // 1024} KiB", "put a shorter one in its place")
+    return (_text(found.body), found.etag) if found else None
+
+
+def replace_model(table: str, sql: str, etag: str, bucket: str) -> bool:
+    """Keeps a model in the place of the one with this ETag ("": of none); False where it is another one by now."""
+    condition: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+    what = {"Bucket": bucket, "Key": f"{PREFIX}{table}{SUFFIX}", "ContentType": "application/sql"}
+    with aws_errors("s3"):
+        try:
+            client("s3").put_object(**what, Body=sql.encode(), **condition)
+        except ClientError as error:
+            if error_code(error) in (*CHANGED, *GONE):
+                return False
+            raise
+    return True
 
 
 def write_models(texts: Mapping[str, str], bucket: str) -> None:

@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from flowforge.aws.clients import aws_errors, client, error_code
-from flowforge.aws.objects import GONE, find_object
+from flowforge.aws.objects import CHANGED, GONE, find_object
 from flowforge.runtime.deployment import current
 
 EVENTS, LATEST = "lineage/events/", "lineage/latest/"
-TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 MOST_NOTED = 1_000  # tables whose newest event a worker remembers
 
 Event = Mapping[str, Any]
@@ -115,6 +114,6 @@ def _put(bucket: str, key: str, event: Event, **condition: str) -> str | None:
             )
             return str(put["ETag"])
         except ClientError as error:
-            if error_code(error) in TAKEN or ("IfMatch" in condition and error_code(error) in GONE):
+            if error_code(error) in CHANGED or ("IfMatch" in condition and error_code(error) in GONE):
                 return None
             raise

@@ -16,16 +16,19 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from events.dispatch import type_of
+from events.request import InvalidRequest
 from flowforge.aws.clients import client, unavailable
 from flowforge.aws.message import body_of, tables_of
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.operations.dead_letters import show
+from flowforge.runtime.pages import PROBLEM, cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
 from flowforge.state import discards
 
 HIDDEN_SECONDS = 60  # from each other's sight, while they are looked at; longer than an answer of the API may take
 BUDGET_SECONDS = 6.0  # of one call: its caller shows how far it is, and asks again
 MOST_PER_QUEUE = 1_000
+MOST_LISTED = 6_000  # those of all queues
 REPLAYED = ("IngestTable", "IngestCut", "IngestSlice")  # commands that are told so
 MOST_NEWER = 5  # answers in a row that hold nothing but what came since: there is nothing older left
 SILENT = "SQS moved it here: its function could not handle it, not even to say why"
@@ -56,10 +59,26 @@ class DeadLetterFilter:
         return letter["at"] > self.until
 
 
-def list_letters() -> dict[str, Any]:
-    """{"messages": oldest first, "more": whether some were left unseen}. Looking hides a message from others for a moment."""
+def list_letters(limit: int = MOST_LISTED, cursor: str | None = None) -> dict[str, Any]:
+    """{"messages": at most so many, oldest first, "next": where others were seen, "more": whether some were left unseen}. Looking
+    hides a message from others for a moment.
+
+    A queue gives its messages in no order, so each page looks through it anew. Raises InvalidRequest for a cursor that is none.
+    """
+    behind = _moment_of(cursor)
     found = _each_queue(DeadLetterFilter(until=float("inf")), None)
-    return {name: found[name] for name in ("messages", "more", "failed")}
+    letters = [one for one in found["messages"] if (one["at"], one["id"]) > behind]
+    shown = fitting(letters[:limit])
+    others = {"next": cursor_of(str(shown[-1]["at"]), shown[-1]["id"])} if shown and len(shown) < len(letters) else {}
+    return {"messages": shown, "more": found["more"], "failed": found["failed"], **others}
+
+
+def _moment_of(cursor: str | None) -> tuple[float, str]:
+    try:
+        at, message_id = place_of(cursor, 2) or ("0", "")
+        return float(at), message_id
+    except ValueError as error:
+        raise InvalidRequest([{"field": "cursor", "problem": PROBLEM}]) from error
 
 
 def put_back(chosen: DeadLetterFilter) -> dict[str, Any]:

@@ -1,10 +1,14 @@
-"""The list of runs, newest first, page by page: of all, or of one workflow.
+"""The list of runs, newest first, page by page: of all, or of one workflow; all of them, or those with one status.
 
 An index gives the runs of a page and no others, however many there are; what else is shown of them is read a hundred items in one
 call. Of each run all tables are shown, so a page ends early where its runs have many. A run of a version before is read by
 itself, and one that should have ended long ago: a version before may have told its steps.
+
+What a run has come to is known by its steps, so no index has it. A page of one status looks at so many runs and no more, and may
+have none and still a `next`. Of failed ones it reads the steps of those alone of which a step was ever given up (`FAILED_AT`).
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,25 +21,58 @@ from flowforge.runtime.settings import settings
 from flowforge.state import discards, run_steps, run_unchanged
 from flowforge.state.expiry import NOT_EXPIRED, now
 from flowforge.state.run_status import SHOWN, head_of, outcome
-from flowforge.state.runs import is_ended, names_in, names_of, read_run
+from flowforge.state.runs import FAILED_AT, TELLS_FAILURE, is_ended, names_in, names_of, read_run
 
 MOST_CHARACTERS = 200  # of a workflow's id, as requests have it
 MOST_BYTES = 2_000_000  # of a page: to show a run's tables takes reading their names and steps
 READ_AT_ONCE = 100  # items
+LOOKED_AT, READ_STEPS = 1_000, 100  # runs of a page of one status: at most so many, and the steps of so many
+STATUSES = {"under-way": ("accepted", "running"), "failed": ("failed", "rejected"), "succeeded": ("succeeded",)}
 LONG = timedelta(days=1)  # for a run
 
 
-def list_runs(limit: int, workflow_id: str | None = None, cursor: str | None = None) -> dict[str, Any]:
+def list_runs(
+    limit: int, workflow_id: str | None = None, cursor: str | None = None, status: str | None = None
+) -> dict[str, Any]:
     """At most `limit` runs, each with its tables' statuses, as `runs`; `next` is there where older ones follow.
+    `status` is one of STATUSES.
 
     Raises InvalidRequest for a cursor that is none.
     """
+    if status and limit:
+        return _with_status(status, limit, workflow_id, cursor)
     listed = _stored(limit + 1, workflow_id, cursor)
     shown = fitting(_in_short(listed[:limit]), MOST_BYTES)
     if not shown or len(shown) == len(listed):
         return {"runs": shown}
     last = listed[len(shown) - 1]
     return {"runs": shown, "next": cursor_of(last["accepted_at"], last["pk"])}
+
+
+def _with_status(status: str, limit: int, workflow_id: str | None, cursor: str | None) -> dict[str, Any]:
+    listed = _stored(LOOKED_AT + 1, workflow_id, cursor)
+    places = [place for place, run in enumerate(listed[:LOOKED_AT]) if _may_be(status, run)]
+    end = places[READ_STEPS] if len(places) > READ_STEPS else len(listed[:LOOKED_AT])
+    shown: list[dict[str, Any]] = []
+    left = MOST_BYTES
+    for place, run in zip(places, _in_short([listed[place] for place in places[:READ_STEPS]]), strict=False):
+        left -= len(json.dumps(run))
+        if left < 0 and place != places[0]:
+            end = place
+            break
+        shown += [run] if run["status"] in STATUSES[status] else []
+        if len(shown) == limit:
+            end = place + 1
+            break
+    last = listed[end - 1] if end < len(listed) else None
+    return {"runs": shown} | ({"next": cursor_of(last["accepted_at"], last["pk"])} if last else {})
+
+
+def _may_be(status: str, run: items.Item) -> bool:
+    """Whether a run may have a status, by its own item alone. One of a version before tells of no failure there."""
+    if status == "failed":
+        return run.get("status") == "rejected" or FAILED_AT in run or TELLS_FAILURE not in run
+    return run.get("status") != "rejected"
 
 
 def newest_of(workflow_id: str, most: int) -> list[str]:

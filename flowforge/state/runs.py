@@ -23,6 +23,10 @@ from flowforge.state.expiry import EXPIRES_AT, expires_at, is_expired
 from flowforge.state.run_status import RANK, head_of, table_status
 from flowforge.state.run_unchanged import Unchanged
 
+FAILED_AT, TELLS_FAILURE = (
+    "failed_at",
+    "tells_failure",
+)  # of a run's own item: a step was given up, maybe long mended; it would say
 NAMES, NAMES_PER_ITEM = "NAMES#", 250  # each may take a kilobyte, and an item holds 400
 TOLD_BYTES = 45_000  # of what one step tells of a table: an item holds seven, and what each delivery has used
 MISTAKES_KEPT, MISTAKES_BYTES, TEXT_CHARACTERS = 500, 100_000, 2_000
@@ -52,9 +56,15 @@ def open_run(
         names_of = pack(tables[start : start + NAMES_PER_ITEM])
         part = {"pk": run_id, "sk": f"{NAMES}{start:08d}", "names": names_of, EXPIRES_AT: expires_at()}
         items.put(settings().runs_table, part, "attribute_not_exists(pk)")
-    run = {"workflow_id": workflow_id, "job_id": job_id, "batch_id": batch_id, "trigger": trigger, "status": "accepted"}
+    run: dict[str, Any] = {
+        "workflow_id": workflow_id,
+        "job_id": job_id,
+        "batch_id": batch_id,
+        "trigger": trigger,
+        "status": "accepted",
+    }
     asked = {one.bronze_table for one in unchanged}
-    run |= {"table_count": len(tables)} | run_unchanged.attribute_of(unchanged)
+    run |= {"table_count": len(tables), TELLS_FAILURE: True} | run_unchanged.attribute_of(unchanged)
     run[run_steps.PLACES] = run_steps.places_of(bronze for bronze, _ in tables if bronze not in asked)
     again = "attribute_not_exists(pk) OR attribute_exists(mistakes)"  # a replay of what was rejected
     _put_run(run_id, run | dict(names or {}), again)
@@ -109,6 +119,8 @@ def record(fact: facts.TableEvent) -> None:
     if isinstance(fact, facts.StepFailed):
         detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": at}
         step, text = f"failed_{fact.step}", pack(shorten(detail, TOLD_BYTES))
+        own = {"pk": fact.run_id, "sk": "RUN"}
+        items.update(settings().runs_table, own, f"SET {FAILED_AT} = :at", {":at": at}, "attribute_exists(pk)")
     else:
         told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE | {"type", "usage"}))
         if isinstance(fact, facts.GoldPublished):

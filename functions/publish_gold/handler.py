@@ -24,7 +24,7 @@ def put_model(table: Name, body: Annotated[ModelText, Body()]) -> StoredModel:
     """Checks a model against the lake and keeps it; the chain builds it at once."""
     from flowforge.gold import put
 
-    return told(put.put_model(table, body.sql, body.ahead, settings().bucket))
+    return told(put.put_model(table, body.sql, body.ahead, settings().bucket, body.etag))
 
 
 def publish(refined: SilverRefined, context: object) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
 from events.api.base import Cursor
-from events.api.dead_letters import Discard, Discarded, DiscardedLimit, Letters, Selection, SettledLetters
+from events.api.dead_letters import Discard, Discarded, DiscardedLimit, LetterLimit, Letters, Selection, SettledLetters
 from flowforge.operations import replay
 from flowforge.operations.replay import DeadLetterFilter
 from flowforge.runtime.entry_point import entry_point
@@ -17,9 +17,9 @@ app = resolver()
 
 
 @app.get("/api/dead-letters")
-def get() -> Letters:
-    """What lies there, oldest first."""
-    return told(replay.list_letters())
+def get(limit: Annotated[LetterLimit, Query()] = 1_000, cursor: Annotated[Cursor, Query()] = None) -> Letters:
+    """A page of what lies there, the oldest first."""
+    return told(replay.list_letters(limit, cursor))
 
 
 @app.get("/api/dead-letters/discarded")

@@ -12,6 +12,7 @@ from events.api.lake import (
     Layer,
     Lineage,
     ListedLimit,
+    ModelDefinition,
     Models,
     Question,
     QuestionId,
@@ -85,13 +86,21 @@ def show_lineage(
 
 
 @app.get("/api/models")
-def show_models() -> Models:
-    """Every gold table: what makes it, what it reads, whether it is current."""
-    from flowforge.gold.graph import document, model_states
+def show_models(limit: Annotated[ListedLimit, Query()] = 50, cursor: Annotated[Cursor, Query()] = None) -> Models:
+    """A page of the gold tables: what makes each, what it reads, whether it is current."""
+    from flowforge.gold.graph import list_page
     from flowforge.runtime.settings import settings
 
-    states, problems = model_states(settings().bucket)
-    return told({"models": [document(state) for state in states], "problems": problems})
+    return told(list_page(settings().bucket, limit, cursor))
+
+
+@app.get("/api/models/<table>")
+def show_model(table: Name) -> ModelDefinition:
+    """The text of one gold table's model."""
+    from flowforge.gold import put
+    from flowforge.runtime.settings import settings
+
+    return told(put.show_model(table, settings().bucket))
 
 
 @app.post("/api/sql")

@@ -7,9 +7,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from events import facts
 from events.api.base import Cursor
-from events.api.runs import Run, RunLimit, Runs
+from events.api.runs import Run, RunLimit, Runs, RunStatus
 from events.dispatch import opened, read_message
 from flowforge.aws.message import is_http, metrics, process_envelopes
+from flowforge.operations.pricing import with_prices
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import Name, resolver, told
 from flowforge.state import run_list, runs
@@ -31,15 +32,16 @@ def list_runs(
     limit: Annotated[RunLimit, Query()] = 20,
     workflow_id: Annotated[str | None, Query()] = None,
     cursor: Annotated[Cursor, Query()] = None,
+    status: Annotated[RunStatus, Query()] = None,
 ) -> Runs:
-    """A page of the runs, newest first: of all, or of a workflow."""
-    return told(run_list.list_runs(limit, workflow_id, cursor))
+    """A page of the runs, newest first: of all, or of a workflow; all of them, or those with one status."""
+    return told(run_list.list_runs(limit, workflow_id, cursor, status))
 
 
 @app.get("/api/runs/<id>")
 def get(id: Name) -> Run:
-    """One run with its tables."""
-    return told(runs.read_run(id))
+    """One run with its tables, and about what each has cost."""
+    return told(with_prices(runs.read_run(id)))
 
 
 def track(envelope: dict, context: object) -> None:

@@ -44,6 +44,16 @@ def test_should_put_models_and_show_their_graph(alone, stack_file, s3):
     ]
 
 
+def test_should_show_the_text_of_one_model(alone, stack_file, s3):
+    stack_file(s3=s3, bucket="lake-of-models")
+    text = "-- of payments\nSELECT id\nFROM silver.payments"
+    assert alone("models", "put", *write(alone, shown=text)).code == 0
+    assert alone("models", "show", "gold.shown").out == f"{text}\n"
+    assert alone("models", "show", "shown", "--json").document["origin"] == "models/shown.sql"
+    missing = alone("models", "show", "nothing")
+    assert missing.code == 1 and "there is no model of gold.nothing" in missing.err
+
+
 def test_should_put_nothing_when_one_of_the_models_is_wrong(alone, stack_file, s3):
     stack_file(s3=s3, bucket="lake-of-models")
     files = write(alone, fine="SELECT id FROM silver.payments", wrong="SELECT id,\n  amuont\nFROM silver.payments")

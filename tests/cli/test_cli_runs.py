@@ -32,6 +32,18 @@ def test_should_send_the_document_byte_for_byte(flowforge, api):
     assert api.asked[0].body == text.encode()
 
 
+def test_should_ask_for_the_runs_of_one_status_until_there_are_enough(flowforge, api):
+    api.answer_in_turn("GET /api/runs", [{"runs": [], "next": "here"}, {"runs": []}])
+    ended = flowforge("status", "--status", "under-way")
+    assert (ended.code, ended.out.strip()) == (0, "No run has this status.")
+    assert [(asked.query["status"], asked.query.get("cursor")) for asked in api.asked] == [
+        ("under-way", None),
+        ("under-way", "here"),
+    ]
+    assert flowforge("status", "run-1", "--status", "failed").code == 2
+    assert flowforge("status", "--status", "nothing").code == 2
+
+
 def test_should_read_the_document_from_stdin(flowforge, api):
     api.answer(RUN, ACCEPTED, 202)
 

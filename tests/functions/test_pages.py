@@ -131,6 +131,55 @@ def test_should_ask_for_the_runs_of_a_page_together(context, told):
     assert (answer["runs"][0]["status"], statuses) == ("running", ["empty", "empty", "queued"])
 
 
+@pytest.fixture(scope="module")
+def mixed(aws) -> str:
+    """A workflow with a run of each status, a failed run of the version before, and one that a replay has mended."""
+    for name in ("queued", "succeeded", "failed", "mended", "older"):
+        runs.open_run(f"mixed_{name}", "mixed", "job", "batch", "http", [("bronze_0", "dbo.t_0")])
+    for name in ("failed", "mended", "older"):
+        runs.record(fact(facts.StepFailed, f"mixed_{name}", "bronze_0"))
+    for name in ("succeeded", "mended"):
+        runs.record(fact(facts.IntervalEmpty, f"mixed_{name}", "bronze_0"))
+    before = f"REMOVE {runs.FAILED_AT}, {runs.TELLS_FAILURE} SET workflow_id = :workflow"
+    items.update(settings().runs_table, {"pk": "mixed_older", "sk": "RUN"}, before, {":workflow": "mixed"})
+    runs.reject("mixed_rejected", "http", [{"field": "a", "problem": "b"}])
+    items.update(settings().runs_table, {"pk": "mixed_rejected", "sk": "RUN"}, "SET workflow_id = :w", {":w": "mixed"})
+    return "mixed"
+
+
+@pytest.mark.parametrize(
+    ("status", "named"),
+    [
+        ("failed", {"failed", "older", "rejected"}),
+        ("under-way", {"queued"}),
+        ("succeeded", {"succeeded", "mended"}),
+        ("", {"failed", "older", "rejected", "queued", "succeeded", "mended"}),
+    ],
+)
+def test_should_list_the_runs_of_one_status_page_by_page(context, mixed, status, named):
+    for size in ("1", "20"):
+        found = pages(track_run, context, "/api/runs", "runs", workflow_id=mixed, status=status, limit=size)
+        listed = [run["run_id"] for page in found for run in page]
+        assert sorted(listed) == sorted(f"mixed_{name}" for name in named)
+    assert ask(track_run, context, "/api/runs", status="nothing")[1]["mistakes"][0]["field"] == "status"
+
+
+def test_should_read_the_steps_of_those_runs_alone_that_may_have_failed(context, mixed, told):
+    with calls() as made:
+        assert ask(track_run, context, "/api/runs", workflow_id=told, status="failed") == (200, {"runs": []})
+    assert made == ["Query"]
+
+
+def test_should_end_a_page_of_one_status_where_it_has_read_the_steps_of_many(context, aws, unique):
+    workflow = unique("w")
+    made = [stored_run(f"{workflow}_{n:03}", workflow, f"2026-01-01T00:00:{n % 60:02}.000+00:00") for n in range(150)]
+    items.put_many(settings().runs_table, made)
+    _, answer = ask(track_run, context, "/api/runs", workflow_id=workflow, status="failed")
+    assert (answer["runs"], bool(answer["next"])) == ([], True)
+    found = list(pages(track_run, context, "/api/runs", "runs", workflow_id=workflow, status="succeeded", limit="20"))
+    assert len({run["run_id"] for page in found for run in page}) == 150 and len(found) == 8
+
+
 def test_should_list_what_a_person_has_given_up_with_its_run(context, told):
     letter = {"id": "m-1", "queue": "silver", "table": "bronze_0", "run_id": "told_00", "reason": "x", "at": 1.0}
     discards.keep(letter, "nobody wants it")

@@ -86,6 +86,21 @@ def test_should_tell_of_each_message_but_not_what_it_holds(aws, context, unique)
     assert len(ask(context)["messages"]) == 3  # looking takes nothing away
 
 
+def test_should_list_messages_page_by_page(aws, context, unique):
+    ids = {bury(aws, "Ingest", wanted(unique), "why") for _ in range(3)} | {bury(aws, "Publish", refined(unique))}
+    found, place = [], {}
+    while True:
+        answer = json.loads(handler(http("GET", "/api/dead-letters", query={"limit": "1", **place}), context)["body"])
+        found += answer["messages"]
+        if "next" not in answer:
+            break
+        place = {"cursor": answer["next"]}
+    assert {one["id"] for one in found} == ids and len(found) == len(ids)
+    assert [one["at"] for one in found] == sorted(one["at"] for one in found)
+    refused = handler(http("GET", "/api/dead-letters", query={"cursor": "YQ.YQ"}), context)
+    assert json.loads(refused["body"])["mistakes"][0]["field"] == "cursor"
+
+
 @pytest.mark.parametrize("choose", ["run_id", "table", "ids"])
 def test_should_put_back_what_is_selected_and_leave_the_rest(aws, context, unique, choose):
     one, other = wanted(unique), wanted(unique)

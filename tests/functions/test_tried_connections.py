@@ -13,11 +13,12 @@ from flowforge.sources.sqlserver.probe import ONE_ROW
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.target import Credentials, target_in
 from flowforge.state.connections import save, saved_reference
+from functions.list_tables.handler import handler as list_tables
 from functions.test_connection.handler import handler
 from tests.helpers.function_calls import Context
 from tests.helpers.standin import PASSWORD
 
-ROUTE = "/api/test-connection/database"
+ROUTE, TABLES = "/api/test-connection/database", "/api/database/tables"
 
 
 def tried(context, **connection):
@@ -158,3 +159,25 @@ def test_should_name_the_logins_there_are_to_who_asks_for_another(field):
     for ask in (lambda d: target_in({"connection": d}), lambda d: SavedConnection.model_validate({"id": "c", **d})):
         with pytest.raises((InvalidRequest, ValidationError), match="Entra ID"):
             ask(asked)
+
+
+def test_should_list_the_tables_of_a_source_page_by_page(context, address):
+    def listed(**query: str) -> dict:
+        body = {"connection": address | {"trustServerCertificate": True}}
+        answer = list_tables(http("POST", TABLES, TABLES, json.dumps(body), query=query), context)
+        return json.loads(answer["body"])
+
+    whole = listed()
+    names = [(one["schema"], one["name"]) for one in whole["tables"]]
+    assert len(names) >= 3 and "next" not in whole
+    assert names == sorted(names, key=lambda one: (one[0].lower(), one[1].lower()))
+    found, place = [], {}
+    while True:
+        answer = listed(limit="2", **place)
+        assert 0 < len(answer["tables"]) <= 2
+        found += answer["tables"]
+        if "next" not in answer:
+            break
+        place = {"cursor": answer["next"]}
+    assert found == whole["tables"]
+    assert listed(cursor="x")["mistakes"][0]["field"] == "cursor"

@@ -229,6 +229,56 @@ def test_should_keep_a_model_that_can_be_built(filled):
     assert client("s3").get_object(Bucket=filled.bucket, Key="models/chosen.sql")["Body"].read().decode() == text
 
 
+def model(table: str) -> tuple[int, dict]:
+    return ask(f"/api/models/{table}", "/api/models/{table}")
+
+
+def test_should_open_a_model_and_replace_the_version_that_was_read_alone(filled):
+    first, second = "SELECT id FROM silver.customers", "SELECT id, name FROM silver.customers"
+    assert model("opened")[0] == 404
+    assert put("opened", first, etag="")[0] == 200
+    status, read = model("opened")
+    assert (status, read["origin"], read["sql"]) == (200, "models/opened.sql", first)
+    assert put("opened", second, etag=read["etag"])[0] == 200
+    status, refused = put("opened", first, etag=read["etag"])
+    assert (status, refused["error"]) == (409, "ConflictingTarget")
+    assert "was changed or removed" in refused["message"]
+    assert put("opened", first, etag="")[0] == 409
+    assert model("opened")[1]["sql"] == second
+    client("s3").put_object(Bucket=filled.bucket, Key="models/opened.sql", Body=b"SELECT nothing that can be read (")
+    assert model("opened")[1]["sql"] == "SELECT nothing that can be read ("
+    client("s3").delete_object(Bucket=filled.bucket, Key="models/opened.sql")
+    assert put("opened", first, etag=read["etag"])[0] == 409
+
+
+def test_should_tell_that_a_copy_came_with_a_job_and_that_a_file_is_too_large(filled):
+    assert model("out") == (200, {"table": "out", "origin": "goldConfig", "sql": None, "etag": None})
+    client("s3").put_object(Bucket=filled.bucket, Key="models/large.sql", Body=b"-" * 300_000)
+    assert model("large")[1]["error"] == "TooLarge"
+
+
+def test_should_list_models_page_by_page_each_after_those_that_it_reads(filled):
+    texts = {"a_last": "SELECT id FROM gold.m_middle", "m_middle": "SELECT id FROM gold.z_first",
+             "z_first": "SELECT id FROM silver.customers"}  # fmt: skip
+    for table, text in texts.items():
+        client("s3").put_object(Bucket=filled.bucket, Key=f"models/{table}.sql", Body=text.encode())
+    client("s3").put_object(Bucket=filled.bucket, Key="models/broken.sql", Body=b"DROP TABLE x")
+    whole = ask("/api/models")[1]
+    found, place = [], {}
+    while True:
+        _, answer = ask("/api/models", limit="1", **place)
+        found += answer["models"]
+        assert any("broken" in problem for problem in answer["problems"]) != bool(place)
+        if "next" not in answer:
+            break
+        place = {"cursor": answer["next"]}
+    assert found == whole["models"] and "next" not in whole
+    order = [one["table"] for one in found]
+    assert order.index("z_first") < order.index("m_middle") < order.index("a_last")
+    assert {one["state"] for one in found if one["table"] in ("m_middle", "a_last")} == {"waits"}
+    assert ask("/api/models", cursor="YQ.YQ")[1]["mistakes"][0]["field"] == "cursor"
+
+
 @pytest.mark.parametrize(
     ("table", "text", "told"),
     [

@@ -28,7 +28,7 @@ from botocore.exceptions import ClientError
 from deltalake._internal import RawDeltaTable
 
 from flowforge.aws.clients import aws_errors, client, error_code
-from flowforge.aws.objects import FoundObject, find_object
+from flowforge.aws.objects import CHANGED, FoundObject, find_object
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.tables.base import Moved
 from flowforge.tables.delta.log import DIGITS, Listing, commit_name, commits_from, list_log, place_of_log
@@ -39,7 +39,6 @@ MOST_COMMITS = (
     30  # behind the copy's checkpoint: others write checkpoints, too, and a copy that begins there is shorter
 )
 READERS = 8
-TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 PREFIX = "flowforge-log-"
 _CHECKPOINT = re.compile(rf"\d{{{DIGITS}}}\.checkpoint\.(.+)")
 
@@ -149,7 +148,7 @@ class LogCopy:
             try:
                 put = client("s3").put_object(Bucket=bucket, Key=f"{log}{commit.name}", Body=body, IfNoneMatch="*")
             except ClientError as error:
-                if error_code(error) in TAKEN:
+                if error_code(error) in CHANGED:
                     raise Moved from error
                 raise
         self._etags[version], self.newest = put["ETag"], version
