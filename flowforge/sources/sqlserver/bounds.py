@@ -27,6 +27,7 @@ from flowforge.sources.sqlserver.sql_types import CURSOR_TYPES, bound_type, curs
 from flowforge.sources.sqlserver.statement import qualified, quote_identifier
 from flowforge.sources.sqlserver.ties import ties, with_last_number
 from flowforge.sources.sqlserver.upper_bound import Cursor, UpperBound, fix_upper_bound, shifted
+from flowforge.sources.sqlserver.writers import is_of_period, writers_of
 
 FULL_LOAD = "full load: every row that was committed when the read reached it"
 
@@ -93,6 +94,7 @@ def plan_interval(
     if not source.is_incremental or source.delta_column is None:
         return PlannedInterval(interval=Interval(where=list(conditions), promise=FULL_LOAD))
     cursor = find_cursor(description, source)._replace(conditions=tuple(conditions))
+    cursor = cursor._replace(writers=writers_of(connection, cursor.relation, cursor.name, cursor.sql_type))
     require_cursor(connection.reference, cursor.sql_type, connection.scalar)
     if keyed is None:
         keyed = bool(description.primary_key)
@@ -132,7 +134,7 @@ def find_cursor(description: Described, source: SourceTable) -> Cursor:
         name=column.name,
         sql_type=column.sql_type,
         nullable=column.nullable,
-        clock=source.cursor_clock,
+        clock="utc" if is_of_period(column) else source.cursor_clock,
         indexed=column.name in getattr(description, "indexed_columns", ()),
         unique=isinstance(description, TableDescription) and description.is_unique(column.name),
     )

@@ -24,7 +24,8 @@ def consistencies(connection: SourceConnection, snapshot_wanted: bool = True) ->
 
 def server_identity(connection: SourceConnection, description: TableDescription | None = None) -> dict[str, Any]:
     """What tells this database from a restored or recreated one: server and database name, create date, object_id, the last
-    number that the table's identity column gave out, and, where the server tells, recovery fork and availability group."""
+    number that the table's identity column gave out or, where it counts down, its step, and, where the server tells, recovery
+    fork and availability group."""
     row = _database(connection)
     facts = {
         "server_name": row["server_name"],
@@ -42,6 +43,8 @@ def server_identity(connection: SourceConnection, description: TableDescription 
             tell(connection, "IDENT_CURRENT", counter, COUNTER_UNKNOWN)
         elif counter[0]["step"] is not None and int(counter[0]["step"]) > 0:
             facts["identity_current"] = counter[0]["current_value"]
+        elif counter[0]["step"] is not None:
+            facts["identity_step"] = int(counter[0]["step"])
     return facts
 
 

@@ -23,6 +23,7 @@ from flowforge.sources.sqlserver.read_hints import loose_hints, told_hints
 from flowforge.sources.sqlserver.row_conditions import checked_conditions
 from flowforge.sources.sqlserver.sql_text import Source, goes_as_written, select_statement
 from flowforge.sources.sqlserver.tracked_plan import tracked_columns
+from flowforge.sources.sqlserver.writers import refuse_falling_numbers
 from flowforge.state.table import query_name
 
 
@@ -85,6 +86,9 @@ def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> 
     if read.change_tracking:
         columns = tracked_columns(columns, table)
     conditions = tuple(checked_conditions(connection, table, read.where))
+    identity = server_identity(connection, table)
+    if read.is_incremental and read.delta_column:
+        refuse_falling_numbers(table, read.delta_column, identity)
     return Description(
         wanted,
         name,
@@ -92,7 +96,7 @@ def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> 
         key,
         parts=(table.schema_name, table.name),
         written=split_table_name(table.synonym) if table.synonym else (table.schema_name, table.name),
-        identity=server_identity(connection, table) | _not_read(read, left_out),
+        identity=identity | _not_read(read, left_out),
         notes=notes,
         lacks=connection.lacks,
         detail=Detail(table, table, offered, conditions),

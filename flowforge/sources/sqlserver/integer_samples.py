@@ -28,9 +28,9 @@ def newest_settled(samples: list[Sample], still_open: Collection[int]) -> Sample
     return next((s for s in reversed(samples) if not set(s["open"]) & set(still_open)), None)
 
 
-def newest_before(samples: list[Sample], server_time: str) -> Sample | None:
-    """The newest sample taken at `server_time` or earlier (both style 121, UTC), or None."""
-    return next((s for s in reversed(samples) if s["at"] <= server_time), None)
+def taken_before(samples: list[Sample], server_time: str) -> list[Sample]:
+    """The samples taken at `server_time` or earlier (both style 121, UTC)."""
+    return [s for s in samples if s["at"] <= server_time]
 
 
 def bound_above(sample: Sample, lowest: str) -> str:

@@ -114,9 +114,9 @@ def outside_statement(relation: Relation, interval: Interval, pass_locked: bool 
 
 def is_empty_statement(low: str, high: str, sql_type: str) -> Statement:
     """Asks the server whether `high <= low`, as `is_empty` 1 or 0, compared in the cursor's type."""
-    wide = max((bound_type(sql_type, low), bound_type(sql_type, high)), key=len)
     head, middle = Statement(("SELECT CASE WHEN ",)), Statement((" <= ",))
-    return head + bound_value(high, wide) + middle + bound_value(low, wide) + " THEN 1 ELSE 0 END AS is_empty"
+    first, last = (bound_value(literal, bound_type(sql_type, literal)) for literal in (low, high))
+    return head + last + middle + first + " THEN 1 ELSE 0 END AS is_empty"
 
 
 def normalise_statement(literal: str, sql_type: str) -> Statement:

@@ -15,11 +15,20 @@ from flowforge.sources.sqlserver.completeness import OWN_READ
 from flowforge.sources.sqlserver.connection import APPLICATION, SourceConnection
 from flowforge.sources.sqlserver.failures import is_denied, is_lacking
 from flowforge.sources.sqlserver.optional import optional_rows
+from flowforge.sources.sqlserver.writers import STATEMENT_WRITERS, Writers
 
 HOUR_MS = 3_600_000
 LEAST_GUARD_MS = 1_000
 
 READ_ONLY = 2  # transaction_type
+WRITING_STATEMENTS = (
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "MERGE",
+    "BULK INSERT",
+    "SELECT INTO",
+)  # transactions of one statement
 
 NOT_SHOWN = "this login cannot see open transactions; GRANT {} makes it exact"
 NO_VIEW = "this server has no view of its open transactions"
@@ -30,7 +39,9 @@ CASE WHEN ABS(DATEDIFF(hour, t.transaction_begin_time, GETDATE())) < 480
 THEN CONVERT(bigint, DATEDIFF(millisecond, t.transaction_begin_time, GETDATE()))
 ELSE (CONVERT(bigint, DATEDIFF(second, t.transaction_begin_time, GETDATE())) + 1) * 1000 END AS age_ms,
 st.session_id, st.is_user_transaction, s.status, s.login_name, s.program_name,
-d.database_id, d.database_transaction_log_record_count AS log_records
+d.database_id, d.database_transaction_log_record_count AS log_records,
+(SELECT SUM(a.database_transaction_log_record_count) FROM sys.dm_tran_database_transactions AS a
+WHERE a.transaction_id = t.transaction_id AND a.database_id <> 2) AS all_log_records
 FROM sys.dm_tran_active_transactions AS t
 LEFT JOIN sys.dm_tran_session_transactions AS st ON st.transaction_id = t.transaction_id
 LEFT JOIN sys.dm_exec_sessions AS s ON s.session_id = st.session_id
@@ -65,7 +76,10 @@ class OpenTransactions(NamedTuple):
 
 
 def open_transactions(
-    connection: SourceConnection, behind: Mapping[str, int] | None = None, step_ms: int = 0
+    connection: SourceConnection,
+    behind: Mapping[str, int] | None = None,
+    step_ms: int = 0,
+    writers: Writers = STATEMENT_WRITERS,
 ) -> OpenTransactions | str:
     """Transactions that may still commit rows into this database; why they are not seen, with what would show them, where other
     sessions' are not.
@@ -82,7 +96,7 @@ def open_transactions(
         raise
     except FlowForgeError as error:
         return _why_hidden(error)
-    return NOT_SHOWN.format("VIEW SERVER STATE") if rows is None else _writing(rows, behind, step_ms)
+    return NOT_SHOWN.format("VIEW SERVER STATE") if rows is None else _writing(rows, behind, step_ms, writers)
 
 
 def _with_marker(connection: SourceConnection) -> list[dict[str, Any]] | None:
@@ -98,7 +112,9 @@ def _with_marker(connection: SourceConnection) -> list[dict[str, Any]] | None:
             other.run("ROLLBACK TRANSACTION")
 
 
-def _writing(rows: list[dict[str, Any]], behind: Mapping[str, int] | None, step_ms: int) -> OpenTransactions:
+def _writing(
+    rows: list[dict[str, Any]], behind: Mapping[str, int] | None, step_ms: int, writers: Writers
+) -> OpenTransactions:
     older = {str(row["transaction_id"]): (behind or {}).get(str(row["transaction_id"]), 0) + step_ms for row in rows}
     found = [
         OpenTransaction(
@@ -109,7 +125,7 @@ def _writing(rows: list[dict[str, Any]], behind: Mapping[str, int] | None, step_
             row["program_name"],
         )
         for row in rows
-        if may_write(row)
+        if may_write(row, writers)
     ]
     writing = sorted(found, key=lambda t: -t.age_ms)
     return OpenTransactions(writing, {number: by_ms for number, by_ms in older.items() if by_ms})
@@ -142,19 +158,19 @@ def _age(measured_ms: int) -> int:
     return max(0, measured_ms if measured_ms > -LEAST_GUARD_MS else measured_ms + HOUR_MS)
 
 
-def may_write(row: dict[str, Any]) -> bool:
+def may_write(row: dict[str, Any], writers: Writers = STATEMENT_WRITERS) -> bool:
     """Whether a row of the active transactions can still become a row below a bound that is taken now.
 
     When in doubt it can: a session that the login may not see, a transaction without a session (distributed, in doubt),
     a statement that runs and has logged nothing yet.
     """
-    if row["log_records"]:
+    if row["all_log_records"] if writers.anywhere else row["log_records"]:
         return True
-    if row["status"] == "sleeping":
-        return False  # idle, and nothing of this database in its log
     if row["program_name"] == APPLICATION or row["name"] == OWN_READ:
         return False  # our own questions, marker and reads
-    if row["is_user_transaction"]:
+    if row["status"] == "sleeping" and not writers.unlogged:
+        return False  # idle, and nothing of this database in its log: what it writes later it stamps later
+    if row["is_user_transaction"] or row["name"] in WRITING_STATEMENTS:
         return True
     # The engine's own (sorts, work files, LOB sessions: some live as long as the server), and a lone SELECT.
     outside = row["transaction_type"] == READ_ONLY and row["database_id"] is None

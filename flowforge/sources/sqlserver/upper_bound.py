@@ -11,7 +11,7 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.interval import Interval, RowCondition
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.connection import SourceConnection
-from flowforge.sources.sqlserver.integer_samples import Sample, bound_above, newest_before, newest_settled, remember
+from flowforge.sources.sqlserver.integer_samples import Sample, bound_above, newest_settled, remember, taken_before
 from flowforge.sources.sqlserver.optional import refused, rows_or_refusal
 from flowforge.sources.sqlserver.server_clock import behind_of, read_clock
 from flowforge.sources.sqlserver.sql_text import Source, count_statement, newest_statement, shift_statement
@@ -22,6 +22,7 @@ from flowforge.sources.sqlserver.transactions import (
     is_writable,
     open_transactions,
 )
+from flowforge.sources.sqlserver.writers import STATEMENT_WRITERS, Writers, natives_at_work, refuse_foreign_row_versions
 
 DST_OVERLAP_MS = 65 * 60_000  # what a local clock that is put back an hour can hide, and a little
 DAY_MS = 24 * 3_600_000
@@ -78,6 +79,7 @@ class Cursor(NamedTuple):
     indexed: bool
     unique: bool = True
     conditions: tuple[RowCondition, ...] = ()
+    writers: Writers = STATEMENT_WRITERS
 
 
 def fix_upper_bound(connection: SourceConnection, cursor: Cursor, low: str | None, samples: list[Sample]) -> UpperBound:
@@ -98,14 +100,32 @@ def promises(connection: SourceConnection) -> dict[str, str]:
     """What a bound of each kind of cursor promises to this login on this server. Raises what asking raises."""
     writable = is_writable(connection)
     seen = open_transactions(connection) if writable else REPLICA
-    told = {kind: _promise(kind, seen) for kind in ("timestamp", "integer")}
+    hidden = None if isinstance(seen, OpenTransactions) else seen
+    told = {kind: _promise(kind, hidden) for kind in ("timestamp", "integer")}
     return told | {"rowversion": ANY_ROWVERSION if writable else NO_ROWVERSION}
 
 
-def _promise(kind: str, seen: OpenTransactions | str) -> str:
-    if isinstance(seen, OpenTransactions):
+def _promise(kind: str, hidden: str | None) -> str:
+    if hidden is None:
         return EXACT_TIMESTAMP if kind == "timestamp" else EXACT_INTEGER
-    return (LAGGING if kind == "timestamp" else SAMPLED).format(lag=settings().cursor_lag_seconds, hidden=seen)
+    return (LAGGING if kind == "timestamp" else SAMPLED).format(lag=settings().cursor_lag_seconds, hidden=hidden)
+
+
+class _Seen(NamedTuple):
+    """The transactions that may still write, as far as they are seen, and why not all are; see OpenTransactions."""
+
+    writing: list[OpenTransaction]
+    behind: dict[str, int]
+    hidden: str | None
+
+
+def _seen(
+    connection: SourceConnection, cursor: Cursor, writable: bool, behind: dict[str, int] | None = None, step_ms: int = 0
+) -> _Seen:
+    found = open_transactions(connection, behind, step_ms, cursor.writers) if writable else REPLICA
+    if not isinstance(found, OpenTransactions):
+        return _Seen([], {}, found)
+    return _Seen(found.writing, found.behind, natives_at_work(connection) if cursor.writers.in_memory else None)
 
 
 def shifted(connection: SourceConnection, server_time: str, milliseconds: int, sql_type: str) -> str:
@@ -119,6 +139,7 @@ def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) ->
             f"{cursor.where} at {connection.where} is on a read-only replica, where row versions have no safe bound",
             "read from the primary, or use a timestamp column",
         )
+    refuse_foreign_row_versions(connection, cursor.relation, cursor.name, cursor.where)
     found = rows_or_refusal(connection, _ROWVERSION)
     if not isinstance(found, list):
         remedy = "use a timestamp column, or a full load"
@@ -137,22 +158,18 @@ def _timestamp(
     now, back = clock.now(which), clock.back_ms(which)
     # A zone without an offset now may have had one in summer: that its clock went back then is seen, as any other step.
     overlap = DST_OVERLAP_MS if which != "utc" and clock.is_local else 0
-    seen = open_transactions(connection, behind_of(samples), clock.step_ms) if writable else REPLICA
-    if isinstance(seen, OpenTransactions):
-        others, behind = seen
-        keep = round(settings().guard_seconds * 1000)
-    else:
-        others, behind, keep = [], {}, settings().cursor_lag_seconds * 1000
+    others, behind, hidden = _seen(connection, cursor, writable, behind_of(samples), clock.step_ms)
+    keep = round((settings().guard_seconds if hidden is None else settings().cursor_lag_seconds) * 1000)
     oldest = others[0].age_ms if others else 0
     return UpperBound(
         shifted(connection, now, -(oldest + keep), cursor.sql_type),
-        _promise("timestamp", seen),
+        _promise("timestamp", hidden),
         overlap_ms=max(overlap, keep + back),
         back_ms=back,
         future_rows=_future_rows(connection, cursor, now),
         samples=(clock.memory(low, behind),),
         blocker=_blocker(others, NOTABLE_AGE_MS),
-        may_miss=not isinstance(seen, OpenTransactions),
+        may_miss=hidden is not None,
         news=bool(behind) or not clock.is_steady,
     )
 
@@ -162,21 +179,18 @@ def _integer(
 ) -> UpperBound:
     newest = connection.scalar(newest_statement(cursor.relation, cursor.name, cursor.sql_type), about=cursor.where)
     now = read_clock(connection).utc
-    seen = open_transactions(connection) if writable else REPLICA
-    hidden, others = (None, seen.writing) if isinstance(seen, OpenTransactions) else (seen, [])
+    others, _, hidden = _seen(connection, cursor, writable)
     sample = {"max": newest, "open": [t.id for t in others], "at": now}
     kept = remember(samples, sample)
-    if not hidden:
-        settled = newest_settled(kept, sample["open"])
-        blocker = None if settled is sample else _blocker(others, 0)
-    else:
-        lag = settings().cursor_lag_seconds
-        old_enough = connection.scalar(shift_statement(now, -lag * 1000))
-        settled = newest_before(kept, old_enough)
-        blocker = None if settled else f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
+    lag = settings().cursor_lag_seconds
+    trusted = kept if hidden is None else taken_before(kept, connection.scalar(shift_statement(now, -lag * 1000)))
+    settled = newest_settled(trusted, sample["open"])
+    blocker = None if settled is sample or (hidden is not None and settled) else _blocker(others, 0)
+    if hidden is not None and not settled:
+        blocker = blocker or f"numbers drawn in the last {lag} s wait for transactions that nobody can see"
     high = bound_above(settled, lowest_literal(cursor.sql_type)) if settled else None
-    wait = min(settings().cursor_lag_seconds + 1, LONGEST_WAIT_SECONDS) if first and hidden and not settled else None
-    promise = _promise("integer", seen)
+    wait = min(lag + 1, LONGEST_WAIT_SECONDS) if first and hidden and not settled else None
+    promise = _promise("integer", hidden)
     return UpperBound(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait, may_miss=bool(hidden))
 
 

@@ -6,9 +6,9 @@ from flowforge.domain.given import given
 from flowforge.sources.sqlserver.integer_samples import (
     MAX_SAMPLES,
     bound_above,
-    newest_before,
     newest_settled,
     remember,
+    taken_before,
 )
 
 
@@ -42,8 +42,8 @@ def test_should_include_the_newest_number_in_a_half_open_interval_beyond_what_a_
 
 def test_should_trust_only_samples_that_are_old_enough_where_nobody_can_look():
     samples = [sample("1", at="2026-11-23 05:00:00.0000000"), sample("2", at="2026-11-23 05:58:00.0000000")]
-    assert given(newest_before(samples, "2026-11-23 05:55:00.0000000"))["max"] == "1"
-    assert newest_before(samples, "2026-11-23 04:00:00.0000000") is None
+    assert [one["max"] for one in taken_before(samples, "2026-11-23 05:55:00.0000000")] == ["1"]
+    assert taken_before(samples, "2026-11-23 04:00:00.0000000") == []
 
 
 def test_should_lose_no_number_in_random_schedules_of_late_committers():

@@ -3,10 +3,11 @@
 import pytest
 
 from flowforge.sources.sqlserver.transactions import may_write, sees_open_transactions
+from flowforge.sources.sqlserver.writers import Writers
 
 WRITER = {
     "name": "user_transaction", "transaction_type": 1, "is_user_transaction": True, "session_id": 60, "status": "running",
-    "program_name": "core banking", "database_id": 5, "log_records": 0,
+    "program_name": "core banking", "database_id": 5, "log_records": 0, "all_log_records": 0,
 }  # fmt: skip
 
 
@@ -43,6 +44,20 @@ def test_should_let_a_transaction_hold_the_bound_that(what, row):
 )  # fmt: skip
 def test_should_not_wait_for_a_transaction_that(what, row):
     assert not may_write(WRITER | row), what
+
+
+@pytest.mark.parametrize(
+    ("what", "row", "writers"),
+    [
+        ("idles and may have drawn its number", {"status": "sleeping"}, Writers(unlogged=True)),
+        ("idles with changes of another database", {"status": "sleeping", "all_log_records": 2}, Writers(anywhere=True)),
+        ("runs a statement that is in no log yet", {"name": "UPDATE", "is_user_transaction": False, "transaction_type": 2,
+                                                    "database_id": None}, Writers()),
+    ],
+)  # fmt: skip
+def test_should_wait_where_the_value_may_be_older_than_the_log_for_a_transaction_that(what, row, writers):
+    assert may_write(WRITER | row, writers), what
+    assert not may_write(WRITER | row | {"program_name": "flowforge", "all_log_records": 0}, writers)
 
 
 def test_should_prove_that_other_sessions_transactions_are_visible_and_leave_none_behind(bank):
