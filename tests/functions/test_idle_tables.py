@@ -16,7 +16,7 @@ from flowforge.bronze.ingest import ingest
 from flowforge.domain.interval import Interval
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap
 from flowforge.sources.sqlserver.catalog import describe_table
-from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, VERSIONED
 from flowforge.sources.target import read_credentials
 from functions.ingest_table.handler import handler as ingest_table
@@ -70,6 +70,24 @@ def test_should_take_six_calls_for_a_table_with_nothing_new(aws, load, context, 
         "DynamoDB UpdateItem": 3,  # the place is given back; what the run shows, and its list
         "EventBridge PutEvents": 1,
     }, told
+
+
+def test_should_send_fifteen_requests_to_the_source_for_a_table_with_nothing_new(load):
+    """Each is a way to the server and back, which may be far. Eight are those of two sessions, as the driver opens them."""
+    with connect(load.connection, read_credentials(load.connection)) as connection:
+        found = []
+        for run in ("a", "b", "c"):  # on a busy machine the two clocks seem to part
+            before = requests_of(connection)
+            (fact,) = ingest(load.command(run)).facts
+            assert isinstance(fact, IntervalEmpty)
+            found.append(requests_of(connection) - before - 1)
+        assert min(found) == 15
+
+
+def requests_of(connection: SourceConnection) -> int:
+    """How many requests the server has got from everybody."""
+    question = "SELECT cntr_value FROM sys.dm_os_performance_counters WHERE counter_name = 'Batch Requests/sec'"
+    return int(connection.scalar(question))
 
 
 def test_should_keep_its_connections_from_one_message_to_the_next(aws, load, context, monkeypatch):

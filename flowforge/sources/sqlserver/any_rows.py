@@ -71,10 +71,14 @@ def _asked(
     consistency = offered[0] if offered else LOCKED
     statement = under(consistency, question(description, interval, consistency == LOCKED))
     try:
+        if consistency == SNAPSHOT:
+            statement += f";\n{_BACK}"
+            connection.ask_together(
+                statement, about=description.qualified_name
+            )  # to its end, which sets the session back
         return connection.scalar(statement, about=description.qualified_name)
     except FlowForgeError:
-        return _UNKNOWN
-    finally:
-        if consistency == SNAPSHOT:  # a refused statement leaves the session there, too
+        if consistency == SNAPSHOT:  # a refused statement leaves the session there
             with suppress(FlowForgeError):
                 connection.run(_BACK)
+        return _UNKNOWN

@@ -1,6 +1,6 @@
 """The interval of a batch: where it starts, where it ends, and what that promises.
 
-Guarantees: half-open, `low <= cursor < high`, with literals that are the server's own text. The stored watermark never
+Guarantees: half-open, `low <= cursor < high`, with literals as the server prints them. The stored watermark never
 moves back; a batch reads again from a little below it where the destination can take rows twice. A plan with nothing
 to read says so, and why.
 """
@@ -21,11 +21,13 @@ from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription, find_column
 from flowforge.sources.sqlserver.proof import require_cursor
 from flowforge.sources.sqlserver.seeds import EXAMPLES, seed_literal
-from flowforge.sources.sqlserver.server_clock import NOTABLE_BACK_MS
-from flowforge.sources.sqlserver.sql_text import is_empty_statement, normalise_statement, null_count_statement
+from flowforge.sources.sqlserver.sentinel_rows import is_before
+from flowforge.sources.sqlserver.server_clock import CLOCK, NOTABLE_BACK_MS
+from flowforge.sources.sqlserver.sql_text import normalise_statement, null_count_statement
 from flowforge.sources.sqlserver.sql_types import CURSOR_TYPES, bound_type, cursor_kind, parse_sql_type
-from flowforge.sources.sqlserver.statement import qualified, quote_identifier
+from flowforge.sources.sqlserver.statement import Statement, qualified, quote_identifier
 from flowforge.sources.sqlserver.ties import ties, with_last_number
+from flowforge.sources.sqlserver.transactions import UPDATEABILITY
 from flowforge.sources.sqlserver.upper_bound import Cursor, UpperBound, fix_upper_bound, shifted
 from flowforge.sources.sqlserver.writers import is_of_period, writers_of
 
@@ -160,6 +162,7 @@ def _start(connection: SourceConnection, cursor: Cursor, watermark: str | None, 
         literal = seed_literal(seed or "", cursor.sql_type, cursor.clock) if watermark is None else watermark
     except NotAValue as error:
         raise UnsupportedSource(f"{_named(cursor, seed)} {error}", error.remedy) from None
+    connection.ask_together(_printing(cursor, literal), UPDATEABILITY, CLOCK, about=cursor.where)
     found = printed(connection, cursor, literal)
     if found == literal:
         return literal
@@ -180,12 +183,15 @@ def _named(cursor: Cursor, seed: str | None) -> str:
 
 def printed(connection: SourceConnection, cursor: Cursor, literal: str) -> str | None:
     """A literal of the cursor as the server prints it; None where it refuses it."""
-    # MAX + 1 of a full integer type is a bound that the type itself does not hold.
-    sql_type = bound_type(cursor.sql_type, literal)
     try:
-        return connection.scalar(normalise_statement(literal, sql_type), about=cursor.where)
+        return connection.scalar(_printing(cursor, literal), about=cursor.where)
     except QueryRefused:
         return None
+
+
+def _printing(cursor: Cursor, literal: str) -> Statement:
+    # MAX + 1 of a full integer type is a bound that the type itself does not hold.
+    return normalise_statement(literal, bound_type(cursor.sql_type, literal))
 
 
 def _plan(
@@ -207,7 +213,7 @@ def _plan(
         return PlannedInterval(
             interval=interval, empty=True, reason=f"no safe bound yet: {bound.blocker or 'ask again'}", **kept
         )
-    if low is not None and connection.scalar(is_empty_statement(low, bound.high, cursor.sql_type)):
+    if low is not None and not is_before(low, bound.high, cursor.sql_type):
         return PlannedInterval(interval=interval, empty=True, reason=f"nothing is settled above {low}", **kept)
     if overlap_ms and low is not None:
         interval = interval.model_copy(update={"low": _overlapped(connection, cursor, low, overlap_ms)})

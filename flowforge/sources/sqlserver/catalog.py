@@ -9,6 +9,7 @@ import decimal
 import difflib
 import fnmatch
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from events.names import split_table_name
@@ -21,7 +22,7 @@ from flowforge.sources.sqlserver.description import CatalogColumn, TableDescript
 from flowforge.sources.sqlserver.masking import masks
 from flowforge.sources.sqlserver.optional import estimate, optional_rows
 from flowforge.sources.sqlserver.sql_text import select_statement
-from flowforge.sources.sqlserver.statement import qualified
+from flowforge.sources.sqlserver.statement import Statement, parametrised, qualified
 from flowforge.sources.sqlserver.table_kinds import synonym_target
 
 _NAMES = ("found_id", "schema_name", "object_name", "object_type")
@@ -44,17 +45,23 @@ def list_tables(connection: SourceConnection) -> list[TableSummary]:
     ]
 
 
-def describe_table(connection: SourceConnection, table_name: str) -> TableDescription:
-    """Describes `table`, `schema.table` or `[schema].[table]`; without a schema dbo.
+def objects_named(table_name: str) -> Statement:
+    """Which table or view has a name: `table`, `schema.table` or `[schema].[table]`. Raises UnknownTable for what is no name."""
+    return parametrised(catalog_sql.OBJECTS, _split(table_name))
+
+
+def describe_table(connection: SourceConnection, table_name: str, ahead: Sequence[Statement] = ()) -> TableDescription:
+    """Describes `table`, `schema.table` or `[schema].[table]`; without a schema dbo. `ahead` are questions that the caller asks
+    next, which go along.
 
     A synonym is what it stands for. Columns that cannot be read are told apart (`unreadable`). Raises UnknownTable, with near
     matches, UnsupportedSource for a synonym that leads out of the database.
     """
     schema, name = _split(table_name)
-    found = connection.rows(catalog_sql.OBJECTS, (schema, name), about=table_name)
+    found = connection.rows(objects_named(table_name), about=table_name)
     exact = [row for row in found if (row["schema_name"], row["object_name"]) == (schema, name)]
     if not found and (target := synonym_target(connection, schema, name)):
-        return describe_table(connection, target[1]).model_copy(update={"synonym": target[0]})
+        return describe_table(connection, target[1], ahead).model_copy(update={"synonym": target[0]})
     if not found:
         raise _unknown_table(connection, schema, name)
     if len(found) > 1 and not exact:
@@ -63,6 +70,8 @@ def describe_table(connection: SourceConnection, table_name: str) -> TableDescri
         )
     row = (exact or found)[0]
     object_id, where = row["found_id"], f"{row['schema_name']}.{row['object_name']}"
+    of_table = (catalog_sql.COLUMNS, catalog_sql.INDEXES, catalog_sql.ROW_ESTIMATE)
+    connection.ask_together(*(parametrised(text, (object_id,)) for text in of_table), *ahead, about=where)
     columns, unreadable = _columns(connection, object_id, where)
     if any(column.masked for column in columns):
         hidden = {mask.column for mask in masks(connection, object_id)}

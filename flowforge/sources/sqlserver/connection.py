@@ -6,6 +6,7 @@ committed when it starts and nothing stays locked; every driver error comes out 
 Resource management: `connect` is a context manager and closes the connection however its block ends.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pymssql
 
 from events.targets import ConnectionReference
-from flowforge.domain.errors import SourceUnavailable, UnsupportedSource
+from flowforge.domain.errors import FlowForgeError, SourceUnavailable, UnsupportedSource
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.sqlserver.failures import describe_reference, translate, without_row
 from flowforge.sources.sqlserver.login import APPLICATION, last_socket, open_pymssql
@@ -60,6 +61,8 @@ class SourceConnection:
         self._limit = limit
         self._credentials = credentials
         self.reference = reference
+        self._answers: dict[str, tuple[int, list[dict[str, Any]]]] = {}  # when and what, until somebody asks for it
+        self.asked_ms = 0  # our clock as the last answer was asked for: milliseconds since 1970
         self.lacks: list[str] = []
         self.database_facts: dict[str, Any] | None = None  # what `catalog` was told of it
 
@@ -85,15 +88,50 @@ class SourceConnection:
 
         `about` names the table for error messages. Raises the errors of `failures.translate`.
         """
-        statement = sql if isinstance(sql, Statement) else parametrised(sql, params)
+        text = (sql if isinstance(sql, Statement) else parametrised(sql, params)).inlined()
+        if (known := self._answers.pop(text, None)) is not None:
+            self.asked_ms, found = known
+            return found
         with self._connection.cursor() as cursor:
-            self._execute(cursor, statement.inlined(), about)
+            self._execute(cursor, text, about)
+            return self._answer(cursor, about)
+
+    def ask_together(self, *questions: Statement, about: str = "") -> None:
+        """Asks questions in one request, in their order; `rows` then has each answer without another request, once.
+
+        Where one of them fails, it and what stands behind it are asked again by whoever needs the answer, and the error is met
+        there: put last what a server may refuse. Answers that nobody has asked for by the next time are dropped. Raises
+        UnsupportedSource for an answer without end.
+        """
+        self._answers.clear()
+        texts = list(dict.fromkeys(question.inlined() for question in questions))
+        with self._connection.cursor() as cursor:
             try:
-                names = [column[0] for column in cursor.description or ()]
-                found = self._fetched(cursor, about) if names else ()
-                return [Row(zip(names, row, strict=True), where=self.where) for row in found]
-            except pymssql.Error as error:
-                raise self._translated(error, about) from error
+                self._execute(cursor, ";\n".join(texts), about)
+                asked_ms = self.asked_ms
+                for text in texts:
+                    found = self._answer(cursor, about, one_of_several=True)
+                    more = self._next(cursor, about)  # raises what came behind the rows, too
+                    self._answers[text] = asked_ms, found
+                    if not more:
+                        break
+            except FlowForgeError as error:
+                if not isinstance(error.__cause__, pymssql.Error | UnicodeError):
+                    raise
+
+    def _answer(self, cursor: "pymssql.Cursor", about: str, one_of_several: bool = False) -> list[dict[str, Any]]:
+        try:
+            names = [column[0] for column in cursor.description or ()]
+            found = self._fetched(cursor, about, one_of_several) if names else ()
+            return [Row(zip(names, row, strict=True), where=self.where) for row in found]
+        except pymssql.Error as error:
+            raise self._translated(error, about) from error
+
+    def _next(self, cursor: "pymssql.Cursor", about: str) -> bool:
+        try:
+            return bool(cursor.nextset())
+        except pymssql.Error as error:
+            raise self._translated(error, about) from error
 
     def row(self, sql: Statement | str) -> dict[str, Any]:
         """The first row of a query that always has one."""
@@ -102,7 +140,7 @@ class SourceConnection:
             raise without_row(self.where)
         return found[0]
 
-    def _fetched(self, cursor: "pymssql.Cursor", about: str) -> Iterator[tuple[Any, ...]]:
+    def _fetched(self, cursor: "pymssql.Cursor", about: str, one_of_several: bool) -> Iterator[tuple[Any, ...]]:
         """The rows of an answer, as long as they are of a size that the answer to a question may have."""
         rows = size = 0
         while found := cursor.fetchmany(ROWS_AT_ONCE):
@@ -120,6 +158,8 @@ class SourceConnection:
                     "check that this is the SQL Server that is meant; a view of the catalog that was replaced can do the same",
                 )
             yield from found
+            if one_of_several and len(found) < ROWS_AT_ONCE:
+                return  # the driver would go on with the rows of the next answer
 
     def scalar(self, sql: Statement | str, params: Sequence[str | int | None] = (), about: str = "") -> Any:
         """The first column of the first row, or None when there is no row."""
@@ -143,6 +183,7 @@ class SourceConnection:
             self._connection.close()
 
     def _execute(self, cursor: "pymssql.Cursor", text: str, about: str) -> None:
+        self.asked_ms = time.time_ns() // 1_000_000
         try:
             cursor.execute(text)
         except (pymssql.Error, UnicodeError) as error:

@@ -8,9 +8,10 @@ from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.consistency import offered
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.optional import optional_rows, rows_or_refusal, tell
-from flowforge.sources.sqlserver.statement import qualified
+from flowforge.sources.sqlserver.statement import Statement, qualified
 from flowforge.sources.sqlserver.transactions import sees_open_transactions
 
+IDENTITY, FORK = Statement((catalog_sql.IDENTITY,)), Statement((catalog_sql.FORK,))
 COUNTER_UNKNOWN = "a reseeded identity column is not noticed"
 NO_DATABASE = "SNAPSHOT is not asked for, and a database that was restored is not told by its date"
 WAREHOUSES = {6: "Azure Synapse dedicated SQL pool", 11: "Azure Synapse serverless SQL pool or Microsoft Fabric"}
@@ -35,7 +36,7 @@ def server_identity(connection: SourceConnection, description: TableDescription 
         "primary_key": description.primary_key if description else [],
         "unique_keys": description.unique_keys if description else [],
     }
-    fork = optional_rows(connection, catalog_sql.FORK)  # without, every other name is another server
+    fork = optional_rows(connection, FORK)  # without, every other name is another server
     facts |= fork[0] if fork else {}
     if description and any(column.identity for column in description.columns):
         counter = rows_or_refusal(connection, catalog_sql.COUNTER, (qualified(description),) * 2)
@@ -76,14 +77,14 @@ def _database(connection: SourceConnection) -> dict[str, Any]:
 
 
 def _ask_database(connection: SourceConnection) -> dict[str, Any]:
-    found = rows_or_refusal(connection, catalog_sql.IDENTITY)
+    found = rows_or_refusal(connection, IDENTITY)
     if isinstance(found, FlowForgeError):
         tell(connection, "sys.databases", found, NO_DATABASE)
         nothing = dict.fromkeys(("database_created", "snapshot_isolation_state", "is_read_committed_snapshot_on"))
         edition = optional_rows(connection, catalog_sql.EDITION)
         known = edition[0] if edition else {"edition": None}
         found = [{**connection.row(catalog_sql.IDENTITY_ALONE), **nothing, **known}]
-    found = found or [connection.row(catalog_sql.IDENTITY)]
+    found = found or [connection.row(IDENTITY)]
     if found[0]["edition"] in WAREHOUSES:
         raise UnsupportedSource(
             f"{connection.where} is {WAREHOUSES[found[0]['edition']]}: rows that are not committed may be read, keys are not "

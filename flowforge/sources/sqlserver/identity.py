@@ -19,6 +19,7 @@ from flowforge.sources.sqlserver.sentinel_rows import (
     is_before,
     remember,
     take_sentinel_rows,
+    taking,
     went_back,
 )
 from flowforge.sources.sqlserver.sql_types import cursor_kind
@@ -71,5 +72,6 @@ def known_rows(
     if description is None:
         return {}
     kept = last.identity.get("canaries", []) if last and mark and mark.type == sql_type else []
-    kept = check_sentinel_rows(connection, description, column, sql_type, kept)
+    newest = taking(description, interval) if high else None
+    kept = check_sentinel_rows(connection, description, column, sql_type, kept, [newest] if newest else [])
     return {"canaries": remember(kept, take_sentinel_rows(connection, description, interval) if high else [])}

@@ -12,19 +12,22 @@ from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.plans import Description, Wanted
 from flowforge.sources.protection import dropped_columns, protected_columns
 from flowforge.sources.sqlserver.cast_columns import cast_columns
-from flowforge.sources.sqlserver.catalog import TableDescription, describe_table
+from flowforge.sources.sqlserver.catalog import TableDescription, describe_table, objects_named
 from flowforge.sources.sqlserver.connection import SourceConnection
-from flowforge.sources.sqlserver.database_facts import consistencies, server_identity
+from flowforge.sources.sqlserver.database_facts import FORK, IDENTITY, consistencies, server_identity
 from flowforge.sources.sqlserver.derived_columns import with_derived_columns, with_key_digits
 from flowforge.sources.sqlserver.loadable import chosen_columns, left_out_columns, refuse_clashes, renamed_columns
 from flowforge.sources.sqlserver.login_view import keys_and_cursors, view_of_query, view_of_table
 from flowforge.sources.sqlserver.query_columns import check_statement, describe_query
 from flowforge.sources.sqlserver.read_hints import loose_hints, told_hints
 from flowforge.sources.sqlserver.row_conditions import checked_conditions
+from flowforge.sources.sqlserver.row_filters import ROW_FILTERS, SEES_ROW_FILTERS
 from flowforge.sources.sqlserver.sql_text import Source, goes_as_written, select_statement
 from flowforge.sources.sqlserver.tracked_plan import tracked_columns
 from flowforge.sources.sqlserver.writers import refuse_falling_numbers
 from flowforge.state.table import query_name
+
+ALONG = (ROW_FILTERS, SEES_ROW_FILTERS, FORK)  # of the questions that each table asks, those that a server may refuse
 
 
 class Detail(NamedTuple):
@@ -44,6 +47,9 @@ def own_columns(description: Description) -> list[SourceColumn]:
 
 def inspect(connection: SourceConnection, wanted: Wanted) -> Description:
     """What the source says of the wanted table or query; raises UnknownTable, QueryRefused, UnsupportedSource."""
+    name = wanted.read.table_name
+    if name and not wanted.read.query:
+        connection.ask_together(IDENTITY, objects_named(name), about=name)
     offered = consistencies(connection, wanted.read.snapshot_isolation)
     if wanted.read.query:
         return _query(connection, wanted, wanted.read.query, offered)
@@ -72,7 +78,7 @@ def _query(connection: SourceConnection, wanted: Wanted, query: str, offered: li
 
 
 def _table(connection: SourceConnection, wanted: Wanted, offered: list[str]) -> Description:
-    read, table = wanted.read, describe_table(connection, wanted.read.table_name or "")
+    read, table = wanted.read, describe_table(connection, wanted.read.table_name or "", ALONG)
     name, key = table.qualified_name, table.primary_key
     left_out = left_out_columns(table, read, [*key, *keys_and_cursors(wanted)])
     columns = chosen_columns(table, left_out)

@@ -11,7 +11,9 @@ from flowforge.sources.sqlserver import catalog_sql
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.optional import optional_rows
+from flowforge.sources.sqlserver.statement import Statement
 
+ROW_FILTERS, SEES_ROW_FILTERS = Statement((catalog_sql.ROW_FILTERS,)), Statement((catalog_sql.SEES_ROW_FILTERS,))
 SHOWN = 5  # predicates that are named
 
 
@@ -30,10 +32,10 @@ class RowFilters(NamedTuple):
 
 def row_filters(connection: SourceConnection, object_id: int | None = None) -> RowFilters:
     """The filters of a table; without one those of the whole database, any of which a view or query may run into."""
-    found = optional_rows(connection, catalog_sql.ROW_FILTERS)
+    found = optional_rows(connection, ROW_FILTERS)
     if found is None:
         return RowFilters([], True)  # a server before 2016 has no such policies
-    rights = [] if found else optional_rows(connection, catalog_sql.SEES_ROW_FILTERS) or []
+    rights = [] if found else optional_rows(connection, SEES_ROW_FILTERS) or []
     visible = bool(found) or any(1 in (row["definitions"], row["policies"]) for row in rights)
     if object_id is not None:
         return RowFilters(

@@ -8,6 +8,7 @@ somebody is changing is passed over.
 
 # ruff: noqa: S608 - composing SQL of quoted identifiers and bound values
 
+from collections.abc import Sequence
 from typing import Any
 
 from flowforge.domain.errors import SourceChanged
@@ -37,9 +38,17 @@ def take_sentinel_rows(
 
     Without an index on the cursor, the rows with the highest keys: neither reads the table.
     """
+    statement = taking(description, interval)
+    rows = connection.rows(statement, about=description.qualified_name) if statement else []
+    width = len(description.primary_key)
+    return [{"key": [str(row[f"{OURS}key_{n}"]) for n in range(width)], "cursor": row[LITERAL]} for row in rows]
+
+
+def taking(description: TableDescription, interval: Interval) -> Statement | None:
+    """The question of `take_sentinel_rows`; None where it asks none."""
     key = _key(description)
     if not key or interval.column is None:
-        return []
+        return None
     indexed = interval.column in description.indexed_columns
     within = interval.model_copy(update={"nulls": False} if indexed else {"nulls": False, "low": None})
     names = ", ".join(f"{printed_key(column)} AS {OURS}key_{n}" for n, column in enumerate(key))
@@ -49,9 +58,7 @@ def take_sentinel_rows(
     statement = Statement((f"{text} FROM {qualified(description)} WITH (READPAST)",)) + where(
         interval_condition(within), Statement((f"{quote_identifier(interval.column)} IS NOT NULL",))
     )
-    statement += f" ORDER BY {', '.join(f'{quote_identifier(name)} DESC' for name in order)}"
-    rows = connection.rows(statement, about=description.qualified_name)
-    return [{"key": [str(row[f"{OURS}key_{n}"]) for n in range(len(key))], "cursor": row[LITERAL]} for row in rows]
+    return statement + f" ORDER BY {', '.join(f'{quote_identifier(name)} DESC' for name in order)}"
 
 
 def remember(kept: list[SentinelRow], newer: list[SentinelRow]) -> list[SentinelRow]:
@@ -66,15 +73,16 @@ def check_sentinel_rows(
     column: str,
     sql_type: str,
     sentinel_rows: list[SentinelRow],
+    ahead: Sequence[Statement] = (),
 ) -> list[SentinelRow]:
-    """Looks the remembered rows up; returns those that are still there. Raises SourceChanged."""
-    key = _key(description)
-    sentinel_rows = [sentinel for sentinel in sentinel_rows if len(sentinel["key"]) == len(key)]
+    """Looks the remembered rows up; returns those that are still there. Raises SourceChanged. `ahead` are questions that the
+    caller asks next, which go along."""
+    sentinel_rows = _of_key(sentinel_rows, description)
     if not sentinel_rows:
         return []
-    rows = connection.rows(
-        _look_up(description, key, column, sql_type, sentinel_rows), about=description.qualified_name
-    )
+    looking = _look_up(description, _key(description), column, sql_type, sentinel_rows)
+    connection.ask_together(looking, *ahead, about=description.qualified_name)
+    rows = connection.rows(looking, about=description.qualified_name)
     found = {row["n"]: row["literal"] for row in rows if row["literal"] is not None}
     where_ = f"{description.qualified_name}.{column}"
     for n, literal in found.items():
@@ -93,6 +101,11 @@ def check_sentinel_rows(
                 f"{where_}: its newest value is {newest}; rows up to {sentinel_rows[0]['cursor']} were loaded"
             )
     return [sentinel for n, sentinel in enumerate(sentinel_rows) if n in found]
+
+
+def _of_key(sentinel_rows: list[SentinelRow], description: TableDescription) -> list[SentinelRow]:
+    width = len(_key(description))
+    return [sentinel for sentinel in sentinel_rows if len(sentinel["key"]) == width]
 
 
 def is_before(literal: str, other: str, sql_type: str) -> bool:

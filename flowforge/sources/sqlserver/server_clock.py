@@ -7,16 +7,19 @@ until a batch that started lower has moved the watermark. A clock that is put ba
 """
 
 import datetime as dt
-import time
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from flowforge.sources.sqlserver.connection import SourceConnection
+from flowforge.sources.sqlserver.statement import Statement
 
 STEADY_MS = 500
 NOTABLE_BACK_MS = 10_000  # below that, clocks that drift apart from day to day
 _CLOCK = """SELECT CONVERT(varchar(27), SYSDATETIME(), 121) AS local_now,
 CONVERT(varchar(27), SYSUTCDATETIME(), 121) AS utc_now"""
+CLOCK = Statement((_CLOCK,))
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?: (\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?)?", re.ASCII)
 
 Memory = dict[str, Any]
 
@@ -63,8 +66,8 @@ class ServerClock(NamedTuple):
 
 def read_clock(connection: SourceConnection, low: str | None = None, memories: Sequence[Memory] = ()) -> ServerClock:
     """Reads the clock and compares it with the newest of `memories`; `low` is the cursor's watermark."""
-    ours_ms = time.time_ns() // 1_000_000
-    found = connection.row(_CLOCK)
+    found = connection.row(CLOCK)
+    ours_ms = connection.asked_ms
     clock = ServerClock(found["local_now"], found["utc_now"], ours_ms)
     before = next((memory for memory in reversed(memories) if "ours_ms" in memory), None)
     if before is None:
@@ -81,6 +84,20 @@ def read_clock(connection: SourceConnection, low: str | None = None, memories: S
         step_ms=local_step,
         is_steady=max(drifts) <= STEADY_MS and not known,
     )
+
+
+def moved_text(server_time: str, milliseconds: int) -> str | None:
+    """A server time (style 121) moved by milliseconds, with seven digits, as DATEADD of a datetime2 gives it (both count the
+    Gregorian calendar back to year 1); None for another text, and beyond the years 1 to 9999."""
+    found = _TIME.fullmatch(server_time)
+    if found is None:
+        return None
+    day, clock, digits = found[1], found[2] or "00:00:00", (found[3] or "").ljust(7, "0")
+    try:
+        moved = dt.datetime.fromisoformat(f"{day}T{clock}.{digits[:6]}") + dt.timedelta(milliseconds=milliseconds)
+    except (ValueError, OverflowError):
+        return None
+    return moved.isoformat(" ", "microseconds") + digits[6]
 
 
 def behind_of(memories: Sequence[Memory]) -> dict[str, int]:

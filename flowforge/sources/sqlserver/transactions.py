@@ -7,7 +7,7 @@ sys.dm_tran_active_transactions and its sisters.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowforge.domain.errors import FlowForgeError, Retriable
@@ -15,6 +15,7 @@ from flowforge.sources.sqlserver.completeness import OWN_READ
 from flowforge.sources.sqlserver.connection import APPLICATION, SourceConnection
 from flowforge.sources.sqlserver.failures import is_denied, is_lacking
 from flowforge.sources.sqlserver.optional import optional_rows
+from flowforge.sources.sqlserver.statement import Statement
 from flowforge.sources.sqlserver.writers import STATEMENT_WRITERS, Writers
 
 HOUR_MS = 3_600_000
@@ -34,7 +35,7 @@ NOT_SHOWN = "this login cannot see open transactions; GRANT {} makes it exact"
 NO_VIEW = "this server has no view of its open transactions"
 
 # DATEDIFF holds 24 days of milliseconds, and DATEDIFF_BIG is not there before 2016: what is older is aged to the second, upwards.
-_ACTIVE = """SELECT t.transaction_id, t.name, t.transaction_type,
+_ACTIVE_SQL = """SELECT t.transaction_id, t.name, t.transaction_type,
 CASE WHEN ABS(DATEDIFF(hour, t.transaction_begin_time, GETDATE())) < 480
 THEN CONVERT(bigint, DATEDIFF(millisecond, t.transaction_begin_time, GETDATE()))
 ELSE (CONVERT(bigint, DATEDIFF(second, t.transaction_begin_time, GETDATE())) + 1) * 1000 END AS age_ms,
@@ -47,8 +48,11 @@ LEFT JOIN sys.dm_tran_session_transactions AS st ON st.transaction_id = t.transa
 LEFT JOIN sys.dm_exec_sessions AS s ON s.session_id = st.session_id
 LEFT JOIN sys.dm_tran_database_transactions AS d ON d.transaction_id = t.transaction_id AND d.database_id = DB_ID()
 WHERE t.transaction_type <> 3 AND t.name <> 'worktable' AND (st.session_id IS NULL OR st.session_id <> @@SPID)"""
+_ACTIVE = Statement((_ACTIVE_SQL,))
 
-_UPDATEABILITY = "SELECT CONVERT(nvarchar(20), DATABASEPROPERTYEX(DB_NAME(), 'Updateability')) AS updateability"
+UPDATEABILITY = Statement(
+    ("SELECT CONVERT(nvarchar(20), DATABASEPROPERTYEX(DB_NAME(), 'Updateability')) AS updateability",)
+)
 
 
 class OpenTransaction(NamedTuple):
@@ -80,18 +84,20 @@ def open_transactions(
     behind: Mapping[str, int] | None = None,
     step_ms: int = 0,
     writers: Writers = STATEMENT_WRITERS,
+    ahead: Sequence[Statement] = (),
 ) -> OpenTransactions | str:
     """Transactions that may still commit rows into this database; why they are not seen, with what would show them, where other
     sessions' are not.
 
     A clock that is put back makes those that had begun before look younger than they are: `step_ms` is how far it went back since
-    this was asked before, `behind` what was known then. Ages grow by the query's own time, which errs on the safe side.
+    this was asked before, `behind` what was known then. Ages grow by the query's own time, which errs on the safe side. `ahead`
+    are questions that the caller asks next, which go along.
 
     Proved by a marker transaction on a second connection, in the answer itself: without the permission the views either refuse,
     or, on some editions, silently show the own session only.
     """
     try:
-        rows = _with_marker(connection)
+        rows = _with_marker(connection, ahead)
     except Retriable:
         raise
     except FlowForgeError as error:
@@ -99,17 +105,15 @@ def open_transactions(
     return NOT_SHOWN.format("VIEW SERVER STATE") if rows is None else _writing(rows, behind, step_ms, writers)
 
 
-def _with_marker(connection: SourceConnection) -> list[dict[str, Any]] | None:
-    """The others' active transactions, read while a second connection has one open; None where that is not among them."""
+def _with_marker(connection: SourceConnection, ahead: Sequence[Statement]) -> list[dict[str, Any]] | None:
+    """The others' active transactions, read while a second connection has one open, which ends with that connection; None where
+    it is not among them."""
     with connection.sibling() as other:
-        session_id = other.scalar("SELECT @@SPID AS session_id")
-        other.run("BEGIN TRANSACTION")
-        try:
-            rows = connection.rows(_ACTIVE, about="the open transactions")
-            others = [row for row in rows if row["session_id"] != session_id]
-            return others if len(others) < len(rows) else None
-        finally:
-            other.run("ROLLBACK TRANSACTION")
+        session_id = other.scalar("BEGIN TRANSACTION; SELECT @@SPID AS session_id")
+        connection.ask_together(_ACTIVE, *ahead, about="the open transactions")
+        rows = connection.rows(_ACTIVE, about="the open transactions")
+        others = [row for row in rows if row["session_id"] != session_id]
+        return others if len(others) < len(rows) else None
 
 
 def _writing(
@@ -148,7 +152,7 @@ def is_writable(connection: SourceConnection) -> bool:
 
     A server that does not say takes them: what that would spoil, row versions and the view of transactions, is asked for itself.
     """
-    found = optional_rows(connection, _UPDATEABILITY)
+    found = optional_rows(connection, UPDATEABILITY)
     return not found or found[0]["updateability"] != "READ_ONLY"
 
 

@@ -5,6 +5,7 @@ commits later has its cursor at or above it, as long as the promise holds that c
 transactions, and only then may reading start.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from flowforge.domain.errors import UnsupportedSource
@@ -13,9 +14,10 @@ from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.integer_samples import Sample, bound_above, newest_settled, remember, taken_before
 from flowforge.sources.sqlserver.optional import refused, rows_or_refusal
-from flowforge.sources.sqlserver.server_clock import behind_of, read_clock
+from flowforge.sources.sqlserver.server_clock import behind_of, moved_text, read_clock
 from flowforge.sources.sqlserver.sql_text import Source, count_statement, newest_statement, shift_statement
 from flowforge.sources.sqlserver.sql_types import cursor_kind, floor_literal, lowest_literal, parse_sql_type
+from flowforge.sources.sqlserver.statement import Statement
 from flowforge.sources.sqlserver.transactions import (
     OpenTransaction,
     OpenTransactions,
@@ -120,17 +122,26 @@ class _Seen(NamedTuple):
 
 
 def _seen(
-    connection: SourceConnection, cursor: Cursor, writable: bool, behind: dict[str, int] | None = None, step_ms: int = 0
+    connection: SourceConnection,
+    cursor: Cursor,
+    writable: bool,
+    behind: dict[str, int] | None = None,
+    step_ms: int = 0,
+    ahead: Sequence[Statement] = (),
 ) -> _Seen:
-    found = open_transactions(connection, behind, step_ms, cursor.writers) if writable else REPLICA
+    found = open_transactions(connection, behind, step_ms, cursor.writers, ahead) if writable else REPLICA
     if not isinstance(found, OpenTransactions):
         return _Seen([], {}, found)
     return _Seen(found.writing, found.behind, natives_at_work(connection) if cursor.writers.in_memory else None)
 
 
 def shifted(connection: SourceConnection, server_time: str, milliseconds: int, sql_type: str) -> str:
-    """A server time (style 121) moved by the server and floored to the cursor's unit."""
-    return floor_literal(connection.scalar(shift_statement(server_time, milliseconds)), sql_type)
+    """A server time (style 121) moved and floored to the cursor's unit."""
+    return floor_literal(_moved(connection, server_time, milliseconds), sql_type)
+
+
+def _moved(connection: SourceConnection, server_time: str, milliseconds: int) -> str:
+    return moved_text(server_time, milliseconds) or connection.scalar(shift_statement(server_time, milliseconds))
 
 
 def _rowversion(connection: SourceConnection, cursor: Cursor, writable: bool) -> UpperBound:
@@ -158,7 +169,8 @@ def _timestamp(
     now, back = clock.now(which), clock.back_ms(which)
     # A zone without an offset now may have had one in summer: that its clock went back then is seen, as any other step.
     overlap = DST_OVERLAP_MS if which != "utc" and clock.is_local else 0
-    others, behind, hidden = _seen(connection, cursor, writable, behind_of(samples), clock.step_ms)
+    counting = _future_count(connection, cursor, now)
+    others, behind, hidden = _seen(connection, cursor, writable, behind_of(samples), clock.step_ms, counting)
     keep = round((settings().guard_seconds if hidden is None else settings().cursor_lag_seconds) * 1000)
     oldest = others[0].age_ms if others else 0
     return UpperBound(
@@ -166,7 +178,7 @@ def _timestamp(
         _promise("timestamp", hidden),
         overlap_ms=max(overlap, keep + back),
         back_ms=back,
-        future_rows=_future_rows(connection, cursor, now),
+        future_rows=sum(connection.scalar(question, about=cursor.where) for question in counting),
         samples=(clock.memory(low, behind),),
         blocker=_blocker(others, NOTABLE_AGE_MS),
         may_miss=hidden is not None,
@@ -183,7 +195,7 @@ def _integer(
     sample = {"max": newest, "open": [t.id for t in others], "at": now}
     kept = remember(samples, sample)
     lag = settings().cursor_lag_seconds
-    trusted = kept if hidden is None else taken_before(kept, connection.scalar(shift_statement(now, -lag * 1000)))
+    trusted = kept if hidden is None else taken_before(kept, _moved(connection, now, -lag * 1000))
     settled = newest_settled(trusted, sample["open"])
     blocker = None if settled is sample or (hidden is not None and settled) else _blocker(others, 0)
     if hidden is not None and not settled:
@@ -194,13 +206,14 @@ def _integer(
     return UpperBound(high, promise, samples=tuple(kept), blocker=blocker, wait_seconds=wait, may_miss=bool(hidden))
 
 
-def _future_rows(connection: SourceConnection, cursor: Cursor, now: str) -> int:
+def _future_count(connection: SourceConnection, cursor: Cursor, now: str) -> list[Statement]:
+    """The question how many rows are stamped a day or more beyond the clock; none where counting would read the whole table."""
     if not cursor.indexed:
-        return 0  # counting would read the whole table
+        return []
     tomorrow = shifted(connection, now, DAY_MS, cursor.sql_type)
     shape = {"column": cursor.name, "sql_type": cursor.sql_type, "where": list(cursor.conditions)}
     beyond = Interval(**shape, low=tomorrow, nulls=False)
-    return connection.scalar(count_statement(cursor.relation, beyond), about=cursor.where)
+    return [count_statement(cursor.relation, beyond)]
 
 
 def _blocker(others: list[OpenTransaction], from_age_ms: int) -> str | None:

@@ -12,7 +12,8 @@ from events.targets import SourceTable
 from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
-from flowforge.sources.sqlserver.sql_text import select_statement
+from flowforge.sources.sqlserver.server_clock import moved_text
+from flowforge.sources.sqlserver.sql_text import select_statement, shift_statement
 from flowforge.sources.target import Credentials
 from tests.helpers.source_server import PASSWORD, Server, start_server, stop_server
 
@@ -126,6 +127,20 @@ def test_should_read_so_much_more_once_and_no_longer(source):
     table.pass_time(20 * MINUTE)
     before, plan = table.low, table.load()
     assert shifted(table.asking, before, -10) < plan.interval.low < before
+
+
+MOMENTS = ("2026-11-23 06:00:00.1234567", "2024-02-29 23:59:59.999", "1900-01-01", "0001-01-02 00:00:00")
+
+
+@pytest.mark.parametrize("moment", [*MOMENTS, "9999-12-30 23:59:59.9999999"])
+def test_should_move_a_time_as_the_server_does(bank, moment):
+    for milliseconds in (0, -1_001, 86_399_999, -3_000_001):
+        assert moved_text(moment, milliseconds) == bank.scalar(shift_statement(moment, milliseconds))
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01 00:00:00", "2026-13-01", "yesterday", "2026-01-01 00:00:00 +01:00"])
+def test_should_leave_to_the_server_what_is_no_time_or_would_be_none(moment):
+    assert moved_text(moment, -1) is None
 
 
 def shifted(connection: SourceConnection, literal: str, seconds: int) -> str:

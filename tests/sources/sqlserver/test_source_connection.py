@@ -8,6 +8,7 @@ import traceback
 import pytest
 
 from flowforge.domain.errors import (
+    FlowForgeError,
     LoginRefused,
     QueryRefused,
     SourceUnavailable,
@@ -21,6 +22,7 @@ from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.database_facts import connection_facts, server_identity
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
+from flowforge.sources.sqlserver.statement import Statement
 from flowforge.sources.target import Credentials
 from tests.helpers.waiting import LIMIT_SECONDS
 
@@ -157,6 +159,37 @@ def test_should_class_what_the_server_refuses_and_go_on(bank, sql, expected):
         bank.rows(sql)
     assert f"{bank.reference.database} on {bank.reference.host}" in str(caught.value)
     assert bank.scalar("SELECT 1 AS a") == 1
+
+
+def test_should_answer_what_was_asked_together_without_another_request_once(bank):
+    open_now = Statement(("SELECT @@TRANCOUNT AS n",))
+    many = Statement(("SELECT TOP (1000) a.object_id FROM sys.columns AS a CROSS JOIN sys.columns AS b",))
+    none = Statement(("SELECT 1 AS a, 2 AS b WHERE 1 = 0",))
+    bank.ask_together(open_now, many, none)
+    bank.run("BEGIN TRANSACTION")
+    try:
+        assert bank.scalar(open_now) == 0  # of the moment when it was asked
+        assert bank.scalar(open_now) == 1
+    finally:
+        bank.run("ROLLBACK")
+    assert (len(bank.rows(many)), bank.rows(none)) == (1_000, [])
+    bank.ask_together(open_now)
+    bank.ask_together(none)
+    bank.run("BEGIN TRANSACTION")
+    try:
+        assert bank.scalar(open_now) == 1  # the next questions have taken the place of an answer that nobody wanted
+    finally:
+        bank.run("ROLLBACK")
+
+
+@pytest.mark.parametrize("refused", ["SELECT * FROM sys.nope", "SELECT 1 / 0 AS n", "SELEC 1"])
+def test_should_meet_a_refusal_among_questions_where_its_answer_is_wanted(bank, refused):
+    first, last = Statement(("SELECT 1 AS n",)), Statement(("SELECT 3 AS n",))
+    bank.ask_together(first, Statement((refused,)), last)
+    assert (bank.scalar(first), bank.scalar(last)) == (1, 3)
+    with pytest.raises(FlowForgeError):
+        bank.rows(refused)
+    assert bank.scalar(first) == 1
 
 
 def test_should_bind_hostile_values_as_values(bank):
