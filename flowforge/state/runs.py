@@ -16,7 +16,6 @@ from flowforge.aws import items
 from flowforge.aws.compact import pack, shorten, unpack
 from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain
-from flowforge.domain.given import given
 from flowforge.runtime.settings import settings
 from flowforge.state import discards, outbox, run_steps, run_unchanged, run_usage
 from flowforge.state.expiry import EXPIRES_AT, expires_at, is_expired
@@ -103,22 +102,24 @@ def _put_run(run_id: str, fields: dict[str, Any], condition: str = "attribute_no
     items.put(settings().runs_table, item, condition)
 
 
-def record(fact: facts.TableEvent) -> None:
-    """Writes down what an event says about its table, and what its delivery has used: in one call, unless it is known already."""
+def record(fact: facts.TableEvent, noted: run_steps.Noted | None = None) -> None:
+    """Writes down what an event says about its table, and what its delivery has used: in one call, unless it is known already;
+    and its step in another, unless `run_steps.note_ahead` has done that."""
+    before = (noted or {}).get(run_steps.key_of(fact))
+    step = before or run_steps.step_of(fact, _now())
     if isinstance(fact, facts.SlicesRead):
         _record_progress(fact)
-        return run_steps.note(fact.run_id, fact.bronze_table, "slices")
-    at = _now()
-    step = {
-        facts.BronzeLanded: "ingest",
-        facts.IntervalEmpty: "empty",
-        facts.WatermarkCommitted: "watermark",
-        facts.SilverRefined: "silver",
-        facts.GoldPublished: "gold",
-    }.get(type(fact))
+    else:
+        _record_story(fact, step)
+    if before is None:
+        run_steps.note(fact.run_id, [step])
+
+
+def _record_story(fact: facts.TableEvent, told_of: run_steps.Step) -> None:
+    step, at = told_of.step, told_of.at
     if isinstance(fact, facts.StepFailed):
         detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": at}
-        step, text = f"failed_{fact.step}", pack(shorten(detail, TOLD_BYTES))
+        text = pack(shorten(detail, TOLD_BYTES))
         own = {"pk": fact.run_id, "sk": "RUN"}
         items.update(settings().runs_table, own, f"SET {FAILED_AT} = :at", {":at": at}, "attribute_exists(pk)")
     else:
@@ -129,8 +130,7 @@ def record(fact: facts.TableEvent) -> None:
     key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
     condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
     expression, values = f"SET #step = :text, {EXPIRES_AT} = :expires", {":text": text, ":expires": expires_at()}
-    _update(fact, key, expression, values, condition, step=given(step))
-    run_steps.note(fact.run_id, fact.bronze_table, given(step), at)
+    _update(fact, key, expression, values, condition, step=step)
 
 
 def _record_progress(fact: facts.SlicesRead) -> None:

@@ -1,5 +1,8 @@
 """track_run: keeps the run history from what the bus tells, and shows it."""
 
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -9,11 +12,12 @@ from events import facts
 from events.api.base import Cursor
 from events.api.runs import Run, RunLimit, Runs, RunStatus
 from events.dispatch import opened, read_message
-from flowforge.aws.message import is_http, metrics, process_envelopes
+from events.documents import read_json
+from flowforge.aws.message import is_http, is_queued, metrics, process_envelopes
 from flowforge.operations.pricing import with_prices
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import Name, resolver, told
-from flowforge.state import run_list, runs
+from flowforge.state import run_list, run_steps, runs
 
 app = resolver()
 RECORDED = (
@@ -44,13 +48,13 @@ def get(id: Name) -> Run:
     return told(with_prices(runs.read_run(id)))
 
 
-def track(envelope: dict, context: object) -> None:
-    """Handles one event of the bus; JobAccepted has nothing to record, its run is there."""
+def track(envelope: dict, context: object, noted: run_steps.Noted | None = None) -> None:
+    """Handles one event of the bus; JobAccepted has nothing to record, its run is there. `noted` are steps that are told."""
     fact = read_message(opened(envelope), facts.JobAccepted, *RECORDED)
     if isinstance(fact, facts.JobAccepted):
         metrics.add_metric(name="Runs", unit=MetricUnit.Count, value=1)
         return
-    runs.record(fact)
+    runs.record(fact, noted)
     # A batch is told of again until it is in silver: only what silver did is counted once.
     if isinstance(fact, facts.SilverRefined) and not fact.already_applied:
         changed = fact.inserted + fact.updated + fact.deleted
@@ -62,4 +66,12 @@ def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, and messages of the track queue."""
     if is_http(event):
         return app.resolve(event, context)
-    return process_envelopes(event, context, "track", track)
+    noted = run_steps.note_ahead(_facts_in(event))
+    return process_envelopes(event, context, "track", partial(track, noted=noted))
+
+
+def _facts_in(event: dict) -> Iterator[facts.TableEvent]:
+    """The facts that a queue's event brings. What is none is passed over here, and is given up in its turn."""
+    for record in event["Records"] if is_queued(event) else ():
+        with suppress(ValueError, RecursionError):
+            yield read_message(opened(read_json(record["body"])), *RECORDED)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from urllib.parse import unquote
 
 import pytest
@@ -25,7 +26,12 @@ def queues(aws, monkeypatch):
 
 
 def tell(context, run_id: str, *names: str, table: str = "bronze_customers") -> None:
-    models = [SAMPLES[name].model_copy(update={"run_id": run_id, "bronze_table": table}) for name in names]
+    tell_together(context, *((run_id, name, table) for name in names))
+
+
+def tell_together(context, *events: tuple[str, str, str]) -> None:
+    """A batch of messages: of each the run, the event, and the table."""
+    models = [SAMPLES[name].model_copy(update={"run_id": run, "bronze_table": table}) for run, name, table in events]
     bodies = [eventbridge(type(m).__name__, json.loads(m.model_dump_json())) for m in models]
     assert handler(sqs(*bodies), context) == {"batchItemFailures": []}
 
@@ -111,16 +117,53 @@ TOLD = ("SlicesRead", *CHAIN, "IntervalEmpty", "StepFailed")
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.sampled_from(TOLD), st.sampled_from(["bronze_a", "Bronze_A", "bronze_b"])), max_size=9))
-def test_should_list_a_run_as_it_is_shown_whatever_has_been_told_of_it(context, unique, events):
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from(TOLD), st.sampled_from(["bronze_a", "Bronze_A", "bronze_b"])),
+            min_size=1,
+            max_size=5,
+        ),
+        max_size=5,
+    )
+)
+def test_should_list_a_run_as_it_is_shown_whatever_has_been_told_of_it(context, unique, batches):
     run_id, workflow = unique("run"), unique("wf")
     runs.open_run(run_id, workflow, "job", "batch", "http", [("bronze_a", "a"), ("bronze_b", "b"), ("bronze_c", "c")])
-    for name, table in events:
-        tell(context, run_id, name, table=table)
+    for batch in batches:
+        tell_together(context, *((run_id, *event) for event in batch))
     (listed,) = get(context, "/api/runs", "/api/runs", workflow_id=workflow)[1]["runs"]
     shown = runs.read_run(run_id)
     assert [one["status"] for one in listed["tables"]] == [one["status"] for one in shown["tables"]]
     assert {k: v for k, v in listed.items() if k != "tables"} == {k: v for k, v in shown.items() if k != "tables"}
+
+
+def test_should_write_what_a_batch_tells_of_a_run_in_one_call_more_than_it_has_tables(aws, context, unique):
+    tables = [f"bronze_{n}" for n in range(8)]
+    first, other = unique("run"), unique("run")
+    for run_id in (first, other):
+        runs.open_run(run_id, run_id, "job", "batch", "http", [(table, table) for table in tables])
+    batch = [(first, "IntervalEmpty", table) for table in tables] + [(other, "IntervalEmpty", tables[0])]
+    before = Counter(aws.calls())
+    tell_together(context, *batch)
+    assert Counter(aws.calls()) - before == {"DynamoDB UpdateItem": 8 + 1 + 2}  # of the other run both, as ever
+    tell_together(context, *reversed(batch[3:]))  # comes again, in other company
+    for run_id, statuses in ((first, ["empty"] * 8), (other, ["empty", *["queued"] * 7])):
+        (listed,) = get(context, "/api/runs", "/api/runs", workflow_id=run_id)[1]["runs"]
+        shown = runs.read_run(run_id)
+        assert [one["status"] for one in listed["tables"]] == [one["status"] for one in shown["tables"]] == statuses
+        assert listed["finished_at"] == shown["finished_at"]
+
+
+def test_should_leave_to_its_own_turn_what_is_no_event(aws, context, unique):
+    run_id = unique("run")
+    runs.open_run(run_id, run_id, "job", "batch", "http", [("bronze_a", "a"), ("bronze_b", "b")])
+    good = [SAMPLES["IntervalEmpty"].model_copy(update={"run_id": run_id, "bronze_table": f"bronze_{n}"}) for n in "ab"]
+    bodies = [eventbridge("IntervalEmpty", json.loads(m.model_dump_json())) for m in good]
+    bad = ["{", "[1]", json.dumps(eventbridge("IntervalEmpty", {"run_id": 7}))]
+    assert handler(sqs(bad[0], bodies[0], *bad[1:], bodies[1]), context) == {"batchItemFailures": []}
+    assert runs.read_run(run_id)["status"] == "succeeded"
+    assert len(aws.messages("TrackDeadLetters")) == len(bad)
 
 
 def test_should_list_a_table_as_the_catalog_spells_it(context, unique, run_id):

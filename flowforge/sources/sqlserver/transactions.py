@@ -106,14 +106,16 @@ def open_transactions(
 
 
 def _with_marker(connection: SourceConnection, ahead: Sequence[Statement]) -> list[dict[str, Any]] | None:
-    """The others' active transactions, read while a second connection has one open, which ends with that connection; None where
-    it is not among them."""
+    """The others' active transactions, read while a second connection has one open; None where that is not among them."""
     with connection.sibling() as other:
         session_id = other.scalar("BEGIN TRANSACTION; SELECT @@SPID AS session_id")
-        connection.ask_together(_ACTIVE, *ahead, about="the open transactions")
-        rows = connection.rows(_ACTIVE, about="the open transactions")
-        others = [row for row in rows if row["session_id"] != session_id]
-        return others if len(others) < len(rows) else None
+        try:
+            connection.ask_together(_ACTIVE, *ahead, about="the open transactions")
+            rows = connection.rows(_ACTIVE, about="the open transactions")
+            others = [row for row in rows if row["session_id"] != session_id]
+            return others if len(others) < len(rows) else None
+        finally:
+            other.run("ROLLBACK TRANSACTION")
 
 
 def _writing(
