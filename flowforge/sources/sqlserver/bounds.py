@@ -162,7 +162,10 @@ def _start(connection: SourceConnection, cursor: Cursor, watermark: str | None, 
         literal = seed_literal(seed or "", cursor.sql_type, cursor.clock) if watermark is None else watermark
     except NotAValue as error:
         raise UnsupportedSource(f"{_named(cursor, seed)} {error}", error.remedy) from None
-    connection.ask_together(_printing(cursor, literal), UPDATEABILITY, CLOCK, about=cursor.where)
+    now = (
+        [CLOCK] if cursor_kind(cursor.sql_type) == "timestamp" else []
+    )  # a MAX is read before the time that it is dated by
+    connection.ask_together(_printing(cursor, literal), UPDATEABILITY, *now, about=cursor.where)
     found = printed(connection, cursor, literal)
     if found == literal:
         return literal
