@@ -16,7 +16,17 @@ from flowforge.engines.duckdb.sql import identifier
 from flowforge.silver.casting import conversions, fitted, refuse_misfits, rewrite
 from flowforge.silver.decisions import DROPPED, IDENTITY, SOURCE_KEY, decisions_of
 from flowforge.silver.drift import Drift, compare, retold
-from flowforge.silver.new_columns import COLUMN_IDS, FILLED, NewColumns, column_ids, filled_before, look_at
+from flowforge.silver.new_columns import (
+    COLUMN_IDS,
+    EXCHANGED,
+    FILLED,
+    NewColumns,
+    column_ids,
+    exchanged_columns,
+    filled_before,
+    look_at,
+    told_exchanged,
+)
 from flowforge.silver.plan import RefinePlan
 from flowforge.silver.transactions import Transactions
 from flowforge.silver.type_names import shown
@@ -42,8 +52,11 @@ def admit(
     decisions, late = decisions_of(table), Transactions(table, plan).newest > plan.order
     drift = compare(plan.columns, theirs, decisions.types, late, plan.own_names)
     _refuse(drift, theirs, where)
+    exchanged = [] if late else exchanged_columns(table, batch, plan)
     if batch.command.silver.schema_mode == "contract" and plan.order > decisions.accepted:
-        _refuse_any(drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits, *plan.own_names}, where)
+        _refuse_any(
+            drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits, *plan.own_names}, where, exchanged
+        )
     own, brought = sides = conversions(present, drift.retyped, rows, drift.types, where)
     refuse_misfits(sides, plan, where)
     new = NewColumns() if late else look_at(table, batch, plan, drift, theirs)
@@ -53,7 +66,8 @@ def admit(
         allow_naive_timestamps(table, list(empty_ones.values()))
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in empty_ones.items())
         table.add_columns(connection.sql(f"SELECT {empty} LIMIT 0"), once())
-    changes = drift.changes(theirs, new.changes) + _note_columns(table, batch, plan, drift, new, late)
+    changes = drift.changes(theirs, new.changes) + told_exchanged(batch, plan, exchanged)
+    changes += _note_columns(table, batch, plan, drift, new, late)
     if [name for name in plan.digits if name in drift.added] and table.count():
         changes.append(
             "keys have all seven digits of their seconds from now on: rows of before count as ending in 0, and those that do not "
@@ -78,10 +92,11 @@ def _refuse(drift: Drift, theirs: dict[str, str], where: str) -> None:
         )
 
 
-def _refuse_any(drift: Drift, theirs: dict[str, str], known: set[str], where: str) -> None:
+def _refuse_any(drift: Drift, theirs: dict[str, str], known: set[str], where: str, exchanged: list[str]) -> None:
     changes = [f"column {name} is gone" for name in drift.dropped if name not in known]
     changes += [f"column {name} is new ({shown(kind)})" for name, kind in drift.added.items() if name not in known]
     changes += [retold(name, theirs[name], kind) for name, kind in drift.retyped.items() if name not in known]
+    changes += [EXCHANGED.format(name) for name in exchanged]
     if changes:
         raise TransformRejected(
             f"{where} has a contract, and the source's columns changed: {'; '.join(changes)}",
@@ -99,7 +114,7 @@ def _note_columns(
     properties = {DROPPED: json.dumps(drift.dropped)} if drift.dropped != known else {}
     if new.fills and not plan.keeps_history:
         properties[FILLED] = json.dumps(filled_before(table) | new.fills)
-    ids = column_ids(batch, plan)
+    ids = column_ids(batch, plan, table)
     if ids and json.loads(stored.get(COLUMN_IDS, "{}")) != ids:
         properties[COLUMN_IDS] = json.dumps(ids)
     if properties:

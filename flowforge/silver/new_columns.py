@@ -23,6 +23,9 @@ from flowforge.tables.base import LakeTable
 
 FILLED = "flowforge.filled"  # table property: {column: expression}, for batches of before that come late
 COLUMN_IDS = "flowforge.columnIds"  # table property: {"object": the source's object_id, "ids": {column: column_id}}
+EXCHANGED = (
+    "column {} is another column of the same name at the source (dropped and added again, or names were exchanged)"
+)
 
 
 @dataclass
@@ -35,10 +38,22 @@ class NewColumns:
     changes: dict[str, str] = field(default_factory=dict)
 
 
-def column_ids(batch: Batch, plan: RefinePlan) -> dict[str, Any]:
-    """What tells a column from another of the same name; empty where the source is no table, or said nothing."""
+def column_ids(batch: Batch, plan: RefinePlan, table: LakeTable | None = None) -> dict[str, Any]:
+    """What tells a column from another of the same name; empty where the source is no table, or said nothing. Of columns of
+    `table` that the source no longer has, what was known of them."""
     ids = {name: column.column_id for name, column in _declared(batch, plan).items() if column.column_id}
+    gone = {} if table is None else {name: n for n, name in _before(table, batch).items() if n not in ids.values()}
+    ids = {name: n for name, n in gone.items() if name not in ids} | ids if ids else ids
     return {"object": batch.identity.get("object_id"), "ids": ids} if ids else {}
+
+
+def exchanged_columns(table: LakeTable, batch: Batch, plan: RefinePlan) -> list[str]:
+    """Columns under whose name the source has another column than it had: values of before are of the one that is gone."""
+    before = {name: number for number, name in _before(table, batch).items()}
+    declared = _declared(batch, plan)
+    return [
+        n for n, column in declared.items() if column.column_id and before.get(n, column.column_id) != column.column_id
+    ]
 
 
 def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, types: dict[str, str]) -> NewColumns:
@@ -47,17 +62,14 @@ def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, type
     declared = _declared(batch, plan)
     if not table.count():
         return found
-    reset = f"flowforge watermark reset {batch.command.bronze.table} --yes, then load again: that reads every row"
-    by_key = batch.interval.column is not None and not plan.keyless and plan.strategy in ("merge", "scd2")
-    part = batch.interval.files or batch.interval.low or (batch.interval.window and not batch.reads_all_loaded)
-    reads_part = bool(part) and not batch.reads_all
+    reads_part = _reads_part(batch)
     before = _before(table, batch)
     late = batch.identity.get("late_columns", [])
     for name, kind in drift.added.items():
         column = declared.get(name)
         if column is None or column.of is not None:
             continue
-        again = f"{backfill_command(column.at_source)}; or {reset}" if by_key else reset
+        again = _reading_again(batch, plan, column)
         if column.name in late:  # it has values at the source, whatever its default
             found.changes[name] = (
                 f"column {name} was left out until now ({shown(kind)}): rows of before have NULL here until they are read "
@@ -73,6 +85,28 @@ def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, type
         elif reads_part:
             _fill_or_tell(found, name, kind, column, plan, again)
     return found
+
+
+def told_exchanged(batch: Batch, plan: RefinePlan, names: list[str]) -> list[str]:
+    """A sentence for each exchanged column, where rows of before are not read again by this very batch."""
+    declared = _declared(batch, plan)
+    return [
+        f"{EXCHANGED.format(name)}: rows of before keep what they had here until they are read again "
+        f"({_reading_again(batch, plan, declared[name])})"
+        for name in (names if _reads_part(batch) else [])
+    ]
+
+
+def _reads_part(batch: Batch) -> bool:
+    part = batch.interval.files or batch.interval.low or (batch.interval.window and not batch.reads_all_loaded)
+    return bool(part) and not batch.reads_all
+
+
+def _reading_again(batch: Batch, plan: RefinePlan, column: SourceColumn) -> str:
+    """What brings a column's values to the rows of before."""
+    reset = f"flowforge watermark reset {batch.command.bronze.table} --yes, then load again: that reads every row"
+    by_key = batch.interval.column is not None and not plan.keyless and plan.strategy in ("merge", "scd2")
+    return f"{backfill_command(column.at_source)}; or {reset}" if by_key else reset
 
 
 def filled_before(table: LakeTable) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from flowforge.domain.batch import Batch
+from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.domain.source_columns import SourceColumn
@@ -111,6 +112,31 @@ def test_should_not_call_another_column_renamed(lake, changed):
     assert "column city is gone from the source" in told.schema_changes
 
 
+def test_should_tell_of_another_column_under_a_name_that_silver_has(lake):
+    """Dropped and added again with the same type, between two loads or over one: the rows of before have other values."""
+    source = lake.source(key=["id"], cursor="at")
+    city = {"city": (["Rome"], pa.string())}
+    refine(part_of(source, 1, rows(1, **city)), lake.bucket)
+    (change,) = refine(part_of(source, 2, rows(2, **city), {"city": {"column_id": 9}}), lake.bucket).schema_changes
+    assert change.startswith("column city is another column of the same name at the source")
+    assert "--backfill-column city" in change
+    assert refine(part_of(source, 3, rows(3, **city), {"city": {"column_id": 9}}), lake.bucket).schema_changes == []
+    refine(part_of(source, 4, rows(4)), lake.bucket)
+    told = refine(part_of(source, 5, rows(5, **city), {"city": {"column_id": 10}}), lake.bucket).schema_changes
+    assert [change.split(" (")[0] for change in told] == [
+        "column city is another column of the same name at the source", "column city is back",
+    ]  # fmt: skip
+
+
+def test_should_hold_a_contract_against_names_that_were_exchanged(lake):
+    source = lake.source(key=["id"], cursor="at", schema_mode="contract")
+    refine(part_of(source, 1, rows(1, a=(["x"], pa.string()), b=(["y"], pa.string()))), lake.bucket)
+    exchanged = {"a": {"column_id": 4}, "b": {"column_id": 3}}
+    batch = part_of(source, 2, rows(2, a=(["y"], pa.string()), b=(["x"], pa.string())), exchanged)
+    with pytest.raises(TransformRejected, match="column a is another column of the same name"):
+        refine(batch, lake.bucket)
+
+
 @pytest.mark.parametrize(
     ("definition", "sql_type", "value"),
     [
@@ -123,6 +149,10 @@ def test_should_not_call_another_column_renamed(lake, changed):
         ("((1e3))", "float", 1000.0),
         ("('it''s (new)')", "varchar(20)", "it's (new)"),
         ("(N'Ж')", "nvarchar(5)", "Ж"),
+        ("(N'Ж')", "varchar(5)", None),  # the code page may lack it
+        ("('Ж')", "nvarchar(5)", None),  # the database's code page may
+        ("(N'😀')", "nchar(3)", "😀 "),
+        ("(N'😀😀')", "nvarchar(3)", None),
         ("('a')", "char(3)", "a  "),
         ("('20240105')", "datetime", datetime(2024, 1, 5)),
         ("('2024-01-05')", "date", date(2024, 1, 5)),

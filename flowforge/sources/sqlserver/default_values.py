@@ -35,7 +35,9 @@ def constant_of(definition: str | None, kind: SqlType) -> str | None:
         return value
     if kind.base in ("varbinary", "binary"):
         return _bytes(bare, kind)
-    return _from_text(value, kind) if text else None
+    if not text or not (value.isascii() or (bare.startswith("N") and kind.base in ("nchar", "nvarchar"))):
+        return None  # a code page may have another letter, or a question mark, in place of one that it lacks
+    return _from_text(value, kind)
 
 
 def _bare(definition: str) -> str:
@@ -87,9 +89,10 @@ def _bytes(value: str, kind: SqlType) -> str | None:
 
 def _from_text(value: str, kind: SqlType) -> str | None:
     if kind.base in ("char", "nchar", "varchar", "nvarchar"):
-        if kind.length != MAX and len(value) > kind.length:
+        left = kind.length - len(value.encode("utf-16-le", errors="surrogatepass")) // 2
+        if kind.length != MAX and left < 0:
             return None
-        return value.ljust(kind.length) if kind.base in ("char", "nchar") else value
+        return value + " " * left if kind.base in ("char", "nchar") else value
     if kind.base == "uniqueidentifier":
         return value.lower() if _GUID.fullmatch(value) else None
     if kind.base in ("date", "datetime", "smalldatetime", "datetime2"):

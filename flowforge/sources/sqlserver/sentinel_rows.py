@@ -21,7 +21,7 @@ from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription
 from flowforge.sources.sqlserver.keys import is_printable, key_value, printed_key
 from flowforge.sources.sqlserver.sql_types import cursor_kind, parse_sql_type, print_expression
-from flowforge.sources.sqlserver.statement import Statement, qualified, quote_identifier
+from flowforge.sources.sqlserver.statement import Statement, passing_locked, qualified, quote_identifier
 
 PER_BATCH = 2
 MOST = 6
@@ -55,7 +55,7 @@ def taking(description: TableDescription, interval: Interval) -> Statement | Non
     order = [interval.column] if indexed else [column.name for column in key]
     literal = _printed(quote_identifier(interval.column), given(interval.sql_type))
     text = f"SELECT TOP ({PER_BATCH}) {names}, {literal} AS {LITERAL}"
-    statement = Statement((f"{text} FROM {qualified(description)} WITH (READPAST)",)) + where(
+    statement = Statement((f"{text} FROM {qualified(description)}{passing_locked(description)}",)) + where(
         interval_condition(within), Statement((f"{quote_identifier(interval.column)} IS NOT NULL",))
     )
     return statement + f" ORDER BY {', '.join(f'{quote_identifier(name)} DESC' for name in order)}"
@@ -130,8 +130,8 @@ def _look_up(
     statement, printed = Statement(("",)), _printed(quote_identifier(column), sql_type)
     for n, sentinel in enumerate(sentinel_rows):
         joint = " UNION ALL " if n else ""
-        statement += f"{joint}SELECT {n} AS n, {printed} AS literal FROM {qualified(description)} "
-        statement += "WITH (READPAST) WHERE "
+        statement += f"{joint}SELECT {n} AS n, {printed} AS literal FROM {qualified(description)}"
+        statement += f"{passing_locked(description)} WHERE "
         for position, (part, literal) in enumerate(zip(key, sentinel["key"], strict=True)):
             statement += f"{' AND ' if position else ''}{quote_identifier(part.name)} = "
             statement += key_value(part, literal)

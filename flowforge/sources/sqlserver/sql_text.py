@@ -31,7 +31,7 @@ from flowforge.sources.sqlserver.sql_types import (
     print_expression,
     select_expression,
 )
-from flowforge.sources.sqlserver.statement import Relation, Statement, qualified, quote_identifier
+from flowforge.sources.sqlserver.statement import Relation, Statement, passing_locked, qualified, quote_identifier
 
 # Of a graph table: the catalog's name of a column that statements are to name without its suffix.
 _GRAPH = re.compile(r"(\$(?:node_id|edge_id|from_id|to_id))_[0-9A-F]{32}")
@@ -77,7 +77,7 @@ def count_statement(source: Source, interval: Interval) -> Statement:
 
 def any_row_statement(relation: Relation, interval: Interval, pass_locked: bool = False) -> Statement:
     """Gives one row, `there`, where the interval of a table has any; `pass_locked` passes over rows that somebody is changing."""
-    hint = " WITH (READPAST)" if pass_locked else ""
+    hint = passing_locked(relation) if pass_locked else ""
     text = f"SELECT TOP (1) 1 AS there FROM {qualified(relation)}{hint}"
     return Statement((text,)) + where(interval_condition(interval))
 
@@ -104,7 +104,7 @@ def null_count_statement(source: Source, column: str, conditions: Sequence[RowCo
 
 def outside_statement(relation: Relation, interval: Interval, pass_locked: bool = False) -> Statement:
     """Counts the rows between the interval's bounds that do not fit its conditions, as `source_rows`."""
-    hint = " WITH (READPAST)" if pass_locked else ""
+    hint = passing_locked(relation) if pass_locked else ""
     text = f"SELECT COUNT_BIG(*) AS source_rows FROM {qualified(relation)}{hint}"
     fits = all_of([row_condition(one) for one in interval.where])
     # A condition on a NULL is neither true nor false: such a row does not fit, and NOT (…) would not find it.

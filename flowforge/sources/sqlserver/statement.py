@@ -80,3 +80,10 @@ def parametrised(text: str, parameters: Sequence[Any] = ()) -> Statement:
 def qualified(relation: Relation) -> str:
     """`[schema].[name]`."""
     return f"{quote_identifier(relation.schema_name)}.{quote_identifier(relation.name)}"
+
+
+def passing_locked(relation: Relation) -> str:
+    """The hint that passes over rows which somebody is changing; none for memory-optimized and external tables, which have no
+    locks and refuse it."""
+    facts = getattr(relation, "facts", {})
+    return "" if facts.get("is_memory_optimized") or facts.get("is_external") else " WITH (READPAST)"

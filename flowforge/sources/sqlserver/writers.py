@@ -3,7 +3,8 @@
 A stamp or an IDENTITY is made by the statement that writes the row, so a transaction that idles and has logged nothing will stamp
 above the bound. Other values are older than the first record in the log:
 
-period columns      the begin of the transaction, of a temporal table (GENERATED ALWAYS; CREATE TABLE in the T-SQL reference)
+period columns      the begin of the transaction, of a temporal table (GENERATED ALWAYS; CREATE TABLE in the T-SQL reference) and
+                    of its history, whose columns do not say so
 other integers      a number that was drawn by a statement before, such as NEXT VALUE FOR a sequence
 memory-optimized    whatever the column: their transactions log nothing until they commit, and those of natively compiled
                     procedures are in no view but sys.dm_db_xtp_transactions
@@ -39,6 +40,9 @@ _ORIGIN = """SELECT source_server, source_database, DB_NAME() AS here
 FROM sys.dm_exec_describe_first_result_set(%s, NULL, 1) WHERE column_ordinal = 1"""
 
 
+HISTORY = 1  # sys.tables.temporal_type
+
+
 class Writers(NamedTuple):
     """The transactions that count: `unlogged` those that idle and have logged nothing, too; `anywhere` those that have logged in
     any database; `in_memory` those of natively compiled procedures."""
@@ -57,7 +61,8 @@ def writers_of(connection: SourceConnection, relation: Relation | str, name: str
     if isinstance(relation, TableDescription) and relation.type == "table":
         column, in_memory = relation.column(name), bool(relation.facts.get("is_memory_optimized"))
         drawn_before = is_number and not column.identity
-        return Writers(in_memory or drawn_before or is_of_period(column), in_memory=in_memory)
+        is_history = relation.facts.get("temporal_type") == HISTORY
+        return Writers(in_memory or drawn_before or is_history or is_of_period(column), in_memory=in_memory)
     in_memory = _any(connection, _IN_MEMORY)
     unlogged = in_memory or is_number or _any(connection, _TEMPORAL)
     return Writers(unlogged, anywhere=True, in_memory=in_memory)

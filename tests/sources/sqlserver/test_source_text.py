@@ -1,5 +1,7 @@
 """Text arrives as it is by both drivers, or its row is named; a server is trusted with text once it has shown that it may be."""
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -7,6 +9,7 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.proof import require_conversions
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from tests.helpers.source_server import start_server, stop_server
@@ -152,3 +155,15 @@ def test_should_refuse_a_type_that_the_server_does_not_print_as_documented(babel
     with pytest.raises(UnsupportedSource, match=rf"does not print {kind} .*{LACKING[kind]}") as caught:
         open_reader(babelfish.reference, babelfish.credentials, Selection("SELECT 1 AS h", columns), driver)
     assert f"leave columns of type {kind} out (columns.exclude)" in caught.value.remedy
+
+
+def test_should_refuse_sql_variant_where_the_server_prints_numbers_with_six_digits(bank, server):
+    """As SQL Server 2014 does, which takes style 3 for 0 and says nothing."""
+    older = server.reference.model_copy(update={"database": "of_2014"})
+
+    def ask(statement: str) -> Any:
+        return "1.23457e+006" if "CONVERT(float, 1234567.89" in statement else bank.scalar(statement)
+
+    require_conversions(server.reference, ["sql_variant"], bank.scalar)
+    with pytest.raises(UnsupportedSource, match=r"does not print sql_variant .*1234567\.89012345"):
+        require_conversions(older, ["sql_variant"], ask)

@@ -12,6 +12,7 @@ import pytest
 from events.targets import SourceTable
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given as present
+from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
 from flowforge.sources.plans import Wanted
 from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
@@ -19,7 +20,7 @@ from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.inspection import inspect
 from flowforge.sources.sqlserver.query_columns import describe_query
-from flowforge.sources.sqlserver.sql_text import count_statement
+from flowforge.sources.sqlserver.sql_text import any_row_statement, count_statement
 from tests.helpers.source_server import Server
 
 NOW = "SELECT CONVERT(varchar(27), SYSUTCDATETIME(), 121) AS now"
@@ -97,6 +98,27 @@ def test_should_bound_a_period_below_the_begin_of_every_open_transaction(bank, s
         _pass_by(bank, began)
         held = plan(bank, table, "since", cursor_clock="local")
         assert _is_below_begin(held, began)
+
+
+def test_should_bound_a_history_as_the_periods_that_it_keeps(bank, server, scratch):
+    table = scratch("id int NOT NULL, until datetime2(7) NOT NULL")
+    described = describe_table(bank, table)
+    described = described.model_copy(update={"facts": described.facts | {"temporal_type": 1}})
+    with _idle_since(server) as began:
+        _pass_by(bank, began)
+        asked = incremental(table, "until", cursor_clock="utc")
+        assert _is_below_begin(plan_interval(bank, described, asked, None, []), began)
+
+
+@pytest.mark.parametrize(
+    ("fact", "hint"), [("is_memory_optimized", ""), ("is_external", ""), ("temporal_type", " WITH (READPAST)")]
+)
+def test_should_pass_over_locked_rows_only_where_there_are_locks(bank, scratch, fact, hint):
+    """A memory-optimized table refuses the hint (10794), and no load of what is new ended."""
+    described = describe_table(bank, scratch("id int IDENTITY NOT NULL PRIMARY KEY"))
+    described = described.model_copy(update={"facts": {fact: True}})
+    interval = Interval(column="id", sql_type="int", low="1", high="9")
+    assert any_row_statement(described, interval, True).text.split("]")[2].split(" WHERE")[0] == hint
 
 
 class InMemory(SourceConnection):
