@@ -207,3 +207,4 @@ class StoredModel(Answer):
 
     bucket: str
     key: str
+    etag: str

@@ -64,6 +64,11 @@ class Claim(Answer):
     state: str | None
     attempts: int | None
     lease_until: float | None
+    claimed_at: float | None = Field(description="epoch seconds")
+    rows_so_far: int | None = Field(
+        description="that the attempt has read, told every few seconds; null: it told none yet"
+    )
+    run_id: str | None
     free_in_seconds: float
     silent_seconds: float
     heartbeat_seconds: float

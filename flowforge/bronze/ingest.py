@@ -6,7 +6,6 @@ is taken over and finished with its own interval and keys, a landed one is annou
 
 import time
 from dataclasses import replace
-from functools import partial
 
 from events.commands import IngestTable
 from events.facts import IntervalEmpty
@@ -19,7 +18,7 @@ from flowforge.bronze.cut_claims import finish_claim
 from flowforge.bronze.file_notes import loaded_by_others, note_files, note_refused, note_skipped
 from flowforge.bronze.file_types import note_types, with_kept_types
 from flowforge.bronze.finalize import settle
-from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
+from flowforge.bronze.heartbeat import Heartbeat, RowsSoFar, reading_permitted
 from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
@@ -162,11 +161,12 @@ def _land(batch: Batch, source: Source, description: Description, state: table.T
     command, began_at = batch.command, time.time()
     even_empty = batch.refreshes and command.source.allow_empty_refresh
     even_empty = even_empty or batch.interval.replaces or batch.only_keys
-    with Heartbeat(partial(leases.renew, batch)):
+    rows = RowsSoFar()
+    with Heartbeat(lambda: leases.renew(batch, rows.count)):
         before = landed_before(batch) if batch.interval.files and batch.attempts > 1 else None
         if before is None:
             plan = source.resume(batch.interval, replace(description, identity=batch.identity))
-            landed = land(batch, plan.columns, description.name, reader_of(batch, source, plan), even_empty)
+            landed = land(batch, plan.columns, description.name, reader_of(batch, source, plan), even_empty, count=rows)
         else:
             plan, landed = ReadPlan(batch.interval, list(before.columns)), before
         note_files(batch, landed.read)

@@ -50,8 +50,9 @@ def land(
     open_reader: Callable[[], BatchReader],
     even_empty: bool = False,
     index: int | None = None,
+    count: Callable[[int], None] = lambda rows: None,
 ) -> Landed:
-    """Reads a batch, or the slice `index` of it, and puts it into bronze.
+    """Reads a batch, or the slice `index` of it, and puts it into bronze. `count` is told how many rows there are so far.
 
     There is no object when it has no rows, or only such as are known to be landed, unless `even_empty` wants one without rows.
     The records that a source has rejected are there before the rows are. Raises what the reader raises, StoreUnavailable, or
@@ -69,6 +70,7 @@ def land(
                 encoder = Encoder(writer, first.schema, batch, columns, source_file, index)
                 for rows in chain([first], batches):
                     encoder.write(rows)
+                    count(encoder.rows)
                 told = _settled(read_ahead, batch, index)
                 encoder.close(told)
                 etag = writer.finish()

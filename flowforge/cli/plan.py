@@ -60,9 +60,7 @@ def _add_costs(api: Any, rows: list[dict[str, Any]], prices: dict[str, Any]) -> 
                 if failure.transient:
                     raise
                 known[run] = None  # runs are kept for a time
-        tables = [
-            one for one in (known[run] or {"tables": []})["tables"] if one.get("bronze_table") == row["bronze_table"]
-        ]
+        tables = [one for one in (known[run] or {"tables": []})["tables"] if one["table"] == row["bronze_table"]]
         told: dict[str, Any] = cost_of(known[run] | {"tables": tables}, prices) if tables else {"steps": []}
         if told["steps"]:
             row["last"] |= {"price": told["total"]["price"], "prices": told["prices"]}

@@ -90,27 +90,29 @@ class _Claims:
             self._state, self._moved, self._claims = state, now, {}
         elif now - self._moved >= QUIET_SECONDS and now - self._asked >= CLAIM_SECONDS:
             waiting = [table["table"] for table in run["tables"] if table.get("status") in ("queued", "running")]
-            self._claims = {name: told for name in waiting[:MOST_CLAIMS] if (told := self._claim(name))}
+            self._claims = {name: told for name in waiting[:MOST_CLAIMS] if (told := self._claim(name, run))}
             self._asked = now
         for table in run["tables"]:
             if told := self._claims.get(table["table"]):
                 table["waiting"] = told
 
-    def _claim(self, name: str) -> str | None:
+    def _claim(self, name: str, run: dict[str, Any]) -> str | None:
         try:
             active = self._api.get("watermarks", name).get("active_batch") or {}
         except Failure:
             return None
+        if active.get("run_id") == run.get("run_id") and active.get("rows_so_far") and _lives(active):
+            return f"{active['rows_so_far']:,} rows so far"
         silent, left = active.get("silent_seconds"), active.get("free_in_seconds")
-        if (
-            active.get("state") != "claimed"
-            or silent is None
-            or left is None
-            or silent <= active["heartbeat_seconds"] * 2
-        ):
+        if active.get("state") != "claimed" or silent is None or left is None or _lives(active):
             return None
         when = f"its claim is free in {left:.0f} s" if left > 0 else "its claim is free and goes to the next worker"
         return f"the worker stopped {silent:.0f} s ago; {when}"
+
+
+def _lives(active: dict[str, Any]) -> bool:
+    silent = active.get("silent_seconds")
+    return silent is not None and silent <= active["heartbeat_seconds"] * 2
 
 
 class Progress:

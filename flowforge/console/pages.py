@@ -3,6 +3,7 @@
 A path is looked up in the list and never joined to a folder, so no path leads out of it.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,14 @@ TYPES = {
 MODULES = (
     "alerts",
     "api",
+    "columns",
     "connections",
     "console",
     "dom",
     "files",
     "job",
     "letters",
+    "models",
     "place",
     "rules",
     "runs",
@@ -34,6 +37,8 @@ MODULES = (
 FILES = {"/": "index.html"} | {
     f"/console/{name}": name for name in ("console.css", "icon.svg", *(f"{module}.js" for module in MODULES))
 }
+# Whole lines of comment in our modules are not sent: they are a tenth of the weight. Empty lines keep the numbers of others.
+REMARK = re.compile(rb"^[ ]*//.*$", re.MULTILINE)
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 # Of every answer, an error's as well.
 COMMON_HEADERS = {
@@ -59,6 +64,9 @@ class Page:
 
 
 def page(path: str) -> Page | None:
-    """The file that has this path; None where none is listed."""
+    """The file that has this path, as it is sent; None where none is listed."""
     name = FILES.get(path)
-    return Page((FOLDER / name).read_bytes(), TYPES[name.rpartition(".")[2]]) if name else None
+    if name is None:
+        return None
+    kind, content = name.rpartition(".")[2], (FOLDER / name).read_bytes()
+    return Page(REMARK.sub(b"", content) if kind == "js" else content, TYPES[kind])

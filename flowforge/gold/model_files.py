@@ -71,18 +71,18 @@ def find_model(table: str, bucket: str) -> tuple[str, str] | None:
     return (_text(found.body), found.etag) if found else None
 
 
-def replace_model(table: str, sql: str, etag: str, bucket: str) -> bool:
-    """Keeps a model in the place of the one with this ETag ("": of none); False where it is another one by now."""
-    condition: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+def replace_model(table: str, sql: str, etag: str | None, bucket: str) -> str | None:
+    """Keeps a model in the place of the one with this ETag ("": of none, None: of any); its own ETag, None where it is another by
+    now. Raises StoreUnavailable."""
+    condition: dict[str, Any] = {} if etag is None else {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
     what = {"Bucket": bucket, "Key": f"{PREFIX}{table}{SUFFIX}", "ContentType": "application/sql"}
     with aws_errors("s3"):
         try:
-            client("s3").put_object(**what, Body=sql.encode(), **condition)
+            return client("s3").put_object(**what, Body=sql.encode(), **condition)["ETag"]
         except ClientError as error:
-            if error_code(error) in (*CHANGED, *GONE):
-                return False
+            if error_code(error) in CHANGED or (etag and error_code(error) in GONE):
+                return None
             raise
-    return True
 
 
 def write_models(texts: Mapping[str, str], bucket: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from events.request import InvalidRequest
 from flowforge.domain.errors import ConflictingTarget, NotFound
 from flowforge.gold.graph import check_files
-from flowforge.gold.model_files import PREFIX, SUFFIX, find_model, is_model, replace_model, write_models
+from flowforge.gold.model_files import PREFIX, SUFFIX, find_model, is_model, replace_model
 from flowforge.gold.outcomes import read_outcome
 
 LISTED = "flowforge models shows the gold tables."
@@ -36,9 +36,8 @@ def put_model(table: str, sql: str, ahead: bool, bucket: str, etag: str | None =
         raise InvalidRequest([{"field": "table", "problem": f"{key} names no gold table: letters, digits, _ and -"}])
     if problems := check_files({key: sql}, bucket, ahead):
         raise InvalidRequest([{"field": "sql", "problem": problem} for problem in problems])
-    if etag is None:
-        write_models({key: sql}, bucket)
-    elif not replace_model(table, sql, etag, bucket):
+    kept = replace_model(table, sql, etag, bucket)
+    if kept is None:
         told = "was changed or removed since it was read" if etag else "is there already"
         raise ConflictingTarget(f"{key} {told}; nothing was kept", "read it anew, and change what it is now")
-    return {"bucket": bucket, "key": key}
+    return {"bucket": bucket, "key": key, "etag": kept}

@@ -8,6 +8,7 @@ from events.api.watermarks import Acceptance, NewWatermark
 from events.facts import BronzeLanded, WatermarkCommitted
 from events.request import InvalidRequest
 from events.targets import FilePlace, SourcePlace, SourceTable
+from flowforge.aws.compact import unpack
 from flowforge.aws.items import Item
 from flowforge.bronze.announcements import about, landed_batch
 from flowforge.domain.alone import Failure, each_alone
@@ -197,11 +198,22 @@ def _claim(active: Item) -> dict[str, Any]:
     is free (0: at once)."""
     left = float(active.get("lease_until") or 0) - time.time()
     return {
-        **{field: active.get(field) for field in ("seq", "state", "attempts", "lease_until")},
+        **{
+            field: active.get(field)
+            for field in ("seq", "state", "attempts", "lease_until", "claimed_at", "rows_so_far")
+        },
+        "run_id": _run_of(active),
         "free_in_seconds": round(max(0.0, left), 1),
         "silent_seconds": round(max(0.0, settings().lease_seconds - left), 1),
         "heartbeat_seconds": settings().lease_seconds * HEARTBEAT_SHARE,
     }
+
+
+def _run_of(active: Item) -> str | None:
+    try:
+        return unpack(active["command"])["run_id"]
+    except (KeyError, ValueError, TypeError):
+        return None  # a record that cannot be read is told of with the table's last batches
 
 
 def _past(item: Item) -> dict[str, Any]:

@@ -26,10 +26,12 @@ def take_over(batch: Batch, replayed: bool = False) -> Batch:
             "Look at the function's log for this run (memory, time limit), then replay the message: flowforge replay --run RUN.",
         )
     token, lease_until = uuid.uuid4().hex, time.time() + settings().lease_seconds
-    values = {":token": token, ":lease": lease_until, ":attempts": counted + 1}
+    values = {":token": token, ":lease": lease_until, ":attempts": counted + 1, ":none": 0}
     mine = batch.model_copy(update={"token": token, "lease_until": lease_until, "attempts": counted + 1})
     if not (
-        write(batch, "SET #t = :token, lease_until = :lease, attempts = :attempts", values, "claimed")
+        write(
+            batch, "SET #t = :token, lease_until = :lease, attempts = :attempts, rows_so_far = :none", values, "claimed"
+        )
         or is_written(mine, "claimed")
     ):
         raise Wait(f"{batch.name} was taken over by another worker", RETRY_SECONDS)
@@ -46,9 +48,13 @@ def release(batch: Batch) -> None:
     write(batch, "SET lease_until = :none", {":none": 0}, "claimed")
 
 
-def renew(batch: Batch) -> bool:
-    """Extends the lease of a claim that is being worked on; False when the claim is no longer this attempt's."""
-    return write(batch, "SET lease_until = :lease", {":lease": time.time() + settings().lease_seconds}, "claimed")
+def renew(batch: Batch, rows: int | None = None) -> bool:
+    """Extends the lease of a claim that is being worked on, and tells how many rows its attempt has read so far; False when the
+    claim is no longer this attempt's."""
+    expression, values = "SET lease_until = :lease", {":lease": time.time() + settings().lease_seconds}
+    if rows is not None:
+        expression, values = f"{expression}, rows_so_far = :rows", values | {":rows": rows}
+    return write(batch, expression, values, "claimed")
 
 
 def fail(batch: Batch) -> None:

@@ -88,7 +88,7 @@ def test_should_show_what_the_load_before_has_cost_and_the_files_that_are_next(f
     api.answer(PLAN, {"tables": [row, other], "total": 2, "next": None})
     used = {"step": "ingest", "deliveries": 1, "cold_starts": 0, "silent": 0, "seconds": 2.0, "gb_seconds": 3.5}
     used |= {"counts": {"s3_puts": 1000}}
-    tables = [{"bronze_table": "bronze_accounts", "records": 1000, "usage": [used]}]
+    tables = [{"table": "bronze_accounts", "records": 1000, "usage": [used]}]
     api.answer("GET /api/runs/r-1", {"run_id": "r-1", "status": "succeeded", "tables": tables})
     api.answer("GET /api/runs/r-0", {"error": "NotFound", "message": "no run r-0", "remedy": ""}, 404)
 

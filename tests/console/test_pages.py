@@ -14,7 +14,7 @@ from tests.helpers.waiting import wait_for
 
 TABLE = "console_accounts"
 ADDRESSES = (f"tables/silver.{TABLE}", f"tables/gold.{TABLE}", "tables", "runs", "runs/RUN", "job", "files",
-             "files?state=waiting", "models", "sql", "connections", "letters", "alerts", "nothing", "schedules",
+             "files?state=waiting", "models", "models/MODEL", "sql", "connections", "letters", "alerts", "nothing", "schedules",
              "schedules/WORKFLOW", "templates/customer_360", "job?template=customer_360")  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def run(stack) -> str:
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_should_be_for_all_eyes_and_fit_a_small_screen(page, stack, run, address):
     workflow = stack.http.get(f"/api/runs/{run}").json()["workflow_id"]
-    go(page, stack, "#/" + address.replace("RUN", run).replace("WORKFLOW", workflow))
+    go(page, stack, "#/" + address.replace("RUN", run).replace("WORKFLOW", workflow).replace("MODEL", TABLE))
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert violations(page) == [], scheme
@@ -82,6 +82,36 @@ def test_should_hold_what_is_shown_in_the_address_and_go_back(page, stack, run):
     page.get_by_role("heading", name="Models").wait_for()
     page.go_back()
     page.get_by_text("None of these runs fits.").wait_for()
+
+
+def test_should_find_failed_runs_that_are_not_among_the_newest(page, stack, run):
+    workflow = stack.http.get(f"/api/runs/{run}").json()["workflow_id"]
+    go(page, stack, f"#/runs?workflow={workflow}")
+    page.get_by_role("combobox", name="Status").select_option("failed")
+    page.wait_for_url(f"**/#/runs?workflow={workflow}&status=failed")
+    page.locator("tbody .chip", has_text="failed").wait_for()
+    assert page.locator(".command code").inner_text() == f"flowforge status --status failed --workflow {workflow}"
+    page.get_by_role("combobox", name="Status").select_option("under-way")
+    page.get_by_text("No run is under way").wait_for()
+    page.reload()
+    page.get_by_text("No run is under way").wait_for()
+    assert page.get_by_role("combobox", name="Status").input_value() == "under-way"
+
+
+def test_should_ask_for_older_failed_runs_until_there_are_some(browser, stack, run):
+    """What the API would answer is made up: ten thousand runs take minutes to make."""
+    asked = []
+    one = next(found for found in stack.http.get("/api/runs").json()["runs"] if found["run_id"] == run)
+
+    def answer(route):
+        asked.append(route.request.url)
+        route.fulfill(json={"runs": [], "next": f"p{len(asked)}"} if len(asked) < 3 else {"runs": [one]})
+
+    with let_in(browser, stack) as page:
+        page.route("**/api/runs?**", answer)
+        go(page, stack, "#/runs?status=failed")
+        page.locator("tbody .chip", has_text="failed").wait_for()
+        assert ["cursor=p1" in asked[1], "cursor=p2" in asked[2]] == [True, True]
 
 
 def test_should_be_used_by_keyboard_and_keep_its_colours(page, stack):
@@ -151,6 +181,26 @@ def test_should_show_the_first_tables_while_it_asks_for_the_others(browser, stac
         page.get_by_role("link", name="silver.t019").wait_for()
         page.get_by_text("known at").wait_for()
         assert page.locator("tbody tr").count() == len(some)
+
+
+def test_should_show_the_rows_of_a_table_that_is_being_read_at_once(browser, stack, run):
+    """A long read is made up: one of the bank's tables takes no second."""
+    found = stack.http.get(f"/api/runs/{run}").json()
+    table = found["tables"][0] | {"status": "queued", "error": None, "records": None, "slices": None, "seconds": {}}
+    active = {"seq": 1, "state": "claimed", "attempts": 1, "lease_until": 0, "free_in_seconds": 25, "silent_seconds": 5,
+              "heartbeat_seconds": 8, "run_id": run, "rows_so_far": 1_234_000, "claimed_at": 0}  # fmt: skip
+    with let_in(browser, stack) as page:
+        page.clock.install()
+        page.route("**/api/runs/**", lambda route: route.fulfill(json=found | {"status": "running", "tables": [table]}))
+        page.route("**/api/watermarks/**", lambda route: route.fulfill(json={"active_batch": active}))
+        go(page, stack, f"#/runs/{run}")
+        page.get_by_text("asked every 1 s").wait_for()
+        page.clock.fast_forward(10_000)
+        page.get_by_text("1,234,000").wait_for()
+        page.locator("tbody .chip", has_text="reading").wait_for()
+        active["run_id"] = "another"
+        page.clock.fast_forward(10_000)
+        page.get_by_text("A batch of another run is under way").wait_for()
 
 
 def test_should_tell_which_attempt_a_run_that_does_not_move_waits_for(browser, stack, run):

@@ -144,10 +144,11 @@ def test_should_write_where_each_table_goes_and_its_rules_into_the_request(page,
     assert told["quarantine"][0]["rows"] >= 1 and len(told["rules"]) == len(rules)
 
 
-def test_should_offer_change_tracking_where_it_is_ready(page, stack):
+def test_should_offer_change_tracking_where_it_is_ready_and_plan_it_with_what_the_load_before_has_cost(page, stack):
     name = f"k_{NAME}"
     on = "IF NOT EXISTS (SELECT * FROM sys.change_tracking_databases) ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON"
     stack.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", on, f"ALTER TABLE {name} ENABLE CHANGE_TRACKING")
+    stack.execute(f"INSERT INTO {name} VALUES (1), (2), (3)")
     saved = stack.http.post("/api/connections", json={"id": name, **stack.connection})
     assert saved.status_code == 201, saved.text
     go(page, stack, f'#/job?connection={name}&tables={{"dbo.{name}":{{}}}}')
@@ -155,8 +156,40 @@ def test_should_offer_change_tracking_where_it_is_ready(page, stack):
     page.get_by_text("every insert, update and delete that is committed").wait_for()
     written = json.loads(page.locator(".beside textarea").input_value())
     assert written["source_config"]["databaseConfig"]["tables"] == [
-        {"tableName": f"dbo.{name}", "changeTracking": True}
+        {"tableName": f"dbo.{name}", "isIncremental": True, "changeTracking": True}
     ]
+    address = page.url
+    plan = page.get_by_role("region", name="The plan")
+    page.get_by_role("button", name="Plan", exact=True).click()
+    plan.get_by_text("Change Tracking").first.wait_for()
+    assert "Last load" not in plan.inner_text()
+    page.get_by_role("button", name="Submit", exact=True).click()
+    status(page, "succeeded").wait_for()
+    page.locator(".facts").first.get_by_text(re.compile(r"about 0\.\d{6} USD")).wait_for()
+    stack.execute(f"INSERT INTO {name} VALUES (4)", f"DELETE FROM {name} WHERE id = 1")
+    page.goto("about:blank")
+    page.goto(address)
+    page.get_by_role("combobox", name="New rows are found by").wait_for()
+    page.get_by_role("button", name="Plan", exact=True).click()
+    plan.get_by_text(re.compile(r"3 rows in .* s, about 0\.\d{6} USD")).wait_for()
+    assert "changes" in plan.inner_text()
+    opened_everywhere(page)
+
+
+def opened_everywhere(page) -> None:
+    """axe on the page with all of its steps open, then with each of its dialogs; light and dark, and on a phone."""
+    page.evaluate("document.querySelectorAll('#page details').forEach(one => { one.open = true; })")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert violations(page) == [], scheme
+        for words in ("Schedule …", "Save as template …"):
+            page.get_by_role("button", name=words, exact=True).click()
+            page.get_by_role("dialog").get_by_role("button", name="Close").wait_for()
+            assert violations(page) == [], (scheme, words)
+            page.keyboard.press("Escape")
+            page.get_by_role("dialog").wait_for(state="detached")
+    page.set_viewport_size({"width": 375, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
 def test_should_show_what_a_replay_would_do_and_do_nothing_when_it_is_closed(page, stack):

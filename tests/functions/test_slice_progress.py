@@ -1,18 +1,22 @@
-"""A large table that is read in slices shows how far it has come, while it goes on."""
+"""A large table shows how far it has come, while it goes on: by its slices, or by the heartbeat of the worker that reads it."""
 
 import io
+import json
+import time
 
 import pytest
 from rich.console import Console
 
 from events.commands import IngestSlice
-from events.envelopes import eventbridge, sqs
+from events.envelopes import eventbridge, http, sqs
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.ingest_slice import ingest_slice
 from flowforge.cli import rendering
 from flowforge.state import runs
 from functions.track_run.handler import handler
+from functions.watermark.handler import handler as watermark
 from tests.helpers.loads import MANY
+from tests.helpers.waiting import wait_for
 
 
 def tell(context, *facts) -> None:
@@ -32,6 +36,22 @@ def shown(run_id: str) -> tuple[str, str]:
 @pytest.fixture
 def track(aws, monkeypatch) -> None:
     aws.use("TrackQueue", "TrackDeadLetters", monkeypatch)
+
+
+def test_should_tell_the_rows_of_a_table_that_is_read_at_once_with_its_heartbeat(loads, context, monkeypatch):
+    monkeypatch.setenv("FLOWFORGE_LEASE_SECONDS", "2")
+    load, seen = loads(), []
+
+    def told() -> bool:
+        path, route = f"/api/watermarks/bronze_{load.name}", "/api/watermarks/{table}"
+        seen[:] = [json.loads(watermark(http("GET", path, route), context)["body"])["active_batch"]]
+        return bool(seen[0]["rows_so_far"])
+
+    load.meanwhile = [lambda: wait_for(told, "a heartbeat with rows")]
+    (fact,) = ingest(load.command("one", None)).facts
+    (active,) = seen
+    assert (active["rows_so_far"], active["run_id"], active["state"]) == (fact.records, fact.run_id, "claimed")
+    assert active["claimed_at"] <= time.time() and active["silent_seconds"] < 2
 
 
 @pytest.mark.usefixtures("sliced", "track")

@@ -225,7 +225,8 @@ def put(table: str, text: str, **more) -> tuple[int, dict]:
 
 def test_should_keep_a_model_that_can_be_built(filled):
     text = "SELECT id, name FROM silver.customers WHERE id > 1"
-    assert put("chosen", text) == (200, {"bucket": filled.bucket, "key": "models/chosen.sql"})
+    status, told = put("chosen", text)
+    assert (status, told["bucket"], told["key"]) == (200, filled.bucket, "models/chosen.sql")
     assert client("s3").get_object(Bucket=filled.bucket, Key="models/chosen.sql")["Body"].read().decode() == text
 
 
@@ -239,7 +240,8 @@ def test_should_open_a_model_and_replace_the_version_that_was_read_alone(filled)
     assert put("opened", first, etag="")[0] == 200
     status, read = model("opened")
     assert (status, read["origin"], read["sql"]) == (200, "models/opened.sql", first)
-    assert put("opened", second, etag=read["etag"])[0] == 200
+    status, kept = put("opened", second, etag=read["etag"])
+    assert (status, kept["etag"]) == (200, model("opened")[1]["etag"])
     status, refused = put("opened", first, etag=read["etag"])
     assert (status, refused["error"]) == (409, "ConflictingTarget")
     assert "was changed or removed" in refused["message"]

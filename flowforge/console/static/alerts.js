@@ -1,8 +1,7 @@
 // What people were told by webhook or Slack, and what was not taken; and a test of who is told.
 import { ask } from "./api.js";
 import { h } from "./dom.js";
-import { to } from "./place.js";
-import { chip, command, facts, grid, link, moment, more, nothing } from "./show.js";
+import { chip, command, facts, grid, itsRun, moment, more, nothing } from "./show.js";
 import { choose } from "./view.js";
 
 export const alerts = {
@@ -27,7 +26,7 @@ const list = (known) => grid({
   columns: [
     { title: "When", draw: (one) => moment(one.at) },
     { title: "Kind", draw: (one) => one.kind },
-    { title: "Told", draw: (one) => [one.title, one.run_id && h("small", link(to("runs", one.run_id), "its run"))] },
+    { title: "Told", draw: (one) => [one.title, itsRun(one)] },
     { title: "Outcome", draw: (one) => [chip(one.problem ? "failed" : "sent"), one.problem && h("small", `${one.problem} (attempt ${one.attempts})`)] },
   ],
 });

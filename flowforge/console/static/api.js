@@ -25,6 +25,17 @@ export const about = () => asked("/console/about", {});
 // ask("runs", {query: {limit: 20}}), ask("sql", {body: {…}}); of what the path is made is escaped by `path`.
 export const ask = (where, options = {}) => asked(`/api/${where}${told(options.query)}`, options);
 
+// Every entry of a list that comes in pages.
+export async function all(where, key, query) {
+  const found = [];
+  for (let cursor = ""; cursor !== undefined;) {
+    const told = await ask(where, { query: { ...query, cursor } });
+    found.push(...told[key]);
+    cursor = told.next;
+  }
+  return { [key]: found };
+}
+
 export const path = (...parts) => parts.map(encodeURIComponent).join("/");
 
 function told(query = {}) {

@@ -9,13 +9,14 @@ import { connections } from "./connections.js";
 import { file, files } from "./files.js";
 import { job } from "./job.js";
 import { letters } from "./letters.js";
+import { model, models } from "./models.js";
 import { run, runs } from "./runs.js";
 import { one as schedule, schedules, template } from "./schedules.js";
-import { models, sql } from "./sql.js";
+import { sql } from "./sql.js";
 import { table, tables } from "./tables.js";
 
 const PAGES = { alerts, connections, files, job, letters, models, runs, schedules, sql, tables, templates: schedules };
-const ONE = { files: file, runs: run, schedules: schedule, tables: table, templates: template };
+const ONE = { files: file, models: model, runs: run, schedules: schedule, tables: table, templates: template };
 const MENU = [["tables", "Tables"], ["runs", "Runs"], ["job", "New job"], ["schedules", "Schedules"], ["files", "Files"], ["models", "Models"], ["sql", "SQL"], ["connections", "Connections"], ["letters", "Dead letters"], ["alerts", "Alerts"]];
 const WITHIN = { templates: "schedules" };
 const HOME = "tables";

@@ -66,7 +66,7 @@ function renew(kept, fresh) {
     if (!fresh.hasAttribute(name) && name !== "open" && name !== "style") kept.removeAttribute(name);
   }
   for (const one of fresh.attributes) {
-    if (one.name !== "open" && kept.getAttribute(one.name) !== one.value) kept.setAttribute(one.name, one.value);
+    if (one.name !== "open" && one.name !== "style" && kept.getAttribute(one.name) !== one.value) kept.setAttribute(one.name, one.value);
   }
   if (fresh.style?.cssText && kept.style.cssText !== fresh.style.cssText) kept.style.cssText = fresh.style.cssText;
   for (const name of HANDLERS) if (kept[name] !== fresh[name]) kept[name] = fresh[name];

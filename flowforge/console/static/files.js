@@ -3,7 +3,7 @@
 import { ask } from "./api.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { bytes, chip, command, facts, field, grid, link, moment, more, nothing, number, problem, select } from "./show.js";
+import { bytes, chip, command, facts, field, grid, itsRun, link, moment, more, nothing, number, problem, select, tab } from "./show.js";
 import { request } from "./job.js";
 import { rows } from "./sql.js";
 import { say } from "./view.js";
@@ -16,8 +16,7 @@ export const files = {
   load: (place, signal) => ask("files", { query: { limit: 100, state: place.get("state"), table: place.get("table"), cursor: place.get("from") }, signal }),
   draw(data, place, view) {
     const waiting = place.get("state") === "waiting";
-    const tab = (state, title) => link(place.with({ state, from: "" }), h(place.get("state") === state ? "strong" : "span", title));
-    return [h("p.filters", tab("", "Reports"), tab("waiting", "Waiting")), (data.notes ?? []).map((note) => h("p.note", note)),
+    return [h("p.filters", tab(place, "state", "", "Reports"), tab(place, "state", "waiting", "Waiting")), (data.notes ?? []).map((note) => h("p.note", note)),
       data.files.length ? (waiting ? lying : reports)(data.files) : nothing(waiting ? "No file waits." : "No file has been taken yet: one that is put below landing/ is loaded by its job."),
       more(data, place), upload(view), command(`flowforge files list${waiting ? " --waiting" : ""}`)];
   },
@@ -32,7 +31,7 @@ const reports = (all) => grid({
   key: (one) => `${one.file} ${one.at}`,
   rows: all,
   columns: [
-    { title: "File", draw: (one) => [named(one.file), one.run_id && h("small", link(to("runs", one.run_id), "its run"))] },
+    { title: "File", draw: (one) => [named(one.file), itsRun(one)] },
     { title: "State", draw: (one) => [chip(one.state), one.reason && h("small", one.reason)] },
     { title: "Table", draw: (one) => one.table ?? "–" },
     { title: "Rows", right: true, draw: (one) => number(one.rows) },

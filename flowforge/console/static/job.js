@@ -1,16 +1,16 @@
 // A new job: a connection, its tables, how each is loaded, and the request that says so, beside it all the while.
-import { ask, path } from "./api.js";
+import { all, ask, path } from "./api.js";
 import { attempt, form, outcome } from "./connections.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
 import { rules } from "./rules.js";
-import { from, keep, schedule } from "./schedules.js";
-import { bytes, chip, command, facts, field, find, grid, link, moment, number, problem, select, span } from "./show.js";
+import { from, keep, saved, schedule } from "./schedules.js";
+import { bytes, chip, command, facts, field, find, grid, link, moment, money, number, problem, select, span, text } from "./show.js";
 import { rows } from "./sql.js";
 
 const WHOLE = ""; // the choices beside columns
 const CHANGES = ":changes";
-const SHOWN = 100;
+const [SHOWN, MOST_RUNS] = [100, 20];
 const WITHOUT = "Each load reads the whole table; rows that are gone at the source are taken out.";
 
 export const job = {
@@ -50,7 +50,7 @@ function source(data, state, view) {
     state.set({ connection: id, tables: {} });
   };
   return h("section", h("h2", "1 Connection"),
-    data.connections.length > 0 && h("p.actions", h("label", "Saved ", select(state.connection, [["", "choose …"], ...data.connections.map((one) => one.id)], pick)),
+    data.connections.length > 0 && h("p.actions", h("label", "Saved ", saved(data.connections, state.connection, pick)),
       state.connection && h("button", { disabled: state.own.busy, onclick: () => attempt(view, { connectionId: state.connection }) }, "Test"), state.own.busy && "asking …"),
     state.own.of && outcome(view),
     h("details", { open: data.connections.length === 0 }, h("summary", "A new connection"), form(view, async (id) => { await view.again(); pick(id); })));
@@ -60,7 +60,7 @@ function choice(state, view) {
   const { own } = state;
   if (!own.listed) {
     own.listed = { tables: [] };
-    fetched(own.listed, ask("database/tables", { query: { connectionId: state.connection } }), view);
+    fetched(own.listed, all("database/tables", "tables", { connectionId: state.connection }), view);
   }
   const { trouble, waiting, tables } = own.listed;
   const fitting = tables.filter((one) => `${one.schema}.${one.name}`.toLowerCase().includes(own.find.toLowerCase()));
@@ -127,7 +127,7 @@ function by(name, known, cursor, set) {
     h("p.quiet", cursor === CHANGES ? promise : found ? found.promise : WITHOUT),
     found && !found.indexed && h("p.note", `${found.column} leads no index: every load reads the whole table.`),
     !known.primary_key.length && h("p.note", "No primary key: rows are added, and none is replaced."),
-    !promise && (statements.length > 0 || without) && h("details", { "data-key": "tracking" }, h("summary", "Change Tracking is not ready"), without ?? h("pre.code.scroll", { tabindex: "0", role: "region", "aria-label": `What makes ${name} ready` }, statements.map((one) => `${one};\n`)))];
+    !promise && (statements.length > 0 || without) && h("details", { "data-key": "tracking" }, h("summary", "Change Tracking is not ready"), without ?? text(statements.map((one) => `${one};\n`), `What makes ${name} ready`))];
 }
 
 function names(state) {
@@ -144,7 +144,7 @@ export function written(state) {
       ...((silver || qualityRules?.length) && { silverConfig: { ...(silver && { tableName: silver }), ...(qualityRules?.length && { qualityRules }) } }),
       ...(gold && { goldConfig: { tableName: gold } }),
     };
-    const how = cursor === CHANGES ? { changeTracking: true } : cursor !== WHOLE && { isIncremental: true, deltaColumn: cursor };
+    const how = cursor === CHANGES ? { isIncremental: true, changeTracking: true } : cursor !== WHOLE && { isIncremental: true, deltaColumn: cursor };
     return { tableName, ...how, ...(Object.keys(into).length && { destination_config: into }) };
   });
   return {
@@ -205,17 +205,34 @@ async function plan(body) {
     tables.push(...told.tables);
     first = told.next;
   }
+  const ids = [...new Set(tables.map((one) => one.last?.run_id).filter(Boolean))].slice(0, MOST_RUNS);
+  const known = new Map(await Promise.all(ids.map(async (id) => [id, await ask(path("runs", id)).catch(() => null)])));
+  for (const { last, bronze_table: name } of tables) {
+    const run = known.get(last?.run_id);
+    const price = run?.tables.find((one) => one.table === name)?.price;
+    if (price != null) Object.assign(last, { price, prices: run.prices });
+  }
   return tables;
 }
 
-const planned = (tables) => h("div", { role: "region", "aria-label": "The plan", "data-key": "plan" }, h("p.quiet", "As things are now; nothing is written."), tables.map((one) =>
+// What the loads before took and cost: {records, seconds, price, prices}.
+const history = ({ records, seconds, price, prices }) => `${number(records)} rows in ${span(seconds)}${price == null ? "" : `, ${money(price, prices)}`}`;
+
+function inAll(tables) {
+  const loads = tables.map((one) => one.last).filter(Boolean);
+  const sum = (name) => loads.reduce((all, one) => all + (one[name] ?? 0), 0);
+  const priced = loads.find((one) => one.prices);
+  return loads.length > 1 && ` The last loads of these ${loads.length}: ${history({ records: sum("records"), seconds: sum("seconds"), price: priced && sum("price"), prices: priced?.prices })}.`;
+}
+
+const planned = (tables) => h("div", { role: "region", "aria-label": "The plan", "data-key": "plan" }, h("p.quiet", "As things are now; nothing is written.", inAll(tables)), tables.map((one) =>
   h("div.card", { "data-key": one.bronze_table }, chip(one.outcome), " ", h("strong", one.source_table), ` ${one.mode}`, one.reason && h("p", one.reason), facts([
     ["From", one.low],
     ["Up to", one.high],
     ["Rows", one.rows !== undefined && (one.counted ? number(one.rows) : `about ${number(one.rows)}`)],
     ["Bytes", one.bytes !== undefined && bytes(one.bytes)],
     ["Slices", one.slices > 1 && one.slices],
-    ["Last load", one.last && `${number(one.last.records)} rows in ${span(one.last.seconds)}`],
+    ["Last load", one.last && history(one.last)],
     ["Where", one.where?.join(" and ")],
     ["Protected", Object.entries(one.protected ?? {}).map((pair) => pair.join(": ")).join(", ")],
     ["Files", Object.entries(one.file_counts ?? {}).map(([state, count]) => `${number(count)} ${state}`).join(", ")],

@@ -2,22 +2,21 @@
 // would do, then, if it is wanted, do it.
 import { ask } from "./api.js";
 import { h } from "./dom.js";
-import { to } from "./place.js";
-import { command, grid, link, moment, nothing, number, problem, span } from "./show.js";
+import { command, grid, itsRun, moment, more, nothing, number, problem, span } from "./show.js";
 import { choose, say } from "./view.js";
 
 export const letters = {
   title: () => "Dead letters",
   every: () => 30,
   async load(place, signal) {
-    const [dead, given] = await Promise.all([ask("dead-letters", { signal }), ask("dead-letters/discarded", { query: { limit: 50 }, signal })]);
+    const [dead, given] = await Promise.all([ask("dead-letters", { query: { cursor: place.get("from") }, signal }), ask("dead-letters/discarded", { query: { limit: 50 }, signal })]);
     return { ...dead, discarded: given.discarded };
   },
   draw: (data, place, view) => [
     data.failed.map((one) => problem({ message: `${one.queue}: ${one.problem}` })),
     data.messages.length ? [list(data, view), h("p.actions", h("button", { onclick: () => replay({ all: true }, view) }, "Replay all …"), h("button.quiet", { onclick: () => discard({ all: true }, view) }, "Discard all …"))]
       : nothing("Nothing has been given up."),
-    command("flowforge replay"),
+    more(data, place), command("flowforge replay"),
     data.discarded.length > 0 && h("section", h("h2", "Discarded"), grid({
       key: (one) => one.id,
       rows: data.discarded,
@@ -36,7 +35,7 @@ const list = (data, view) => grid({
   key: (one) => one.id,
   rows: data.messages,
   columns: [
-    { title: "Table", draw: (one) => [one.table ?? "–", one.run_id && h("small", link(to("runs", one.run_id), "its run"))] },
+    { title: "Table", draw: (one) => [one.table ?? "–", itsRun(one)] },
     { title: "Step", draw: (one) => one.queue },
     { title: "Failed because", draw: (one) => one.reason ?? one.problem ?? "–" },
     { title: "Age", right: true, draw: (one) => span(one.age_seconds) },

@@ -4,40 +4,39 @@ import { ask, path } from "./api.js";
 import { h } from "./dom.js";
 import { replay } from "./letters.js";
 import { to } from "./place.js";
-import { age, between, bytes, chip, command, facts, find, grid, kind, link, moment, more, nothing, number, problem, select, span } from "./show.js";
+import { age, between, bytes, chip, command, facts, filters, grid, kind, link, moment, money, more, nothing, number, problem, select, span } from "./show.js";
 import { say } from "./view.js";
 
-const SHOWN = 50;
+const [SHOWN, PAGES] = [50, 5];
 const under = (status) => status === "running" || status === "accepted";
 
 export const runs = {
   title: () => "Runs",
-  every: (data) => (data.runs.some((run) => under(run.status)) ? 3 : 10),
-  load: (place, signal) =>
-    ask("runs", { query: { limit: SHOWN, workflow_id: place.get("workflow"), cursor: place.get("from") }, signal }),
+  every: (data) => (!data.status && data.runs.some((run) => under(run.status)) ? 3 : 10),
+  // A page of one status may have few: of failed runs, which are seldom, the next ones are asked at once.
+  async load(place, signal, show) {
+    const [status, workflow] = [place.get("status"), place.get("workflow")];
+    const some = (cursor, limit) => ask("runs", { query: { limit, status, workflow_id: workflow, cursor }, signal });
+    const data = { status, ...await some(place.get("from"), SHOWN) };
+    for (let page = 1; page < PAGES && status === "failed" && data.next && data.runs.length < SHOWN; page += 1) {
+      show({ ...data, next: null });
+      const { runs: older, next } = await some(data.next, SHOWN - data.runs.length);
+      Object.assign(data, { runs: [...data.runs, ...older], next });
+    }
+    return data;
+  },
   draw(data, place, view) {
-    const chosen = data.runs.filter((run) => fits(run, place.get("status"), place.get("find").toLowerCase()));
-    return [filters(place, view), chosen.length ? list(chosen) : nothing(data.runs.length ? "None of these runs fits." : empty(place)),
-      place.get("from") && h("p", link(place.with({ from: "" }), "Newest")), more(data, place, `Older than these ${data.runs.length}`), command(`flowforge status${place.get("workflow") ? ` --workflow ${place.get("workflow")}` : ""}`)];
+    const [status, workflow] = [place.get("status"), place.get("workflow")];
+    const chosen = data.runs.filter((run) => fits(run, place.get("find").toLowerCase()));
+    return [filters(place, view, h("label", "Status ", select(status, [["", "all"], ["under-way", "under way"], "failed", "succeeded"], (chosen) => { location.hash = place.with({ status: chosen, from: "" }); })),
+      workflow && h("span", "of ", h("code", workflow), " ", link(place.with({ workflow: "" }), "show all"))),
+    chosen.length ? list(chosen) : nothing(data.runs.length ? "None of these runs fits." : status ? `No run is ${status.replace("-", " ")}${data.next ? " among the newest" : ""}.` : workflow ? "This workflow has no run." : ["No run yet: ", link("#/job", "a new job"), " starts one."]),
+    place.get("from") && h("p", link(place.with({ from: "" }), "Newest")), more(data, place, status ? "Look further back" : `Older than these ${data.runs.length}`),
+    command(`flowforge status${status && ` --status ${status}`}${workflow && ` --workflow ${workflow}`}`)];
   },
 };
 
-const empty = (place) => (place.get("workflow") ? "This workflow has no run." : "No run yet: a new job starts one.");
-
-function fits(run, status, words) {
-  const told = [run.run_id, run.workflow_id, run.workflow_name, run.job_id, run.job_name, ...run.tables.map((one) => one.table)];
-  if (words && !told.some((one) => one?.toLowerCase().includes(words))) return false;
-  if (status === "under way") return under(run.status);
-  if (status === "failed") return kind(run.status) === "bad";
-  return status ? run.status === status : true;
-}
-
-function filters(place, view) {
-  return h("form.filters", { role: "search", onsubmit: (event) => event.preventDefault() },
-    find(place.get("find"), (words) => view.keep({ find: words })),
-    h("label", "Status ", select(place.get("status"), [["", "all"], "under way", "failed", "succeeded"], (status) => view.keep({ status }))),
-    place.get("workflow") && h("span", "of ", h("code", place.get("workflow")), " ", link(place.with({ workflow: "" }), "show all")));
-}
+const fits = (run, words) => !words || [run.run_id, run.workflow_id, run.workflow_name, run.job_id, run.job_name, ...run.tables.map((one) => one.table)].some((one) => one?.toLowerCase().includes(words));
 
 function list(chosen) {
   return grid({
@@ -79,7 +78,8 @@ export const run = {
   every: (data) => (under(data.status) ? 1 : 10),
   async load(place, signal) {
     const found = await ask(path("runs", place.id), { signal });
-    return { ...found, claims: under(found.status) ? await claims(found, signal) : new Map() };
+    const told = under(found.status) ? await claims(found, signal) : new Map();
+    return { ...found, claims: told, tables: found.tables.map((one) => ({ ...one, ...told.get(one.table)?.live })) };
   },
   draw(data, place, view) {
     const failed = data.tables.filter((one) => one.error);
@@ -89,7 +89,8 @@ export const run = {
   },
 };
 
-// Of a run that does not move: whose worker has fallen silent, and when the next one may go on. Asked seldom, of a few tables.
+// Of a run that does not move: how far those are that read, whose worker has fallen silent, and when the next one may go on. Asked
+// seldom, of a few tables.
 async function claims(found, signal) {
   const state = JSON.stringify(found);
   if (state !== watched.state) watched = { state, asked: Date.now(), told: new Map() };
@@ -97,14 +98,17 @@ async function claims(found, signal) {
   watched.asked = Date.now();
   const waiting = found.tables.filter((one) => one.status === "queued" || one.status === "running").slice(0, MOST_CLAIMS);
   const answers = await Promise.all(waiting.map((one) => ask(path("watermarks", one.table), { signal }).catch(() => ({}))));
-  watched.told = new Map(waiting.map((one, place) => [one.table, claim(answers[place].active_batch)]));
+  watched.told = new Map(waiting.map((one, place) => [one.table, claim(answers[place].active_batch ?? {}, found.run_id)]));
   return watched.told;
 }
 
-function claim(active) {
-  if (active?.state !== "claimed" || typeof active.silent_seconds !== "number" || active.silent_seconds <= active.heartbeat_seconds * 2) return null;
+// {live: what is known of a table that is being read} or {note}.
+function claim(active, id) {
+  if (active.state !== "claimed" || typeof active.silent_seconds !== "number") return {};
+  if (active.silent_seconds <= active.heartbeat_seconds * 2)
+    return active.run_id === id ? { live: { status: "reading", records: active.rows_so_far, since: active.claimed_at * 1000 } } : { note: "A batch of another run is under way; this one comes after it." };
   const left = Math.ceil(active.free_in_seconds ?? 0);
-  return `Its worker fell silent ${Math.round(active.silent_seconds)} s ago; ${left > 0 ? `the next attempt is free in ${left} s` : "the next attempt may begin"}.`;
+  return { note: `Its worker fell silent ${Math.round(active.silent_seconds)} s ago; ${left > 0 ? `the next attempt is free in ${left} s` : "the next attempt may begin"}.` };
 }
 
 function head(data) {
@@ -114,10 +118,17 @@ function head(data) {
     ["Workflow", data.workflow_id && link(to("runs", "", { workflow: data.workflow_id }), data.workflow_name || data.workflow_id)],
     ["Requested", moment(data.accepted_at)],
     [under(data.status) ? "Under way for" : "Took", took(data)],
-    ["Started by", data.trigger],
+    ["Started by", data.trigger === "http" ? "the API" : data.trigger],
+    ["Cost", cost(data.tables, data.prices)],
     ["Batch", data.batch_id && h("code", data.batch_id)],
     ["Run", h("code", data.run_id)],
   ]);
+}
+
+// By list prices, of what has told its use.
+function cost(tables, prices) {
+  const known = tables.filter((one) => one.price != null);
+  return known.length > 0 && money(known.reduce((sum, one) => sum + one.price, 0), prices);
 }
 
 function refused(data) {
@@ -145,12 +156,12 @@ function tables(data) {
     rows: data.tables,
     columns: [
       { title: "Table", draw: (one) => [one.silver_table ? link(to("tables", `silver.${one.silver_table}`), one.table) : one.table, one.source_table && h("small", `from ${one.source_table}`)] },
-      { title: "Status", draw: (one) => [chip(one.status), parts(one), data.claims.get(one.table) && h("small.note", data.claims.get(one.table))] },
+      { title: "Status", draw: (one) => [chip(one.status), parts(one), data.claims.get(one.table)?.note && h("small.note", data.claims.get(one.table).note)] },
       { title: "Steps", draw: (one) => steps(one, most) },
       { title: "Rows read", right: true, draw: (one) => number(one.records ?? one.slices?.records) },
       { title: "Silver rows", right: true, draw: (one) => [number(one.silver_rows), changes(one)] },
       { title: "Watermark", draw: watermark },
-      { title: "Seconds", right: true, draw: (one) => total(one)?.toFixed(2) ?? "–" },
+      { title: "Seconds", right: true, draw: (one) => total(one)?.toFixed(2) ?? (one.since ? age(one.since) : "–") },
     ],
   }));
 }
@@ -197,6 +208,7 @@ function details(data) {
       ["Promise", one.promise],
       ["Read as", one.consistency],
       ["Reason", one.reason],
+      ["Cost", cost([one], data.prices)],
       ["Quarantine", one.quarantined > 0 && `${number(one.quarantined)} rows`],
     ]),
     notes(one))));

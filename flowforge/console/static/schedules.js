@@ -2,7 +2,7 @@
 import { ask, path } from "./api.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { check, chip, command, facts, field, grid, link, moment, more, nothing, number, select } from "./show.js";
+import { check, chip, command, facts, field, grid, link, moment, more, nothing, number, select, text } from "./show.js";
 import { choose, remove, say } from "./view.js";
 
 export const schedules = {
@@ -130,7 +130,10 @@ export function schedule(load, done) {
 // A request that reads from a saved connection.
 export const from = (request, connectionId) => ({ ...request, source_config: { ...request.source_config, connection: { connectionId } } });
 
-const connectionField = (connections, own) => h("label.block", "Connection ", select(own.connection, [["", "choose …"], ...connections.map((one) => one.id)], (id) => { own.connection = id; }, { required: true }));
+const connectionField = (connections, own) => h("label.block", "Connection ", saved(connections, own.connection, (id) => { own.connection = id; }, { required: true }));
+
+// A choice among saved connections.
+export const saved = (connections, id, then, rest) => select(id, [["", "choose …"], ...connections.map((one) => one.id)], then, rest);
 
 function fields(own, again) {
   const [, placeholder, means, named] = KINDS[own.kind];
@@ -173,18 +176,17 @@ export const template = {
 
 const models = (request) => request.destination_config?.goldConfig?.models ?? [];
 const json = (document) => JSON.stringify(document, null, 2);
-const text = (told, label) => h("pre.code.scroll", { tabindex: "0", role: "region", "aria-label": label }, told);
 
 const offers = (one, view) => h("span.chips", h("button", { onclick: () => run(one), "aria-label": `Run ${one.name}` }, "Run …"),
   h("button", { onclick: () => schedule(() => filling(one), async (kept) => { location.hash = to("schedules", kept.workflow_id); await view.again(); }), "aria-label": `Schedule ${one.name}` }, "Schedule …"),
   link(to("job", "", { template: one.name }), "New job"), one.saved_at && h("button.quiet", { onclick: () => gone("templates", one.name, `The template ${one.name} is removed. Runs and schedules that came of it go on.`, view), "aria-label": `Remove ${one.name}` }, "Remove …"));
 
 async function filling(one) {
-  const [{ request }, connections] = await Promise.all([ask(path("templates", one.name)), saved()]);
+  const [{ request }, connections] = await Promise.all([ask(path("templates", one.name)), known()]);
   return { request, connections };
 }
 
-async function saved() {
+async function known() {
   const { connections } = await ask("connections");
   return connections;
 }
@@ -193,7 +195,7 @@ function run(one) {
   const own = { connection: "" };
   return choose({
     title: "Run",
-    load: saved,
+    load: known,
     draw: (connections) => (connections.length ? [h("p", `${one.title}: loads ${one.tables.join(", ")}${one.models.length ? `, then builds ${one.models.join(", ")}` : ""}.`), connectionField(connections, own),
       command(`flowforge templates run ${one.name} --connection ID --watch`)] : [h("p", "No connection is saved yet. "), link(to("connections"), "Add one")]),
     action: (connections) => connections.length > 0 && "Run it",

@@ -129,8 +129,8 @@ export function graph(edges, { marks = {}, here } = {}) {
   const height = Math.max(...columns.map((names) => names.length)) * 28;
   const node = (name) => svg("text", { x: places.get(name).x, y: places.get(name).y, "font-weight": name === here ? 650 : null }, (marks[name] ?? "") + name);
   return h("div.wide", svg("svg.graph", { width, height, role: "group", "aria-label": real.map(({ from, to }) => `${from} makes ${to}`).join(", ") || "Tables" },
-    real.map(({ from, to }) => {
-      const [{ end, y }, goal] = [places.get(from), places.get(to)];
+    real.map(({ from, to: name }) => {
+      const [{ end, y }, goal] = [places.get(from), places.get(name)];
       return svg("path", { d: `M${end} ${y - 4}C${end + 24} ${y - 4} ${goal.x - 28} ${goal.y - 4} ${goal.x - 6} ${goal.y - 4}` });
     }),
     [...places.keys()].map((name) => (ofLake(name) ? svg("a", { href: to("tables", name) }, node(name)) : node(name)))));
@@ -162,6 +162,18 @@ export function problem(trouble, { title } = {}) {
 // A link to a page of the console.
 export const link = (href, ...children) => h("a", { href }, children);
 
+// A choice of the address: name=value, the one that is made in bold.
+export const tab = (place, name, value, title = value, made = place.get(name)) =>
+  h("a", { href: place.with({ [name]: value, from: "" }), "aria-current": made === value && "true" }, h(made === value ? "strong" : "span", title));
+
+// The run that a row is of.
+export const itsRun = ({ run_id: id }) => id && h("small", link(to("runs", id), "its run"));
+
+export const money = (amount, { currency }) => `about ${amount.toFixed(amount < 1 ? 6 : 2)} ${currency}`;
+
+// A text with a scroll bar of its own, which the keyboard reaches.
+export const text = (told, label) => h("pre.code.scroll", { tabindex: "0", role: "region", "aria-label": label }, told);
+
 // What follows a page of a list.
 export const more = (data, place, words = "More") => data.next && h("p.pages", link(place.with({ from: data.next }), words));
 
@@ -176,3 +188,7 @@ export const select = (value, options, then, rest) => h("select", { value, oncha
 export const check = (checked, then, ...words) => h("label.check", h("input", { type: "checkbox", checked, onchange: (event) => then(event.target.checked) }), " ", words);
 
 export const find = (value, then) => h("label", "Find ", h("input", { type: "search", value, oninput: (event) => then(event.target.value) }));
+
+// What a list shows by choice: what is looked for, and others.
+export const filters = (place, view, ...others) => h("form.filters", { role: "search", onsubmit: (event) => event.preventDefault() },
+  find(place.get("find"), (words) => view.keep({ find: words })), others);

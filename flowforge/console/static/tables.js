@@ -1,9 +1,10 @@
 // The lake's tables: how fresh, how many rows, what their rules found. And one of them: columns, watermark and batches, rules and
 // quarantine, versions, what it is made from, some of its rows and a question to it.
 import { ask, path } from "./api.js";
+import { columns } from "./columns.js";
 import { h } from "./dom.js";
 import { to } from "./place.js";
-import { bytes, check, chip, command, facts, field, find, graph, grid, kind, link, moment, more, nothing, number, ofLake, problem, select, spark } from "./show.js";
+import { bytes, check, chip, command, facts, filters, graph, grid, itsRun, kind, link, moment, more, nothing, number, problem, spark, tab } from "./show.js";
 import { box, quoted } from "./sql.js";
 import { choose, say } from "./view.js";
 
@@ -29,7 +30,8 @@ export const tables = {
   draw(data, place, view) {
     const words = place.get("find").toLowerCase();
     const chosen = data.tables.filter((one) => `${one.layer}.${one.table}`.toLowerCase().includes(words) && (!place.get("only") || wrong(one, data.runs)));
-    return [filters(place, view), data.trouble && problem(data.trouble, { title: "The newest runs are not known" }), chosen.length ? list(chosen, data.runs, place, view)
+    return [filters(place, view, h("span.pages", LAYERS.map((one) => tab(place, "layer", one, one || "all layers"))),
+      check(Boolean(place.get("only")), (on) => view.keep({ only: on && "wrong" }), "only what wants a look")), data.trouble && problem(data.trouble, { title: "The newest runs are not known" }), chosen.length ? list(chosen, data.runs, place, view)
       : nothing(data.tables.length ? "None of these tables fits." : ["The lake has no table yet: ", link("#/job", "a new job"), " loads some."]),
       more(data, place, `The tables behind these ${data.tables.length}`),
       command("flowforge watermark list")];
@@ -38,13 +40,6 @@ export const tables = {
 
 const broken = (one) => (one.rules ?? []).filter((figure) => figure.failed);
 const wrong = (one, runs) => one.problem || kind(one.build?.outcome ?? runs.get(one.bronze_table)?.status) === "bad" || broken(one).length > 0 || one.layer === "quarantine";
-
-function filters(place, view) {
-  return h("form.filters", { role: "search", onsubmit: (event) => event.preventDefault() },
-    find(place.get("find"), (words) => view.keep({ find: words })),
-    h("span", LAYERS.map((one) => [link(place.with({ layer: one, from: "" }), h(place.get("layer") === one ? "strong" : "span", one || "all layers")), " "])),
-    check(Boolean(place.get("only")), (on) => view.keep({ only: on && "wrong" }), "only what wants a look"));
-}
 
 // The newest run of each bronze table.
 function lastRuns(newest) {
@@ -74,11 +69,13 @@ function list(chosen, runs, place, view) {
       { title: "Rows of each batch", draw: (one) => spark(one.recent?.rows, "Rows of each batch") },
       { title: "Size", right: true, by: (one) => one.bytes, draw: (one) => bytes(one.bytes) },
       { title: "Rules", draw: rules },
-      { title: "Watermark", draw: (one) => Object.entries(one.watermarks ?? {}).map(([column, value]) => [h("code", value), h("small", `of ${column}`)]) },
+      { title: "Watermark", draw: (one) => marks(Object.entries(one.watermarks ?? {})) },
       { title: "Version", right: true, by: (one) => one.version, draw: (one) => number(one.version) },
     ],
   });
 }
+
+const marks = (known) => (known.length ? known.map(([column, value]) => [h("code", value), h("small", `of ${column}`)]) : "–");
 
 export function rules(one) {
   if (one.layer === "quarantine") return chip("waiting", "rows kept apart");
@@ -142,7 +139,7 @@ function batches(told) {
       key: (one) => `${one.generation}.${one.seq}`,
       rows: told.history,
       columns: [
-        { title: "Batch", draw: (one) => [one.label ?? `${one.generation}.${one.seq}`, one.run_id && h("small", link(to("runs", one.run_id), "its run"))] },
+        { title: "Batch", draw: (one) => [one.label ?? `${one.generation}.${one.seq}`, itsRun(one)] },
         { title: "State", draw: (one) => [chip(one.state === "refined" ? "success" : one.state, one.state), one.problem && h("small", one.problem)] },
         { title: "Rows", right: true, draw: (one) => number(one.records) },
         { title: "Above", draw: (one) => (one.low == null ? "the beginning" : h("code", one.low)) },
@@ -197,67 +194,9 @@ const release = (name, rows, view) => choose({
   },
 });
 
-// Each column from the source's type to this layer's, with what a person has decided, what it is made from and what it makes.
-function columns({ own, history, lineage, name: silver }, schema, view) {
-  const decided = new Map((schema.columns ?? []).map((one) => [one.name, one.decided]));
-  const source = new Map((history?.columns ?? []).map((one) => [one.name, one]));
-  const edges = lineage?.columns ?? [];
-  const name = `${own.layer}.${own.table}`;
-  const beside = (column, here, there) => edges.filter((one) => one[here].table === name && one[here].column === column && one[there].table !== name && ofLake(one[there].table)).map((one) => one[there]);
-  const from = (column) => (own.layer === "silver" ? [] : beside(column, "to", "from"));
-  const lists = { from, to: (column) => beside(column, "from", "to") };
-  const any = (which) => own.columns.some((one) => lists[which](one.name).length);
-  return [
-    schema.identity && h("p", "Rows are told apart by ", h("code", schema.identity), schema.keeps_key && ", whatever the source's key is", "."),
-    schema.dropped?.length > 0 && h("p.note", `Gone at the source: ${schema.dropped.map((one) => one.name ?? one).join(", ")}`),
-    h("details", { open: own.columns.length <= 30 }, h("summary", `${own.columns.length} columns`), grid({
-      key: (one) => one.name,
-      rows: own.columns,
-      columns: [
-        { title: "Column", draw: (one) => h("code", one.name) },
-        source.size > 0 && { title: "At the source", draw: (one) => origin(source.get(one.name), one.name) },
-        source.size > 0 && { title: "In bronze", draw: (one) => source.get(one.name)?.type ?? "–" },
-        { title: own.layer === "silver" ? "In silver" : "Type", draw: (one) => one.type },
-        own.layer === "silver" && { title: "Decided by a person", draw: (one) => decided.get(one.name) ?? "–" },
-        any("from") && { title: "Made from", draw: (one) => ends(from(one.name)) },
-        any("to") && { title: "Makes", draw: (one) => ends(lists.to(one.name)) },
-      ].filter(Boolean),
-    })),
-    own.layer === "silver" && [h("p.actions", h("button", { onclick: () => decide(silver, own, view) }, "Decide …"), " a column's type, or that what changed at the source is taken"), command(`flowforge schema ${own.table}`)],
-  ];
-}
-
-// What a person decides about a table's columns.
-function decide(name, { columns }, view) {
-  const own = { what: "types", column: columns[0]?.name, type: "varchar(100)" };
-  const body = () => (own.what === "types" ? { types: { [own.column]: own.type } } : { [own.what]: true });
-  return choose({
-    title: "Decide",
-    draw: (_, again) => [
-      h("label.block", "What ", select(own.what, [["types", "the type of a column"], ["accept", "what changed at the source is taken"], ["keep_key", "the key stays, whatever the source's is"]], (what) => { own.what = what; again(); })),
-      own.what === "types" && h("div.fields", h("label", "Column", select(own.column, columns.map((one) => one.name), (column) => { own.column = column; again(); })), field("Type, as SQL Server names it", own, "type", {}, again)),
-      command(`flowforge schema ${name} ${own.what === "types" ? `--type ${own.column}="${own.type}"` : `--${own.what.replace("_", "-")}`}`)],
-    action: () => "Decide so",
-    run: async () => {
-      await ask(path("silver", name, "schema"), { method: "PUT", body: body() });
-      say(`It is decided for silver.${name}`);
-      await view.again();
-    },
-  });
-}
-
-const origin = (told, name) => (told ? [told.source_type ?? "–", !told.nullable && " not null", told.source_name !== name && h("small", `as ${told.source_name}`), told.of && h("small", `made from ${told.of}`)] : h("span.quiet", "FlowForge's own"));
-
-// Columns of other tables, each table once with its columns.
-function ends(all) {
-  const by = new Map();
-  for (const { table, column } of all) by.set(table, [...(by.get(table) ?? []), column].filter((one, place, list) => one && list.indexOf(one) === place));
-  return by.size ? [...by].map(([table, names]) => h("div", link(to("tables", table), table), names.length > 0 && [": ", h("code", names.join(", "))])) : "–";
-}
-
 const lineage = (told, place) => [
   told.edges.length ? graph(told.edges, { here: place.id }) : nothing("Nothing is known yet."),
-  h("p", "Steps around it: ", DEPTHS.map((one) => [link(place.with({ depth: one }), h((place.get("depth") || "1") === one ? "strong" : "span", one)), " "])),
+  h("p.pages", "Steps around it: ", DEPTHS.map((one) => tab(place, "depth", one, one, place.get("depth") || "1"))),
   command(`flowforge lineage ${place.id} --columns`),
 ];
 
