@@ -89,7 +89,7 @@ def test_should_find_failed_runs_that_are_not_among_the_newest(page, stack, run)
     go(page, stack, f"#/runs?workflow={workflow}")
     page.get_by_role("combobox", name="Status").select_option("failed")
     page.wait_for_url(f"**/#/runs?workflow={workflow}&status=failed")
-    page.locator("tbody .chip", has_text="failed").wait_for()
+    page.locator("tbody .chip", has_text="failed").first.wait_for()
     assert page.locator(".command code").inner_text() == f"flowforge status --status failed --workflow {workflow}"
     page.get_by_role("combobox", name="Status").select_option("under-way")
     page.get_by_text("No run is under way").wait_for()
@@ -110,7 +110,7 @@ def test_should_ask_for_older_failed_runs_until_there_are_some(browser, stack, r
     with let_in(browser, stack) as page:
         page.route("**/api/runs?**", answer)
         go(page, stack, "#/runs?status=failed")
-        page.locator("tbody .chip", has_text="failed").wait_for()
+        page.locator("tbody .chip", has_text="failed").first.wait_for()
         assert ["cursor=p1" in asked[1], "cursor=p2" in asked[2]] == [True, True]
 
 
