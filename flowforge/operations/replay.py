@@ -18,9 +18,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from events.dispatch import type_of
 from events.request import InvalidRequest
 from flowforge.aws.clients import client, unavailable
-from flowforge.aws.message import body_of, tables_of
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.operations.dead_letters import show
+from flowforge.operations.letters import letter_of
 from flowforge.runtime.pages import PROBLEM, cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
 from flowforge.state import discards
@@ -31,7 +31,6 @@ MOST_PER_QUEUE = 1_000
 MOST_LISTED = 6_000  # those of all queues
 REPLAYED = ("IngestTable", "IngestCut", "IngestSlice")  # commands that are told so
 MOST_NEWER = 5  # answers in a row that hold nothing but what came since: there is nothing older left
-SILENT = "SQS moved it here: its function could not handle it, not even to say why"
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ def _walk(queue: _Queue, chosen: DeadLetterFilter, settle: _Settle | None, deadl
 def _look_at(
     queue: _Queue, message: dict[str, Any], chosen: DeadLetterFilter, settle: _Settle | None, walk: _Walk
 ) -> None:
-    letter, source = _letter(queue, message)
+    letter, source = letter_of(queue.name, message)
     walk.handles[letter["id"]] = message["ReceiptHandle"]
     if chosen.is_newer(letter):
         walk.newer.add(letter["id"])
@@ -247,30 +246,3 @@ def _again(text: str) -> str:
     is_command = isinstance(body, dict) and type_of(body) in REPLAYED
     compact = {"ensure_ascii": False, "separators": (",", ":")}  # no larger than it was, but for the mark
     return json.dumps(body | {"replayed": True}, **compact) if is_command else text
-
-
-def _letter(queue: _Queue, message: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """What is shown of a message, and its source table's name."""
-    said = {name: value.get("StringValue") for name, value in message.get("MessageAttributes", {}).items()}
-    body = _body(message["Body"])
-    sent_ms = int(message.get("Attributes", {}).get("SentTimestamp", 0))
-    source = body.get("source")
-    letter = {
-        "id": message["MessageId"],
-        "queue": queue.name,
-        "table": ", ".join(tables_of(body)) or None,
-        "run_id": str(body["run_id"]) if body.get("run_id") else None,
-        "reason": said.get("reason") or said.get("ERROR_MESSAGE") or SILENT,  # the bus says why in ERROR_MESSAGE
-        "at": sent_ms / 1000,
-        "age_seconds": max(0, round(time.time() - sent_ms / 1000)),
-    }
-    name = source.get("table_name") if isinstance(source, dict) else None
-    return letter, body.get("source_table") or name
-
-
-def _body(text: str) -> dict[str, Any]:
-    try:
-        body = body_of(text)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from events.commands import IngestSlice
 from events.envelopes import eventbridge, http, sqs
+from events.facts import BronzeLanded
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.ingest_slice import ingest_slice
 from flowforge.cli import rendering
@@ -49,6 +50,7 @@ def test_should_tell_the_rows_of_a_table_that_is_read_at_once_with_its_heartbeat
 
     load.meanwhile = [lambda: wait_for(told, "a heartbeat with rows")]
     (fact,) = ingest(load.command("one", None)).facts
+    assert isinstance(fact, BronzeLanded)
     (active,) = seen
     assert (active["rows_so_far"], active["run_id"], active["state"]) == (fact.records, fact.run_id, "claimed")
     assert active["claimed_at"] <= time.time() and active["silent_seconds"] < 2
