@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from rich.console import Console
@@ -41,19 +42,26 @@ def track(aws, monkeypatch) -> None:
 
 def test_should_tell_the_rows_of_a_table_that_is_read_at_once_with_its_heartbeat(loads, context, monkeypatch):
     monkeypatch.setenv("FLOWFORGE_LEASE_SECONDS", "2")
-    load, seen = loads(), []
+    load = loads(rows="INSERT INTO {t} SELECT transaction_id, '2024-01-01' FROM transactions")
+    load.execute("INSERT INTO {t} SELECT transaction_id + 10000000, '2024-01-01' FROM transactions")
+    load.execute("EXEC flowforge_fault 'stall', 9000, 1, 'FROM [dbo].[{t}]'")
+    path, route = f"/api/watermarks/bronze_{load.name}", "/api/watermarks/{table}"
 
-    def told() -> bool:
-        path, route = f"/api/watermarks/bronze_{load.name}", "/api/watermarks/{table}"
-        seen[:] = [json.loads(watermark(http("GET", path, route), context)["body"])["active_batch"]]
-        return bool(seen[0]["rows_so_far"])
+    def told() -> dict | None:
+        active = json.loads(watermark(http("GET", path, route), context)["body"]).get("active_batch") or {}
+        return active if active.get("rows_so_far") else None
 
-    load.meanwhile = [lambda: wait_for(told, "a heartbeat with rows")]
-    (fact,) = ingest(load.command("one", None)).facts
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(ingest, load.command("one", None))
+        try:
+            active = wait_for(told, "a heartbeat with rows", 60)
+        finally:
+            load.execute("EXEC flowforge_fault 'none'")
+        (fact,) = loading.result().facts
     assert isinstance(fact, BronzeLanded)
-    (active,) = seen
-    assert (active["rows_so_far"], active["run_id"], active["state"]) == (fact.records, fact.run_id, "claimed")
-    assert active["claimed_at"] <= time.time() and active["silent_seconds"] < 2
+    assert 0 < active["rows_so_far"] < fact.records == 10_000
+    assert (active["run_id"], active["state"]) == (fact.run_id, "claimed")
+    assert active["claimed_at"] <= time.time()
 
 
 @pytest.mark.usefixtures("sliced", "track")
