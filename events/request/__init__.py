@@ -22,7 +22,8 @@ from events.request.destinations import (
     GoldModel,
     SilverConfig,
 )
-from events.request.files import FileColumnConfig, FileConfig, FileSource
+from events.request.file_columns import FileColumnConfig
+from events.request.files import FileConfig, FileSource
 from events.request.job import JobRequest, SourceConfig, parse_job_request
 from events.request.mistakes import MOST_MISTAKES, InvalidRequest, mistakes_among, mistakes_of
 from events.request.older import as_today

@@ -31,6 +31,7 @@ IMPORTED_LATER = (
     "flowforge.quality.expressions",
     "flowforge.sources.files.excel_records",
     "flowforge.sources.files.reading",
+    "flowforge.sources.files.settled_columns",
     "flowforge.sources.sqlserver.mssql_python_reader",
     "flowforge.sources.sqlserver.pymssql_reader",
     "flowforge.sql_policy.statements",

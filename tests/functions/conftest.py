@@ -18,6 +18,7 @@ from tests.helpers.cuts import ledger  # noqa: F401 - likewise
 from tests.helpers.file_jobs import job  # noqa: F401 - a fixture of this folder
 from tests.helpers.function_calls import Aws, Context
 from tests.helpers.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
+from tests.helpers.noticed_jobs import submit_queues  # noqa: F401 - likewise
 from tests.helpers.other_aws import other_aws
 from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, OTHER_AWS, ROOT, embedded_aws
 from tests.helpers.tracked import tracked  # noqa: F401 - likewise

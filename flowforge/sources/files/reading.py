@@ -4,37 +4,29 @@ Guarantees: of each file, rows and rejects are together the records that a pass 
 or that does not fit its contract, stops the read, and what was read before of the batch does not land either.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import partial
 from typing import Self
 
 import pyarrow as pa
 
-from events.files import FileColumn, FileContract
-from flowforge.aws import stored_files
-from flowforge.domain.errors import FileRefused, SourceUnavailable, TruncatedRead, UnsupportedSource
+from events.files import FileContract
+from flowforge.domain.errors import FileRefused, SourceUnavailable, TruncatedRead
 from flowforge.domain.file_version import FileVersion
-from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_TYPE
 from flowforge.domain.slice_plan import ByteRange
-from flowforge.runtime.time_limit import deadline
 from flowforge.sources.files.casting import ROW_NUMBER, Casting, cast_portion, casting_for
-from flowforge.sources.files.column_names import with_names
-from flowforge.sources.files.container import StoredFile
-from flowforge.sources.files.proposed_types import Inferred, infer_types
-from flowforge.sources.files.records import Records, content_of, open_file
+from flowforge.sources.files.opening import opened_file, portions_of, refuse_late, refusing
+from flowforge.sources.files.records import GROWING, Records
 from flowforge.sources.files.rejected import Portion
 from flowforge.sources.files.rejects import Rejects
-from flowforge.sources.files.session import COUNTING, VIEW, Detail, checked_columns
-from flowforge.sources.plans import Description, ReadPlan
+from flowforge.sources.files.session import VIEW
+from flowforge.sources.plans import ReadPlan
 from flowforge.sources.protection import dropped_columns
 from flowforge.sources.reports import CountAtSource, FileRead, ReadReport, Recount
 
 MOST_NOTES = 50
-GROWING = ("json", "ndjson")  # whose fields are all known at their end only
 AUDIT = (
     pa.field("_source_file", pa.string()),
     pa.field("_file_modified_time", pa.timestamp("us", tz="UTC")),
@@ -43,31 +35,12 @@ AUDIT = (
 )
 
 
-def settled(interval: Interval, description: Description) -> ReadPlan:
-    """The plan of an interval, with its columns: the contract's, or those that its files have. Raises FileRefused."""
-    wanted = description.wanted
-    contract: FileContract = wanted.read.contract
-    columns, inferred = list(contract.columns), Inferred()
-    if not columns and interval.files:
-        columns, inferred = _first_columns(interval.files, contract)
-    if contract.unknown_columns == "add":
-        known = {column.field for column in columns}
-        for file in interval.files:
-            further = [one for one in _columns_of(file, contract) if one.field not in known]
-            with _refusing(file):
-                columns += with_names(further, contract.column_names, file.address, columns)
-            known.update(one.field for one in further)
-    found = checked_columns(columns, wanted)
-    detail = Detail(description, tuple(columns), inferred.columns, inferred.notes)
-    return ReadPlan(interval, found, identity=description.identity, counting=COUNTING, detail=detail)
-
-
 def count_again(plan: ReadPlan, deadline: float | None) -> Recount:
     """The records of a plan's files, by passes that use no parser."""
     contract, rows = _contract_of(plan), 0
     for file in plan.interval.files:
-        _refuse_late(deadline)
-        with _opened(file, contract) as records:
+        refuse_late(deadline)
+        with opened_file(file, contract) as records:
             rows += records.counted()
     return Recount(rows, 0, _now())
 
@@ -125,21 +98,21 @@ class FilesReader:
     def _check(self) -> None:
         if self._closed:
             raise SourceUnavailable("the read of files was ended", "The message is delivered again.")
-        _refuse_late(self._deadline)
+        refuse_late(self._deadline)
 
     def _file(self, file: FileVersion) -> Iterator[pa.RecordBatch]:
         audit, rows = self._audit_of(file), 0
         self._rejects.begin()
-        with _opened(file, self._contract, self._part) as records:
+        with opened_file(file, self._contract, self._part) as records:
             casting = self._casting(records, file)
-            for portion in _told(file, records):
+            for portion in portions_of(file, records):
                 self._check()
                 batch = self._batch(file, portion, casting, audit)
                 rows += batch.num_rows
                 yield batch
                 del portion, batch  # before the next one is read: a record may be long
             self._check()
-            with _refusing(file):
+            with refusing(file):
                 count = records.counted()
             self._rejects.end(file, count)
             if rows + self._rejects.count != count or (self._part and self._part.records != count):
@@ -162,13 +135,13 @@ class FilesReader:
         columns, fields = self._contract.columns, list(records.fields)
         if self._contract.format in GROWING:
             fields += [column.field for column in columns if column.field not in set(fields)]
-        with _refusing(file):
+        with refusing(file):
             return casting_for(fields, columns, self._contract.unknown_columns, file.address)
 
     def _batch(
         self, file: FileVersion, portion: Portion, casting: Casting, audit: Sequence[pa.Scalar]
     ) -> pa.RecordBatch:
-        with _refusing(file):
+        with refusing(file):
             rows, rejected = cast_portion(portion, casting)
         self._rejects.take(file, rejected)
         arrays = dict(zip(rows.schema.names, rows.columns, strict=True))
@@ -190,71 +163,6 @@ def _contract_of(plan: ReadPlan) -> FileContract:
     return contract if columns is None else contract.model_copy(update={"columns": list(columns)})
 
 
-def _columns_of(file: FileVersion, contract: FileContract) -> list[FileColumn]:
-    """The columns that a file has by itself: those of a format with types, else texts."""
-    with _opened(file, contract.model_copy(update={"columns": []})) as records:
-        if contract.format in GROWING:
-            for _ in _told(file, records):
-                pass
-        return list(records.columns)
-
-
-def _first_columns(files: Sequence[FileVersion], contract: FileContract) -> tuple[list[FileColumn], Inferred]:
-    """The columns by the first of the files, or by the first with a record where their types are inferred."""
-    inferred = _inferred(files, contract) if contract.types == "inferred" else Inferred()
-    found = inferred.columns or _columns_of(files[0], contract)
-    with _refusing(files[0]):
-        return with_names(found, contract.column_names, files[0].address), inferred
-
-
-def _inferred(files: Sequence[FileVersion], contract: FileContract) -> Inferred:
-    """The types that the first of the files with a record has, by all of its values. Raises FileRefused."""
-    for file in files:
-        with _refusing(file):
-            content = content_of(stored(file), contract)
-            found = infer_types(content, contract, lambda records: _refuse_late(deadline()))
-        if found.columns:
-            return found
-    return Inferred()
-
-
-def stored(file: FileVersion) -> StoredFile:
-    """The version as a file that is read."""
-    return StoredFile(file.address, file.size, partial(stored_files.open_file, file))
-
-
-@contextmanager
-def _opened(file: FileVersion, contract: FileContract, part: ByteRange | None = None) -> Iterator[Records]:
-    with _refusing(file):
-        opened = open_file(stored(file), contract, part)
-        records = opened.__enter__()
-    try:
-        yield records
-    finally:
-        opened.__exit__(None, None, None)
-
-
-def _told(file: FileVersion, records: Records) -> Iterator[Portion]:
-    """The portions of a file; what its reader cannot read refuses the file by name."""
-    portions = iter(records)
-    while True:
-        with _refusing(file):
-            portion = next(portions, None)
-        if portion is None:
-            return
-        yield portion
-        del portion
-
-
-@contextmanager
-def _refusing(file: FileVersion) -> Iterator[None]:
-    try:
-        yield
-    except UnsupportedSource as error:
-        told = str(error) if file.key in str(error) else f"{file.address}: {error}"
-        raise FileRefused(told, error.remedy, file) from error
-
-
 @contextmanager
 def _hiding(file: FileVersion) -> Iterator[None]:
     """Where a job protects personal data: a refusal quotes nothing of the file, whose header may be a record."""
@@ -270,14 +178,6 @@ def _hiding(file: FileVersion) -> Iterator[None]:
             "Look at the file itself: its header, its fields and their number; then mend it and deliver it again.",
             file,
         ) from None
-
-
-def _refuse_late(deadline: float | None) -> None:
-    if deadline is not None and time.monotonic() > deadline:
-        raise SourceUnavailable(
-            "the files could not be read within the function's time",
-            "The message is delivered again; a single file that takes so long is to be delivered in parts.",
-        )
 
 
 def _now() -> str:

@@ -22,6 +22,7 @@ from flowforge.sources.files.rejected import Portion
 from flowforge.sources.files.splits import SPLIT_BYTES
 from flowforge.sources.files.text_records import TextRecords
 
+GROWING = ("json", "ndjson")  # whose fields are all known at their end only
 LINES = ("csv", "tsv", "fixed", "ndjson")
 IN_PARTS = (*LINES, "parquet")  # what may be read in splits
 

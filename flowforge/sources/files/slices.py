@@ -10,9 +10,10 @@ from flowforge.domain.errors import FileChanged, FileRefused, UnsupportedSource
 from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import ByteRange, FileSlices, KeyRange, SlicePlan
 from flowforge.sources.files.expected_slices import bytes_of_a_slice, why_at_once
-from flowforge.sources.files.reading import settled, stored
+from flowforge.sources.files.opening import stored
 from flowforge.sources.files.records import content_of, splits_of
 from flowforge.sources.files.session import COUNTING, Detail
+from flowforge.sources.files.settled_columns import settled
 from flowforge.sources.plans import Description, ReadPlan, Wanted
 
 

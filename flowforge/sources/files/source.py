@@ -62,7 +62,7 @@ class Files:
         self, interval: Interval, description: Description | None = None, splits: SlicePlan | None = None
     ) -> ReadPlan:
         """The plan of the versions that were claimed; where the contract leaves columns open, their headers are looked at."""
-        from flowforge.sources.files.reading import settled
+        from flowforge.sources.files.settled_columns import settled
         from flowforge.sources.files.slices import resumed
 
         if splits is not None:
@@ -72,7 +72,8 @@ class Files:
 
     def open(self, plan: ReadPlan, split: int | None = None, deadline: float | None = None) -> BatchReader:
         """A reader of the plan's files, one after the other; or of one part of its only file."""
-        from flowforge.sources.files.reading import FilesReader, settled
+        from flowforge.sources.files.reading import FilesReader
+        from flowforge.sources.files.settled_columns import settled
         from flowforge.sources.files.slices import split_of
         from flowforge.sources.protected_reader import ProtectedReader
         from flowforge.sources.protection import keys_of

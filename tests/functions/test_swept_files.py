@@ -1,0 +1,124 @@
+"""The sweep that finds files below landing/ of which no notice told."""
+
+from collections import Counter
+
+import pytest
+
+from flowforge.operations.file_sweep import follow_up, sweep_files
+from flowforge.state import corrections, file_jobs, file_ledger
+from flowforge.state.file_jobs import FileJob
+from flowforge.state.file_refusals import Refusal, note_refusal
+from flowforge.state.table import read_state
+from tests.helpers.noticed_jobs import NoticedJob, send
+
+pytestmark = pytest.mark.usefixtures("submit_queues")
+
+
+@pytest.fixture
+def job(aws, submit_queues, unique):
+    return NoticedJob(aws, unique("wf"))
+
+
+def test_should_find_by_the_sweep_what_no_event_told_and_ask_for_one_run(job, context):
+    job.drop("1.csv")
+    job.drop("2.csv", "a\n2\n")
+    for _ in range(2):
+        file_jobs.make_due(job.job)
+        sweep_files()
+    first, second = job.asked()
+    assert first == second
+    send(context, first, second)
+    (run_id,) = job.begun()
+    for _ in range(2):  # that run has not ended, nor has it taken anything
+        file_jobs.ended(job.job)
+        file_jobs.make_due(job.job)
+        sweep_files()
+    assert job.asked() == []
+    job.drop("3.csv", "a\n3\n")
+    file_jobs.make_due(job.job)
+    sweep_files()
+    (third,) = job.asked()
+    assert third["new_run_id"] != run_id
+
+
+def test_should_not_look_at_a_job_again_before_it_is_due(job):
+    file_jobs.make_due(job.job)
+    sweep_files()
+    job.drop("1.csv")
+    sweep_files()
+    assert job.asked() == []
+
+
+def test_should_ask_for_nothing_where_all_is_loaded_and_for_all_of_it_after_a_reset(job):
+    job.drop("1.csv")
+    job.load("run_1", "1.csv")
+    file_jobs.make_due(job.job)
+    sweep_files()
+    assert job.asked() == []
+    corrections.reset_watermarks(read_state(job.key), "anew")
+    file_jobs.make_due(job.job)
+    sweep_files()
+    assert len(job.asked()) == 1
+
+
+def test_should_ask_for_no_run_of_what_was_refused_until_it_changes(job):
+    job.drop("1.csv")
+    job.load("run_0")
+    refusal = Refusal(run_id="run_1", file=job.version("1.csv"), reason="no", contract=job.job.contract)
+    note_refusal(job.key, refusal)
+    file_jobs.make_due(job.job)
+    sweep_files()
+    assert job.asked() == []
+    job.drop("1.csv", "a\n2\n")
+    file_jobs.make_due(job.job)
+    sweep_files()
+    assert len(job.asked()) == 1
+
+
+def test_should_sweep_the_files_that_a_request_names(aws, unique):
+    name = unique("wf")
+    here, gone = (f"landing/{name}/daily/{n}.csv" for n in ("here", "gone"))
+    named = NoticedJob(aws, name, keys=(here, gone))
+    named.drop("here.csv")
+    named.drop("other.csv")
+    file_jobs.make_due(named.job)
+    sweep_files()
+    assert len(named.asked()) == 1
+    named.load("run_1", "here.csv")
+    file_jobs.make_due(named.job)
+    sweep_files()
+    assert named.asked() == []
+
+
+def test_should_sweep_the_other_jobs_though_one_fails(aws, job, unique):
+    lost = FileJob(
+        workflow=unique("wf"), job="daily", bucket=unique("no-bucket"), pattern="landing/*", source_key=job.key
+    )
+    file_jobs.keep(lost, {})
+    job.drop("1.csv")
+    file_jobs.make_due(job.job)
+    _, failures = sweep_files()
+    assert [failure.thing for failure in failures if lost.workflow in failure.thing] == [f"files of job {lost.name}"]
+    assert len(job.asked()) == 1
+
+
+def test_should_ask_the_ledger_of_nothing_where_neither_files_nor_batches_have_changed(job):
+    names = [f"{number:03}.csv" for number in range(file_ledger.ASKED_ALONE + 5)]
+    for name in names:
+        job.drop(name)
+    job.load("run_1", *names)
+
+    def queries() -> int:
+        before = Counter(job.aws.calls())
+        follow_up(job.key)
+        return (Counter(job.aws.calls()) - before)["DynamoDB Query"]
+
+    assert (queries() > 0, queries()) == (True, 0)
+    job.drop("000.csv", "a\n2\n")
+    assert queries() > 0
+    assert len(job.asked()) == 1
+    job.load("run_2", "000.csv")
+    assert (queries() > 0, queries()) == (True, 0)
+    corrections.reset_watermarks(read_state(job.key), "anew")
+    assert queries() > 0
+    assert len(job.asked()) == 1
