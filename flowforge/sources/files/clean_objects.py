@@ -46,7 +46,12 @@ class ObjectReader:
         self._shapes: dict[tuple[str, ...], _Shape] = {}
 
     def read(self, piece: bytes) -> Clean | None:
+        """There is no other way."""
+        return None
+
+    def read_ahead(self, piece: bytes) -> Clean | None:
         """The objects of a piece; None where there is a doubt."""
+        fields = list(self._fields)  # they may grow meanwhile
         data = as_utf8(piece, self._codec)
         if data is None or has_lone_cr(data):
             return None
@@ -63,10 +68,9 @@ class ObjectReader:
         if rows != counted:
             return None
         columns = [
-            table.column(name) if name in shape.names else pa.nulls(table.num_rows, pa.string())
-            for name in self._fields
+            table.column(name) if name in shape.names else pa.nulls(table.num_rows, pa.string()) for name in fields
         ]
-        return Clean(batch_of(pa.Table.from_arrays(columns, names=list(self._fields))), [], rows, counted, lines)
+        return Clean(batch_of(pa.Table.from_arrays(columns, names=fields)), [], rows, counted, lines)
 
     def _parsed(self, texts: bytes, names: Sequence[str]) -> pa.Table:
         return csv.read_csv(

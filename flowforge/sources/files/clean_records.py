@@ -35,7 +35,7 @@ class Clean(NamedTuple):
 
 
 class CleanReader:
-    """Reads pieces of whole records, one after the other."""
+    """Reads pieces of whole records. See quick_records.Reader."""
 
     def __init__(self, contract: FileContract, marks: Marks, codec: str, fields: list[str]):
         self._marks, self._codec = marks, codec
@@ -43,13 +43,7 @@ class CleanReader:
         delimiter = UNIT_SEPARATOR if contract.delimiter == "\0" else contract.delimiter
         self._unread = (b"\0", UNIT_SEPARATOR.encode()) if delimiter != contract.delimiter else (b"\0",)
         self._shape = _clean_shape(delimiter, contract.quote) if contract.quote else ""
-        self._odd: list[int] = []
-        self._parse = csv.ParseOptions(
-            delimiter=delimiter,
-            quote_char=contract.quote or False,
-            newlines_in_values=True,
-            invalid_row_handler=self._set_aside,
-        )
+        self._parse = {"delimiter": delimiter, "quote_char": contract.quote or False, "newlines_in_values": True}
         self._convert = csv.ConvertOptions(
             check_utf8=False,  # `as_utf8` has
             column_types=self._schema,
@@ -73,6 +67,10 @@ class CleanReader:
         return cls(contract, marks, codec, fields)
 
     def read(self, piece: bytes) -> Clean | None:
+        """There is no other way."""
+        return None
+
+    def read_ahead(self, piece: bytes) -> Clean | None:
         """The records of a piece; None where there is a doubt."""
         data = as_utf8(piece, self._codec)
         if data is None or not self._is_clean(data):
@@ -83,20 +81,22 @@ class CleanReader:
         ends = lines + (not data.endswith(b"\n"))
         if not data.endswith(b"\n"):
             data += b"\n"  # without it pyarrow takes an empty last field behind a quoted one for quoted, too
-        self._odd = []
+        odd: list[int] = []
+
+        def set_aside(row: Any) -> str:
+            odd.append(row.number)
+            return "skip"
+
+        parse = csv.ParseOptions(**self._parse, invalid_row_handler=set_aside)
         names = csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=self._schema.names)
         try:
-            table = csv.read_csv(pa.BufferReader(data), names, self._parse, self._convert)
+            table = csv.read_csv(pa.BufferReader(data), names, parse, self._convert)
         except pa.ArrowInvalid:
             return None
-        count = table.num_rows + len(self._odd)
+        count = table.num_rows + len(odd)
         # Blank lines and quoted ends, which most pieces have not, only add ends: as many as records are one's each.
         counted = ends if count == ends else count_records([piece], self._marks)
-        return Clean(batch_of(table), self._odd, count, counted, lines) if count == counted else None
-
-    def _set_aside(self, row: Any) -> str:
-        self._odd.append(row.number)
-        return "skip"
+        return Clean(batch_of(table), odd, count, counted, lines) if count == counted else None
 
     def _is_clean(self, data: bytes) -> bool:
         if any(byte in data for byte in self._unread):

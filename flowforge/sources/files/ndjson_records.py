@@ -159,12 +159,12 @@ class _PieceReader:
     def __init__(self, records: NdjsonRecords, flat: ObjectReader, codec: str):
         self._records, self._flat, self._codec = records, flat, codec
 
+    def read_ahead(self, piece: bytes) -> Clean | None:
+        """The objects of a piece that are made alike."""
+        return self._flat.read_ahead(piece) if len(piece) <= 2 * PIECE else None  # a long record has no names to save
+
     def read(self, piece: bytes) -> Clean | None:
         """The objects of a piece; None where its lines may end otherwise, or are no text."""
-        flat = self._flat.read(piece) if len(piece) <= 2 * PIECE else None  # a long record has no names to save
-        return flat or self._by_members(piece)
-
-    def _by_members(self, piece: bytes) -> Clean | None:
         if has_lone_cr(piece) or as_utf8(piece, self._codec) is None:
             return None
         lines = [line for line in piece.replace(b"\r\n", b"\n").split(b"\n") if line]

@@ -4,7 +4,7 @@ Guarantees: the pieces are together the text, in its order. Where a piece ends i
 reader has to prove; what it cannot prove it takes framed, as `framing` has it. Memory is that of two pieces, or of a record.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from flowforge.sources.files.framing import LONGEST_RECORD, Framed, Marks, frame, too_long
@@ -39,7 +39,7 @@ class Pieces:
     """The rest of a text: `held`, which begins with a record at `line` and `offset`, and the chunks behind it."""
 
     def __init__(self, held: bytes, line: int, offset: int, chunks: Iterator[bytes], marks: Marks, where: str):
-        self._held, self._at, self._line, self._offset = held, 0, line, offset
+        self._held, self._at, self.line, self._offset = held, 0, line, offset
         self._chunks, self._marks, self._where = chunks, marks, where
         self._ended = False
 
@@ -49,7 +49,7 @@ class Pieces:
         self._fill(size)
         if self._at == len(self._held):
             return None
-        return Piece(self._held[self._at : self._last_end(size)], self._line, self._offset)
+        return Piece(self._held[self._at : self._last_end(size)], self.line, self._offset)
 
     def ask_long(self, size: int) -> Piece | None:
         """A record of more than `size` bytes, with what follows it in the same step; None where the next one is shorter, or its
@@ -64,7 +64,7 @@ class Pieces:
             if self._ended and self._at + added == len(self._held):
                 end, count = added, counter.total() and not counter.is_open
             if count:
-                return Piece(self._held[self._at : self._at + end], self._line, self._offset) if end > size else None
+                return Piece(self._held[self._at : self._at + end], self.line, self._offset) if end > size else None
             if not step:
                 return None
             if added > LONGEST_RECORD + STEP:
@@ -74,7 +74,12 @@ class Pieces:
         """Goes on behind a piece of so many lines."""
         self._at += len(piece.data)
         self._offset += len(piece.data)
-        self._line += lines
+        self.line += lines
+
+    def give_back(self, taken: Sequence[Piece]) -> None:
+        """Goes back before the pieces that were taken last, whose lines were not counted yet."""
+        self._held, self._at = b"".join([*(one.data for one in taken), self._held[self._at :]]), 0
+        self._offset -= sum(len(one.data) for one in taken)
 
     def take_framed(self, size: int) -> tuple[Piece, list[Framed]]:
         """Takes the records of about `size` bytes, with these; at least one, or blank lines. Raises UnsupportedSource."""
@@ -82,7 +87,7 @@ class Pieces:
             found: list[Framed] = []  # what was tried before is let go: it may be long
             self._fill(size)
             end = len(self._held) if self._ended and len(self._held) - self._at <= size else self._line_end(size)
-            piece = Piece(self._held[self._at : end], self._line, self._offset)
+            piece = Piece(self._held[self._at : end], self.line, self._offset)
             found = list(piece.framed(self._marks, self._where))
             if found and found[-1].is_open and not (self._ended and end == len(self._held)):
                 rest = found.pop()

@@ -13,6 +13,7 @@ from events.files import FileContract
 from flowforge.sources.files.clean_records import Clean
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.pieces import PIECE, Piece, Pieces
+from flowforge.sources.files.pieces_ahead import PiecesAhead
 from flowforge.sources.files.record_count import count_whole
 from flowforge.sources.files.record_parts import CleanPart, FramedPart, Part, data_of
 from flowforge.sources.files.rejected import Portion, Rejected
@@ -22,8 +23,10 @@ SMALL_PIECE = 2**14  # bytes; what has a doubt in it is read record by record
 
 
 class Reader(Protocol):
-    """Reads pieces of whole records, one after the other; None where there is a doubt."""
+    """Reads pieces of whole records; None where there is a doubt. `read_ahead` may run in any thread, for several pieces at once,
+    and changes nothing; `read` is tried where that has found a doubt, in the pieces' order."""
 
+    def read_ahead(self, piece: bytes) -> Clean | None: ...
     def read(self, piece: bytes) -> Clean | None: ...
 
 
@@ -67,27 +70,34 @@ class QuickRecords(TextRecords):
         self._total = total
 
     def _parts(self, pieces: Pieces, reader: Reader) -> Iterator[Part]:
-        number, size = self._first, self._piece
-        while piece := pieces.ask(size):
-            part = self._clean_part(piece, reader, number) if piece.data else None
-            if part:
-                pieces.take(piece, part.clean.lines)
-                size = min(4 * size, self._piece)
-            elif piece.data and size > SMALL_PIECE:
-                size = max(size // 4, SMALL_PIECE)
-                continue
-            elif not piece.data and size == self._piece and (part := self._long_part(pieces, reader, number)):
-                pass
-            else:
-                part = self._framed_part(pieces, size, number)
-                size = size if piece.data else min(4 * size, self._piece)
-            number += part.count
-            yield part
+        number, size, known = self._first, self._piece, len(self.fields)
+        with PiecesAhead(pieces, reader.read_ahead) as ahead:
+            while asked := ahead.ask(size, is_full=size == self._piece):
+                piece, clean = asked
+                part = self._clean_part(piece, clean, reader, number) if piece.data else None
+                if part:
+                    ahead.take(piece, part.clean.lines)
+                    size = min(4 * size, self._piece)
+                elif piece.data and size > SMALL_PIECE:
+                    ahead.give_back(is_doubtful=True)
+                    size = max(size // 4, SMALL_PIECE)
+                    continue
+                elif not piece.data and size == self._piece and (part := self._long_part(pieces, reader, number)):
+                    pass
+                else:
+                    ahead.give_back(is_doubtful=True)
+                    part = self._framed_part(pieces, size, number)
+                    size = size if piece.data else min(4 * size, self._piece)
+                number += part.count
+                yield part
+                if known < len(self.fields):  # what was read ahead has no columns for the new ones
+                    ahead.give_back(is_doubtful=False)
+                    known = len(self.fields)
 
     def _long_part(self, pieces: Pieces, reader: Reader, number: int) -> CleanPart | None:
         """A record that is longer than a piece, read as pieces are: as Python's text it could take four times its size."""
         piece = pieces.ask_long(self._piece)
-        part = self._clean_part(piece, reader, number) if piece else None
+        part = self._clean_part(piece, reader.read_ahead(piece.data), reader, number) if piece else None
         if piece and part:
             pieces.take(piece, part.clean.lines)
         return part
@@ -96,8 +106,8 @@ class QuickRecords(TextRecords):
         taken, framed = pieces.take_framed(size)
         return FramedPart(framed, count_whole(taken.data, self._marks), number, self._portion)
 
-    def _clean_part(self, piece: Piece, reader: Reader, number: int) -> CleanPart | None:
-        clean = reader.read(piece.data)
+    def _clean_part(self, piece: Piece, made: Clean | None, reader: Reader, number: int) -> CleanPart | None:
+        clean = made or reader.read(piece.data)
         if clean is None:
             return None
         part = CleanPart(piece, clean, number, self._marks, self._content.name)
