@@ -119,7 +119,8 @@ def test_should_read_any_text_as_the_exact_reader_does(data: bytes, contract: Fi
 names = st.sampled_from(["a", "b", "c d", "é", ": ", "true", "B"])
 signs = [*'ab,:{}"\\/\n\r\t\b\0\x7f é€\ufeff😀', "\\u", '", "b": ']
 texts = st.lists(st.sampled_from(signs), max_size=8).map("".join)
-simple = st.none() | st.booleans() | st.integers() | st.sampled_from([1.5, -0.0, 1e300]) | texts
+bare = st.none() | st.booleans() | st.integers() | st.sampled_from([1.5, -0.0, 1e300])
+simple = bare | texts
 tokens = [
     "null",
     "01",
@@ -158,7 +159,13 @@ def objects(draw: st.DrawFn) -> str:
         )
         return "{" + comma.join(members) + "}"
 
-    values = st.lists(simple | simple | st.sampled_from(tokens).map(lambda token: ("", token)), min_size=4, max_size=4)
+    kinds = draw(st.lists(st.sampled_from([bare, st.none() | texts]), min_size=4, max_size=4))
+    alike = st.tuples(*kinds).map(list)  # each field is always in quotes or never
+    values = (
+        alike
+        | alike
+        | st.lists(simple | simple | st.sampled_from(tokens).map(lambda token: ("", token)), min_size=4, max_size=4)
+    )
     lines = st.builds(line, values, st.just(known) | st.just(known) | st.lists(names, max_size=3), st.booleans())
     odd = st.sampled_from(["", " ", "{}", "[]", '[["a", 1]]', "[[[1], 2]]", "{", '{"a": 1}x', "\ufeff{}", "1"])
     ends = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
@@ -173,6 +180,11 @@ def objects(draw: st.DrawFn) -> str:
 @example('{"a": ""}\n\n{"a": null}\n{"a": "null"}\n' * 3, FileContract(format="ndjson", null_words=["null"]), "utf-8")
 @example('{"b": 1, "B": 2}\n{"b": 1}\n{"B": 1, "c": 1, "C": 2}\n', FileContract(format="ndjson"), "utf-8")
 @example('{"a": {"b": 1}, "a.b": 2}\n{"a": {"b": {"b": "x"}}}\n', FileContract(format="ndjson", flatten=True), "utf-8")
+@example(
+    '{"a": "", "b": 1}\n{"a": null, "b": null}\n{"a": "\\": null", "b": 2}\n', FileContract(format="ndjson"), "utf-8"
+)
+@example('{"a":null,"b":1}\n{"a":"\\n\\u001f","b":null}\n', FileContract(format="ndjson"), "utf-8")
+@example('{"a":null}\n{"a":"l\\nm\\r"}\n{"a":"\\u000d\\u0022"}\n', FileContract(format="ndjson"), "utf-8")
 @example('{"a": -7}\n{"b": [-7], "a": "-7"}\n', FileContract(format="ndjson", null_words=["-7", "[-7]"]), "utf-8")
 @given(
     text=objects(),
