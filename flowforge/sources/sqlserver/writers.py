@@ -31,6 +31,8 @@ NATIVE_NOW = "a natively compiled procedure is at work on memory-optimized table
 
 _TEMPORAL = "SELECT COUNT(*) AS n FROM sys.tables WHERE temporal_type = 2"
 _IN_MEMORY = "SELECT COUNT(*) AS n FROM sys.tables WHERE is_memory_optimized = 1"
+# A login that may read a view need not see the tables behind it.
+_SEES_ALL = "SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'VIEW DEFINITION') AS n"
 # transaction_id 0: of a natively compiled procedure; states: active, validating.
 _NATIVE = "SELECT COUNT(*) AS n FROM sys.dm_db_xtp_transactions WHERE transaction_id = 0 AND state IN (0, 3)"
 
@@ -64,7 +66,7 @@ def writers_of(connection: SourceConnection, relation: Relation | str, name: str
         is_history = relation.facts.get("temporal_type") == HISTORY
         return Writers(in_memory or drawn_before or is_history or is_of_period(column), in_memory=in_memory)
     in_memory = _any(connection, _IN_MEMORY)
-    unlogged = in_memory or is_number or _any(connection, _TEMPORAL)
+    unlogged = in_memory or is_number or _any(connection, _TEMPORAL) or not _any(connection, _SEES_ALL)
     return Writers(unlogged, anywhere=True, in_memory=in_memory)
 
 

@@ -121,6 +121,26 @@ def test_should_pass_over_locked_rows_only_where_there_are_locks(bank, scratch, 
     assert any_row_statement(described, interval, True).text.split("]")[2].split(" WHERE")[0] == hint
 
 
+class Narrow(SourceConnection):
+    """The same connection, as of a login that may read a view and does not see what it reads."""
+
+    def __init__(self, seeing: SourceConnection):
+        super().__init__(seeing._connection, seeing.reference, seeing._credentials, seeing._limit)
+
+    def rows(self, sql: Any, params: Any = (), about: str = "") -> list[dict[str, Any]]:
+        return [{"n": 0}] if "VIEW DEFINITION" in str(sql) else super().rows(sql, params, about)
+
+
+def test_should_take_what_a_login_does_not_see_behind_a_view_for_temporal(bank, server, scratch):
+    table = scratch("id int NOT NULL, at datetime2(7)")
+    asked = SourceTable(query=f"SELECT at FROM {table}", is_incremental=True, delta_column="at", cursor_clock="utc")
+    described: Any = SimpleNamespace(columns=describe_query(bank, present(asked.query)), primary_key=[])
+    with _idle_since(server) as began:
+        _pass_by(bank, began)
+        assert _is_below_begin(plan_interval(Narrow(bank), described, asked, None, []), began)
+        assert not _is_below_begin(plan_interval(bank, described, asked, None, []), began)
+
+
 class InMemory(SourceConnection):
     """The same connection, to a database with so many natively compiled procedures at work: the stand-in knows none."""
 
