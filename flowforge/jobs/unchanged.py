@@ -1,11 +1,11 @@
 """Which tables of a request a load need not look at: the source is asked once, before anything is queued.
 
-Meant for requests with many tables under Change Tracking, most of which stand still most of the time. Guarantees: a table is left
+Meant for requests with many tables, most of which stand still most of the time. Guarantees: a table is left
 out only where its own load would have found nothing new, for the same request as its load before; the run tells of it what that
 load would have told. The question fails no run: a table that has no answer in ASK_SECONDS is queued and asks for itself.
 
-A table that is left out keeps its position, and clean-up at the source moves on. So the position is moved, by a write of its own,
-once it has stood for an eighth of the time for which the source keeps changes, six hours at most.
+A table that is left out keeps its position, and where the source keeps changes for a while only, clean-up moves on. So such a
+position is moved, by a write of its own, once it has stood for an eighth of that time, six hours at most.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,12 +23,12 @@ from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.own_columns import CHANGE_VERSION
 from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.time_limit import within
-from flowforge.sources.plans import LastRead, Position, StandsStill
+from flowforge.sources.plans import LastRead, LoadedTable, Position, StandsStill
 from flowforge.sources.registry import source_at
 from flowforge.state import runs
 from flowforge.state.run_unchanged import Unchanged
 from flowforge.state.spelling import Loaded
-from flowforge.state.table import TableState, asked_of, move_idle_watermark, read_stored, state_of
+from flowforge.state.table import TableState, Watermark, asked_of, move_idle_watermark, read_stored, state_of
 
 logger = Logger(service="flowforge")
 MANY = 4  # tables: of fewer, their loads cost little more than the login that the question takes
@@ -45,12 +45,19 @@ class _Known(NamedTuple):
     command: IngestTable
     state: TableState
     name: tuple[str, str]
+    cursor: str
 
     @property
-    def last(self) -> LastRead:
-        """What the load before has left."""
-        mark = self.state.watermarks[CHANGE_VERSION]
-        return LastRead(Position(CHANGE_VERSION, mark.value, mark.sql_type), mark.identity)
+    def mark(self) -> Watermark:
+        """Where it stands."""
+        return self.state.watermarks[self.cursor]
+
+    @property
+    def table(self) -> LoadedTable:
+        """The table as its source is asked about it, with what the load before has left."""
+        at, memory = Position(self.cursor, self.mark.value, self.mark.sql_type), self.state.samples.get(self.cursor, [])
+        last = LastRead(at, self.mark.identity, self.mark.last_rows, memory)
+        return LoadedTable(self.name, self.command.source, tuple(self.command.silver.primary_key), last)
 
 
 def unchanged_tables(
@@ -58,7 +65,7 @@ def unchanged_tables(
 ) -> list[Unchanged]:
     """The tables of a run that is not open yet in which nothing has changed; `loaded` is what the lake has of the source. Raises
     StoreUnavailable alone."""
-    wanted = [command for command in commands if _is_tracked(command)]
+    wanted = [command for command in commands if _has_position(command)]
     if len(wanted) < MANY or runs.is_open(run_id):  # else an earlier delivery has said which tables it queues
         return []
     known = list(_known(wanted, loaded))
@@ -66,7 +73,7 @@ def unchanged_tables(
         return []
     try:
         with within(ASK_SECONDS), source_at(place).session() as session:
-            found = session.standing_still([(one.name, one.last) for one in known])
+            found = session.standing_still([one.table for one in known])
     except FlowForgeError as error:
         logger.warning("which tables have changed is not known, each is asked", run_id=run_id, cause=str(error))
         return []
@@ -86,11 +93,13 @@ def facts_of(run_id: str, unchanged: Sequence[Unchanged]) -> list[TablesUnchange
     return [TablesUnchanged(run_id=run_id, tables=part) for part in parts]
 
 
-def _is_tracked(command: IngestTable) -> bool:
+def _has_position(command: IngestTable) -> bool:
+    """Whether a load of it goes on where the one before has ended, and does nothing else."""
     read = command.source
-    if not isinstance(read, SourceTable) or command.only_keys or command.silver.detects:
+    if not isinstance(read, SourceTable) or not read.has_cursor or command.only_keys or command.silver.detects:
         return False
-    return read.change_tracking and not read.consistent_cut  # each table of a cut says which one it is of
+    # Each table of a cut says which one it is of.
+    return not (read.query or read.window or read.consistent_cut)
 
 
 def _known(commands: Sequence[IngestTable], loaded: Sequence[Loaded]) -> Iterator[_Known]:
@@ -104,9 +113,20 @@ def _known(commands: Sequence[IngestTable], loaded: Sequence[Loaded]) -> Iterato
         if not isinstance(command.source, SourceTable) or not _is_named(command.source.table_name or "", name):
             continue
         state = _readable(one.source_key, stored)
-        mark = state.watermarks.get(CHANGE_VERSION) if state and state.active is None else None
-        if state and mark and mark.sql_type and state.asked == asked_of(command):
-            yield _Known(command, state, name)
+        if not state or state.active is not None or state.asked != asked_of(command):
+            continue
+        cursor = _cursor_in(state, command.source)
+        if cursor and state.watermarks[cursor].sql_type:
+            yield _Known(command, state, name, cursor)
+
+
+def _cursor_in(state: TableState, read: SourceTable) -> str | None:
+    """The cursor that is wanted, as its watermark is kept: in the catalog's spelling."""
+    if read.change_tracking:
+        return CHANGE_VERSION if CHANGE_VERSION in state.watermarks else None
+    wanted = read.delta_column or ""
+    fitting = [name for name in state.watermarks if name.lower() == wanted.lower()]
+    return wanted if wanted in fitting else fitting[0] if len(fitting) == 1 else None
 
 
 def _is_named(written: str, name: tuple[str, str]) -> bool:
@@ -126,25 +146,27 @@ def _readable(key: str, stored: dict) -> TableState | None:
 def _move(still: Sequence[_Known], found: StandsStill) -> set[str]:
     """Moves the positions that have stood for long; returns the source keys of those that were. One that is not moved is moved
     by a later run, or by its next load."""
+    to = found.position
+    if to is None:
+        return set()
     most = min(STANDS_SECONDS, found.kept_seconds / STANDS_SHARE) if found.kept_seconds else STANDS_SECONDS
-    due = [one.state for one in still if _stood(one) > most and one.last.position != found.position]
+    due = [one.state for one in still if one.cursor == to.cursor and one.mark.value != to.value and _stood(one) > most]
     if not due:
         return set()
     with ThreadPoolExecutor(min(WRITES_AT_ONCE, len(due))) as threads:
-        moved = list(threads.map(lambda state: _moved(state, found.position.value), due))
+        moved = list(threads.map(lambda state: _moved(state, to), due))
     return {state.source_key for state, done in zip(due, moved, strict=True) if done}
 
 
 def _stood(one: _Known) -> float:
     """For how many seconds the position has stood."""
-    mark = one.state.watermarks[CHANGE_VERSION]
-    times = [datetime.fromisoformat(text) for text in (mark.committed_at, mark.moved_at) if text]
+    times = [datetime.fromisoformat(text) for text in (one.mark.committed_at, one.mark.moved_at) if text]
     return (datetime.now(UTC) - max(times)).total_seconds() if times else float("inf")
 
 
-def _moved(state: TableState, value: str) -> bool:
+def _moved(state: TableState, to: Position) -> bool:
     try:
-        return move_idle_watermark(state, CHANGE_VERSION, value)
+        return move_idle_watermark(state, to.cursor, to.value)
     except FlowForgeError as error:
         logger.warning("an idle table's watermark could not be moved", source_key=state.source_key, cause=str(error))
         return False
@@ -152,5 +174,5 @@ def _moved(state: TableState, value: str) -> bool:
 
 def _told(one: _Known, found: StandsStill, place: int, moved: set[str]) -> Unchanged:
     reason, promise = found.tables[place]
-    mark = found.position.value if one.state.source_key in moved else one.state.watermarks[CHANGE_VERSION].value
+    mark = found.position.value if found.position and one.state.source_key in moved else one.mark.value
     return Unchanged(one.command.bronze.table, ".".join(one.name), reason, promise, mark)

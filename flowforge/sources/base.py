@@ -23,7 +23,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from flowforge.domain.interval import Interval
 from flowforge.domain.slice_plan import SlicePlan
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.sources.plans import Description, Estimate, LastRead, Position, ReadPlan, StandsStill, Wanted
+from flowforge.sources.plans import (
+    Description,
+    Estimate,
+    LastRead,
+    LoadedTable,
+    Position,
+    ReadPlan,
+    StandsStill,
+    Wanted,
+)
 from flowforge.sources.reports import ReadReport, Recount
 
 if TYPE_CHECKING:
@@ -118,9 +127,9 @@ class Session(Protocol):
         Raises UnsupportedSource where there is no such thing."""
         ...
 
-    def standing_still(self, tables: Sequence[tuple[tuple[str, str], LastRead]]) -> StandsStill | None:
-        """Of many tables (schema and name, with what the load before has left) those that a load need not look at, asked all at
-        once; None where this source, or its server, cannot tell. Raises what asking raises."""
+    def standing_still(self, tables: Sequence[LoadedTable]) -> StandsStill | None:
+        """Of many tables those that a load need not look at, asked all at once; None where this source, or its server, cannot
+        tell. Raises what asking raises."""
         ...
 
     def estimate(self, description: Description, plan: ReadPlan) -> Estimate:

@@ -99,13 +99,24 @@ class Nothing(NamedTuple):
     moves: bool = False
 
 
+class LoadedTable(NamedTuple):
+    """A table that was loaded before and is wanted again, for a question about many of them: its schema and name as the catalog
+    spells them, the source's own part of the command (`read`), the columns by which the request tells rows apart (none: the
+    source's own), and what the load before has left for the cursor by which it is read."""
+
+    name: tuple[str, str]
+    read: Any
+    key: tuple[str, ...]
+    last: LastRead
+
+
 class StandsStill(NamedTuple):
     """Tables in which nothing has changed since their positions: by the place at which each was asked for, why and what holds of
-    it (promise). All may stand at `position` now; the source keeps changes for `kept_seconds` (None: for ever). `unasked` says
-    how many tables could not be asked, and why."""
+    it (promise). Those of its cursor may stand at `position` now (None: every table stays where it is); the source keeps changes
+    for `kept_seconds` (None: for ever). `unasked` says how many tables could not be asked, and why."""
 
     tables: Mapping[int, tuple[str, str]]
-    position: Position
+    position: Position | None = None
     kept_seconds: int | None = None
     unasked: str = ""
 

@@ -1,109 +1,34 @@
 """Requests with many tables under Change Tracking: the source is asked once, and what has not changed costs no message."""
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from events.commands import IngestTable
-from events.envelopes import http
-from events.facts import BronzeLanded
-from flowforge.aws import items
-from flowforge.bronze.ingest import ingest
-from flowforge.domain.given import given
-from flowforge.operations.watermarks import commit_landed
-from flowforge.state import batch_records, batches, runs, table
 from flowforge.state.run_list import list_runs
-from functions.submit_job.handler import handler
-from tests.helpers.function_calls import Aws, Context
+from tests.helpers.function_calls import Aws
+from tests.helpers.many_tables import TABLES, Many
 from tests.helpers.standin import StandIn
 from tests.helpers.tracked import ON
 
-COLUMN, TABLES = "_change_version", 6
-ROUTE = "/api/workflows/{id}/run"
+COLUMN = "_change_version"
 
 
-@dataclass
-class Many:
-    """Tables that are tracked and were loaded once, and their request."""
+def version_of(many: Many) -> int:
+    with many.server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT CHANGE_TRACKING_CURRENT_VERSION()")
+        return int(str(cursor.fetchall()[0][0]))
 
-    aws: Aws
-    server: StandIn
-    prefix: str
 
-    def name(self, number: int) -> str:
-        return f"{self.prefix}_{number:02}"
-
-    def execute(self, *statements: str) -> None:
-        with self.server.connect() as connection, connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-
-    def version(self) -> int:
-        with self.server.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT CHANGE_TRACKING_CURRENT_VERSION()")
-            return int(str(cursor.fetchall()[0][0]))
-
-    def submit(self, tables: int = TABLES, **settings: Any) -> tuple[dict[str, Any], list[str]]:
-        """The run as it is shown, and which tables were queued."""
-        self.aws.messages("IngestQueue")
-        run, commands = self.accepted(tables, **settings)
-        return runs.read_run(run), [command.bronze.table.removeprefix("bronze_") for command in commands]
-
-    def accepted(self, tables: int = TABLES, **settings: Any) -> tuple[str, list[IngestTable]]:
-        where = {"host": "localhost", "port": self.server.port, "database": self.server.database, "driver": "pymssql"}
-        entry = {"isIncremental": True, "changeTracking": True, **settings}
-        request = {
-            "workflow_id": self.prefix,
-            "job_id": "j",
-            "source_type": "database",
-            "source_config": {
-                "type": "sql-server",
-                "connection": where | {"secretId": "flowforge/counts/sa"},
-                "databaseConfig": {"tables": [{"tableName": self.name(n), **entry} for n in range(tables)]},
-            },
-            "destination_config": {},
-        }
-        answer = handler(http("POST", ROUTE.replace("{id}", self.prefix), ROUTE, json.dumps(request)), Context())
-        assert answer["statusCode"] == 202, answer["body"]
-        run = json.loads(answer["body"])["run_id"]
-        bodies = [message["body"] for message in self.aws.messages("IngestQueue")]
-        return run, [IngestTable.model_validate(body) for body in bodies if body["run_id"] == run]
-
-    def load(self, command: IngestTable) -> int | None:
-        """Loads a table, as far as its next load asks for; returns the rows that have landed."""
-        for fact in ingest(command).facts:
-            if isinstance(fact, BronzeLanded):
-                commit_landed(fact)
-                batch = batch_records.find_batch(fact.source_key, fact.generation, fact.seq)
-                batches.mark(given(batch), refined=True)
-                return fact.records
-        return None
-
-    def mark(self, number: int) -> int:
-        return int(table.resolve(f"bronze_{self.name(number)}").watermarks[COLUMN].value)
-
-    def loaded_long_ago(self, number: int, hours: float) -> None:
-        """The table's watermark was taken so long ago."""
-        at = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
-        self.change(number, committed_at=at)
-
-    def change(self, number: int, **fields: Any) -> None:
-        """Changes what is stored of a table's watermark."""
-        state = table.resolve(f"bronze_{self.name(number)}")
-        marks = {COLUMN: state.watermarks[COLUMN].model_copy(update=fields)}
-        items.transact([state.model_copy(update={"watermarks": marks}).put_action()])
+def mark_of(many: Many, number: int) -> int:
+    return int(many.mark(number))
 
 
 @pytest.fixture(scope="module")
 def many(aws: Aws, server: StandIn) -> Iterator[Many]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FLOWFORGE_SOURCE_CA_FILE", str(server.ca_file))
-        made = Many(aws, server, f"many_{uuid.uuid4().hex[:8]}")
+        made = Many(aws, server, f"many_{uuid.uuid4().hex[:8]}", {"changeTracking": True}, COLUMN)
         made.execute(ON)
         for n in range(TABLES):
             name = made.name(n)
@@ -132,13 +57,13 @@ def caught_up(many: Many) -> Callable[[], None]:
 
 
 def test_should_queue_nothing_of_tables_that_have_not_changed_and_tell_so(many):
-    version = many.version()
+    version = version_of(many)
     run, queued = many.submit()
     assert (queued, run["status"], len(run["tables"])) == ([], "succeeded", TABLES)
     first = run["tables"][0]
     assert (first["status"], first["records"], first["source_table"]) == ("empty", 0, f"dbo.{many.name(0)}")
     assert f"up to version {version}" in first["reason"] and f"up to version {version}" in first["promise"]
-    assert first["watermark_before"] == str(many.mark(0))
+    assert first["watermark_before"] == str(mark_of(many, 0))
     listed = next(one for one in list_runs(20)["runs"] if one["run_id"] == run["run_id"])
     assert (listed["status"], {one["status"] for one in listed["tables"]}) == ("succeeded", {"empty"})
 
@@ -155,14 +80,14 @@ def test_should_queue_the_tables_that_have_changed_and_no_other(many, caught_up)
 
 def test_should_move_a_watermark_that_has_stood_for_long_so_that_clean_up_does_not_overtake_it(many):
     many.execute(f"UPDATE {many.name(0)} SET v = v + 1")
-    before = many.mark(1), many.mark(2)
+    before = mark_of(many, 1), mark_of(many, 2)
     many.loaded_long_ago(1, hours=7)
     many.loaded_long_ago(2, hours=3)
     run, queued = many.submit()
     assert queued == [many.name(0)]
-    assert (many.mark(1), many.mark(2)) == (many.version() + 1, before[1]) and many.mark(1) > before[0]
-    assert run["tables"][1]["watermark_before"] == str(many.mark(1))
-    many.execute(f"EXEC flowforge_tracking 'clean', 'dbo.{many.name(1)}', {many.version()}")
+    assert (mark_of(many, 1), mark_of(many, 2)) == (version_of(many) + 1, before[1]) and mark_of(many, 1) > before[0]
+    assert run["tables"][1]["watermark_before"] == str(mark_of(many, 1))
+    many.execute(f"EXEC flowforge_tracking 'clean', 'dbo.{many.name(1)}', {version_of(many)}")
     assert many.submit()[1] == [many.name(0)]  # what clean-up has taken is below the watermark
     many.execute(f"INSERT INTO {many.name(1)} (v) VALUES (3)")
     _, commands = many.accepted()
@@ -187,7 +112,7 @@ def test_should_ask_each_table_of_another_request_and_of_one_with_few_tables(man
 
 def test_should_leave_what_it_cannot_know_to_the_table_itself(many):
     gone, emptied, counted, made_anew = (many.name(n) for n in (1, 2, 3, 4))
-    mark = table.resolve(f"bronze_{counted}").watermarks[COLUMN]
+    mark = many.state(3).watermarks[COLUMN]
     many.change(3, identity=mark.identity | {"identity_current": "99"})  # the counter of a table that was restored
     many.execute(
         f"ALTER TABLE {gone} DISABLE CHANGE_TRACKING",

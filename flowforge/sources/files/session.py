@@ -19,7 +19,7 @@ from flowforge.runtime.settings import settings
 from flowforge.sources.base import Moment
 from flowforge.sources.files.choosing import choose
 from flowforge.sources.files.listing import matching_files, named_files
-from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, StandsStill, Wanted
+from flowforge.sources.plans import Description, Estimate, LastRead, LoadedTable, Nothing, ReadPlan, StandsStill, Wanted
 from flowforge.sources.protection import dropped_columns, protected_columns, setting_of
 
 RESCUED = "_rescued"  # the column of unknown fields, where they are kept
@@ -55,7 +55,7 @@ class FilesSession:
         """There are none: files are looked at by `flowforge files`."""
         return []
 
-    def standing_still(self, tables: Sequence[tuple[tuple[str, str], LastRead]]) -> StandsStill | None:
+    def standing_still(self, tables: Sequence[LoadedTable]) -> StandsStill | None:
         """Files are listed by each load."""
         return None
 

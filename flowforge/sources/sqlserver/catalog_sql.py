@@ -31,6 +31,21 @@ WHERE y.is_user_defined = 0 AND y.is_assembly_type = 0 AND y.name <> 'sysname' G
 ON t.is_user_defined = 1 AND t.is_assembly_type = 0 AND b.system_type_id = t.system_type_id
 WHERE c.object_id = %s ORDER BY c.column_id"""
 
+# Of many tables at once, by their numbers in {ids}.
+TABLES_OF = """SELECT t.*, s.name AS schema_name
+FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.object_id IN ({ids})"""
+
+LEADING_OF = """SELECT i.object_id, c.name
+FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
+JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
+WHERE i.object_id IN ({ids}) AND i.is_disabled = 0 AND i.is_hypothetical = 0 AND i.has_filter = 0 AND ic.key_ordinal = 1"""
+
+ROWS_OF = """SELECT p.object_id, SUM(p.rows) AS row_estimate FROM sys.partitions AS p
+WHERE p.index_id IN (0, 1) AND p.object_id IN ({ids}) GROUP BY p.object_id"""
+
+COUNTERS_OF = """SELECT o.object_id, CONVERT(varchar(40), IDENT_CURRENT(QUOTENAME(s.name) + N'.' + QUOTENAME(o.name))) AS counter
+FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id WHERE o.object_id IN ({ids})"""
+
 DEFINITION = "SELECT m.definition FROM sys.sql_modules AS m WHERE m.object_id = %s"
 
 DEFAULTS = """SELECT d.parent_column_id, d.definition FROM sys.default_constraints AS d WHERE d.parent_object_id = %s"""

@@ -15,6 +15,7 @@ from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.statement import Statement
 
 STEADY_MS = 500
+KEPT_MS = 6 * 3_600_000  # how old the reading that is compared with may be, before another one is kept
 NOTABLE_BACK_MS = 10_000  # below that, clocks that drift apart from day to day
 _CLOCK = """SELECT CONVERT(varchar(27), SYSDATETIME(), 121) AS local_now,
 CONVERT(varchar(27), SYSUTCDATETIME(), 121) AS utc_now"""
@@ -30,7 +31,7 @@ class ServerClock(NamedTuple):
     `utc_back_ms` and `local_back_ms` are how far each went back since the watermark; `step_ms` how far local time, in which the
     server dates transactions, went back since the reading before. `is_steady`: since the reading that is kept, neither time has
     moved otherwise than ours by more than STEADY_MS, and nothing of it is to be remembered; a bound keeps at least twice as far
-    from the clock.
+    from the clock. The reading that is kept is no older than KEPT_MS then: another one is kept that often, though nothing is new.
     """
 
     local: str
@@ -67,8 +68,12 @@ class ServerClock(NamedTuple):
 def read_clock(connection: SourceConnection, low: str | None = None, memories: Sequence[Memory] = ()) -> ServerClock:
     """Reads the clock and compares it with the newest of `memories`; `low` is the cursor's watermark."""
     found = connection.row(CLOCK)
-    ours_ms = connection.asked_ms
-    clock = ServerClock(found["local_now"], found["utc_now"], ours_ms)
+    return compared(ServerClock(found["local_now"], found["utc_now"], connection.asked_ms), low, memories)
+
+
+def compared(clock: ServerClock, low: str | None, memories: Sequence[Memory]) -> ServerClock:
+    """A reading, compared with the newest of `memories`; `low` is the watermark of the cursor that they were kept with."""
+    ours_ms = clock.ours_ms
     before = next((memory for memory in reversed(memories) if "ours_ms" in memory), None)
     if before is None:
         return clock
@@ -82,7 +87,7 @@ def read_clock(connection: SourceConnection, low: str | None = None, memories: S
         utc_back_ms=utc_step + (before["utc_back_ms"] if same else 0),
         local_back_ms=local_step + (before["local_back_ms"] if same else 0),
         step_ms=local_step,
-        is_steady=max(drifts) <= STEADY_MS and not known,
+        is_steady=max(drifts) <= STEADY_MS and not known and ours_ms - before["ours_ms"] <= KEPT_MS,
     )
 
 

@@ -11,7 +11,7 @@ from flowforge.domain.interval import Interval
 from flowforge.domain.own_columns import CHANGE_VERSION
 from flowforge.domain.slice_plan import SlicePlan
 from flowforge.sources.base import Moment
-from flowforge.sources.plans import Description, Estimate, LastRead, Nothing, ReadPlan, StandsStill, Wanted
+from flowforge.sources.plans import Description, Estimate, LastRead, LoadedTable, Nothing, ReadPlan, StandsStill, Wanted
 from flowforge.sources.splits import fitting
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap, told_outside
 from flowforge.sources.sqlserver.bounds import PlannedInterval, plan_interval
@@ -19,6 +19,7 @@ from flowforge.sources.sqlserver.catalog import expand_pattern, list_tables
 from flowforge.sources.sqlserver.change_tracking import told_of_database
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.consistency import promise_of_keys
+from flowforge.sources.sqlserver.cursor_tables import with_definition
 from flowforge.sources.sqlserver.database_facts import connection_facts
 from flowforge.sources.sqlserver.description import find_column
 from flowforge.sources.sqlserver.estimates import estimate_of
@@ -26,8 +27,8 @@ from flowforge.sources.sqlserver.identity import known_rows, refuse_changed_sour
 from flowforge.sources.sqlserver.inspection import inspect, own_columns
 from flowforge.sources.sqlserver.recount import plan_counting
 from flowforge.sources.sqlserver.slices import plan_slices
+from flowforge.sources.sqlserver.standing_still import standing_still
 from flowforge.sources.sqlserver.tracked_plan import plan_tracked
-from flowforge.sources.sqlserver.tracked_tables import tables_without_changes
 from flowforge.sources.sqlserver.windows import plan_window, refuse_unread_column
 from flowforge.sources.target import Credentials
 
@@ -51,9 +52,9 @@ class SqlServerSession:
         """Base tables, each as `[schema].[name]`."""
         return expand_pattern(self.connection, pattern)
 
-    def standing_still(self, tables: Sequence[tuple[tuple[str, str], LastRead]]) -> StandsStill | None:
-        """Of tables under Change Tracking those without a change."""
-        return tables_without_changes(self.connection, tables)
+    def standing_still(self, tables: Sequence[LoadedTable]) -> StandsStill | None:
+        """Of tables under Change Tracking, or with a time, those without a change."""
+        return standing_still(self.connection, tables)
 
     def show(self, table: str, rows: int) -> dict[str, Any]:
         """A table with its keys and possible cursors."""
@@ -74,6 +75,8 @@ class SqlServerSession:
         column = self._cursor(description)
         before = last.get(column) if column else None
         found, identity = self._interval(description, column, before or LastRead())
+        if not found.interval.window:
+            found = with_definition(found, description.detail.table, before.memory if before else ())
         if not (found.empty or found.interval.window) and before and before.position:
             found = found.told(told_outside(self.connection, description, found.interval))
         if only_new and not found.empty and before and before.position and before.position.type:

@@ -13,9 +13,9 @@ from flowforge.domain.errors import ChangesLost, UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.runtime.time_limit import within
-from flowforge.sources.plans import LastRead, Position, Wanted
+from flowforge.sources.plans import LastRead, LoadedTable, Position, Wanted
+from flowforge.sources.sqlserver.in_blocks import CLOSING_SECONDS
 from flowforge.sources.sqlserver.source import SqlServer
-from flowforge.sources.sqlserver.tracked_tables import CLOSING_SECONDS
 from tests.helpers.waiting import wait_for
 
 DRIVERS = ("pymssql", "mssql-python")
@@ -161,7 +161,9 @@ def test_should_ask_many_tables_together_and_leave_those_of_a_question_that_fail
         scratch("id int PRIMARY KEY, v int", name)
     bank.run("; ".join(f"ALTER TABLE dbo.{name} ENABLE CHANGE_TRACKING" for name in names))
     version = bank.scalar("SELECT CHANGE_TRACKING_CURRENT_VERSION() AS v")
-    tables = [(("dbo", name), LastRead(Position(COLUMN, str(version + 1), "bigint"))) for name in names]
+    read = SourceTable(change_tracking=True)
+    last = LastRead(Position(COLUMN, str(version + 1), "bigint"))
+    tables = [LoadedTable(("dbo", name), read, (), last) for name in names]
 
     def asked(times: int = MANY, seconds: float | None = None) -> tuple[set[int], int, str]:
         """The places of the tables that stand still, how many requests the server has got for it, and which were not asked."""
