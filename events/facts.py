@@ -87,8 +87,8 @@ class IntervalEmpty(BatchEvent):
 
 
 class TablesUnchanged(Dispatched):
-    """Tables of a run under Change Tracking in which nothing has changed: the source was asked of all tables at once, and these
-    were not queued. Told for a part of a run's tables at a time."""
+    """Tables of a run in which nothing has changed: the source was asked of all tables at once, and these were not queued. Told
+    for a part of a run's tables at a time."""
 
     type: Literal["TablesUnchanged"] = "TablesUnchanged"
     run_id: str
