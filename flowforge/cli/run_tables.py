@@ -97,6 +97,7 @@ def _silver(table: dict[str, Any]) -> Text:
 
 
 def changes(table: dict[str, Any]) -> dict[str, int]:
+    """How many rows of silver a table's batch has inserted, updated and deleted, by their signs; without those that are none."""
     counts = zip(CHANGES, (table.get("inserted"), table.get("updated"), table.get("deleted")), strict=True)
     return {sign: count for sign, count in counts if count}
 
