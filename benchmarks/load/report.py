@@ -22,9 +22,9 @@ def text(load: Load, seed: int) -> str:
     lines = [
         f"{len(load.tables):,} tables: {files:,} jobs of files, the others of {', '.join(f'{n:,}' for n in sizes)} rows, loaded"
         f" again and again while a process of its own changed them or put files, {len(load.changes):,} changes in all; {AT_ONCE}"
-        " workers side by side, each delivery in a process of its own. Workers were killed before or after calls of AWS, replies"
-        f" lost, and connections cut amid rows (seed {seed}). The embedded AWS, the stand-in, the proxies and the writer share"
-        " the processor with them.",
+        " workers side by side, kept warm between deliveries. Workers were killed before or after calls of AWS, replies lost, and"
+        f" connections cut amid rows (seed {seed}). The embedded AWS, the stand-in, the proxies and the writer share the"
+        " processor with them.",
         "",
         "| part | s | loads that brought rows | nothing new | rows | rows/s | calls of AWS | CPU s of functions |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",

@@ -102,7 +102,7 @@ class LoadFailed(Exception):
 def run(tables: Sequence[Table], seconds: float, changes_a_second: float, seed: int, slice_rows: int) -> Load:
     """Loads them for so long as a writer changes them, with kills and lost replies. Raises LoadFailed."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, ExitStack() as stack:
-        world = open_world(stack, Path(folder))
+        world = open_world(stack, Path(folder), warm=True)
         world.chain.at_once = AT_ONCE
         sources.create(world, tables)
         variables = {"FLOWFORGE_SLICE_ROWS": str(slice_rows), "FLOWFORGE_LEASE_SECONDS": str(LEASE_SECONDS)}

@@ -40,8 +40,8 @@ class Chain:
     copied: set[tuple[str, str, str]] = field(default_factory=set)
     held: frozenset[str] = frozenset()  # functions whose queues wait
     extra: dict[str, str] = field(default_factory=dict)
-    deliveries: dict[str, Delivery] = field(default_factory=dict)
-    running: dict[str, Delivery] = field(default_factory=dict)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)  # the newest of each worker
+    running: list[Delivery] = field(default_factory=list)
     history: list[Delivery] = field(default_factory=list)
     ends: Counter[str] = field(default_factory=Counter)
 
@@ -148,18 +148,17 @@ class Chain:
         return delivery.work
 
     def _start(self, source: Source, messages: list[dict[str, Any]], event: dict[str, Any]) -> Delivery:
-        name = self.pool.new_name()
-        env = {**source.settings.env, "AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": name, **self.extra}
-        env["PYTHONPATH"] = ""
+        env = {**source.settings.env, "AWS_ENDPOINT_URL": self.endpoint, "PYTHONPATH": "", **self.extra}
         delivery = Delivery(
             source=source,
             messages=messages,
-            work=Work(name),
+            work=self.pool.work_for(source.settings.handler, env),
             table=table_in(messages[0]["Body"]) if messages else "",
             attempt=int(messages[0]["Attributes"]["ApproximateReceiveCount"]) if messages else 1,
         )
-        self.deliveries[name] = self.running[name] = delivery
-        delivery.work = self.pool.start(name, source.settings.handler, event, env)
+        self.deliveries[delivery.work.name] = delivery
+        self.running.append(delivery)
+        self.pool.start(delivery.work, event)
         return delivery
 
     def _settle(self, patience: float) -> list[Delivery]:
@@ -168,7 +167,8 @@ class Chain:
         with suppress(queue.Empty):
             while True:
                 work = self.pool.ended.get(timeout=0 if ended else patience)
-                ended.append(self.running.pop(work.name))
+                ended.append(next(delivery for delivery in self.running if delivery.work is work))
+                self.running.remove(ended[-1])
         for delivery in ended:
             work, url = delivery.work, delivery.source.url
             self.history.append(delivery)

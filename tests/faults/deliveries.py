@@ -24,7 +24,7 @@ class Source:
         return name_of(self.settings)
 
 
-@dataclass
+@dataclass(eq=False)
 class Delivery:
     """Messages in a worker's hands; `attempt` is the first one's receive count, `table` its bronze table or ''."""
 

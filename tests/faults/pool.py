@@ -1,4 +1,8 @@
-"""The test's end of `workers`: starts a function's process for an event, kills it, and hears of its end."""
+"""The test's end of `workers`: gives an event to a function's process, kills it, and hears what came of it.
+
+Each worker has a name, which is also the access key of its calls: proxies tell by it whose call is before them. A worker has one
+event at a time.
+"""
 
 import itertools
 import json
@@ -19,8 +23,8 @@ from tests.helpers.waiting import LIMIT_SECONDS
 
 @dataclass
 class Work:
-    """One event in one process. `exit` is the process' status once it has ended: -9 when it was killed; what it took is
-    known then, too."""
+    """One event in the worker `name`. `exit` is 0 once it is answered, 1 where the handler failed, the process' status where that
+    has ended before: -9 when it was killed; what the event took is known then, too."""
 
     name: str
     pid: int | None = None
@@ -31,19 +35,27 @@ class Work:
     started: threading.Event = field(default_factory=threading.Event)
 
     def kill(self) -> None:
-        """Ends the process as the kernel would when memory runs out."""
+        """Ends the process as the kernel would when memory runs out, unless it is done with this event."""
         assert self.started.wait(LIMIT_SECONDS), f"{self.name} has not started"
         with suppress(ProcessLookupError):
-            os.kill(given(self.pid), signal.SIGKILL)
+            if self.exit is None:
+                os.kill(given(self.pid), signal.SIGKILL)
+
+
+MOST_IDLE = 16  # warm workers that wait, of all functions; of more the one that has waited longest ends
+Kind = tuple[str, frozenset[tuple[str, str]]]  # a handler and its environment
 
 
 class Pool:
-    """A context manager. `ended` gives the work whose process is gone, each once."""
+    """A context manager. `ended` gives each work once: when its process is gone, or where workers are kept `warm` between events
+    when it is done."""
 
-    def __init__(self, log: Path) -> None:
-        self.log, self.ended = log, queue.Queue[Work]()
+    def __init__(self, log: Path, warm: bool = False) -> None:
+        self.log, self.warm, self.ended = log, warm, queue.Queue[Work]()
         self._running: dict[str, Work] = {}
-        self._names = (f"w{number}" for number in itertools.count(1))
+        self._numbers = itertools.count(1)
+        self._of: dict[str, Kind] = {}  # by worker
+        self._idle: dict[str, Kind] = {}  # likewise, the one that has waited longest first
 
     def __enter__(self) -> "Pool":
         # Libraries that start a thread when they are imported; the forks would lack it.
@@ -65,26 +77,43 @@ class Pool:
         self._listener.join(LIMIT_SECONDS)
         given(self._process.stdout).close()
 
-    def new_name(self) -> str:
-        return next(self._names)
+    def work_for(self, handler: str, env: dict[str, str]) -> Work:
+        """What `start` begins, in a worker with nothing to do: a warm one of this handler and environment, or a new one."""
+        wanted = handler, frozenset(env.items())
+        waiting = list(self._idle.items())
+        name = next((name for name, of in waiting if of == wanted), "")
+        if not name:
+            name = f"w{next(self._numbers)}"
+            for surplus, _ in waiting[: max(0, len(waiting) - MOST_IDLE)]:
+                self._idle.pop(surplus)
+                self._tell({"end": surplus})
+        self._idle.pop(name, None)
+        self._of[name] = wanted
+        return Work(name)
 
-    def start(self, name: str, handler: str, event: dict[str, Any], env: dict[str, str]) -> Work:
-        work = self._running[name] = Work(name)
-        order = {"id": name, "handler": handler, "event": event, "env": env}
+    def start(self, work: Work, event: dict[str, Any]) -> None:
+        """Gives the event to the worker."""
+        handler, env = self._of[work.name]
+        self._running[work.name] = work
+        order = {"worker": work.name, "handler": handler, "event": event, "last": not self.warm}
+        self._tell(order | {"env": {**dict(env), "AWS_ACCESS_KEY_ID": work.name}})
+
+    def _tell(self, order: dict[str, Any]) -> None:
         given(self._process.stdin).write(json.dumps(order) + "\n")
         given(self._process.stdin).flush()
-        return work
 
     def _listen(self) -> None:
         for line in given(self._process.stdout):
             told = json.loads(line)
             if "pid" in told:
-                work = self._running[told["id"]]
+                work = self._running[told["worker"]]
                 work.pid = told["pid"]
                 work.started.set()
             else:
-                work = self._running.pop(told["id"])
+                work = self._running.pop(told["worker"])
                 work.cpu_seconds, work.peak_mb = told["cpu_seconds"], told["peak_mb"]
-                work.exit = told["exit"]
-                work.answer = json.loads(told["answer"]) if work.exit == 0 and told["answer"] else None
+                work.answer, work.exit = told["answer"] if told["exit"] == 0 else None, told["exit"]
+                of = self._of.pop(work.name)
+                if self.warm and work.exit in (0, 1):
+                    self._idle[work.name] = of
                 self.ended.put(work)

@@ -21,8 +21,8 @@ from tests.helpers.standin import LOGIN, connect, stand_in
 LEASE_SECONDS = 2
 
 
-def open_world(stack: ExitStack, folder: Path) -> World:
-    """A world of its own; it ends with the stack."""
+def open_world(stack: ExitStack, folder: Path, warm: bool = False) -> World:
+    """A world of its own; it ends with the stack. Where workers are `warm` they take one event after the other."""
     environment = stack.enter_context(pytest.MonkeyPatch.context())
     aws_url = stack.enter_context(embedded_aws(folder / "aws.log"))
     source = stack.enter_context(stand_in(folder, "--bank"))
@@ -36,7 +36,7 @@ def open_world(stack: ExitStack, folder: Path) -> World:
         environment.setenv(name, value)
     tds = stack.enter_context(TdsProxy("127.0.0.1", source["port"]))
     functions = read_functions(resources, common)
-    aws, pool = stack.enter_context(AwsProxy(aws_url)), stack.enter_context(Pool(folder / "workers.log"))
+    aws, pool = stack.enter_context(AwsProxy(aws_url)), stack.enter_context(Pool(folder / "workers.log", warm))
     return World(
         aws=aws,
         tds=tds,

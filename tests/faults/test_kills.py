@@ -64,8 +64,8 @@ def test_should_lose_nothing_when_a_worker_is_killed_while_it_reads(world, rng, 
 
             def kill(port: int, sent: int, more: int, after: int = after, aimed: list = aimed) -> None:
                 if not aimed and sent <= after < sent + more:
-                    pid = owner_of(port, [d.work.pid for d in world.chain.running.values() if d.work.pid])
-                    aimed.extend(d for d in world.chain.running.values() if pid and d.work.pid == pid)
+                    pid = owner_of(port, [d.work.pid for d in world.chain.running if d.work.pid])
+                    aimed.extend(d for d in world.chain.running if pid and d.work.pid == pid)
                     for delivery in aimed:
                         delivery.work.kill()
 
