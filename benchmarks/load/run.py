@@ -116,9 +116,10 @@ def _run(world: World, tables: Sequence[Table], seconds: float, changes_a_second
     with world.aws.ruled_by(trouble), world.tds.ruled_by(cuts):
         with _phase(world, FIRST) as first:
             first.runs += _finish(world, sources.submit_tables(world, tables))
-            for table in (table for table in tables if table.files):
+            jobs = [table for table in tables if table.files]
+            for table in jobs:
                 put_file(world.s3, world.bucket, table.name, 0)
-                first.runs += _finish(world, sources.submit_files(world, table))
+            first.runs += _finish(world, *[sources.submit_files(world, table) for table in jobs])
         with _phase(world, CHANGING) as changing:
             orders = _orders(world, tables, seconds, changes_a_second, seed)
             with _writing(orders) as (changes, is_over):
