@@ -5,6 +5,8 @@ import pytest
 
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
+from flowforge.domain.names import TableName
+from flowforge.gold.binding import SHORTER, bind_models
 from flowforge.gold.graph import check_files, model_states
 from flowforge.gold.model_files import parse_model, write_models
 from flowforge.gold.models import read_model
@@ -127,6 +129,16 @@ def test_should_check_files_before_they_are_put(loaded):
     assert "two definitions for one table (goldConfig and models/accounts.sql)" in problem
     (problem,) = check_files({"models/more.sql": "SELECT total\nFROM gold.double"}, loaded.bucket, ahead=False)
     assert problem.startswith("gold.more (models/more.sql, line 1): Binder Error")
+
+
+def test_should_refuse_a_model_that_takes_too_long_to_be_bound_and_check_the_others(lake):
+    doubled = ", ".join(f"a{n} AS (SELECT * FROM a{n - 1} p, a{n - 1} q)" for n in range(1, 19))
+    slow = f"WITH a0 AS (SELECT 1 AS n), {doubled} SELECT 1 AS n FROM a18"  # 262,144 columns
+    texts = {"a": "SELECT 1 AS n", "b": slow, "c": "SELECT nobody\nFROM gold.a"}
+    found = bind_models([read_model(table, sql) for table, sql in texts.items()], {}, seconds=2)
+    assert [str(name) for name in sorted(found)] == ["gold.b", "gold.c"]
+    assert found[TableName("gold", "b")] == f"gold.b was not bound within 2 s: {SHORTER}"
+    assert found[TableName("gold", "c")].startswith("gold.c (line 1): Binder Error")
 
 
 def test_should_leave_out_a_circle_with_what_depends_on_it_only():
