@@ -1,8 +1,8 @@
 """What `flowforge doctor` finds where a function's role does not allow what template.yaml declares, or allows more.
 
 A declared right is an action on a resource, in which {Watermarks} and the like stand for what the deployment calls them: its
-functions tell that in their environment. A resource that none of them names is not compared, its actions are. Conditions of
-statements are not compared.
+functions tell that in their environment. A resource that none of them names is not compared, its actions are. A right must
+be allowed by the role's permissions boundary too, where it has one. Conditions are not evaluated: what hangs on one is told.
 """
 
 import json
@@ -15,6 +15,9 @@ from flowforge.cli.doctor_deployment import DEPLOY
 from flowforge.cli.finding import Finding
 
 AWS_OWN = ":iam::aws:policy/"  # policies that AWS keeps: for logs, traces and networks
+EFFECTS = ("Allow", "Deny")
+OWN_CONDITIONS = {"s3:prefix"}  # the template's: lists within the prefix that a right is about
+COMPARE = "Conditions are not evaluated: compare the role's statements with template.yaml, or deploy it anew"
 Statement = Mapping[str, Any]
 
 
@@ -35,9 +38,12 @@ def rights(
     name: str, declared: Mapping[str, Iterable[str]], role_arn: str, names: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Where a role lacks one of these rights (resource: actions), or has more than a function ever needs."""
-    statements = [one for document in _policies(role_arn.rpartition("/")[2]) for one in _listed(document["Statement"])]
+    role = role_arn.rpartition("/")[2]
+    statements = [one for document in _policies(role) for one in _listed(document["Statement"])]
     allowed = [one for one in statements if one["Effect"] == "Allow"]
     denied = [one for one in statements if one["Effect"] == "Deny" and "Condition" not in one]
+    bounds, bound_by = _boundary(role)
+    yield from _conditions(name, statements, declared, names)
     nowhere: set[str] = set()
     for resource, actions in declared.items():
         nowhere |= (lost := {one for one in actions if not any(_is_about(own, "Action", one) for own in allowed)})
@@ -45,6 +51,9 @@ def rights(
             held = [one for one in actions if _is_covered(allowed, one, where) and not _is_covered(denied, one, where)]
             if missing := [one for one in actions if one not in (*held, *lost)]:
                 yield Finding("functions", "bad", f"{name} may not {', '.join(missing)} on {where}", DEPLOY)
+            if bound_by and (beyond := [one for one in held if not _is_within(bounds, one, where)]):
+                text = f"{name} may not {', '.join(beyond)} on {where}: the permissions boundary of its role does not allow it"
+                yield Finding("functions", "bad", text, f"Have it allowed by {bound_by}")
     if nowhere:
         yield Finding("functions", "bad", f"{name} may not {', '.join(sorted(nowhere))}", DEPLOY)
     if wide := sorted(
@@ -56,6 +65,47 @@ def rights(
     ):
         text = f"{name} may do this on every resource of the account: {', '.join(anywhere)}"
         yield Finding("functions", "warning", text, DEPLOY)
+
+
+def _conditions(
+    name: str, statements: Iterable[Statement], declared: Mapping[str, Iterable[str]], names: Mapping[str, str]
+) -> Iterator[Finding]:
+    """The declared rights that hang on conditions which the template does not set: allowed by nothing else, or denied."""
+    free, bound = list[Statement](), list[Statement]()
+    for one in statements:
+        (bound if _keys(one) - OWN_CONDITIONS else free).append(one)
+    free = [one for one in free if one["Effect"] == "Allow"]
+    for resource, actions in declared.items():
+        where = _filled(resource, names)
+        for action in actions if where else ():
+            about = [one for one in bound if _is_covered([one], action, where or "")]
+            by = {effect: set().union(*(_keys(one) for one in about if one["Effect"] == effect)) for effect in EFFECTS}
+            if by["Allow"] and not _is_covered(free, action, where or ""):
+                text = f"{name} may {action} on {where} only where {', '.join(sorted(by['Allow']))} fit"
+                yield Finding("functions", "warning", text, COMPARE)
+            if by["Deny"]:
+                text = f"{name} may not {action} on {where} where {', '.join(sorted(by['Deny']))} fit"
+                yield Finding("functions", "warning", text, COMPARE)
+
+
+def _keys(statement: Statement) -> set[str]:
+    return {key for keys in statement.get("Condition", {}).values() for key in keys}
+
+
+def _boundary(role: str) -> tuple[list[Statement], str]:
+    """The statements of a role's permissions boundary, and its name; none where the role has none."""
+    from flowforge.aws.clients import client
+
+    arn = client("iam").get_role(RoleName=role)["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
+    return (_listed(_managed(arn)["Statement"]), arn) if arn else ([], "")
+
+
+def _is_within(bounds: Iterable[Statement], action: str, resource: str) -> bool:
+    """Whether a boundary allows it; what it says under conditions is taken for allowed, and not for denied."""
+    bounds = list(bounds)
+    denied = [one for one in bounds if one["Effect"] == "Deny" and "Condition" not in one]
+    allowed = [one for one in bounds if one["Effect"] == "Allow"]
+    return _is_covered(allowed, action, resource) and not _is_covered(denied, action, resource)
 
 
 def _filled(resource: str, names: Mapping[str, str]) -> str | None:
@@ -92,8 +142,15 @@ def _policies(role: str) -> Iterator[Mapping[str, Any]]:
     for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=role):
         for arn in (one["PolicyArn"] for one in page["AttachedPolicies"]):
             if AWS_OWN not in arn:
-                version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-                yield _document(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
+                yield _managed(arn)
+
+
+def _managed(arn: str) -> Mapping[str, Any]:
+    from flowforge.aws.clients import client
+
+    iam = client("iam")
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    return _document(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
 
 
 def _document(told: Any) -> Mapping[str, Any]:

@@ -128,8 +128,15 @@ def test_should_find_functions_as_they_are_declared_and_each_change_made_by_hand
     change(iam, "watermark-1A2B", "arn:{partition}:s3:::{LakeBucketName}/bronze/*", elsewhere)
     state = "arn:{partition}:dynamodb:{region}:{account}:table/{Watermarks}"
     change(iam, "publish_gold-1A2B", state, {f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/other": ["dynamodb:*Item"]})
+    hour = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*",
+            "Condition": {"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}}]}  # fmt: skip
+    iam.put_role_policy(RoleName="send_alerts-1A2B", PolicyName="more", PolicyDocument=json.dumps(hour))
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=policy({"*": ["s3:*"]}))["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName="describe_table-1A2B", PermissionsBoundary=boundary)
     found = doctor(aws)
     for expected in (
+        "bad: describe_table-1A2B may not secretsmanager:",
+        "warning: send_alerts-1A2B may not dynamodb:",
         "bad: functions.replay.handler.handler is not there | Deploy template.yaml",
         "bad: track_run-1A2B lacks the variable FLOWFORGE_RUNS_TABLE | ",
         "warning: track_run-1A2B has the variable FLOWFORGE_DEBUG, which the template does not give it | ",
