@@ -15,7 +15,8 @@ from pathlib import Path
 from flowforge.cli.streams import open_streams
 from infra.local.data_directory import DataDirectory, DataDirectoryError
 from infra.local.servers import StartError
-from infra.local.stack import LocalStack, StackSettings
+from infra.local.stack import LocalStack
+from infra.local.stack_settings import StackSettings
 from infra.local.state_file import AlreadyRunning, NotWritable, StateDirectory, not_writable
 from infra.local.template import TemplateError
 

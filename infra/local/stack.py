@@ -10,64 +10,22 @@ import contextlib
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from flowforge.cli.keys import Keys, keys_in
+from flowforge.cli.keys import keys_in
 from infra.local import parameters, servers
-from infra.local.data_directory import DataDirectory
 from infra.local.dispatcher import Dispatcher
 from infra.local.function import Function, read_functions
 from infra.local.logs import Log
 from infra.local.processes import Child, Children, clean_environment
 from infra.local.resources import Resources
+from infra.local.stack_settings import StackSettings, s3_credentials
 from infra.local.template import REGION, expand
 from infra.local.worker_processes import WorkerProcesses
-
-
-@dataclass(frozen=True)
-class StackSettings:
-    """What a stack is started with; ports are preferences, 0 means any."""
-
-    template: Path
-    state: Path  # the state directory
-    stack_name: str = "flowforge"
-    port: int = 8080
-    aws_port: int = 5566
-    sqlserver_port: int = 1433
-    bank_scale: float = 1
-    with_sqlserver: bool = True
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
-    quiet: bool = False
-    warm: bool = True
-    s3_endpoint: str | None = None
-    data: DataDirectory | None = None  # where the embedded AWS keeps what it holds
-
-    @property
-    def logs(self) -> Path:
-        """Return where the functions' and servers' output goes."""
-        return self.state / "logs"
-
-    @property
-    def scratch(self) -> Path:
-        """Where functions put temporary files: a worker that is killed leaves its own, which go with the stack."""
-        return self.state / "tmp"
-
-
-def s3_credentials(keys: Keys) -> tuple[str, str]:
-    """Return the key id and secret of another S3; infra/compose.yaml reads the same variables and has the same defaults.
-
-    An SDK has one pair for all services, so the embedded AWS beside it takes this pair as well: it must be no known one.
-    """
-    return (
-        os.environ.get("FLOWFORGE_S3_ACCESS_KEY_ID") or "flowforge",
-        os.environ.get("FLOWFORGE_S3_SECRET_ACCESS_KEY") or keys.token,
-    )
 
 
 def _prove(resources: Resources) -> None:
