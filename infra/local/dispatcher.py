@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 from aiohttp import web
 from botocore.config import Config
 
-from infra.local import async_invocations, console, event_sources, http_api, local_api, own_calls, ports
+from infra.local import async_invocations, console, event_sources, http_api, http_errors, local_api, own_calls, ports
 from infra.local.function import Function
 from infra.local.resources import Resources
 from infra.local.schedules import Schedules
@@ -97,11 +97,11 @@ class Dispatcher:
         shown = own_calls.ask_for(self._token, pages.sessions, pages.open_to_all)
         app = web.Application(
             client_max_size=http_api.PAYLOAD_LIMIT_BYTES,
-            middlewares=[own_calls.refuse_pages, shown, local_api.refuse_others],
+            middlewares=[own_calls.refuse_pages, shown, local_api.refuse_others, http_errors.refuse_broken_bodies],
         )
         app.on_response_prepare.append(console.add_headers)
         app.add_routes([*pages.routes(), *local.routes(), web.route("*", r"/{path:[\s\S]*}", api.handle)])
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, logger=http_errors.logger(self._report))
         await runner.setup()
         self._exits.push_async_callback(runner.cleanup)
         listener = ports.listen(preferred_port)

@@ -30,6 +30,7 @@ ANY_METHOD = "X-AMAZON-APIGATEWAY-ANY-METHOD"
 INTEGRATION_LIMIT_SECONDS = 30  # API Gateway's quota for HTTP APIs, not adjustable
 WAITING_CALLS = 32  # for one function, beside those that run: its turn comes within seconds
 RETRY_AFTER = {"Retry-After": "1"}
+BODY_SECONDS = 10  # in which a request's body must have come
 PAYLOAD_LIMIT_BYTES = 10 * 2**20  # likewise
 # Everything else arrives base64-encoded, form posts included.
 TEXT_TYPE = re.compile(r"text/.*|application/(.*\+)?(json|xml|javascript)")
@@ -82,29 +83,36 @@ class HttpApi:
         for route in self.routes:
             match = route.pattern.fullmatch(raw_path)
             if match and route.method in (request.method, ANY_METHOD):
-                return await self._admit(route, match, request)
+                return await self._read(route, match, request)
         return _message(404, "Not Found")
 
-    async def _admit(self, route: Route, match: re.Match[str], request: web.Request) -> web.Response:
+    async def _read(self, route: Route, match: re.Match[str], request: web.Request) -> web.Response:
+        """Take the body before the call counts: who sends it slowly, or never, keeps no place of others."""
+        try:
+            body = await asyncio.wait_for(request.read(), BODY_SECONDS)
+        except web.HTTPRequestEntityTooLarge:
+            return _message(413, "Request Entity Too Large")
+        except TimeoutError:
+            return _message(408, "Request Timeout")
+        return await self._admit(route, match, request, body)
+
+    async def _admit(self, route: Route, match: re.Match[str], request: web.Request, body: bytes) -> web.Response:
         function = route.function.settings
         if self._inside[function.logical_id] >= function.concurrency + WAITING_CALLS:
             return _message(429, "Too Many Requests", RETRY_AFTER)
         self._inside[function.logical_id] += 1
         try:
-            return await self._invoke(route, match, request)
+            return await self._invoke(route, match, request, body)
         finally:
             self._inside[function.logical_id] -= 1
 
-    async def _invoke(self, route: Route, match: re.Match[str], request: web.Request) -> web.Response:
+    async def _invoke(self, route: Route, match: re.Match[str], request: web.Request, body: bytes) -> web.Response:
         given_up = asyncio.Event()
 
         def wanted() -> bool:
             return not given_up.is_set() and request.transport is not None
 
-        try:
-            event = request_event(route, match, request, await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            return _message(413, "Request Entity Too Large")
+        event = request_event(route, match, request, body)
         # As on AWS a function that has begun goes on when the gateway gives up on it.
         invocation = asyncio.ensure_future(route.function.call(event, wanted))
         try:

@@ -5,6 +5,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import httpx
@@ -92,6 +93,27 @@ def test_should_not_run_what_nobody_waits_for_any_more(stack, calls, at_once):
     listed = stack.s3.list_objects_v2(Bucket=stack.facts["bucket"], Prefix=f"done/{item}")
     assert listed["KeyCount"] == 0
     assert stack.functions()["Api"]["waiting"] == 0
+
+
+def test_should_give_no_place_to_a_call_whose_body_has_not_come(stack):
+    address = urlsplit(stack.facts["api"])
+    head = f"POST /items HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {stack.facts['token']}\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+    with ExitStack() as opened:
+        for _ in range(stack.functions()["Api"]["limit"] + WAITING_CALLS):
+            caller = opened.enter_context(socket.create_connection((address.hostname, address.port)))
+            caller.settimeout(LIMIT_SECONDS)
+            caller.sendall(head.encode())
+            assert caller.recv(100).startswith(b"HTTP/1.1 100")  # it waits for the body
+        assert stack.http.get("/items/3").status_code == 200
+    assert (
+        stack.http.get("/items/4").status_code == 200
+    )  # they are gone, with no word each in an output that nobody reads
+
+
+def test_should_refuse_a_body_that_is_not_encoded_as_its_head_says(stack):
+    answer = stack.http.post("/items", content=b"{}", headers={"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()) == (400, {"message": "Bad Request"})
 
 
 def test_should_answer_calls_of_a_function_whose_queue_keeps_all_its_workers_busy(stack):
