@@ -15,7 +15,6 @@ from flowforge.cli.doctor_deployment import DEPLOY
 from flowforge.cli.finding import Finding
 
 AWS_OWN = ":iam::aws:policy/"  # policies that AWS keeps: for logs, traces and networks
-EFFECTS = ("Allow", "Deny")
 OWN_CONDITIONS = {"s3:prefix"}  # the template's: lists within the prefix that a right is about
 COMPARE = "Conditions are not evaluated: compare the role's statements with template.yaml, or deploy it anew"
 Statement = Mapping[str, Any]
@@ -76,16 +75,18 @@ def _conditions(
         (bound if _keys(one) - OWN_CONDITIONS else free).append(one)
     free = [one for one in free if one["Effect"] == "Allow"]
     for resource, actions in declared.items():
-        where = _filled(resource, names)
-        for action in actions if where else ():
-            about = [one for one in bound if _is_covered([one], action, where or "")]
-            by = {effect: set().union(*(_keys(one) for one in about if one["Effect"] == effect)) for effect in EFFECTS}
-            if by["Allow"] and not _is_covered(free, action, where or ""):
-                text = f"{name} may {action} on {where} only where {', '.join(sorted(by['Allow']))} fit"
-                yield Finding("functions", "warning", text, COMPARE)
-            if by["Deny"]:
-                text = f"{name} may not {action} on {where} where {', '.join(sorted(by['Deny']))} fit"
-                yield Finding("functions", "warning", text, COMPARE)
+        if where := _filled(resource, names):
+            for effect, verb in (("Allow", "may only"), ("Deny", "may not")):
+                about = [one for one in bound if one["Effect"] == effect]
+                hang = [one for one in actions if _is_covered(about, one, where)]
+                if effect == "Allow":
+                    hang = [one for one in hang if not _is_covered(free, one, where)]
+                if hang:
+                    keys = sorted(
+                        set().union(*(_keys(one) for one in about if any(_is_covered([one], a, where) for a in hang)))
+                    )
+                    text = f"{name} {verb} {', '.join(hang)} on {where} where a condition on {', '.join(keys)} fits"
+                    yield Finding("functions", "warning", text, COMPARE)
 
 
 def _keys(statement: Statement) -> set[str]:

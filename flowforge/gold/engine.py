@@ -36,6 +36,21 @@ FASTER = "read fewer rows, join on keys, or raise the parameter ModelSeconds; th
 DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
 
 
+def seconds_left() -> float:
+    """What a model has: its own time, or what the function has left of its time."""
+    limit, until = settings().model_seconds, deadline()
+    return limit if until is None else min(limit, max(until - time.monotonic(), 0))
+
+
+def stopped(model: Model, seconds: float) -> TransformRejected | StoreUnavailable:
+    """What is told of a model that took all of these seconds, which it had from `seconds_left`."""
+    limit = settings().model_seconds
+    if seconds < limit:
+        others = "the models before it took the rest of the function's time"
+        return StoreUnavailable(f"{model.place()} was stopped after {seconds:.0f} s: {others}", AGAIN)
+    return TransformRejected(f"{model.place()} was not built within {limit:g} s and was stopped", FASTER)
+
+
 class Engine:
     """One evaluation of one model."""
 
@@ -46,8 +61,7 @@ class Engine:
         self.references = {name: tables[name] for name in model.references}
 
     def __enter__(self) -> "Engine":
-        limit, until = settings().model_seconds, deadline()
-        self._seconds = limit if until is None else min(limit, max(until - time.monotonic(), 0))
+        self._seconds = seconds_left()
         with ExitStack() as opened:
             self.connection = opened.enter_context(ENGINE.session())
             opened.enter_context(self.connection.within(self._seconds))
@@ -57,15 +71,7 @@ class Engine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         self._opened.__exit__(kind, error, trace)
         if isinstance(error, TimedOut):
-            raise self._stopped() from error
-
-    def _stopped(self) -> TransformRejected | StoreUnavailable:
-        """What a model is told that took all of its time, or what the function had left of it."""
-        limit = settings().model_seconds
-        if self._seconds < limit:
-            others = "the models before it took the rest of the function's time"
-            return StoreUnavailable(f"{self.model.place()} was stopped after {self._seconds:.0f} s: {others}", AGAIN)
-        return TransformRejected(f"{self.model.place()} was not built within {limit:g} s and was stopped", FASTER)
+            raise stopped(self.model, self._seconds) from error
 
     def rows(self) -> Rows:
         """All rows of the model. Raises TransformRejected when DuckDB does not take its SQL."""

@@ -19,19 +19,18 @@ from flowforge.domain.errors import NotFound, TransformRejected, UnreadableRecor
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
 from flowforge.gold.build import Built, Waits, build
-from flowforge.gold.engine import FASTER
+from flowforge.gold.engine import seconds_left, stopped
 from flowforge.gold.model_files import ModelFiles, read_models
 from flowforge.gold.models import Model, copy_of_silver, model_of
 from flowforge.gold.order import following, order_models
 from flowforge.gold.outcomes import ModelOutcome, read_outcome, write_outcome
 from flowforge.runtime.bounded_work import within
-from flowforge.runtime.settings import settings
 from flowforge.runtime.time_limit import deadline
 from flowforge.silver.plan import VALID_FROM
 from flowforge.tables.base import LakeTable
 
 COLUMNS_TOLD = 300  # of a copy by its event, which holds 256 KB; lineage looks for those of a wider one by itself
-BUILD_TIMES = 2  # of the seconds that a model has
+STOP_SECONDS = 5  # in which a model that was stopped mostly ends
 REMEDY = "correct the model, or the rows that break its rules; the version before stays published"
 
 
@@ -131,16 +130,13 @@ def _publish(models: Iterable[Model], bucket: str, problems: list[str], tell: Te
 def _built_in_time(model: Model, bucket: str, opened: dict[TableName, LakeTable]) -> Built | Waits:
     """As `build`. The engine is asked to stop, but looks up only between two steps, and one step of a query can take hours: who
     is not done by twice its time, in which another try has room, is left behind; whatever it runs then is stopped at once."""
-    most = BUILD_TIMES * settings().model_seconds
-    if (until := deadline()) is not None:
-        most = min(most, max(until - time.monotonic(), 0))
+    seconds, until = seconds_left(), deadline()
+    most = 2 * seconds if until is None else min(2 * seconds, max(until - time.monotonic(), 0))
     try:
-        return within(most, lambda: build(model, bucket, opened))
+        return within(most + STOP_SECONDS, lambda: build(model, bucket, opened))
     except TimeoutError:
         opened.clear()  # what is left behind has it
-        raise TransformRejected(
-            f"{model.place()} was not built within {most:.0f} s, and did not stop", FASTER
-        ) from None
+        raise stopped(model, seconds) from None
 
 
 def _published(model: Model, built: Built) -> PublishedModel:
