@@ -95,9 +95,10 @@ def parse_job_request(document: str | bytes | dict[str, Any], workflow_id: str |
     return request
 
 
-def _load_json(document: str | bytes) -> dict[str, Any]:
+def _load_json(document: Any) -> dict[str, Any]:
+    """The object that a text holds; an event's detail may be anything that JSON can be."""
     try:
-        loaded = read_json(document)
+        loaded = read_json(document) if isinstance(document, str | bytes) else document
     except Unreadable as error:
         raise InvalidRequest([{"field": "(document)", "problem": str(error)}]) from None
     if not isinstance(loaded, dict):

@@ -180,3 +180,10 @@ def test_should_fill_in_the_workflow_of_the_address():
     document = copy.deepcopy(FULL)
     del document["workflow_id"]
     assert parse_job_request(document, "wf_9").workflow_id == "wf_9"
+
+
+@pytest.mark.parametrize("document", [[], [{}], None, 1, True, "[]", b"1"])
+def test_should_refuse_a_request_that_is_no_object(document):
+    with pytest.raises(InvalidRequest) as caught:
+        parse_job_request(document)
+    assert caught.value.mistakes == [{"field": "(document)", "problem": "expected a JSON object"}]
