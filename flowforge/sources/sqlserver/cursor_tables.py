@@ -165,7 +165,7 @@ def _is_known(one: _Asked, catalog: _Catalog, server: Mapping[str, Any]) -> bool
     if now.get("is_memory_optimized"):  # whose writers may be hidden, so that more is read again
         return False
     defined = last.memory[-1].get(MODIFIED) if last.memory else None
-    if defined is None or defined != _text(now["modify_date"]):
+    if defined is None or defined != _text(now.get("modify_date")):
         return False
     facts = {**server, "object_id": one.object_id, COUNTER: catalog.counters.get(one.object_id)}
     if not is_same(table.name, facts, last.identity):
