@@ -32,6 +32,8 @@ LISTS = {
     "50 runs": "/api/runs?limit=50",
     "50 runs behind a thousand": "/api/runs?limit=50&cursor={behind}",
     "50 runs of a workflow with all of them": "/api/runs?limit=50&workflow_id={workflow}",
+    "50 runs that succeeded": "/api/runs?limit=50&status=succeeded",
+    "a page of failed runs, where none has failed": "/api/runs?limit=50&status=failed",
     "15 tables": "/api/tables?limit=15",
     "200 tables": "/api/tables?limit=200",
 }

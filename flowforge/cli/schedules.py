@@ -9,15 +9,13 @@ from flowforge.cli.document import read_document, redirected, workflow_of
 from flowforge.cli.failure import FAILED, GOOD
 from flowforge.cli.layout import Rows, facts, moment
 from flowforge.cli.options import Session, api_command
+from flowforge.cli.runs import Connection
 
 app = typer.Typer(
     help="Start workflows by a clock: set, list, show, pause, resume and remove schedules.", no_args_is_help=True
 )
 
 Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's id.")]
-Connection = Annotated[
-    str | None, typer.Option("--connection", metavar="ID", help="A saved connection instead of the document's.")
-]
 
 
 @app.command("list")
