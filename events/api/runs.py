@@ -10,7 +10,7 @@ from events.request import JobRequest
 RunLimit = Annotated[int, Field(ge=0, le=200), unless_empty(20)]
 RunStatus = Annotated[
     Literal["under-way", "failed", "succeeded"] | None,
-    Field(description="under-way: accepted or running; failed: or rejected. A page looks at 1,000 runs at most"),
+    Field(description="under-way: accepted or running; failed: or rejected. A page looks at 500 runs at most"),
     unless_empty(None),
 ]
 JobDocument = Annotated[dict[str, Any], ShownAs(JobRequest)]  # read by events.request, which knows older forms, too

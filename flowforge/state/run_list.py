@@ -26,7 +26,7 @@ from flowforge.state.runs import FAILED_AT, TELLS_FAILURE, is_ended, names_in, n
 MOST_CHARACTERS = 200  # of a workflow's id, as requests have it
 MOST_BYTES = 2_000_000  # of a page: to show a run's tables takes reading their names and steps
 READ_AT_ONCE = 100  # items
-LOOKED_AT, READ_STEPS = 1_000, 100  # runs of a page of one status: at most so many, and the steps of so many
+LOOKED_AT, READ_STEPS = 500, 100  # runs of a page of one status: of failed ones, and the most of which steps are read
 STATUSES = {"under-way": ("accepted", "running"), "failed": ("failed", "rejected"), "succeeded": ("succeeded",)}
 LONG = timedelta(days=1)  # for a run
 
@@ -50,9 +50,10 @@ def list_runs(
 
 
 def _with_status(status: str, limit: int, workflow_id: str | None, cursor: str | None) -> dict[str, Any]:
-    listed = _stored(LOOKED_AT + 1, workflow_id, cursor)
-    places = [place for place, run in enumerate(listed[:LOOKED_AT]) if _may_be(status, run)]
-    end = places[READ_STEPS] if len(places) > READ_STEPS else len(listed[:LOOKED_AT])
+    most = LOOKED_AT if status == "failed" else READ_STEPS  # of the others nearly each is read
+    listed = _stored(most + 1, workflow_id, cursor)
+    places = [place for place, run in enumerate(listed[:most]) if _may_be(status, run)]
+    end = places[READ_STEPS] if len(places) > READ_STEPS else len(listed[:most])
     shown: list[dict[str, Any]] = []
     left = MOST_BYTES
     for place, run in zip(places, _in_short([listed[place] for place in places[:READ_STEPS]]), strict=False):
