@@ -1,8 +1,11 @@
 """One person's rows are erased from what loads have left: of a server's table in slices, and of files with rejected records."""
 
 import io
+import json
 import secrets
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -10,6 +13,7 @@ from events.facts import BronzeLanded
 from events.files import FileColumn, FileContract
 from flowforge.aws.clients import client
 from flowforge.bronze.keys import rejected_keys
+from flowforge.bronze.parquet import FOOTER
 from flowforge.domain.errors import Fatal
 from flowforge.domain.given import given
 from flowforge.operations.erasure.erase import erase
@@ -42,6 +46,17 @@ def loaded(load: Loads, run: str) -> int:
     for fact in slices:
         load.commit(fact)
     return [given(refine_landed(fact)).silver_rows for fact in (*whole, *slices)][-1]
+
+
+def earlier(job: Job, name: str, ssn: str, column: dict[str, Any]) -> None:
+    """An object of a generation before its columns were protected as they are, whose record is gone."""
+    facts = {"source_key": job.key, "rows": 2, "columns": [{"name": "ssn", **column}]}
+    body, rows = io.BytesIO(), pa.table({"id": pa.array([1, 2], pa.int64()), "ssn": [ssn, "other"]})
+    with pq.ParquetWriter(body, rows.schema) as writer:
+        writer.write_table(rows)
+        writer.add_key_value_metadata({FOOTER: json.dumps(facts)})
+    key = f"bronze/bronze_{job.name}/{name}.parquet"
+    client("s3").put_object(Bucket=settings().bucket, Key=key, Body=body.getvalue())
 
 
 def test_should_leave_no_key_in_the_records_of_loads(loads, sliced):
@@ -93,7 +108,13 @@ def test_should_find_rows_by_a_value_that_was_hashed(aws, unique):
         erase(settings().bucket, job.name, {"note": "x"}, apply=False)
     amounts = erase(settings().bucket, job.name, {"amount": "1.5"}, apply=False)
     assert {layer.name: layer.rows for layer in amounts.found}["bronze"] == 2
+    earlier(job, "as-it-was", ssn, {})
     found = erase(settings().bucket, job.name, {"SSN": ssn}, apply=True)
     assert found.left == [] and found.is_found, found.document()
+    assert {layer.name: layer.rows for layer in found.found}["bronze"] == 2
     assert (job.ids(), job.ids("gold")) == ([2], [2])
-    assert not erase(settings().bucket, job.name, {"ssn": ssn}, apply=False).is_found
+    earlier(job, "by-another-key", "", {"protection": {"how": "hmac", "secret": "s", "key_id": "another"}})
+    again = erase(settings().bucket, job.name, {"ssn": ssn}, apply=False)
+    assert not again.is_found and again.left == [
+        "1 objects in bronze whose values of the key were protected otherwise, so that no row is found by them"
+    ]

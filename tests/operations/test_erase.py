@@ -181,10 +181,13 @@ def test_should_show_what_is_there_and_refuse_what_it_cannot_do(lake, recorded):
             erased(lake, apply=False, **wrong)
     with pytest.raises(NotFound):
         erased(lake, table="nobody")
-    items.put(settings().watermarks_table, batch_records.item_of(batches[-1].model_copy(
-        update={"seq": 9, "state": "landed", "updated_at": time.time(), "label": "b9"})))  # fmt: skip
+    late = batches[-1].model_copy(update={"seq": 9, "state": "landed", "updated_at": time.time(), "label": "b9"})
+    items.put(settings().watermarks_table, batch_records.item_of(late))
     with pytest.raises(Retriable, match=r"batch 9 is landed, not yet in silver"):
         erased(lake)
+    items.put(settings().watermarks_table, batch_records.item_of(late.model_copy(update={"updated_at": 0})))
+    (left,) = erased(lake).left  # whose worker is gone, or has read its rows long ago
+    assert re.search(r"batch 9 is landed, not yet in silver, and had such rows: replay or void it, then run", left)
 
 
 def test_should_say_what_it_leaves(lake, recorded, proxy, monkeypatch):

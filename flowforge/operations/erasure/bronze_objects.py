@@ -8,10 +8,11 @@ the batch landed (`flowforge.silver.objects`). Memory is that of one row group; 
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from flowforge.bronze.parquet import FOOTER, ROWS_PER_GROUP
 from flowforge.bronze.upload import KeyTaken, ObjectWriter
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.engines.base import EngineError, OutOfMemory, Session
+from flowforge.engines.duckdb.sql import literal
 from flowforge.operations.erasure.subject import Subject
 from flowforge.silver.objects import LANDED_AS, etags_before
 from flowforge.tables.rows import PLACED_FILE, PLACED_ROW, rows_in_place
@@ -31,76 +33,118 @@ AT_ONCE = 200  # objects of one query, whose footers are all read before it
 Facts = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Rewritten:
-    """An object as it is now."""
+class RowsIn(NamedTuple):
+    """How many rows of the person each object has, of those that have some; the objects that cannot be read as Parquet, and
+    those without the key's columns, of which nobody can tell."""
 
-    etag: str
-    rows: int
-    bytes: int
+    rows: dict[str, int]
+    unread: list[str]
+    unknown: list[str]
 
 
-def rows_in(session: Session, subject: Subject, uris: Iterable[str]) -> tuple[dict[str, int], list[str]]:
-    """How many rows of the person each object has, of those that have some, and the objects that cannot be read as Parquet."""
-    found, unread, listed = dict[str, int](), list[str](), list(uris)
+def rows_in(session: Session, subject: Subject, uris: Iterable[str]) -> RowsIn:
+    """Counts the person's rows of these objects."""
+    found, listed = RowsIn({}, [], []), list(uris)
     for start in range(0, len(listed), AT_ONCE):
         portion = listed[start : start + AT_ONCE]
         try:
-            found |= _counted(session, subject, portion)
+            _count(session, subject, portion, found)
         except OutOfMemory:
             raise
         except EngineError:
             for uri in portion:
                 try:
-                    found |= _counted(session, subject, [uri])
+                    _count(session, subject, [uri], found)
                 except EngineError:
-                    unread.append(uri)
-    return found, unread
+                    found.unread.append(uri)
+    return found
 
 
-def _counted(session: Session, subject: Subject, uris: list[str]) -> dict[str, int]:
-    types, rows = rows_in_place(session, uris)
-    condition = subject.condition(types)
-    if condition is None:
-        return {}
-    counted = session.execute(f"SELECT {PLACED_FILE}, count(*) FROM {rows} WHERE {condition} GROUP BY 1").fetchall()
-    return {uris[index]: count for index, count in counted}
+def _count(session: Session, subject: Subject, uris: list[str], found: RowsIn) -> None:
+    counted: dict[str, int] = {}
+    unknown: list[str] = []
+    for alike in _of_one_type(session, subject, uris):
+        types, rows = rows_in_place(session, alike)
+        condition = subject.condition(types)
+        if condition is None:
+            unknown += alike
+            continue
+        query = f"SELECT {PLACED_FILE}, count(*) FROM {rows} WHERE {condition} GROUP BY 1"
+        counted |= {alike[index]: count for index, count in session.execute(query).fetchall()}
+    found.rows.update(counted)
+    found.unknown.extend(unknown)
+
+
+def _of_one_type(session: Session, subject: Subject, uris: list[str]) -> list[list[str]]:
+    """The objects by the types of the key's columns in them: read together, those of two types would be of neither."""
+    if len(uris) == 1:
+        return [uris]
+    names = ", ".join(literal(name) for name in subject.types)
+    facts = "name, type, converted_type, logical_type::VARCHAR, precision, scale"
+    asked = f"SELECT file_name, {facts} FROM parquet_schema([{', '.join(map(literal, uris))}]) WHERE name IN ({names})"
+    columns = defaultdict[str, list[tuple[Any, ...]]](list)
+    for uri, *column in session.execute(asked).fetchall():
+        columns[uri].append(tuple(column))
+    alike = defaultdict[Any, list[str]](list)
+    for uri in uris:
+        alike[tuple(sorted(columns[uri], key=repr))].append(uri)
+    return list(alike.values())
+
+
+class Downloaded(NamedTuple):
+    """A copy of an object on disk."""
+
+    path: Path
+    etag: str
+    metadata: dict[str, str]
+
+
+@contextmanager
+def downloaded(bucket: str, key: str) -> Iterator[Downloaded]:
+    """Copies an object to disk for the block. Raises StoreUnavailable."""
+    with tempfile.TemporaryDirectory(prefix="flowforge-erase-") as folder, aws_errors("S3"):
+        path = Path(folder) / "object.parquet"
+        found = client("s3").get_object(Bucket=bucket, Key=key)
+        with path.open("wb") as file:
+            for portion in found["Body"].iter_chunks(2**20):
+                file.write(portion)
+        yield Downloaded(path, found["ETag"], found["Metadata"])
+
+
+@contextmanager
+def replacing(bucket: str, key: str, etag: str, metadata: Mapping[str, str]) -> Iterator[ObjectWriter]:
+    """The object that takes the place of the one with that ETag once the block ends. Raises StoreUnavailable where that one was
+    replaced meanwhile."""
+    try:
+        with ObjectWriter(client("s3"), bucket, key, {"IfMatch": etag}, metadata) as writer:
+            yield writer
+            writer.finish()
+    except KeyTaken as error:
+        raise StoreUnavailable(f"s3://{bucket}/{key} was replaced meanwhile", "Run the command again.") from error
 
 
 def rewrite(
     session: Session, subject: Subject, bucket: str, key: str, change: Callable[[Facts, int], Facts] | None = None
-) -> Rewritten | None:
+) -> bool:
     """Writes an object anew without the person's rows; `change` makes of its footer's entry, and of how many rows it then has,
-    the new one. None where the object is gone or neither changes.
+    the new one. Returns whether there was something to write: rows, or a footer that changes.
 
     Raises StoreUnavailable where it was replaced meanwhile.
     """
-    s3 = client("s3")
-    with tempfile.TemporaryDirectory(prefix="flowforge-erase-") as folder, aws_errors("S3"):
-        path = Path(folder) / "object.parquet"
-        found = s3.get_object(Bucket=bucket, Key=key)
-        with path.open("wb") as file:
-            for portion in found["Body"].iter_chunks(2**20):
-                file.write(portion)
-        gone = _places(session, subject, str(path))
-        with pq.ParquetFile(path) as parquet:
+    with downloaded(bucket, key) as found:
+        gone = _places(session, subject, str(found.path))
+        with pq.ParquetFile(found.path) as parquet:
             known = dict(parquet.metadata.metadata or {})
             facts = json.loads(known[FOOTER.encode()]) if FOOTER.encode() in known else None
             rows = parquet.metadata.num_rows - len(gone)
             changed = change(facts, rows) if change and facts is not None else facts
             if not gone and changed == facts:
-                return None
-            before = [found["ETag"].strip('"'), *etags_before(found["Metadata"])]
-            metadata = found["Metadata"] | {LANDED_AS: " ".join(before[:MOST_ETAGS])}
-            try:
-                with ObjectWriter(s3, bucket, key, {"IfMatch": found["ETag"]}, metadata) as writer:
-                    _copy(parquet, writer, gone, known, changed)
-                    etag = writer.finish()
-            except KeyTaken as error:
-                raise StoreUnavailable(
-                    f"s3://{bucket}/{key} was replaced meanwhile", "Run the command again."
-                ) from error
-            return Rewritten(etag, rows, writer.bytes)
+                return False
+            before = [found.etag.strip('"'), *etags_before(found.metadata)]
+            metadata = found.metadata | {LANDED_AS: " ".join(before[:MOST_ETAGS])}
+            with replacing(bucket, key, found.etag, metadata) as writer:
+                _copy(parquet, writer, gone, known, changed)
+            return True
 
 
 def _places(session: Session, subject: Subject, path: str) -> set[int]:

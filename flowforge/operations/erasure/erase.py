@@ -8,7 +8,7 @@ brings back what is taken out behind it. What is said to be gone was looked for 
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -38,8 +38,15 @@ from flowforge.tables.rows import column_types
 
 WORKER_SECONDS = 1_000  # a batch that has not moved for so long has no worker: a function runs for at most 900 s
 SOURCE_NOTE = "the source is not changed: a row that it still has comes back with the next load that reads it"
-FILES_NOTE = "files that were delivered are not changed: those below landing/ are yours to keep or delete"
+FILES_NOTE = (
+    "files that were delivered are not changed, nor their names where these are kept: those below landing/ are yours to keep "
+    "or delete"
+)
 BOUND_NOTE = "bounds and newest values of the cursor, in state and history, are kept: one may be a value of the key"
+WORDS_NOTE = (
+    "requests, workflows, messages in queues and dead letters, errors of runs, alerts and lineage are not looked through: "
+    "a filter, a bound or an error may name a value of the key"
+)
 DIGEST_NOTE = "backups of the tables of state, and logs, are not changed: they hold no rows"
 
 
@@ -113,6 +120,7 @@ def _applied(subject: Subject, place: Place, found: Found, report: Erasure, prog
     with ENGINE.session() as session, store_errors(report.table):
         subject.prepare(session)
         again = find(session, subject, place, progress)
+    left += _on_their_way(place.source_key, found.bronze)
     left += _left(again, {"noncurrent versions of objects that the store did not let go": refused})
     left += [f"{one.name}: {one.rows:,} rows" for one in again.layers if one.rows]
     done = replace(
@@ -131,10 +139,9 @@ def _erase_bronze(subject: Subject, place: Place, keys: list[str]) -> dict[str, 
     with ENGINE.session() as session, store_errors("bronze"):
         subject.prepare(session)
         for key in keys:
-            changed = rewrite(
+            rewritten += rewrite(
                 session, subject, place.bucket, key, lambda facts, rows: facts_after(facts, rows, subject)
             )
-            rewritten += changed is not None
     there = {
         one["Key"]: Listed(one["ETag"], one["Size"])
         for prefix in folders(place.bronze_table)
@@ -166,6 +173,17 @@ def _refuse_under_way(source_key: str) -> None:
             raise Retriable(f"{batch.name} is {batch.state}, not yet in silver", "try again once its run has ended")
 
 
+def _on_their_way(source_key: str, erased: Collection[str]) -> list[str]:
+    """Batches that silver has not taken yet and that had such rows: a worker may have read them before they were erased."""
+    there = set(erased)
+    return [
+        f"{batch.name} is {batch.state}, not yet in silver, and had such rows: replay or void it, then run the command again"
+        for batch in batch_records.all_batches(source_key)
+        if batch.state in ("landed", "committed") and not batch.refined and batch.manifest is not None
+        if there.intersection(one.key for one in batch.manifest.objects)
+    ]
+
+
 def _prefixes(place: Place) -> list[str]:
     bronze = list(folders(place.bronze_table))
     rejects = ["rejected/" + one.removeprefix("bronze/") for one in bronze]
@@ -174,7 +192,7 @@ def _prefixes(place: Place) -> list[str]:
 
 
 def _notes(subject: Subject, newest: Batch) -> list[str]:
-    found = [SOURCE_NOTE, DIGEST_NOTE]
+    found = [SOURCE_NOTE, WORDS_NOTE, DIGEST_NOTE]
     if newest.interval.files:
         found.insert(1, FILES_NOTE)
     if newest.interval.column in subject.types:
@@ -186,6 +204,10 @@ def _left(found: Found, more: Mapping[str, int]) -> list[str]:
     counted = {
         "objects below bronze/ that are none of the table's and hold such rows": found.foreign,
         "objects that cannot be read as Parquet": found.unread,
+        "objects in bronze without the key's columns, as they were called otherwise: of their rows nobody can tell": (
+            found.unlike
+        ),
+        "objects in bronze whose values of the key were protected otherwise, so that no row is found by them": found.hidden,
         "objects below rebuild/ that hold such rows, of a rebuild that died: they go a day later, with the next one": (
             found.rebuilt
         ),

@@ -16,7 +16,7 @@ from flowforge.operations.erasure.lake_tables import Held, held_by
 from flowforge.operations.erasure.records import facts_after, objects_of, sentinels_of, silver_tables
 from flowforge.operations.erasure.rejected_records import rejects_of, texts_of
 from flowforge.operations.erasure.report import Layer
-from flowforge.operations.erasure.subject import Subject
+from flowforge.operations.erasure.subject import Subject, column_of
 from flowforge.operations.footers import FoundObject, read_footers
 from flowforge.operations.query import tables_in
 from flowforge.silver.quarantine import SETTLED
@@ -64,6 +64,8 @@ class Found:
     rejects: list[str] = field(default_factory=list[str])
     foreign: int = 0
     unread: int = 0
+    unlike: int = 0
+    hidden: int = 0
     others: list[str] = field(default_factory=list[str])
     rebuilt: int = 0
 
@@ -86,8 +88,8 @@ def find(session: Session, subject: Subject, place: Place, progress: Progress) -
         _gold(session, subject, place, table, found, progress)
     _rejects(subject, place, found, progress)
     keys = [one["Key"] for one in keys_below(place.bucket, f"{REBUILT}/{place.name}/")]
-    held, _ = rows_in(session, subject, [f"s3://{place.bucket}/{key}" for key in keys if _is_data(key)])
-    found.rebuilt = len(held)
+    held = rows_in(session, subject, [f"s3://{place.bucket}/{key}" for key in keys if _is_data(key)])
+    found.rebuilt = len(held.rows)
     records = sentinels_of(place.source_key, subject)
     found.layers.append(Layer("records of batches (sentinel rows, bounds of slices)", records, records, records))
     return found
@@ -98,7 +100,7 @@ def _bronze(session: Session, subject: Subject, place: Place, found: Found, prog
     objects = read_footers(place.bucket, place.bronze_table)
     known = set(objects_of(place.source_key))
     prefix = f"s3://{place.bucket}/"
-    held, unread = rows_in(session, subject, [f"{prefix}{one.key}" for one in objects])
+    held, unread, unknown = rows_in(session, subject, [f"{prefix}{one.key}" for one in objects])
     ours, told = 0, 0
     for one in objects:
         rows = held.get(f"{prefix}{one.key}", 0)
@@ -108,6 +110,8 @@ def _bronze(session: Session, subject: Subject, place: Place, found: Found, prog
         if is_ours and (rows or named):
             found.bronze.append(one.key)
         found.foreign += bool(rows and not is_ours)
+        found.unlike += is_ours and f"{prefix}{one.key}" in unknown
+        found.hidden += is_ours and _is_hidden(one, subject, place.newest)
     found.unread += len(unread)
     theirs = [held[f"{prefix}{key}"] for key in found.bronze if f"{prefix}{key}" in held]
     found.layers.append(Layer("bronze", ours, len(theirs), sum(theirs)))
@@ -117,6 +121,17 @@ def _bronze(session: Session, subject: Subject, place: Place, found: Found, prog
 def _is_named(one: FoundObject, subject: Subject) -> bool:
     """Whether the footer has a value of the key."""
     return one.footer is not None and facts_after(one.footer, one.footer.get("rows", 0), subject) != one.footer
+
+
+def _is_hidden(one: FoundObject, subject: Subject, newest: Batch) -> bool:
+    """Whether the object has a column of the key protected as it is not now, so that its values cannot be told."""
+    there = {column["name"]: column.get("protection") for column in (one.footer or {}).get("columns", [])}
+    for name in subject.types:
+        now = column_of(name, newest)
+        protection = now.protection.model_dump() if now is not None and now.protection is not None else None
+        if there.get(name) and there[name] != protection:
+            return True
+    return False
 
 
 def _table(session: Session, subject: Subject, place: Place, name: TableName, found: Found, progress: Progress) -> None:

@@ -49,7 +49,7 @@ def held_by(session: Session, subject: Subject, bucket: str, uri: str) -> Held |
         return None
     uris, log = _objects_below(bucket, uri)
     now = set(table.file_uris())
-    found, unread = rows_in(session, subject, uris)
+    found, unread, _ = rows_in(session, subject, uris)
     current = {file: rows for file, rows in found.items() if file in now}
     unknown = not set(subject.types) <= set(table.column_words())
     return Held(

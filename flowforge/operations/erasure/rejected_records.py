@@ -1,19 +1,17 @@
 """Records of files that did not land, where their text may be of the person: the text goes, place and reason stay.
 
 Their key was perhaps never read, so the values are looked for in the text: as words of their own, in any case. Where a value may
-be written in many ways (a date, bytes), the text of every reject of the table goes: the files themselves still have it.
+be written in many ways (a date, a decimal number, bytes), or a text was cut, the text goes: the files themselves still have it.
 """
 
-import io
+from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flowforge.aws.clients import aws_errors, client
 from flowforge.bronze.keys import folders
-from flowforge.bronze.upload import KeyTaken, ObjectWriter
-from flowforge.domain.errors import StoreUnavailable
-from flowforge.operations.erasure.bronze_objects import keys_below
+from flowforge.operations.erasure.bronze_objects import downloaded, keys_below, replacing
 from flowforge.operations.erasure.subject import Subject
 
 RAW = "raw"
@@ -28,25 +26,31 @@ def rejects_of(bucket: str, bronze_table: str) -> list[str]:
 def texts_of(subject: Subject, bucket: str, key: str, erase: bool) -> int:
     """How many rejects of an object have a text that may be of the person; with `erase` they have none afterwards.
 
-    Raises StoreUnavailable where the object was replaced meanwhile.
+    Memory is that of one row group. Raises StoreUnavailable where the object was replaced meanwhile.
     """
-    s3 = client("s3")
-    with aws_errors("S3"):
-        found = s3.get_object(Bucket=bucket, Key=key)
-        rows = pq.read_table(io.BytesIO(found["Body"].read()))
-    if RAW not in rows.column_names:
-        return 0
-    patterns = subject.texts()
-    raw = rows.column(RAW).to_pylist()
-    theirs = [text is not None and (patterns is None or all(one.search(text) for one in patterns)) for text in raw]
-    if erase and any(theirs):
-        place = rows.column_names.index(RAW)
-        kept = pa.array([None if gone else text for gone, text in zip(theirs, raw, strict=True)], pa.string())
-        rows = rows.set_column(place, rows.schema.field(place), kept)
-        try:
-            with ObjectWriter(s3, bucket, key, {"IfMatch": found["ETag"]}, found["Metadata"]) as writer:
-                pq.write_table(rows, pa.PythonFile(writer, mode="w"), compression="zstd")
-                writer.finish()
-        except KeyTaken as error:
-            raise StoreUnavailable(f"s3://{bucket}/{key} was replaced meanwhile", "Run the command again.") from error
-    return sum(theirs)
+    with downloaded(bucket, key) as found, pq.ParquetFile(found.path) as parquet:
+        if RAW not in parquet.schema_arrow.names:
+            return 0
+        count = sum(sum(_theirs(subject, rows)) for rows in _groups(parquet, [RAW]))
+        if erase and count:
+            with replacing(bucket, key, found.etag, found.metadata) as writer:
+                _copy(subject, parquet, writer)
+        return count
+
+
+def _groups(parquet: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    return (parquet.read_row_group(group, columns=columns) for group in range(parquet.num_row_groups))
+
+
+def _theirs(subject: Subject, rows: pa.Table) -> list[bool]:
+    return [text is not None and subject.is_in(text) for text in rows.column(RAW).to_pylist()]
+
+
+def _copy(subject: Subject, parquet: pq.ParquetFile, sink: Any) -> None:
+    schema = parquet.schema_arrow
+    place = schema.get_field_index(RAW)
+    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
+        for rows in _groups(parquet):
+            gone = _theirs(subject, rows)
+            texts = [None if one else text for one, text in zip(gone, rows.column(RAW).to_pylist(), strict=True)]
+            writer.write_table(rows.set_column(place, schema.field(place), pa.array(texts, pa.string())))

@@ -7,7 +7,7 @@ column alone. A value that its column's type does not hold exactly is refused, a
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,22 +19,35 @@ from flowforge.domain.source_columns import SourceColumn
 from flowforge.engines.base import EngineError, Session
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.engines.duckdb.types import stored_type
+from flowforge.operations.erasure.spellings import is_cut, loose, readings, whole_number, words
 from flowforge.silver.plan import RefinePlan
 
 WANTED = "_flowforge_erased"  # a table of one row: the values, in the forms that keys are compared by
 GIVEN = "_flowforge_given"  # the same as they are written
+PLAIN = "_flowforge_plain"  # of columns that are hashed: the values before
 WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 NUMBERS = ("tinyint", "smallint", "int", "integer", "bigint", "decimal", "numeric", "money", "smallmoney")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
+# Finer than microseconds is in a column of its own; a zone would be passed over by a column that has none.
+TIME = re.compile(DAY.pattern + r"(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6}0*)?)?)?")
+ZONE = r"\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?"
+MOMENTS = {"DATE": DAY, "TIMESTAMP": TIME, "TIMESTAMP WITH TIME ZONE": re.compile(TIME.pattern + ZONE)}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The values by column of silver, as a person writes them, with the columns' types there and the plan that compares them."""
+    """The values by column of silver, as a person writes them, with the columns' types there and the plan that compares them.
+
+    `plain` are values of columns that are hashed by now, as they were before; `numbers` those of them that are numbers.
+    `abutting`: in the text of a record fields stand beside each other with nothing between.
+    """
 
     values: Mapping[str, str]
     types: Mapping[str, str]
     plan: RefinePlan
+    plain: Mapping[str, str] = field(default_factory=dict[str, str])
+    numbers: frozenset[str] = frozenset()
+    abutting: bool = False
 
     def prepare(self, session: Session) -> None:
         """Makes the values known to a session. Raises Fatal for a value that is none of its column's type."""
@@ -49,6 +62,9 @@ class Subject:
             session.execute(f"CREATE OR REPLACE TEMP TABLE {WANTED} AS SELECT {', '.join(forms)} FROM {GIVEN}")
         except EngineError:
             raise Fatal(f"a value of {', '.join(self.types)} is none of its column's type", WRITE) from None
+        plain = ", ".join(f"?::VARCHAR AS {identifier(name)}" for name in self.plain)
+        if plain:
+            session.execute(f"CREATE OR REPLACE TEMP TABLE {PLAIN} AS SELECT {plain}", list(self.plain.values()))
         for name, value in zip(self.types, found, strict=True):
             if value is None or not _is_exact(self.types[name], self.values[name], value):
                 raise Fatal(f"the value that is given for {name} is no {self.types[name]}", WRITE)
@@ -57,29 +73,41 @@ class Subject:
         """The condition for rows in columns of these types (of a session that is prepared); None where a column is missing."""
         if not set(self.types) <= set(columns):
             return None
-        wanted = [
-            f"{self._form(name, kind, _fitting(identifier(name), columns[name], kind))} = "
-            f"(SELECT {identifier(name)} FROM {WANTED})"
-            for name, kind in self.types.items()
-        ]
-        return f"coalesce({' AND '.join(wanted)}, false)"
+        return f"coalesce({' AND '.join(self._same(name, columns[name]) for name in self.types)}, false)"
+
+    def _same(self, name: str, own: str) -> str:
+        kind, column = self.types[name], identifier(name)
+        same = f"{self._form(name, kind, _fitting(column, own, kind))} = (SELECT {column} FROM {WANTED})"
+        if name not in self.plain:
+            return same
+        before = f"(SELECT {column} FROM {PLAIN})"
+        if own == "VARCHAR":
+            return f"({same} OR rtrim({column}) = rtrim({before}))"
+        return f"({same} OR {column} = TRY_CAST({before} AS {own}))"
 
     def is_like(self, parts: Iterable[str]) -> bool:
         """Whether one of these texts may be one of the values; for what may go without harm."""
-        wanted = {_loose(value) for value in self.values.values()}
-        return any(_loose(part) in wanted for part in parts)
+        wanted = {loose(value) for value in (*self.values.values(), *self.plain.values())}
+        return any(loose(part) in wanted for part in parts)
 
-    def texts(self) -> list[re.Pattern[str]] | None:
-        """Patterns that are all found in the text of a record of the person; None where a value may be written in many ways."""
+    def is_in(self, raw: str) -> bool:
+        """Whether the text of a record may be of the person: all values are found in it, or nobody can tell."""
+        patterns = self._patterns()
+        if patterns is None or is_cut(raw):
+            return True
+        return any(all(one.search(text) for one in patterns) for text in readings(raw))
+
+    def _patterns(self) -> list[re.Pattern[str]] | None:
+        """None where a value may be written in many ways."""
         found = list[re.Pattern[str]]()
         for name, kind in self.types.items():
-            value = self.values[name].strip()
-            if kind == "VARCHAR":
-                ways = {value, value.replace('"', '""'), _escaped(value)}
-                inner = "|".join(re.escape(way) for way in sorted(ways, key=len, reverse=True))
-                found.append(re.compile(rf"(?<!\w)(?:{inner})(?!\w)", re.IGNORECASE))
-            elif kind in WHOLE:
-                found.append(re.compile(rf"(?<![\w.])0*{abs(int(value))}(?:\.0*)?(?!\w)"))
+            value = self.plain.get(name, self.values[name])
+            if name in self.numbers or kind in WHOLE:
+                if Decimal(value.strip()) % 1:
+                    return None
+                found.append(whole_number(value.strip(), self.abutting))
+            elif kind == "VARCHAR":
+                found.append(words(value, self.abutting))
             else:
                 return None
         return found
@@ -106,12 +134,25 @@ def subject_of(values: Mapping[str, str], types: Mapping[str, str], plan: Refine
     if not asked:
         raise Fatal(f"{name}: whose rows?", f"give --key COLUMN=VALUE, of {', '.join(own.values())}")
     kept = {column: _as_kept(column, value, newest) for column, value in asked.items()}
-    return Subject(kept, {column: types[column] for column in kept}, plan)
+    hashed_ones = {column: value for column, value in asked.items() if kept[column] != value}
+    return Subject(
+        kept,
+        {column: types[column] for column in kept},
+        plan,
+        plain=hashed_ones,
+        numbers=frozenset(name for name in hashed_ones if _is_number(name, newest)),
+        abutting=_is_abutting(newest),
+    )
+
+
+def _is_abutting(batch: Batch) -> bool:
+    read = batch.command.source
+    return isinstance(read, SourceFiles) and read.contract.format == "fixed"
 
 
 def _as_kept(name: str, value: str, batch: Batch) -> str:
     """The value as bronze has it: hashed by the key, where the column is protected so."""
-    column = next((one for one in given(batch.manifest).columns if one.name == name), None)
+    column = column_of(name, batch)
     if column is None or column.protection is None:
         return value
     if not column.protection.secret:
@@ -123,10 +164,18 @@ def _as_kept(name: str, value: str, batch: Batch) -> str:
     from flowforge.sources.protected_reader import canonical, hashed
     from flowforge.sources.protection import keys_of
 
-    known: Any = value
-    if _type_at_source(column, batch).partition("(")[0] in NUMBERS:
-        known = Decimal(_given(name, "number", value))
+    known: Any = Decimal(_given(name, "number", value)) if _is_number(name, batch) else value
     return hashed(canonical(known), keys_of([column])[column.protection.secret])
+
+
+def column_of(name: str, batch: Batch) -> SourceColumn | None:
+    """A column as a batch has it."""
+    return next((one for one in given(batch.manifest).columns if one.name == name), None)
+
+
+def _is_number(name: str, batch: Batch) -> bool:
+    column = column_of(name, batch)
+    return column is not None and _type_at_source(column, batch).partition("(")[0] in NUMBERS
 
 
 def _type_at_source(column: SourceColumn, batch: Batch) -> str:
@@ -138,7 +187,7 @@ def _type_at_source(column: SourceColumn, batch: Batch) -> str:
 
 
 def _given(name: str, kind: str, value: str) -> str:
-    if kind in WHOLE or kind.startswith("DECIMAL"):
+    if kind in WHOLE or kind.startswith("DECIMAL") or kind == "number":
         try:
             return f"{Decimal(value.strip()):f}"
         except InvalidOperation:
@@ -156,7 +205,7 @@ def _read(kind: str) -> str:
 def _is_exact(kind: str, text: str, value: Any) -> bool:
     if kind in WHOLE or kind.startswith("DECIMAL"):
         return Decimal(text.strip()) == value
-    return DAY.fullmatch(text.strip()) is not None if kind == "DATE" else True
+    return kind not in MOMENTS or MOMENTS[kind].fullmatch(text.strip()) is not None
 
 
 def _fitting(column: str, own: str, kind: str) -> str:
@@ -166,17 +215,3 @@ def _fitting(column: str, own: str, kind: str) -> str:
         return stored
     there = f"TRY_CAST({stored} AS {kind})"
     return f"CASE WHEN TRY_CAST({there} AS {stored_type(own)}) = {stored} THEN {there} END"
-
-
-def _loose(text: str) -> str:
-    plain = str(text).strip().casefold()
-    try:
-        return f"{Decimal(plain).normalize():f}"
-    except InvalidOperation:
-        return plain
-
-
-def _escaped(value: str) -> str:
-    import json
-
-    return json.dumps(value)[1:-1]
