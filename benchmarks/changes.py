@@ -31,7 +31,7 @@ from events.targets import BronzeTarget, GoldTarget, SilverTarget, SourceTable
 
 ROWS, SHARES = 5_000_000, (0.001, 0.01, 0.1)
 FULL, TRACKED, KEYS = "full refresh", "Change Tracking", "delta column and keys"
-INGESTR = "ingestr 1.1.19, Change Tracking into SQLite"
+INGESTR = "ingestr 1.1.22, Change Tracking into SQLite"
 WAYS = {FULL: "full", TRACKED: "tracked", KEYS: "keys", INGESTR: "ingestr"}
 AT_ONCE = {"FLOWFORGE_SLICE_ROWS": "100000000", "FLOWFORGE_SLICE_BYTES": str(10**12)}
 
@@ -180,7 +180,7 @@ def text(rows: int, found: list[Measured]) -> str:
         )
         lines.append(f"| {one.share:.1%} | {one.way} | {took} | {source} |")
     told = (
-        "ingestr 1.1.19 is the last version whose package on PyPI holds its binary: later ones fetch it from elsewhere when they"
+        "ingestr 1.1.22 is the last version whose package on PyPI holds its binary: later ones fetch it from elsewhere when they"
         " first run. It keeps its place in the log in the target, which files do not take, and for DuckDB it fetches a driver:"
         " so SQLite, where it merges into one table, and keeps no history, checks no certificate and makes no Parquet."
     )
