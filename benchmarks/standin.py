@@ -64,17 +64,19 @@ class Replies:
 class ReplayedExecution(Execution):
     """Runs a SELECT once, and answers it from its packets afterwards. The table never changes."""
 
+    keeps_statements = False  # every SELECT comes by `_select`
+
     def __init__(self, session: Session, replies: Replies):
         super().__init__(session)
         self._replies = replies
 
-    def _select(self, tree: exp.Expr, sink: Any) -> None:
+    def _select(self, tree: exp.Expr, sink: Any, text: str) -> None:
         if not isinstance(sink, Reply) or tree.find(exp.Table) is None:
-            return super()._select(tree, sink)
+            return super()._select(tree, sink, text)
         channel, key = sink._channel, self._key(tree, sink)
         kept = self._replies.find(key)
         if kept is None:
-            return self._record(tree, sink, key)
+            return self._record(tree, sink, text, key)
         packets, after = kept
         for packet in packets:
             channel._send(packet)
@@ -91,7 +93,7 @@ class ReplayedExecution(Execution):
         asked = (query.sql, repr(compiler.used_binds(query.sql)), shown, sink._held)
         return (*asked, channel.packet_size, channel._pending, channel._packet_id)
 
-    def _record(self, tree: exp.Expr, sink: Reply, key: tuple) -> None:
+    def _record(self, tree: exp.Expr, sink: Reply, text: str, key: tuple) -> None:
         channel, packets = sink._channel, []
         send = channel._send
 
@@ -101,7 +103,7 @@ class ReplayedExecution(Execution):
 
         channel._send = send_and_keep
         try:
-            super()._select(tree, sink)
+            super()._select(tree, sink, text)
         finally:
             del channel._send
         if self._session.row_count >= LEAST_ROWS:

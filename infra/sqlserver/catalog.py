@@ -5,7 +5,6 @@ rolls back leaves nothing. `system_views.py` shows them as SQL Server's sys.* an
 """
 
 import datetime as dt
-import itertools
 from dataclasses import asdict, dataclass, field, replace
 
 import duckdb
@@ -13,54 +12,13 @@ import duckdb
 from flowforge.domain.given import given
 
 from .catalog_reading import read_table, read_tables
+from .catalog_tables import CatalogVersion
 from .tables import Column, ForeignKey, Key, Table, quote
 from .types import COLLATION_NAME, counts_case
 from .variables import split_name
 
-FIRST_OBJECT_ID = 901_578_250
 MANY = 8  # a session that asks for more tables than so many gets all: each takes four queries, and so do all
-_SCHEMAS = [(1, "dbo"), (2, "guest"), (3, "INFORMATION_SCHEMA"), (4, "sys")]
-_TABLES = """
-CREATE SCHEMA meta;
-CREATE SEQUENCE meta.object_ids START {first} INCREMENT 16;
-CREATE SEQUENCE meta.rowversions START 2001;
-CREATE TABLE meta.schemas(schema_id INTEGER, name VARCHAR);
-CREATE TABLE meta.objects(object_id INTEGER, name VARCHAR, schema_id INTEGER, parent_object_id INTEGER, type VARCHAR,
-  create_date TIMESTAMP, modify_date TIMESTAMP, definition VARCHAR);
-CREATE TABLE meta.columns(object_id INTEGER, column_id INTEGER, name VARCHAR, base VARCHAR, length INTEGER,
-  prec INTEGER, scale INTEGER, is_nullable BOOLEAN, seed BIGINT, increment BIGINT, default_text VARCHAR,
-  default_name VARCHAR, catalog_name VARCHAR, system_type_id INTEGER, user_type_id INTEGER, max_length INTEGER,
-  catalog_precision INTEGER, catalog_scale INTEGER, collation_name VARCHAR,
-  traits STRUCT(mask VARCHAR, is_hidden BOOLEAN, is_sparse BOOLEAN, is_column_set BOOLEAN, generated_always TINYINT,
-    encryption_type INTEGER, graph_type INTEGER));
-CREATE TABLE meta.indexes(object_id INTEGER, index_id INTEGER, name VARCHAR, type INTEGER, is_unique BOOLEAN,
-  is_primary_key BOOLEAN, is_unique_constraint BOOLEAN, constraint_id INTEGER);
-CREATE TABLE meta.index_columns(object_id INTEGER, index_id INTEGER, ordinal INTEGER, column_id INTEGER,
-  is_descending BOOLEAN, is_included BOOLEAN);
-CREATE TABLE meta.foreign_keys(object_id INTEGER, parent_object_id INTEGER, referenced_object_id INTEGER);
-CREATE TABLE meta.foreign_key_columns(object_id INTEGER, ordinal INTEGER, parent_column_id INTEGER,
-  referenced_column_id INTEGER);
-"""
-
-
-def create_catalog(connection: duckdb.DuckDBPyConnection) -> None:
-    """Makes the tables behind the catalog's views."""
-    connection.execute(_TABLES.format(first=FIRST_OBJECT_ID))
-    for schema_id, name in _SCHEMAS:
-        connection.execute("INSERT INTO meta.schemas VALUES (?, ?)", [schema_id, name])
-    connection.execute('CREATE SCHEMA "db_dbo"')
-
-
-class CatalogVersion:
-    """Counts the changes of definitions in the whole database, so that sessions know when to look again."""
-
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-        self.number = 0
-
-    def advance(self) -> None:
-        """Called when a definition has changed: what sessions remember is old."""
-        self.number = next(self._numbers)
+_ALL = ("all",)  # in what is kept: every table was read
 
 
 @dataclass
@@ -73,31 +31,40 @@ class Catalog:
     collation: str = COLLATION_NAME
     _found: dict = field(default_factory=dict)
     _found_at: int = -1
-    _has_all: bool = False
+    _is_apart: bool = False
     has_changed: bool = False
 
     def begin_statement(self) -> None:
         """Drops what was remembered if any session has changed a definition since."""
         if self._found_at != self.version.number:
             self._drop()
-            self._found_at = self.version.number
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the session's transaction may see other definitions than the newest that are committed."""
+        return self._is_apart
+
+    def depart(self) -> None:
+        """Called before a transaction begins in DuckDB: what it finds from here on is its own."""
+        self._found, self._is_apart = dict(self._found), True
 
     def forget(self) -> None:
         """Called after a change of a definition in this session."""
-        self._drop()
         self.has_changed = True
         self.version.advance()
+        self._drop()
 
     def _drop(self) -> None:
-        self._found.clear()
-        self._has_all = False
+        self._found_at, found = self.version.now
+        self._found = {} if self._is_apart else found
 
     def end_transaction(self) -> None:
         """Called when a transaction has ended: what it saw may be old, what it changed is now there for others."""
-        self._drop()
+        self._is_apart = False
         if self.has_changed:
             self.has_changed = False
             self.version.advance()
+        self._drop()
 
     def _rows(self, sql: str, *values) -> list[tuple]:
         return self.cursor.execute(sql, list(values)).fetchall()
@@ -127,12 +94,13 @@ class Catalog:
     def find(self, schema: str, name: str) -> Table | None:
         """The table or view of this name, as the database's collation compares names; None if there is none."""
         key = self._key(schema, name)
-        if key not in self._found and len(self._found) >= MANY and not self._has_all:
-            self._found |= {self._key(table.schema, table.name): table for table in read_tables(self._rows)}
-            self._has_all = True
-        if key not in self._found:
-            self._found[key] = self._load(schema, name)
-        return self._found[key]
+        found = self._found  # of one version, whatever others change meanwhile
+        if key not in found and len(found) >= MANY and _ALL not in found:
+            found |= {self._key(table.schema, table.name): table for table in read_tables(self._rows)}
+            found[_ALL] = None
+        if key not in found:
+            found[key] = self._load(schema, name)
+        return found[key]
 
     def _key(self, schema: str, name: str) -> tuple[str, str]:
         return (schema, name) if counts_case(self.collation) else (schema.lower(), name.lower())

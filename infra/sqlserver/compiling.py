@@ -6,7 +6,8 @@ these protocols. `queries.Compiler` is the one `Compiling`, `expressions.Express
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlglot import exp
 
@@ -14,7 +15,11 @@ from .scopes import Output, Query, Scope
 from .values import Typed
 
 if TYPE_CHECKING:
+    from .profiles import Profile
     from .session import Session
+
+
+ShownView = tuple[tuple[Output, ...], str, str, str]  # of a system view: see `sources.py`
 
 
 class Values(Protocol):
@@ -37,6 +42,15 @@ class Compiling(Protocol):
     def session(self) -> Session: ...
     @property
     def now_ticks(self) -> int: ...
+    @property
+    def profile(self) -> Profile: ...
+    @property
+    def release(self) -> int: ...
+    @property
+    def collation(self) -> str: ...
+    @property
+    def shown_views(self) -> dict[str, ShownView]: ...
+    def fact(self, question: Callable[[Session], Any]) -> Any: ...
     @property
     def expressions(self) -> Values: ...
     def query(self, node: exp.Expr, parent: Scope | None) -> Query: ...

@@ -48,7 +48,7 @@ KEPT_TEXTS, LONGEST_KEPT = 512, 20_000  # texts that came last; characters: an I
 def tokenize(sql: str) -> list[Token]:
     """The tokens of a batch, one word each (sqlglot joins some keywords, such as PRIMARY KEY)."""
     tokens = []
-    for token in _DIALECT.tokenize(sql):
+    for token in _raw_tokens(sql):
         written = sql[token.start : token.end + 1]
         if token.token_type in QUOTED or not re.search(r"\s", written):
             tokens.append(token)
@@ -59,6 +59,14 @@ def tokenize(sql: str) -> list[Token]:
     return tokens
 
 
+def _raw_tokens(sql: str) -> list[Token]:
+    """The tokens as sqlglot reads them: a batch that is one statement is cut and parsed from the same ones."""
+    return _last_tokens(sql) if len(sql) <= LONGEST_KEPT else _DIALECT.tokenize(sql)
+
+
+_last_tokens = lru_cache(16)(_DIALECT.tokenize)
+
+
 def parse_one(sql: str) -> exp.Expr:
     """One statement or expression, the caller's own. Raises sqlglot's ParseError or TokenError."""
     return _remembered(sql).copy() if len(sql) <= LONGEST_KEPT else _parsed(sql)
@@ -66,7 +74,7 @@ def parse_one(sql: str) -> exp.Expr:
 
 def _parsed(sql: str) -> exp.Expr:
     written = _with_named_tables(sql) if "changetable" in sql.lower() else sql
-    parsed = [tree for tree in _DIALECT.parse(written) if tree is not None]
+    parsed = [tree for tree in _DIALECT.parser().parse(_raw_tokens(written), written) if tree is not None]
     if len(parsed) != 1:
         raise syntax_error(sql.strip()[:30])
     return parsed[0]

@@ -17,8 +17,11 @@ from .definitions import Definitions
 from .dialect import parse_one
 from .errors import SqlError, not_supported, snapshot_not_allowed
 from .evaluation import assign
+from .identities import identity_state
+from .kept import Compiled, is_of_catalog
 from .masks import masked
 from .queries import Compiler
+from .scopes import Query
 from .storage import Storage
 from .tables import Column, Table
 from .tracked_tables import keep_keys, note_changes
@@ -37,11 +40,20 @@ _SNAPSHOT_LEVELS = {"SNAPSHOT", "SERIALIZABLE", "REPEATABLE READ"}
 class Execution:
     """Runs the queries, changes and definitions of a session."""
 
+    keeps_statements = True  # compiled ones, for whoever asks in the same words
+
     def __init__(self, session: Session):
         self._session = session
 
     def query_or_change(self, text: str, sink: Sink) -> None:
         """Runs a SELECT, INSERT, UPDATE or DELETE; its rows go to the sink."""
+        if self.keeps_statements and (compiled := self._session.server.kept.compiled(text)):
+            self._prepare(compiled.has_from, compiled.has_tables, sink)
+            if compiled.holds_for(self._session):
+                self._send(compiled.query, None, sink)
+            else:
+                self._compile(parse_one(text), sink, text)
+            return
         tree = parse_one(text)
         if isinstance(tree, (exp.Insert, exp.Update, exp.Delete)):
             self._change(tree, sink)
@@ -50,28 +62,51 @@ class Execution:
         elif isinstance(tree, exp.Select) and any(_assigned(item) for item in tree.expressions):
             self._select_into_variables(tree, sink)
         else:
-            self._select(tree, sink)
+            self._select(tree, sink, text)
 
-    def _select(self, tree: exp.Expr, sink: Sink) -> None:
-        if self._session.implicit_transactions and tree.args.get("from_"):
-            self._session.begin_implicit(sink)
-        if self._session.isolation == "SNAPSHOT" and not self._session.server.allows_snapshot and tree.find(exp.Table):
-            raise snapshot_not_allowed(self._session.server.database)
-        if self._session.isolation == "SNAPSHOT" and tree.find(exp.Table):
-            self._session.server.faults.check_snapshot(self._session.statement)
-        if self._session.transaction is not None and self._session.isolation in _SNAPSHOT_LEVELS:
-            self._session.open_in_duckdb()
+    def _select(self, tree: exp.Expr, sink: Sink, text: str) -> None:
+        self._prepare(bool(tree.args.get("from_")), tree.find(exp.Table) is not None, sink)
+        self._compile(tree, sink, text)
+
+    def _compile(self, tree: exp.Expr, sink: Sink, text: str) -> None:
+        """Compiles and answers a SELECT, and keeps it if it may be used again."""
         compiler = Compiler(self._session)
         query = masked(compiler.query(tree, None))
+        if compiler.is_lasting and self.keeps_statements:
+            reads = bool(tree.args.get("from_")), tree.find(exp.Table) is not None
+            self._session.server.kept.keep_compiled(text, Compiled(query, tuple(compiler.facts), *reads))
+        self._send(query, compiler.used_binds(query.sql), sink)
+
+    def _prepare(self, has_from: bool, has_tables: bool, sink: Sink) -> None:
+        """Begins what a SELECT begins, under the session's isolation. Raises 3952 where snapshots are not allowed."""
+        session = self._session
+        if session.implicit_transactions and has_from:
+            session.begin_implicit(sink)
+        if session.isolation == "SNAPSHOT" and has_tables:
+            if not session.server.allows_snapshot:
+                raise snapshot_not_allowed(session.server.database)
+            session.server.faults.check_snapshot(session.statement)
+        if session.transaction is not None and session.isolation in _SNAPSHOT_LEVELS:
+            session.open_in_duckdb()
+
+    def _send(self, query: Query, binds: dict[str, object] | None, sink: Sink) -> None:
+        """Sends the rows of a query."""
+        session = self._session
         types = [output.type for output in query.outputs]
-        reader = self._session.cursor.execute(query.sql, compiler.used_binds(query.sql)).to_arrow_reader(BATCH_ROWS)
+        kept, version = session.server.kept, session.catalog.version.number
+        batches = kept.answer(query.sql, session)
+        if batches is None:
+            batches = session.cursor.execute(query.sql, binds).to_arrow_reader(BATCH_ROWS)
+            if is_of_catalog(query.sql):
+                batches = list(batches)
+                kept.keep_answer(query.sql, version, batches, session)
         sink.columns(query.outputs)
         count = 0
-        for batch in reader:
+        for batch in batches:
             if batch.num_rows:
                 count += batch.num_rows
                 sink.rows(batch, types)
-        self._session.row_count = count
+        session.row_count = count
         sink.done("SELECT", count)
 
     def _select_into_variables(self, tree: exp.Select, sink: Sink) -> None:
@@ -169,7 +204,7 @@ class Execution:
             raise violated
 
     def _catch_up_identity(self, table: Table, highest: int) -> None:
-        start, last = self._session.identity_state(table)
+        start, last = identity_state(self._session, table)
         upcoming = start if last is None else last + given(table.identity).increment
         if highest >= upcoming:
             Storage(self._session).restart_identity(table, highest + given(table.identity).increment)
@@ -177,8 +212,12 @@ class Execution:
     def define(self, statement: Simple, sink: Sink) -> None:
         """Runs a statement that defines, changes or drops something, in a transaction of its own where none is open."""
         with self._write(sink) as write:
-            write.run(lambda: Definitions(self._session).run(statement))
+            write.run(lambda: self._define(statement))
         sink.done(statement.keyword, None)
+
+    def _define(self, statement: Simple) -> None:
+        Definitions(self._session).run(statement)
+        self._session.catalog.forget()
 
     def _write(self, sink: Sink | None = None, table: str = "") -> Write:
         if self._session.implicit_transactions and sink is not None:

@@ -17,8 +17,9 @@ from .conversion import cast, convert
 from .dialect import sql_type_of
 from .errors import SqlError, not_supported
 from .predicates import Predicates, ordered
+from .typed_constants import number_constant, text_constant
 from .types import INTEGERS, SqlType
-from .values import BINARY, INT, NOCASE, Typed, common_type, decimal_of, quote_text
+from .values import BINARY, INT, NOCASE, Typed, common_type
 
 if TYPE_CHECKING:
     from .compiling import Compiling
@@ -26,30 +27,6 @@ if TYPE_CHECKING:
 
 _ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _BITWISE = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "^"}
-
-
-def text_constant(text: str, national: bool) -> Typed:
-    """A string constant, N'…' if it is national; letters beyond the code page become `?` otherwise."""
-    kind = SqlType(
-        "nvarchar" if national else "varchar", max(1, len(text)) if len(text) <= (4000 if national else 8000) else -1
-    )
-    if not national:
-        text = text.encode("cp1252", "replace").decode("cp1252")
-    return Typed(quote_text(text), kind, False, text)
-
-
-def number_constant(text: str) -> Typed:
-    """A number as T-SQL types it: int, else exact decimal, else float."""
-    if "e" in text.lower():
-        return Typed(f"CAST({text} AS DOUBLE)", SqlType("float"), False)
-    if "." not in text:
-        if int(text) <= 2**31 - 1:
-            return Typed(text, INT, False)
-        kind = SqlType("decimal", 0, len(text.lstrip("0")), 0)
-        return Typed(f"CAST({text} AS {kind.duckdb})", kind, False)
-    whole, _, fraction = text.partition(".")
-    kind = decimal_of(max(1 if not fraction else 0, len(whole.lstrip("0"))), len(fraction))
-    return Typed(f"CAST('{text}' AS {kind.duckdb})", kind, False)
 
 
 class Expressions:
@@ -118,7 +95,7 @@ class Expressions:
             raise not_supported("CONVERT with a style that is not a number")
         number = int(style.name) if style is not None else None
         value, target = self.value(node.expression, scope), sql_type_of(node.this)
-        number = self.compiler.session.server.profile.style(value.type, target, number)
+        number = self.compiler.profile.style(value.type, target, number)
         return cast(value, target, number, attempt=bool(node.args.get("safe")))
 
     def _value_case(self, node: exp.Case, scope: Scope) -> Typed:

@@ -17,9 +17,10 @@ import duckdb
 
 from flowforge.domain.given import given
 
-from .catalog import CatalogVersion, create_catalog
+from .catalog_tables import CatalogVersion, create_catalog
 from .clock import Clock
 from .faults import Faults
+from .kept import Kept
 from .login import Login
 from .macros import create_macros
 from .packets import Channel
@@ -114,7 +115,7 @@ class Instance:
         self.clock = Clock()
         self.replicas = Replicas(self.name, self.now())
         self.allows_snapshot, self.reads_versions = True, True
-        self.catalog_version = CatalogVersion()
+        self.catalog_version, self.kept = CatalogVersion(), Kept()
         self.rowversions = Rowversions(self._connection)
         self.faults = Faults()
         self._transaction_numbers = itertools.count(1001)

@@ -6,13 +6,13 @@ between queries go by alias lists.
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from flowforge.domain.given import given
 
+from .asked import Asked
 from .conversion import convert
 from .dialect import parse_one
 from .errors import SqlError, not_supported, syntax_error
@@ -36,55 +36,13 @@ _KNOWN_ARGUMENTS = {
 }  # fmt: skip
 
 
-class Compiler:
+class Compiler(Asked):
     """Compiles the queries of one statement, with the session's parameters and clock."""
 
     def __init__(self, session: Session):
-        self.session = session
-        self.binds: dict[str, object] = {}
+        super().__init__(session)
         self.expressions = Expressions(self)
         self.sources = Sources(self)
-        self.now_ticks = session.server.clock.utc_ticks()
-
-    # --- what expressions ask
-
-    def parameter(self, name: str) -> Typed:
-        """A variable or parameter as a bound value. Raises SqlError 137 where it is not declared."""
-        found = self.session.variables.get(name.lower())
-        if found is None:
-            raise SqlError(137, f'Must declare the scalar variable "@{name}".', 15)
-        return self.bind(*found)
-
-    def bind(self, kind: SqlType, value: Any) -> Typed:
-        """A typed DuckDB parameter for a value in the representation of `types.py`."""
-        if value is None:
-            return Typed(f"CAST(NULL AS {kind.duckdb})", kind, True)
-        if kind.base == "datetimeoffset":
-            ticks, offset = value
-            fields = f"ticks := CAST({self._placeholder(ticks)} AS BIGINT), off := CAST({self._placeholder(offset)} AS SMALLINT)"
-            text = f"struct_pack({fields})"
-        elif kind.base == "sql_variant":
-            fields = f"base := {self._placeholder(value['base'])}, txt := {self._placeholder(value['txt'])}"
-            text = f"struct_pack({fields}, sort := CAST(NULL AS VARCHAR))"
-        else:
-            bound = str(value) if kind.base in ("decimal", "money", "smallmoney") else value
-            text = f"CAST({self._placeholder(bound)} AS {kind.duckdb})"
-        constant = value if isinstance(value, str) and kind.is_character else None
-        return Typed(text, kind, True, constant)
-
-    def _placeholder(self, value: object) -> str:
-        name = f"ff_bind_{len(self.binds) + 1}"
-        self.binds[name] = value
-        return f"${name}"
-
-    def used_binds(self, sql: str) -> dict[str, object] | None:
-        """The bound values that `sql` refers to, as DuckDB wants them."""
-        names = set(re.findall(r"\$(ff_bind_\d+)", sql))
-        return {name: self.binds[name] for name in names} or None
-
-    def server_variable(self, name: str) -> Typed:
-        """The value of `@@NAME`."""
-        return self.session.server_variable(name)
 
     def describe(self, sql: str, parameters: str) -> tuple[Output, ...]:
         """The columns of the first result set of `sql`, without running it."""

@@ -20,7 +20,6 @@ from .tables import Column, Table
 from .transactions import Transaction
 from .types import SqlType
 from .values import INT, Typed, quote_text
-from .variables import split_name
 
 if TYPE_CHECKING:
     from .instance import Instance
@@ -154,12 +153,12 @@ class Session:
                 raise
         finally:
             self.server.rowversions.release(transaction.number)
-            if not is_own or self.catalog.has_changed:
-                self.catalog.end_transaction()
+            self.catalog.end_transaction()
 
     def open_in_duckdb(self) -> None:
         """Begins the open transaction in DuckDB, too: from here on it sees one state."""
         if not self.open_transaction.is_open_in_duckdb:
+            self.catalog.depart()
             self.cursor.execute("BEGIN TRANSACTION")
             self.open_transaction.is_open_in_duckdb = True
 
@@ -222,54 +221,3 @@ class Session:
         if mask is None or self.server.rights.sees_through(self.login.user, table.schema, table.name, column.name):
             return None
         return mask
-
-    def object_id(self, text: str, kind: str | None) -> int | None:
-        """OBJECT_ID('schema.name', 'U')."""
-        parts = split_name(text)
-        schema = (parts[-2] if len(parts) > 1 else "") or "dbo"
-        number = self.catalog.object_id(schema, parts[-1])
-        if number is None or not kind:
-            return number
-        query = "SELECT 1 FROM meta.objects WHERE object_id = ? AND type = ?"
-        return number if self.cursor.execute(query, [number, kind.strip().upper()]).fetchone() else None
-
-    def current_identity(self, text: str) -> int | None:
-        """IDENT_CURRENT('table')."""
-        parts = split_name(text)
-        table = self.catalog.find(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
-        return None if table is None or table.identity is None else self.current_identity_of(table)
-
-    def current_identities(self) -> list[tuple[str, int]]:
-        """IDENT_CURRENT of each table with an identity column, by `schema.table` in lower case."""
-        query = "SELECT sequence_name, start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta'"
-        states = {name: (start, last) for name, start, last in self.cursor.execute(query).fetchall()}
-        found = []
-        for number, schema, name in self.catalog.tables():
-            if state := states.get(f"identity_{number}"):
-                table = given(self.catalog.find(schema, name))
-                found.append((f"{schema}.{name}".lower(), _last_given(given(table.identity), *state)))
-        return found
-
-    def identity_increment(self, text: str) -> int | None:
-        """IDENT_INCR('table')."""
-        parts = split_name(text)
-        table = self.catalog.find(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
-        return None if table is None or table.identity is None else table.identity.increment
-
-    def current_identity_of(self, table: Table) -> int:
-        """The last identity value that the table gave out; its seed when there was none yet."""
-        return _last_given(given(table.identity), *self.identity_state(table))
-
-    def identity_state(self, table: Table) -> tuple[int, int | None]:
-        """The start of a table's IDENTITY, and the last number that it has given (None: none yet)."""
-        query = (
-            "SELECT start_value, last_value FROM duckdb_sequences() WHERE schema_name = 'meta' AND sequence_name = ?"
-        )
-        (start, last) = given(self.cursor.execute(query, [f"identity_{table.object_id}"]).fetchone())
-        return start, last
-
-
-def _last_given(identity: Column, start: int, last: int | None) -> int:
-    if last is not None:
-        return last
-    return start if start == identity.seed else start - identity.increment

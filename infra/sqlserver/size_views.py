@@ -33,12 +33,14 @@ def _asked_tables(session: Session) -> list[tuple[int, str, str]]:
 def _row_counts(session: Session, figures: str) -> str:
     """One row per table with its live row count, then the figures that a view adds."""
     parts = [
-        f"SELECT {number} AS object_id, count(*) AS row_count FROM {storage_name(schema, name)}"
+        f"SELECT {number}, count(*) FROM {storage_name(schema, name)}"
         for number, schema, name in _asked_tables(session)
-    ] or ["SELECT CAST(NULL AS INTEGER) AS object_id, CAST(0 AS BIGINT) AS row_count WHERE false"]
+    ]
+    counted = session.cursor.execute(" UNION ALL ".join(parts)).fetchall() if parts else []
+    rows = ", ".join(map(str, counted)) or "(CAST(NULL AS INTEGER), CAST(NULL AS BIGINT))"
     return (
-        f"SELECT {figures} FROM ({' UNION ALL '.join(parts)}) t LEFT JOIN (SELECT DISTINCT object_id, index_id FROM meta.indexes) i"
-        " ON i.object_id = t.object_id"
+        f"SELECT {figures} FROM (VALUES {rows}) t(object_id, row_count) LEFT JOIN (SELECT DISTINCT object_id, index_id"
+        " FROM meta.indexes) i ON i.object_id = t.object_id WHERE t.object_id IS NOT NULL"
     )
 
 

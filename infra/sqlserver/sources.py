@@ -15,7 +15,7 @@ from .system_views import find_view
 from .tables import quote
 
 if TYPE_CHECKING:
-    from .compiling import Compiling
+    from .compiling import Compiling, ShownView
     from .tables import Table
     from .view_text import SystemView
 
@@ -97,24 +97,25 @@ class Sources:
 
     def _table(self, node: exp.Table, scope: Scope) -> str:
         schema, name, alias = node.text("db"), node.name, node.alias or node.name
-        self._compiler.session.check_database(node.text("catalog"), f"{schema or 'dbo'}.{name}")
+        asked = self._compiler
+        catalog, shown = node.text("catalog"), f"{schema or 'dbo'}.{name}"
+        asked.fact(lambda session: session.check_database(catalog, shown))
         if not schema and (outputs := scope.cte(name)) is not None:
             scope.sources.append(Source(alias, outputs))
             return f"{quote(name)} AS {quote(alias)}"
-        release = self._compiler.session.server.release
-        if (view := find_view(schema, name, release)) is not None:
+        if (view := find_view(schema, name, asked.release)) is not None:
             return self._view(view, f"{schema}.{name}".lower(), alias, schema, scope)
-        table = self._compiler.session.catalog.find(schema or "dbo", name)
-        if table is None and (base := self._compiler.session.catalog.synonym(schema or "dbo", name)):
-            self._compiler.session.check_database(base[-3] if len(base) > 2 else "", ".".join(base))
-            table = self._compiler.session.catalog.find(base[-2] if len(base) > 1 else "dbo", base[-1])
+        table = asked.fact(lambda session: session.catalog.find(schema or "dbo", name))
+        if table is None and (base := asked.fact(lambda session: session.catalog.synonym(schema or "dbo", name))):
+            asked.fact(lambda session: session.check_database(base[-3] if len(base) > 2 else "", ".".join(base)))
+            table = asked.fact(lambda session: session.catalog.find(base[-2] if len(base) > 1 else "dbo", base[-1]))
         if table is None:
             raise invalid_object(f"{schema}.{name}" if schema else name)
         if table.definition is not None:
             query = self._compiler.query(parse_one(table.definition), None)
             masks = [output.mask for output in query.outputs]
         else:
-            masks = [self._compiler.session.mask_of(table, column) for column in table.columns]
+            masks = asked.fact(lambda session: [session.mask_of(table, column) for column in table.columns])
         outputs = tuple(
             Output(c.name, c.type, c.nullable, c.seed is not None, mask, c.traits.is_hidden)
             for c, mask in zip(table.columns, masks, strict=True)
@@ -126,7 +127,7 @@ class Sources:
 
     def _shown(self, table: Table, outputs: tuple[Output, ...]) -> str:
         """The rows of a table that its security policies let through; all of them where it has none."""
-        judges = self._compiler.session.server.policies.judging(table, "judged")
+        judges = self._compiler.fact(lambda session: session.server.policies.judging(table, "judged"))
         if not judges:
             return table.storage
         scope = Scope(sources=[Source("judged", outputs)])
@@ -135,16 +136,24 @@ class Sources:
 
     def _view(self, view: SystemView, key: str, alias: str, schema: str, scope: Scope) -> str:
         """A system view, with the columns that the server's profile has."""
-        session = self._compiler.session
-        session.server.profile.check_view(key)
-        kept = [(name, kind) for name, kind, since in view.columns if since <= session.server.release]
-        collation = session.server.collation  # names are compared as the database compares text
-        kinds = [(name, replace(kind, collation=collation) if kind.is_character else kind) for name, kind in kept]
-        outputs = tuple(Output(name, kind) for name, kind in kinds)
+        asked = self._compiler
+        asked.profile.check_view(key)
+        if key not in asked.shown_views:
+            asked.shown_views[key] = _shown_view(view, asked)
+        outputs, columns, names, listed = asked.shown_views[key]
         scope.sources.append(Source(alias, outputs, schema))
-        names = ", ".join(quote(name) for name, _, _ in view.columns)
-        columns = ", ".join(session.server.profile.shown(name, kind.base) for name, kind in kept)
-        return f"(SELECT {columns} FROM ({view.sql(session)}) AS v({names})) AS {quote(alias)}({names_of(outputs)})"
+        return f"(SELECT {columns} FROM ({asked.fact(view.sql)}) AS v({names})) AS {quote(alias)}({listed})"
+
+
+def _shown_view(view: SystemView, asked: Compiling) -> ShownView:
+    """The columns of a system view that this server has: typed, as they are selected from `v`, all of `v`, and by name."""
+    kept = [(name, kind) for name, kind, since in view.columns if since <= asked.release]
+    # Names are compared as the database compares text.
+    kinds = [(name, replace(kind, collation=asked.collation) if kind.is_character else kind) for name, kind in kept]
+    outputs = tuple(Output(name, kind) for name, kind in kinds)
+    names = ", ".join(quote(name) for name, _, _ in view.columns)
+    columns = ", ".join(asked.profile.shown(name, kind.base) for name, kind in kept)
+    return outputs, columns, names, names_of(outputs)
 
 
 def refuse_in_subquery(node: exp.Expr) -> None:

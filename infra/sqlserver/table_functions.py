@@ -34,7 +34,7 @@ _DESCRIPTION = [
 
 def call(name: str, arguments: list[exp.Expr], compiler: Compiling, scope: Scope) -> Query:
     """Compiles a table-valued function. Raises 208 for one that the stand-in does not have."""
-    compiler.session.server.profile.check_function(name)
+    compiler.profile.check_function(name)
     if name.lower() == "dm_exec_describe_first_result_set":
         return _describe(arguments, compiler, scope)
     if name.lower() == "changetable":

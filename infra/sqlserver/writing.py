@@ -70,7 +70,7 @@ class Write:
             if session.lock_timeout_ms >= 0:
                 raise SqlError(1222, "Lock request time out period exceeded.") from error
             raise deadlock() from error
-        session.catalog.begin_statement()
+        session.catalog.end_transaction()
 
 
 def _is_conflict(error: Exception) -> bool:

@@ -2,7 +2,7 @@
 
 from ..conversion import convert
 from ..errors import not_supported
-from ..rights import RIGHTS
+from ..identities import current_identities, current_identity, identity_increment, object_id
 from ..tracked_tables import visible
 from ..types import USER_TYPE_IDS, SqlType
 from ..values import BIGINT, INT, Typed, quote_text
@@ -11,7 +11,8 @@ from .registry import Call, function
 _SYSNAME = SqlType("nvarchar", 128)
 
 
-def _fact(value: object, kind: SqlType = _SYSNAME) -> Typed:
+def fact(value: object, kind: SqlType = _SYSNAME) -> Typed:
+    """A value that is known as the statement is compiled."""
     if value is None:
         return Typed(f"CAST(NULL AS {kind.duckdb})", kind)
     return Typed(
@@ -24,42 +25,42 @@ def _fact(value: object, kind: SqlType = _SYSNAME) -> Typed:
 
 @function("DB_NAME", "ORIGINAL_DB_NAME", arguments=(0, 1))
 def _db_name(it: Call) -> Typed:
-    return _fact(it.session.database)
+    return fact(it.fact(lambda session: session.database))
 
 
 @function("DB_ID", arguments=(0, 1))
 def _db_id(it: Call) -> Typed:
     name = it.constant(0)
-    numbers = {"master": 1, it.session.server.database.lower(): 5}
-    return _fact(5 if name is None else numbers.get(name.lower()), SqlType("smallint"))
+    numbers = {"master": 1, it.fact(lambda session: session.server.database.lower()): 5}
+    return fact(5 if name is None else numbers.get(name.lower()), SqlType("smallint"))
 
 
 @function("SUSER_SNAME", "SUSER_NAME", "ORIGINAL_LOGIN", "SYSTEM_USER", arguments=(0, 1))
 def _login(it: Call) -> Typed:
-    return _fact(it.session.login.user)
+    return fact(it.fact(lambda session: session.login.user))
 
 
 @function("USER_NAME", arguments=(0, 0))
 def _user_name(it: Call) -> Typed:
     user = it.session.login.user
-    return _fact("dbo" if it.session.server.sees_server_state(user) else user)
+    return fact("dbo" if it.session.server.sees_server_state(user) else user)
 
 
 @function("SCHEMA_NAME", arguments=(0, 1))
 def _schema_name(it: Call) -> Typed:
     if not it.nodes:
-        return _fact("dbo")
+        return fact("dbo")
     return Typed(f"(SELECT name FROM meta.schemas WHERE schema_id = {it.converted(0, INT)})", _SYSNAME)
 
 
 @function("HOST_NAME", arguments=(0, 0))
 def _host(it: Call) -> Typed:
-    return _fact(it.session.login.host)
+    return fact(it.session.login.host)
 
 
 @function("APP_NAME", "PROGRAM_NAME", arguments=(0, 0))
 def _application(it: Call) -> Typed:
-    return _fact(it.session.login.application)
+    return fact(it.session.login.application)
 
 
 @function("OBJECT_ID", arguments=(1, 2))
@@ -67,7 +68,8 @@ def _object_id(it: Call) -> Typed:
     name = it.constant(0)
     if name is None:
         raise not_supported("OBJECT_ID of anything but a constant or a parameter")
-    return _fact(it.session.object_id(name, it.constant(1)), INT)
+    kind = it.constant(1)
+    return fact(it.fact(lambda session: object_id(session, name, kind)), INT)
 
 
 @function("OBJECT_NAME", arguments=(1, 2))
@@ -105,38 +107,21 @@ def _col_name(it: Call) -> Typed:
 
 @function("SERVERPROPERTY", arguments=(1, 1))
 def _serverproperty(it: Call) -> Typed:
-    value = it.session.server.properties.get((it.constant(0) or "").lower())
-    return _fact(None if value is None else str(value), SqlType("nvarchar", 128))
+    name = (it.constant(0) or "").lower()
+    value = it.fact(lambda session: session.server.properties.get(name))
+    return fact(None if value is None else str(value), SqlType("nvarchar", 128))
 
 
 @function("DATABASEPROPERTYEX", arguments=(2, 2))
 def _databaseproperty(it: Call) -> Typed:
-    known = (it.constant(0) or "").lower() == it.session.server.database.lower()
+    known = (it.constant(0) or "").lower() == it.fact(lambda session: session.server.database.lower())
+    tracks = it.fact(lambda session: session.server.tracking.is_on)
+    collation = it.fact(lambda session: session.server.collation)
     properties = {"updateability": "READ_WRITE", "status": "ONLINE", "recovery": "SIMPLE", "useraccess": "MULTI_USER",
-                  "collation": it.session.server.collation, "isautoshrink": "0", "version": "957",
-                  "ischangetrackingenabled": str(int(it.session.server.tracking.is_on))}  # fmt: skip
-    known = known and not it.session.server.profile.hides_facts
-    return _fact(properties.get((it.constant(1) or "").lower()) if known else None)
-
-
-@function("HAS_PERMS_BY_NAME", arguments=(3, 5))
-def _has_permission(it: Call) -> Typed:
-    """Of the rights that differ between logins; whoever is here may read, so that anything else is held."""
-    rights, login = it.session.server.rights, it.session.login.user
-    kind, right = (it.constant(1) or "").upper(), (it.constant(2) or "").upper()
-    if right not in RIGHTS or rights.everywhere(login, right):
-        return _fact(1 if right not in RIGHTS or kind == "DATABASE" or rights.knows_places(right) else None, INT)
-    if kind == "DATABASE" or not rights.knows_places(right):
-        return _fact(0 if kind == "DATABASE" else None, INT)
-    table = f"translate(lower({it.text(0).sql}), '[]', '')"
-    column = f"{table} || '.' || lower({it.text(3).sql})" if len(it.nodes) > 3 else table
-    places = ", ".join(map(quote_text, ["", *rights.places(login, right)]))
-    return Typed(f"CASE WHEN {table} IN ({places}) OR {column} IN ({places}) THEN 1 ELSE 0 END", INT)
-
-
-@function("IS_SRVROLEMEMBER", "IS_MEMBER", "IS_ROLEMEMBER", "HAS_DBACCESS", arguments=(1, 4))
-def _permission(it: Call) -> Typed:
-    return _fact(1, INT)
+                  "collation": collation, "isautoshrink": "0", "version": "957",
+                  "ischangetrackingenabled": str(int(tracks))}  # fmt: skip
+    known = known and not it.profile.hides_facts
+    return fact(properties.get((it.constant(1) or "").lower()) if known else None)
 
 
 @function("OBJECTPROPERTY", "OBJECTPROPERTYEX", arguments=(2, 2))
@@ -196,20 +181,20 @@ def _scope_identity(it: Call) -> Typed:
 @function("IDENT_CURRENT", arguments=(1, 1))
 def _ident_current(it: Call) -> Typed:
     kind = SqlType("decimal", 0, 38, 0)
-    if it.session.server.profile.hides_facts:
+    if it.profile.hides_facts:
         return Typed("CAST(NULL AS DECIMAL(38,0))", kind)
     if (name := it.constant(0)) is None:  # of each row's table
-        rows = ", ".join(f"({quote_text(name)}, {n})" for name, n in it.session.current_identities()) or "(NULL, NULL)"
+        rows = ", ".join(f"({quote_text(name)}, {n})" for name, n in current_identities(it.session)) or "(NULL, NULL)"
         asked = f"translate(lower({it.text(0).sql}), '[]', '')"
         found = f"(SELECT value FROM (VALUES {rows}) AS m(name, value) WHERE name = {asked})"
         return Typed(f"CAST({found} AS DECIMAL(38,0))", kind)
-    number = it.session.current_identity(name)
+    number = current_identity(it.session, name)
     return Typed(f"CAST({'NULL' if number is None else number} AS DECIMAL(38,0))", kind)
 
 
 @function("IDENT_INCR", arguments=(1, 1))
 def _ident_increment(it: Call) -> Typed:
-    number = it.session.identity_increment(it.constant(0) or "")
+    number = identity_increment(it.session, it.constant(0) or "")
     return Typed(f"CAST({'NULL' if number is None else number} AS DECIMAL(38,0))", SqlType("decimal", 0, 38, 0))
 
 
@@ -239,9 +224,9 @@ def _rowcount_big(it: Call) -> Typed:
 
 @function("XACT_STATE", arguments=(0, 0))
 def _xact_state(it: Call) -> Typed:
-    return _fact(1 if it.session.transaction_count else 0, SqlType("smallint"))
+    return fact(1 if it.session.transaction_count else 0, SqlType("smallint"))
 
 
 @function("CURRENT_TRANSACTION_ID", arguments=(0, 0))
 def _transaction_id(it: Call) -> Typed:
-    return _fact(it.session.transaction.number if it.session.transaction else 0, BIGINT)
+    return fact(it.session.transaction.number if it.session.transaction else 0, BIGINT)

@@ -29,7 +29,7 @@ def method(node: exp.Dot, expressions: Values, scope: Scope) -> Typed:
     base = value.kind.base
     if base == "hierarchyid" and name == "tostring":
         return Typed(value.sql, SqlType("nvarchar", 4000))
-    if name == "asbinaryzm" and expressions.compiler.session.server.profile.is_babelfish:
+    if name == "asbinaryzm" and expressions.compiler.profile.is_babelfish:
         raise SqlError(FOREIGN, f"function sys.asbinaryzm(sys.{base}) does not exist")
     if base in ("geography", "geometry") and name in ("stasbinary", "asbinaryzm"):
         # A geography holds latitude before longitude; WKB has x first. STAsBinary has no place for Z and M.

@@ -6,7 +6,7 @@ A function is registered under its T-SQL name. What is not registered does not e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
@@ -18,6 +18,7 @@ from ..values import Typed
 if TYPE_CHECKING:
     from ..compiling import Values
     from ..scopes import Scope
+    from ..session import Session
 
 REGISTRY: dict[str, tuple[Callable, tuple[int, int]]] = {}
 
@@ -30,8 +31,17 @@ class Call:
 
     @property
     def session(self):
-        """The session whose statement calls."""
+        """The session whose statement calls; the statement's text is not used again."""
         return self.expressions.compiler.session
+
+    @property
+    def profile(self):
+        """The kind of server."""
+        return self.expressions.compiler.profile
+
+    def fact(self, question: Callable[[Session], Any]) -> Any:
+        """What a session answers, asked again before the statement's text is used again."""
+        return self.expressions.compiler.fact(question)
 
     @property
     def utc_ticks(self) -> int:
@@ -97,7 +107,7 @@ def function(*names: str, arguments: tuple[int, int] = (0, 0)):
 
 def call(name: str, nodes: list[exp.Expr], expressions: Values, scope: Scope, order: str = "") -> Typed:
     """Compiles a call. Raises 195 for an unknown function, 174 for a wrong count of arguments."""
-    expressions.compiler.session.server.profile.check_function(name)
+    expressions.compiler.profile.check_function(name)
     found = REGISTRY.get(name.upper())
     if found is None:
         raise SqlError(195, f"'{name}' is not a recognized built-in function name.")

@@ -112,7 +112,7 @@ def _concat(it: Call) -> Typed:
     lengths = [item.type.length if item.type and item.type.base in CHARACTERS else 40 for item in values]
     length = -1 if -1 in lengths else min(sum(lengths), 4000 if base == "nvarchar" else 8000)
     joined = f"concat({', '.join(item.sql for item in texts)})"
-    if it.session.server.profile.is_babelfish and any(item.type and item.type.base in ANSI for item in values):
+    if it.profile.is_babelfish and any(item.type and item.type.base in ANSI for item in values):
         joined = (
             f"regexp_replace({joined}, '[^\x00-\xff]', '?', 'g')"  # as nvarchar with varchar loses its letters there
         )
