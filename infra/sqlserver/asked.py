@@ -8,18 +8,16 @@ or the clock makes the text one that is used once: nobody knows what it depends 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import SqlError
+from .kept import Question
 from .types import SqlType
 from .values import Typed
 
 if TYPE_CHECKING:
     from .profiles import Profile
     from .session import Session
-
-Question = Callable[["Session"], Any]
 
 
 class Asked:

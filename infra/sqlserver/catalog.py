@@ -18,7 +18,7 @@ from .types import COLLATION_NAME, counts_case
 from .variables import split_name
 
 MANY = 8  # a session that asks for more tables than so many gets all: each takes four queries, and so do all
-_ALL = ("all",)  # in what is kept: every table was read
+_ALL, _TABLES = ("all",), ("tables",)  # in what is kept: that every table was read; the list of them
 
 
 @dataclass
@@ -30,13 +30,13 @@ class Catalog:
     version: CatalogVersion
     collation: str = COLLATION_NAME
     _found: dict = field(default_factory=dict)
-    _found_at: int = -1
+    found_at: int = -1  # the version that the statement under way began at, or a later one
     _is_apart: bool = False
     has_changed: bool = False
 
     def begin_statement(self) -> None:
         """Drops what was remembered if any session has changed a definition since."""
-        if self._found_at != self.version.number:
+        if self.found_at != self.version.number:
             self._drop()
 
     @property
@@ -55,7 +55,7 @@ class Catalog:
         self._drop()
 
     def _drop(self) -> None:
-        self._found_at, found = self.version.now
+        self.found_at, found = self.version.now
         self._found = {} if self._is_apart else found
 
     def end_transaction(self) -> None:
@@ -237,6 +237,9 @@ class Catalog:
 
     def tables(self) -> list[tuple[int, str, str]]:
         """(object_id, schema, name) of every user table."""
-        return self._rows(
-            "SELECT object_id, s.name, o.name FROM meta.objects o JOIN meta.schemas s USING (schema_id) WHERE o.type = 'U'"
-        )
+        found = self._found
+        if _TABLES not in found:
+            found[_TABLES] = self._rows(
+                "SELECT object_id, s.name, o.name FROM meta.objects o JOIN meta.schemas s USING (schema_id) WHERE o.type = 'U'"
+            )
+        return found[_TABLES]

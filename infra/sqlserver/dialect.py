@@ -72,6 +72,11 @@ def parse_one(sql: str) -> exp.Expr:
     return _remembered(sql).copy() if len(sql) <= LONGEST_KEPT else _parsed(sql)
 
 
+def parse_shared(sql: str) -> exp.Expr:
+    """The same for whoever only reads it: others have the same tree."""
+    return _remembered(sql) if len(sql) <= LONGEST_KEPT else _parsed(sql)
+
+
 def _parsed(sql: str) -> exp.Expr:
     written = _with_named_tables(sql) if "changetable" in sql.lower() else sql
     parsed = [tree for tree in _DIALECT.parser().parse(_raw_tokens(written), written) if tree is not None]

@@ -5,7 +5,6 @@ they are the rows of the token stream, [MS-TDS] 2.2.7.19. No Python runs per row
 and the deprecated LOB types, which are rare. Values come in the representation that `types.py` describes.
 """
 
-import decimal
 import re
 
 import numpy as np
@@ -13,12 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import rare_types
-from .types import CHARACTERS, CLR, INTEGERS, UNICODE, SqlType
+from .fixed_width import filled, fixed_payload, little_endian, validity
+from .types import CHARACTERS, CLR, UNICODE, SqlType
 from .values import LONE_FROM
 
-TICKS_PER_DAY = 864_000_000_000
-_EPOCH_DAYS = 719_162  # 0001-01-01 to 1970-01-01
-_DATETIME_EPOCH_DAYS = 693_595  # 0001-01-01 to 1900-01-01
 _ROW_TOKEN = b"\xd1"
 LONE = re.compile("[\U0010d800-\U0010dfff]")
 _MAX_BATCH_BYTES = 32 << 20  # of Arrow data encoded at once: bounds memory with large cells
@@ -30,6 +27,31 @@ def encode_batches(batch: pa.RecordBatch, types: list[SqlType]):
     step = max(1, -(-batch.num_rows // pieces))
     for start in range(0, batch.num_rows, step):
         yield _encode(batch.slice(start, step), types)
+
+
+class Encoded:
+    """A batch that is sent again and again: encoded once, as long as it is asked for with the same types."""
+
+    def __init__(self, batch: pa.RecordBatch):
+        self._batch = batch
+        self._encoded: tuple[list[SqlType], list[bytes]] = [], []
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has."""
+        return self._batch.num_rows
+
+    def slice(self, start: int, count: int | None = None) -> pa.RecordBatch:
+        """Some of its rows, as a batch like any other."""
+        return self._batch.slice(start, count)
+
+    def tokens(self, types: list[SqlType]) -> list[bytes]:
+        """Its ROW tokens."""
+        known, encoded = self._encoded
+        if known != types:
+            encoded = [bytes(data) for data in encode_batches(self._batch, types)]
+            self._encoded = types, encoded
+        return encoded
 
 
 def _encode(batch: pa.RecordBatch, types: list[SqlType]) -> memoryview:
@@ -54,118 +76,7 @@ def _column(array: pa.Array, sql_type: SqlType) -> list[pa.Array]:
         return [pa.array(cells, pa.binary())]
     if base in CHARACTERS or base in CLR or base in ("binary", "varbinary", "rowversion"):
         return _variable(array, sql_type)
-    return [_with_length_byte(_fixed_payload(array, sql_type), _validity(array))]
-
-
-# --- fixed width
-
-
-def _fixed_payload(array: pa.Array, sql_type: SqlType) -> np.ndarray:
-    """The (rows, width) bytes of a fixed-width column; NULL rows hold anything."""
-    base, width = sql_type.base, sql_type.payload_width
-    if base in INTEGERS:
-        return _little_endian(_integers(array), width)
-    if base == "bit":
-        return _filled(array, False).cast(pa.uint8()).to_numpy().reshape(-1, 1)
-    if base in ("real", "float"):
-        floats = _filled(array, 0).cast(pa.float32() if base == "real" else pa.float64()).to_numpy()
-        return np.ascontiguousarray(floats).view(np.uint8).reshape(-1, width)
-    if base in ("decimal", "money", "smallmoney"):
-        return _decimal_payload(array, sql_type)
-    if base == "date":
-        return _little_endian(_integers(array) + _EPOCH_DAYS, 3)
-    if base in ("datetime", "smalldatetime"):
-        return _datetime_payload(array, base)
-    if base == "uniqueidentifier":
-        return _guid_payload(array)
-    return _ticks_payload(array, sql_type)
-
-
-def _decimal_payload(array: pa.Array, sql_type: SqlType) -> np.ndarray:
-    low, high = _decimal_words(array)
-    rows = len(low)
-    if sql_type.base == "smallmoney":
-        return _little_endian(low, 4)
-    if sql_type.base == "money":  # the high half comes first, [MS-TDS] 2.2.5.5.1.3
-        halves = np.ascontiguousarray(low).view(np.uint32).reshape(rows, 2)
-        return np.ascontiguousarray(halves[:, ::-1]).view(np.uint8).reshape(rows, 8)
-    negative = high < 0
-    payload = np.zeros((rows, 17), np.uint8)
-    payload[:, 0] = ~negative
-    payload[:, 1:9] = _little_endian(np.where(negative, ~low + np.uint64(1), low), 8)
-    payload[:, 9:17] = _little_endian(np.where(negative, ~high + (low == 0), high), 8)
-    return payload[:, : sql_type.payload_width]
-
-
-def _datetime_payload(array: pa.Array, base: str) -> np.ndarray:
-    microseconds = _integers(array)
-    days = np.floor_divide(microseconds, 86_400_000_000)
-    in_day = microseconds - days * 86_400_000_000
-    days = days + (_EPOCH_DAYS - _DATETIME_EPOCH_DAYS)
-    if base == "datetime":  # 1/300 s
-        return np.concatenate([_little_endian(days, 4), _little_endian((in_day * 3 + 5000) // 10000, 4)], axis=1)
-    return np.concatenate([_little_endian(days, 2), _little_endian(in_day // 60_000_000, 2)], axis=1)
-
-
-def _ticks_payload(array: pa.Array, sql_type: SqlType) -> np.ndarray:
-    """time, datetime2 and datetimeoffset from their 100 ns ticks."""
-    offsets = None
-    if sql_type.base == "datetimeoffset":
-        offsets = _integers(pc.call_function("struct_field", [array], pc.StructFieldOptions("off")))
-        array = pc.call_function("struct_field", [array], pc.StructFieldOptions("ticks"))
-    ticks = _integers(array)
-    days = np.floor_divide(ticks, TICKS_PER_DAY)
-    in_day = (ticks - days * TICKS_PER_DAY) // 10 ** (7 - sql_type.scale)
-    parts = [_little_endian(in_day, sql_type.time_width)]
-    if sql_type.base != "time":
-        parts.append(_little_endian(days, 3))
-    if offsets is not None:
-        parts.append(_little_endian(offsets, 2))
-    return np.concatenate(parts, axis=1)
-
-
-# byte order of a GUID on the wire, as positions of the canonical text's bytes
-_GUID_ORDER = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15]
-_HEX_DIGITS = np.zeros(256, np.uint8)
-for _value, _digit in enumerate(b"0123456789abcdef"):
-    _HEX_DIGITS[_digit] = _HEX_DIGITS[ord(chr(_digit).upper())] = _value
-
-
-def _guid_payload(array: pa.Array) -> np.ndarray:
-    text = _filled(array.cast(pa.string()), "00000000-0000-0000-0000-000000000000")
-    joined = pc.call_function("binary_join_element_wise", [text, pa.scalar("", pa.string()), ""])
-    data = "".join(joined.to_pylist()).replace("-", "").encode()
-    digits = _HEX_DIGITS[np.frombuffer(data, np.uint8)].reshape(-1, 16, 2)
-    return (digits[:, :, 0] << 4 | digits[:, :, 1])[:, _GUID_ORDER]
-
-
-def _little_endian(values: np.ndarray, width: int) -> np.ndarray:
-    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), 8)[:, :width]
-
-
-def _filled(array: pa.Array, value: object) -> pa.Array:
-    return array.fill_null(value) if array.null_count else array
-
-
-def _validity(array: pa.Array) -> np.ndarray | None:
-    return None if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
-
-
-def _integers(array: pa.Array) -> np.ndarray:
-    """The values of an integer, date or timestamp array as int64; NULL rows hold zero."""
-    if pa.types.is_date32(array.type):
-        array = array.view(pa.int32())
-    elif pa.types.is_timestamp(array.type):
-        array = array.view(pa.int64())
-    array = _filled(array, 0)
-    return array.to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def _decimal_words(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """decimal128 as (low uint64, high int64)."""
-    array = _filled(array, decimal.Decimal(0))
-    words = np.frombuffer(array.buffers()[1], np.uint64, 2 * (len(array) + array.offset)).reshape(-1, 2)
-    return words[array.offset :, 0], words[array.offset :, 1].view(np.int64)
+    return [_with_length_byte(fixed_payload(array, sql_type), validity(array))]
 
 
 def _fixed_length(data: np.ndarray) -> pa.Array:
@@ -201,11 +112,11 @@ def _with_length_byte(payload: np.ndarray, valid: np.ndarray | None) -> pa.Array
 
 
 def _variable(array: pa.Array, sql_type: SqlType) -> list[pa.Array]:
-    valid = _validity(array)
+    valid = validity(array)
     if sql_type.base in CHARACTERS:
-        lengths, data = _encoded_text(_filled(array.cast(pa.string()), ""), sql_type.base in UNICODE)
+        lengths, data = _encoded_text(filled(array.cast(pa.string()), ""), sql_type.base in UNICODE)
     else:
-        lengths, data = _raw_values(_filled(array.cast(pa.binary()), b""))
+        lengths, data = _raw_values(filled(array.cast(pa.binary()), b""))
     body = _binary(len(array), _offsets(lengths), data)
     if sql_type.is_plp:
         return _partially_length_prefixed(lengths, valid, body)
@@ -252,8 +163,8 @@ def _partially_length_prefixed(lengths: np.ndarray, valid: np.ndarray | None, bo
     """PLP cells: total length, one chunk (none when empty), terminator; eight 0xFF for NULL. [MS-TDS] 2.2.5.2.3."""
     rows = len(lengths)
     prefix = np.zeros((rows, 12), np.uint8)
-    prefix[:, :8] = _little_endian(lengths, 8)
-    prefix[:, 8:] = _little_endian(lengths, 4)
+    prefix[:, :8] = little_endian(lengths, 8)
+    prefix[:, 8:] = little_endian(lengths, 4)
     empty = lengths == 0
     kept = np.ones((rows, 12), bool)
     kept[empty, 8:] = False

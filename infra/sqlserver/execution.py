@@ -14,7 +14,7 @@ from flowforge.domain.given import given
 from .changes import Change, compile_change
 from .constraints import violated_key, violated_reference
 from .definitions import Definitions
-from .dialect import parse_one
+from .dialect import parse_shared
 from .errors import SqlError, not_supported, snapshot_not_allowed
 from .evaluation import assign
 from .identities import identity_state
@@ -50,17 +50,17 @@ class Execution:
         if self.keeps_statements and (compiled := self._session.server.kept.compiled(text)):
             self._prepare(compiled.has_from, compiled.has_tables, sink)
             if compiled.holds_for(self._session):
-                self._send(compiled.query, None, sink)
+                self._send(compiled.query, None, sink, is_lasting=True)
             else:
-                self._compile(parse_one(text), sink, text)
+                self._compile(parse_shared(text), sink, text)
             return
-        tree = parse_one(text)
+        tree = parse_shared(text)
         if isinstance(tree, (exp.Insert, exp.Update, exp.Delete)):
-            self._change(tree, sink)
+            self._change(tree.copy(), sink)
         elif isinstance(tree, exp.Select) and tree.args.get("into"):
-            self._select_into(tree, sink)
+            self._select_into(tree.copy(), sink)
         elif isinstance(tree, exp.Select) and any(_assigned(item) for item in tree.expressions):
-            self._select_into_variables(tree, sink)
+            self._select_into_variables(tree.copy(), sink)
         else:
             self._select(tree, sink, text)
 
@@ -75,7 +75,7 @@ class Execution:
         if compiler.is_lasting and self.keeps_statements:
             reads = bool(tree.args.get("from_")), tree.find(exp.Table) is not None
             self._session.server.kept.keep_compiled(text, Compiled(query, tuple(compiler.facts), *reads))
-        self._send(query, compiler.used_binds(query.sql), sink)
+        self._send(query, compiler.used_binds(query.sql), sink, compiler.is_lasting)
 
     def _prepare(self, has_from: bool, has_tables: bool, sink: Sink) -> None:
         """Begins what a SELECT begins, under the session's isolation. Raises 3952 where snapshots are not allowed."""
@@ -89,20 +89,18 @@ class Execution:
         if session.transaction is not None and session.isolation in _SNAPSHOT_LEVELS:
             session.open_in_duckdb()
 
-    def _send(self, query: Query, binds: dict[str, object] | None, sink: Sink) -> None:
+    def _send(self, query: Query, binds: dict[str, object] | None, sink: Sink, is_lasting: bool) -> None:
         """Sends the rows of a query."""
         session = self._session
         types = [output.type for output in query.outputs]
-        kept, version = session.server.kept, session.catalog.version.number
-        batches = kept.answer(query.sql, session)
-        if batches is None:
+        kept, count = session.server.kept, 0
+        answer = kept.answer(query.sql, session.catalog) if is_lasting else None
+        if answer is None:
             batches = session.cursor.execute(query.sql, binds).to_arrow_reader(BATCH_ROWS)
-            if is_of_catalog(query.sql):
-                batches = list(batches)
-                kept.keep_answer(query.sql, version, batches, session)
+            if is_lasting and is_of_catalog(query.sql):
+                answer = kept.keep_answer(query.sql, list(batches), session.catalog)
         sink.columns(query.outputs)
-        count = 0
-        for batch in batches:
+        for batch in answer if answer is not None else batches:
             if batch.num_rows:
                 count += batch.num_rows
                 sink.rows(batch, types)

@@ -5,8 +5,7 @@ milliseconds, answering next to nothing. Two things are kept, for all sessions:
 
 - a compiled statement, by its text. It is used while every fact that it asked of its session has the same answer (`asked.py`).
 - the rows of a compiled text that reads nothing but the catalog's tables and what is written in it, while no definition has
-  changed. A session whose
-  transaction sees a state of its own (a snapshot, its own definitions) neither reads nor fills these.
+  changed. A session whose transaction sees a state of its own (a snapshot, its own definitions) neither reads nor fills these.
 """
 
 from __future__ import annotations
@@ -14,24 +13,25 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
-from .asked import Question
+from .catalog import Catalog
 from .dialect import LONGEST_KEPT
+from .encode import Encoded
 from .scopes import Query
 
-if TYPE_CHECKING:
-    from .session import Session
+Question = Callable[[Any], Any]  # asked of a session
 
 _KEPT = 2_048  # statements, and as many answers: those used last
 _LARGEST_ANSWER = 16 * 1024  # bytes
 _CATALOG = {"schemas", "objects", "columns", "types", "indexes", "index_columns", "foreign_keys", "foreign_key_columns"}
 _PLACES = re.compile(r"\bmeta\.(\w+)")
 # A user's rows, and what gives another value each time.
-_CHANGES = re.compile(r"\"db_|\b(?:random|uuid|gen_random_uuid|nextval|currval|now|current_\w+|duckdb_\w+)\b", re.I)
+_CHANGES = re.compile(r"\"db_|\b(?:random|uuid|gen_random_uuid|nextval|currval|now|duckdb_\w+) *\(|\bcurrent_", re.I)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Compiled:
     has_from: bool
     has_tables: bool
 
-    def holds_for(self, session: Session) -> bool:
+    def holds_for(self, session: Any) -> bool:
         """Whether the session would have it compiled to the same text. Raises what its compilation would raise."""
         return all(question(session) == answer for question, answer in self.facts)
 
@@ -54,7 +54,7 @@ class Kept:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._compiled: OrderedDict[str, Compiled] = OrderedDict()
-        self._answers: OrderedDict[str, tuple[int, list[pa.RecordBatch]]] = OrderedDict()
+        self._answers: OrderedDict[str, tuple[int, list[Encoded]]] = OrderedDict()
         self.views: dict[str, Any] = {}  # how each system view is shown, which never changes
 
     def compiled(self, text: str) -> Compiled | None:
@@ -71,33 +71,28 @@ class Kept:
             with self._lock:
                 _put(self._compiled, text, compiled)
 
-    def answer(self, sql: str, session: Session) -> list[pa.RecordBatch] | None:
-        """The rows that this DuckDB text gives, if they are known for the newest definitions and the session sees these."""
-        if session.catalog.is_apart:
+    def answer(self, sql: str, catalog: Catalog) -> list[Encoded] | None:
+        """The rows of a DuckDB text, if they are known for the newest definitions and the catalog's session sees these."""
+        if catalog.is_apart:
             return None
         with self._lock:
             version, found = self._answers.get(sql, (-1, None))
-            if found is None or version != session.catalog.version.number:
+            if found is None or version != catalog.version.number:
                 return None
             self._answers.move_to_end(sql)
             return found
 
-    def keep_answer(self, sql: str, version: int, batches: list[pa.RecordBatch], session: Session) -> None:
-        """Keeps the rows of a text, which were read after `version` had become the catalog's."""
-        if (
-            session.catalog.is_apart
-            or not is_of_catalog(sql)
-            or sum(batch.nbytes for batch in batches) > _LARGEST_ANSWER
-        ):
-            return
-        with self._lock:
-            _put(self._answers, sql, (version, batches))
+    def keep_answer(self, sql: str, batches: list[pa.RecordBatch], catalog: Catalog) -> list[Encoded]:
+        """Keeps the rows of a text for the version of the catalog at which its statement began."""
+        answer = [Encoded(batch) for batch in batches]
+        if not catalog.is_apart and sum(batch.nbytes for batch in batches) <= _LARGEST_ANSWER:
+            with self._lock:
+                _put(self._answers, sql, (catalog.found_at, answer))
+        return answer
 
 
 def is_of_catalog(sql: str) -> bool:
     """Whether a DuckDB text reads the catalog's own tables and nothing else that could change."""
-    if "FROM" not in sql or "$ff_bind" in sql:
-        return False
     return set(_PLACES.findall(sql)) <= _CATALOG and _CHANGES.search(sql) is None
 
 

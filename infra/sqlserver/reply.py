@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from . import tokens
-from .encode import encode_batches
+from .encode import Encoded, encode_batches
 from .errors import ClientGone, SqlError, deadlock
 from .faults import Fault
 from .packets import Channel
@@ -57,7 +57,7 @@ class Reply:
         columns = [(output.name, output.type, output.nullable) for output in outputs]
         self._channel.put(tokens.column_metadata(columns, self._session.server.database))
 
-    def rows(self, batch: pa.RecordBatch, types: list[SqlType]) -> None:
+    def rows(self, batch: pa.RecordBatch | Encoded, types: list[SqlType]) -> None:
         """Sends rows."""
         while fault := self._session.server.faults.take_strike(self.text, self._sent, batch.num_rows):
             before = fault.after_rows - self._sent
@@ -66,9 +66,10 @@ class Reply:
             self._strike(fault)
         self._send(batch, types)
 
-    def _send(self, batch: pa.RecordBatch, types: list[SqlType]) -> None:
+    def _send(self, batch: pa.RecordBatch | Encoded, types: list[SqlType]) -> None:
         self._sent += batch.num_rows
-        for data in encode_batches(batch, types) if batch.num_rows else ():
+        encoded = batch.tokens(types) if isinstance(batch, Encoded) else encode_batches(batch, types)
+        for data in encoded if batch.num_rows else ():
             self._channel.put(data)
             if self._channel.attention_pending():
                 raise Cancelled

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from . import table_functions
-from .dialect import parse_one
+from .dialect import parse_shared
 from .errors import SqlError, invalid_object, not_supported, syntax_error
 from .scopes import Output, Scope, Source
 from .system_views import find_view
@@ -112,7 +112,7 @@ class Sources:
         if table is None:
             raise invalid_object(f"{schema}.{name}" if schema else name)
         if table.definition is not None:
-            query = self._compiler.query(parse_one(table.definition), None)
+            query = self._compiler.query(parse_shared(table.definition), None)
             masks = [output.mask for output in query.outputs]
         else:
             masks = asked.fact(lambda session: [session.mask_of(table, column) for column in table.columns])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import procedures
 from .assignments import written_out
-from .dialect import parse_one
+from .dialect import parse_shared
 from .errors import ClientGone, SqlError, not_supported, translate_error
 from .evaluation import assign_text, evaluate
 from .execution import Execution
@@ -85,7 +85,7 @@ class Statements:
 
     def _condition(self, text: str) -> bool:
         self._session.catalog.begin_statement()
-        tree = parse_one(f"SELECT 1 WHERE {text}")
+        tree = parse_shared(f"SELECT 1 WHERE {text}")
         query = Compiler(self._session)
         compiled = query.query(tree, None)
         return bool(self._session.cursor.execute(compiled.sql, query.used_binds(compiled.sql)).fetchall())
