@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -94,13 +95,15 @@ class Execution:
         session = self._session
         types = [output.type for output in query.outputs]
         kept, count = session.server.kept, 0
-        answer = kept.answer(query.sql, session.catalog) if is_lasting else None
-        if answer is None:
+        batches = kept.answer(query.sql, session.catalog) if is_lasting else None
+        if batches is None:
             batches = session.cursor.execute(query.sql, binds).to_arrow_reader(BATCH_ROWS)
             if is_lasting and is_of_catalog(query.sql):
-                answer = kept.keep_answer(query.sql, list(batches), session.catalog)
+                begun = list(islice(batches, 2))  # more than one batch is an answer that nobody keeps
+                small = len(begun) < 2
+                batches = kept.keep_answer(query.sql, begun, session.catalog) if small else chain(begun, batches)
         sink.columns(query.outputs)
-        for batch in answer if answer is not None else batches:
+        for batch in batches:
             if batch.num_rows:
                 count += batch.num_rows
                 sink.rows(batch, types)
