@@ -179,6 +179,20 @@ class Delivery:
         """Records the failure on the run and keeps the message with its reason, for a replay."""
         logger.error("step failed", error=type(error).__name__, cause=str(error), exc_info=not _ours(error))
         metrics.add_metric(name="StepFailures", unit=MetricUnit.Count, value=1)
+        try:
+            self._tell(body, error)
+        except FlowForgeError:
+            raise  # a service does not answer: it comes again
+        except Exception as wrong:  # of what anybody may have written; the message is kept all the same
+            logger.warning("what was given up cannot be told", error=type(wrong).__name__)
+        reason = {"DataType": "String", "StringValue": f"{type(error).__name__}: {error}"[:900]}
+        attributes = {"step": {"DataType": "String", "StringValue": self.step}, "reason": reason}
+        self._send(
+            os.environ["FLOWFORGE_DEAD_LETTER_QUEUE_URL"], self.keep(self.record.body), MessageAttributes=attributes
+        )
+
+    def _tell(self, body: dict[str, Any], error: Exception) -> None:
+        """Tells those who follow the message's run and batch."""
         if self.on_give_up and body:
             self.on_give_up(body)
         if body.get("run_id"):
@@ -198,11 +212,6 @@ class Delivery:
                 for table in tables_of(body)
             ]
             announce(*facts)
-        reason = {"DataType": "String", "StringValue": f"{type(error).__name__}: {error}"[:900]}
-        attributes = {"step": {"DataType": "String", "StringValue": self.step}, "reason": reason}
-        self._send(
-            os.environ["FLOWFORGE_DEAD_LETTER_QUEUE_URL"], self.keep(self.record.body), MessageAttributes=attributes
-        )
 
     def _send(self, url: str, text: str, **options: Any) -> None:
         with aws_errors("SQS"):

@@ -18,7 +18,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from flowforge.aws import items
 from flowforge.aws.bus import announce
 from flowforge.aws.clients import aws_errors, client
-from flowforge.aws.message import logger, metrics
+from flowforge.aws.message import batch_identity, logger, metrics
 from flowforge.bronze.announcements import landed_fact, swept_in_vain
 from flowforge.bronze.orphaned_objects import WORKER_SECONDS, remove_orphaned_objects
 from flowforge.domain.alone import Failure, each_alone
@@ -65,10 +65,9 @@ def sweep(idle_seconds: float = IDLE_SECONDS, worker_seconds: float = WORKER_SEC
 
 def stop_sweeping(body: dict[str, Any]) -> None:
     """Takes a batch that was given up out of the sweeper's sight; its replay goes on without it."""
-    if {"source_key", "generation", "seq"} <= set(body):
-        batch = batch_records.find_batch(body["source_key"], body["generation"], body["seq"])
-        if batch:
-            batches.mark(batch, stuck=True)
+    named = batch_identity(body)
+    if batch := batch_records.find_batch(**named) if named else None:
+        batches.mark(batch, stuck=True)
 
 
 def _follow_up(key: items.Item, worker_seconds: float, since: list[tuple[float, str]]) -> str | None:

@@ -39,6 +39,14 @@ def test_should_refuse_a_type_that_it_does_not_know_by_its_name(deliver, unique,
     assert kept == body if function != "submit_job" else "notKept" in kept
 
 
+@pytest.mark.parametrize("function", QUEUES)
+def test_should_keep_a_message_at_once_whose_run_and_batch_are_no_names(deliver, unique, function):
+    named = {"run_id": [unique("run")], "bronze_table": 5, "source_key": "../x", "generation": -1, "seq": 1e99}
+    for body in ({"type": "BronzeLanded", **named}, {"type": "SilverRefined", **named, "generation": [], "seq": {}}):
+        ((kept, _),) = deliver(function, body)
+        assert kept == body or "notKept" in kept
+
+
 @pytest.mark.parametrize("typed", [True, False])
 def test_should_take_commands_of_the_version_before_which_name_no_type(deliver, typed):
     body = {"schema_version": 1, "layer": "silver", "table": "gone"}  # upkeep of a table that is gone is done
