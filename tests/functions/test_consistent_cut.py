@@ -6,10 +6,15 @@ from events.facts import BronzeLanded, IntervalEmpty
 from events.request import InvalidRequest, parse_job_request
 from flowforge.bronze.cut import ingest_cut
 from flowforge.bronze.ingest import ingest
+from flowforge.bronze.outcome import Outcome
 from flowforge.domain.errors import Retriable, UnsupportedSource, Wait
 from flowforge.domain.given import given
 from flowforge.gold.graph import model_states
+from flowforge.gold.step import publish_refined
+from flowforge.operations.watermarks import commit_landed
 from flowforge.runtime.settings import settings
+from flowforge.silver.step import refine_landed
+from flowforge.state import batch_records, batches
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.cuts import MONEY
 
@@ -159,6 +164,26 @@ def test_should_begin_a_cut_once_gold_has_the_one_before(ledger):
     ledger.follow(outcome)
     ledger.follow(ingest_cut(following))
     assert set(ledger.held()) == {MONEY}
+    assert ledger.silver() == ledger.source()
+
+
+def test_should_begin_no_cut_while_silver_lacks_changes_that_were_given_up(ledger):
+    ledger.load()
+    ledger.transfer(5)
+    first, second = [fact for fact in ingest_cut(ledger.command()).facts if isinstance(fact, BronzeLanded)]
+    commit_landed(first)
+    batches.mark(given(batch_records.find_batch(first.source_key, first.generation, first.seq)), stuck=True)
+    ledger.follow(Outcome([second]))
+    ledger.transfer(6)
+    following = ledger.command()
+    with pytest.raises(Wait, match=r"batch 2 is not in (silver|gold)"):
+        ingest_cut(following)
+    assert set(ledger.held()) == {MONEY}
+    ledger.refined.append(given(refine_landed(first)))  # as it is replayed
+    ledger.published.append(given(publish_refined(ledger.refined[-1])))
+    batches.mark(given(batch_records.find_batch(second.source_key, second.generation, second.seq)), published=True)
+    ledger.follow(ingest_cut(following))
+    assert (set(ledger.held()), ledger.cuts()) == ({MONEY}, [ledger.version()] * 3)
     assert ledger.silver() == ledger.source()
 
 
