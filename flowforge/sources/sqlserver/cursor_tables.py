@@ -162,7 +162,8 @@ def _is_known(one: _Asked, catalog: _Catalog, server: Mapping[str, Any]) -> bool
     table, last, now = one.table, one.table.last, catalog.tables.get(one.object_id)
     if now is None or (now["schema_name"], now["name"]) != table.name or one.object_id in catalog.filtered:
         return False
-    if now.get("is_memory_optimized"):  # whose writers may be hidden, so that more is read again
+    # The writers of the first may be hidden, so that more is read again; the others have no locks to pass over.
+    if now.get("is_memory_optimized") or now.get("is_external"):
         return False
     defined = last.memory[-1].get(MODIFIED) if last.memory else None
     if defined is None or defined != _text(now.get("modify_date")):
