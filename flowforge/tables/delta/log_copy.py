@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,7 @@ MOST_COMMITS = (
 )
 READERS = 8
 PREFIX = "flowforge-log-"
+_sweeping = threading.Lock()
 _CHECKPOINT = re.compile(rf"\d{{{DIGITS}}}\.checkpoint\.(.+)")
 
 
@@ -213,9 +215,14 @@ def _put(uri: str, body: bytes) -> None:
         client("s3").put_object(Bucket=bucket, Key=key, Body=body)
 
 
-@lru_cache(maxsize=1)
 def _swept_folder() -> str:
-    """Where copies are; what processes have left there that are gone is deleted first."""
+    """Where copies are; what processes have left there that are gone is deleted before this one makes its first."""
+    with _sweeping:  # a second thread would take the first one's copy for what an earlier process of this number has left
+        return _swept_once()
+
+
+@lru_cache(maxsize=1)
+def _swept_once() -> str:
     folder = Path(tempfile.gettempdir())
     for left in folder.glob(f"{PREFIX}*"):
         process = left.name.removeprefix(PREFIX).partition("-")[0]
