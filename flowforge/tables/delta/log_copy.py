@@ -217,7 +217,7 @@ def _put(uri: str, body: bytes) -> None:
 
 def _swept_folder() -> str:
     """Where copies are; what processes have left there that are gone is deleted before this one makes its first."""
-    with _sweeping:  # a second thread would take the first one's copy for what an earlier process of this number has left
+    with _sweeping:  # or a second thread takes the first one's copy for what a process of this number has left
         return _swept_once()
 
 
