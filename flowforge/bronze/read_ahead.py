@@ -16,6 +16,7 @@ from flowforge.sources.base import BatchReader
 from flowforge.sources.reports import ReadReport
 
 BYTES_AHEAD = 24 * 2**20  # reading goes on while a row group of 131,072 rows is encoded
+LONG_BATCH = 8 * 2**20
 
 
 class ReadAhead:
@@ -104,8 +105,8 @@ def _size(item: Any) -> int:
 
 
 def _fitting(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A copy without what a driver's buffers have to spare: they can be twice as large as what is in them. Rows that fill theirs
-    are not copied."""
-    if batch.get_total_buffer_size() <= 1.1 * batch.nbytes:
+    """A copy without what a driver's buffers have to spare: they can be twice as large as what is in them. Long rows that fill
+    theirs are not held twice."""
+    if batch.nbytes >= LONG_BATCH and batch.get_total_buffer_size() <= 1.1 * batch.nbytes:
         return batch
     return pa.RecordBatch.from_arrays([pa.concat_arrays([column]) for column in batch.columns], schema=batch.schema)

@@ -15,7 +15,7 @@ from flowforge.sources.files.clean_records import Clean
 from flowforge.sources.files.pieces import Piece, Pieces
 
 WORKERS = min(2, os.cpu_count() or 1)  # more are no quicker: the encoder takes a quarter of the time, in one thread
-MOST = WORKERS + 1
+MOST = WORKERS
 TRUST = 4  # pieces without a doubt, after one with it, before others are read ahead again
 
 
