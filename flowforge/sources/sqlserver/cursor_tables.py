@@ -66,11 +66,14 @@ class _Catalog(NamedTuple):
 def tables_without_new_rows(connection: SourceConnection, tables: Sequence[LoadedTable]) -> StandsStill:
     """Of tables that are read by a column those in which no row is new. What one block's question raises leaves out its tables;
     raises what asking for clock and catalog raises."""
+    dated = [n for n, table in enumerate(tables) if _is_dated(table)]
+    if not dated:
+        return StandsStill({})
     consistency = consistencies(connection)[0]
     server, clock, promise = server_identity(connection), _quick_clock(connection), promises(connection)["timestamp"]
     exact = promise == EXACT_TIMESTAMP
     keep_ms = round((settings().guard_seconds if exact else settings().cursor_lag_seconds) * 1000)
-    asked = list(_asked(tables, clock, keep_ms))
+    asked = list(_asked({n: tables[n] for n in dated}, clock, keep_ms))
     catalog = _ask_catalog(connection, [one.object_id for one in asked])
     known = [one for one in asked if _is_known(one, catalog, server)]
     hint = " WITH (READPAST)" if consistency == LOCKED else ""
@@ -107,15 +110,21 @@ def with_definition(
     return plan.model_copy(update={"samples": samples, "news": is_news})
 
 
-def _asked(tables: Sequence[LoadedTable], clock: ServerClock, keep_ms: int) -> Iterator[_Asked]:
-    """Those whose watermark is a time that was taken by a clock that has not been put back since."""
-    for place, table in enumerate(tables):
-        at, read, memory = table.last.position, table.read, table.last.memory
-        if not at or not at.type or cursor_kind(at.type) != "timestamp" or parse_sql_type(at.type).base == "date":
+def _is_dated(table: LoadedTable) -> bool:
+    """Whether its watermark is a time, and it is known which table it was taken from."""
+    sql_type = table.last.position.type if table.last.position else None
+    if not sql_type or cursor_kind(sql_type) != "timestamp" or parse_sql_type(sql_type).base == "date":
+        return False
+    return table.last.identity.get("object_id") is not None
+
+
+def _asked(tables: Mapping[int, LoadedTable], clock: ServerClock, keep_ms: int) -> Iterator[_Asked]:
+    """Those, by their places, whose watermark was taken by a clock that has not been put back since."""
+    for place, table in tables.items():
+        at = table.last.position
+        if not at or not at.type or not compared(clock, at.value, table.last.memory).is_steady:
             continue
-        if table.last.identity.get("object_id") is None or not compared(clock, at.value, memory).is_steady:
-            continue
-        start = _start(at.value, at.type, read, clock, keep_ms) if _is_keyed(table) else at.value
+        start = _start(at.value, at.type, table.read, clock, keep_ms) if _is_keyed(table) else at.value
         if start:
             yield _Asked(place, table, start)
 
@@ -136,7 +145,6 @@ def _start(low: str, sql_type: str, read: SourceTable, clock: ServerClock, keep_
 
 
 def _ask_catalog(connection: SourceConnection, object_ids: Sequence[int]) -> _Catalog:
-    found = _Catalog({}, {}, {}, {}, set())
     tables, leading, rows, counters = {}, {}, {}, {}
     for first in range(0, len(object_ids), IDS_AT_ONCE):
         ids = ", ".join(map(str, object_ids[first : first + IDS_AT_ONCE]))
@@ -148,13 +156,7 @@ def _ask_catalog(connection: SourceConnection, object_ids: Sequence[int]) -> _Ca
         numbers = optional_rows(connection, catalog_sql.COUNTERS_OF.format(ids=ids)) or []
         counters |= {row["object_id"]: row["counter"] for row in numbers}
     filters = optional_rows(connection, catalog_sql.ROW_FILTERS) or []
-    return found._replace(
-        tables=tables,
-        leading=leading,
-        rows=rows,
-        counters=counters,
-        filtered={row["target_object_id"] for row in filters},
-    )
+    return _Catalog(tables, leading, rows, counters, {row["target_object_id"] for row in filters})
 
 
 def _is_known(one: _Asked, catalog: _Catalog, server: Mapping[str, Any]) -> bool:
