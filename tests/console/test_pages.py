@@ -2,6 +2,8 @@
 
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -183,19 +185,26 @@ def test_should_show_the_first_tables_while_it_asks_for_the_others(browser, stac
         assert page.locator("tbody tr").count() == len(some)
 
 
+@contextmanager
+def run_under_way(browser, stack, found: dict, table: dict, active: dict) -> Iterator[Any]:
+    """The page of a run that is made up to be under way, with one table and its batch, ten seconds later."""
+    with let_in(browser, stack) as page:
+        page.clock.install()
+        page.route("**/api/runs/**", lambda route: route.fulfill(json=found | {"status": "running", "tables": [table]}))
+        page.route("**/api/watermarks/**", lambda route: route.fulfill(json={"active_batch": active}))
+        go(page, stack, f"#/runs/{found['run_id']}")
+        page.get_by_text("asked every 1 s").wait_for()
+        page.clock.fast_forward(10_000)
+        yield page
+
+
 def test_should_show_the_rows_of_a_table_that_is_being_read_at_once(browser, stack, run):
     """A long read is made up: one of the bank's tables takes no second."""
     found = stack.http.get(f"/api/runs/{run}").json()
     table = found["tables"][0] | {"status": "queued", "error": None, "records": None, "slices": None, "seconds": {}}
     active = {"seq": 1, "state": "claimed", "attempts": 1, "lease_until": 0, "free_in_seconds": 25, "silent_seconds": 5,
               "heartbeat_seconds": 8, "run_id": run, "rows_so_far": 1_234_000, "claimed_at": 0}  # fmt: skip
-    with let_in(browser, stack) as page:
-        page.clock.install()
-        page.route("**/api/runs/**", lambda route: route.fulfill(json=found | {"status": "running", "tables": [table]}))
-        page.route("**/api/watermarks/**", lambda route: route.fulfill(json={"active_batch": active}))
-        go(page, stack, f"#/runs/{run}")
-        page.get_by_text("asked every 1 s").wait_for()
-        page.clock.fast_forward(10_000)
+    with run_under_way(browser, stack, found, table, active) as page:
         page.get_by_text("1,234,000").wait_for()
         page.locator("tbody .chip", has_text="reading").wait_for()
         active["run_id"] = "another"
@@ -209,11 +218,5 @@ def test_should_tell_which_attempt_a_run_that_does_not_move_waits_for(browser, s
     table = found["tables"][0] | {"status": "queued", "error": None}
     active = {"seq": 1, "state": "claimed", "attempts": 1, "lease_until": 0, "free_in_seconds": 40, "silent_seconds": 50,
               "heartbeat_seconds": 5}  # fmt: skip
-    with let_in(browser, stack) as page:
-        page.clock.install()
-        page.route("**/api/runs/**", lambda route: route.fulfill(json=found | {"status": "running", "tables": [table]}))
-        page.route("**/api/watermarks/**", lambda route: route.fulfill(json={"active_batch": active}))
-        go(page, stack, f"#/runs/{run}")
-        page.get_by_text("asked every 1 s").wait_for()
-        page.clock.fast_forward(10_000)
+    with run_under_way(browser, stack, found, table, active) as page:
         page.get_by_text("the next attempt is free in 40 s").wait_for()
