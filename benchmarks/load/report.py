@@ -167,4 +167,4 @@ def _row(name: str, use: model.Uses, found: Deployment, raised: Mapping[str, int
 
 def load_average() -> str:
     """How busy the machine was, for who reads the figures."""
-    return f"Load average at the end {os.getloadavg()[0]:.1f}: other work ran on this machine"
+    return f"Load average at the end {os.getloadavg()[0]:.1f}, the run's own processes counted"
