@@ -14,12 +14,15 @@ import pytest
 
 from infra.local.resources import Resources
 from infra.local.template import REGION, expand
+from tests.helpers.alerts import alert_queues, alert_server, batch, receiver  # noqa: F401 - likewise
 from tests.helpers.cuts import ledger  # noqa: F401 - likewise
 from tests.helpers.file_jobs import job  # noqa: F401 - a fixture of this folder
 from tests.helpers.function_calls import Aws, Context
 from tests.helpers.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
 from tests.helpers.noticed_jobs import submit_queues  # noqa: F401 - likewise
 from tests.helpers.other_aws import other_aws
+from tests.helpers.request_door import door  # noqa: F401 - likewise
+from tests.helpers.schedules import orders, schedule_queues, workflow  # noqa: F401 - likewise
 from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, OTHER_AWS, ROOT, embedded_aws
 from tests.helpers.tracked import tracked  # noqa: F401 - likewise
 

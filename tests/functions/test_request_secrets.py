@@ -1,163 +1,20 @@
 """No door keeps a request's secret in clear: files in the bucket (all their versions), the bus, the API; whatever they hold."""
 
-import copy
-import gzip
 import json
-import logging
 import socket
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from events.documents import MOST_BYTES
-from events.envelopes import eventbridge, http, minio, s3_object_created, sqs
-from events.export import FULL
+from events.envelopes import eventbridge, sqs
 from flowforge.operations.sweep import sweep
-from flowforge.state.run_list import list_runs
 from functions.submit_job.handler import handler
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
 from tests.helpers.function_calls import Context
-
-ROUTE = "/api/workflows/{id}/run"
-ATTEMPTS = 3
-QUEUES = ("SubmitQueue", "IngestQueue", "TrackQueue", "SubmitDeadLetters")
-TABLES = ("Runs", "Watermarks", "Connections")
-SECRET_NAMES = (
-    "Password",
-    "PASSWORD",
-    "pwd",
-    "passwd",
-    "pass",
-    "secret",
-    "apiKey",
-    "Token",
-    "'password'",
-    "user password",
-)
-
-
-def make_secret() -> str:
-    return f"Hid-{uuid.uuid4().hex[:12]}!"
-
-
-def request(secret: str = "") -> dict[str, Any]:
-    document = copy.deepcopy(FULL)
-    document["source_config"]["connection"]["password"] = secret or "FlowForge2024!"
-    return document
-
-
-class Door:
-    """A bucket with versions, and everything in which a secret could be left behind."""
-
-    def __init__(self, aws, log: "_Lines"):
-        self.aws, self.log, self.bucket = aws, log, f"requests-{uuid.uuid4().hex[:8]}"
-        self.s3 = aws.client("s3")
-        self.s3.create_bucket(Bucket=self.bucket)
-        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
-        self.key = "requests/job.json"
-
-    def drop(self, content: bytes, key: str = "requests/job.json") -> dict[str, Any]:
-        """Puts a file; returns its notice."""
-        self.key = key
-        put = self.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
-        notice = s3_object_created(self.bucket, key, version=put["VersionId"])
-        notice["detail"]["object"]["etag"] = put["ETag"].strip('"')
-        return notice
-
-    def deliver(self, envelope: dict[str, Any] | str) -> None:
-        """As SQS does: again and again, until the message is gone."""
-        for attempt in range(1, ATTEMPTS + 2):
-            answer = handler(sqs(envelope, attempt=attempt), Context())
-            if not answer["batchItemFailures"]:
-                return
-        raise AssertionError("the message would have been moved to the dead letters as it is")
-
-    def kept(self) -> Any:
-        return json.loads(self.s3.get_object(Bucket=self.bucket, Key=self.key)["Body"].read())
-
-    def run(self) -> dict[str, Any]:
-        """The run that was opened or rejected last."""
-        return list_runs(1)["runs"][0]
-
-    def places(self) -> Iterator[tuple[str, str]]:
-        """(where, text) of all that is stored, queued, told and logged."""
-        for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
-            for one in page.get("Versions", []):
-                found = self.s3.get_object(Bucket=self.bucket, Key=one["Key"], VersionId=one["VersionId"])
-                yield from _readings(f"bucket {one['Key']}", found["Body"].read())
-                yield f"metadata of {one['Key']}", json.dumps(found["Metadata"])
-        for queue in QUEUES:
-            for message in self.aws.messages(queue):
-                yield queue, json.dumps(message["body"], ensure_ascii=False) + message["Body"]
-                yield queue, json.dumps(message.get("MessageAttributes", {}), default=str)
-        for table in TABLES:
-            for item in self.aws.client("dynamodb").scan(TableName=self.aws.name(table))["Items"]:
-                yield f"table {table}", repr(item)
-        yield "log", "\n".join(self.log.lines)
-        self.log.lines.clear()
-
-    def assert_clean(self, *secrets: str) -> None:
-        found = [(where, secret) for where, text in self.places() for secret in secrets if secret in text]
-        assert found == []
-
-
-def _readings(where: str, content: bytes) -> Iterator[tuple[str, str]]:
-    for encoding in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le"):
-        yield where, content.decode(encoding, errors="replace")
-    yield where, content.decode("unicode-escape", errors="replace")
-
-
-class _Lines(logging.Handler):
-    """What the functions log, at every level, with the traces."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record) + repr(record.__dict__))
-
-
-@pytest.fixture(scope="module")
-def door(aws) -> Iterator[Door]:
-    logger, lines = logging.getLogger("flowforge"), _Lines()
-    level = logger.level
-    logger.addHandler(lines)
-    logger.setLevel(logging.DEBUG)
-    with pytest.MonkeyPatch.context() as environment:
-        aws.use("SubmitQueue", "SubmitDeadLetters", environment)
-        environment.setenv("FLOWFORGE_MAX_ATTEMPTS", str(ATTEMPTS))
-        environment.setenv("FLOWFORGE_DEAD_LETTER_QUEUES", f"submit={aws.name('SubmitDeadLetters')}")
-        for queue in QUEUES:
-            aws.messages(queue)
-        yield Door(aws, lines)
-    logger.removeHandler(lines)
-    logger.setLevel(level)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-16-le"])
-def test_should_read_a_request_file_in_the_encodings_that_windows_writes(door, encoding):
-    secret, name = make_secret(), "日次ジョブ"
-    text = json.dumps(request(secret) | {"job_name": name}, ensure_ascii=False)
-    door.deliver(door.drop(text.encode(encoding)))
-    assert (door.run()["status"], door.kept()["job_name"]) == ("accepted", name)
-    assert len(door.aws.messages("IngestQueue")) == 1
-    door.assert_clean(secret)
-
-
-def test_should_refuse_a_file_in_a_code_page_with_the_way_out(door):
-    secret = make_secret()
-    door.deliver(door.drop((json.dumps(request(secret))[:-1] + ', "job_name": "Übernahme"}').encode("cp1252")))
-    (mistake,) = door.run()["mistakes"]
-    assert "save it as UTF-8" in mistake["problem"]
-    assert set(door.kept()) == {"notKept"}
-    door.assert_clean(secret)
+from tests.helpers.request_door import ATTEMPTS, SECRET_NAMES, make_secret, request
 
 
 def test_should_take_a_password_out_that_is_written_with_escapes(door):
@@ -166,13 +23,6 @@ def test_should_take_a_password_out_that_is_written_with_escapes(door):
     door.deliver(door.drop(text.encode()))
     assert door.run()["status"] == "accepted"
     assert door.kept()["source_config"]["connection"].keys() == {"host", "port", "database", "secretId"}
-    door.assert_clean(secret)
-
-
-def test_should_take_a_file_with_its_suffix_in_capitals(door):
-    secret = make_secret()
-    door.deliver(door.drop(json.dumps(request(secret)).encode(), key="requests/JOB.JSON"))
-    assert door.run()["status"] == "accepted"
     door.assert_clean(secret)
 
 
@@ -212,43 +62,6 @@ def test_should_keep_nothing_secret_of_a_request_with_mistakes(door, where):
     assert (run["status"], run["trigger"]) == ("rejected", "object")
     assert run["mistakes"]
     door.assert_clean(secret, secret.replace("!", ""))
-
-
-UNREADABLE = {
-    "cut in the value": lambda text, secret: text[: text.index(secret) + len(secret)],
-    "single quotes": lambda text, secret: text.replace('"', "'"),
-    "a field twice": lambda text, secret: text[:-1] + f', "job_name": "a", "job_name": "{secret}"}}',
-    "something after it": lambda text, secret: text + text,
-    "deep lists": lambda text, secret: "[" * 200_000 + json.dumps(secret),
-    "deep objects": lambda text, secret: text[:-1] + ', "x": ' + '{"a":' * 500 + json.dumps(secret) + "}" * 501,
-    "a text": lambda text, secret: json.dumps(text),
-    "half a character": lambda text, secret: text[:-1] + ', "x": "\\ud800"}',
-    "NaN": lambda text, secret: text[:-1] + ', "x": NaN}',
-    "more values than a request has": lambda text, secret: text[:-1] + ', "x": [' + "1," * 100_000 + f'"{secret}"]}}',
-    "a number of 5,000 digits": lambda text, secret: text[:-1] + f', "x": {"9" * 5000}}}',
-    "a comment": lambda text, secret: f"// {secret}\n{text}",
-}
-
-
-@pytest.mark.parametrize("what", UNREADABLE)
-def test_should_replace_what_cannot_be_read_by_a_note_of_its_hash_and_the_reason(door, what):
-    secret = make_secret()
-    door.deliver(door.drop(UNREADABLE[what](json.dumps(request(secret)), secret).encode()))
-    note = door.kept()["notKept"]
-    assert (door.run()["status"], door.run()["mistakes"]) == ("rejected", note["reason"])
-    assert len(note["sha256"]) == 64
-    door.assert_clean(secret)
-
-
-@pytest.mark.parametrize("content", ["large", "gzip"])
-def test_should_not_keep_a_file_that_is_no_request(door, content):
-    secret = make_secret()
-    text = json.dumps(request(secret))
-    padded = (" " * (MOST_BYTES + 1)).encode() + text.encode()
-    door.deliver(door.drop(padded if content == "large" else gzip.compress(text.encode()) + secret.encode()))
-    assert door.kept()["notKept"]["bytes"] > 0
-    assert door.run()["status"] == "rejected"
-    door.assert_clean(secret)
 
 
 def unreachable(secret: str) -> dict[str, Any]:
@@ -367,69 +180,3 @@ def test_should_leave_a_file_without_secrets_as_it_is(door):
     content = json.dumps(document, indent=7).encode()
     door.deliver(door.drop(content))
     assert door.s3.get_object(Bucket=door.bucket, Key=door.key)["Body"].read() == content
-
-
-@dataclass(frozen=True)
-class Hiding:
-    """Where and how a secret is hidden in a request."""
-
-    path: tuple[int, ...]
-    name: str
-    shape: str
-    encoding: str
-    cut: float | None
-    door: str
-
-
-HIDINGS = st.builds(
-    Hiding,
-    path=st.lists(st.integers(0, 5), max_size=4).map(tuple),
-    name=st.sampled_from((*SECRET_NAMES, "password", "note", "job_name", "x" * 300, "")),
-    shape=st.sampled_from(["text", "list", "object", "key", "connection string", "address", "json"]),
-    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]),
-    cut=st.none() | st.floats(0.05, 0.99),
-    door=st.sampled_from(["file", "minio", "bus", "bus text", "http"]),
-)
-
-
-def hide(hiding: Hiding, secret: str) -> dict[str, Any]:
-    document = request(secret)
-    place: Any = document
-    for step in hiding.path:
-        inner = [value for value in place.values() if isinstance(value, dict)]
-        if inner:
-            place = inner[step % len(inner)]
-    shapes = {
-        "text": secret,
-        "list": [1, [secret]],
-        "object": {"value": {"deep": secret}},
-        "key": {f"{secret} is the password": None},
-        "connection string": f"Data Source=x;Password={secret};",
-        "address": f"mssql+pymssql://sa:{secret}@host/db",
-        "json": json.dumps({"Password": secret}),
-    }
-    is_known_text = (
-        hiding.name == "job_name" and hiding.shape == "text"
-    )  # nobody can tell that it is one; but see below
-    place[hiding.name] = f"pwd: {secret}" if is_known_text else shapes[hiding.shape]
-    return document
-
-
-@given(HIDINGS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_should_leave_a_hidden_secret_nowhere(door, hiding):
-    secret = make_secret()
-    content = json.dumps(hide(hiding, secret), ensure_ascii=False).encode(hiding.encoding)
-    content = content[: int(len(content) * hiding.cut)] if hiding.cut else content
-    text = content.decode("latin-1")
-    if hiding.door == "http":
-        handler(http("POST", "/api/workflows/wf_001/run", ROUTE, text), Context())
-    elif hiding.door.startswith("bus"):
-        detail = {"request": text} if hiding.door == "bus text" else hide(hiding, secret)
-        door.deliver(eventbridge("JobRequested", detail, event_id=str(uuid.uuid4())))
-    else:
-        notice = door.drop(content)
-        if hiding.door == "minio":
-            notice = minio(door.bucket, door.key)
-        door.deliver(notice)
-    door.assert_clean(secret)

@@ -1,88 +1,21 @@
 """Schedules: set by the API, looked after by the clock, whose event tells the time; their orders start runs."""
 
-import copy
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from events.envelopes import eventbridge, http, sqs
+from events.envelopes import http, sqs
 from events.export import FULL
-from events.facts import IntervalEmpty, StepFailed
 from flowforge.state import runs
 from functions.schedules.handler import handler
 from functions.submit_job.handler import handler as submit
 from tests.helpers.function_calls import Context
+from tests.helpers.schedules import ask, end, request, set_up, tick
+
+pytestmark = pytest.mark.usefixtures("schedule_queues")
 
 SUNDAY = datetime(2030, 3, 31, tzinfo=UTC)  # clocks go forward in Europe at 01:00
-ROUTE = "/api/schedules/{id}"
-
-
-@pytest.fixture(autouse=True)
-def queues(aws, monkeypatch):
-    aws.use("SubmitQueue", "SubmitDeadLetters", monkeypatch)
-    for queue in ("SubmitQueue", "IngestQueue", "TrackQueue"):
-        aws.messages(queue)
-
-
-def ask(method: str, workflow: str, body: Any = None, action: str = "") -> tuple[int, Any]:
-    place, route = f"/api/schedules/{workflow}{action}", ROUTE + action
-    answer = handler(http(method, place, route, body), Context())
-    return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None
-
-
-def request(workflow: str, **changes: Any) -> dict[str, Any]:
-    document = copy.deepcopy(FULL) | {"workflow_id": workflow}
-    del document["batch_id"]
-    return document | changes
-
-
-def set_up(workflow: str, **when: Any) -> dict[str, Any]:
-    status, answer = ask("PUT", workflow, {"request": request(workflow)} | when)
-    assert status == 200, answer
-    return answer
-
-
-def tick(at: datetime | str) -> dict[str, int]:
-    """The clock's event, at a moment of its own."""
-    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
-    event = eventbridge("Scheduled Event", {}, source="aws.events") | {"time": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}
-    return handler(event, Context())
-
-
-class Orders:
-    """What the clock has put into submit_job's queue for one workflow, and its runs."""
-
-    def __init__(self, aws, workflow: str):
-        self.aws, self.workflow = aws, workflow
-
-    def waiting(self) -> list[dict[str, Any]]:
-        found = [message["body"] for message in self.aws.messages("SubmitQueue")]
-        return [body for body in found if body.get("workflow_id") == self.workflow]
-
-    def take(self) -> list[str]:
-        """Gives each order to submit_job; returns the runs."""
-        orders = self.waiting()
-        for order in orders:
-            assert submit(sqs(order, queue="flowforge-SubmitQueue"), Context()) == {"batchItemFailures": []}
-        return [order["new_run_id"] for order in orders]
-
-
-def end(run_id: str) -> None:
-    """Lets a run come to its end."""
-    (table,) = runs.tables_of(run_id)
-    runs.record(StepFailed(run_id=run_id, bronze_table=table, step="ingest", error="UnknownTable", cause="gone"))
-
-
-@pytest.fixture
-def workflow(unique):
-    return unique("wf")
-
-
-@pytest.fixture
-def orders(aws, workflow):
-    return Orders(aws, workflow)
 
 
 def test_should_start_a_run_when_it_is_due_and_not_before(orders, workflow):
@@ -302,104 +235,3 @@ def test_should_look_after_the_others_where_one_cannot_be_read(aws, orders, work
     aws.client("dynamodb").delete_item(
         TableName=aws.name("Schedules"), Key={name: broken[name] for name in ("pk", "sk")}
     )
-
-
-class Others:
-    """A workflow that another one waits for: its runs, as people start them."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def start(self) -> str:
-        posted = http("POST", f"/api/workflows/{self.name}/run", "/api/workflows/{id}/run", request(self.name))
-        return json.loads(submit(posted, Context())["body"])["run_id"]
-
-    def succeed(self, run_id: str) -> str:
-        (table,) = runs.tables_of(run_id)
-        batch = {"run_id": run_id, "bronze_table": table, "source_key": f"k>{self.name}", "generation": 1, "seq": 1}
-        runs.record(IntervalEmpty(**batch, source_table="dbo.customers", reason="nothing new"))
-        return run_id
-
-
-@pytest.fixture
-def other(unique):
-    found = Others(unique("other"))
-    found.succeed(found.start())  # long ago: it is known
-    return found
-
-
-def later(minutes: int = 0) -> datetime:
-    return datetime.now(UTC) + timedelta(minutes=minutes, seconds=1)
-
-
-def test_should_start_after_each_run_of_another_that_succeeds_and_once(orders, workflow, other):
-    set_up(workflow, after=other.name)
-    first = other.start()
-    tick(later())
-    assert orders.waiting() == []
-    other.succeed(first)
-    tick(later())
-    tick(later())
-    (run_id,) = orders.take()
-    shown = ask("GET", workflow)[1]
-    assert (shown["last_run"], shown["last_after"], shown["next_at"]) == (run_id, first, None)
-    assert runs.read_run(run_id)["trigger"] == "chain"
-    end(run_id)
-    tick(later())
-    assert orders.waiting() == []
-    second = other.succeed(other.start())
-    tick(later())
-    assert len(orders.take()) == 1
-    assert ask("GET", workflow)[1]["last_after"] == second
-
-
-def test_should_follow_a_run_that_succeeds_late_or_was_mended(orders, workflow, other):
-    set_up(workflow, after=other.name)
-    slow, quick = other.start(), other.start()
-    end(slow)
-    other.succeed(quick)
-    tick(later())
-    (run_id,) = orders.take()
-    assert ask("GET", workflow)[1]["last_after"] == quick
-    end(run_id)
-    other.succeed(slow)  # by a replay
-    tick(later(60))
-    assert len(orders.take()) == 1
-    assert ask("GET", workflow)[1]["last_after"] == slow
-
-
-def test_should_let_a_follower_end_and_leave_none_out(orders, workflow, other):
-    set_up(workflow, after=other.name)
-    succeeded = [other.succeed(other.start()) for _ in range(2)]
-    tick(later())
-    (first,) = orders.take()
-    tick(later())
-    assert orders.waiting() == []
-    assert first in ask("GET", workflow)[1]["holding"]
-    end(first)
-    tick(later(10))
-    assert len(orders.take()) == 1
-    shown = ask("GET", workflow)[1]
-    assert (shown["last_after"], shown["holding"]) == (succeeded[1], None)
-
-
-def test_should_follow_what_succeeded_while_nobody_looked(orders, workflow, other):
-    set_up(workflow, after=other.name)
-    other.succeed(other.start())
-    tick(later(60 * 24 * 7))
-    assert len(orders.take()) == 1
-
-
-def test_should_refuse_a_circle_by_its_names(unique, other):
-    one, two = unique("one"), unique("two")
-    set_up(one, after=other.name)
-    set_up(two, after=one)
-    status, answer = ask("PUT", other.name, {"request": request(other.name), "after": two})
-    assert (status, answer["mistakes"][0]["field"]) == (400, "after")
-    assert f"{other.name} after {two} after {one} after {other.name}" in answer["mistakes"][0]["problem"]
-    assert ask("PUT", one, {"request": request(one), "after": one})[0] == 400
-
-
-def test_should_refuse_to_wait_for_a_workflow_that_nobody_knows(workflow, unique):
-    status, answer = ask("PUT", workflow, {"request": request(workflow), "after": unique("typo")})
-    assert (status, answer["mistakes"][0]["field"]) == (400, "after")

@@ -3,24 +3,20 @@
 import pytest
 
 from events.facts import BronzeLanded, IntervalEmpty
-from events.request import InvalidRequest, parse_job_request
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.outcome import Outcome
-from flowforge.domain.errors import ChangesLost, ScopeChanged, SourceChanged, UnsupportedSource, Wait
+from flowforge.domain.errors import ScopeChanged, Wait
 from flowforge.operations.batches import rebuild_states
 from flowforge.operations.footers import read_footers
 from flowforge.operations.rebuild_silver import rebuild_silver
-from flowforge.operations.watermarks import commit_landed, reset_by_hand
+from flowforge.operations.watermarks import commit_landed
 from flowforge.runtime.settings import settings
 from flowforge.silver.step import refine_landed
 from flowforge.state.table import read_state
 from tests.helpers.loads import landed, run_slices
+from tests.helpers.tracked import MANY, kinds
 
 COLUMN = "_change_version"
-
-
-def kinds(fact: BronzeLanded) -> dict[int, str]:
-    return {row["id"]: row["_change_type"] for row in landed(fact)}
 
 
 def test_should_bring_each_insert_update_and_delete_to_silver(tracked):
@@ -76,94 +72,6 @@ def test_should_leave_what_changes_again_during_the_read_to_the_next_load(tracke
     assert source.agrees()
 
 
-def test_should_move_on_while_nothing_changes_so_that_clean_up_does_not_overtake_it(tracked):
-    source, other = tracked(), tracked()
-    source.load()
-    other.execute("INSERT INTO {t} VALUES (70, '2024-07-07')")
-    idle = source.load()
-    assert isinstance(idle, IntervalEmpty)
-    assert (idle.watermark_value, source.table.watermark()) == (str(source.version() + 1),) * 2
-    assert source.table.states() == ["committed"]  # no batch for what did not happen
-    source.execute(f"EXEC flowforge_tracking 'clean', 'dbo.{{t}}', {source.version()}")
-    source.execute("INSERT INTO {t} VALUES (80, '2024-08-08')")
-    assert kinds(source.load()) == {80: "insert"}
-    same = source.load()
-    assert isinstance(same, IntervalEmpty) and "nothing has changed since version" in same.reason
-
-
-GAPS = {
-    "clean-up": [
-        "UPDATE {t} SET at = '2025-01-01' WHERE id = 10",
-        "EXEC flowforge_tracking 'clean', 'dbo.{t}', 999999",
-    ],
-    "truncate": ["TRUNCATE TABLE {t}", "INSERT INTO {t} VALUES (90, '2024-09-09')"],
-    "off and on": [
-        "ALTER TABLE {t} DISABLE CHANGE_TRACKING",
-        "DELETE FROM {t} WHERE id = 10",
-        "ALTER TABLE {t} ENABLE CHANGE_TRACKING",
-    ],
-}
-
-
-@pytest.mark.parametrize("gap", GAPS)
-def test_should_say_that_changes_are_lost_with_the_command_that_helps(tracked, gap):
-    source = tracked()
-    source.load()
-    before = source.silver_rows()
-    source.execute(*GAPS[gap])
-    with pytest.raises(ChangesLost, match="changes of it are lost") as caught:
-        source.load()
-    assert f"flowforge watermark reset bronze_{source.table.name} --yes" in caught.value.remedy
-    assert source.silver_rows() == before
-    reset_by_hand(f"bronze_{source.table.name}", "tracking has lost changes")
-    source.load()
-    assert source.agrees()
-
-
-@pytest.mark.parametrize("gap", GAPS)
-def test_should_read_the_table_anew_where_the_request_wants_it(tracked, gap):
-    source = tracked(on_gap="full_refresh")
-    source.load()
-    source.execute(*GAPS[gap])
-    fact = source.load()
-    assert any("read anew, since changes of it are lost" in note for note in fact.notes)
-    assert source.agrees()
-    source.execute("DELETE FROM {t} WHERE id = 30", "DELETE FROM {t} WHERE id = 90")
-    source.load()
-    assert source.agrees()
-
-
-def test_should_notice_a_database_that_was_restored(tracked):
-    source = tracked()
-    source.execute("INSERT INTO {t} VALUES (40, '2024-04-04')")
-    source.load()
-    source.execute("DELETE FROM {t} WHERE id = 40", f"EXEC flowforge_tracking 'rewind', {source.version() - 1}")
-    with pytest.raises(ChangesLost, match="restored to an earlier moment"):
-        source.load()
-    source.execute("INSERT INTO {t} VALUES (41, '2024-04-04')", "INSERT INTO {t} VALUES (42, '2024-04-04')")
-    source.execute("EXEC flowforge_replica 'restore'")
-    with pytest.raises(SourceChanged, match="restored") as caught:
-        source.load()
-    assert f"flowforge watermark reset bronze_{source.table.name} --yes" in caught.value.remedy
-    fact = source.load(on_gap="full_refresh")
-    assert any("the database was restored" in note for note in fact.notes)
-    assert source.agrees()
-
-
-def test_should_not_land_a_part_of_the_changes_that_clean_up_has_taken_during_the_read(tracked):
-    source = tracked(on_gap="full_refresh")
-    source.load()
-    source.execute("UPDATE {t} SET at = '2025-01-01'")
-    clean = f"EXEC flowforge_tracking 'clean', 'dbo.{{t}}', {source.version()}"
-    command = source.command()
-    source.before_claim = lambda: source.execute(clean)
-    with pytest.raises(Wait, match="while its changes were read: changes are known since"):
-        ingest(command)
-    (fact,) = source.follow(ingest(command)).facts
-    assert any("clean-up has taken" in note for note in fact.notes)
-    assert source.agrees()
-
-
 @pytest.mark.parametrize(("deletes", "left"), [("hard", [10, 30]), ("soft", [10, 20, 30]), ("ignore", [10, 20, 30])])
 def test_should_treat_deletions_as_the_table_wants(tracked, deletes, left):
     source = tracked({"deletes": deletes})
@@ -212,13 +120,6 @@ def test_should_load_a_table_of_several_slices_and_go_on_from_its_version(tracke
     assert source.agrees()
 
 
-MANY = (
-    "INSERT INTO {t} VALUES (40, '2024-04-04'), (50, '2024-05-05'), (60, '2024-06-06'), (70, '2024-07-07')",
-    "UPDATE {t} SET at = '2025-01-01' WHERE id = 10",
-    "DELETE FROM {t} WHERE id IN (20, 60)",
-)
-
-
 def test_should_read_many_changes_in_slices_and_leave_what_changes_again_to_the_next_load(tracked, sliced):
     source = tracked()
     ingest(source.command())
@@ -234,24 +135,6 @@ def test_should_read_many_changes_in_slices_and_leave_what_changes_again_to_the_
     assert "in 3 slices, each under a SNAPSHOT of its own" in fact.promise
     ingest(source.command())
     source.follow(Outcome(run_slices(source.table)))
-    assert source.agrees()
-
-
-def test_should_plan_slices_of_changes_anew_that_clean_up_has_met(tracked, sliced):
-    source = tracked(on_gap="full_refresh")
-    ingest(source.command())
-    source.follow(Outcome(run_slices(source.table)))
-    source.execute(*MANY)
-    command = source.command()
-    ingest(command)
-    source.execute("UPDATE {t} SET at = '2026-01-01' WHERE id = 10")
-    source.execute(f"EXEC flowforge_tracking 'clean', 'dbo.{{t}}', {source.version()}")
-    assert run_slices(source.table) == []
-    assert {again.run_id for again in source.table.submitted_again()} == {command.run_id}
-    (read_anew,) = ingest(command).progress
-    assert read_anew.seq == 3
-    (fact,) = source.follow(Outcome(run_slices(source.table))).facts
-    assert "read anew" in " ".join(fact.notes)
     assert source.agrees()
 
 
@@ -280,42 +163,6 @@ def test_should_say_of_an_empty_table_that_it_has_no_rows_and_load_it_once_it_ha
     assert source.agrees()
 
 
-def test_should_refuse_what_is_not_tracked_with_the_statements_that_switch_it_on(tracked):
-    source = tracked()
-    source.execute("ALTER TABLE {t} DISABLE CHANGE_TRACKING")
-    with pytest.raises(UnsupportedSource, match="Change Tracking is not on") as caught:
-        source.load()
-    assert f"ALTER TABLE [dbo].[{source.table.name}] ENABLE CHANGE_TRACKING" in caught.value.remedy
-
-
-def test_should_refuse_a_database_without_snapshot_isolation(tracked):
-    source = tracked()
-    source.execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION OFF")
-    try:
-        with pytest.raises(UnsupportedSource, match="reads under SNAPSHOT isolation") as caught:
-            source.load()
-        assert "SET ALLOW_SNAPSHOT_ISOLATION ON" in caught.value.remedy
-    finally:
-        source.execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON")
-
-
-def test_should_refuse_a_login_that_may_not_view_the_changes(tracked, loads):
-    source = tracked()
-    secret = source.table.connection.secret_id.replace("/sa", "/reader")
-    source.table.connection = source.table.connection.model_copy(update={"secret_id": secret})
-    with pytest.raises(UnsupportedSource, match="may not view") as caught:
-        source.load()
-    assert f"GRANT VIEW CHANGE TRACKING ON [dbo].[{source.table.name}] TO [reader]" in caught.value.remedy
-    source.execute("GRANT VIEW CHANGE TRACKING ON dbo.{t} TO reader")
-    source.load()
-    assert source.agrees()
-
-
-def test_should_refuse_another_key_than_the_tables_own(tracked):
-    with pytest.raises(UnsupportedSource, match="tells rows apart by the table's own key: id"):
-        tracked({"primary_key": ["at"]}).load()
-
-
 def test_should_rebuild_state_and_silver_from_bronze(tracked):
     source = tracked()
     source.load()
@@ -342,26 +189,3 @@ def test_should_wait_until_silver_has_the_changes_before(tracked):
     refine_landed(fact)
     source.load()
     assert source.agrees()
-
-
-@pytest.mark.parametrize(
-    ("settings", "problem"),
-    [
-        ({"deltaColumn": "at"}, "stands in place of deltaColumn"),
-        ({"isIncremental": False}, "needs isIncremental true"),
-        ({"snapshotIsolation": False}, "under SNAPSHOT isolation"),
-        ({"lastWatermark": 5}, "it is about the cursor"),
-        ({"destination_config": {"silverConfig": {"deletes": {"detect": "keys"}}}}, "tells of deletes itself"),
-        (
-            {"destination_config": {"silverConfig": {"mergeStrategy": "append"}}},
-            "needs silverConfig.mergeStrategy merge or scd2",
-        ),
-    ],
-)
-def test_should_refuse_a_request_that_contradicts_itself(settings, problem):
-    config = {"tableName": "t", "isIncremental": True, "changeTracking": True, **settings}
-    connection = {"host": "db", "database": "Bank", "username": "u", "password": "p"}
-    source = {"type": "sql-server", "connection": connection, "databaseConfig": config}
-    document = {"workflow_id": "w", "job_id": "j", "source_type": "database", "source_config": source}
-    with pytest.raises(InvalidRequest, match=problem):
-        parse_job_request(document)

@@ -17,7 +17,7 @@ from flowforge.runtime.settings import settings
 from flowforge.silver.step import refine_landed
 from flowforge.tables.lake import table_uri
 from tests.helpers.aws_proxy import Call, Fault
-from tests.helpers.loads import Loads
+from tests.helpers.loads import Loads, landed
 
 ON = "IF NOT EXISTS (SELECT * FROM sys.change_tracking_databases) ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON"
 
@@ -106,3 +106,14 @@ def tracked(loads: Callable[..., Loads]) -> Iterator[Callable[..., Tracked]]:
     yield make
     for one in made:
         one.execute("EXEC flowforge_clock 'run'")
+
+
+def kinds(fact: BronzeLanded) -> dict[int, str]:
+    return {row["id"]: row["_change_type"] for row in landed(fact)}
+
+
+MANY = (
+    "INSERT INTO {t} VALUES (40, '2024-04-04'), (50, '2024-05-05'), (60, '2024-06-06'), (70, '2024-07-07')",
+    "UPDATE {t} SET at = '2025-01-01' WHERE id = 10",
+    "DELETE FROM {t} WHERE id IN (20, 60)",
+)
