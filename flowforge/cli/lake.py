@@ -105,7 +105,7 @@ def parse_moment(text: str | None) -> int | datetime | None:
     """A version number or a time; BadRequest for anything else."""
     if text is None:
         return None
-    from flowforge.operations.query import MOMENTS, moment_of
+    from flowforge.operations.as_of import MOMENTS, moment_of
 
     try:
         return moment_of(text)
@@ -115,7 +115,8 @@ def parse_moment(text: str | None) -> int | datetime | None:
 
 def ask(text: str, bucket: str, as_of: int | datetime | None = None) -> dict[str, Any]:
     """The answer of one SELECT as {"columns", "rows", "seconds"} that fits JSON; Failure when there is none."""
-    from flowforge.operations.query import json_value, query
+    from flowforge.operations.json_values import json_value
+    from flowforge.operations.query import query
 
     with lake_failures():
         answer = query(text, bucket, as_of)

@@ -7,7 +7,6 @@ answer says where it could not look at all.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from heapq import merge, nlargest
 from typing import Any, NamedTuple
@@ -15,17 +14,20 @@ from typing import Any, NamedTuple
 from flowforge.domain.errors import NotFound
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.source_key import SourceKey
+from flowforge.operations.file_outcomes import Batches, Report, iso, report_of_entry, report_of_refusal
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
-from flowforge.state.batch_records import stored_batch, stored_batches_of
-from flowforge.state.file_ledger import DONE, FileEntry, entries
+from flowforge.state.file_ledger import FileEntry, entries
 from flowforge.state.file_listing import listed_sources, newest_entries, newest_refusals
 from flowforge.state.file_refusals import Refusal, refusal_of, refusals
 from flowforge.state.table import TableState, key_id, list_tables, read_stored, state_of
 
 MOST_READ = 100_000  # entries of ledgers that are not in the index, which one question looks at
+
+
 MOST_HIDDEN = 500  # refusals of files that were loaded since, which one page looks at: the next one goes on
-Report = dict[str, Any]
+
+
 Rank = tuple[str, ...]
 
 
@@ -35,7 +37,7 @@ class _Found(NamedTuple):
 
     rank: Rank
     shown: Callable[[], Report] | None
-    batches: "_Batches | None" = None
+    batches: "Batches | None" = None
     entry: FileEntry | None = None
 
 
@@ -84,7 +86,7 @@ def _first(most: int, found: Iterable[_Found]) -> tuple[list[_Found], Rank | Non
 
 def _in_index(state: TableState, after: Rank | None) -> Iterator[_Found]:
     """What is known of a table's files behind a place in the list, the newest first; read as it is asked for."""
-    about, batches = key_id(state.source_key), _Batches(state)
+    about, batches = key_id(state.source_key), Batches(state)
     before = "" if after is None else _bound(about, after)
     taken = (_line_of_entry(state, one, batches) for one in newest_entries(state.source_key, before))
     return merge(taken, _refused_in_index(state, before, batches), key=lambda one: one.rank, reverse=True)
@@ -98,7 +100,7 @@ def _bound(about: str, after: Rank) -> str:
     return f"{moment}$" if about < other else f"{moment}#"  # "$" follows "#"
 
 
-def _refused_in_index(state: TableState, before: str, batches: "_Batches") -> Iterator[_Found]:
+def _refused_in_index(state: TableState, before: str, batches: "Batches") -> Iterator[_Found]:
     since = _since()
     for refusal in newest_refusals(state.source_key, before):
         if refusal.at <= since:
@@ -112,7 +114,7 @@ def _refused_in_index(state: TableState, before: str, batches: "_Batches") -> It
 
 def _read_together(page: list[_Found]) -> None:
     """Reads the records of the batches of a page's entries: a hundred of a table in one call."""
-    wanted: dict[_Batches, list[FileEntry]] = {}
+    wanted: dict[Batches, list[FileEntry]] = {}
     for one in page:
         if one.batches is not None and one.entry is not None:
             wanted.setdefault(one.batches, []).append(one.entry)
@@ -162,7 +164,7 @@ def _tables(name: str | None) -> list[str]:
 def _of_table(state: TableState, key: str | None, read: _Reading) -> Iterator[_Found]:
     """What is known of a table's files, or of one: each version that was taken, and what was refused, in no order."""
     file = None if key is None else _named(state.source_key, key)
-    batches = _Batches(state)
+    batches = Batches(state)
     refused = {one.file.place: one for one in _refused(state.source_key, file)}
     newest: dict[tuple[str, str], FileEntry] = {}
     for one in read.some(entries(state.source_key, file)):
@@ -176,24 +178,24 @@ def _of_table(state: TableState, key: str | None, read: _Reading) -> Iterator[_F
             yield _line_of_refusal(state, refusal, mended)
 
 
-def _line_of_entry(state: TableState, entry: FileEntry, batches: "_Batches") -> _Found:
+def _line_of_entry(state: TableState, entry: FileEntry, batches: "Batches") -> _Found:
     rank = entry.moment, key_id(state.source_key), entry.place_in_moment
-    return _Found(rank, partial(_of_entry, state, entry, batches), batches, entry)
+    return _Found(rank, partial(report_of_entry, state, entry, batches), batches, entry)
 
 
 def _line_of_refusal(state: TableState, refusal: Refusal, mended: bool) -> _Found:
     rank = refusal.at, key_id(state.source_key), refusal.place_in_moment
-    return _Found(rank, partial(_of_refusal, state, refusal, mended))
+    return _Found(rank, partial(report_of_refusal, state, refusal, mended))
 
 
-def _is_mended(refusal: Refusal, newest: FileEntry | None, batches: "_Batches") -> bool:
+def _is_mended(refusal: Refusal, newest: FileEntry | None, batches: "Batches") -> bool:
     """Whether the file was loaded since it was refused, by its newest entry."""
     return newest is not None and (newest.file.is_same_content(refusal.file) or batches.at(newest) > refusal.at)
 
 
 def _since() -> str:
     """Refusals from before are told no more."""
-    return _iso(time.time() - settings().history_days * 86_400)
+    return iso(time.time() - settings().history_days * 86_400)
 
 
 def _named(source_key: str, key: str) -> FileVersion:
@@ -208,75 +210,3 @@ def _refused(source_key: str, file: FileVersion | None) -> Iterator[Refusal]:
         yield from refusals(source_key)
     elif found := refusal_of(source_key, file):
         yield found
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
-
-
-class _Batches:
-    """The records of a table's batches, each asked for once."""
-
-    def __init__(self, state: TableState):
-        self._key = state.source_key
-        self._known: dict[int, dict[str, Any]] = {}
-
-    def read(self, asked: list[FileEntry]) -> None:
-        """Asks for the records of many entries together."""
-        places = {one.order: (one.generation, one.seq) for one in asked if one.order not in self._known}
-        found = stored_batches_of(self._key, list(places.values()))
-        self._known |= {order: item or {} for order, item in zip(places, found, strict=True)}
-
-    def of(self, entry: FileEntry) -> dict[str, Any]:
-        """The record of the entry's batch, {} where it is gone or another's."""
-        if entry.order not in self._known:
-            self._known[entry.order] = stored_batch(self._key, entry.generation, entry.seq) or {}
-        found = self._known[entry.order]
-        return found if found.get("claim") == entry.claim else {}
-
-    def at(self, entry: FileEntry) -> str:
-        """When its batch came to what it is; '' where that is not known any more."""
-        moment = self.of(entry).get("updated_at")
-        return _iso(moment) if moment else ""
-
-
-def _of_entry(state: TableState, entry: FileEntry, batches: _Batches) -> Report:
-    about = {"rows": entry.rows, "rejected": entry.rejected, "records": entry.rows + entry.rejected}
-    told = {"first_rejected": entry.first_rejected or None, "generation": entry.generation, "seq": entry.seq}
-    return (
-        _head(state, entry) | about | told | {"at": batches.at(entry) or None, "state": _state(state, entry, batches)}
-    )
-
-
-def _state(state: TableState, entry: FileEntry, batches: _Batches) -> str:
-    if (entry.epoch, entry.generation) != (state.epoch, state.generation):
-        return "forgotten"  # by a reset: the file is loaded anew
-    if entry.skipped:
-        return "skipped"
-    if entry.settled:
-        return "loaded"
-    found = batches.of(entry).get("state")
-    if found is None:
-        return "given up"
-    return {"claimed": "loading", "landed": "landed", "voided": "given up"}.get(
-        found, "loaded" if found in DONE else found
-    )
-
-
-def _of_refusal(state: TableState, refusal: Refusal, mended: bool) -> Report:
-    rejects = [one.model_dump() for one in refusal.rejects]
-    about = {"rows": 0, "rejected": refusal.rejected, "records": refusal.records, "reason": refusal.reason}
-    first = _words(rejects[0]) if rejects else refusal.reason
-    told = {"first_rejected": first, "rejects": rejects, "at": refusal.at, "generation": None, "seq": None}
-    return _head(state, refusal) | about | told | {"state": "mended" if mended else "refused"}
-
-
-def _head(state: TableState, one: FileEntry | Refusal) -> Report:
-    version = one.file.model_dump(include={"etag", "version_id", "size", "modified"})
-    return {"file": one.file.address, "table": state.bronze_table, "run_id": one.run_id, **version}
-
-
-def _words(reject: dict[str, Any]) -> str:
-    where = f"record {reject['row_number']:,}" if reject["line"] is None else f"line {reject['line']:,}"
-    column = f", column {reject['column']}" if reject["column"] else ""
-    return f"{where}{column}: {reject['reason']}"

@@ -2,39 +2,40 @@
 """Answers a query over the lake with the caller's own credentials: silver.x, gold.y, quarantine.x and bronze.z.
 
 Guarantees: reads only; a table that does not exist is named together with those that do. bronze.z is all Parquet below
-bronze/z/. Rows are Python values; `json_value` makes them fit JSON without losing a digit.
+bronze/z/. Rows are Python values; `json_values` makes them fit JSON without losing a digit.
 """
 
-import base64
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from datetime import time as time_of_day
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import NotFound, QueryRefused
-from flowforge.domain.given import given
 from flowforge.domain.names import TableName
 from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Session, TimedOut
 from flowforge.engines.duckdb.sql import literal, read_parquet
 from flowforge.engines.registry import ENGINE
+from flowforge.operations.as_of import open_as_of, refuse_travel, telling_of_vacuumed
 from flowforge.sql_policy.parsing import NotAllowed
 from flowforge.sql_policy.statements import tables_read
-from flowforge.tables.base import LakeTable, VersionGone
-from flowforge.tables.lake import PREFIXES, open_table, store_errors, table_uri
+from flowforge.tables.lake import PREFIXES, store_errors
 from flowforge.tables.rows import create_view, rows_query
 
 # Folders beside the tables; no table's name begins with _ (events.names).
 NOT_TABLES = ("_quarantine", "_models", "_probe", "_keys", "_settled")
+
+
 LAYERS = ("bronze", "silver", "gold", "quarantine")
+
+
 WRITE = "write one SELECT over silver.<table>, gold.<table> or bronze.<table>"
+
+
 ASK_FOR_LESS = "ask for less: fewer columns, a WHERE, a smaller table, shorter values; or ask by `flowforge sql SELECT`"
-MOMENTS = "write 12, 2026-01-05 or 2026-01-05T09:30:00Z"
+
+
 WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
 
 
@@ -68,8 +69,8 @@ def query(
         names = tables_read(sql, LAYERS)
     except NotAllowed as error:
         raise QueryRefused(str(error), error.remedy or WRITE, error.line) from error
-    _refuse_travel(names, as_of)
-    with ENGINE.session() as connection, store_errors("query"), _vacuumed(as_of):
+    refuse_travel(names, as_of)
+    with ENGINE.session() as connection, store_errors("query"), telling_of_vacuumed(as_of):
         paths = [uri for name in names for uri in _create_view(connection, name, bucket, as_of)]
         connection.confine(paths)
         _read_again(connection, sql, names)
@@ -130,92 +131,6 @@ def tables_in(bucket: str, layers: Iterable[str]) -> list[TableName]:
     return sorted(found)
 
 
-def json_value(value: Any) -> Any:
-    """`value` as JSON has it: decimals and times as exact strings, bytes as base64, NaN and infinity as strings."""
-    if isinstance(value, dict):
-        return {str(key): json_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_value(item) for item in value]
-    return _json_scalar(value)
-
-
-def _json_scalar(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, datetime | date | time_of_day):
-        return value.isoformat()
-    if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(bytes(value)).decode("ascii")
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
-def moment_of(written: int | str | None) -> int | datetime | None:
-    """A version or a time, UTC unless it says. Raises ValueError; MOMENTS tells what to write."""
-    if written is None or isinstance(written, int):
-        return written
-    if written.isdecimal() and written.isascii() and len(written) < 19:
-        return int(written)
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError:
-        raise ValueError(f"{written[:60]} is neither a version nor a time") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _refuse_travel(names: list[TableName], as_of: int | datetime | None) -> None:
-    if as_of is None:
-        return
-    bronze = [str(name) for name in names if name.layer == "bronze"]
-    if bronze:
-        raise QueryRefused(f"{', '.join(bronze)} has no versions", "ask for an earlier time of silver and gold only")
-    if isinstance(as_of, int) and len(names) > 1:
-        tables = ", ".join(map(str, names))
-        raise QueryRefused(f"a version is one table's own, and the query reads {tables}", "give a time instead")
-
-
-@contextmanager
-def _vacuumed(as_of: int | datetime | None) -> Iterator[None]:
-    """Tells a file that is gone from a store that is."""
-    try:
-        yield
-    except ObjectUnreadable as error:
-        if as_of is None or not error.is_gone:
-            raise
-        remedy = "ask for a later time; the upkeep's retention tells how far"
-        raise NotFound(f"files of {as_of} have been vacuumed", remedy) from error
-
-
-def _open_as_of(name: TableName, bucket: str, as_of: int | datetime | None) -> LakeTable | None:
-    table = open_table(table_uri(bucket, name.layer, name.table))
-    if table is None or as_of is None:
-        return table
-    version = as_of if isinstance(as_of, int) else _version_at(table, name, as_of)
-    if version > table.version():
-        raise NotFound(
-            f"{name} has no version {version}: its newest one is {table.version()}", "ask for an earlier one"
-        )
-    try:
-        return table.at(version)
-    except VersionGone as error:
-        raise NotFound(f"{name} has no version {version} any more: {error}", "ask for a later one") from error
-
-
-def _version_at(table: LakeTable, name: TableName, moment: datetime) -> int:
-    """The version of a moment by the times that writers put into their commits: objects' own times are in whole seconds."""
-    entries, latest = table.history(), given(open_table(table.uri))
-    while latest.version() != table.version():  # history counts back from the handle's version: it must be the newest
-        table, entries = latest, latest.history()
-        latest = given(open_table(table.uri))
-    commits = [(entry["timestamp"] / 1000, entry["version"]) for entry in entries]
-    versions = [version for made_at, version in commits if made_at <= moment.timestamp()]
-    if not versions:
-        began = datetime.fromtimestamp(min(commits)[0], UTC).isoformat(timespec="milliseconds")
-        raise NotFound(f"{name} begins at {began}", "ask for a later time")
-    return max(versions)
-
-
 def _create_view(connection: Session, name: TableName, bucket: str, as_of: int | datetime | None) -> list[str]:
     """Makes the table readable under its name; returns the objects behind it."""
     if name.layer == "bronze":
@@ -223,7 +138,7 @@ def _create_view(connection: Session, name: TableName, bucket: str, as_of: int |
         uris = [row[0] for row in connection.execute(f"SELECT file FROM glob({literal(pattern)})").fetchall()]
         rows = f"SELECT * FROM {read_parquet(uris)}" if uris else None
     else:
-        table = _open_as_of(name, bucket, as_of)
+        table = open_as_of(name, bucket, as_of)
         uris = table.file_uris() if table is not None else []
         rows = rows_query(connection, table) if table is not None else None
     if rows is None:

@@ -8,7 +8,9 @@ from typing import Any
 from events.api.lake import Question
 from events.request import InvalidRequest
 from flowforge.domain.errors import FlowForgeError, QueryRefused
-from flowforge.operations.query import ASK_FOR_LESS, MOMENTS, QueryResult, json_value, moment_of, query
+from flowforge.operations.as_of import MOMENTS, moment_of
+from flowforge.operations.json_values import json_value
+from flowforge.operations.query import ASK_FOR_LESS, QueryResult, query
 from flowforge.runtime.bounded_work import bounded_memory, function_memory, within
 from flowforge.runtime.pages import ANSWER_BYTES
 from flowforge.runtime.settings import settings

@@ -1,72 +1,26 @@
 # ruff: noqa: S608 - SQL text of quoted names and counted values; no cell or request text is pasted in
 """Merges rows into a table by rewriting the files that they touch, some at a time.
 
-First only the identities of the table are compared with the arriving rows; what is noted of each row that is met is its place
-(file, row number) and its action. Then the touched files are written anew, in portions of about one file, and one commit swaps
-them: memory is set by the rows that come in and one portion, not by the table nor by all that is touched. A file's rows stay
-together, so that the next merge can pass by files as this one did. So many rows that they would not fit in memory are not held:
-they are read again where they are needed, and all touched files are one portion.
+Pass 1 compares the table's identities with those of the arriving rows, and records the file, row number and action of each
+matching row. Pass 2 writes the touched files anew, in portions of about one file; one commit swaps them. Memory follows from the
+arriving rows and one portion, not from the table. The rows of a file stay together, so that the next merge can pass by files.
+Arriving rows that do not fit in memory are read again for each pass, and all touched files are one portion.
 
-Guarantees: all in one Delta commit or nothing. A row that is met by none keeps its values, and a file of which no row changes is
-left alone.
+Guarantees: one Delta commit holds all of it, or nothing is changed. A row without a match keeps its values, and a file without a
+changed row stays as it is.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from flowforge.domain.given import given
-from flowforge.engines.base import TARGET_BYTES, Rows, Session
+from flowforge.engines.base import TARGET_BYTES, Session
 from flowforge.engines.duckdb.sql import identifier
+from flowforge.silver.merge_rules import MARKED, REMOVED, REPLACED, STAYS, Arriving, Rules
 from flowforge.tables.base import Commit, DataFile, LakeTable, NewFile
 from flowforge.tables.rows import column_types, placed_rows, write_files
 
 ROW_ACTIONS, KEPT = "row_actions", "_flowforge_kept_"
-REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"
-HELD_CELLS = (
-    50_000_000  # of the arriving rows, at about 14 bytes: 700 MB, of which DuckDB spills what its limit does not allow
-)
-
 ORDERED = ("SMALLINT", "INTEGER", "BIGINT", "DATE")  # types whose bounds in the log are exact, whoever has written them
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What becomes of rows, as SQL.
-
-    `on_match` is the action of a table row `t` that shares its identity with an arriving row `s`, `on_missing` that of a row that
-    shares it with none (None: the row stays). `arrives` selects the arriving rows without a match that are added. `marks` are the
-    column values of a MARKED row; they may use `noted` values of either row, as `f.<name>`. `one_row` orders, by noted values,
-    the table rows of one identity where only one may stay: the first one counts. With `adds_all` it does not matter which of
-    them are met: all that arrive are added.
-    """
-
-    on_match: str
-    arrives: str
-    on_missing: str | None = None
-    marks: dict[str, str] = field(default_factory=dict)
-    noted: dict[str, str] = field(default_factory=dict)
-    one_row: str = ""
-    adds_all: bool = False
-
-
-@dataclass(frozen=True)
-class Arriving:
-    """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time. `row_actions` is one
-    with what the rules ask of them and no more, where there is one; it may have rows that are met and bring nothing."""
-
-    name: str
-    is_held: bool
-    row_actions: str | None = None
-
-
-def receive(connection: Session, rows: Rows) -> Arriving:
-    """Gives the rows a name, and holds them in a temporary table where there are not too many."""
-    rows.create_view("offered", replace=True)
-    (count,) = given(connection.execute("SELECT count(*) FROM offered").fetchone())
-    if count * len(rows.columns) > HELD_CELLS:
-        return Arriving("offered", False)
-    connection.execute("CREATE OR REPLACE TEMP TABLE arriving AS SELECT * FROM offered")
-    return Arriving("arriving", True)
 
 
 class Merge:

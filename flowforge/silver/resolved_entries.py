@@ -19,7 +19,8 @@ from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver.late_batches import late_batches
 from flowforge.silver.matching import missing_key, with_forms
-from flowforge.silver.merging import REMOVED, Arriving, Merge, Rules
+from flowforge.silver.merge_rules import REMOVED, Arriving, Rules
+from flowforge.silver.merging import Merge
 from flowforge.silver.plan import GENERATION, SEQ, RefinePlan
 from flowforge.silver.quarantine import CONTENT, REASON, RULES, note_settled
 from flowforge.silver.staging import NULL_KEY, content_hash, stored_rows

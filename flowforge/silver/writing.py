@@ -15,7 +15,8 @@ from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver import history
 from flowforge.silver.matching import forms, with_forms
-from flowforge.silver.merging import MARKED, REMOVED, REPLACED, STAYS, Arriving, Merge, Rules, receive
+from flowforge.silver.merge_rules import MARKED, REMOVED, REPLACED, STAYS, Arriving, Rules, receive
+from flowforge.silver.merging import Merge
 from flowforge.silver.plan import (
     CURRENT,
     DELETED,

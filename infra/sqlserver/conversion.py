@@ -4,24 +4,22 @@
 that no value is changed silently. Rules that need more than one DuckDB function live as macros in `macros.py`.
 """
 
-import re
 from dataclasses import replace
 
 from .constants import folded
 from .errors import SqlError, not_supported
-from .moments import CLASH, clash, moment_text, to_moment
-from .types import ANSI, BINARIES, CHARACTERS, CLR, COLLATION_NAME, INTEGERS, UNICODE, SqlType
+from .moments import CLASH, clash, to_moment
+from .text_conversion import text_of, to_text
+from .types import ANSI, BINARIES, CHARACTERS, CLR, INTEGERS, UNICODE, SqlType
 from .values import (
     MOMENTS,
     Typed,
     collation_of,
     failed,
-    halves_kept,
     quote_text,
 )
 
 LARGE = {"text", "ntext", "xml", "json"}  # which become other texts alone, xml binaries too
-_IN_1252 = re.compile(r"(SQL_)?Latin1_General(?!.*_UTF8).*", re.IGNORECASE)  # collations whose code page that is
 
 
 def cast(value: Typed, target: SqlType, style: int | None = None, attempt: bool = False) -> Typed:
@@ -68,7 +66,7 @@ def _rule(source: SqlType, target: SqlType):
     if of in LARGE and to not in (CHARACTERS | BINARIES if of == "xml" else CHARACTERS):
         return None
     if to in CHARACTERS:
-        return _to_text
+        return to_text
     if to in BINARIES:
         return _to_binary
     if to in INTEGERS or to in ("bit", "decimal", "money", "smallmoney", "real", "float"):
@@ -86,9 +84,6 @@ def _rule(source: SqlType, target: SqlType):
     if to in CLR:
         return _to_clr if of in CHARACTERS or of in BINARIES else None
     return None
-
-
-# --- to numbers
 
 
 def _to_number(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
@@ -127,69 +122,6 @@ def _text_to_number(text: str, source: SqlType, target: SqlType, verb: str, atte
         else f"#8114#Error converting data type {source.base} to {name}."
     )
     return f"{verb}(text_to_number({text}, {failed(message, attempt)}) AS {target.duckdb})"
-
-
-# --- to text
-
-
-def _to_text(value: Typed, target: SqlType, style, attempt: bool, storing: str) -> str:
-    source, sql = value.kind, value.sql
-    if source.base in UNICODE and target.base in ANSI and _IN_1252.fullmatch(source.collation or COLLATION_NAME):
-        sql = f"database_text({sql})"
-    if source.base not in CHARACTERS:
-        constant = re.fullmatch(r"unhex\('([0-9A-Fa-f]*)'\)", sql) if target.base in UNICODE and style is None else None
-        if constant:  # bytes are the text's own, in UTF-16
-            return quote_text(halves_kept(bytes.fromhex(constant[1]).decode("utf-16le", "surrogatepass")))
-        sql = _text_of(sql, source, style)
-        if source.base == "sql_variant" and target.base in ANSI:
-            sql = f"database_text({sql})"
-        longest = {"datetime": 30, "uniqueidentifier": 36}.get(source.base, 0)
-        if source.is_numeric and target.length > 0 and not storing:
-            return _padded(f"number_fits({sql}, {target.length}, {quote_text(str(source))})", target)
-        if 0 < longest <= target.length:
-            return _padded(sql, target)
-    elif target.length == -1 or target.base in ("text", "ntext", "xml", "json"):
-        return sql
-    elif 0 < source.length <= target.length:
-        return _padded(sql, target) if source.base != target.base or source.length != target.length else sql
-    if target.length <= 0:
-        return sql
-    if storing:
-        return _padded(f"text_fits({sql}, {target.length}, {quote_text(storing)})", target)
-    return _padded(f"left({sql}, {target.length})", target)
-
-
-def _padded(sql: str, target: SqlType) -> str:
-    return f"rpad({sql}, {target.length}, ' ')" if target.base in ("char", "nchar") else sql
-
-
-def _text_of(sql: str, source: SqlType, style: int | None) -> str:
-    base = source.base
-    if base in BINARIES:
-        if style in (1, 2):
-            return ("'0x' || " if style == 1 else "") + f"hex({sql})"
-        return f"decode({sql})"
-    if base == "bit":
-        return f"CAST(CAST({sql} AS TINYINT) AS VARCHAR)"
-    if base in ("money", "smallmoney"):
-        return f"CAST(CAST({sql} AS DECIMAL(19,{4 if style == 2 else 2})) AS VARCHAR)"
-    if base in ("real", "float"):
-        return f"float_text({sql})" if style in (None, 0) else f"CAST({sql} AS VARCHAR)"
-    if base == "uniqueidentifier":
-        return f"upper(CAST({sql} AS VARCHAR))"
-    if base in MOMENTS:
-        return moment_text(sql, source, style)
-    if base == "sql_variant":
-        prefix = "'0x'" if style == 1 else "''"
-        return f"CASE WHEN ({sql}).base IN ('binary', 'varbinary') THEN {prefix} ELSE '' END || ({sql}).txt"
-    if base in CLR:
-        if base != "hierarchyid":
-            raise not_supported(f"the conversion of {base} to text")
-        return sql
-    return f"CAST({sql} AS VARCHAR)"
-
-
-# --- to binary, GUID, variant, CLR
 
 
 def _to_binary(value: Typed, target: SqlType, style, attempt: bool, storing: str) -> str:
@@ -238,7 +170,7 @@ def _to_guid(value: Typed, target: SqlType, style, attempt: bool, storing) -> st
 
 def _to_variant(value: Typed, target: SqlType, style, attempt: bool, storing) -> str:
     source = value.kind
-    text = value.sql if source.base in CHARACTERS else _text_of(value.sql, source, 121 if source.base in MOMENTS else 2)
+    text = value.sql if source.base in CHARACTERS else text_of(value.sql, source, 121 if source.base in MOMENTS else 2)
     collation = quote_text(source.collation_name) if source.collation_name else "CAST(NULL AS VARCHAR)"
     fields = f"base := '{source.base}', txt := {text}, sort := {collation}"
     return f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE struct_pack({fields}) END"

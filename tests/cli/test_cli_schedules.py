@@ -2,7 +2,7 @@
 
 import json
 
-from events.export import FULL
+from events.sample_messages import FULL
 
 ONE = {
     "workflow_id": "nightly",

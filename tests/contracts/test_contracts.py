@@ -8,8 +8,9 @@ import pytest
 
 from events import commands, facts
 from events.dispatch import UnknownMessage, read_message, type_of
-from events.export import FULL, INCREMENTAL, MODELS, files
+from events.export import MODELS, files
 from events.request import InvalidRequest, JobRequest, parse_job_request
+from events.sample_messages import FULL, INCREMENTAL
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "events" / "samples"

@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-from events.export import FULL
+from events.sample_messages import FULL
 from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.operations.query import query
 from flowforge.state import batch_records, table

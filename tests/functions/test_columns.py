@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from events.export import FULL
 from events.request import InvalidRequest, parse_job_request
+from events.sample_messages import FULL
 from flowforge.domain.errors import UnknownColumn, UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.domain.source_columns import SourceColumn

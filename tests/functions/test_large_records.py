@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.envelopes import http, sqs
-from events.export import FULL
 from events.facts import StepFailed
+from events.sample_messages import FULL
 from events.targets import SourceTable
 from flowforge.aws import items
 from flowforge.aws.bus import announce

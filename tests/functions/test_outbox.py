@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from events.envelopes import http
-from events.export import FULL
+from events.sample_messages import FULL
 from flowforge.domain.errors import NotFound
 from flowforge.operations.sweep import sweep
 from flowforge.state.runs import read_run

@@ -9,7 +9,7 @@ import pytest
 
 from events import facts
 from events.envelopes import http
-from events.export import messages
+from events.sample_messages import messages
 from flowforge.aws import items
 from flowforge.aws.clients import client
 from flowforge.domain.file_version import FileVersion

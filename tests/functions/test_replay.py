@@ -6,8 +6,8 @@ import boto3
 import pytest
 
 from events.envelopes import eventbridge, http
-from events.export import FULL
 from events.facts import SilverRefined
+from events.sample_messages import FULL
 from flowforge.state import runs
 from flowforge.state.run_list import list_runs
 from functions.replay.handler import handler

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from events.envelopes import http, sqs
-from events.export import FULL
+from events.sample_messages import FULL
 from flowforge.state import runs
 from functions.schedules.handler import handler
 from functions.submit_job.handler import handler as submit

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from events.envelopes import http, sqs
-from events.export import FULL
+from events.sample_messages import FULL
 from events.targets import ConnectionReference
 from flowforge.aws.secrets import Place, inline_secret_id, read_login
 from flowforge.domain.errors import NotFound, SecretRefused

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from events.export import FULL
 from events.facts import BronzeLanded
 from events.request import InvalidRequest
+from events.sample_messages import FULL
 from events.targets import ConnectionReference
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import ConflictingTarget, UnknownTable

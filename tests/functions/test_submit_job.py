@@ -6,7 +6,7 @@ import json
 import pytest
 
 from events.envelopes import eventbridge, http, minio, s3_object_created, sqs
-from events.export import FULL, INCREMENTAL
+from events.sample_messages import FULL, INCREMENTAL
 from flowforge.state import runs
 from flowforge.state.run_list import list_runs
 from functions.submit_job.handler import handler

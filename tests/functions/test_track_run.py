@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from events import facts
 from events.envelopes import eventbridge, http, sqs
-from events.export import messages
+from events.sample_messages import messages
 from flowforge.state import runs
 from functions.track_run.handler import handler
 

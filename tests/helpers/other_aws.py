@@ -27,7 +27,7 @@ import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from events.export import FULL
+from events.sample_messages import FULL
 from flowforge.operations.query import query
 from infra.local.ports import listen
 from infra.local.processes import start_mortal

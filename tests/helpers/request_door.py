@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from events.envelopes import s3_object_created, sqs
-from events.export import FULL
+from events.sample_messages import FULL
 from flowforge.state.run_list import list_runs
 from functions.submit_job.handler import handler
 from tests.helpers.function_calls import Context

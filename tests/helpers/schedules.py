@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from events.envelopes import eventbridge, http, sqs
-from events.export import FULL
 from events.facts import StepFailed
+from events.sample_messages import FULL
 from flowforge.state import runs
 from functions.schedules.handler import handler
 from functions.submit_job.handler import handler as submit

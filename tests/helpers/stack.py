@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pymssql
 import pytest
 
-from events.export import FULL
+from events.sample_messages import FULL
 from flowforge.cli.keys import bearer
 from flowforge.domain.given import given
 from flowforge.operations.query import query

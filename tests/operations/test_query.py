@@ -8,7 +8,8 @@ import pytest
 
 from flowforge.domain.errors import NotFound, QueryRefused
 from flowforge.gold.publish import publish
-from flowforge.operations.query import json_value, query
+from flowforge.operations.json_values import json_value
+from flowforge.operations.query import query
 from flowforge.silver.refine import refine
 
 UTC = datetime.UTC

@@ -11,23 +11,21 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.targets import SourceTable
-from flowforge.domain.errors import QueryRefused, SourceChanged, UnsupportedSource
+from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval, RowCondition
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.runtime.settings import settings
-from flowforge.sources.base import NotAValue
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import TableDescription, find_column
 from flowforge.sources.sqlserver.proof import require_cursor
-from flowforge.sources.sqlserver.seeds import EXAMPLES, seed_literal
 from flowforge.sources.sqlserver.sentinel_rows import is_before
-from flowforge.sources.sqlserver.server_clock import CLOCK, NOTABLE_BACK_MS
-from flowforge.sources.sqlserver.sql_text import normalise_statement, null_count_statement
-from flowforge.sources.sqlserver.sql_types import CURSOR_TYPES, bound_type, cursor_kind, parse_sql_type
-from flowforge.sources.sqlserver.statement import Statement, qualified, quote_identifier
+from flowforge.sources.sqlserver.server_clock import NOTABLE_BACK_MS
+from flowforge.sources.sqlserver.sql_text import null_count_statement
+from flowforge.sources.sqlserver.sql_types import CURSOR_TYPES, cursor_kind, parse_sql_type
+from flowforge.sources.sqlserver.starting_point import starting_point
+from flowforge.sources.sqlserver.statement import qualified, quote_identifier
 from flowforge.sources.sqlserver.ties import ties, with_last_number
-from flowforge.sources.sqlserver.transactions import UPDATEABILITY
 from flowforge.sources.sqlserver.upper_bound import Cursor, UpperBound, fix_upper_bound, shifted
 from flowforge.sources.sqlserver.writers import is_of_period, writers_of
 
@@ -103,7 +101,7 @@ def plan_interval(
     if source.null_cursor == "fail" and cursor.nullable:
         _refuse_nulls(connection, cursor)
     stored = low is not None
-    start = _start(connection, cursor, low, source.last_watermark)
+    start = starting_point(connection, cursor, low, source.last_watermark)
     bound = fix_upper_bound(connection, cursor, start, samples or [])
     nulls = source.null_cursor == "include" and cursor.nullable and (not stored or keyed)
     overlap_ms = bound.overlap_ms if stored and keyed else 0
@@ -149,52 +147,6 @@ def _refuse_nulls(connection: SourceConnection, cursor: Cursor) -> None:
             f"{cursor.where}: {count} rows have no {cursor.name!r}, and nullCursor is fail",
             "fill the column, or set nullCursor to include or exclude",
         )
-
-
-def _start(connection: SourceConnection, cursor: Cursor, watermark: str | None, seed: str | None) -> str | None:
-    """Where reading starts: the watermark, or else the seed, as the column prints it; None for the beginning.
-
-    The server is asked to print it back: a bound that it takes for another value would skip the rows in between.
-    """
-    if watermark is None and seed is None:
-        return None
-    try:
-        literal = seed_literal(seed or "", cursor.sql_type, cursor.clock) if watermark is None else watermark
-    except NotAValue as error:
-        raise UnsupportedSource(f"{_named(cursor, seed)} {error}", error.remedy) from None
-    now = (
-        [CLOCK] if cursor_kind(cursor.sql_type) == "timestamp" else []
-    )  # a MAX is read before the time that it is dated by
-    connection.ask_together(_printing(cursor, literal), UPDATEABILITY, *now, about=cursor.where)
-    found = printed(connection, cursor, literal)
-    if found == literal:
-        return literal
-    said = "is no value of that type to the server" if found is None else f"is {found} to the server"
-    if watermark is None:
-        remedy = f"write it like {EXAMPLES[given(cursor_kind(cursor.sql_type))]}"
-        raise UnsupportedSource(f"{_named(cursor, seed)} {said}", remedy)
-    raise SourceChanged(
-        f"{cursor.where}: the watermark {watermark!r} of {cursor.name!r} ({cursor.sql_type}) {said}",
-        "Find out which is right, then: flowforge watermark set TABLE VALUE --column COLUMN.",
-    )
-
-
-def _named(cursor: Cursor, seed: str | None) -> str:
-    start = f"the start {(seed or '')[:60]!r} (lastWatermark, or a watermark set by hand)"
-    return f"{cursor.where}: {start} of {cursor.name!r} ({cursor.sql_type})"
-
-
-def printed(connection: SourceConnection, cursor: Cursor, literal: str) -> str | None:
-    """A literal of the cursor as the server prints it; None where it refuses it."""
-    try:
-        return connection.scalar(_printing(cursor, literal), about=cursor.where)
-    except QueryRefused:
-        return None
-
-
-def _printing(cursor: Cursor, literal: str) -> Statement:
-    # MAX + 1 of a full integer type is a bound that the type itself does not hold.
-    return normalise_statement(literal, bound_type(cursor.sql_type, literal))
 
 
 def _plan(

@@ -13,12 +13,13 @@ from flowforge.domain.given import given
 from flowforge.domain.interval import Interval, RowCondition
 from flowforge.sources.base import NotAValue
 from flowforge.sources.plans import Description, LastRead
-from flowforge.sources.sqlserver.bounds import Described, PlannedInterval, find_cursor, printed
+from flowforge.sources.sqlserver.bounds import Described, PlannedInterval, find_cursor
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.proof import require_cursor
 from flowforge.sources.sqlserver.seeds import EXAMPLES, seed_literal
 from flowforge.sources.sqlserver.sql_text import is_empty_statement
 from flowforge.sources.sqlserver.sql_types import cursor_kind, parse_sql_type
+from flowforge.sources.sqlserver.starting_point import printed
 from flowforge.sources.sqlserver.upper_bound import Cursor
 
 FOR_COLUMN = "the rows whose {} was below {} when they were read, for {}; the watermark stays where it is"

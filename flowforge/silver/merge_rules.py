@@ -1,0 +1,50 @@
+"""What a merge is told: what becomes of rows, and the rows that arrive."""
+
+from dataclasses import dataclass, field
+
+from flowforge.domain.given import given
+from flowforge.engines.base import Rows, Session
+
+REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"
+# Of the arriving rows, at about 14 bytes: 700 MB, of which DuckDB spills what its limit does not allow.
+HELD_CELLS = 50_000_000
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What becomes of rows, as SQL.
+
+    `on_match` is the action of a table row `t` that shares its identity with an arriving row `s`, `on_missing` that of a row that
+    shares it with none (None: the row stays). `arrives` selects the arriving rows without a match that are added. `marks` are the
+    column values of a MARKED row; they may use `noted` values of either row, as `f.<name>`. `one_row` orders, by noted values,
+    the table rows of one identity where only one may stay: the first one counts. With `adds_all` it does not matter which of
+    them are met: all that arrive are added.
+    """
+
+    on_match: str
+    arrives: str
+    on_missing: str | None = None
+    marks: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, str] = field(default_factory=dict)
+    one_row: str = ""
+    adds_all: bool = False
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time. `row_actions` is one
+    with what the rules ask of them and no more, where there is one; it may have rows that are met and bring nothing."""
+
+    name: str
+    is_held: bool
+    row_actions: str | None = None
+
+
+def receive(connection: Session, rows: Rows) -> Arriving:
+    """Gives the rows a name, and holds them in a temporary table where there are not too many."""
+    rows.create_view("offered", replace=True)
+    (count,) = given(connection.execute("SELECT count(*) FROM offered").fetchone())
+    if count * len(rows.columns) > HELD_CELLS:
+        return Arriving("offered", False)
+    connection.execute("CREATE OR REPLACE TEMP TABLE arriving AS SELECT * FROM offered")
+    return Arriving("arriving", True)
