@@ -6,10 +6,14 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Self
 
+from aws_lambda_powertools import Logger
+
 from events.targets import FilePlace, SourcePlace
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.runtime.settings import settings
 from flowforge.state.read_permits import give_back, renew_permit, take_permit
+
+logger = Logger(service="flowforge")
 
 
 class RowsSoFar:
@@ -54,6 +58,10 @@ def reading_permitted(connection: SourcePlace) -> Iterator[None]:
         yield
         return
     permit = take_permit(connection)
+    if (
+        connection.trust_server_certificate
+    ):  # the saved connection or the request says so; whoever operates it may not know
+        logger.warning("the server's certificate is not checked", server=f"{connection.host}:{connection.port}")
     try:
         with Heartbeat(partial(renew_permit, permit)):
             yield

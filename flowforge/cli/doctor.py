@@ -21,6 +21,8 @@ from flowforge.cli.replay import LETTERS_AT_ONCE
 from flowforge.cli.target import local_stack
 
 STYLES = {"good": "green", "warning": "yellow", "bad": "red"}
+AGAIN = "Mend what it says, then run flowforge doctor again."
+UNREAD = "Look at the queue and the rights of replay's function: its log has the cause, flowforge replay asks again."
 _COLUMNS = ("state", "what", "finding", "what to do")
 
 
@@ -52,7 +54,7 @@ def _look(what: str, at: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return at()
     except Failure as failure:
-        return [Finding(what, "bad", failure.message, failure.remedy or "")]
+        return [Finding(what, "bad", failure.message, failure.remedy or AGAIN)]
 
 
 def _api(api: Any) -> list[Finding]:
@@ -98,7 +100,7 @@ def _queues(api: Any) -> list[Finding]:
     for one in answer["messages"]:
         counts[one["queue"]] = counts.get(one["queue"], 0) + 1
     more = " or more" if answer["more"] else ""
-    failed = [Finding("queues", "bad", f"{one['queue']}: {one['problem']}") for one in answer.get("failed") or []]
+    failed = [Finding("queues", "bad", f"{f['queue']}: {f['problem']}", UNREAD) for f in answer.get("failed") or []]
     if not counts and not failed:
         return [Finding("queues", "good", "no message was given up")]
     remedy = "flowforge replay shows why; mend the cause and replay them, or discard them."

@@ -8,7 +8,7 @@ State = Literal["good", "warning", "bad"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found; `remedy` is empty where all is well."""
+    """What was found; `remedy` is empty where all is well, and only there."""
 
     what: str
     state: State

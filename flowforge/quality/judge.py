@@ -28,7 +28,7 @@ class Subject:
     `place` names the table, or where one of its rules is written, for messages. `moment` is the batch's time, UTC without zone.
     `key` tells the table's rows apart; `present` are the columns of the relation `rules.PRESENT`, none where no other row of the
     table counts. `content` is the expression of a row's hash, by which rows that fail are told; None where nobody asks for them.
-    `folds` are those of columns whose equal values may look different.
+    `folds` are those of columns whose equal values may look different. `begins` is told which rules are evaluated next.
     """
 
     place: Callable[[Rule | None], str]
@@ -38,6 +38,7 @@ class Subject:
     present: list[str] = field(default_factory=list)
     content: str | None = None
     folds: Mapping[str, Fold] = field(default_factory=dict)
+    begins: Callable[[Sequence[Rule]], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def check_rule(connection: Session, subject: Subject, rule: Rule) -> str:
             connection.check_condition(text)
     except NotAllowed as error:
         raise TransformRejected(f"{subject.place(rule)}: rule {rule.title}: {error}", error.remedy) from error
+    subject.begins([rule])
     with _refusals(subject, rule):
         kinds = [str(kind) for kind in connection.sql(f"SELECT ({text}) AS passes FROM {BATCH} r LIMIT 0").types]
     if kinds != ["BOOLEAN"]:
@@ -83,6 +85,7 @@ def _row_figures(connection: Session, subject: Subject, rules: Sequence[Rule]) -
     items = [f"{subject.content} AS content"] if subject.content else []
     items += [f"coalesce({check_rule(connection, subject, rule)}, true) AS q{n}" for n, rule in enumerate(rules)]
     counts = ", ".join(["count(*)", *(f"count(*) FILTER (NOT q{n})" for n in range(len(rules)))])
+    subject.begins(rules)
     with _refusals(subject, rules[0] if len(rules) == 1 else None):
         connection.execute(f"CREATE TEMP TABLE judged AS SELECT {', '.join(items)} FROM {BATCH} r")
         checked, *failed = given(connection.execute(f"SELECT {counts} FROM judged").fetchone())

@@ -40,6 +40,7 @@ class Settings(BaseModel):
     dead_letter_queues: str = Field("", description="step=URL pairs of the queues that the sweeper looks through")
     replay_queues: str = Field("", description="name=DEAD_LETTERS>QUEUE for each queue that a person may replay")
     model_seconds: float = Field(300, gt=0, description="a gold model that is not built by then is stopped and told of")
+    rule_seconds: float = Field(300, gt=0, description="quality rules not done with a batch by then are stopped")
     vacuum_retention_hours: int = Field(168, ge=24, description="files of versions younger than this are kept")
     history_days: int = Field(90, ge=45, description="how long runs and finished batches are remembered")
     lineage_endpoint: str = Field("", description="OpenLineage receiver; empty keeps events in the lake only")

@@ -5,7 +5,8 @@ Guarantees: a user's expression runs where only the batch's objects, the table i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from events.quality import Reference, Rule
 from flowforge.domain.errors import RulesBroken, TransformRejected
@@ -16,6 +17,7 @@ from flowforge.engines.duckdb.folding import Fold
 from flowforge.engines.registry import ENGINE
 from flowforge.quality.judge import Subject, Verdict, judge
 from flowforge.quality.rules import BATCH, PRESENT, REFERENCED
+from flowforge.silver.bounded_rules import Begins, judge_within_bounds
 from flowforge.silver.plan import CURRENT, DELETED
 from flowforge.tables.lake import open_table, table_uri
 from flowforge.tables.rows import create_view, rows_query
@@ -52,16 +54,11 @@ class BatchRows:
 
 
 def judge_batch(batch: BatchRows, rules: Sequence[Rule]) -> Verdict:
-    """Applies the rules. Raises RulesBroken when one of severity `fail` is, TransformRejected when one cannot be evaluated."""
+    """Applies the rules. Raises RulesBroken when one of severity `fail` is, TransformRejected when one cannot be evaluated, or
+    not within the bounds that there are."""
     if not rules:
         return Verdict()
-    with ENGINE.session() as connection:
-        paths, columns = _readable(connection, batch, rules)
-        connection.confine([*batch.objects, *paths])
-        subject = Subject(
-            lambda _: batch.name, REMEDY, batch.batch_time, batch.key, columns, batch.content, batch.folds
-        )
-        verdict = judge(connection, subject, rules)
+    verdict = judge_within_bounds(batch.name, rules, REPLAY, partial(_judge, batch))
     if failing := broken(verdict.figures):
         raise RulesBroken(
             f"{batch.name}: the batch breaks quality rules: {'; '.join(map(figure_text, failing))}",
@@ -69,6 +66,19 @@ def judge_batch(batch: BatchRows, rules: Sequence[Rule]) -> Verdict:
             verdict.figures,
         )
     return verdict
+
+
+def _judge(batch: BatchRows, rules: Sequence[Rule], seconds: float, begins: Begins, rows: int | None) -> Verdict:
+    if rows is not None:
+        batch = replace(batch, rows=f"SELECT * FROM ({batch.rows}) LIMIT {rows}")
+    with ENGINE.session() as connection:
+        paths, columns = _readable(connection, batch, rules)
+        connection.confine([*batch.objects, *paths])
+        subject = Subject(
+            lambda _: batch.name, REMEDY, batch.batch_time, batch.key, columns, batch.content, batch.folds, begins
+        )
+        with connection.within(seconds):
+            return judge(connection, subject, rules)
 
 
 def _readable(connection: Session, batch: BatchRows, rules: Sequence[Rule]) -> tuple[list[str], list[str]]:

@@ -46,6 +46,7 @@ def healthy(api):
 
 
 def states(ended) -> dict[str, str]:
+    assert [one for one in ended.document["findings"] if (one["state"] == "good") == bool(one["remedy"])] == []
     return {one["what"]: one["state"] for one in ended.document["findings"]}
 
 
@@ -59,7 +60,8 @@ def test_should_find_all_well(alone, stack_file, healthy, s3):
 
 def test_should_say_what_is_wrong_and_what_to_do(alone, stack_file, healthy, api, s3):
     letter = {"queue": "ingest", "table": "t", "run_id": "r", "reason": "x", "id": "i", "at": 1, "age_seconds": 1}
-    api.answer("GET /api/dead-letters", {"messages": [letter] * 2, "more": False, "failed": []})
+    unread = {"queue": "refine", "problem": "SQS: access denied"}
+    api.answer("GET /api/dead-letters", {"messages": [letter] * 2, "more": False, "failed": [unread]})
     broken = {"id": "k7", "bronze_table": "b", "problem": "the state of b cannot be read"}
     api.answer("GET /api/watermarks", {"watermarks": [broken]})
     with AwsProxy(s3) as proxy:
@@ -70,6 +72,7 @@ def test_should_say_what_is_wrong_and_what_to_do(alone, stack_file, healthy, api
     changed = {"conditional writes": "bad", "tables": "bad", "queues": "warning"}
     assert states(ended) == dict.fromkeys(WELL, "good") | changed
     told = {one["what"]: f"{one['finding']} {one['remedy']}" for one in ended.document["findings"]}
+    assert findings(ended, "queues")[0].startswith("bad: refine: SQS: access denied | Look at the queue")
     assert "ignores If-None-Match" in told["conditional writes"] and "Use a store" in told["conditional writes"]
     assert (
         "cannot be read" in told["tables"] and "2 given up" in told["queues"] and "flowforge replay" in told["queues"]

@@ -198,6 +198,34 @@ def test_should_show_every_queue_and_function_on_the_dashboard():
         assert [name for name in FUNCTIONS if f"${{{name}}}" not in shown[title]] == []
 
 
+def alarms() -> dict[str, list[str]]:
+    """What each metric's alarms are about: the values of their dimensions."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for alarm in deployed("AWS::CloudWatch::Alarm", AlarmEmail="oncall@example.com").values():
+        assert alarm["AlarmActions"] == ["AlarmTopic"] and alarm["AlarmDescription"]
+        for one in alarm.get("Metrics", [{"MetricStat": {"Metric": alarm}}]):
+            if "MetricStat" in one:
+                metric = one["MetricStat"]["Metric"]
+                found[metric["MetricName"]] += [named["Value"] for named in metric["Dimensions"]]
+    return found
+
+
+def test_should_raise_an_alarm_for_each_queue_and_for_what_no_queue_keeps():
+    told = alarms()
+    assert sorted(told["ApproximateNumberOfMessagesVisible"]) == sorted(f"{queue}DeadLetters" for queue in QUEUES)
+    assert sorted(told["ApproximateAgeOfOldestMessage"]) == sorted(f"{queue}Queue" for queue in QUEUES)
+    timed = {
+        name
+        for name, function in FUNCTIONS.items()
+        if any(event["Type"] == "Schedule" for event in function["Properties"]["Events"].values())
+    }
+    assert set(told["Errors"]) == timed
+    assert {"SweepFailures", "ScheduleFailures", "UpkeepFailures", "OldestBatchSeconds", "5xx"} <= set(told)
+    assert deployed("AWS::CloudWatch::Alarm") == {}
+    ((budget,),) = [deployed("AWS::Budgets::Budget", AlarmEmail="a@b.c", MonthlyBudget="7").values()]
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": "7", "Unit": "USD"}
+
+
 def within(**parameters: str) -> set[str]:
     """The groups of libraries of the functions that are in a VPC with given parameters; all of a group are, or none."""
     found: dict[str, set[bool]] = defaultdict(set)

@@ -1,5 +1,6 @@
 """Reads of one source at the same time: never more than it allows, and none is lost with its worker."""
 
+import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,15 @@ def test_should_never_let_more_read_than_the_source_allows(aws, unique):
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(work, range(12)))
     assert (most, done) == (3, 12)
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+def test_should_log_that_a_load_trusts_any_certificate(aws, unique, caplog, trusts):
+    where = source(unique("host"), 1).model_copy(update={"trust_server_certificate": trusts})
+    with caplog.at_level(logging.WARNING, logger="flowforge"), reading_permitted(where):
+        pass
+    told = [line for line in caplog.records if "certificate is not checked" in line.getMessage()]
+    assert [line.server for line in told] == ([f"{where.host}:1433"] if trusts else [])
 
 
 def test_should_take_the_deployments_number_where_a_connection_names_none(aws, unique):
