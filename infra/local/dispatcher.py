@@ -105,7 +105,7 @@ class Dispatcher:
         await runner.setup()
         self._exits.push_async_callback(runner.cleanup)
         listener = ports.listen(preferred_port)
-        await web.SockSite(runner, listener).start()
+        await web.SockSite(runner, listener, backlog=ports.BACKLOG).start()
         return f"http://{ports.HOST}:{listener.getsockname()[1]}"
 
     async def _warm(self) -> None:

@@ -60,7 +60,8 @@ class Kept:
                     self._change(kind, owner, place, document)
                 self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:  # SQLite ends it itself where the disk is full
+                    self._database.execute("ROLLBACK")
                 raise
 
     def _change(self, kind: str, owner: str, place: str, document: dict[str, Any] | None) -> None:

@@ -7,6 +7,7 @@ run keeps its port, and the stack takes a free one.
 import socket
 
 HOST = "127.0.0.1"
+BACKLOG = 1_024  # connections that come at once; the system resets those for which there is no room
 
 
 def listen(preferred_port: int) -> socket.socket:
@@ -19,7 +20,7 @@ def listen(preferred_port: int) -> socket.socket:
         except OSError:
             listener.close()
             continue
-        listener.listen(128)
+        listener.listen(BACKLOG)
         return listener
     raise OSError(f"no free port on {HOST}")
 
