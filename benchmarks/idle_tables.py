@@ -118,7 +118,7 @@ def _ask(request: dict[str, Any], tables: int) -> None:
     from flowforge.aws.bus import announce
     from flowforge.bronze.ingest import ingest
     from flowforge.jobs.submission import plan
-    from flowforge.state import runs
+    from flowforge.state import run_stories
 
     for command in plan(request, f"run_{os.urandom(6).hex()}").commands[:ASKED]:
         with _told("ingest"):
@@ -126,7 +126,7 @@ def _ask(request: dict[str, Any], tables: int) -> None:
         announce(*facts)
         with _told("track"):
             for fact in facts:
-                runs.record(fact)
+                run_stories.record(fact)
 
 
 @contextmanager

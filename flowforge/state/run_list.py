@@ -21,7 +21,8 @@ from flowforge.runtime.settings import settings
 from flowforge.state import discards, run_steps, run_unchanged
 from flowforge.state.expiry import NOT_EXPIRED, now
 from flowforge.state.run_status import SHOWN, head_of, outcome
-from flowforge.state.runs import FAILED_AT, TELLS_FAILURE, is_ended, names_in, names_of, read_run
+from flowforge.state.run_stories import FAILED_AT
+from flowforge.state.runs import TELLS_FAILURE, is_ended, names_in, names_of, read_run
 
 MOST_CHARACTERS = 200  # of a workflow's id, as requests have it
 MOST_BYTES = 2_000_000  # of a page: to show a run's tables takes reading their names and steps

@@ -76,7 +76,7 @@ def key_of(fact: facts.TableEvent) -> tuple[str, str, str]:
 
 def note_ahead(told: Iterable[facts.TableEvent]) -> Noted:
     """Writes down the steps of several events of a run in one call, and returns them; those of a run of which there is one event,
-    and those that cannot be written now, are left to `runs.record`."""
+    and those that cannot be written now, are left to `run_stories.record`."""
     by_run: dict[str, Noted] = {}
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     for fact in told:
@@ -84,7 +84,7 @@ def note_ahead(told: Iterable[facts.TableEvent]) -> Noted:
     noted: Noted = {}
     for run_id, steps in by_run.items():
         if len(steps) > 1:
-            with suppress(FlowForgeError):  # `runs.record` meets it again, for its own event
+            with suppress(FlowForgeError):  # `run_stories.record` meets it again, for its own event
                 note(run_id, steps.values())
                 noted |= steps
     return noted

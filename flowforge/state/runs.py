@@ -1,7 +1,6 @@
 """Run history: one item for the run, one for each table that something happened to.
 
-Every event sets attributes of its own, so events may come twice and in any order; a table's status is derived when it is read
-(`state.run_status`).
+What events tell of a table is written by `state.run_stories`; a table's status is derived when it is read (`state.run_status`).
 A step that succeeds later (a replay) outweighs its earlier failure, never the other way round. What is written goes by itself
 once it is as old as the history that is kept (`state.expiry`).
 """
@@ -11,26 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from events import facts
 from flowforge.aws import items
 from flowforge.aws.compact import pack, shorten, unpack
 from flowforge.domain.errors import NotFound
-from flowforge.domain.figures import plain
 from flowforge.runtime.settings import settings
-from flowforge.state import discards, outbox, run_steps, run_unchanged, run_usage
+from flowforge.state import discards, outbox, run_steps, run_unchanged
 from flowforge.state.expiry import EXPIRES_AT, expires_at, is_expired
-from flowforge.state.run_status import RANK, head_of, table_status
+from flowforge.state.run_status import head_of, table_status
 from flowforge.state.run_unchanged import Unchanged
 
-FAILED_AT, TELLS_FAILURE = (
-    "failed_at",
-    "tells_failure",
-)  # of a run's own item: a step was given up, maybe long mended; it would say
+TELLS_FAILURE = "tells_failure"  # of a run's own item: it would say by `run_stories.FAILED_AT` that a step was given up
 NAMES, NAMES_PER_ITEM = "NAMES#", 250  # each may take a kilobyte, and an item holds 400
-TOLD_BYTES = 45_000  # of what one step tells of a table: an item holds seven, and what each delivery has used
 MISTAKES_KEPT, MISTAKES_BYTES, TEXT_CHARACTERS = 500, 100_000, 2_000
-SEQ_BITS, SLICE_BITS = 40, 10  # of the rank of what is told of a run's slices
-OF_LINEAGE = {"column_types", "models"}  # of events: large, and shown by nobody here
 
 
 def _now() -> str:
@@ -100,67 +91,6 @@ def _clipped(mistake: dict[str, str]) -> dict[str, str]:
 def _put_run(run_id: str, fields: dict[str, Any], condition: str = "attribute_not_exists(pk)") -> None:
     item = {"pk": run_id, "sk": "RUN", "kind": "run", "accepted_at": _now(), EXPIRES_AT: expires_at(), **fields}
     items.put(settings().runs_table, item, condition)
-
-
-def record(fact: facts.TableEvent, noted: run_steps.Noted | None = None) -> None:
-    """Writes down what an event says about its table, and what its delivery has used: in one call, unless it is known already;
-    and its step in another, unless `run_steps.note_ahead` has done that."""
-    before = (noted or {}).get(run_steps.key_of(fact))
-    step = before or run_steps.step_of(fact, _now())
-    if isinstance(fact, facts.SlicesRead):
-        _record_progress(fact)
-    else:
-        _record_story(fact, step)
-    if before is None:
-        run_steps.note(fact.run_id, [step])
-
-
-def _record_story(fact: facts.TableEvent, told_of: run_steps.Step) -> None:
-    step, at = told_of.step, told_of.at
-    if isinstance(fact, facts.StepFailed):
-        detail = fact.model_dump(include={"step", "error", "cause", "remedy", "attempts"}) | {"at": at}
-        text = pack(shorten(detail, TOLD_BYTES))
-        own = {"pk": fact.run_id, "sk": "RUN"}
-        items.update(settings().runs_table, own, f"SET {FAILED_AT} = :at", {":at": at}, "attribute_exists(pk)")
-    else:
-        told = json.loads(fact.model_dump_json(exclude=OF_LINEAGE | {"type", "usage"}))
-        if isinstance(fact, facts.GoldPublished):
-            told["quality"] = {model.table: plain(model.quality) for model in fact.models if model.quality}
-        text = pack(shorten(told | {"at": at}, TOLD_BYTES))
-    key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
-    condition = None if isinstance(fact, facts.StepFailed) else "attribute_not_exists(#step)"
-    expression, values = f"SET #step = :text, {EXPIRES_AT} = :expires", {":text": text, ":expires": expires_at()}
-    _update(fact, key, expression, values, condition, step=step)
-
-
-def _record_progress(fact: facts.SlicesRead) -> None:
-    """Keeps the furthest that the newest batch of the run has come."""
-    rank = ((fact.generation << SEQ_BITS | fact.seq) << SLICE_BITS) + fact.done
-    key = {"pk": fact.run_id, "sk": f"TABLE#{fact.bronze_table}"}
-    values = {":text": json.dumps(fact.model_dump(include={"slices", "done", "records"})), ":rank": rank}
-    values |= {":expires": expires_at()}
-    _update(
-        fact,
-        key,
-        f"SET slices = :text, {RANK} = :rank, {EXPIRES_AT} = :expires",
-        values,
-        f"attribute_not_exists({RANK}) OR {RANK} < :rank",
-    )
-
-
-def _update(
-    fact: facts.TableEvent, key: items.Item, expression: str, values: items.Item, condition: str | None, **names: str
-) -> None:
-    """Updates a table's item; what the delivery has used is kept also where the rest is known already."""
-    table, used = settings().runs_table, run_usage.attribute_of(fact.usage)
-    if used is None:
-        items.update(table, key, expression, values, condition, **names)
-        return
-    set_too = {":usage": used[1]}
-    both = expression.replace("SET ", "SET #usage = :usage, ", 1)
-    if not items.update(table, key, both, values | set_too, condition, usage=used[0], **names):
-        expires = set_too | {":expires": values[":expires"]}
-        items.update(table, key, f"SET #usage = :usage, {EXPIRES_AT} = :expires", expires, usage=used[0])
 
 
 def read_run(run_id: str) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """track_run: keeps the run history from what the bus tells, and shows it."""
 
-from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,12 +10,12 @@ from events import facts
 from events.api.base import Cursor
 from events.api.runs import Run, RunLimit, Runs, RunStatus
 from events.dispatch import opened, read_message
-from events.documents import read_json
-from flowforge.aws.message import is_http, is_queued, metrics, process_envelopes
+from flowforge.aws.ahead import facts_ahead
+from flowforge.aws.message import is_http, metrics, process_envelopes
 from flowforge.operations.pricing import with_prices
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import Name, resolver, told
-from flowforge.state import run_list, run_steps, runs
+from flowforge.state import run_list, run_stories, runs
 
 app = resolver()
 RECORDED = (
@@ -48,13 +46,13 @@ def get(id: Name) -> Run:
     return told(with_prices(runs.read_run(id)))
 
 
-def track(envelope: dict, context: object, noted: run_steps.Noted | None = None) -> None:
-    """Handles one event of the bus; JobAccepted has nothing to record, its run is there. `noted` are steps that are told."""
+def track(envelope: dict, context: object, ahead: run_stories.Told | None = None) -> None:
+    """Handles one event of the bus; JobAccepted has nothing to record, its run is there. `ahead` is what is written already."""
     fact = read_message(opened(envelope), facts.JobAccepted, *RECORDED)
     if isinstance(fact, facts.JobAccepted):
         metrics.add_metric(name="Runs", unit=MetricUnit.Count, value=1)
         return
-    runs.record(fact, noted)
+    run_stories.record(fact, ahead)
     # A batch is told of again until it is in silver: only what silver did is counted once.
     if isinstance(fact, facts.SilverRefined) and not fact.already_applied:
         changed = fact.inserted + fact.updated + fact.deleted
@@ -66,12 +64,5 @@ def handler(event: dict, context: Any) -> dict:
     """The function's entry point: HTTP calls, and messages of the track queue."""
     if is_http(event):
         return app.resolve(event, context)
-    noted = run_steps.note_ahead(_facts_in(event))
-    return process_envelopes(event, context, "track", partial(track, noted=noted))
-
-
-def _facts_in(event: dict) -> Iterator[facts.TableEvent]:
-    """The facts that a queue's event brings. What is none is passed over here, and is given up in its turn."""
-    for record in event["Records"] if is_queued(event) else ():
-        with suppress(ValueError, RecursionError):
-            yield read_message(opened(read_json(record["body"])), *RECORDED)
+    ahead = run_stories.record_ahead(facts_ahead(event, *RECORDED))
+    return process_envelopes(event, context, "track", partial(track, ahead=ahead))

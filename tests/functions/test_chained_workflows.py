@@ -7,7 +7,7 @@ import pytest
 
 from events.envelopes import http
 from events.facts import IntervalEmpty
-from flowforge.state import runs
+from flowforge.state import run_stories, runs
 from functions.submit_job.handler import handler as submit
 from tests.helpers.function_calls import Context
 from tests.helpers.schedules import ask, end, request, set_up, tick
@@ -28,7 +28,7 @@ class Others:
     def succeed(self, run_id: str) -> str:
         (table,) = runs.tables_of(run_id)
         batch = {"run_id": run_id, "bronze_table": table, "source_key": f"k>{self.name}", "generation": 1, "seq": 1}
-        runs.record(IntervalEmpty(**batch, source_table="dbo.customers", reason="nothing new"))
+        run_stories.record(IntervalEmpty(**batch, source_table="dbo.customers", reason="nothing new"))
         return run_id
 
 

@@ -25,7 +25,7 @@ from flowforge.domain.source_key import SourceKey
 from flowforge.operations.folding import NEWEST_KEPT, fold_history
 from flowforge.operations.watermarks import show
 from flowforge.runtime.settings import settings
-from flowforge.state import batch_records, batches, claims, corrections, lake_head, outbox, runs, table
+from flowforge.state import batch_records, batches, claims, corrections, lake_head, outbox, run_stories, runs, table
 from flowforge.state.expiry import DAY, EXPIRES_AT
 from flowforge.state.run_list import list_runs
 from functions.watermark.handler import handler as watermark
@@ -65,7 +65,7 @@ class Table:
             run_id=run, bronze_table=f"bronze_{self.name}", source_key=self.key, generation=1, seq=1,
             source_table=f"dbo.{self.name}", reason="no rows", promise="exact", claimed=False,
         )  # fmt: skip
-        runs.record(fact)
+        run_stories.record(fact)
         return run
 
     def claim(self, **silver: Any) -> Batch:
@@ -78,7 +78,7 @@ class Table:
         held = [BronzeObject(key=key, etag='"e"', rows=3, bytes=9)]
         columns = [SourceColumn(name="id", sql_type="int")]
         landed = batches.land(batch, Manifest(bucket="lake", objects=held, rows=3, bytes=9, columns=columns))
-        runs.record(landed_fact(landed))
+        run_stories.record(landed_fact(landed))
         batches.commit(landed)
         return landed
 

@@ -15,7 +15,7 @@ from flowforge.aws.clients import client
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
-from flowforge.state import discards, runs
+from flowforge.state import discards, run_stories, runs
 from flowforge.state.discards import DISCARDED
 from flowforge.state.file_ledger import FileEntry, write_entries
 from flowforge.state.table import TABLES, TableState
@@ -101,7 +101,7 @@ def told(aws) -> str:
         tables = [(f"bronze_{k}", f"dbo.t_{k}") for k in range(3)]
         runs.open_run(f"told_{n:02}", "told", "job", "batch", "http", tables)
         for table in ("bronze_0", "bronze_1"):
-            runs.record(fact(facts.IntervalEmpty, f"told_{n:02}", table))
+            run_stories.record(fact(facts.IntervalEmpty, f"told_{n:02}", table))
     return "told"
 
 
@@ -137,10 +137,10 @@ def mixed(aws) -> str:
     for name in ("queued", "succeeded", "failed", "mended", "older"):
         runs.open_run(f"mixed_{name}", "mixed", "job", "batch", "http", [("bronze_0", "dbo.t_0")])
     for name in ("failed", "mended", "older"):
-        runs.record(fact(facts.StepFailed, f"mixed_{name}", "bronze_0"))
+        run_stories.record(fact(facts.StepFailed, f"mixed_{name}", "bronze_0"))
     for name in ("succeeded", "mended"):
-        runs.record(fact(facts.IntervalEmpty, f"mixed_{name}", "bronze_0"))
-    before = f"REMOVE {runs.FAILED_AT}, {runs.TELLS_FAILURE} SET workflow_id = :workflow"
+        run_stories.record(fact(facts.IntervalEmpty, f"mixed_{name}", "bronze_0"))
+    before = f"REMOVE {run_stories.FAILED_AT}, {runs.TELLS_FAILURE} SET workflow_id = :workflow"
     items.update(settings().runs_table, {"pk": "mixed_older", "sk": "RUN"}, before, {":workflow": "mixed"})
     runs.reject("mixed_rejected", "http", [{"field": "a", "problem": "b"}])
     items.update(settings().runs_table, {"pk": "mixed_rejected", "sk": "RUN"}, "SET workflow_id = :w", {":w": "mixed"})

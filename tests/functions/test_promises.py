@@ -9,7 +9,7 @@ from events.facts import BronzeLanded
 from flowforge.bronze.ingest import ingest
 from flowforge.cli import rendering
 from flowforge.operations.watermarks import commit_landed
-from flowforge.state import runs
+from flowforge.state import run_stories, runs
 from tests.helpers.loads import READER
 
 
@@ -18,7 +18,7 @@ def status_of(load, run: str, column: str) -> tuple[dict, str]:
     command = load.command(run, column)
     runs.open_run(command.run_id, "w", "j", run, "http", [(command.bronze.table, load.name)])
     for fact in ingest(command).facts:
-        runs.record(fact)
+        run_stories.record(fact)
         if isinstance(fact, BronzeLanded):
             commit_landed(fact)
     told = runs.read_run(command.run_id)

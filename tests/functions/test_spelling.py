@@ -15,7 +15,7 @@ from flowforge.domain.interval import Interval
 from flowforge.domain.run_ids import new_run_id
 from flowforge.domain.source_key import SourceKey
 from flowforge.jobs.submission import submit
-from flowforge.state import claims, runs, table
+from flowforge.state import claims, run_stories, runs, table
 from flowforge.state.leases import release
 from tests.helpers.loads import ROWS, Loads, keep_login
 from tests.helpers.standin import start, stop
@@ -132,7 +132,7 @@ def test_should_name_a_new_table_as_the_catalog_does(mixed):
     assert isinstance(landed, BronzeLanded)
     assert (landed.bronze_table, landed.source_table) == (f"bronze_{mixed.name}", f"dbo.{mixed.name}")
     assert mixed.name in landed.bronze_key
-    runs.record(landed)
+    run_stories.record(landed)
     (shown,) = runs.read_run(command.run_id)["tables"]
     assert (shown["table"], shown["status"]) == (f"bronze_{mixed.name}", "landed")
     mixed.commit(landed)

@@ -155,6 +155,22 @@ def test_should_write_what_a_batch_tells_of_a_run_in_one_call_more_than_it_has_t
         assert listed["finished_at"] == shown["finished_at"]
 
 
+def test_should_write_what_a_batch_tells_of_one_table_in_one_call(aws, context, run_id):
+    told = [(run_id, name, "bronze_customers") for name in (*CHAIN, "BronzeLanded")]
+    before = Counter(aws.calls())
+    tell_together(context, *told)
+    assert Counter(aws.calls()) - before == {"DynamoDB UpdateItem": 1 + 1}  # the table's story, and its steps
+    first = runs.read_run(run_id)
+    assert (first["status"], first["tables"][0]["records"], first["tables"][0]["silver_rows"]) == (
+        "succeeded",
+        500,
+        500,
+    )
+    tell_together(context, *reversed(told), (run_id, "StepFailed", "bronze_customers"))  # comes again; fails meanwhile
+    again = runs.read_run(run_id)
+    assert (again["status"], again["finished_at"]) == (first["status"], first["finished_at"])
+
+
 def test_should_leave_to_its_own_turn_what_is_no_event(aws, context, unique):
     run_id = unique("run")
     runs.open_run(run_id, run_id, "job", "batch", "http", [("bronze_a", "a"), ("bronze_b", "b")])

@@ -10,7 +10,7 @@ import pytest
 from events.envelopes import eventbridge, http, sqs
 from events.facts import StepFailed
 from events.sample_messages import FULL
-from flowforge.state import runs
+from flowforge.state import run_stories, runs
 from functions.schedules.handler import handler
 from functions.submit_job.handler import handler as submit
 from tests.helpers.function_calls import Context
@@ -71,7 +71,7 @@ class Orders:
 def end(run_id: str) -> None:
     """Lets a run come to its end."""
     (table,) = runs.tables_of(run_id)
-    runs.record(StepFailed(run_id=run_id, bronze_table=table, step="ingest", error="UnknownTable", cause="gone"))
+    run_stories.record(StepFailed(run_id=run_id, bronze_table=table, step="ingest", error="UnknownTable", cause="gone"))
 
 
 @pytest.fixture
