@@ -6,13 +6,14 @@ inputs and loses its columns.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from events import facts
 from events.model import Message
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import Retriable, UnreadableRecord
+from flowforge.domain.errors import FlowForgeError, Retriable, UnreadableRecord
 from flowforge.gold.outcomes import ModelOutcome, read_outcome
 from flowforge.lineage.datasets import in_lake, source_of
 from flowforge.lineage.failures import failed_steps
@@ -23,6 +24,7 @@ from flowforge.runtime.deployment import current
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records
 
+Place = tuple[str, int, int]  # of a batch: source key, generation, seq
 KEPT_SECONDS, MOST_KEPT = 60.0, 256  # the events of one batch follow each other
 
 
@@ -159,22 +161,41 @@ def _recorded(model: facts.PublishedModel) -> ModelOutcome | None:
     return record if record is not None and record.definition == model.definition else None
 
 
+def know_batches(told: Iterable[Message]) -> None:
+    """Reads the records of the batches of several events in one call, for `steps_of`, which says what is wrong with one."""
+    known, now = _known(), time.monotonic()
+    places = {(fact.source_key, fact.generation, fact.seq) for fact in told if isinstance(fact, facts.BatchEvent)}
+    unknown = [place for place in sorted(places) if known.get(place, (None, 0.0))[1] <= now]
+    if len(unknown) > 1:
+        with suppress(FlowForgeError):  # `_batch` meets it again, for its own event
+            for place, batch in batch_records.find_batches(unknown):
+                _keep(place, batch)
+
+
 def _batch(fact: facts.BatchEvent) -> Batch:
     """The batch's record, read once for the events that follow each other: a landed one keeps its request and columns."""
-    place, now = (fact.source_key, fact.generation, fact.seq), time.monotonic()
-    known: dict[tuple[str, int, int], tuple[Batch, float]] = current().once("batches of lineage", dict)
-    kept, until = known.get(place, (None, 0.0))
-    if kept is not None and now < until:
+    place = (fact.source_key, fact.generation, fact.seq)
+    kept, until = _known().get(place, (None, 0.0))
+    if kept is not None and time.monotonic() < until:
         return kept
     batch = batch_records.find_batch(*place)
     if batch is None:
         raise Retriable(f"batch {fact.seq} of {fact.source_key} is not recorded")
+    _keep(place, batch)
+    return batch
+
+
+def _keep(place: Place, batch: Batch) -> None:
     if batch.manifest is not None:
+        known = _known()
         known.pop(place, None)
         if len(known) >= MOST_KEPT:
             del known[next(iter(known))]
-        known[place] = (batch, now + KEPT_SECONDS)
-    return batch
+        known[place] = (batch, time.monotonic() + KEPT_SECONDS)
+
+
+def _known() -> dict[Place, tuple[Batch, float]]:
+    return current().once("batches of lineage", dict)
 
 
 def _name(fact: facts.BatchEvent) -> str:

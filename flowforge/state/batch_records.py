@@ -75,6 +75,15 @@ def stored_batches(identities: Sequence[tuple[str, int, int]]) -> dict[str, item
     return {item["pk"]: item for item in items.get_many(settings().watermarks_table, keys) if item}
 
 
+def find_batches(places: Sequence[tuple[str, int, int]]) -> Iterator[tuple[tuple[str, int, int], Batch]]:
+    """The records of batches (source key, generation, seq), of any tables; of those that are there and can be read."""
+    keys = [{"pk": key, "sk": _batch_sk(generation, seq)} for key, generation, seq in places]
+    for place, found in zip(places, items.get_many(settings().watermarks_table, keys), strict=True):
+        with suppress(UnreadableRecord):
+            if found is not None:
+                yield place, batch_of(found)
+
+
 def stored_batches_of(source_key: str, places: Sequence[tuple[int, int]]) -> list[items.Item | None]:
     """The records of batches (generation, seq) of one table, in their order; None for those that are not there."""
     return items.get_many(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from infra.local.function import Function
-from infra.local.queue_polling import Message, delete, poll, show_again
+from infra.local.queue_polling import Batching, Message, delete, poll, show_again
 from infra.local.runtime_api import InvocationFailed
 
 RETRY_SECONDS = 2  # Lambda waits one minute, then two
@@ -37,7 +37,7 @@ async def poll_invocations(sqs: Any, url: str, function: Function, report: Calla
             report(f"{function.settings.logical_id}: gave up on an event after {attempt} attempts: {failure}")
         await delete(sqs, url, messages)
 
-    await poll(sqs, url, function.settings.concurrency, 1, 0, handle, report)
+    await poll(sqs, url, function.settings.concurrency, Batching(size=1), handle, report)
 
 
 async def _give_up(sqs: Any, function: Function, event: str, failure: InvocationFailed, attempts: int) -> None:

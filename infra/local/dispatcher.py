@@ -57,8 +57,9 @@ class Dispatcher:
             await self._open_client("events", aws_url, aws_env),
         )
         functions = self._by_arn | self._by_name
+        activity = event_sources.Activity()
         for source in event_sources.read_queue_sources(self._resources, functions, self._report):
-            self._run(event_sources.poll_queue(sqs, source, self._report))
+            self._run(event_sources.poll_queue(sqs, source, activity, self._report))
         for arn, queue_url in self._resources.async_queues.items():
             self._run(async_invocations.poll_invocations(sqs, queue_url, self._by_arn[arn], self._report))
         schedules = Schedules(self._resources.schedules, self._by_arn, self._report)

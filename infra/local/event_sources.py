@@ -6,12 +6,13 @@ twice, as on AWS.
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from infra.local.function import Function
-from infra.local.queue_polling import Message, delete, poll, show_again
+from infra.local.queue_polling import Batching, Message, delete, poll, show_again
 from infra.local.runtime_api import InvocationFailed
 from infra.local.template import REGION
 
@@ -64,12 +65,35 @@ def read_queue_sources(
     return sources
 
 
-async def poll_queue(sqs: Any, source: QueueSource, report: Callable[[str], None]) -> None:
+class Activity:
+    """Whether a function works on messages. A batching window lasts its time on AWS; here somebody waits, so it ends once `none`
+    does: nothing more can come then."""
+
+    def __init__(self) -> None:
+        self._running, self.none = 0, asyncio.Event()
+        self.none.set()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """For as long as one invocation takes."""
+        self._running += 1
+        self.none.clear()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self.none.set()
+
+
+async def poll_queue(sqs: Any, source: QueueSource, activity: Activity, report: Callable[[str], None]) -> None:
     """Feed a queue's messages to its function, for ever."""
 
     async def handle(messages: list[Message]) -> None:
+        records = [as_record(message, source.arn) for message in messages]
         try:
-            answer = await source.function.invoke({"Records": [as_record(message, source.arn) for message in messages]})
+            with activity.one():
+                answer = await source.function.invoke({"Records": records})
         except InvocationFailed as failure:
             if failure.died:
                 await asyncio.sleep(SHOW_AGAIN_AFTER_SECONDS)
@@ -77,7 +101,8 @@ async def poll_queue(sqs: Any, source: QueueSource, report: Callable[[str], None
             return
         await delete(sqs, source.url, answered(messages, answer) if source.reports_failures else messages)
 
-    await poll(sqs, source.url, source.slots, source.batch_size, source.window_seconds, handle, report)
+    batching = Batching(source.batch_size, source.window_seconds, activity.none)
+    await poll(sqs, source.url, source.slots, batching, handle, report)
 
 
 def answered(messages: list[Message], answer: Any) -> list[Message]:

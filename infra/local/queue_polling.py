@@ -6,8 +6,9 @@ to the handler of the messages: a message that nobody deleted comes again.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 LONG_POLL_SECONDS = 20
@@ -16,8 +17,17 @@ RECEIVE_LIMIT = 10  # SQS's own, messages in one receive
 Message = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Batching:
+    """How many messages are handed over at once, and how long they are waited for; the wait ends when `quiet` is set."""
+
+    size: int = RECEIVE_LIMIT
+    window_seconds: float = 0
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 async def poll(
-    sqs: Any, url: str, slots: int, batch_size: int, window_seconds: int,
+    sqs: Any, url: str, slots: int, batching: Batching,
     handle: Callable[[list[Message]], Awaitable[None]], report: Callable[[str], None],
 ) -> None:  # fmt: skip
     free, running = asyncio.Semaphore(slots), set()
@@ -33,7 +43,7 @@ async def poll(
     while True:
         await free.acquire()
         try:
-            messages = await _receive_batch(sqs, url, batch_size, window_seconds)
+            messages = await _receive_batch(sqs, url, batching)
         except Exception as error:
             report(f"{url}: {type(error).__name__}: {error}")
             messages = []
@@ -46,16 +56,22 @@ async def poll(
         task.add_done_callback(running.discard)
 
 
-async def _receive_batch(sqs: Any, url: str, size: int, window_seconds: int) -> list[Message]:
-    """Receive up to a batch: what is there at once, and what comes within the batching window after the first."""
-    messages = await _receive(sqs, url, size, LONG_POLL_SECONDS)
-    end = time.monotonic() + window_seconds
-    while messages and len(messages) < size and (window_seconds or size > RECEIVE_LIMIT):
-        wait_seconds = max(0, min(LONG_POLL_SECONDS, round(end - time.monotonic())))
-        more = await _receive(sqs, url, size - len(messages), wait_seconds)
-        messages += more
-        if not more and time.monotonic() >= end - 0.5:
+async def _receive_batch(sqs: Any, url: str, batching: Batching) -> list[Message]:
+    """Receive up to a batch: what is there at once, and what comes within the batching window after the first.
+
+    The window is slept through and the queue asked at its end, not for each message as it comes.
+    """
+    messages = await _receive(sqs, url, batching.size, LONG_POLL_SECONDS)
+    if messages and len(messages) < batching.size and batching.window_seconds:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(batching.quiet.wait(), batching.window_seconds)
+    elif batching.size <= RECEIVE_LIMIT:
+        return messages
+    while messages and len(messages) < batching.size:
+        more = await _receive(sqs, url, batching.size - len(messages), 0)
+        if not more:
             break
+        messages += more
     return messages
 
 

@@ -1,6 +1,7 @@
 """record_lineage: what is kept of an event of the bus, once and in any order, and what a receiver's answers lead to."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import attr
@@ -207,6 +208,24 @@ def test_should_wait_for_the_record_of_a_batch(aws, context, unique):
     fact = refined(claimed).model_copy(update={"seq": 77})
     assert not tell(context, fact)
     assert kept(aws, f"silver.{claimed.command.silver.table}") == []
+
+
+def test_should_read_the_records_of_an_invocations_batches_in_one_call(aws, context, unique):
+    several = [landed(unique("t"), unique("run")) for _ in range(3)]
+    unknown = refined(several[0]).model_copy(update={"seq": 77})
+    told = [fact for batch in several for fact in (landed_fact(batch), refined(batch))]
+    bodies = [eventbridge(type(fact).__name__, json.loads(fact.model_dump_json())) for fact in (unknown, *told)]
+    before = Counter(aws.calls())
+    failed = handler(sqs(*bodies, "no event"), context)["batchItemFailures"]
+    calls = Counter(aws.calls()) - before
+    assert len(failed) == 1  # that of which there is no record yet
+    assert calls["DynamoDB BatchGetItem"] == calls["DynamoDB GetItem"] == 1  # the latter for that one
+    for batch in several:
+        assert [
+            event["run"]["facets"]["parent"]["job"]["name"]
+            for event in kept(aws, f"silver.{batch.command.silver.table}")
+        ]
+    assert dead_letter(aws)
 
 
 def test_should_read_a_models_columns_from_its_record_unless_that_has_moved_on(aws, context, batch):
