@@ -2,9 +2,10 @@
 
 What a function imports costs 0.5 to 1.5 CPU s, a fork of a process that has it some milliseconds. A fork is as a process of its
 own: a session that it leads, the order's environment, folder and outputs, and Python's ordinary end. FD is a socket that keeps
-messages apart. An order is {"id", "program": "module:function", "arguments", "env", "cwd"} with the descriptors of stdout and
-stderr, or of one for both; the program is called without arguments and finds its own in `sys.argv`. Answers are {"threads"} once,
-when everything is imported; {"id", "pid"} from each fork, once it is its own; {"id", "exit"} at its end.
+messages apart. An order is {"id", "program": "module:function", "arguments", "env", "cwd"} with the descriptors of stdout, stderr
+and stdin: without the last, stdin is this process'; without both, stderr is stdout. The program is called without arguments and
+finds its own in `sys.argv`. Answers are {"threads"} once, when everything is imported; {"id", "pid"} from each fork, once it is
+its own; {"id", "exit"} at its end.
 
 This process has one thread, so that nothing is lost in a fork: it makes no connection that it keeps, and imports nothing that
 starts threads (duckdb and deltalake do).
@@ -48,16 +49,17 @@ def threads() -> list[str]:
     return [name for name in names if name != "jemalloc_bg_thd"]
 
 
-def become(order: dict[str, Any], outputs: list[int], control: socket.socket, parent: int) -> None:
+def become(order: dict[str, Any], streams: list[int], control: socket.socket, parent: int) -> None:
     """In the fork: leaves what is the parent's, and takes what is the order's."""
     os.setsid()
     die_with_parent()
     if os.getppid() != parent:
         os._exit(1)  # it ended before this one would have been told
-    for number, output in zip((1, 2), (outputs[0], outputs[-1]), strict=True):
-        os.dup2(output, number)
-    for output in outputs:
-        os.close(output)
+    out, *others = streams
+    for number, stream in zip((1, 2, 0), (out, *(others or [out])), strict=False):
+        os.dup2(stream, number)
+    for stream in streams:
+        os.close(stream)
     os.environ.clear()
     os.environ.update(order["env"])
     time.tzset()
@@ -87,17 +89,17 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
                 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 control.send(json.dumps({"id": name, "exit": code}).encode())
                 continue
-            message, outputs, _, _ = socket.recv_fds(control, LONGEST_ORDER, 2)
+            message, streams, _, _ = socket.recv_fds(control, LONGEST_ORDER, 3)
             if not message:
                 return None
             order = json.loads(message)
             if (pid := _fork()) == 0:
                 for descriptor in running:
                     os.close(descriptor)
-                become(order, outputs, control, own)
+                become(order, streams, control, own)
                 return order
-            for output in outputs:
-                os.close(output)
+            for stream in streams:
+                os.close(stream)
             descriptor = os.pidfd_open(pid)
             running[descriptor] = pid, order["id"]
             waiting.register(descriptor, selectors.EVENT_READ)

@@ -14,6 +14,13 @@ import pytest
 from tests.helpers.command_line import CannedApi, CommandLine, Told, canned_api
 from tests.helpers.servers import AWS_KEYS
 
+# Commands are forked but where the process itself is tried, with its encodings or with what it starts.
+NEW_INTERPRETERS = ("test_cli_encodings", "test_cli_up")
+
+
+def _command_line(request: pytest.FixtureRequest, folder: Path, **more: str) -> CommandLine:
+    return CommandLine(folder, _environment() | more, forked=request.path.stem not in NEW_INTERPRETERS)
+
 
 def _environment() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FLOWFORGE_", "AWS_", "NO_COLOR", "COLUMNS"))}
@@ -27,9 +34,9 @@ def told() -> type[Told]:
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> CommandLine:
+def alone(request: pytest.FixtureRequest, tmp_path: Path) -> CommandLine:
     """The command line where no API is configured and no stack runs."""
-    return CommandLine(tmp_path, _environment())
+    return _command_line(request, tmp_path)
 
 
 @pytest.fixture
@@ -39,9 +46,9 @@ def api() -> Iterator[CannedApi]:
 
 
 @pytest.fixture
-def flowforge(tmp_path: Path, api: CannedApi) -> CommandLine:
+def flowforge(request: pytest.FixtureRequest, tmp_path: Path, api: CannedApi) -> CommandLine:
     """The command line with FLOWFORGE_API_URL set to the canned API."""
-    return CommandLine(tmp_path, _environment() | {"FLOWFORGE_API_URL": api.url})
+    return _command_line(request, tmp_path, FLOWFORGE_API_URL=api.url)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The command line as users run it: a real process, speaking to a real HTTP server.
+"""The command line as users run it: a process of its own, speaking to a real HTTP server.
 
 The server answers as the API is documented to, and keeps what it was asked.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.helpers.forked_commands import run_flowforge
 from tests.helpers.serving import QuietHandler, serving
 
 SECONDS = 60
@@ -169,12 +170,17 @@ class Ended:
 
 @dataclass
 class CommandLine:
-    """Runs `flowforge` in its own folder."""
+    """Runs `flowforge` in its own folder: forked, or a new interpreter where the process itself is what is tried."""
 
     folder: Path
     environment: dict[str, str]
+    forked: bool = False
 
     def __call__(self, *arguments: str, stdin: str = "", env: dict[str, str] | None = None) -> Ended:
+        if self.forked:
+            env = self.environment | (env or {})
+            forked = run_flowforge(*arguments, env=env, cwd=self.folder, stdin=stdin)
+            return Ended(forked.returncode, forked.stdout, forked.stderr)
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,

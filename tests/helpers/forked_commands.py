@@ -60,12 +60,16 @@ class _Forking:
         assert message, f"the process that forks ended with {self.process.wait()}"
         return json.loads(message)
 
-    def run(self, arguments: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, arguments: tuple[str, ...], env: Mapping[str, str], cwd: Path, stdin: str
+    ) -> subprocess.CompletedProcess[str]:
         """Runs `flowforge` with these arguments to its end."""
         order = {"id": uuid.uuid4().hex, "program": "flowforge.cli:main", "arguments": arguments, "cwd": str(cwd)}
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as given:
+            given.write(stdin.encode())
+            given.seek(0)
             message = json.dumps(order | {"env": dict(env)}).encode()
-            socket.send_fds(self._control, [message], [out.fileno(), err.fileno()])
+            socket.send_fds(self._control, [message], [out.fileno(), err.fileno(), given.fileno()])
             while "exit" not in (told := self._hear()):
                 pass
             out.seek(0)
@@ -79,10 +83,12 @@ def _forking() -> _Forking:
     return _Forking()
 
 
-def run_flowforge(*arguments: str, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_flowforge(
+    *arguments: str, env: Mapping[str, str], cwd: Path, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end in a process of its own; a new interpreter's where none can be forked, and in other threads: what
     forks would end with them."""
     if FORKS and current_thread() is main_thread():
-        return _forking().run(arguments, env, cwd)
+        return _forking().run(arguments, env, cwd, stdin)
     command = [sys.executable, "-m", "flowforge.cli", *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=cwd)
+    return subprocess.run(command, env=env, input=stdin, capture_output=True, text=True, check=False, cwd=cwd)
