@@ -39,7 +39,7 @@ def judge_within_bounds(place: str, rules: Sequence[Rule], remedy: str, judge: J
         which = _slowest(judge, turn.rules)
         raise TransformRejected(
             f"{place}: {_names(turn.rules)} not done with the batch within {seconds:.3g} s, and stopped{which}",
-            f"write a condition that takes less for each row, or raise the parameter RuleSeconds; {remedy}",
+            f"write a condition that takes less for each row, or raise RuleSeconds (below WorkTimeoutSeconds); {remedy}",
         ) from None
     except (OutOfMemory, MemoryError):
         raise TransformRejected(
