@@ -5,6 +5,7 @@ Guarantees: a file that cannot be a model is told with its name and line, and is
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,9 +16,11 @@ from flowforge.aws.objects import CHANGED, GONE, find_object
 from flowforge.domain.errors import TooLarge, TransformRejected
 from flowforge.gold.model_settings import read_settings
 from flowforge.gold.models import Model, place_of, read_model
+from flowforge.runtime.deployment import current
 
 PREFIX, SUFFIX = "models/", ".sql"
 LONGEST_BYTES = 256 * 1024
+MOST_KEPT = 300  # files whose text a process remembers
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,10 @@ class ModelFiles:
     problems: dict[str, str]
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def parse_model(key: str, text: str) -> Model:
-    """The model in the file `key` (models/<table>.sql). Raises TransformRejected with the file and the line."""
+    """The model in the file `key` (models/<table>.sql), taken apart once in a process. Raises TransformRejected with the file and
+    the line."""
     table = key.rpartition("/")[2].removesuffix(SUFFIX)
     if not key.endswith(SUFFIX) or not DESTINATION.fullmatch(table):
         raise TransformRejected(f"{key} names no gold table", "call it models/<table>.sql: letters, digits, _ and -")
@@ -114,11 +119,26 @@ def _text(content: bytes) -> str:
 
 
 def _texts(bucket: str) -> list[tuple[str, str | None]]:
-    s3 = client("s3")
+    """The files as one listing shows them; of each that this process has read before, by its ETag, the text is known."""
+    s3, known = client("s3"), current().once("texts of models", dict[tuple[str, str], tuple[str, str]])
     with aws_errors("s3"):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
-        found = [(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", [])]
-        kept = [(key, size <= LONGEST_BYTES) for key, size in found if is_model(key)]
-        return [
-            (key, _text(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) if fits else None) for key, fits in kept
-        ]
+        listed = [item for page in pages for item in page.get("Contents", []) if is_model(item["Key"])]
+        found = list[tuple[str, str | None]]()
+        for item in listed:
+            key, place = item["Key"], (bucket, item["Key"])
+            if item["Size"] > LONGEST_BYTES:
+                found.append((key, None))
+                continue
+            if place not in known or known[place][0] != item["ETag"]:
+                answer = s3.get_object(Bucket=bucket, Key=key)
+                _keep(known, place, answer["ETag"], _text(answer["Body"].read()))
+            found.append((key, known[place][1]))
+        return found
+
+
+def _keep(known: dict[tuple[str, str], tuple[str, str]], place: tuple[str, str], etag: str, text: str) -> None:
+    known.pop(place, None)
+    if len(known) >= MOST_KEPT:
+        del known[next(iter(known))]
+    known[place] = (etag, text)

@@ -14,6 +14,8 @@ from events.facts import IntervalEmpty
 from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.interval import Interval
+from flowforge.gold.model_files import read_models, remove_models, write_models
+from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.any_rows import holds_no_row, is_cheap
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection, connect
@@ -147,6 +149,18 @@ def bring(aws, load, run: str, context, monkeypatch) -> dict[str, Counter[str]]:
         bodies = [message["body"] for message in aws.messages(f"{queue}Queue")]  # together, as their window brings them
         found[queue] = calls_of(aws, monkeypatch, context, queue, handler, *bodies)
     return found
+
+
+def test_should_read_the_text_of_a_model_once_until_it_is_another(aws):
+    key, bucket, texts = "models/kept_text.sql", settings().bucket, ("SELECT 1 AS a", "SELECT 2 AS a")
+    fetched = []
+    for text in (texts[0], texts[0], texts[1], texts[1]):
+        write_models({key: text}, bucket)
+        before = counted(aws)
+        assert [model.sql for model in read_models(bucket).models if model.origin == key] == [text]
+        fetched.append((counted(aws) - before)["S3 GetObject"])
+    remove_models([key], bucket)
+    assert fetched == [1, 0, 1, 0]
 
 
 def test_should_claim_nothing_and_read_what_comes_into_that_interval_later(load):
