@@ -31,7 +31,7 @@ from flowforge.state.spelling import Loaded
 from flowforge.state.table import TableState, Watermark, asked_of, move_idle_watermark, read_stored, state_of
 
 logger = Logger(service="flowforge")
-MANY = 4  # tables: of fewer, their loads cost little more than the login that the question takes
+MANY = 4  # tables that it can answer for: of fewer, their loads cost little more than the login that the question takes
 ASK_SECONDS = 10.0  # a caller of the API waits for it
 STANDS_SECONDS = 6 * 3_600  # how long a position may stand,
 STANDS_SHARE = 8  # and no longer than this part of the time for which changes are kept
@@ -68,11 +68,12 @@ def unchanged_tables(
     wanted = [command for command in commands if _has_position(command)]
     if len(wanted) < MANY or runs.is_open(run_id):  # else an earlier delivery has said which tables it queues
         return []
-    known = list(_known(wanted, loaded))
+    source = source_at(place)
+    known = [one for one in _known(wanted, loaded) if source.is_asked_together(one.table)]
     if len(known) < MANY:
         return []
     try:
-        with within(ASK_SECONDS), source_at(place).session() as session:
+        with within(ASK_SECONDS), source.session() as session:
             found = session.standing_still([one.table for one in known])
     except FlowForgeError as error:
         logger.warning("which tables have changed is not known, each is asked", run_id=run_id, cause=str(error))

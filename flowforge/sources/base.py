@@ -188,6 +188,12 @@ class Source(Protocol):
         `keeps`: no later load would mend what this one gets wrong."""
         ...
 
+    @classmethod
+    def is_asked_together(cls, table: LoadedTable) -> bool:
+        """Whether `Session.standing_still` may have an answer for the table, from what the load before has left; nothing is asked
+        of a server."""
+        ...
+
     def session(self) -> AbstractContextManager[Session]:
         """Connects for the block. Raises LoginRefused, SourceUnavailable."""
         ...

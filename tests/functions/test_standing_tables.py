@@ -149,3 +149,21 @@ def test_should_leave_what_it_cannot_know_to_the_table_itself(many):
         assert many.submit()[1] == [altered, hidden, made_anew, counted, stepped]
     finally:
         many.execute(f"DROP SECURITY POLICY dbo.p_{hidden}")
+
+
+def test_should_not_connect_for_tables_that_are_read_by_numbers(aws, server, many):
+    made = Many(aws, server, f"numbered_{uuid.uuid4().hex[:8]}", {"deltaColumn": "id"}, "id")
+    for n in range(TABLES):
+        make(made, n)
+    for command in made.accepted()[1]:
+        assert made.load(command) == 1
+    asked = "SELECT cntr_value AS n FROM sys.dm_os_performance_counters WHERE counter_name = 'Batch Requests/sec'"
+    with server.connect() as connection, connection.cursor() as cursor:
+
+        def requests() -> int:
+            cursor.execute(asked)
+            return cursor.fetchall()[0][0]
+
+        before = requests()
+        _, queued = made.submit()
+        assert (len(queued), requests() - before) == (TABLES, 1)

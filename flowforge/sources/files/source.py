@@ -16,7 +16,7 @@ from flowforge.domain.scope import protected_in
 from flowforge.domain.slice_plan import SlicePlan
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import BatchReader, NotAValue, Rereading, Session, Source
-from flowforge.sources.plans import Description, ReadPlan
+from flowforge.sources.plans import Description, LoadedTable, ReadPlan
 from flowforge.sources.reports import Recount
 from flowforge.sources.target import Credentials
 
@@ -43,6 +43,11 @@ class Files:
         if bool(wanted.keys) == bool(wanted.pattern):
             found.append(("keys", "name either the keys of files or a pattern"))
         return found
+
+    @classmethod
+    def is_asked_together(cls, table: LoadedTable) -> bool:
+        """None: a ledger says what is loaded."""
+        return False
 
     def session(self) -> AbstractContextManager[Session]:
         """Listings of the bucket."""

@@ -19,6 +19,7 @@ from flowforge.runtime.settings import settings
 from flowforge.sources.plans import LoadedTable, StandsStill
 from flowforge.sources.sqlserver import catalog_sql
 from flowforge.sources.sqlserver.any_rows import SMALL_ROWS
+from flowforge.sources.sqlserver.asked_together import is_dated
 from flowforge.sources.sqlserver.bounds import PlannedInterval
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT
@@ -66,7 +67,7 @@ class _Catalog(NamedTuple):
 def tables_without_new_rows(connection: SourceConnection, tables: Sequence[LoadedTable]) -> StandsStill:
     """Of tables that are read by a column those in which no row is new. What one block's question raises leaves out its tables;
     raises what asking for clock and catalog raises."""
-    dated = [n for n, table in enumerate(tables) if _is_dated(table)]
+    dated = [n for n, table in enumerate(tables) if is_dated(table)]
     if not dated:
         return StandsStill({})
     consistency = consistencies(connection)[0]
@@ -108,14 +109,6 @@ def with_definition(
     samples = [*plan.samples[:-1], plan.samples[-1] | {MODIFIED: modified}]
     is_news = plan.news or not memory or memory[-1].get(MODIFIED) != modified
     return plan.model_copy(update={"samples": samples, "news": is_news})
-
-
-def _is_dated(table: LoadedTable) -> bool:
-    """Whether its watermark is a time, and it is known which table it was taken from."""
-    sql_type = table.last.position.type if table.last.position else None
-    if not sql_type or cursor_kind(sql_type) != "timestamp" or parse_sql_type(sql_type).base == "date":
-        return False
-    return table.last.identity.get("object_id") is not None
 
 
 def _asked(tables: Mapping[int, LoadedTable], clock: ServerClock, keep_ms: int) -> Iterator[_Asked]:

@@ -17,8 +17,9 @@ from flowforge.domain.scope import protected_in
 from flowforge.domain.slice_plan import SlicePlan
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.sources.base import BatchReader, Rereading, Session, Source
-from flowforge.sources.plans import Description, ReadPlan
+from flowforge.sources.plans import Description, LoadedTable, ReadPlan
 from flowforge.sources.reports import Recount
+from flowforge.sources.sqlserver.asked_together import is_asked_together
 from flowforge.sources.sqlserver.casts import target_type
 from flowforge.sources.sqlserver.consistency import weakest
 from flowforge.sources.sqlserver.query_text import read_query
@@ -68,6 +69,11 @@ class SqlServer:
         except QueryRefused as error:
             return [("query", error.with_remedy)]
         return [("query", refusal(hints))] if hints else []
+
+    @classmethod
+    def is_asked_together(cls, table: LoadedTable) -> bool:
+        """One that is read by Change Tracking or by a time: numbers and row versions are left to their loads."""
+        return is_asked_together(table)
 
     def session(self) -> AbstractContextManager[Session]:
         """A connection for questions."""
