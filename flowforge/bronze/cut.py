@@ -67,8 +67,10 @@ def ingest_cut(command: IngestCut) -> Outcome:
         for one in found:
             if one.known.state.active is not None:
                 return finish_other(one.known.state)
-        are_of_one = _are_of_one(_newest(found), len(found))
-        return _read_and_land(source, session, found, even_unchanged=not are_of_one)
+        cuts = _cuts(found)
+        joining = tuple(one.command.silver.table for one, cut in zip(found, cuts, strict=True) if cut is None)
+        are_of_one = None not in cuts and len({(cut.source, cut.version) for cut in cuts if cut}) == 1
+        return _read_and_land(source, session, found, joining, even_unchanged=not are_of_one)
 
 
 def _plain(table: IngestTable) -> IngestTable:
@@ -91,27 +93,25 @@ def _begin_again(owns: Sequence[Batch]) -> Outcome:
     return Outcome([], 1, f"an attempt before was not read to its end: {len(owns)} claims of it were abandoned")
 
 
-def _newest(found: Sequence[Found]) -> list[Batch]:
-    """The newest batch of each table, of those that have one. Raises Wait while gold lacks one of the cut before; what lies in a
-    dead-letter queue is not waited for."""
+def _cuts(found: Sequence[Found]) -> list[Cut | None]:
+    """The cut that the newest batch of each table has brought it to; None for one that came without, or did not land. Raises Wait
+    while gold lacks one of them: what is of no cut would come to silver beside this one. What lies in a dead-letter queue is not
+    waited for."""
     states = [one.known.state for one in found]
     places = [(state.source_key, state.generation, state.seq) for state in states if state.seq]
-    newest = []
+    newest = dict[str, Batch]()
     for item in batch_records.stored_batches(places).values():
         batch = batch_records.batch_of(item)
-        if batch.interval.cut and "open" in item and batch.state in LANDED and not batch.published:
-            raise Wait(f"{batch.name}, of the cut before, is not in gold yet", batch_records.RETRY_SECONDS)
-        newest.append(batch)
-    return newest
+        if "open" in item and batch.state in LANDED and not batch.published:
+            raise Wait(f"{batch.name}, of the load before, is not in gold yet", batch_records.RETRY_SECONDS)
+        newest[batch.source_key] = batch
+    landed = (newest.get(state.source_key) for state in states)
+    return [batch.interval.cut if batch and batch.state in LANDED else None for batch in landed]
 
 
-def _are_of_one(newest: Sequence[Batch], tables: int) -> bool:
-    """Whether the tables are all at one cut as they are."""
-    cuts = {(cut.source, cut.version) if (cut := batch.interval.cut) else None for batch in newest}
-    return len(newest) == tables and len(cuts) == 1 and None not in cuts
-
-
-def _read_and_land(source: Source, session: Session, found: Sequence[Found], *, even_unchanged: bool) -> Outcome:
+def _read_and_land(
+    source: Source, session: Session, found: Sequence[Found], joining: tuple[str, ...], *, even_unchanged: bool
+) -> Outcome:
     began_at, claimed = time.time(), list[Batch]()
     try:
         with session.one_moment(found[0].description) as moment:
@@ -122,7 +122,7 @@ def _read_and_land(source: Source, session: Session, found: Sequence[Found], *, 
             prove_once(settings().bucket)
             with Heartbeat(lambda: all([leases.renew(batch) for batch in [*claimed]])), _in_time(len(found)):
                 for one, (plan, footing) in zip(found, placed, strict=True):
-                    claimed.append(_claimed(moment, one, plan, footing, claimed, len(found)))
+                    claimed.append(_claimed(one, plan, footing, _cut(moment, claimed, len(found), joining)))
                 read = [_read(moment, source, *parts) for parts in zip(claimed, found, strict=True)]
         for batch in claimed:
             if not leases.renew(batch):
@@ -149,12 +149,13 @@ def _nothing(found: Sequence[Found], plans: Sequence[ReadPlan]) -> Outcome:
     return Outcome([fact for outcome in told for fact in outcome.facts])
 
 
-def _claimed(
-    moment: Moment, found: Found, plan: ReadPlan, footing: Footing, before: Sequence[Batch], tables: int
-) -> Batch:
+def _cut(moment: Moment, before: Sequence[Batch], tables: int, joining: tuple[str, ...]) -> Cut:
     first = (before[0].source_key, before[0].generation, before[0].seq) if before else None
-    cut = Cut(source=moment.source, version=moment.version, tables=tables, decided_by=first)
-    promise = f"one moment of {tables} tables: the database at version {moment.version}; {plan.interval.promise}"
+    return Cut(source=moment.source, version=moment.version, tables=tables, decided_by=first, joining=joining)
+
+
+def _claimed(found: Found, plan: ReadPlan, footing: Footing, cut: Cut) -> Batch:
+    promise = f"one moment of {cut.tables} tables: the database at version {cut.version}; {plan.interval.promise}"
     interval = plan.interval.model_copy(update={"cut": cut, "promise": promise})
     return claims.claim(
         footing.state,

@@ -17,6 +17,7 @@ from flowforge.domain.names import TableName
 from flowforge.gold.changes import build_changes
 from flowforge.gold.engine import Engine
 from flowforge.gold.models import Model
+from flowforge.gold.moments import are_to_be_looked_at, common_moment
 from flowforge.gold.transactions import (
     DEFINITION,
     input_transactions,
@@ -26,7 +27,7 @@ from flowforge.gold.transactions import (
     transaction_of,
 )
 from flowforge.tables.base import UPKEEP, LakeTable, Moved, once
-from flowforge.tables.cuts import METADATA, common_cut, held_cut, shown_cut
+from flowforge.tables.cuts import METADATA, HeldCut, held_cut, shown_cut
 from flowforge.tables.lake import commit, create_table, open_table, table_uri
 
 
@@ -65,16 +66,24 @@ def build(model: Model, bucket: str, opened: dict[TableName, LakeTable] | None =
     handles = {} if opened is None else opened
     handles.pop(model.name, None)
 
+    def opened_now(name: TableName) -> LakeTable | None:
+        return open_table(table_uri(bucket, name.layer, name.table))
+
     def attempt() -> Built | Waits:
         for name in model.reads:
             if name not in handles:
-                table = open_table(table_uri(bucket, name.layer, name.table))
+                table = opened_now(name)
                 if table is None:
                     return Waits(f"waits for {name}", name)
                 handles[name] = table
+        for name in are_to_be_looked_at({name: handles[name] for name in model.reads}):
+            handles[name] = given(opened_now(name))
         tables = {name: handles[name] for name in model.reads}
+        cut, apart = common_moment(tables, opened_now)
+        if apart:
+            return Waits(f"waits: {apart}")
         try:
-            return _build(model, tables, table_uri(bucket, "gold", model.table))
+            return _build(model, tables, table_uri(bucket, "gold", model.table), cut)
         except Moved:
             handles.clear()
             raise
@@ -82,10 +91,7 @@ def build(model: Model, bucket: str, opened: dict[TableName, LakeTable] | None =
     return commit(f"gold.{model.table}", attempt)
 
 
-def _build(model: Model, tables: dict[TableName, LakeTable], uri: str) -> Built | Waits:
-    cut, apart = common_cut(tables)
-    if apart:
-        return Waits(f"waits: {apart}")
+def _build(model: Model, tables: dict[TableName, LakeTable], uri: str, cut: HeldCut | None) -> Built | Waits:
     marks = input_transactions(tables)
     inputs = {name: tables[name] for name in model.inputs}
     versions = {str(name): marks[transaction_of(name, table)] for name, table in inputs.items()}

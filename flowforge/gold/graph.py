@@ -18,12 +18,12 @@ from flowforge.domain.names import TableName
 from flowforge.gold.binding import bind_models
 from flowforge.gold.model_files import ModelFiles, parse_models, read_models
 from flowforge.gold.models import FROM_JOB, Model, Strategy
+from flowforge.gold.moments import common_moment
 from flowforge.gold.order import order_models
 from flowforge.gold.outcomes import ModelOutcome, read_outcomes
 from flowforge.gold.transactions import DEFINITION, input_transactions, is_current, transaction_of
 from flowforge.runtime.pages import PROBLEM, cursor_of, fitting, place_of
 from flowforge.tables.base import LakeTable
-from flowforge.tables.cuts import common_cut
 from flowforge.tables.lake import open_table, store_errors, table_uri
 
 State = Literal["current", "stale", "waits", "failed", "refused"]
@@ -210,7 +210,7 @@ def _judge(
         return ("stale", f"{', '.join(upstream)} is not current") if upstream else ("current", None)
     if record is not None and record.outcome == "failed" and record.definition == model.definition:
         return "failed", record.reason
-    _, apart = common_cut(inputs)
+    _, apart = common_moment(inputs, tables.get)
     if apart:
         return "waits", apart
     if target is None:

@@ -11,6 +11,7 @@ from flowforge.domain.figures import quality_of
 from flowforge.domain.names import TableName
 from flowforge.tables.base import LakeTable, Moved
 
+INPUT = "flowforge/input/"
 DEFINITION = "flowforge/definition"  # application id whose version is the query's and the rules' fingerprint
 
 
@@ -21,7 +22,14 @@ def input_transactions(inputs: Mapping[TableName, LakeTable]) -> dict[str, int]:
 
 def transaction_of(name: TableName, table: LakeTable) -> str:
     """The application id whose version is that of an input; a table made anew has another one."""
-    return f"flowforge/input/{name}/{table.table_id}"
+    return f"{INPUT}{name}/{table.table_id}"
+
+
+def built_from(target: LakeTable) -> list[TableName]:
+    """The inputs of a gold table's last build; none where its log was cleaned up since."""
+    commit = target.commit_of(target.data_version())
+    marks = [mark.removeprefix(INPUT) for mark in commit.transactions if mark.startswith(INPUT)] if commit else []
+    return [TableName(*mark.rpartition("/")[0].split(".", 1)) for mark in marks]
 
 
 def is_current(target: LakeTable, marks: Mapping[str, int], definition: int) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from events.quality import QualityFigure, Rule
 from flowforge.aws.clients import client
 from flowforge.domain.batch import Batch
+from flowforge.domain.cut import Cut
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.figures import quality_of, to_metadata
 from flowforge.domain.given import given
@@ -34,7 +35,7 @@ from flowforge.silver.resolved_entries import settle
 from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
 from flowforge.tables.base import UPKEEP, Commit, LakeTable, once
-from flowforge.tables.cuts import METADATA
+from flowforge.tables.cuts import METADATA, announce_cut
 from flowforge.tables.lake import commit, create_table, open_table, store_errors, table_uri
 
 HISTORY = 200  # commits that are searched for the figures of a batch that was applied before
@@ -92,6 +93,8 @@ def refine(
             if own:
                 _settle_again(batch, bucket, table)
             return _applied_before(table, batch)
+    if own and batch.interval.cut is not None:
+        _announce(batch.interval.cut, bucket, except_for=batch.command.silver.table)
     with readable_objects(batch, s3 or client("s3")) as uris, ENGINE.session() as connection:
         if batch.only_keys:
             return commit(
@@ -108,6 +111,14 @@ def refine(
         if own and staged.has_quarantine:
             settle(connection, batch, staged.plan, bucket, read_parquet(uris))
     return result
+
+
+def _announce(cut: Cut, bucket: str, except_for: str) -> None:
+    """Tells the tables that are new to a cut, before a model can see this one at it."""
+    for name in cut.joining:
+        uri = table_uri(bucket, "silver", name)
+        if name != except_for:
+            commit(f"silver.{name}", lambda uri=uri: announce_cut(open_table(uri), cut))
 
 
 def _settle_again(batch: Batch, bucket: str, table: LakeTable) -> None:

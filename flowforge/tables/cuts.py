@@ -1,6 +1,9 @@
 """Which moment of its source a lake table is as of, as application transactions of its commits.
 
-    flowforge/cut           the version of the source's database; -1: the table was at one, and has been loaded without since
+A table that is new to a cut is told so in its own log, before any other of the cut reaches silver: until its own rows are of the
+cut, too, no model reads it beside them.
+
+    flowforge/cut           the version of the source's database; -1: the table is to be at one, and its rows are of none
     flowforge/cut/history   a number for that database and its history, since another one has versions of its own
 
 Guarantees: read on the handle whose rows are read, so they tell of these rows and of no others. Neither expires.
@@ -12,7 +15,7 @@ from typing import NamedTuple
 
 from flowforge.domain.cut import Cut
 from flowforge.domain.names import TableName
-from flowforge.tables.base import LakeTable
+from flowforge.tables.base import UPKEEP, LakeTable, once
 
 VERSION, HISTORY = "flowforge/cut", "flowforge/cut/history"
 METADATA = "flowforge.cut"  # of the commit that brings a cut, for people
@@ -61,6 +64,12 @@ def following_cut(table: LakeTable, cut: Cut | None) -> dict[str, int]:
     return held._replace(version=NONE).transactions if held else {}
 
 
+def announce_cut(table: LakeTable | None, cut: Cut) -> None:
+    """Commits to a table that never was at a cut that it is to be; one that is not there yet comes with its cut. Raises Moved."""
+    if table is not None and held_cut(table) is None:
+        table.swap([], [], once(HeldCut(cut.history, NONE).transactions, {UPKEEP: METADATA}))
+
+
 def common_cut(tables: Mapping[TableName, LakeTable]) -> tuple[HeldCut | None, str]:
     """The one cut that tables hold (None: they never were at one), and else why there is none.
 
@@ -77,7 +86,7 @@ def common_cut(tables: Mapping[TableName, LakeTable]) -> tuple[HeldCut | None, s
             f"{names} are of different databases, or of one before and after a restore: no moment is common to them",
         )
     told = [
-        f"{name} is at version {cut.version}" if cut.is_held else f"{name} was loaded without consistentCut since"
+        f"{name} is at version {cut.version}" if cut.is_held else f"{name} was loaded without consistentCut"
         for name, cut in sorted(held.items())
     ]
     return None, f"its inputs are not of one moment of the database: {', '.join(told)}"

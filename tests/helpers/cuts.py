@@ -34,6 +34,7 @@ class Ledger:
     runs: int = 0
     refined: list[SilverRefined] = field(default_factory=list)
     published: list[GoldPublished] = field(default_factory=list)
+    chained: bool = False  # the model reads the second table through a gold table of its own
     refused: str = ""  # the place that S3 takes nothing below
 
     @property
@@ -65,18 +66,27 @@ class Ledger:
 
     def commands(self, together: bool = True, **source: Any) -> list[IngestTable]:
         self.runs += 1
-        sums = " + ".join(f'(SELECT sum("at") FROM silver.{name})' for name in self.names)
-        model = GoldModelTarget(table=self.total, sql=f"SELECT {sums} AS held")
+        places = [f"silver.{name}" for name in self.names]
+        models = []
+        if self.chained:
+            places[1] = f"gold.part_{self.names[1]}"
+            models = [GoldModelTarget(table=places[1][5:], sql=f'SELECT id, "at" FROM silver.{self.names[1]}')]
+        sums = " + ".join(f'(SELECT sum("at") FROM {place})' for place in places)
+        models.append(GoldModelTarget(table=self.total, sql=f"SELECT {sums} AS held"))
         wanted = {"is_incremental": True, "change_tracking": True, "consistent_cut": together, **source}
         return [
             table.command(f"run{self.runs}", None, **wanted).model_copy(
                 update={
                     "run_id": f"run{self.runs}_{self.names[0]}",
-                    "gold": GoldTarget(table=table.name, models=[model]),
+                    "gold": GoldTarget(table=table.name, models=self._own(table, models)),
                 }
             )
             for table in self.tables
         ]
+
+    def _own(self, table: Loads, models: list[GoldModelTarget]) -> list[GoldModelTarget]:
+        """The models of a table's own job: a gold table that is made of one table is that one's alone."""
+        return [model for model in models if model.table == self.total or table is self.tables[1]]
 
     def command(self, **source: Any) -> IngestCut:
         tables = self.commands(**source)

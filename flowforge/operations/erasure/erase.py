@@ -6,16 +6,15 @@ again and goes on; each object, table and record is as before or as it is to be.
 brings back what is taken out behind it. What is said to be gone was looked for afterwards.
 """
 
-import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from flowforge.aws import items
 from flowforge.bronze.keys import folders
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import NotFound, Retriable, StoreUnavailable, TransformRejected
+from flowforge.domain.errors import NotFound, StoreUnavailable, TransformRejected
 from flowforge.domain.names import TableName
 from flowforge.engines.registry import ENGINE
 from flowforge.gold.publish import publish
@@ -27,6 +26,7 @@ from flowforge.operations.erasure.records import Listed, facts_after, mend_recor
 from flowforge.operations.erasure.rejected_records import texts_of
 from flowforge.operations.erasure.report import Erasure
 from flowforge.operations.erasure.subject import Subject, subject_of
+from flowforge.operations.erasure.under_way import on_their_way, refuse_under_way, settled_batches
 from flowforge.operations.erasure.verdicts import erase_verdicts
 from flowforge.operations.rebuild_silver import source_key_of
 from flowforge.runtime.settings import settings
@@ -36,7 +36,6 @@ from flowforge.state import batch_records
 from flowforge.tables.lake import open_table, store_errors, table_uri
 from flowforge.tables.rows import column_types
 
-WORKER_SECONDS = 1_000  # a batch that has not moved for so long has no worker: a function runs for at most 900 s
 SOURCE_NOTE = "the source is not changed: a row that it still has comes back with the next load that reads it"
 FILES_NOTE = (
     "files that were delivered are not changed, nor their names where these are kept: those below landing/ are yours to keep "
@@ -92,7 +91,7 @@ def _is_of(batch: Batch, name: str) -> bool:
 
 
 def _applied(subject: Subject, place: Place, found: Found, report: Erasure, progress: Progress) -> Erasure:
-    _refuse_under_way(place.source_key)
+    refuse_under_way(place.source_key)
     erased, left = dict[str, int](), list[str]()
     erased["quarantine, verdicts"] = erase_verdicts(subject, place, found.bronze)
     progress("erasing from bronze …")
@@ -117,10 +116,11 @@ def _applied(subject: Subject, place: Place, found: Found, report: Erasure, prog
     refused = delete_versions(place.bucket, versions or [])
     erased["noncurrent versions of objects"] = len(versions or []) - refused
     progress("looking again …")
+    settled = settled_batches(place.source_key)
     with ENGINE.session() as session, store_errors(report.table):
         subject.prepare(session)
         again = find(session, subject, place, progress)
-    left += _on_their_way(place.source_key, found.bronze)
+    left += on_their_way(place.source_key, found.bronze, settled)
     left += _left(again, {"noncurrent versions of objects that the store did not let go": refused})
     left += [f"{one.name}: {one.rows:,} rows" for one in again.layers if one.rows]
     done = replace(
@@ -161,27 +161,6 @@ def _publish(place: Place) -> list[str]:
     except TransformRejected as error:
         return [f"gold is not built anew: {error.with_remedy}"]
     return [f"gold is not built anew: {waiting}" for waiting in result.deferred]
-
-
-def _refuse_under_way(source_key: str) -> None:
-    """Raises Retriable while a batch may bring rows that were read before they were erased."""
-    for item in batch_records.all_stored(source_key):
-        batch = batch_records.batch_of(item)
-        landing = batch.state == "claimed"
-        moving = batch.state in ("landed", "committed") and not batch.refined
-        if landing or (moving and batch.updated_at > time.time() - WORKER_SECONDS):
-            raise Retriable(f"{batch.name} is {batch.state}, not yet in silver", "try again once its run has ended")
-
-
-def _on_their_way(source_key: str, erased: Collection[str]) -> list[str]:
-    """Batches that silver has not taken yet and that had such rows: a worker may have read them before they were erased."""
-    there = set(erased)
-    return [
-        f"{batch.name} is {batch.state}, not yet in silver, and had such rows: replay or void it, then run the command again"
-        for batch in batch_records.all_batches(source_key)
-        if batch.state in ("landed", "committed") and not batch.refined and batch.manifest is not None
-        if there.intersection(one.key for one in batch.manifest.objects)
-    ]
 
 
 def _prefixes(place: Place) -> list[str]:

@@ -1,0 +1,61 @@
+"""Loads that go on beside an erasure: those that must have ended before it, and those that came while it ran.
+
+Whoever has read the rows before they were erased may bring them again: a load that has read the source, a worker of silver that
+has a batch's objects, one of silver or gold that writes files from a version before. Guarantees: each is waited for, or named.
+"""
+
+import time
+from collections.abc import Collection
+
+from flowforge.aws import items
+from flowforge.domain.batch import Batch
+from flowforge.domain.errors import Retriable
+from flowforge.state import batch_records
+
+Order = tuple[int, int]
+WORKER_SECONDS = 1_000  # a batch that has not moved for so long has no worker: a function runs for at most 900 s
+
+
+def refuse_under_way(source_key: str) -> None:
+    """Raises Retriable while a batch may bring rows that were read before they were erased."""
+    for item in batch_records.all_stored(source_key):
+        batch = batch_records.batch_of(item)
+        moving = not _is_settled(item, batch) and batch.updated_at > time.time() - WORKER_SECONDS
+        if batch.state == "claimed" or moving:
+            lacking = "gold" if batch.refined else "silver"
+            raise Retriable(f"{batch.name} is {batch.state}, not yet in {lacking}", "try again once its run has ended")
+
+
+def settled_batches(source_key: str) -> set[Order]:
+    """The batches whose workers have ended, or have run for longer than a function does."""
+    since, found = time.time() - WORKER_SECONDS, set[Order]()
+    for item in batch_records.all_stored(source_key):
+        batch = batch_records.batch_of(item)
+        if _is_settled(item, batch) or (batch.state != "claimed" and batch.updated_at < since):
+            found.add((batch.generation, batch.seq))
+    return found
+
+
+def on_their_way(source_key: str, erased: Collection[str], settled: Collection[Order]) -> list[str]:
+    """Batches that silver lacks and whose objects had such rows (`erased`): a worker may have read them before. And those that
+    were not `settled` when the lake was looked through again."""
+    there, told = set(erased), list[str]()
+    for batch in batch_records.all_batches(source_key):
+        waits = batch.state in ("landed", "committed") and not batch.refined
+        objects = batch.manifest.objects if waits and batch.manifest is not None else []
+        if there.intersection(one.key for one in objects):
+            told.append(
+                f"{batch.name} is {batch.state}, not yet in silver, and had such rows: replay or void it, then run the command "
+                "again"
+            )
+        elif (batch.generation, batch.seq) not in settled and batch.state not in ("empty", "voided"):
+            told.append(
+                f"{batch.name} came meanwhile and may bring such rows, if it read them before: run the command again once its "
+                "run has ended"
+            )
+    return told
+
+
+def _is_settled(item: items.Item, batch: Batch) -> bool:
+    """Whether no worker has the batch any more: gold has it, it never will, or it is in a dead-letter queue behind silver."""
+    return batch.state in ("empty", "voided") or batch.published or (batch.refined and "open" not in item)
