@@ -5,66 +5,32 @@ rolls back leaves nothing. `system_views.py` shows them as SQL Server's sys.* an
 """
 
 import datetime as dt
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 
 import duckdb
 
 from flowforge.domain.given import given
 
 from .catalog_reading import read_table, read_tables
-from .catalog_tables import CatalogVersion
+from .kept_definitions import KeptDefinitions
 from .tables import Column, ForeignKey, Key, Table, quote
 from .types import COLLATION_NAME, counts_case
 from .variables import split_name
 
+COLUMNS_AT_ONCE = 50  # recorded by one statement
 MANY = 8  # a session that asks for more tables than so many gets all: each takes four queries, and so do all
-_ALL, _TABLES = ("all",), ("tables",)  # in what is kept: that every table was read; the list of them
+# in what is kept: that every table was read; their list; numbers of schemas
+_ALL, _TABLES, _SCHEMA = ("all",), ("tables",), ("schema",)
 
 
 @dataclass
-class Catalog:
+class Catalog(KeptDefinitions):
     """The catalog as one session's transaction sees it; what was read is kept until a definition changes."""
 
     cursor: duckdb.DuckDBPyConnection
     database: str
-    version: CatalogVersion
     collation: str = COLLATION_NAME
-    _found: dict = field(default_factory=dict)
-    found_at: int = -1  # the version that the statement under way began at, or a later one
-    _is_apart: bool = False
-    has_changed: bool = False
-
-    def begin_statement(self) -> None:
-        """Drops what was remembered if any session has changed a definition since."""
-        if self.found_at != self.version.number:
-            self._drop()
-
-    @property
-    def is_apart(self) -> bool:
-        """Whether the session's transaction may see other definitions than the newest that are committed."""
-        return self._is_apart
-
-    def depart(self) -> None:
-        """Called before a transaction begins in DuckDB: what it finds from here on is its own."""
-        self._found, self._is_apart = dict(self._found), True
-
-    def forget(self) -> None:
-        """Called after a change of a definition in this session."""
-        self.has_changed = True
-        self.version.advance()
-        self._drop()
-
-    def _drop(self) -> None:
-        self.found_at, found = self.version.now
-        self._found = {} if self._is_apart else found
-
-    def end_transaction(self) -> None:
-        """Called when a transaction has ended: what it saw may be old, what it changed is now there for others."""
-        self._is_apart = False
-        if self.has_changed:
-            self.has_changed = False
-            self.version.advance()
-        self._drop()
 
     def _rows(self, sql: str, *values) -> list[tuple]:
         return self.cursor.execute(sql, list(values)).fetchall()
@@ -75,8 +41,11 @@ class Catalog:
 
     def schema_id(self, name: str) -> int | None:
         """The schema's number; None where there is none."""
-        found = self._rows(f"SELECT schema_id FROM meta.schemas WHERE {self._is('name')}", name)
-        return found[0][0] if found else None
+        kept = self._found
+        if (_SCHEMA, name) not in kept:
+            found = self._rows(f"SELECT schema_id FROM meta.schemas WHERE {self._is('name')}", name)
+            kept[_SCHEMA, name] = found[0][0] if found else None
+        return kept[_SCHEMA, name]
 
     def create_schema(self, name: str) -> None:
         """Records a schema and makes DuckDB's for its tables."""
@@ -142,26 +111,54 @@ class Catalog:
     def add_table(self, table: Table, now: dt.datetime) -> Table:
         """Records a table with its columns and keys; the rows' storage is made by `definitions.py`."""
         number = self.add_object(table.name, table.schema, "V" if table.definition else "U", now, 0, table.definition)
-        for position, column in enumerate(table.columns, 1):
-            self.add_column(number, replace(column, column_id=position))
-        stored = given(self._load(table.schema, table.name))
+        columns = tuple(replace(column, column_id=position) for position, column in enumerate(table.columns, 1))
+        self._add_columns(number, columns)
+        if table.foreign_keys or table.definition or len(table.keys) > 1:
+            stored = given(self._load(table.schema, table.name))
+            for key in table.keys:
+                self.add_key(stored, key, now)
+            for foreign in table.foreign_keys:
+                self.add_foreign_key(stored, foreign, now)
+            self.forget()
+            return given(self.find(table.schema, table.name))
+        made = self._as_read(replace(table, object_id=number, columns=columns))
         for key in table.keys:
-            self.add_key(stored, key, now)
-        for foreign in table.foreign_keys:
-            self.add_foreign_key(stored, foreign, now)
+            self.add_key(made, key, now)
         self.forget()
-        return given(self.find(table.schema, table.name))
+        self._made = {self._key(table.schema, table.name): made}
+        self._found.update(self._made)
+        return made
 
     def add_column(self, number: int, column: Column) -> None:
         """Records a column of the object."""
+        self._add_columns(number, [column])
+
+    def _as_read(self, table: Table) -> Table:
+        """A table of at most one key as it is read again."""
+        kinds = (replace(column.type, collation=column.type.collation or self.collation) for column in table.columns)
+        typed = [replace(kind, collation=kind.collation_name) for kind in kinds]
+        table = replace(
+            table, columns=tuple(map(lambda column, kind: replace(column, type=kind), table.columns, typed))
+        )
+        keys = []
+        for key in table.keys:
+            names = tuple(given(table.column(name)).name for name in key.columns)
+            keys.append(replace(key, columns=names, index_id=1 if key.is_primary else 2))
+        return replace(table, keys=tuple(keys))
+
+    def _add_columns(self, number: int, columns: Sequence[Column]) -> None:
+        row = f"({', '.join('?' * 20)})"
+        for start in range(0, len(columns), COLUMNS_AT_ONCE):
+            portion = columns[start : start + COLUMNS_AT_ONCE]
+            values = [value for column in portion for value in self._column_values(number, column)]
+            self.cursor.execute(f"INSERT INTO meta.columns VALUES {', '.join([row] * len(portion))}", values)
+
+    def _column_values(self, number: int, column: Column) -> list:
         kind = replace(column.type, collation=column.type.collation or self.collation)
-        self.cursor.execute(
-            "INSERT INTO meta.columns VALUES (" + ", ".join("?" * 20) + ")",
-            [number, column.column_id, column.name, kind.base, kind.length, kind.precision, kind.scale, column.nullable,
+        return [number, column.column_id, column.name, kind.base, kind.length, kind.precision, kind.scale, column.nullable,
              column.seed, column.increment if column.seed is not None else None, column.default, column.default_name,
              kind.catalog_name, kind.system_type_id, kind.user_type_id, kind.max_length, kind.catalog_precision,
-             kind.catalog_scale, kind.collation_name, asdict(column.traits)],
-        )  # fmt: skip
+             kind.catalog_scale, kind.collation_name, asdict(column.traits)]  # fmt: skip
 
     def add_key(self, table: Table, key: Key, now: dt.datetime) -> None:
         """Records a key or an index, with its constraint if it is one."""

@@ -217,8 +217,8 @@ class Execution:
         sink.done(statement.keyword, None)
 
     def _define(self, statement: Simple) -> None:
-        Definitions(self._session).run(statement)
-        self._session.catalog.forget()
+        with self._session.catalog.defining():
+            Definitions(self._session).run(statement)
 
     def _write(self, sink: Sink | None = None, table: str = "") -> Write:
         if self._session.implicit_transactions and sink is not None:

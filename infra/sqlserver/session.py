@@ -34,7 +34,7 @@ class Session:
         self.login_time = server.now()
         self.sees_server_state = server.sees_server_state(login.user)
         self.cursor = server.new_cursor()
-        self.catalog = Catalog(self.cursor, server.database, server.catalog_version, server.collation)
+        self.catalog = Catalog(self.cursor, server.database, server.collation, version=server.catalog_version)
         self.database = server.database
         self._gate = threading.Lock()
         self.is_running = False
@@ -139,12 +139,13 @@ class Session:
 
     def end_transaction(self, word: str, is_own: bool = False) -> None:
         """Ends the DuckDB transaction, if it was opened, and forgets ours. After a failed COMMIT all is rolled back."""
-        transaction, self.transaction = self.open_transaction, None
+        transaction, self.transaction, is_done = self.open_transaction, None, False
         try:
             if word == "COMMIT" and transaction.is_tracked:
                 self.server.tracking.commit(self.cursor, transaction, self.server.clock.utc_ticks())
             elif transaction.is_open_in_duckdb:
                 self.cursor.execute(word)
+            is_done = True
         except duckdb.Error:
             self.transaction_count = 0
             with contextlib.suppress(duckdb.Error):  # DuckDB may have rolled back already
@@ -153,7 +154,7 @@ class Session:
                 raise
         finally:
             self.server.rowversions.release(transaction.number)
-            self.catalog.end_transaction()
+            self.catalog.end_transaction(is_committed=is_done and word == "COMMIT")
 
     def open_in_duckdb(self) -> None:
         """Begins the open transaction in DuckDB, too: from here on it sees one state."""

@@ -180,3 +180,23 @@ def test_should_keep_a_unique_index_when_the_table_changes(sql, table):
     sql(f"CREATE UNIQUE INDEX ux ON {name} (a); INSERT INTO {name} VALUES (1, 1); ALTER TABLE {name} ADD c int NULL")
     with pytest.raises(pymssql.Error, match="Cannot insert duplicate key row"):
         sql(f"INSERT INTO {name} (a, b) VALUES (1, 2)")
+
+
+def test_should_know_a_table_as_others_have_defined_it_meanwhile(connect):
+    table = "defined_meanwhile"
+    ours, others = (connect(autocommit=True).cursor() for _ in range(2))
+    ours.execute(f"CREATE TABLE {table} (Id int NOT NULL, Name varchar(9), PRIMARY KEY (id))")
+    with pytest.raises(pymssql.IntegrityError, match="Violation of PRIMARY KEY"):
+        ours.execute(f"INSERT INTO {table} VALUES (1, 'a'), (1, 'b')")
+    ours.execute(f"BEGIN TRANSACTION; SELECT * FROM {table}")
+    others.execute(f"ALTER TABLE {table} ADD more int NULL")
+    ours.execute(f"COMMIT; INSERT INTO {table} VALUES (1, 'a', 2)")
+    ours.execute(f"SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION; SELECT * FROM {table}")
+    others.execute(f"ALTER TABLE {table} ADD last int NULL; SELECT * FROM {table}")
+    ours.execute("COMMIT; SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    for cursor in (ours, others):
+        cursor.execute(f"INSERT INTO {table} VALUES ({id(cursor)} % 1000000 + 2, 'b', 3, 4)")
+    ours.execute(f"BEGIN TRANSACTION; DROP TABLE {table}; CREATE TABLE {table} (other int); ROLLBACK; SELECT last FROM {table}")
+    ours.execute(f"DROP TABLE {table}; CREATE TABLE {table} (other int); INSERT INTO {table} VALUES (1)")
+    others.execute(f"SELECT other FROM {table}")
+    assert others.fetchall() == [(1,)]
