@@ -190,6 +190,32 @@ def test_should_show_what_is_there_and_refuse_what_it_cannot_do(lake, recorded):
     assert re.search(r"batch 9 is landed, not yet in silver, and had such rows: replay or void it, then run", left)
 
 
+@pytest.mark.parametrize("state", ["claimed", "committed", "refined"])
+def test_should_name_a_load_that_came_while_it_ran(lake, recorded, state):
+    """Whatever the load has read by then: it may have the rows, and may write them after all was looked through."""
+    source = lake.source(key=["code", "branch"], source_key=KEY, columns={"code": CI})
+    recorded(with_footers(lake, source.batch(1, people((SECRET, 10, NAME), ("b", 20, "Bo")))))
+    landed = with_footers(lake, source.batch(2, people((SECRET, 11, NAME))))
+    under_way = {
+        "updated_at": time.time(),
+        "state": state.replace("refined", "committed"),
+        "refined": state == "refined",
+    }
+
+    def comes(told: str) -> None:
+        if told.startswith("looking again"):
+            kept = batch_records.item_of(landed.model_copy(update=under_way))
+            items.put(settings().watermarks_table, kept | {"open": "yes"})
+
+    done = erase(lake.bucket, "customers", {"code": SECRET}, apply=True, progress=comes)
+    assert any(re.search("batch 2 (came meanwhile and may bring|is .* and had) such rows", left) for left in done.left)
+    with pytest.raises(Retriable, match="batch 2 is"):
+        erased(lake)
+    recorded(landed)
+    again = erased(lake)
+    assert (again.left, again.remains, SECRET in stored(lake)) == ([], [], False)
+
+
 def test_should_say_what_it_leaves(lake, recorded, proxy, monkeypatch):
     batches = filled(lake, recorded)
     gold = table_uri(lake.bucket, "gold", "copied")

@@ -196,7 +196,9 @@ def test_should_know_a_table_as_others_have_defined_it_meanwhile(connect):
     ours.execute("COMMIT; SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
     for cursor in (ours, others):
         cursor.execute(f"INSERT INTO {table} VALUES ({id(cursor)} % 1000000 + 2, 'b', 3, 4)")
-    ours.execute(f"BEGIN TRANSACTION; DROP TABLE {table}; CREATE TABLE {table} (other int); ROLLBACK; SELECT last FROM {table}")
+    ours.execute(
+        f"BEGIN TRANSACTION; DROP TABLE {table}; CREATE TABLE {table} (other int); ROLLBACK; SELECT last FROM {table}"
+    )
     ours.execute(f"DROP TABLE {table}; CREATE TABLE {table} (other int); INSERT INTO {table} VALUES (1)")
     others.execute(f"SELECT other FROM {table}")
     assert others.fetchall() == [(1,)]
