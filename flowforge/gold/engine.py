@@ -178,8 +178,10 @@ class Engine:
         )
 
     def _evaluate(self) -> Rows:
-        tables = [*self.inputs.values(), *self.references.values(), *([self.target] if self.target else [])]
-        self.connection.confine([uri for table in tables for uri in table.file_uris()])
+        # A copy without rules runs no text but ours, of quoted names.
+        if self.model.sql is not None or self.model.rules:
+            tables = [*self.inputs.values(), *self.references.values(), *([self.target] if self.target else [])]
+            self.connection.confine([uri for table in tables for uri in table.file_uris()])
         text = self.model.sql if self.model.sql is not None else self.text_of_copy()
         if self.model.sql is not None:
             self._read_again(text)
