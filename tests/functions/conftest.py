@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -61,7 +62,8 @@ def aws(aws_endpoint: str, lake_bucket: str) -> Iterator[Aws]:
     with pytest.MonkeyPatch.context() as environment:
         for name, value in _environment(resources).items():
             environment.setenv(name, value)
-        yield Aws(aws_endpoint, resources)
+        with closing(Aws(aws_endpoint, resources)) as running:
+            yield running
 
 
 def _environment(resources: Resources) -> dict[str, str]:

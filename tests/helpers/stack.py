@@ -57,6 +57,7 @@ class Stack:
         self.facts = json.loads(self.file.read_text())
         self.http = httpx.Client(base_url=self.facts["api"], timeout=LIMIT_SECONDS, headers=bearer(self.facts["token"]))
         self.connection = dict(self.facts["sqlserver"] or {})
+        self._clients: dict[str, Any] = {}
 
     def _is_ready(self) -> bool:
         """Whether this stack says so, not one that was killed before, whose file the next one takes away."""
@@ -72,27 +73,35 @@ class Stack:
         self.facts["sqlserver"] = self.connection
         return self
 
+    def _leave(self) -> None:
+        self.http.close()
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
     def kill(self) -> None:
         """Ends the stack as the kernel would; its children end with it."""
-        self.http.close()
+        self._leave()
         self.process.kill()
         self.process.wait(LIMIT_SECONDS)
         given(self.process.stdout).close()
 
     def stop(self) -> None:
-        self.http.close()
+        self._leave()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(LIMIT_SECONDS)
         given(self.process.stdout).close()
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.facts["s3" if service == "s3" else "aws"],
-            region_name=self.facts["region"],
-            aws_access_key_id=self.facts["aws_access_key_id"],
-            aws_secret_access_key=self.facts["aws_secret_access_key"],
-        )
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,
+                endpoint_url=self.facts["s3" if service == "s3" else "aws"],
+                region_name=self.facts["region"],
+                aws_access_key_id=self.facts["aws_access_key_id"],
+                aws_secret_access_key=self.facts["aws_secret_access_key"],
+            )
+        return self._clients[service]
 
     # ---------------------------------------------------------------- the source
     def execute(self, *statements: str) -> None:

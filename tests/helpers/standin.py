@@ -41,7 +41,8 @@ class StandIn:
         mssql_python.native_provider = "mssql-odbc"  # pyright: ignore[reportAttributeAccessIssue] - missing in its stubs
         certificate = self.ca_file.with_name("server.pem")
         text = f"Server=127.0.0.1,{self.port};Database={database or self.database};UID=sa;PWD={PASSWORD};"
-        return mssql_python.connect(f"{text}Encrypt=mandatory;ServerCertificate={certificate};", autocommit=autocommit)
+        text += f"Encrypt=mandatory;ServerCertificate={certificate};ConnectRetryCount=0;"  # else a refused one waits for 10 s
+        return mssql_python.connect(text, autocommit=autocommit)
 
 
 def start(directory: Path, *options: str, **settings) -> StandIn:

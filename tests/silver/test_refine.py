@@ -319,6 +319,7 @@ def test_should_refuse_source_columns_with_names_of_its_own(lake):
 def test_should_be_retriable_when_s3_cannot_be_reached(lake, monkeypatch):
     batch = lake.source(key=["id"]).batch(1, people((1, "a", 1)))
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")  # five take half a minute of waiting
     with pytest.raises(StoreUnavailable, match=r"silver\.customers: .*S3"):
         refine(batch, lake.bucket)
     with pytest.raises(StoreUnavailable):
