@@ -1,13 +1,23 @@
 """Commands: imperative, one handler each."""
 
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from events.model import Dispatched
 from events.targets import BronzeTarget, GoldTarget, SilverTarget, SourcePlace, SourceRead
 
 Layer = Literal["bronze", "silver", "gold"]
+
+
+def _with_zone(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time without its zone")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_with_zone)]  # ISO 8601
 
 
 class SubmitJob(Dispatched):
@@ -42,7 +52,7 @@ class TellQuiet(Dispatched):
 
     type: Literal["TellQuiet"] = "TellQuiet"
     bronze_table: str
-    at: str
+    at: Moment
 
 
 class IngestTable(Dispatched):

@@ -7,6 +7,7 @@ once a day; its recovery once. Of a run of which many tables fail, the first twe
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,7 +40,7 @@ def tell(envelope: Mapping[str, Any]) -> None:
     """
     message = read_message(opened(envelope), TellQuiet, *HEARD)
     now = datetime.now(UTC)
-    at = str(envelope.get("time") or now.isoformat(timespec="seconds"))
+    at = _time_of(envelope, now)
     told = Told(f"alert_{envelope.get('id')}", at)
     if isinstance(message, TellQuiet):
         _tell_quiet(message, now)
@@ -56,6 +57,15 @@ def tell(envelope: Mapping[str, Any]) -> None:
         _tell_recovery(
             message.bronze_table, message.run_id, told, now, read_only=isinstance(message, facts.IntervalEmpty)
         )
+
+
+def _time_of(envelope: Mapping[str, Any], now: datetime) -> str:
+    """When an event of the bus happened; now, where somebody has put something else there."""
+    told = envelope.get("time")
+    with suppress(TypeError, ValueError):
+        if datetime.fromisoformat(told).tzinfo is not None:  # pyright: ignore[reportArgumentType] - anything may stand there
+            return str(told)
+    return now.isoformat(timespec="seconds")
 
 
 class Told(dict[str, str]):

@@ -47,6 +47,19 @@ def test_should_keep_a_message_at_once_whose_run_and_batch_are_no_names(deliver,
         assert kept == body or "notKept" in kept
 
 
+@pytest.mark.parametrize("at", ["\0", "soon", "2026-01-31T10:00:00", "", 7, None])
+def test_should_refuse_an_order_whose_time_is_none(deliver, at):
+    ((_, reason),) = deliver("send_alerts", {"type": "TellQuiet", "bronze_table": "t", "at": at})
+    assert "does not fit its contract in: at" in reason
+
+
+@pytest.mark.parametrize("time", ["\0", "soon", "2026-01-31T10:00:00", 7, {}])
+def test_should_take_an_event_at_its_word_though_its_time_is_none(deliver, unique, time):
+    event = eventbridge("StepFailed", {"run_id": unique("run"), "step": "silver", "error": "Fatal", "cause": "c"})
+    told = event["detail"] | {"bronze_table": unique("t"), "remedy": "r", "attempts": 1}
+    assert deliver("send_alerts", event | {"detail": told, "time": time}) == []
+
+
 @pytest.mark.parametrize("typed", [True, False])
 def test_should_take_commands_of_the_version_before_which_name_no_type(deliver, typed):
     body = {"schema_version": 1, "layer": "silver", "table": "gone"}  # upkeep of a table that is gone is done
