@@ -36,9 +36,9 @@ def judge_within_bounds(place: str, rules: Sequence[Rule], remedy: str, judge: J
     try:
         return _bounded(judge, rules, seconds, turn, None)
     except (TimedOut, TimeoutError):
-        which = _slowest(judge, turn.rules)
+        which = _slowest(judge, rules)
         raise TransformRejected(
-            f"{place}: {_names(turn.rules)} not done with the batch within {seconds:.3g} s, and stopped{which}",
+            f"{place}: {_names(rules)} not done with the batch within {seconds:.3g} s, and stopped{which}",
             f"write a condition that takes less for each row, or raise RuleSeconds (below WorkTimeoutSeconds); {remedy}",
         ) from None
     except (OutOfMemory, MemoryError):
@@ -49,13 +49,16 @@ def judge_within_bounds(place: str, rules: Sequence[Rule], remedy: str, judge: J
 
 
 class _Turn:
-    """Which rules are evaluated at the moment, and since when."""
+    """Which rules are evaluated at the moment, and since when any is: what goes before is no rule's."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules, self.began = rules, time.monotonic()
+        self.rules, self._began = rules, 0.0
 
     def begins(self, rules: Sequence[Rule]) -> None:
-        self.rules, self.began = rules, time.monotonic()
+        self.rules, self._began = rules, self._began or time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began if self._began else 0.0
 
 
 def _bounded(judge: Judge[Found], rules: Sequence[Rule], seconds: float, turn: _Turn, rows: int | None) -> Found:
@@ -79,7 +82,7 @@ def _seconds_of(judge: Judge[Found], rule: Rule, most: float) -> float:
     turn = _Turn([rule])
     with suppress(TimedOut, TimeoutError, OutOfMemory, MemoryError):
         _bounded(judge, [rule], most, turn, LOOK_ROWS)
-    return time.monotonic() - turn.began
+    return turn.seconds()
 
 
 def _left(seconds: float) -> float:
