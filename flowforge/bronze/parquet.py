@@ -7,13 +7,14 @@ watermark table rebuilt, from it alone.
 import ctypes
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from flowforge.bronze.audit_columns import SCHEMA_ENTRY, AuditColumns, schema_entry
 from flowforge.bronze.last_rows import LastRows
 from flowforge.domain.batch import FOOTERS, Batch
 from flowforge.domain.column_types import MICROSECONDS, parse_type
@@ -21,15 +22,9 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.interval import Interval
 from flowforge.domain.source_columns import SourceColumn
 from flowforge.domain.source_key import is_of_files
+from flowforge.sources.repeated import stored
 from flowforge.sources.reports import ReadReport
 
-AUDIT = (
-    pa.field("_batch_id", pa.string()),
-    pa.field("_ingestion_time", pa.timestamp("us", tz="UTC")),
-    pa.field("_source_system", pa.string()),
-    pa.field("_source_file", pa.string()),
-    pa.field("_file_modified_time", pa.timestamp("us", tz="UTC")),
-)
 FOOTER = "flowforge"
 ROWS_PER_GROUP = 131_072
 BYTES_PER_GROUP = 32 * 2**20  # uncompressed; what readers like, and what bounds the encoder's memory
@@ -71,42 +66,34 @@ class Encoder:
         index: int | None = None,
     ):
         self.batch, self.columns, self.index = batch, columns, index
-        self._own, self._brought = len(columns), schema.names[len(columns) :]
-        audited = batch.command.bronze.audit_columns
-        self._constant = [field for field in AUDIT if field.name not in self._brought] if audited else []
-        self.schema = self._with_audit(schema)
+        self._own = len(columns)
+        self._audit = AuditColumns(batch, source_file, schema.names[self._own :])
+        self._written = self._with_audit(schema)
+        self.schema = stored(self._written)
         self.rows, self.null_cursors, self.max_cursor = 0, 0, None
         self._last_rows = LastRows(batch.interval)
         self._pending, self._pending_bytes = [], 0
-        self._audit_values = self._values(source_file)
-        self._audit_columns: list[pa.Array] = []
         self._sink = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), BYTES_PER_WRITE)
         statistics: Any = _with_statistics(self.schema) if is_of_files(batch.source_key) else True
         self._writer = pq.ParquetWriter(
             self._sink,
-            self.schema,
+            self._written,
             compression=batch.command.bronze.compression,
             dictionary_pagesize_limit=DICTIONARY_BYTES,
             write_statistics=statistics,
-            store_schema=True,
+            store_schema=False,
         )
 
     def _with_audit(self, schema: pa.Schema) -> pa.Schema:
         source, brought = list(schema)[: self._own], list(schema)[self._own :]
         names = {field.name for field in source}
-        taken = [field.name for field in self._constant if field.name in names]
+        taken = [field.name for field in self._audit.fields if field.name in names]
         if taken:
             raise UnsupportedSource(
                 f"{self.batch.source_key}: the source has columns named like audit columns: {', '.join(taken)}",
                 "Send bronzeConfig.auditColumns false for this table.",
             )
-        return pa.schema([*source, *self._constant, *brought], metadata=schema.metadata)
-
-    def _values(self, source_file: str) -> list[pa.Scalar]:
-        system = self.batch.command.connection.address
-        values = [self.batch.label, datetime.now(UTC), system, source_file, None]
-        told = {field.name: pa.scalar(value, field.type) for value, field in zip(values, AUDIT, strict=True)}
-        return [told[field.name] for field in self._constant]
+        return pa.schema([*source, *self._audit.fields, *brought], metadata=schema.metadata)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Adds rows; a row group is written when enough have come together."""
@@ -114,22 +101,18 @@ class Encoder:
             return
         self._see_cursor(batch)
         self.rows += batch.num_rows
-        columns = [*batch.columns[: self._own], *self._audit(batch.num_rows), *batch.columns[self._own :]]
-        self._pending.append(pa.RecordBatch.from_arrays(columns, schema=self.schema))
+        columns = [*batch.columns[: self._own], *self._audit.of(batch.num_rows), *batch.columns[self._own :]]
+        self._pending.append(pa.RecordBatch.from_arrays(columns, schema=self._written))
         self._pending_bytes += batch.nbytes
         full = self._pending_bytes >= BYTES_PER_GROUP or batch.nbytes >= LONG_BATCH
         if full or sum(b.num_rows for b in self._pending) >= ROWS_PER_GROUP:
             self._flush()
 
-    def _audit(self, rows: int) -> list[pa.Array]:
-        """The audit columns of so many rows: slices of the same arrays for every batch."""
-        if self._audit_values and (not self._audit_columns or len(self._audit_columns[0]) < rows):
-            self._audit_columns = [pa.repeat(value, rows) for value in self._audit_values]
-        return [column.slice(0, rows) for column in self._audit_columns]
-
     def _flush(self) -> None:
         if self._pending:
-            self._writer.write_table(pa.Table.from_batches(self._pending, self.schema), row_group_size=ROWS_PER_GROUP)
+            rows = pa.Table.from_batches(self._pending, self._written).unify_dictionaries()  # of several files
+            self._writer.write_table(rows, row_group_size=ROWS_PER_GROUP)
+            del rows
             self._pending, self._pending_bytes = [], 0
 
     def _see_cursor(self, batch: pa.RecordBatch) -> None:
@@ -167,7 +150,7 @@ class Encoder:
             facts["files"] = [(one.rows, one.rejected, one.first_rejected) for one in told.files]
         if told.types:
             facts["types"] = [one.model_dump(exclude_defaults=True) for one in told.types]
-        self._writer.add_key_value_metadata({FOOTER: json.dumps(facts)})
+        self._writer.add_key_value_metadata({FOOTER: json.dumps(facts), SCHEMA_ENTRY: schema_entry(self.schema)})
         self._writer.close()
         self._sink.detach()  # writes what is left, and leaves the sink open
 

@@ -23,6 +23,7 @@ def test_should_load_new_files_once_and_in_the_order_of_their_names_up_to_gold(j
     assert (fact.records, fact.source_rows, fact.source_table) == (4, 4, f"{files.name}.daily")
     bronze = in_bronze(fact)
     assert bronze.column("_source_file").to_pylist() == [first, first, second, second]
+    assert {bronze.schema.field(name).type for name in ("_batch_id", "_source_file", "_file_version")} == {pa.string()}
     assert bronze.column("_row_number").to_pylist() == [1, 2, 1, 2]
     assert bronze.column("note").to_pylist() == ["a", "", "c", None]
     assert files.ids("silver") == files.ids("gold") == [1, 2, 3, 4]

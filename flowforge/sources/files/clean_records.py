@@ -5,7 +5,6 @@ is not taken. Those are: bytes that are no text of the encoding, NUL, a CR alone
 behind a closing quote, a byte order mark, and a number of records that the line ends outside of quotes do not have.
 """
 
-import codecs
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
@@ -19,7 +18,6 @@ from flowforge.sources.files.record_count import count_records
 pc: Any = pyarrow.compute
 csv: Any = pyarrow.csv
 MARK = "\ufeff".encode()
-DECODED = 2**20  # bytes
 UNIT_SEPARATOR = "\x1f"  # pyarrow's delimiter where there is none: it takes no NUL
 
 
@@ -108,9 +106,13 @@ class CleanReader:
 
 def is_all(data: bytes, pattern: str) -> bool:
     """Whether all of the bytes are one match of a pattern of RE2, whose time is linear. They are not copied."""
+    return pc.match_substring_regex(_as_binary(data), pattern)[0].as_py()
+
+
+def _as_binary(data: bytes) -> pa.Array:
+    """Bytes as the one value of an array. They are not copied."""
     places = pa.array([0, len(data)], pa.int32()).buffers()[1]
-    text = pa.Array.from_buffers(pa.binary(), 1, [None, places, pa.py_buffer(data)])
-    return pc.match_substring_regex(text, pattern)[0].as_py()
+    return pa.Array.from_buffers(pa.binary(), 1, [None, places, pa.py_buffer(data)])
 
 
 def as_utf8(piece: bytes, codec: str) -> bytes | None:
@@ -127,12 +129,10 @@ def as_utf8(piece: bytes, codec: str) -> bytes | None:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether bytes are UTF-8. Few of them are decoded at a time: a sign beyond U+FFFF makes four bytes of each."""
-    decoder, end = codecs.getincrementaldecoder("utf-8")(), len(data)
+    """Whether bytes are UTF-8. Arrow's own look at them lets other threads go on, and copies nothing."""
     try:
-        for start in range(0, end, DECODED):
-            decoder.decode(data[start : start + DECODED], final=start + DECODED >= end)
-    except UnicodeDecodeError:
+        _as_binary(data).cast(pa.string())
+    except pa.ArrowInvalid:
         return False
     return True
 

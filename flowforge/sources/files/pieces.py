@@ -112,14 +112,29 @@ class Pieces:
         self._held, self._at = b"".join(parts), 0
 
     def _last_end(self, size: int) -> int:
-        """Behind the last LF within `size` that an even number of quotes stands before."""
+        """Behind the last LF within `size` that is outside of quotes, by what stands around the quote before it; where that
+        tells nothing, by the number of quotes."""
         start, limit, quote = self._at, self._at + size, self._marks.quote
         end = len(self._held) if self._ended and len(self._held) <= limit else self._held.rfind(b"\n", start, limit) + 1
         for _ in range(TRIES):
-            if not end or not quote or self._held.count(quote, start, end) % 2 == 0:
+            if not end or not quote:
                 return max(end, start)
-            end = self._held.rfind(b"\n", start, self._held.rfind(quote, start, end)) + 1
+            last = self._held.rfind(quote, start, end)
+            if last < 0 or self._closes(last) or self._held.count(quote, start, end) % 2 == 0:
+                return max(end, start)
+            end = self._held.rfind(b"\n", start, last) + 1
         return start
+
+    def _closes(self, place: int) -> bool:
+        """Whether the quote there closes a field, where the text is as it should be: a field ends behind it, and none before."""
+        marks, held = self._marks, self._held
+        ends = (marks.delimiter, b"\r", b"\n")
+        before = held[max(self._at, place - max(len(marks.delimiter), len(marks.quote))) : place]
+        return (
+            held.startswith(ends, place + len(marks.quote))
+            and bool(before)
+            and not before.endswith((*ends, marks.quote))
+        )
 
     def _line_end(self, size: int) -> int:
         """Behind the last line within `size`; a CR at the very end may be half of a CRLF."""

@@ -24,13 +24,14 @@ from flowforge.sources.files.rejects import Rejects
 from flowforge.sources.files.session import VIEW
 from flowforge.sources.plans import ReadPlan
 from flowforge.sources.protection import dropped_columns
+from flowforge.sources.repeated import ONE_TEXT, repeated, stored
 from flowforge.sources.reports import CountAtSource, FileRead, ReadReport, Recount
 
 MOST_NOTES = 50
 AUDIT = (
-    pa.field("_source_file", pa.string()),
+    pa.field("_source_file", ONE_TEXT),
     pa.field("_file_modified_time", pa.timestamp("us", tz="UTC")),
-    pa.field("_file_version", pa.string()),
+    pa.field("_file_version", ONE_TEXT),
     pa.field(ROW_NUMBER, pa.int64()),
 )
 
@@ -147,13 +148,13 @@ class FilesReader:
         arrays = dict(zip(rows.schema.names, rows.columns, strict=True))
         if self._audited:
             told = zip((field.name for field in AUDIT), audit, strict=False)
-            arrays |= {name: pa.repeat(value, rows.num_rows) for name, value in told}
+            arrays |= {name: repeated(value, rows.num_rows) for name, value in told}
         return pa.RecordBatch.from_arrays([arrays[name] for name in self.schema.names], schema=self.schema)
 
     def _audit_of(self, file: FileVersion) -> list[pa.Scalar]:
         modified = datetime.fromisoformat(file.modified) if file.modified else None
         values = [file.key, modified, file.version_id or file.etag]
-        return [pa.scalar(value, field.type) for value, field in zip(values, AUDIT[:3], strict=True)]
+        return [pa.scalar(value, kind) for value, kind in zip(values, stored(pa.schema(AUDIT[:3])).types, strict=True)]
 
 
 def _contract_of(plan: ReadPlan) -> FileContract:

@@ -18,7 +18,8 @@ import pytest
 
 from events.commands import IngestTable
 from events.targets import BronzeTarget, GoldTarget, SilverTarget, SourceTable
-from flowforge.bronze.parquet import AUDIT, Encoder, read_footer
+from flowforge.bronze.audit_columns import AUDIT
+from flowforge.bronze.parquet import Encoder, read_footer
 from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
