@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from .instance import Instance
 
 _log = logging.getLogger(__name__)
-_SQL_BATCH, _RPC, _TRANSACTION = 0x01, 0x03, 0x0E
+_SQL_BATCH, _RPC, _TRANSACTION = 0x01, 0x03, 0x0E  # Type of a packet, [MS-TDS] 2.2.3.1.1
+# ProcID, [MS-TDS] 2.2.6.6
 _PROCEDURE_IDS = {10: "sp_executesql", 11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}
+# RequestType and ISOLATION_LEVEL of a Transaction Manager request, [MS-TDS] 2.2.6.9
 _TM_BEGIN, _TM_COMMIT, _TM_ROLLBACK = 5, 7, 8
 _ISOLATIONS = {1: "READ UNCOMMITTED", 2: "READ COMMITTED", 3: "REPEATABLE READ", 4: "SERIALIZABLE", 5: "SNAPSHOT"}
 

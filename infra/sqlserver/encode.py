@@ -1,7 +1,7 @@
 """Arrow batches to ROW tokens, a column at a time.
 
 Each column becomes one or more pyarrow binary arrays (length prefix, payload, terminator); joined element by element
-they are the rows of the token stream, [MS-TDS] 2.2.7.19. No Python runs per row except for sql_variant, hierarchyid
+they are the rows of the token stream, [MS-TDS] 2.2.7.20. No Python runs per row except for sql_variant, hierarchyid
 and the deprecated LOB types, which are rare. Values come in the representation that `types.py` describes.
 """
 
@@ -16,7 +16,7 @@ from .fixed_width import filled, fixed_payload, little_endian, validity
 from .types import CHARACTERS, CLR, UNICODE, SqlType
 from .values import LONE_FROM
 
-_ROW_TOKEN = b"\xd1"
+_ROW_TOKEN = b"\xd1"  # [MS-TDS] 2.2.7.20
 LONE = re.compile("[\U0010d800-\U0010dfff]")
 _MAX_BATCH_BYTES = 32 << 20  # of Arrow data encoded at once: bounds memory with large cells
 

@@ -8,11 +8,12 @@ from . import tokens
 from .packets import PRELOGIN, Channel, Disconnected
 from .types import COLLATION
 
-LOGIN7 = 0x10
+LOGIN7 = 0x10  # Type of a packet, [MS-TDS] 2.2.3.1.1
+# PL_OPTION_TOKEN and the values of ENCRYPTION, [MS-TDS] 2.2.6.5
 _OPTION_VERSION, _OPTION_ENCRYPTION, _OPTION_INSTANCE, _OPTION_THREAD, _OPTION_MARS, _OPTION_FEDAUTH = 0, 1, 2, 3, 4, 6
 _ENCRYPT_OFF, _ENCRYPT_ON, _ENCRYPT_NOT_SUPPORTED, _ENCRYPT_REQUIRED = 0, 1, 2, 3
-_TLS_RECORD = 0x16
-_MAX_PACKET, _MIN_PACKET = 32767, 512
+_TLS_RECORD = 0x16  # ContentType handshake, RFC 8446 5.1
+_MAX_PACKET, _MIN_PACKET = 32767, 512  # PacketSize that a client may ask for, [MS-TDS] 2.2.6.4
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def receive_login(channel: Channel, context: ssl.SSLContext) -> Login:
 
 
 def _answer_prelogin(channel: Channel, data: bytes) -> int:
-    """Answers the client's options; returns the encryption that both agreed on."""
+    """Answers the client's options (token, offset and length of each, 0xFF behind the last; [MS-TDS] 2.2.6.5); returns the
+    encryption that both agreed on."""
     asked, position = {}, 0
     while data[position] != 0xFF:
         offset, length = struct.unpack(">HH", data[position + 1 : position + 5])
@@ -79,6 +81,8 @@ def _answer_prelogin(channel: Channel, data: bytes) -> int:
 
 
 def _parse(data: bytes) -> Login:
+    """LOGIN7, [MS-TDS] 2.2.6.4: TDSVersion and PacketSize from byte 4, TypeFlags (fReadOnlyIntent: 0x20) at 26, from byte 36 pairs
+    of offset and length in characters. A password has its nibbles swapped, then each byte XOR 0xA5."""
     version, packet_size = struct.unpack("<II", data[4:12])
     offsets = struct.unpack("<18H", data[36:72])
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from .errors import ClientGone
 
-REPLY, PRELOGIN, ATTENTION = 0x04, 0x12, 0x06
+REPLY, PRELOGIN, ATTENTION = 0x04, 0x12, 0x06  # Type, [MS-TDS] 2.2.3.1.1
 HEADER_LENGTH = 8
+# Status bits, [MS-TDS] 2.2.3.1.2
 LAST_PACKET, RESET_CONNECTION = 0x01, 0x08
 _TLS_CHUNK = 1 << 18  # bytes encrypted at a time: bounds the copy that OpenSSL makes
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from .errors import SqlError
 from .types import SqlType
 
-_NO_LENGTH = 0xFFFF
-_BATCH_FLAG = 0xFF
-_PLP_NULL = 0xFFFFFFFFFFFFFFFF
+_NO_LENGTH = 0xFFFF  # CHARBIN_NULL, [MS-TDS] 2.2.5.1.1; as the length of a type it means MAX, 2.2.5.4.4
+_BATCH_FLAG = 0xFF  # [MS-TDS] 2.2.6.6
+_PLP_NULL = 0xFFFFFFFFFFFFFFFF  # [MS-TDS] 2.2.5.2.3
 _TICKS_PER_DAY = 864_000_000_000
+# Type tokens of fixed and of variable length, [MS-TDS] 2.2.5.4.2 and 2.2.5.4.3
 _FIXED = {0x30: ("tinyint", "<B"), 0x34: ("smallint", "<h"), 0x38: ("int", "<i"), 0x7F: ("bigint", "<q"),
           0x32: ("bit", "<?"), 0x3B: ("real", "<f"), 0x3E: ("float", "<d")}  # fmt: skip
 _SIZED = {0xE7: "nvarchar", 0xEF: "nchar", 0xA7: "varchar", 0xAF: "char", 0xA5: "varbinary", 0xAD: "binary"}

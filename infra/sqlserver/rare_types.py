@@ -34,7 +34,7 @@ def cell(value, sql_type: SqlType) -> bytes:
 
 
 def _variant(base: str, text: str) -> bytes:
-    """Base type byte, count of property bytes, properties, value."""
+    """Base type byte, count of property bytes, properties, value: [MS-TDS] 2.2.5.5.4."""
     if base in ("tinyint", "smallint", "int", "bigint"):
         token, form = {"tinyint": (0x30, "<B"), "smallint": (0x34, "<h"), "int": (0x38, "<i"), "bigint": (0x7F, "<q")}[
             base

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+# CurCmd of DONE ([MS-TDS] 2.2.7.6), whose values it leaves open: those that SQL Server sends.
 _COMMANDS = {"SELECT": 0xC1, "INSERT": 0xC3, "DELETE": 0xC4, "UPDATE": 0xC5, "CREATE": 0xC6, "DROP": 0xC7, "BEGIN": 0xD4,
              "COMMIT": 0xD5, "ROLLBACK": 0xD2}  # fmt: skip
 

@@ -5,7 +5,7 @@ import struct
 from .types import SqlType, type_info
 
 SERVER_NAME = "FLOWFORGE"
-DONE, DONE_PROC, DONE_IN_PROC = 0xFD, 0xFE, 0xFF
+DONE, DONE_PROC, DONE_IN_PROC = 0xFD, 0xFE, 0xFF  # [MS-TDS] 2.2.7.6, 2.2.7.8, 2.2.7.7
 # DONE status bits, [MS-TDS] 2.2.7.6
 MORE, ERROR, COUNT, ATTENTION, CALL_IN_BATCH = 0x01, 0x02, 0x10, 0x20, 0x80
 # ENVCHANGE kinds, [MS-TDS] 2.2.7.9
@@ -14,12 +14,12 @@ ENV_BEGIN, ENV_COMMIT, ENV_ROLLBACK, ENV_RESET = 8, 9, 10, 18
 
 
 def short_text(text: str) -> bytes:
-    """B_VARCHAR: a length byte, then UTF-16."""
+    """B_VARCHAR, [MS-TDS] 2.2.5.2.2: a length byte, then UTF-16."""
     return bytes([len(text.encode("utf-16le")) // 2]) + text.encode("utf-16le")
 
 
 def long_text(text: str) -> bytes:
-    """US_VARCHAR: a length word, then UTF-16."""
+    """US_VARCHAR, [MS-TDS] 2.2.5.2.2: a length word, then UTF-16."""
     encoded = text.encode("utf-16le")
     return struct.pack("<H", len(encoded) // 2) + encoded
 
@@ -35,7 +35,7 @@ def environment_change(kind: int, new: str | bytes, old: str | bytes = "") -> by
 
 
 def message(number: int, text: str, state: int = 1, severity: int = 16, line: int = 1) -> bytes:
-    """An ERROR token, or an INFO token when the severity is 10 or less."""
+    """An ERROR token ([MS-TDS] 2.2.7.10), or an INFO token (2.2.7.13) when the severity is 10 or less."""
     token = 0xAB if severity <= 10 else 0xAA
     body = struct.pack("<IBB", number, state, severity) + long_text(text[:2000])
     body += short_text(SERVER_NAME) + short_text("") + struct.pack("<I", line)
@@ -53,7 +53,7 @@ def return_status(value: int = 0) -> bytes:
 
 
 def return_handle(handle: int) -> bytes:
-    """RETURNVALUE of an int output parameter without a name: the handle of a prepared statement."""
+    """RETURNVALUE of an int output parameter without a name: the handle of a prepared statement ([MS-TDS] 2.2.7.19)."""
     head = b"\xac" + struct.pack("<H", 0) + short_text("") + b"\x01" + struct.pack("<IH", 0, 0)
     return head + b"\x26\x04\x04" + struct.pack("<i", handle)
 
