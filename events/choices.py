@@ -11,6 +11,7 @@ SchemaMode = Literal["evolve", "contract"]
 KeyComparison = Literal["source", "exact"]
 NullKeys = Literal["match", "quarantine"]
 BuildStrategy = Literal["full", "incremental"]
+DatabaseKind = Literal["sql-server"]  # each a kind of source, see flowforge.sources.registry
 Driver = Literal["auto", "mssql-python", "pymssql"]
 Derivation = Literal["offset", "baseType", "srid"]
 OnGap = Literal["refuse", "full_refresh"]

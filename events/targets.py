@@ -1,7 +1,7 @@
 """Resolved parts that commands carry: no default is left to guess, no password is inside."""
 
 import hashlib
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Discriminator, Field, Tag
 
@@ -10,6 +10,7 @@ from events.choices import (
     ChangedFile,
     Compression,
     CountRows,
+    DatabaseKind,
     Deletes,
     Derivation,
     Driver,
@@ -32,8 +33,8 @@ LATER = ("types", "column_names")  # settings of a contract that digests of befo
 class ConnectionReference(Message):
     """A reachable source without its password: that stays in the secret store."""
 
-    kind: ClassVar[str] = "sql-server"  # of source that it leads to; no field, so messages stay as they were
-
+    # Of source that it leads to. The first one is not written, so that messages stay as they were.
+    kind: DatabaseKind = Field(default="sql-server", exclude_if=lambda kind: kind == "sql-server")
     host: str
     port: int = 1433
     database: str
@@ -46,7 +47,7 @@ class ConnectionReference(Message):
     @property
     def address(self) -> str:
         """The source as bronze tells it of each row."""
-        return f"sql-server://{self.host}:{self.port}/{self.database}"
+        return f"{self.kind}://{self.host}:{self.port}/{self.database}"
 
 
 class FilePlace(Message):
@@ -166,16 +167,16 @@ class SourceFiles(Message):
 
 
 def _kind_of(given: Any) -> str:
-    """A table's connection or source has no kind in messages: it was there before there was another."""
+    """A table's source has no kind in messages: it was there before there was another. Its connection has its database's."""
     kind = given.get("kind") if isinstance(given, dict) else getattr(given, "kind", None)
-    return "file" if kind == "file" else "sql-server"
+    return "(file)" if kind == "file" else "(database)"
 
 
 SourcePlace = Annotated[
-    Annotated[ConnectionReference, Tag("sql-server")] | Annotated[FilePlace, Tag("file")], Discriminator(_kind_of)
+    Annotated[ConnectionReference, Tag("(database)")] | Annotated[FilePlace, Tag("(file)")], Discriminator(_kind_of)
 ]
 SourceRead = Annotated[
-    Annotated[SourceTable, Tag("sql-server")] | Annotated[SourceFiles, Tag("file")], Discriminator(_kind_of)
+    Annotated[SourceTable, Tag("(database)")] | Annotated[SourceFiles, Tag("(file)")], Discriminator(_kind_of)
 ]
 
 

@@ -9,7 +9,8 @@
     older          the forms of the pipeline before this one
     mistakes       what a refused request is answered with
 
-A further kind of source is a model beside `database` and `files`, and its place in `job.SourceConfig`.
+A further database is a word in `events.choices.DatabaseKind`; a source that is none, a model beside `database` and `files`, and
+its place in `job.SourceConfig`.
 """
 
 from events.request.connection import Connection, other_logins

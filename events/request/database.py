@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Discriminator, Field, StrictInt, Tag, field_validator
 
-from events.choices import CountRows, Derivation, OnGap
+from events.choices import CountRows, DatabaseKind, Derivation, OnGap
 from events.model import Request
 from events.names import split_table_name
 from events.request.connection import Connection
@@ -197,6 +197,6 @@ class DatabaseConfig(TableConfig):
 class DatabaseSource(Request):
     """The server and what to read from it."""
 
-    type: Literal["sql-server"]
+    type: DatabaseKind
     connection: Connection
     databaseConfig: DatabaseConfig

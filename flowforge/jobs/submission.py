@@ -115,7 +115,11 @@ def open_and_queue(
 
 def _place_of(request: JobRequest) -> SourcePlace:
     source = request.source_config
-    return FilePlace(bucket=settings().bucket) if isinstance(source, FileSource) else to_reference(source.connection)
+    return (
+        FilePlace(bucket=settings().bucket)
+        if isinstance(source, FileSource)
+        else to_reference(source.connection, source.type)
+    )
 
 
 def _keep_jobs(document: Any, request: JobRequest, commands: list[IngestTable]) -> None:

@@ -55,7 +55,7 @@ def _source_of(request: JobRequest) -> tuple[SourcePlace, Source]:
     if isinstance(config, FileSource):
         bucket = FilePlace(bucket=settings().bucket)
         return bucket, source_at(bucket)
-    target = target_of(config.connection)
+    target = target_of(config.connection, config.type)
     return target.reference, source_of(target)
 
 

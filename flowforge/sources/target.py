@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from events.api.database import SourceQuestion
+from events.choices import DatabaseKind
 from events.request import Connection, InvalidRequest, mistakes_of
 from events.targets import ConnectionReference
 from flowforge.aws.secrets import Place, read_login
@@ -46,14 +47,15 @@ def target_in(body: dict[str, Any]) -> Target:
     return target_of(question.connection)
 
 
-def target_of(connection: Connection) -> Target:
-    """A connection with its login; an inline password is used as it is and stored nowhere."""
+def target_of(connection: Connection, kind: DatabaseKind = "sql-server") -> Target:
+    """A connection to a database of this kind, with its login; an inline password is used as it is and stored nowhere."""
     from flowforge.state.connections import check_secret_id, saved_reference
 
     if connection.connectionId:
-        reference = saved_reference(connection.connectionId)
+        reference = saved_reference(connection.connectionId, kind)
         return Target(reference, read_credentials(reference))
     reference = ConnectionReference(
+        kind=kind,
         host=given(connection.host),
         port=connection.port,
         database=given(connection.database),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from events.api.connections import SavedConnection
+from events.choices import DatabaseKind
 from events.request import Connection, InvalidRequest
 from events.targets import ConnectionReference
 from flowforge.aws import items, secrets
@@ -47,10 +48,11 @@ def remove(connection_id: str) -> None:
     items.delete(settings().connections_table, {"pk": connection_id})
 
 
-def saved_reference(connection_id: str) -> ConnectionReference:
+def saved_reference(connection_id: str, kind: DatabaseKind = "sql-server") -> ConnectionReference:
     """The reference of a saved connection."""
     item = _read(connection_id)
     return ConnectionReference(
+        kind=kind,
         host=item["host"],
         port=item["port"],
         database=item["database"],
@@ -61,13 +63,13 @@ def saved_reference(connection_id: str) -> ConnectionReference:
     )
 
 
-def to_reference(connection: Connection) -> ConnectionReference:
-    """The reference of a connection in a request; an inline password goes into the secret store.
+def to_reference(connection: Connection, kind: DatabaseKind = "sql-server") -> ConnectionReference:
+    """The reference of a connection in a request to a database of this kind; an inline password goes into the secret store.
 
     Raises InvalidRequest for a secret that no request may name, SecretRefused for one that belongs to another place.
     """
     if connection.connectionId:
-        return saved_reference(connection.connectionId)
+        return saved_reference(connection.connectionId, kind)
     host, database = given(connection.host), given(connection.database)
     place = secrets.Place(host, connection.port, database, connection.trustServerCertificate)
     secret_id, version = connection.secretId, None
@@ -79,6 +81,7 @@ def to_reference(connection: Connection) -> ConnectionReference:
         check_secret_id(secret_id)
         secrets.read_login(secret_id, None, place)
     return ConnectionReference(
+        kind=kind,
         host=host,
         port=connection.port,
         database=database,

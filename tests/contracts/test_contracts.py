@@ -3,14 +3,17 @@
 import copy
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from events import commands, facts
+from events.choices import DatabaseKind
 from events.dispatch import UnknownMessage, read_message, type_of
 from events.export import MODELS, files
 from events.request import InvalidRequest, JobRequest, parse_job_request
 from events.sample_messages import FULL, INCREMENTAL
+from flowforge.sources.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "events" / "samples"
@@ -46,6 +49,18 @@ def test_should_keep_no_sample_that_nothing_makes():
 def test_should_offer_the_documents_of_the_readme_as_examples():
     assert json.loads((ROOT / "examples" / "request-customers.json").read_text()) == FULL
     assert json.loads((ROOT / "examples" / "request-customers-incremental.json").read_text()) == INCREMENTAL
+
+
+def test_should_know_the_same_kinds_of_source_in_requests_as_behind_the_seam():
+    assert set(KINDS) == {"file", *get_args(DatabaseKind)}
+
+
+def test_should_not_write_the_kind_that_earlier_versions_know_alone():
+    document = json.loads((SAMPLES / "IngestTable.json").read_text())
+    assert "kind" not in document["connection"]
+    read = commands.IngestTable.model_validate(document)
+    assert read.connection.kind == "sql-server"
+    assert read == commands.IngestTable.model_validate_json(read.model_dump_json())
 
 
 @pytest.mark.parametrize("model", MESSAGES, ids=lambda model: model.__name__)

@@ -113,6 +113,17 @@ def test_should_name_modules_that_exist():
     assert [path for path in missing if path not in kept] == []  # decisions.md leaves folders out
 
 
+def test_should_say_of_all_that_is_kept_how_it_ends():
+    kept = [*rows(ARCHITECTURE, "pk"), *rows(ARCHITECTURE, "prefix")]
+    assert [row for row in kept if not row[-1]] == []
+    writes = re.compile(r"\bitems\.(put|put_new|put_many|put_action|update|update_action)\(")
+    writing = {
+        f"state/{path.name}" for path in (ROOT / "flowforge" / "state").glob("*.py") if writes.search(path.read_text())
+    }
+    where = ARCHITECTURE.partition("## What is where")[2]
+    assert [module for module in sorted(writing) if f"`{module}`" not in where] == []
+
+
 def test_should_explain_words_in_their_order_each_with_its_module():
     words = [row[0] for row in rows(GLOSSARY, "word")]
     assert words == sorted(words)
