@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from events.targets import SourceFiles
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import FileRefused, UnreadableRecord, Wait
+from flowforge.domain.errors import Fatal, FileRefused, UnreadableRecord, Wait
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.interval import Interval
 from flowforge.sources.plans import Wanted
 from flowforge.sources.reports import ReadReport
-from flowforge.state import file_jobs
+from flowforge.state import batches, file_jobs
 from flowforge.state.batch_records import RETRY_SECONDS, batch_of, find_batch, stored_history
 from flowforge.state.file_ledger import DONE, entry_of, skipped_entry, write_entries
 from flowforge.state.file_refusals import Refusal, Reject, note_refusal
@@ -67,7 +67,14 @@ def refuse_unrefined(state: TableState, interval: Interval, wanted: Wanted) -> N
             raise Wait(f"{state.source_key}: batch {item['seq']} is not in silver yet", RETRY_SECONDS)
 
 
-def note_refused(batch: Batch, error: FileRefused) -> None:
+def give_up(batch: Batch, error: Fatal) -> None:
+    """Gives a batch up for good; where a file has stopped it, keeps which one, and why."""
+    if isinstance(error, FileRefused):
+        _note_refused(batch, error)
+    batches.abandon(batch)
+
+
+def _note_refused(batch: Batch, error: FileRefused) -> None:
     """Keeps which file stopped the batch, and why; the job's other files are looked for by the next sweep."""
     read = batch.command.source
     refusal = Refusal(

@@ -15,7 +15,7 @@ from flowforge.aws.conditional_writes import prove_once
 from flowforge.bronze.announcements import landed_fact, no_rows_fact
 from flowforge.bronze.comparisons import order_comparison
 from flowforge.bronze.cut_claims import finish_claim
-from flowforge.bronze.file_notes import loaded_by_others, note_files, note_refused, note_skipped
+from flowforge.bronze.file_notes import give_up, loaded_by_others, note_files, note_skipped
 from flowforge.bronze.file_types import note_types, with_kept_types
 from flowforge.bronze.finalize import settle
 from flowforge.bronze.heartbeat import Heartbeat, RowsSoFar, reading_permitted
@@ -25,7 +25,7 @@ from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.planning import Found, described, look_at, plan_next
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
+from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, Wait
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
@@ -145,12 +145,8 @@ def _load(batch: Batch, source: Source, description: Description, state: table.T
     except (FileChanged, ChangesLost) as error:  # nothing of it has landed: what is there now is planned anew
         batches.abandon(batch)
         raise Wait(str(error), batch_records.RETRY_SECONDS) from error
-    except FileRefused as error:
-        note_refused(batch, error)
-        batches.abandon(batch)
-        raise
-    except Fatal:
-        batches.abandon(batch)
+    except Fatal as error:
+        give_up(batch, error)
         raise
     except Exception:
         leases.release(batch)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from events.commands import IngestSlice
 from flowforge.bronze.announcements import landed_fact, no_rows_fact, slices_read, source_table
-from flowforge.bronze.file_notes import note_files, note_refused
+from flowforge.bronze.file_notes import give_up, note_files
 from flowforge.bronze.file_slices import whole_file
 from flowforge.bronze.finalize import settle, submit_again
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
@@ -20,7 +20,7 @@ from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import Landed, land, landed_before, manifest_of
 from flowforge.bronze.outcome import Outcome
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
+from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, Wait
 from flowforge.domain.given import given
 from flowforge.domain.manifest import BronzeObject
 from flowforge.sources.base import Source
@@ -50,19 +50,13 @@ def ingest_slice(command: IngestSlice) -> Outcome:
     except Wait:
         leases.renew(batch)  # its slices are under way, though none may be read now
         raise
-    except (
-        FileChanged,
-        ChangesLost,
-    ) as error:  # nothing of it counts: what is there now is planned by the table's own message
+    except (FileChanged, ChangesLost) as error:
+        # Nothing of it counts: what is there now is planned by the table's own message.
         again = submit_again(batch)
         batches.abandon(batch)
         return replace(again, reason=f"{again.reason}: {error}")
-    except FileRefused as error:
-        note_refused(batch, error)
-        batches.abandon(batch)
-        raise
-    except Fatal:
-        batches.abandon(batch)
+    except Fatal as error:
+        give_up(batch, error)
         raise
 
 

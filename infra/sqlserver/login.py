@@ -81,8 +81,8 @@ def _answer_prelogin(channel: Channel, data: bytes) -> int:
 
 
 def _parse(data: bytes) -> Login:
-    """LOGIN7, [MS-TDS] 2.2.6.4: TDSVersion and PacketSize from byte 4, TypeFlags (fReadOnlyIntent: 0x20) at 26, from byte 36 pairs
-    of offset and length in characters. A password has its nibbles swapped, then each byte XOR 0xA5."""
+    """LOGIN7, [MS-TDS] 2.2.6.4: TDSVersion and PacketSize from byte 4, TypeFlags (fReadOnlyIntent: 0x20) at 26, pairs of offset
+    and length in characters from byte 36. A password has its nibbles swapped, then each byte XOR 0xA5."""
     version, packet_size = struct.unpack("<II", data[4:12])
     offsets = struct.unpack("<18H", data[36:72])
 

@@ -9,15 +9,14 @@ from flowforge.aws.clients import client
 from flowforge.domain.errors import NotFound, TransformRejected
 from flowforge.domain.given import given as present
 from flowforge.gold.build import Built
-from flowforge.gold.build import build as build_model
 from flowforge.gold.graph import check_files, model_states
 from flowforge.gold.model_files import parse_model, write_models
-from flowforge.gold.models import Model
 from flowforge.gold.publish import publish, publish_model
 from flowforge.gold.report import quality_of_table
 from flowforge.operations.upkeep import maintain
 from flowforge.silver.refine import refine
 from flowforge.tables.lake import open_table, table_uri
+from tests.helpers.gold_models import accounts, build
 from tests.helpers.lake import Lake
 
 SUMS = """-- @buildStrategy incremental
@@ -27,18 +26,6 @@ SUMS = """-- @buildStrategy incremental
 -- @qualityRule {"rule": "row_count", "max": 3}
 SELECT customer_id, sum(balance)::BIGINT AS total FROM silver.accounts GROUP BY customer_id
 """
-
-
-def build(model: Model, bucket: str) -> Built:
-    """Builds a model whose inputs are all there."""
-    built = build_model(model, bucket)
-    assert isinstance(built, Built)
-    return built
-
-
-def accounts(*rows: tuple[int, int | None, int]) -> pa.Table:
-    kinds = {"id": pa.int64(), "customer_id": pa.int64(), "balance": pa.int64()}
-    return pa.table({name: pa.array([row[n] for row in rows], kind) for n, (name, kind) in enumerate(kinds.items())})
 
 
 def sums(lake, text: str = SUMS) -> Built:

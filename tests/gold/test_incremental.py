@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from flowforge.aws.clients import client
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given as present
-from flowforge.gold.build import Built
-from flowforge.gold.build import build as build_model
-from flowforge.gold.models import Model, copy_of_silver, read_model
+from flowforge.gold.models import copy_of_silver, read_model
 from flowforge.operations.query import query
 from flowforge.silver.refine import refine
 from flowforge.tables.lake import open_table, table_uri
+from tests.helpers.gold_models import accounts, build
 from tests.helpers.lake import Lake, delta_table
 
 BY_CUSTOMER = (
@@ -31,18 +30,6 @@ MODELS = {
         ["customer_id", "id"],
     ),
 }
-
-
-def build(model: Model, bucket: str) -> Built:
-    """Builds a model whose inputs are all there."""
-    built = build_model(model, bucket)
-    assert isinstance(built, Built)
-    return built
-
-
-def accounts(*rows: tuple[int, int | None, int]) -> pa.Table:
-    kinds = {"id": pa.int64(), "customer_id": pa.int64(), "balance": pa.int64()}
-    return pa.table({name: pa.array([row[n] for row in rows], kind) for n, (name, kind) in enumerate(kinds.items())})
 
 
 def customers(*rows: tuple[int, str]) -> pa.Table:
