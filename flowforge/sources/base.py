@@ -9,9 +9,9 @@ A load asks in this order: `describe` (what is there now), `plan` (which part of
 read), then, once the interval is claimed, `resume`, `open` for each split, `recount`. A worker that takes a claim over begins at
 `resume`: what it needs is in the batch's record, so both read the same rows.
 
-Guarantees that each source gives, shown by tests/helpers/source_conformance.py: the splits of a plan hold each of its rows once;
-a plan that is resumed reads what it did; a position is text that only its source reads; a read past its deadline raises; a read
-that ends early raises, and never returns fewer rows.
+Guarantees that each source gives, shown by tests/helpers/source_conformance.py and source_questions.py: the splits of a plan
+hold each of its rows once; a plan that is resumed reads what it did; a position is text that only its source reads; a read past
+its deadline raises; a read that ends early raises, and never returns fewer rows.
 
 Resource management: a session and a reader each hold one connection; both are context managers.
 """

@@ -11,7 +11,7 @@ import pytest
 from events.quality import Expression, NotNull, Range, Unique
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.source_columns import SourceColumn
-from flowforge.engines.base import Engine, EngineError, ObjectUnreadable, Session, WrittenFile
+from flowforge.engines.base import Engine, EngineError, ObjectUnreadable, Session, TimedOut, WrittenFile
 from flowforge.engines.duckdb.folding import folds_of
 from flowforge.quality.judge import Subject, judge
 from flowforge.sql_policy.parsing import NotAllowed
@@ -71,6 +71,13 @@ class EngineConformance:
             session.execute("CREATE TABLE gone AS SELECT 1 AS id")
         with self.engine.session() as session, pytest.raises(EngineError):
             session.table("gone")
+
+    def test_should_stop_what_nobody_waits_for_and_go_on_with_the_next(self, session: Session):
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n"
+        with pytest.raises(TimedOut), session.within(None, lambda: True):
+            session.execute(endless).fetchall()
+        with session.within(None):
+            assert session.execute("SELECT 1").fetchone() == (1,)
 
     def test_should_refuse_a_query_before_a_row_is_read_and_point_at_the_line(self, session: Session):
         wrong = "SELECT id,\n  nme\nFROM (" + PEOPLE + ") AS t"

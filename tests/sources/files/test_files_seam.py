@@ -16,6 +16,7 @@ from flowforge.sources.base import Source
 from flowforge.sources.files.source import Files
 from flowforge.sources.plans import Wanted
 from tests.helpers.source_conformance import KEY, ROWS, Conformance, planned
+from tests.helpers.source_questions import Questions
 
 CONTRACT = FileContract(
     format="csv", columns=[FileColumn(name=KEY, field=KEY, type="bigint"), FileColumn(name="version", field="version")]
@@ -86,6 +87,12 @@ def made(bucket: str) -> FilesUnderTest:
 class TestFiles(Conformance):
     has_cursors = False
     is_compared = False
+
+
+class TestFilesAnswer(Questions):
+    has_cursors = False
+    is_compared = False
+    has_tables = False
 
 
 class FilesInSplits(FilesUnderTest):

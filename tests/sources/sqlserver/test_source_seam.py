@@ -12,6 +12,7 @@ from flowforge.sources.registry import source_of
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.target import Target
 from tests.helpers.source_conformance import Conformance
+from tests.helpers.source_questions import Questions
 from tests.helpers.source_server import Server
 
 
@@ -51,4 +52,8 @@ def made(server, bank, scratch, monkeypatch) -> Database:
 
 
 class TestSqlServer(Conformance):
+    """All of it."""
+
+
+class TestSqlServerAnswers(Questions):
     """All of it."""
