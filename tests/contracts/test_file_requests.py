@@ -1,36 +1,16 @@
 """Requests for files: what each field does, what is refused, and the forms of the pipeline before this one."""
 
-import copy
 import hashlib
-import json
 from typing import Any
 
 import pytest
 
 from events.files import FileColumn, FileContract
-from events.request import FileColumnConfig, FileConfig, FileSource, InvalidRequest, JobRequest, parse_job_request
+from events.request import FileColumnConfig, FileConfig
 from events.targets import SourceFiles
-from flowforge.jobs.file_plan import files_of
-from tests.helpers.documents import put
+from tests.helpers.file_requests import FILES, QUARANTINE, TO, changed, column, mistakes, of_form, read
 
-FILES = "source_config.fileConfig"
-TO = "destination_config"
-BASE = {
-    "workflow_id": "crm",
-    "job_id": "customers",
-    "source_type": "file",
-    "source_config": {"type": "csv", "fileConfig": {"filePath": "landing/crm/customers/a.csv"}},
-}
-QUARANTINE = {f"{FILES}.badRows": "quarantine"}
 PLACED = [{"name": "a", "start": 1, "width": 2}]
-
-
-def column(**settings: Any) -> list[dict[str, Any]]:
-    return [{"name": "a"} | settings]
-
-
-def of_form(form: str) -> dict[str, Any]:
-    return {"source_config.type": form}
 
 
 # field -> two values (None: left out), and what it needs around it
@@ -68,12 +48,26 @@ FIELDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "protectionKey": ("flowforge/k", "flowforge/l", {f"{FILES}.columns": column(), f"{FILES}.protect": {"a": "hmac"}}),
     "allowEmptyRefresh": (None, True, {f"{TO}.bronzeConfig.loadStrategy": "full_refresh"}),
 }
+
+
 TOLD = column(operations={"I": "insert", "D": "delete"})
+
+
 KEYED = {f"{TO}.silverConfig.primaryKey": "id"}
+
+
 WHOLE = {f"{TO}.bronzeConfig.loadStrategy": "full_refresh"}
+
+
 NO_AUDIT = {f"{TO}.bronzeConfig.auditColumns": False}
+
+
 REPLACED = {f"{TO}.silverConfig.mergeStrategy": "replace"}
+
+
 DELETES = {f"{TO}.silverConfig.deletes": "soft"}
+
+
 COLUMNS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "name": (column(), column(name="b"), {}),
     "field": (column(), column(field="A"), {}),
@@ -86,26 +80,6 @@ COLUMNS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "start": (PLACED, column(start=2, width=2), of_form("fixed")),
     "width": (PLACED, column(start=1, width=3), of_form("fixed")),
 }
-
-
-def changed(settings: dict[str, Any]) -> dict[str, Any]:
-    document = copy.deepcopy(BASE)
-    for path, value in settings.items():
-        put(document, path, value)
-    return document
-
-
-def read(document: dict[str, Any]) -> dict[str, Any]:
-    """What a command says of the files of a request."""
-    request = parse_job_request(document)
-    assert isinstance(request.source_config, FileSource)
-    return json.loads(files_of(request, request.source_config).model_dump_json())
-
-
-def mistakes(document: dict[str, Any]) -> dict[str, str]:
-    with pytest.raises(InvalidRequest) as refused:
-        parse_job_request(document)
-    return {mistake["field"]: mistake["problem"] for mistake in refused.value.mistakes}
 
 
 def test_should_know_every_field_of_a_file_request():
@@ -195,85 +169,6 @@ def test_should_find_the_files_below_landing(around, keys, pattern):
 )
 def test_should_refuse_with_the_field_and_what_works(settings, field, problem):
     assert problem in mistakes(changed(settings))[field]
-
-
-FLAT = {
-    "workflow_id": "crm",
-    "job_id": "customers",
-    "workflow_name": "CRM",
-    "job_name": "Customers",
-    "source_type": "file",
-    "landing_key": "landing/crm/customers/customers.csv",
-    "file_format": "csv",
-    "file_options": {"delimiter": ";", "encoding": "latin-1"},
-    "column_mappings": [
-        {"sourceColumn": "Kd-Nr", "targetColumn": "id", "dataType": "integer"},
-        {"sourceColumn": "Umsatz", "targetColumn": "sales", "dataType": "decimal(18,2)"},
-        {"sourceColumn": "Ort", "targetColumn": "city", "dataType": "string"},
-    ],
-    "has_header": True,
-    "primary_keys": ["id"],
-}
-
-
-def test_should_take_the_flat_request_of_before():
-    found = read(FLAT)
-    contract = found["contract"]
-    assert found["keys"] == ["landing/crm/customers/customers.csv"]
-    assert (contract["format"], contract["delimiter"], contract["encoding"]) == ("csv", ";", "latin-1")
-    columns = [(one["name"], one["field"], one["type"]) for one in contract["columns"]]
-    assert columns == [("id", "Kd-Nr", "bigint"), ("sales", "Umsatz", "decimal(18,2)"), ("city", "Ort", "text")]
-    assert contract["unknown_columns"] == "add"
-    silver = parse_job_request(FLAT).destination_config.silverConfig
-    assert silver is not None
-    assert silver.primaryKey == ["id"]
-
-
-@pytest.mark.parametrize("form", ["csv", "json", "parquet", "excel"])
-def test_should_take_the_form_of_before_with_what_its_page_sends_for_every_format(form):
-    config = {
-        "filePath": "",
-        "filePattern": "landing/crm/customers/*",
-        "uploadMode": "pattern",
-        "encoding": "utf-8",
-        "delimiter": ",",
-        "hasHeader": True,
-        "skipRows": 0,
-        "skipFooterRows": 0,
-        "compressionType": "none",
-    }
-    found = read({**BASE, "source_config": {"type": form, "fileConfig": config}})
-    assert found["pattern"] == "landing/crm/customers/*"
-    assert (found["contract"]["format"], found["contract"]["compression"]) == (form, "none")
-
-
-def test_should_say_what_of_the_form_has_no_meaning_here():
-    layers = {
-        "bronzeConfig": {"enabled": True, "loadStrategy": "overwrite", "storageFormat": "parquet", "partitionKeys": []},
-        "silverConfig": {"mergeStrategy": "full_refresh", "surrogateKeyStrategy": "uuid", "retentionDays": 30},
-        "goldConfig": {"refreshStrategy": "full_rebuild", "storageFormat": "iceberg", "enabled": False},
-    }
-    refused = mistakes({**BASE, "destination_config": layers})
-    assert set(refused) == {
-        f"{TO}.silverConfig.surrogateKeyStrategy",
-        f"{TO}.silverConfig.retentionDays",
-        f"{TO}.goldConfig.storageFormat",
-        f"{TO}.goldConfig.enabled",
-    }
-    for layer, field in (path.split(".")[1:] for path in refused):
-        del layers[layer][field]
-    request: JobRequest = parse_job_request({**BASE, "destination_config": layers})
-    destination = request.destination_config
-    assert destination.bronzeConfig.loadStrategy == "full_refresh"
-    assert destination.silverConfig is not None
-    assert destination.silverConfig.mergeStrategy == "replace"
-
-
-def test_should_name_what_of_the_flat_request_is_not_known():
-    document = copy.deepcopy(FLAT)
-    document["file_options"]["colour"] = "red"
-    document["column_mappings"][0]["dataType"] = "money"
-    assert set(mistakes(document)) == {"file_options.colour", "column_mappings.0.dataType"}
 
 
 def test_should_take_deletes_where_new_content_of_a_file_tells_of_them():

@@ -4,10 +4,8 @@ import csv
 import io
 import json
 import re
-import tracemalloc
 from typing import Any
 
-import pyarrow.compute
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,28 +13,8 @@ from hypothesis import strategies as st
 from events.files import FileColumn, FileContract
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.container import look_into
-from flowforge.sources.files.framing import lines_of
 from flowforge.sources.files.records import open_records
-from flowforge.sources.files.rejected import Rejected
-
-pc: Any = pyarrow.compute
-Row = list[str | None]
-
-
-def read(data: bytes, **contract: Any) -> tuple[list[str], list[Row], list[Rejected]]:
-    """The fields, rows and rejects of a content; the records counted are always all of these."""
-    content = look_into("landing/a.csv", len(data), lambda: io.BytesIO(data))
-    rows: list[Row] = []
-    rejected: list[Rejected] = []
-    numbers: list[int] = []
-    with open_records(content, FileContract(**{"format": "csv", **contract})) as records:
-        for portion in records:
-            rows += map(list, zip(*(column.to_pylist() for column in portion.texts.columns), strict=True))
-            numbers += [*portion.row_numbers.to_pylist(), *(one.row_number for one in portion.rejected)]
-            rejected += portion.rejected
-        assert records.counted() == len(rows) + len(rejected)
-        assert sorted(numbers) == list(range(1, len(numbers) + 1))
-        return records.fields, rows, rejected
+from tests.helpers.file_records import Row, read
 
 
 def test_texts_arrive_as_they_are_and_nothing_is_no_empty_text():
@@ -100,94 +78,17 @@ def test_what_cannot_be_read_is_refused_by_name(data: bytes, contract: dict[str,
         read(data, **contract)
 
 
-def test_ten_thousand_columns_are_read():
-    line = ",".join(f"c{i}" for i in range(10_000))
-    fields, rows, _ = read(f"{line}\n{line}\n".encode())
-    assert rows == [fields]
-
-
 def test_without_a_header_a_field_is_its_place():
     fields, rows, rejected = read(b"1,2\n3\n", header=False)
     assert (fields, rows, len(rejected)) == (["1", "2"], [["1", "2"]], 1)
 
 
-def test_a_cell_longer_than_any_chunk_is_one_cell():
-    long = "x\n" * 2_000_000
-    assert read(f'a,b\n"{long}",2\n'.encode())[1] == [[long, "2"]]
-
-
-def test_a_long_cell_takes_a_few_times_its_size_in_memory():
-    inner = "x\n" * 50_000 + "y" * 1_000_000 + "z"
-    data = f'a,b\n"{inner}",2\n'.encode()
-    tracemalloc.start()
-    try:
-        rows = read(data, escape="\\")[1]
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert rows == [[inner, "2"]]
-    assert peak < 8 * len(data), peak
-
-
-@pytest.mark.parametrize("format", ["csv", "ndjson"])
-def test_one_wide_character_does_not_make_a_long_record_take_four_times_its_size(format):
-    line = "went, and \\n" * 300_000 if format == "ndjson" else "went, and \n" * 300_000
-    record = f'{{"a": "😀{line}"}}' if format == "ndjson" else f'"😀{line}"'
-    data = ("a\n" * (format == "csv") + f"{record}\n" * 3).encode()
-    content = look_into("a", len(data), lambda: io.BytesIO(data))
-    contract = FileContract(format=format, columns=[FileColumn(name="a", field="a")])
-    tracemalloc.start()
-    try:
-        with open_records(content, contract) as records:
-            sizes = [size for portion in records for size in pc.binary_length(portion.texts["a"]).to_pylist()]
-            assert records.counted() == 3
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert sizes == [len(f"😀{line}".replace("\\n", "\n").encode())] * 3
-    assert peak < 14 * len(record), peak
-
-
-def test_a_record_that_is_longer_than_any_may_be_is_refused():
-    def portions():
-        yield b'a,b\n1,"'
-        for _ in range(18):
-            yield b"x" * 2**20
-
-    with pytest.raises(UnsupportedSource, match="a record of more than 16,777,216 bytes"):
-        list(lines_of(portions(), "a.csv"))
-
-
-@pytest.mark.parametrize("line", ["x" * 999, 'x ""y"", ü' * 90], ids=["plain", "doubled quotes"])
-def test_a_cell_of_a_hundred_megabytes_is_refused_before_it_is_held(line):
-    lines = f"{line}\n".encode() * (10**8 // (len(line.encode()) + 1))
-    data = b'a,b\n1,2\n3,"' + lines + b'"\n'
-    tracemalloc.start()
-    try:
-        with pytest.raises(UnsupportedSource, match="more than 16,777,216 bytes") as refused:
-            read(data)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert "Parquet" in refused.value.remedy
-    assert peak < 2**27, peak
-
-
-def test_a_long_record_that_leaves_a_doubt_is_read_like_any():
-    long = 'x"' + "y" * (2**24 - 10)
-    assert read(f"a,b\n{long},2\n{long},3\n".encode())[1] == [[long, "2"], [long, "3"]]
-
-
-@pytest.mark.parametrize("format", ["csv", "ndjson"])
-def test_a_record_that_is_as_long_as_one_may_be_is_read(format):
-    inner = "é\\n" * (2**22 - 20)
-    data = f'{{"a": "{inner}"}}\n' if format == "ndjson" else f'a,b\n"{inner}",2\n'
-    (row,) = read(data.encode(), format=format)[1]
-    assert row[0] == (inner.replace("\\n", "\n") if format == "ndjson" else inner)
-
-
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "cp1252"]
+
+
 letters = st.sampled_from([*"ab;,\t|'\"\\\r\n €é"])
+
+
 tables = st.integers(2, 4).flatmap(
     lambda width: st.lists(
         st.lists(st.text(letters, max_size=6) | st.none(), min_size=width, max_size=width), min_size=1, max_size=6
