@@ -2,7 +2,7 @@
 
 A run's id follows from its delivery, so a redelivered request finds its run and queues the same tables again, which ingest
 recognises; nothing is loaded twice. The run exists before anybody is told of it; what it has still to queue when its worker
-dies is kept for the sweeper (see `unfinished`).
+dies is kept for the sweeper (`state/outbox.py`).
 """
 
 from collections.abc import Sequence
