@@ -17,8 +17,8 @@ class Rules:
     `on_match` is the action of a table row `t` that shares its identity with an arriving row `s`, `on_missing` that of a row that
     shares it with none (None: the row stays). `arrives` selects the arriving rows without a match that are added. `marks` are the
     column values of a MARKED row; they may use `noted` values of either row, as `f.<name>`. `one_row` orders, by noted values,
-    the table rows of one identity where only one may stay: the first one counts. With `adds_all` it does not matter which of
-    them are met: all that arrive are added.
+    the table rows of one identity where only one may stay: the first one counts. With `adds_all` all arriving rows are added,
+    with a match or without.
     """
 
     on_match: str
@@ -32,8 +32,8 @@ class Rules:
 
 @dataclass(frozen=True)
 class Arriving:
-    """The relation that has the arriving rows, and whether it holds them; else it reads them anew each time. `row_actions` is one
-    with what the rules ask of them and no more, where there is one; it may have rows that are met and bring nothing."""
+    """`name` is the relation of the arriving rows, which reads them again each time unless it `is_held`. `row_actions` has what
+    the rules ask of them and no more, where there is such a relation; some of its rows may only match, and bring none."""
 
     name: str
     is_held: bool

@@ -86,7 +86,7 @@ class Merge:
         return self._table.count() - sum(file.rows for file in old) + sum(file.rows for file in new)
 
     def _within_reach(self) -> list[DataFile]:
-        """The files that may hold a row that is met or missed."""
+        """The files that may hold a row with a match, or one that the rules end for want of a match."""
         identity = {name: self._types[name] for name in self._identity if name not in self._forms}
         files = self._table.data_files(name for name, kind in identity.items() if kind in ORDERED)
         if self._rules.on_missing is not None:
@@ -99,7 +99,7 @@ class Merge:
         return files
 
     def _find(self) -> str:
-        """The rows of the table that are met or do not stay: their places, actions and identities."""
+        """Place, action and identity of each row of the table that has a match or does not stay."""
         action, join = self._rules.on_match, "JOIN"
         if self._rules.on_missing is not None:
             action, join = f"CASE WHEN s._flowforge_met THEN {action} ELSE {self._rules.on_missing} END", "LEFT JOIN"
@@ -107,22 +107,31 @@ class Merge:
         items = [identifier(name, "t") for name in self._identity]
         items += [f"{value} AS {identifier(name)}" for name, value in self._rules.noted.items()]
         items += [f"{identifier(name, 't')} AS {identifier(KEPT + name)}" for name in self._kept]
-        found = (
-            f"SELECT t._flowforge_file, t._flowforge_row, {', '.join(items)}, coalesce(s._flowforge_met, false) AS "
-            f"_flowforge_met, ({action})::{enum} AS _flowforge_action "
-            f"FROM {self._with_forms(self._files)} t {join} (SELECT *, true AS _flowforge_met FROM {self._row_actions}) s "
-            f"ON {self._same('t')}"
-        )
-        return f"SELECT * FROM ({found}) WHERE _flowforge_met OR _flowforge_action <> '{STAYS}'"
+        shown, rows, same = ", ".join(items), self._with_forms(self._files), self._same("t")
+        return f"""
+            WITH arriving_keys AS (
+                SELECT *, true AS _flowforge_met
+                FROM {self._row_actions}
+            ),
+            found AS (
+                SELECT t._flowforge_file, t._flowforge_row, {shown},
+                    coalesce(s._flowforge_met, false) AS _flowforge_met,
+                    ({action})::{enum} AS _flowforge_action
+                FROM {rows} t
+                {join} arriving_keys s ON {same}
+            )
+            SELECT * FROM found
+            WHERE _flowforge_met OR _flowforge_action <> '{STAYS}'"""
 
     def _of_one_row(self, newest_first: str) -> str:
         """The actions where several rows of the table turn out to be one: the newest has its own, the others go."""
         names = ", ".join(map(identifier, self._identity))
-        later = f"row_number() OVER (PARTITION BY {names} ORDER BY {newest_first}, _flowforge_file, _flowforge_row) > 1"
-        return (
-            f"SELECT * REPLACE (CASE WHEN _flowforge_met AND {later} THEN '{REMOVED}' ELSE _flowforge_action END AS "
-            f"_flowforge_action) FROM {ROW_ACTIONS}"
-        )
+        return f"""
+            SELECT * REPLACE (
+                CASE WHEN _flowforge_met AND row_number() OVER newest > 1 THEN '{REMOVED}' ELSE _flowforge_action END
+                AS _flowforge_action)
+            FROM {ROW_ACTIONS}
+            WINDOW newest AS (PARTITION BY {names} ORDER BY {newest_first}, _flowforge_file, _flowforge_row)"""
 
     def _with_forms(self, files: Iterable[DataFile]) -> str:
         rows = self._rows_of(files)
@@ -140,10 +149,11 @@ class Merge:
 
     def _portions(self) -> Iterator[list[int]]:
         """Files that are rewritten together: positions in the list of files."""
-        query = (
-            f"SELECT DISTINCT _flowforge_file FROM {ROW_ACTIONS} WHERE _flowforge_action <> '{STAYS}' ORDER BY "
-            f"_flowforge_file"
-        )
+        query = f"""
+            SELECT DISTINCT _flowforge_file
+            FROM {ROW_ACTIONS}
+            WHERE _flowforge_action <> '{STAYS}'
+            ORDER BY _flowforge_file"""
         portion: list[int] = []
         size = 0
         for (place,) in self._connection.execute(query).fetchall():
@@ -163,30 +173,37 @@ class Merge:
 
     def _rewritten(self, portion: list[int]) -> str:
         places = ", ".join(f"({place}, {number})" for number, place in enumerate(portion))
-        here = (
-            f"SELECT f.*, p._flowforge_number FROM {ROW_ACTIONS} f JOIN (VALUES {places}) p(_flowforge_file, "
-            f"_flowforge_number) USING (_flowforge_file)"
-        )
+        here = f"""
+            SELECT f.*, p._flowforge_number
+            FROM {ROW_ACTIONS} f
+            JOIN (VALUES {places}) p(_flowforge_file, _flowforge_number) USING (_flowforge_file)"""
         files = self._rows_of(self._files[place] for place in portion)
-        moved = (
-            f"({here} WHERE _flowforge_action <> '{STAYS}') f ON t._flowforge_file = f._flowforge_number AND "
-            f"t._flowforge_row = f._flowforge_row"
-        )
-        query = f"SELECT {self._columns} FROM {files} t ANTI JOIN {moved}"
+        moved = f"""({here} WHERE _flowforge_action <> '{STAYS}') f
+            ON t._flowforge_file = f._flowforge_number AND t._flowforge_row = f._flowforge_row"""
+        query = f"""
+            SELECT {self._columns}
+            FROM {files} t
+            ANTI JOIN {moved}"""
         if self._rules.marks:  # the files are read once for the rows that stay and those that are marked
-            marks = {
-                name: f"CASE WHEN f._flowforge_action IS NULL THEN t.{identifier(name)} ELSE {value} END"
-                for name, value in self._rules.marks.items()
-            }
-            items = ", ".join(f"{marks.get(name, identifier(name, 't'))} AS {identifier(name)}" for name in self._types)
-            query = (
-                f"SELECT {items} FROM {files} t LEFT JOIN {moved} WHERE f._flowforge_action IS NULL OR "
-                f"f._flowforge_action = '{MARKED}'"
-            )
+            query = f"""
+            SELECT {self._with_marks()}
+            FROM {files} t
+            LEFT JOIN {moved}
+            WHERE f._flowforge_action IS NULL OR f._flowforge_action = '{MARKED}'"""
         if self._replaces:
             met = f"({here} WHERE _flowforge_action = '{REPLACED}') f ON {self._same('f')}"
-            query += f" UNION ALL BY NAME {self._replacing(met)}"
+            query = f"""{query}
+            UNION ALL BY NAME
+            {self._replacing(met)}"""
         return query
+
+    def _with_marks(self) -> str:
+        """The table's columns; those with a mark have it in the rows that an action was found for."""
+        marks = {
+            name: f"CASE WHEN f._flowforge_action IS NULL THEN t.{identifier(name)} ELSE {value} END"
+            for name, value in self._rules.marks.items()
+        }
+        return ", ".join(f"{marks.get(name, identifier(name, 't'))} AS {identifier(name)}" for name in self._types)
 
     def _replacing(self, met: str) -> str:
         if not self._kept:
@@ -202,11 +219,10 @@ class Merge:
     def _added(self) -> str:
         if self._rules.adds_all:
             return f"SELECT {self._columns} FROM {self._arriving} s WHERE {self._rules.arrives}"
-        known = f"SELECT * FROM {ROW_ACTIONS} WHERE _flowforge_met"
-        return (
-            f"SELECT {self._columns} FROM (SELECT * FROM {self._arriving} s WHERE {self._rules.arrives}) s "
-            f"ANTI JOIN ({known}) f ON {self._same('f')}"
-        )
+        return f"""
+            SELECT {self._columns}
+            FROM (SELECT * FROM {self._arriving} s WHERE {self._rules.arrives}) s
+            ANTI JOIN (SELECT * FROM {ROW_ACTIONS} WHERE _flowforge_met) f ON {self._same("f")}"""
 
     def _one(self, query: str) -> tuple:
         return given(self._connection.execute(query).fetchone())
