@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Literal, NamedTuple
 
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.archive import only_member, refuse_others
 from flowforge.sources.files.compression import Compression, compression_of, damage, expanded
 
 Form = Literal["text", "parquet", "excel"]
@@ -120,7 +121,7 @@ def look_into(
     if compression == "zip":
         if _is_workbook(name, open_file):
             return Content(name, size, "none", "excel", lambda: _as_it_is(name, size, open_file), open_file)
-        member = _only_member(name, open_file, member)
+        member = only_member(name, open_file, member)
     elif member is not None:
         raise UnsupportedSource(f"{name} is no zip file, so it has no member {member}", "leave the member out")
 
@@ -182,6 +183,7 @@ def _compound(stream: IO[bytes]) -> str:
 def _is_workbook(name: str, open_file: Callable[[], IO[bytes]]) -> bool:
     """Whether a zip is a workbook (.xlsx, .xlsm). Raises UnsupportedSource for other documents."""
     with damage(name), open_file() as stream, zipfile.ZipFile(stream) as archive:
+        refuse_others(name, archive, stream)
         names = archive.namelist()
     what = ""
     if names[:1] == ["mimetype"]:  # OpenDocument 1.3, part 2, 3.3
@@ -195,27 +197,6 @@ def _is_workbook(name: str, open_file: Callable[[], IO[bytes]]) -> bool:
     if what:
         raise UnsupportedSource(f"{name} is {what}", "save the sheet as .xlsx or CSV UTF-8")
     return True
-
-
-def _only_member(name: str, open_file: Callable[[], IO[bytes]], member: str | None) -> str:
-    with damage(name), open_file() as stream, zipfile.ZipFile(stream) as archive:
-        files = [entry for entry in archive.infolist() if not entry.is_dir()]
-        names = [entry.filename for entry in files]
-        shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
-        if member is not None and names.count(member) > 1:
-            raise UnsupportedSource(
-                f"{name} has the member {member} {names.count(member):,} times", "deliver it with each once"
-            )
-        if member is not None and member not in names:
-            raise UnsupportedSource(f"{name} has no member {member}", f"it has: {shown or 'none'}")
-        if member is None and len(names) != 1:
-            raise UnsupportedSource(
-                f"{name} holds {len(names):,} files", f"name one of them: {shown or 'there is none'}"
-            )
-        found = files[names.index(member)] if member is not None else files[0]
-        if found.flag_bits & 1:  # APPNOTE.TXT 4.4.4
-            raise UnsupportedSource(f"{name}: {found.filename} has a password", "deliver it without one")
-        return found.filename
 
 
 def _named_otherwise(name: str, compression: Compression, form: Form) -> Iterator[str]:

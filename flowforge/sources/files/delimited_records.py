@@ -60,6 +60,8 @@ class DelimitedRecords(QuickRecords):
             raise UnsupportedSource(f"{where}: {len(fields):,} columns", f"a table has at most {MOST_COLUMNS:,}")
         if not self._contract.header:
             return self._places(len(fields))
+        if fields and fields[0].startswith("\ufeff"):
+            raise UnsupportedSource(f"{where}: the header begins with a second byte order mark", "take one of them out")
         seen: dict[str, str] = {}
         for place, name in enumerate(fields, start=1):
             if not name.strip():

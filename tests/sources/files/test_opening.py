@@ -56,6 +56,11 @@ def test_should_read_parquet_and_the_member_that_the_contract_names() -> None:
     assert load(zipped(a=b"x\n1\n", b=b"y\n2\n"), member="b") == [{"y": "2", "_row_number": 1}]
 
 
+def test_should_read_the_one_file_of_a_zip_that_macos_has_packed_or_that_is_filled_up() -> None:
+    packed = zipped(**{"a.csv": b"x\n1\n", "__MACOSX/._a.csv": b"icon"})
+    assert load(packed + bytes(512)) == [{"x": "1", "_row_number": 1}]
+
+
 def test_should_leave_it_to_the_cast_which_columns_may_be_absent() -> None:
     known = column("id"), column("name"), column("since", "date")
     with pytest.raises(UnsupportedSource, match="lacks columns of the job: 'since'"):
@@ -88,6 +93,7 @@ REFUSED: dict[str, tuple[bytes, dict[str, Any], str]] = {
         "the byte order mark of UTF-16, the contract says utf-8",
     ),
     "a mark of UTF-8 in 1252": (b"\xef\xbb\xbfid\n", {"encoding": "cp1252"}, "the byte order mark of UTF-8"),
+    "two marks of UTF-8": (b"\xef\xbb\xbf" * 2 + CSV, {}, "the header begins with a second byte order mark"),
     "UTF-16 without a mark": ("id\n1\n".encode("utf-16-le"), {}, "line 1: the header: it has a NUL character"),
     "a title above the header": (
         TITLED,
@@ -147,6 +153,8 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "zstd, cut off in a frame to be skipped": (zstd(LARGE) + skippable(b"seek")[:-1], "is cut off"),
     "zstd with text behind": (zstd(LARGE) + b"text", "has something behind its compressed content"),
     "zip, cut off": (ZIPPED[:-9], "is damaged"),
+    "two zips in one file": (zipped(a=CSV) + zipped(a=CSV), "has something before its first file"),
+    "zip with text behind": (zipped(a=CSV) + b"text", "has something behind its directory"),
     "zip with another byte": (ZIPPED[:9_000] + b"\0\0" + ZIPPED[9_002:], "a.csv, member a is damaged"),
 }
 
