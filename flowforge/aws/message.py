@@ -30,7 +30,7 @@ from events.model import Dispatched
 from flowforge.aws import usage
 from flowforge.aws.bus import announce
 from flowforge.aws.clients import aws_errors, client
-from flowforge.domain.errors import Fatal, FlowForgeError, Wait
+from flowforge.domain.errors import Fatal, FlowForgeError, UnreadableRecord, Wait
 from flowforge.runtime.settings import settings
 
 logger = Logger(service="flowforge")
@@ -192,9 +192,12 @@ class Delivery:
         )
 
     def _tell(self, body: dict[str, Any], error: Exception) -> None:
-        """Tells those who follow the message's run and batch."""
+        """Tells those who follow the message's run and batch. What is recorded of the batch may be what cannot be read."""
         if self.on_give_up and body:
-            self.on_give_up(body)
+            try:
+                self.on_give_up(body)
+            except UnreadableRecord as unreadable:
+                logger.warning("the batch of what was given up cannot be read", cause=str(unreadable))
         if body.get("run_id"):
             facts = [
                 StepFailed(

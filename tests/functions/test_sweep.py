@@ -82,6 +82,9 @@ def test_should_not_sweep_a_batch_that_silver_has_given_up(aws, context, unique,
     assert [kind for kind, detail in aws.announced() if detail["run_id"] == batch.command.run_id] == ["StepFailed"]
     sweep(-60)
     assert told_of(aws, batch, "RefineQueue") == []
+    damage(batch)  # its record cannot be read: the message is given up all the same, and the run is told
+    assert refine(sqs(body, attempt=9), context) == {"batchItemFailures": []}
+    assert [kind for kind, detail in aws.announced() if detail["run_id"] == batch.command.run_id] == ["StepFailed"]
 
 
 def test_should_explain_what_sqs_has_moved_to_the_dead_letters_by_itself(aws, context, unique, monkeypatch):

@@ -23,6 +23,7 @@ from flowforge.sources.sqlserver.sentinel_rows import is_before
 from flowforge.sources.sqlserver.server_clock import NOTABLE_BACK_MS
 from flowforge.sources.sqlserver.sql_text import null_count_statement
 from flowforge.sources.sqlserver.sql_types import CURSOR_TYPES, cursor_kind, parse_sql_type
+from flowforge.sources.sqlserver.stamping import Clock, clock_of
 from flowforge.sources.sqlserver.starting_point import starting_point
 from flowforge.sources.sqlserver.statement import qualified, quote_identifier
 from flowforge.sources.sqlserver.ties import ties, with_last_number
@@ -128,16 +129,24 @@ def find_cursor(description: Described, source: SourceTable) -> Cursor:
             f"{where}: column {column.name!r} of type {column.sql_type} cannot be a delta column: its values do not grow exactly",
             f"use a column of type {CURSOR_TYPES}, or a full load",
         )
+    clock, note = ("utc", "") if is_of_period(column) else _clock(column, source)
     return Cursor(
         relation=table or given(source.query),
         where=where,
         name=column.name,
         sql_type=column.sql_type,
         nullable=column.nullable,
-        clock="utc" if is_of_period(column) else source.cursor_clock,
+        clock=clock,
+        clock_note=note,
         indexed=column.name in getattr(description, "indexed_columns", ()),
         unique=isinstance(description, TableDescription) and description.is_unique(column.name),
     )
+
+
+def _clock(column: SourceColumn, source: SourceTable) -> tuple[Clock, str]:
+    kind = cursor_kind(column.sql_type)
+    is_plain = kind == "timestamp" and parse_sql_type(column.sql_type).base != "datetimeoffset"
+    return clock_of(column, source.cursor_clock) if is_plain else (source.cursor_clock, "")
 
 
 def _refuse_nulls(connection: SourceConnection, cursor: Cursor) -> None:
@@ -177,6 +186,7 @@ def _plan(
 
 def _notes(cursor: Cursor, bound: UpperBound) -> list[str]:
     notes = [f"{cursor.name}: {bound.promise}"] if bound.may_miss else []
+    notes += [cursor.clock_note] if cursor.clock_note else []
     if not cursor.indexed and isinstance(cursor.relation, TableDescription) and cursor.relation.type == "table":
         where = f"{qualified(cursor.relation)} ({quote_identifier(cursor.name)})"
         notes.append(f"{cursor.name} leads no index: every load reads the whole table; CREATE INDEX ... ON {where}")

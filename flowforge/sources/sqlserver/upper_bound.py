@@ -12,7 +12,14 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.interval import Interval, RowCondition
 from flowforge.runtime.settings import settings
 from flowforge.sources.sqlserver.connection import SourceConnection
-from flowforge.sources.sqlserver.integer_samples import Sample, bound_above, newest_settled, remember, taken_before
+from flowforge.sources.sqlserver.integer_samples import (
+    Sample,
+    bound_above,
+    listing,
+    newest_settled,
+    remember,
+    taken_before,
+)
 from flowforge.sources.sqlserver.optional import refused, rows_or_refusal
 from flowforge.sources.sqlserver.server_clock import behind_of, moved_text, read_clock
 from flowforge.sources.sqlserver.sql_text import Source, count_statement, newest_statement, shift_statement
@@ -82,6 +89,7 @@ class Cursor(NamedTuple):
     unique: bool = True
     conditions: tuple[RowCondition, ...] = ()
     writers: Writers = STATEMENT_WRITERS
+    clock_note: str = ""
 
 
 def fix_upper_bound(connection: SourceConnection, cursor: Cursor, low: str | None, samples: list[Sample]) -> UpperBound:
@@ -192,8 +200,8 @@ def _integer(
     newest = connection.scalar(newest_statement(cursor.relation, cursor.name, cursor.sql_type), about=cursor.where)
     now = read_clock(connection).utc
     others, _, hidden = _seen(connection, cursor, writable)
-    sample = {"max": newest, "open": [t.id for t in others], "at": now}
-    kept = remember(samples, sample)
+    sample = {"max": newest, "open": [t.id for t in others], "at": now, "writers": list(cursor.writers)}
+    kept = remember(listing(samples, cursor.writers), sample)
     lag = settings().cursor_lag_seconds
     trusted = kept if hidden is None else taken_before(kept, _moved(connection, now, -lag * 1000))
     settled = newest_settled(trusted, sample["open"])

@@ -283,3 +283,30 @@ def test_should_lose_no_row_whatever_happens_to_the_clock(clocked, steps, stamp,
         for writer in ages:
             table.writers[writer].run("COMMIT TRANSACTION")
         assert table.lost() == set()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "default", "zone", "ahead"),
+    [
+        ("local", "SYSUTCDATETIME()", 120, "SYSUTCDATETIME()"),
+        ("utc", "GETDATE()", -120, "SYSDATETIME()"),
+        ("local", "DATEADD(MINUTE, 120, SYSUTCDATETIME())", 120, ""),
+        ("utc", "SYSUTCDATETIME()", 120, ""),
+    ],
+)
+def test_should_stay_below_the_clock_that_a_columns_default_names(clocked, wanted, default, zone, ahead):
+    """Else rows that are stamped by it afterwards would be below the watermark: of two hours, in a zone two hours away."""
+    with connect(clocked.reference, clocked.credentials) as asking:
+        asking.run(f"EXEC flowforge_clock 'set', '{START}'")
+        asking.run(f"EXEC flowforge_clock 'zone', {zone}")
+        name = f"dbo.clocked_{next(_numbers)}"
+        asking.run(f"CREATE TABLE {name} (id int PRIMARY KEY, at datetime2(3) NOT NULL DEFAULT {default})")
+        source = SourceTable(table_name=name, is_incremental=True, delta_column="at", cursor_clock=wanted)
+        interval = plan_interval(asking, describe_table(asking, name), source, None, []).interval
+        told = [note for note in interval.notes if "cursorClock is" in note]
+        assert bool(told) == bool(ahead)
+        if ahead:
+            now = asking.scalar(f"SELECT CONVERT(varchar(27), {ahead}, 121)")
+            assert str(interval.high) < str(now)
+            assert f"set cursorClock to {'utc' if wanted == 'local' else 'local'}" in told[0]
+        asking.run(f"DROP TABLE {name}")

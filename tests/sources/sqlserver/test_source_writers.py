@@ -83,6 +83,8 @@ def test_should_wait_for_a_number_that_an_idle_transaction_may_have_drawn_before
         bank.run(f"INSERT INTO {table} VALUES (3)")
         held = plan(bank, table, "id", low=first.interval.high, samples=first.samples)
         assert held.empty and "holds the bound back" in present(held.blocker)
+        before = [{name: sample[name] for name in ("max", "at")} | {"open": []} for sample in held.samples]
+        assert plan(bank, table, "id", low=first.interval.high, samples=before).empty  # a version before listed fewer
         query = SourceTable(query=f"SELECT id FROM {table}", is_incremental=True, delta_column="id")
         described: Any = SimpleNamespace(columns=describe_query(bank, present(query.query)), primary_key=[])
         assert plan_interval(bank, described, query, None, []).interval.high is None
