@@ -5,6 +5,7 @@ which nobody else may use, what it holds outlives it (`moto_mendings.keeping`). 
 and AWS_SECRET_ACCESS_KEY that it is started with (`signatures`).
 """
 
+import http.client
 import logging
 import os
 import socket
@@ -17,7 +18,7 @@ from werkzeug.serving import make_server
 
 from infra.local.aws_calls import CountedCalls
 from infra.local.kept import Kept
-from infra.local.kept_connections import KeptConnections
+from infra.local.kept_connections import KeptConnections, read_headers
 from infra.local.moto_mendings.mending import mend_moto
 from infra.local.needed_rights import recording
 from infra.local.own_calls import OwnCallsOnly
@@ -29,6 +30,7 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     keys = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     os.umask(0o077)  # there are secrets in what is kept
+    http.client.parse_headers = read_headers
     mend_moto(Kept(Path(sys.argv[2])) if len(sys.argv) > 2 else None)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         host, port = listener.getsockname()

@@ -1,12 +1,15 @@
-"""DynamoDB's answers: for each value of an item moto looks for ten possible types under dozens of possible names.
+"""What moto takes long to put together: DynamoDB's values, and the name of each answer.
 
-That is 95 % of what moto takes for an item of twenty entries. A value here names its one type, as it goes over the wire, so its
-own names are enough.
+For each value of an item moto looks for ten possible types under dozens of possible names, 95 % of what it takes for an item of
+twenty entries. A value here names its one type, as it goes over the wire, so its own names are enough. An answer's name moto
+draws letter by letter, 5 % of what a small call takes.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
+from moto.core import responses
 from moto.core.serialize import BaseJSONSerializer
 
 from infra.local.moto_mendings.edge import put_in_place
@@ -31,6 +34,13 @@ def serialize_named(
     serializer._default_serialize(serialized, written, shape, key)
 
 
+def name_answer(headers: dict[str, str]) -> str:
+    """Give an answer a name of 52 letters, that no other has, and return it."""
+    headers["x-amzn-requestid"] = name = os.urandom(26).hex().upper()
+    return name
+
+
 def answer_by_name() -> None:
-    """Put the replacement of this module in place, in this process."""
+    """Put the replacements of this module in place, in this process."""
     put_in_place(BaseJSONSerializer, _serialize_type_structure=serialize_named)
+    put_in_place(responses, gen_amzn_requestid_long=name_answer)
