@@ -18,6 +18,8 @@ from events.files import FileColumn
 from flowforge.sources.files.excel_workbook import meant, text_of
 
 CELL, VALUE, FORMULA, INLINE = (f"{{{SHEET_MAIN_NS}}}{name}" for name in ("c", "v", "f", "is"))
+KINDS = ("n", "str", "d")  # ISO/IEC 29500-1, 18.18.11, beside those that are read before
+TRUTH = {"1": "true", "true": "true", "0": "false", "false": "false"}  # xsd:boolean
 DAY_MS = 86_400_000
 SURE_DIGITS = 15  # of a double
 LONGEST_PLAIN = 20  # digits before or behind the point; beyond, an exponent stays
@@ -55,7 +57,9 @@ class CellTexts:
         if kind == "s":
             return self._shared(value), True
         if kind == "b":
-            return ("true" if value == "1" else "false"), False
+            return _truth(value), False
+        if kind not in KINDS:
+            raise CellError(f"has the type {kind!r}, which there is not")
         if kind != "n":
             return (_readable(meant, value) if kind == "str" else value), kind == "str"
         if int(cell.get("s") or 0) in self._dates:
@@ -89,6 +93,12 @@ class CellTexts:
         if not milliseconds and not kind.startswith("timestamp"):
             return stamp.date().isoformat()
         return stamp.isoformat(" ", form)
+
+
+def _truth(value: str) -> str:
+    if value not in TRUTH:
+        raise CellError("is a truth value that is neither true nor false")
+    return TRUTH[value]
 
 
 def _plain(value: str) -> str:

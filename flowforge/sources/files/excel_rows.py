@@ -63,7 +63,7 @@ class SheetRows:
                 self.merged += 1
             elif element.tag == ROW:
                 self._since = 0
-                line = int(element.get("r") or line + 1)
+                line = _after(line, element.get("r"), self._where)
                 if area.last_row and line > area.last_row:
                     return
                 if line >= area.first_row and (cells := _filled(element, line, area)):
@@ -93,6 +93,14 @@ def count_rows(stream: IO[bytes], area: Area, where: str) -> int:
         held = held[end:]
         if not portion:
             return count
+
+
+def _after(line: int, number: str | None, where: str) -> int:
+    """The number of the row behind `line`; as it is there, where it is. Rows out of order would be passed over unseen."""
+    found = int(number or line + 1)
+    if found <= line:
+        raise UnsupportedSource(f"{where}: row {found:,} stands behind row {line:,}", "save it again with Excel")
+    return found
 
 
 def _filled(row: ET.Element, line: int, area: Area) -> Cells:

@@ -22,6 +22,7 @@ from flowforge.sources.files.container import FREE_BYTES, LIMIT_RATIO, Content
 
 MOST_PART = 2**27  # bytes of a part that is held in memory: shared texts, styles
 STRICT = b"http://purl.oclc.org/ooxml/"  # ISO/IEC 29500-1 Strict; its elements have other names
+PROLOG = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?:\s++|<\?.*?\?>|<!--.*?-->)*+<[A-Za-z_]", re.DOTALL)
 TEXT, ITEM, RUN = (f"{{{SHEET_MAIN_NS}}}{name}" for name in ("t", "si", "r"))
 FORMAT, STYLES = f"{{{SHEET_MAIN_NS}}}numFmt", f"{{{SHEET_MAIN_NS}}}cellXfs"
 ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")  # ISO/IEC 29500-1, 22.9.2.19
@@ -78,10 +79,11 @@ class Workbook:
 
     def _check_head(self, part: zipfile.ZipInfo) -> None:
         with self._archive.open(part) as stream:
-            head = stream.read(1_024)
-        if b"<!DOCTYPE" in head:
+            head = stream.read(2**16).replace(b"\0", b"")  # of UTF-16
+        if head and not PROLOG.match(head):
             raise UnsupportedSource(
-                f"{self.name}: {part.filename} has a DTD, which no workbook has", "save it with Excel"
+                f"{self.name}: {part.filename} has a DTD, which no workbook has, or begins as no part of one does",
+                "save it with Excel",
             )
         if part.filename == "xl/workbook.xml" and STRICT in head:
             raise UnsupportedSource(

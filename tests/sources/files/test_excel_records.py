@@ -138,6 +138,19 @@ def test_should_reject_errors_and_formulas_without_a_value_by_their_address() ->
     assert rejected[1].reason == "cell B3 is the error #N/A"
 
 
+def test_should_take_truth_as_it_is_written_and_reject_what_is_none_and_a_type_that_there_is_not() -> None:
+    kinds = iter(['t="b"><v>true<', 't="b"><v>0<', 't="b"><v>7<', 't="z"><v>7<'])
+    body = edited(saved(["a"], [1], [2], [3], [4]), lambda text: re.sub(r't="n"><v>\d<', lambda one: next(kinds), text))
+
+    rows, rejected, _ = read(body)
+
+    assert [row[0] for row in rows] == ["true", "false"]
+    assert [bad.reason for bad in rejected] == [
+        "cell A4 is a truth value that is neither true nor false",
+        "cell A5 has the type 'z', which there is not",
+    ]
+
+
 def test_should_reject_a_row_that_has_a_cell_twice_and_lose_no_value() -> None:
     body = edited(saved(["a", "b"], [1, 2], [3, 4]), lambda text: text.replace('r="B2"', 'r="A2"'))
 
@@ -207,6 +220,14 @@ def test_should_tell_macros_and_merged_cells() -> None:
         (saved(["#REF!"], [1]), "the header: cell A1 is the error #REF!"),
         (saved([f"c{place}" for place in range(10_001)]), "10,001 columns"),
         (edited(saved(["a"], [1]), lambda text: text[:-30]), "is damaged"),
+        (
+            edited(saved(["a"], [1], [2]), lambda text: text.replace('r="3"', 'r="1"')),
+            "row 1 stands behind row 2",
+        ),
+        (
+            edited(saved(["a"], [1]), lambda text: f"<!--{'x' * 2_000}<a--><!DOCTYPE x [<!ENTITY a 'b'>]>{text}"),
+            "sheet1.xml has a DTD",
+        ),
         (claimed(saved(["a"], [1]), 2**27 + 1), "at most 134,217,728 are read"),
         (claimed(saved(["a"], [1]), 2**32 - 2), "bytes expand to"),
     ],
