@@ -1,90 +1,19 @@
 """Workbooks: values as the file has them; errors, formulas without a value and far cells are rejects with their address."""
 
-import io
 import re
-import zipfile
-from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-import openpyxl
 import pytest
 from openpyxl.utils.datetime import MAC_EPOCH
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
-from events.files import FileColumn, FileContract
+from events.files import FileColumn
 from flowforge.domain.errors import UnsupportedSource
-from flowforge.sources.files.casting import cast_portion, casting_for
-from flowforge.sources.files.container import OLE, StoredFile, look_into
-from flowforge.sources.files.excel_records import ExcelRecords
-from flowforge.sources.files.records import open_file
-from flowforge.sources.files.rejected import Rejected
+from tests.helpers.workbooks import column, edited, opened, read, saved
 
 STRINGS = "xl/sharedStrings.xml"
-SHEET = "xl/worksheets/sheet1.xml"
-Edit = Callable[[str], str]
-
-
-def saved(*rows: list[Any], epoch: datetime | None = None, change: Callable[[Any], None] = lambda book: None) -> bytes:
-    book = openpyxl.Workbook()
-    if epoch:
-        book.epoch = epoch
-    sheet: Any = book.active
-    for row in rows:
-        sheet.append(row)
-    change(book)
-    body = io.BytesIO()
-    book.save(body)
-    return body.getvalue()
-
-
-def edited(
-    body: bytes,
-    edit: Edit = lambda text: text,
-    more: dict[str, bytes] | None = None,
-    types: str = "",
-) -> bytes:
-    """A workbook whose first sheet's XML is changed, with further members and their content types."""
-    found = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(body)) as before, zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as after:
-        for name in before.namelist():
-            content = before.read(name).replace(b"</Types>", f"{types}</Types>".encode())
-            after.writestr(name, edit(content.decode()).encode() if name == SHEET else content)
-        for name, content in (more or {}).items():
-            after.writestr(name, content)
-    return found.getvalue()
-
-
-def claimed(body: bytes, size: int) -> bytes:
-    """A workbook whose directory says that a member expands to a size."""
-    found = io.BytesIO(edited(body, more={"xl/x.xml": b"x"}))
-    with zipfile.ZipFile(found, "a") as archive:
-        archive.writestr("last", b"")
-        archive.getinfo("xl/x.xml").file_size = size
-    return found.getvalue()
-
-
-def opened(body: bytes, *columns: FileColumn, **contract: Any) -> ExcelRecords:
-    content = look_into("a.xlsx", len(body), lambda: io.BytesIO(body))
-    return ExcelRecords(content, FileContract(format="excel", columns=list(columns), **contract))
-
-
-def read(body: bytes, *columns: FileColumn, **contract: Any) -> tuple[list[list[Any]], list[Rejected], list[str]]:
-    rows: list[list[Any]] = []
-    rejected: list[Rejected] = []
-    with opened(body, *columns, **contract) as records:
-        casting = casting_for(records.fields, records.columns, "refuse", "a.xlsx")
-        for portion in records:
-            found = cast_portion(portion, casting)
-            rows += [list(row.values()) for row in found.rows.to_pylist()]
-            rejected += found.rejected
-        assert len(rows) + len(rejected) == records.counted()
-        return rows, rejected, records.notes
-
-
-def column(name: str, type: str, **more: Any) -> FileColumn:
-    return FileColumn(name=name, field=name, type=type, **more)
 
 
 def test_should_keep_numbers_texts_and_truth_as_the_file_has_them() -> None:
@@ -211,32 +140,6 @@ def test_should_tell_macros_and_merged_cells() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("body", "error"),
-    [
-        (saved(["a", None, "b"], [1, 2, 3]), "cell B1 of the header is empty"),
-        (saved(), "row 1 is empty"),
-        (saved(["Id", "ID"], [1, 2]), "'Id' and 'ID'"),
-        (saved(["#REF!"], [1]), "the header: cell A1 is the error #REF!"),
-        (saved([f"c{place}" for place in range(10_001)]), "10,001 columns"),
-        (edited(saved(["a"], [1]), lambda text: text[:-30]), "is damaged"),
-        (
-            edited(saved(["a"], [1], [2]), lambda text: text.replace('r="3"', 'r="1"')),
-            "row 1 stands behind row 2",
-        ),
-        (
-            edited(saved(["a"], [1]), lambda text: f"<!--{'x' * 2_000}<a--><!DOCTYPE x [<!ENTITY a 'b'>]>{text}"),
-            "sheet1.xml has a DTD",
-        ),
-        (claimed(saved(["a"], [1]), 2**27 + 1), "at most 134,217,728 are read"),
-        (claimed(saved(["a"], [1]), 2**32 - 2), "bytes expand to"),
-    ],
-)
-def test_should_refuse_what_is_no_table(body: bytes, error: str) -> None:
-    with pytest.raises(UnsupportedSource, match=error):
-        read(body)
-
-
 def test_should_give_a_number_as_it_is_shown_and_not_as_a_double_is_kept() -> None:
     kept = ["1.1000000000000001", "1E-3", "1.5E+300", "-2.5E2", "1234567890123456789", "1.0"]
     body = edited(
@@ -262,58 +165,3 @@ def test_should_read_escaped_characters_and_runs_of_shared_texts() -> None:
 
     assert [row[0] for row in rows] == ["a\r\nb", "run on", "_x000D_", "\U0001f600"]
     assert [bad.reason for bad in rejected] == ["cell A6 has a NUL character"]
-
-
-def test_should_open_a_workbook_under_a_contract() -> None:
-    body = saved(["id"], [1])
-    contract = FileContract(format="excel")
-    with open_file(StoredFile("a.xlsx", len(body), lambda: io.BytesIO(body)), contract) as records:
-        assert [portion.texts.to_pylist() for portion in records] == [[{"id": "1"}]]
-    for wrong in (FileContract(format="csv"), FileContract(format="parquet")):
-        with pytest.raises(UnsupportedSource, match="is a workbook, the contract says"):
-            open_file(StoredFile("a.xlsx", len(body), lambda: io.BytesIO(body)), wrong)
-
-
-def compound(*names: str) -> bytes:
-    """A compound file's header, and the first sector of its directory."""
-    header = bytearray(OLE.ljust(512, b"\0"))
-    header[30] = 9
-    return bytes(header) + b"".join(name.encode("utf-16-le").ljust(128, b"\0") for name in names)
-
-
-def test_should_refuse_other_documents_and_workbooks_with_a_password() -> None:
-    document = io.BytesIO()
-    with zipfile.ZipFile(document, "w") as archive:
-        archive.writestr("[Content_Types].xml", "<Types/>")
-    with pytest.raises(UnsupportedSource, match="a document of Office, and no workbook"):
-        opened(document.getvalue())
-    for names, what in (
-        (("Root Entry", "EncryptedPackage"), "with a password"),
-        (("Root Entry", "Workbook"), r"Excel 97-2003 \(.xls\)"),
-        ((), "or one with a password"),
-    ):
-        with pytest.raises(UnsupportedSource, match=what):
-            opened(compound(*names))
-
-
-@pytest.mark.parametrize(
-    ("members", "error"),
-    [
-        ({"mimetype": b"application/vnd.oasis.opendocument.spreadsheet", "content.xml": b""}, "OpenDocument"),
-        ({"[Content_Types].xml": b"", "xl/workbook.bin": b""}, "a binary workbook"),
-        ({"[Content_Types].xml": b"", "xl/workbook.xml": b"<!DOCTYPE x [<!ENTITY a 'b'>]><x/>"}, "has a DTD"),
-        (
-            {"[Content_Types].xml": b"", "xl/workbook.xml": b'<x xmlns="http://purl.oclc.org/ooxml/x"/>'},
-            "Strict Open XML",
-        ),
-        ({"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b"<x/>"}, "is damaged"),
-    ],
-)
-def test_should_name_what_a_package_is_that_is_not_read(members: dict[str, bytes], error: str) -> None:
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    with pytest.raises(UnsupportedSource, match=error) as refused:
-        opened(body.getvalue())
-    assert refused.value.remedy
