@@ -1,5 +1,6 @@
 """A copy of a table's log is only where delta-rs reads and writes: the table is what S3 has."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -50,6 +51,18 @@ def names(lake: Lake, uri: str) -> set[str]:
 def as_delta_rs_has_it(uri: str) -> tuple[int, int, int | None]:
     table = DeltaTable(uri, storage_options=storage_options())
     return table.version(), table.count(), table.transaction_version("batch/1")
+
+
+def test_should_open_a_table_anew_whose_handle_was_collected_in_a_circle(uri: str, session: Session):
+    Delta().create(uri, session.sql("SELECT 1 AS id LIMIT 0"), {})
+    add(session, uri, 1)
+    circle: list[object] = [opened(uri)]  # as the traceback of a build that failed holds it
+    circle.append(circle)
+    del circle
+    gc.collect()
+    assert given(opened(uri).commit_of(1)).transactions == {"batch/1": 1}
+    add(session, uri, 2)
+    assert as_delta_rs_has_it(uri) == (2, 2, 1)
 
 
 def test_should_write_checkpoints_that_other_readers_find(lake: Lake, uri: str, session: Session):

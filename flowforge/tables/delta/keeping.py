@@ -46,7 +46,9 @@ class KeptTables:
         self._changing = threading.RLock()  # what comes back comes whenever a handle is collected, in this thread too
 
     def give_back(self, uri: str, kept: Kept) -> None:
-        """Takes what a handle had that nobody holds any more."""
+        """Takes what a handle had that nobody holds any more; not one whose copy has gone with it, in a circle of references."""
+        if kept.copy is not None and not kept.copy.is_there:
+            return
         files = len(kept.raw.get_add_file_sizes())
         with self._changing:
             self._kept[uri] = kept, files

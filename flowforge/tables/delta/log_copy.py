@@ -60,13 +60,18 @@ class LogCopy:
         self.uri, self.base, self.newest, self._process = uri, base, base, os.getpid()
         self._etags: dict[int, str] = {}
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_swept_folder()))
-        weakref.finalize(self, _remove, self.folder, os.getpid())
+        self._end = weakref.finalize(self, _remove, self.folder, os.getpid())
         self._log.mkdir()
         self._is_to_be_shortened = False
 
     @property
     def _log(self) -> Path:
         return self.folder / "_delta_log"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder is there: the collector of circles removes it before who holds the copy hears of its own end."""
+        return self._end.alive
 
     @property
     def etag(self) -> str:
