@@ -42,7 +42,8 @@ def read_headers(file: BufferedIOBase, _class: type[http.client.HTTPMessage] = H
     headers = _class()
     for line in lines[:-1]:
         name, colon, value = line.removesuffix("\r\n").partition(":")
-        if not (colon and name and name == name.strip() and line.endswith("\r\n")) or "\r" in value:
+        usual = colon and name.isascii() and name.isprintable() and " " not in name and line.endswith("\r\n")
+        if not (usual and name) or "\r" in value:
             return Parser(_class=_class).parsestr("".join(lines))
         headers._headers.append((name, value.lstrip(" \t")))  # pyright: ignore[reportAttributeAccessIssue] - where it keeps them
     return headers
