@@ -211,7 +211,16 @@ class Execution:
             Storage(self._session).restart_identity(table, highest + given(table.identity).increment)
 
     def define(self, statement: Simple, sink: Sink) -> None:
-        """Runs a statement that defines, changes or drops something, in a transaction of its own where none is open."""
+        """Runs a statement that defines, changes or drops something, in a transaction of its own where none is open. Raises
+        3964 for those that a transaction under SNAPSHOT may not run (the documentation of error 3961 lists them)."""
+        of_table = (statement.keyword, statement.word(1)) == ("ALTER", "TABLE")
+        of_index = statement.keyword in ("CREATE", "DROP") and "INDEX" in map(statement.word, range(1, 4))
+        if self._session.isolation == "SNAPSHOT" and self._session.transaction_count and (of_table or of_index):
+            raise SqlError(
+                3964,
+                "Transaction failed because this DDL statement is not allowed inside a snapshot isolation transaction. Since "
+                "metadata is not versioned, a metadata change can lead to inconsistency if mixed within snapshot isolation.",
+            )
         with self._write(sink) as write:
             write.run(lambda: self._define(statement))
         sink.done(statement.keyword, None)

@@ -194,3 +194,14 @@ def test_should_see_definitions_that_another_session_changes(pair):
     first.execute("DROP TABLE shifting")
     with pytest.raises(pymssql.Error, match="Invalid object name 'shifting'"):
         second.execute("SELECT * FROM shifting")
+
+
+@pytest.mark.parametrize("statement", ["ALTER TABLE {} ADD w int NULL", "CREATE UNIQUE INDEX i ON {} (id)"])
+def test_should_define_nothing_within_a_snapshot_whose_metadata_has_no_versions(connect, table, statement):
+    cursor, name = connect(autocommit=True).cursor(), table("id int NOT NULL")
+    cursor.execute("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION")
+    with pytest.raises(pymssql.Error, match="not allowed inside a snapshot isolation transaction") as caught:
+        cursor.execute(statement.format(name))
+    assert caught.value.args[0] == 3964
+    cursor.execute("IF @@TRANCOUNT > 0 ROLLBACK")
+    cursor.execute(statement.format(name))  # a statement alone may
