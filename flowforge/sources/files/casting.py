@@ -64,7 +64,7 @@ def casting_for(fields: Sequence[str], columns: Sequence[FileColumn], unknown: U
     if fields and wanted.isdisjoint(fields):
         raise UnsupportedSource(
             f"{where}: none of its {len(fields):,} fields is a column of the job, so it is another table or has no such header",
-            "look at the delimiter; say where the header is (header, skip_rows, header_row), or mend the job's columns",
+            "look at the delimiter; say where the header is (hasHeader, skipRows, headerRow), or mend the job's columns",
         )
     extra = tuple(name for name in fields if name not in wanted)
     absent = tuple(column.name for column in listed if column.field not in set(fields))
@@ -121,7 +121,7 @@ def _unknown_of(portion: Portion, casting: Casting) -> list[str]:
         first = portion.row_numbers[0].as_py() if len(portion.row_numbers) else 0
         raise UnsupportedSource(
             f"records from {first:,} on have fields that have no column: {_shown(found)}",
-            "add them to the job's columns, or set unknown_columns to rescue",
+            "add them to the job's columns, or set unknownColumns to rescue",
         )
     return found
 
@@ -175,7 +175,7 @@ def _check_fit(
     if extra and unknown == "refuse":
         raise UnsupportedSource(
             f"{where} has columns that the job does not know: {_shown(extra)}",
-            "add them to the job's columns, or set unknown_columns to add or rescue",
+            "add them to the job's columns, or set unknownColumns to add or rescue",
         )
     never = {column.name for column in columns if not column.nullable}
     missing = [name for name in absent if unknown == "refuse" or name in never]

@@ -67,7 +67,7 @@ class DelimitedRecords(QuickRecords):
             if not name.strip():
                 raise UnsupportedSource(
                     f"{where}: column {place:,} of the header has no name",
-                    "name it; set skip_rows where titles stand above the header",
+                    "name it; set skipRows where titles stand above the header",
                 )
             if (other := seen.setdefault(name.strip().casefold(), name)) is not name:
                 raise UnsupportedSource(f"{where}: two columns have one name: {other!r} and {name!r}", "rename one")

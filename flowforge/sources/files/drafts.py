@@ -117,7 +117,7 @@ def _json(
             reason = f"its only array of objects is at {paths[0]}"
         else:
             what = f"arrays of objects at {', '.join(paths[:10])}" if paths else "no array of objects"
-            raise UnsupportedSource(f"{content.name} is one object with {what}", "name the records' path in records_at")
+            raise UnsupportedSource(f"{content.name} is one object with {what}", "name the records' path in recordsAt")
     value = f"{contract.format}, records at {contract.records_at}" if contract.records_at else contract.format
     found.append(Reason(what="format", value=value, reason=reason))
     return Draft(contract=contract, form="json", found=found, notes=notes)

@@ -105,7 +105,7 @@ class ExcelRecords:
         row = Area(self._header_row, self._header_row, area.first_column, area.last_column)
         line, cells = next(self._rows(row), (self._header_row, []))
         if not cells:
-            raise UnsupportedSource(f"{self._name}: row {line:,} is empty and should be the header", "name header_row")
+            raise UnsupportedSource(f"{self._name}: row {line:,} is empty and should be the header", "name headerRow")
         if (width := self._width(cells)) > MOST_COLUMNS:
             raise UnsupportedSource(f"{self._name}: {width:,} columns", f"a table has at most {MOST_COLUMNS:,}")
         names = [""] * width
@@ -121,7 +121,7 @@ class ExcelRecords:
                 address = f"{get_column_letter(area.first_column + place)}{line}"
                 raise UnsupportedSource(
                     f"{self._name}: cell {address} of the header is empty",
-                    "give it a name; set header_row where titles stand above the header",
+                    "give it a name; set headerRow where titles stand above the header",
                 )
         return names
 

@@ -164,7 +164,7 @@ def find_array(text: JsonText, path: Sequence[str]) -> None:
     if text.next_sign() != b"[":
         if path:
             raise _no_array(text, path)
-        raise text.refused("the document is no array of records: name the path of the array in records_at")
+        raise text.refused("the document is no array of records: name the path of the array in recordsAt")
     text.take(b"[")
 
 
@@ -225,4 +225,4 @@ def _name(text: JsonText) -> str:
 
 
 def _no_array(text: JsonText, path: Sequence[str]) -> UnsupportedSource:
-    return text.refused(f"there is no array at {'.'.join(path)}, which records_at names")
+    return text.refused(f"there is no array at {'.'.join(path)}, which recordsAt names")

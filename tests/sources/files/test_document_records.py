@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "no comma": (b'[{"a": 1}\n{"a": 2}]', {}, "line 2: , or ] is expected"),
     "a comma too many": (b'[{"a": 1},]', {}, "a value is expected"),
     "a second document": (b'[{"a": 1}]\n[{"a": 2}]', {}, "line 2: text stands behind the document's end"),
-    "an object as document": (b'{"a": 1}', {}, "name the path of the array in records_at"),
+    "an object as document": (b'{"a": 1}', {}, "name the path of the array in recordsAt"),
     "no such path": (b'{"a": {"b": 1}}', {"records_at": "a.c"}, "there is no array at a.c"),
     "no array there": (b'{"a": {"b": 1}}', {"records_at": "a.b"}, "there is no array at a.b"),
     "an empty object": (b"{}", {"records_at": "a"}, "there is no array at a"),
