@@ -130,6 +130,10 @@ class Session(Protocol):
         """Makes rows readable under a name, in place of those that had it."""
         ...
 
+    def near(self, files: Iterable[tuple[str, int]], /) -> list[str]:
+        """Where this session reads objects of the lake, each given with its bytes and never changed."""
+        ...
+
     def confine(self, uris: list[str], /) -> None:
         """From here on these objects are read and nothing else, nothing is written, and no setting changes: for users' SQL."""
         ...
@@ -149,9 +153,12 @@ class Session(Protocol):
         """Raises NotAllowed unless the engine reads one condition over one row; nothing is run."""
         ...
 
-    def write_files(self, query: str, folder: str, types: Mapping[str, str], /) -> list[WrittenFile]:
+    def write_files(
+        self, query: str, folder: str, types: Mapping[str, str], /, *, few: bool = False
+    ) -> list[WrittenFile]:
         """Writes the query's rows, in the columns and types `types`, as Parquet files of about `TARGET_BYTES` below `folder`
-        (s3://…); none where there is no row."""
+        (s3://…); none where there is no row. `few`: where the session has read copies alone (`near`), they take megabytes at
+        most, and need not go to S3 while they are made."""
         ...
 
 

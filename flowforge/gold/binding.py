@@ -57,7 +57,7 @@ class _Binding:
     def run(self) -> dict[TableName, str]:
         """What is wrong with each."""
         with ENGINE.session() as connection, bounded_memory(function_memory()):
-            connection.execute("SET enable_external_access = false")
+            connection.confine([])
             while self.left and not self._given_up:
                 self._at = self.left.pop(0)
                 if found := self._problem(connection, self._at):

@@ -31,7 +31,7 @@ from flowforge.silver.plan import RefinePlan
 from flowforge.silver.transactions import Transactions
 from flowforge.silver.type_names import shown
 from flowforge.tables.base import LakeTable, once
-from flowforge.tables.rows import allow_naive_timestamps, relation, types_of
+from flowforge.tables.rows import allow_naive_timestamps, column_types, relation
 
 
 def admit(
@@ -47,8 +47,7 @@ def admit(
     """
     where = f"silver.{batch.command.silver.table}"
     check_owner(table, batch, plan, where)
-    present = relation(connection, table)
-    theirs = types_of(present)
+    theirs = column_types(connection, table)
     decisions, late = decisions_of(table), Transactions(table, plan).newest > plan.order
     drift = compare(plan.columns, theirs, decisions.types, late, plan.own_names)
     _refuse(drift, theirs, where)
@@ -57,6 +56,8 @@ def admit(
         _refuse_any(
             drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits, *plan.own_names}, where, exchanged
         )
+    # Its files are looked at for a change only: most batches bring none.
+    present = relation(connection, table) if drift.retyped or drift.added else connection.from_arrow(table.empty())
     own, brought = sides = conversions(present, drift.retyped, rows, drift.types, where)
     refuse_misfits(sides, plan, where)
     new = NewColumns() if late else look_at(table, batch, plan, drift, theirs)

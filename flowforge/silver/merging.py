@@ -78,9 +78,9 @@ class Merge:
             query = self._rewritten(portion)
             if added and number == len(portions) and self._has_room(portion, added):
                 query, added = f"{query} UNION ALL BY NAME {self._added()}", 0
-            new += write_files(self._connection, self._table, query)
+            new += write_files(self._connection, self._table, query, few=True)
         if added:
-            new += write_files(self._connection, self._table, self._added())
+            new += write_files(self._connection, self._table, self._added(), few=True)
         old = [self._files[place] for portion in portions for place in portion]
         self._table.swap([file.path for file in old], new, properties)
         return self._table.count() - sum(file.rows for file in old) + sum(file.rows for file in new)

@@ -119,7 +119,7 @@ def write_history(
 
 
 def _add_rows(connection: Session, table: LakeTable, query: str, properties: Properties) -> Written:
-    files = write_files(connection, table, query)
+    files = write_files(connection, table, query, few=True)
     change = Change(inserted=sum(file.rows for file in files))
     table.swap([], files, properties(change))
     return Written(change, table.count() + change.inserted)

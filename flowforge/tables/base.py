@@ -113,6 +113,10 @@ class LakeTable(Protocol):
         """Where the files of the version are."""
         ...
 
+    def file_sizes(self) -> dict[str, int]:
+        """The bytes of the files of the version, by where they are (as `file_uris` tells)."""
+        ...
+
     def data_files(self, ranged: Iterable[str] = ()) -> list[DataFile]:
         """The files of the version, with what is known of the values of the columns `ranged`."""
         ...

@@ -27,9 +27,15 @@ def rows_query(session: Session, table: LakeTable, files: list[str] | None = Non
     """The query over the table's files of this version, or over `files` of any of its versions."""
     items = [f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in column_types(session, table).items()]
     query = f"SELECT {', '.join(items)} WHERE false"
-    if uris := table.file_uris() if files is None else files:
+    if uris := _near(session, table) if files is None else files:
         query += f" UNION ALL BY NAME SELECT * FROM {read_parquet(uris)}"
     return query
+
+
+def _near(session: Session, table: LakeTable) -> list[str]:
+    """The files of the table's version, as the session is to name them."""
+    uris, sizes = table.file_uris(), table.file_sizes()
+    return session.near([(uri, sizes[uri]) for uri in uris]) if sizes.keys() >= set(uris) else uris
 
 
 def relation(session: Session, table: LakeTable) -> Rows:
@@ -45,7 +51,7 @@ def create_view(session: Session, layer: str, table: str, query: str) -> None:
 
 def placed_rows(session: Session, uri: str, files: Iterable[DataFile], types: Mapping[str, str]) -> str:
     """A table expression of the files' rows in the columns `types`, with their places: PLACED_FILE (in this list), PLACED_ROW."""
-    paths = [f"{uri}/{file.path}" for file in files]
+    paths = session.near([(f"{uri}/{file.path}", file.size) for file in files])
     if not paths:
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in types.items())
         return f"(SELECT {empty}, 0::INTEGER AS {PLACED_FILE}, 0::BIGINT AS {PLACED_ROW} WHERE false)"
@@ -72,15 +78,16 @@ def _with_places(uris: list[str], columns: Iterable[str]) -> tuple[dict[str, str
 
 
 def write_files(
-    session: Session, table: LakeTable, query: str, types: Mapping[str, str] | None = None
+    session: Session, table: LakeTable, query: str, types: Mapping[str, str] | None = None, *, few: bool = False
 ) -> list[NewFile]:
     """Writes the rows of `query` in the table's columns and types; none where there is no row. They are in no version yet: files
     of a commit that failed belong to nobody and go with the next vacuum.
 
     `query` has all columns of the table. `types` are others (name -> the engine's type), for a commit that changes the table's.
+    `few`: they take megabytes at most, where what the session reads does.
     """
     types = types or column_types(session, table)
-    written = session.write_files(query, table.uri, types)
+    written = session.write_files(query, table.uri, types, few=few)
     return [table.new_file(file.uri, file.rows, file.size, types, file.statistics) for file in written]
 
 

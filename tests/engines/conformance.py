@@ -5,6 +5,7 @@ which the subclass names.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -194,3 +195,62 @@ class EngineConformance:
             session.sql("SELECT * FROM " + self.files([other.uri])).fetchall()
         with pytest.raises(EngineError):
             session.write_files(PEOPLE, f"s3://{lake.bucket}/silver/people", TYPES)
+
+    def test_should_read_small_objects_from_copies_of_its_own(self, lake: Lake, written):
+        (file,) = written
+        with self.engine.session() as session:
+            (place,) = session.near([(file.uri, file.size)])
+            lake.s3.delete_object(Bucket=lake.bucket, Key=file.uri.removeprefix(f"s3://{lake.bucket}/"))
+            assert session.near([(file.uri, file.size)]) == [place]
+            session.confine([file.uri])
+            assert session.near([(file.uri, file.size)]) == [place]
+            assert session.near([(file.uri + ".other", 1)]) == [file.uri + ".other"]
+            assert session.sql("SELECT * FROM " + self.files([place])).aggregate("count(*)").fetchone() == (3,)
+            with pytest.raises(EngineError):
+                session.sql("SELECT * FROM " + self.files([file.uri])).fetchall()
+            with pytest.raises(EngineError):
+                session.sql("SELECT * FROM " + self.files(["/etc/hostname"])).fetchall()
+        with self.engine.session() as session:
+            with pytest.raises(ObjectUnreadable) as failed:
+                session.near([(file.uri, file.size)])
+            assert failed.value.is_gone
+
+    def test_should_read_large_objects_where_they_are(self, written):
+        (file,) = written
+        with self.engine.session() as session:
+            assert session.near([(file.uri, 10 * 2**30)]) == [file.uri]
+            assert session.sql("SELECT * FROM " + self.files([file.uri])).aggregate("count(*)").fetchone() == (3,)
+            assert session.near([(file.uri, file.size)]) == [file.uri]
+        with self.engine.session() as session:
+            (place,) = session.near([(file.uri, file.size)])
+            session.sql("SELECT * FROM " + self.files([file.uri]))
+            session.confine([file.uri])
+            for one in (place, file.uri):
+                assert session.sql("SELECT * FROM " + self.files([one])).aggregate("count(*)").fetchone() == (3,)
+
+    def test_should_write_few_rows_where_everybody_finds_them(self, lake: Lake, lake_environment: None):
+        with self.engine.session() as session:
+            folder = f"s3://{lake.bucket}/silver/few"
+            (file,) = session.write_files(PEOPLE, folder, TYPES, few=True)
+            assert session.write_files(PEOPLE + " WHERE id > 9", folder, TYPES, few=True) == []
+        key = file.uri.removeprefix(f"s3://{lake.bucket}/")
+        assert (file.rows, file.size) == (3, lake.s3.head_object(Bucket=lake.bucket, Key=key)["ContentLength"])
+        assert file.statistics["id"]["max"] == "3"
+        with self.engine.session() as session:
+            rows = session.sql("SELECT * FROM " + self.files([file.uri]))
+            assert rows.order("id").fetchall() == session.sql(PEOPLE).order("id").fetchall()
+
+    def test_should_begin_with_nothing_of_the_sessions_before(self, lake: Lake, written):
+        for end in (lambda session: None, lambda session: session.confine([]), lambda session: 1 / 0):
+            with suppress(ZeroDivisionError), self.engine.session() as session:
+                session.execute("CREATE SCHEMA silver")
+                session.execute("CREATE VIEW silver.people AS SELECT 1 AS id")
+                session.execute("CREATE TEMP TABLE arriving AS SELECT 1 AS id")
+                session.sql("SELECT 1 AS id").create_view("offered")
+                end(session)
+            with self.engine.session() as session:
+                for name in ("silver.people", "arriving", "offered"):
+                    with pytest.raises(EngineError):
+                        session.sql(f"SELECT * FROM {name}")
+                rows = session.sql("SELECT * FROM " + self.files([written[0].uri]))
+                assert rows.aggregate("count(*)").fetchone() == (3,)

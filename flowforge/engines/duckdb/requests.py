@@ -13,9 +13,13 @@ class RequestCount:
     """The count of one connection."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection):
-        self._connection, self._goes_on = connection, usage.is_measuring()
+        self._connection, self._goes_on = connection, False
+
+    def begin(self) -> None:
+        """Counts from here on."""
+        self._goes_on = usage.is_measuring()
         if self._goes_on:
-            connection.execute("CALL enable_logging('HTTP')")
+            self._connection.execute("CALL enable_logging('HTTP')")
 
     def end(self) -> None:
         """Counts what was asked so far, and nothing from here on; the log is emptied."""

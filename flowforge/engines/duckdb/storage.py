@@ -1,9 +1,15 @@
-"""DuckDB's connection to the lake.
+"""DuckDB's instances, and how one reaches the lake.
+
+To make an instance takes 15 ms of CPU, more than all statements of a small batch. So one in which a session has left nothing is
+kept in a warm process, and the next session has it.
 
 Guarantees: DuckDB has this process's credentials, spills only below /tmp, loads no extension but the packaged httpfs and never
-downloads one.
+downloads one. A session has its instance for itself, and a catalog and settings of its own in it, which go with it. Kept is only
+an instance whose session has ended well, has not reached S3 (what httpfs remembers of an object is not what is there later) and
+was not confined (that is for good).
 
-Resource management: `duckdb_connection` is a context manager; its spill folder goes with it.
+Resource management: `duckdb_session` is a context manager. DuckDB makes the folder into which an instance spills when it does so
+first, and deletes it with the instance.
 """
 
 import gzip
@@ -12,6 +18,7 @@ import os
 import shutil
 import tempfile
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +26,11 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from flowforge.aws.store_access import StoreAccess, store_access
+from flowforge.aws.store_access import APPLICATION, StoreAccess, store_access
 from flowforge.domain.errors import Fatal
 from flowforge.engines.duckdb.folding import key_of_macro
 from flowforge.engines.duckdb.sql import literal
+from flowforge.runtime.deployment import current
 
 DUCKDB_SHARE = 0.4  # of the function's memory; delta-rs, which takes what it needs, has the rest
 
@@ -30,34 +38,102 @@ DUCKDB_SHARE = 0.4  # of the function's memory; delta-rs, which takes what it ne
 _signature_checked = threading.Event()
 
 
-@contextmanager
-def duckdb_connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-process DuckDB that reads s3:// with this process's credentials; time zone UTC, spills below /tmp."""
-    with tempfile.TemporaryDirectory(prefix="flowforge-duckdb-") as spill:
+class Instance:
+    """One DuckDB for one session at a time. `connection` is the session's."""
+
+    def __init__(self) -> None:
+        self.reaches_store, self.is_confined = False, False
+        self._sessions = 0
+        spill = Path(tempfile.gettempdir(), f"flowforge-duckdb-{os.getpid()}-{uuid.uuid4().hex[:12]}")
         config = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_persistent_secrets": False,
             "python_enable_replacements": False,
             "preserve_insertion_order": False,
-            "temp_directory": spill,
+            "enable_external_file_cache": False,  # it would outlive the session
+            "temp_directory": str(spill),
             "allow_unsigned_extensions": _signature_checked.is_set(),
         }
-        access = store_access()
-        if access.application:
-            config["custom_user_agent"] = f"app/{access.application}"
+        if application := os.environ.get(APPLICATION):
+            config["custom_user_agent"] = f"app/{application}"
         if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
             config["memory_limit"] = f"{int(int(megabytes) * DUCKDB_SHARE)}MiB"
-        with duckdb.connect(":memory:", config=config) as connection:
-            connection.execute(f"LOAD {literal(str(_httpfs()))}")
-            _signature_checked.set()
-            connection.execute("SET enable_progress_bar = false")  # it is drawn into logs, too
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET enable_http_metadata_cache = true")  # objects never change: one HEAD each is enough
-            connection.execute("SET s3_uploader_max_filesize = '50GB'")  # parts of 5 MB, not 80, are held in memory
-            connection.execute(_secret(access))
-            connection.execute(key_of_macro())
-            yield connection
+        self._database = self.connection = duckdb.connect(":memory:", config=config)
+
+    def begin(self) -> None:
+        """Gives a session its connection, with a catalog that is empty."""
+        self._sessions += 1
+        self.connection = self._database.cursor()
+        self.connection.execute(f"ATTACH ':memory:' AS {self._catalog}; USE {self._catalog}")
+        self.connection.execute("SET enable_progress_bar = false")  # it is drawn into logs, too
+        self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute(key_of_macro())
+
+    def end(self) -> bool:
+        """Drops what the session has made; whether nothing of it is left, so that another one may have the instance."""
+        if self.reaches_store or self.is_confined:
+            return False
+        self.connection.execute(f"USE memory; DETACH {self._catalog}")
+        self.connection.close()
+        return True
+
+    def close(self) -> None:
+        """Ends it."""
+        self.connection.close()
+        self._database.close()
+
+    def reach_store(self) -> bool:
+        """From here on s3:// is read and written, unless the session is confined by now; whether that is new."""
+        if self.reaches_store or self.is_confined:
+            return False
+        self.reaches_store = True
+        self.connection.execute(f"LOAD {literal(str(_httpfs()))}")
+        _signature_checked.set()
+        self.connection.execute("SET enable_external_file_cache = true")
+        self.connection.execute(
+            "SET enable_http_metadata_cache = true"
+        )  # objects never change: one HEAD each is enough
+        self.connection.execute("SET s3_uploader_max_filesize = '50GB'")  # parts of 5 MB, not 80, are held in memory
+        self.connection.execute(_secret(store_access()))
+        return True
+
+    def confine(self, paths: list[str]) -> None:
+        """See `confine`."""
+        confine(self.connection, paths)
+        self.is_confined = True
+
+    @property
+    def _catalog(self) -> str:
+        return f"flowforge_session_{self._sessions}"
+
+
+@contextmanager
+def duckdb_session() -> Iterator[Instance]:
+    """An in-process DuckDB; time zone UTC, spills below /tmp. Told to, it reaches S3 with this process's credentials."""
+    kept = current().once(("duckdb", os.getpid()), list[Instance])  # in a fork nobody looks at the parent's again
+    try:
+        instance = kept.pop()
+    except IndexError:
+        instance = Instance()
+    is_empty = False
+    try:
+        instance.begin()
+        yield instance
+        is_empty = instance.end()
+    finally:
+        if is_empty and not kept:
+            kept.append(instance)
+        else:
+            instance.close()
+
+
+@contextmanager
+def duckdb_connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The connection of an instance that reads s3://."""
+    with duckdb_session() as instance:
+        instance.reach_store()
+        yield instance.connection
 
 
 def confine(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:

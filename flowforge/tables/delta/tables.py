@@ -77,6 +77,11 @@ class Handle(Files):
         here = f"{self._copy.folder}/"
         return [f"{self.uri}/{file.removeprefix(here)}" if file.startswith(here) else file for file in found]
 
+    def file_sizes(self) -> dict[str, int]:
+        """The bytes of the files of the handle's version."""
+        found = {f"{self.uri}/{path}": size for path, size in self._table.get_add_file_sizes().items()}
+        return {uri: found[uri] for uri in self.file_uris() if uri in found}
+
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """What the newest commits tell of themselves, newest first; a copy does not have them all."""
         if self._copy is None:

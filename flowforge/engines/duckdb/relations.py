@@ -1,0 +1,109 @@
+"""DuckDB's relations and answers behind `engines.base`, and its errors in the words of that module."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, TimedOut
+from flowforge.engines.duckdb.reasons import line_named, reason
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """For the block, what DuckDB raises is an error of `engines.base`."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise OutOfMemory(str(error)) from error
+    except duckdb.InterruptException as error:
+        raise TimedOut(str(error)) from error
+    except duckdb.HTTPException as error:
+        raise ObjectUnreadable(str(error), error.status_code == 404) from error
+    except duckdb.IOException as error:
+        raise ObjectUnreadable(str(error)) from error
+    except duckdb.Error as error:
+        raise EngineError(str(error), reason(error), line_named(error)) from error
+
+
+class DuckDBRows:
+    """A relation."""
+
+    def __init__(self, relation: duckdb.DuckDBPyRelation):
+        self._relation = relation
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns' names in order."""
+        return self._relation.columns
+
+    @property
+    def types(self) -> list[str]:
+        """The columns' types in order, as DuckDB writes them."""
+        return [str(kind) for kind in self._relation.types]
+
+    def sql_query(self) -> str:
+        """The query's text."""
+        return self._relation.sql_query()
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row; None after the last one."""
+        with translated():
+            return self._relation.fetchone()
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows."""
+        with translated():
+            return self._relation.fetchall()
+
+    def filter(self, condition: str, /) -> "DuckDBRows":
+        """Those rows for which the condition is true."""
+        with translated():
+            return DuckDBRows(self._relation.filter(condition))
+
+    def project(self, items: str, /) -> "DuckDBRows":
+        """The rows with these select items."""
+        with translated():
+            return DuckDBRows(self._relation.project(items))
+
+    def aggregate(self, items: str, groups: str = "", /) -> "DuckDBRows":
+        """One row for each group; without `groups` by those of the items that are no aggregates."""
+        with translated():
+            return DuckDBRows(self._relation.aggregate(items, groups))
+
+    def order(self, items: str, /) -> "DuckDBRows":
+        """The rows in an order."""
+        with translated():
+            return DuckDBRows(self._relation.order(items))
+
+    def limit(self, rows: int, /) -> "DuckDBRows":
+        """The first rows."""
+        with translated():
+            return DuckDBRows(self._relation.limit(rows))
+
+    def create_view(self, name: str, replace: bool = True) -> "DuckDBRows":
+        """The rows under a name."""
+        with translated():
+            return DuckDBRows(self._relation.create_view(name, replace=replace))
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        with translated():
+            return self._relation.__arrow_c_stream__(requested_schema)
+
+
+class DuckDBAnswer:
+    """What a connection's last statement gave."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection):
+        self._connection = connection
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row; None after the last one."""
+        with translated():
+            return self._connection.fetchone()
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows that are left."""
+        with translated():
+            return self._connection.fetchall()
