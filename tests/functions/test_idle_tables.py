@@ -115,7 +115,7 @@ MOST_CALLS = {  # of a changed row of a small table, from the load to its lineag
     "DynamoDB TransactWriteItems": 2,
     "DynamoDB UpdateItem": 7,
     "EventBridge PutEvents": 4,
-    "S3": 25,
+    "S3": 23,
 }
 
 
