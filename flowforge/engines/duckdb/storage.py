@@ -53,6 +53,7 @@ class Instance:
             "preserve_insertion_order": False,
             "enable_external_file_cache": False,  # it would outlive the session
             "temp_directory": str(spill),
+            "threads": 1,  # for copies of small objects, and Arrow's rows: others would cost more than they save
             "allow_unsigned_extensions": _signature_checked.is_set(),
         }
         if application := os.environ.get(APPLICATION):
@@ -88,6 +89,7 @@ class Instance:
         if self.reaches_store or self.is_confined:
             return False
         self.reaches_store = True
+        self.connection.execute("RESET threads")
         self.connection.execute(f"LOAD {literal(str(_httpfs()))}")
         _signature_checked.set()
         self.connection.execute("SET enable_external_file_cache = true")
@@ -100,6 +102,7 @@ class Instance:
 
     def confine(self, paths: list[str]) -> None:
         """See `confine`."""
+        self.connection.execute("RESET threads")  # what somebody else's SQL makes of a few rows may be much
         confine(self.connection, paths)
         self.is_confined = True
 
