@@ -25,8 +25,8 @@ DYNAMODB_READS = ("GetItem", "BatchGetItem", "Query", "Scan")
 SERVICES = {"SQS": "sqs", "EventBridge": "events", "Secrets Manager": "secrets"}
 ASSUMPTIONS = (
     f"a call of AWS takes {CALL_SECONDS * 1000:.0f} ms, for which a function waits; the embedded AWS answers sooner",
-    "CPU is that of this machine, with servers and workers on its two cores; workers are kept warm as Lambda keeps them, and their cold starts"
-    " count only as the making of clients: what they import was there",
+    "CPU is that of this machine, with servers and workers on its two cores; workers are kept warm as Lambda keeps them, and"
+    " their cold starts count only as the making of clients: what they import was there",
     f"a write in DynamoDB takes {UNITS_OF_A_WRITE} units, a read one; a transaction's write twice as many",
     "list prices without free tiers; no stored bytes, logs, traces, NAT or network; empty receives of pollers are left out",
     f"tables are loaded once an hour, and {CHANGED_SHARE:.0%} of them have new rows then, as few as in the measured load",
