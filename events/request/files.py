@@ -36,7 +36,7 @@ def checked_key(value: str) -> str:
             "expected the key of an object in the lake's bucket, such as landing/crm/customers/2026-11-28.csv"
         )
     if any(part in ("", ".", "..") for part in value.removesuffix("/").split("/")) or "\0" in value:
-        raise ValueError("expected a key without empty, . or .. parts")
+        raise ValueError("expected a key without empty, . or .. parts; a pattern with ** takes files that have such")
     if len(value.encode()) > 1024:
         raise ValueError("is longer than a key may be (1,024 bytes)")
     return value

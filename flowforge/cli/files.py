@@ -36,13 +36,18 @@ def put(
     """Put a file below landing/WORKFLOW/JOB/ in the lake's bucket, under its name: the job loads it by itself."""
     from flowforge.aws.clients import aws_errors, client
     from flowforge.cli.lake import lake_failures, open_lake
-    from flowforge.jobs.uploads import key_of
+    from flowforge.jobs.uploads import LONGEST_KEY_BYTES, key_of
 
     workflow, slash, name = job.partition("/")
     if not (workflow and slash and name) or "/" in name:
         raise BadRequest(f"{job} names no job", "write WORKFLOW/JOB, as the job's request has workflow_id and job_id")
     file = _on_this_machine(path)
     key = key_of(workflow, name, file.name)
+    if len(os.fsencode(key)) > LONGEST_KEY_BYTES or not _is_text(key):
+        raise BadRequest(
+            f"{file.name!r} cannot be the end of a key of S3, which is UTF-8 of {LONGEST_KEY_BYTES:,} bytes at most",
+            "give the file another name",
+        )
     with lake_failures(), aws_errors("S3"):
         chosen = open_lake(bucket, api)
         client("s3").upload_file(str(path), chosen, key)
@@ -176,6 +181,11 @@ def inspect(
         ) from error
     out.answer(shown(found), *_shown(found))
     return FAILED if found.irregular else GOOD
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name of this machine's file system is text: others have their bytes as halves of surrogate pairs."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in name)
 
 
 def _on_this_machine(path: Path) -> _File:

@@ -30,7 +30,7 @@ logger = Logger(service="flowforge")
 
 def load_by_notice(notice: Notice) -> None:
     """Starts each job that takes the file, where its content is new."""
-    if notice.key.endswith("/") or notice.size == 0:
+    if notice.size == 0 or (notice.size is None and notice.key.endswith("/")):  # the latter: a folder of a console
         logger.info("not loaded before it has content", key=notice.key)
         return
     takers = _takers(notice)

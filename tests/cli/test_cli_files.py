@@ -37,10 +37,11 @@ def test_should_say_why_a_file_is_refused(alone):
 def test_should_look_at_a_file_in_a_bucket(alone, stack_file, lake_environment):
     s3, bucket = client("s3"), f"files-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    s3.put_object(Bucket=bucket, Key="landing/sales/daily/a.csv", Body=gzip.compress(b"id,name\n1,a\n2,b\n"))
+    key = "landing/sales//daily/a b+%2F ü\U0001f600.csv"
+    s3.put_object(Bucket=bucket, Key=key, Body=gzip.compress(b"id,name\n1,a\n2,b\n"))
     stack_file(s3=s3.meta.endpoint_url, bucket="another")
-    found = alone("files", "inspect", f"s3://{bucket}/landing/sales/daily/a.csv", "--json")
-    assert (found.code, found.document["records"], found.document["name"]) == (0, 2, "a.csv")
+    found = alone("files", "inspect", f"s3://{bucket}/{key}", "--json")
+    assert (found.code, found.document["records"], found.document["name"]) == (0, 2, "a b+%2F ü\U0001f600.csv")
     assert [column["name"] for column in found.document["columns"]] == ["id", "name"]
     missing = alone("files", "inspect", f"s3://{bucket}/landing/b.csv")
     assert (missing.code, f"there is no s3://{bucket}/landing/b.csv" in missing.err) == (2, True)
@@ -103,10 +104,15 @@ def test_should_fail_where_a_file_was_refused_and_show_its_first_rejects(flowfor
 def test_should_put_a_file_where_its_job_finds_it(alone, stack_file, lake_environment):
     s3, bucket = client("s3"), f"lake-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    (alone.folder / "a b.csv").write_text("a\n1\n")
+    name = "a b+%2F ü\U0001f600.csv"
+    (alone.folder / name).write_text("a\n1\n")
     stack_file(s3=s3.meta.endpoint_url, bucket=bucket)
-    done = alone("files", "put", "a b.csv", "crm/customers", "--json")
-    assert (done.code, done.document["key"]) == (0, "landing/crm/customers/a b.csv"), done.err
-    assert s3.get_object(Bucket=bucket, Key="landing/crm/customers/a b.csv")["Body"].read() == b"a\n1\n"
-    assert alone("files", "put", "a b.csv", "crm").code == 2
+    done = alone("files", "put", name, "crm/customers", "--json")
+    assert (done.code, done.document["key"]) == (0, f"landing/crm/customers/{name}"), done.err
+    assert s3.get_object(Bucket=bucket, Key=f"landing/crm/customers/{name}")["Body"].read() == b"a\n1\n"
+    assert alone("files", "put", name, "crm").code == 2
+    for wrong in (("x" * 250, f"crm/{'é' * 400}"), ("a\udcff.csv", "crm/customers")):
+        (alone.folder / wrong[0]).write_text("a\n1\n")
+        refused = alone("files", "put", *wrong)
+        assert (refused.code, "cannot be the end of a key" in refused.err) == (2, True)
     assert alone("files", "put", "none.csv", "crm/customers").code == 2

@@ -28,7 +28,7 @@ def inspect(context, key: str, **given: str) -> tuple[int, dict]:
 
 
 def test_should_put_a_file_where_its_job_finds_it_and_tell_what_it_is(context, lake_bucket, unique):
-    name = f"{unique('people')} ü.csv"
+    name = f"{unique('people')} ü+%2F\U0001f600.csv"
     status, told = put(context, TEXT, name=name)
     assert (status, told) == (201, {"bucket": lake_bucket, "key": f"landing/wf/people/{name}", "bytes": len(TEXT)})
     assert client("s3").get_object(Bucket=lake_bucket, Key=told["key"])["Body"].read() == TEXT

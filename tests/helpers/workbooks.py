@@ -10,7 +10,7 @@ import openpyxl
 
 from events.files import FileColumn, FileContract
 from flowforge.sources.files.casting import cast_portion, casting_for
-from flowforge.sources.files.container import look_into
+from flowforge.sources.files.container import OLE, look_into
 from flowforge.sources.files.excel_records import ExcelRecords
 from flowforge.sources.files.rejected import Rejected
 
@@ -36,13 +36,14 @@ def edited(
     edit: Edit = lambda text: text,
     more: dict[str, bytes] | None = None,
     types: str = "",
+    encoding: str = "utf-8",
 ) -> bytes:
-    """A workbook whose first sheet's XML is changed, with further members and their content types."""
+    """A workbook whose first sheet's XML is changed, or in another encoding, with further members and their content types."""
     found = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(body)) as before, zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as after:
         for name in before.namelist():
             content = before.read(name).replace(b"</Types>", f"{types}</Types>".encode())
-            after.writestr(name, edit(content.decode()).encode() if name == SHEET else content)
+            after.writestr(name, edit(content.decode()).encode(encoding) if name == SHEET else content)
         for name, content in (more or {}).items():
             after.writestr(name, content)
     return found.getvalue()
@@ -55,6 +56,13 @@ def claimed(body: bytes, size: int) -> bytes:
         archive.writestr("last", b"")
         archive.getinfo("xl/x.xml").file_size = size
     return found.getvalue()
+
+
+def compound(*names: str) -> bytes:
+    """A compound file's header, and the first sector of its directory."""
+    header = bytearray(OLE.ljust(512, b"\0"))
+    header[30] = 9
+    return bytes(header) + b"".join(name.encode("utf-16-le").ljust(128, b"\0") for name in names)
 
 
 def opened(body: bytes, *columns: FileColumn, **contract: Any) -> ExcelRecords:

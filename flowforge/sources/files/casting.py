@@ -82,10 +82,12 @@ def casting_for(fields: Sequence[str], columns: Sequence[FileColumn], unknown: U
 def cast_portion(portion: Portion, casting: Casting) -> Cast:
     """The rows of a portion, typed, and its rejects in their order. Columns that have their type already are left as they are.
 
-    Raises UnsupportedSource for a field that the casting does not know and that it does not rescue, LakeChanged where rows and
-    rejects are not together the records: that is a fault of this program, and nothing lands.
+    Raises UnsupportedSource for records without any column, and for a field that the casting does not know and that it does not
+    rescue, LakeChanged where rows and rejects are not together the records: that is a fault of this program, and nothing lands.
     """
-    texts, count = portion.texts, portion.texts.num_rows
+    texts, count = portion.texts, len(portion.row_numbers)
+    if count and not casting.columns:
+        raise no_column(count)
     unknown = _unknown_of(portion, casting)
     arrays, alive = [], None
     reasons: dict[int, tuple[str, str]] = {}
@@ -111,6 +113,14 @@ def cast_portion(portion: Portion, casting: Casting) -> Cast:
             f"{count:,} records became {rows.num_rows:,} rows and {len(reasons):,} rejects", "report it; nothing landed"
         )
     return Cast(rows, sorted(rejected, key=lambda one: one.row_number))
+
+
+def no_column(records: int) -> UnsupportedSource:
+    """The error for records of which none has a field: a row of nothing is no row."""
+    return UnsupportedSource(
+        f"none of its first {records:,} records has a field: its objects are empty, and the job has no columns",
+        "look at what wrote the file; give columns in the request, where such records are rows of NULL",
+    )
 
 
 def _unknown_of(portion: Portion, casting: Casting) -> list[str]:

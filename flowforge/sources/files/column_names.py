@@ -25,10 +25,21 @@ def slug(text: str) -> str:
     return f"_{found}" if found[:1].isdigit() else found
 
 
+def refuse_nameless(fields: Iterable[str], where: str) -> None:
+    """Raises UnsupportedSource for a field whose name is empty or blanks, which no column could have."""
+    if not all(field.strip() for field in fields):
+        raise UnsupportedSource(
+            f"{where}: a field has no name, or one of blanks only",
+            "name it in the file; or give columns of the others in the request, with unknownColumns rescue",
+        )
+
+
 def with_names(
     columns: Iterable[FileColumn], names: ColumnNames, where: str, others: Sequence[FileColumn] = ()
 ) -> list[FileColumn]:
     """The columns, named by their fields; `others` have theirs. Raises UnsupportedSource for names that cannot be."""
+    columns = list(columns)
+    refuse_nameless([one.field for one in columns], where)
     if names == "as_written":
         return [one.model_copy(update={"name": one.field}) for one in columns]
     seen, found = {one.name.lower(): one for one in others}, list[FileColumn]()

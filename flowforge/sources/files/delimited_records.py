@@ -11,6 +11,7 @@ from events.files import FileContract
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.clean_records import CleanReader
 from flowforge.sources.files.container import Content
+from flowforge.sources.files.dialect import SEPARATOR
 from flowforge.sources.files.fields import Splitter
 from flowforge.sources.files.framing import Framed
 from flowforge.sources.files.pieces import PIECE
@@ -52,6 +53,7 @@ class DelimitedRecords(QuickRecords):
             if "\0" in text and self._contract.header:
                 raise ValueError("it has a NUL character: this is no text, or one of another encoding")
             fields = self._split.texts(text)
+            _refuse_separator(where, text, record)
         except ValueError as error:
             if self._contract.header:
                 raise UnsupportedSource(f"{where}: the header: {reason_of(error)}", "mend the header") from error
@@ -85,6 +87,15 @@ class DelimitedRecords(QuickRecords):
         if not width:
             raise UnsupportedSource(f"{self._content.name}: its first record cannot be read", "name the job's columns")
         return [str(place) for place in range(1, width + 1)]
+
+
+def _refuse_separator(where: str, text: str, record: Framed) -> None:
+    """Refuses the line that tells Excel the delimiter, which would be a header, or a row."""
+    if record.line == 1 and (told := SEPARATOR.fullmatch(text)):
+        raise UnsupportedSource(
+            f"{where}: {text!r} tells Excel the delimiter, and is no record",
+            f"set skipRows 1, and delimiter {told['sign']!r} if that is what splits the records",
+        )
 
 
 def _with_marks(where: str, contract: FileContract) -> FileContract:

@@ -4,6 +4,7 @@ Guarantees: a proposal only. What is proposed is held against the whole file by 
 whose records no delimiter splits alike has one column.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
@@ -21,6 +22,8 @@ SAMPLE_RECORDS = 2_000
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MOST_LINES_ABOVE = 20  # titles and the like above the header
 NEVER = "\0"  # no text has it: `encoding` refuses it
+# A first line by which Excel splits the others; it is no record.
+SEPARATOR = re.compile(r'(?P<line>"?sep=(?P<sign>[^"])"?)(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 
 
 class Dialect(BaseModel):
@@ -51,9 +54,16 @@ def propose_dialect(sample: bytes, codec: str, where: str) -> Proposal:
     """A dialect for a text that begins with `sample`: its first SAMPLE_BYTES, or all of it."""
     if len(sample) >= SAMPLE_BYTES:
         sample = sample[: max(sample.rfind(b"\n"), sample.rfind(b"\r")) + 1] or sample
-    tried = [_Tried.of(sample, codec, dialect, where) for dialect in _candidates(sample)]
+    told = SEPARATOR.match(sample[:32].decode(codec, errors="replace"))
+    above = len(told[0].encode(codec)) if told else 0
+    delimiters = [told["sign"]] if told else list(DELIMITERS)
+    sample = sample[above:]
+    tried = [_Tried.of(sample, codec, dialect, where) for dialect in _candidates(sample, delimiters)]
     best = max(tried, key=lambda one: (one.share, one.width))
-    if best.share <= 0.5 and (len(best.widths) > 1 or best.width < 2):
+    if told:
+        name = DELIMITERS.get(best.dialect.delimiter, best.dialect.delimiter)
+        reason = f"{name}: the first line is {told['line']!r}, by which Excel splits"
+    elif best.share <= 0.5 and (len(best.widths) > 1 or best.width < 2):
         best = _Tried.of(sample, codec, Dialect(delimiter=""), where)
         reason = "no delimiter splits most records into the same number of fields: one column"
         reason += ", or fixed width, whose columns are named with start and width"
@@ -62,19 +72,21 @@ def propose_dialect(sample: bytes, codec: str, where: str) -> Proposal:
         reason = f"{name}: {best.alike:,} of the first {len(best.widths):,} records have {best.width} fields"
     skip = best.above()
     header, why = header_of(best.records[skip:], best.width)
-    dialect = best.dialect.model_copy(update={"skip_rows": skip, "header": header})
+    dialect = best.dialect.model_copy(update={"skip_rows": skip + bool(told), "header": header})
     reasons = {"delimiter": reason, "header": why, "quote": _quote_reason(best.dialect)}
     if skip:
         reasons["skip_rows"] = f"{skip} above the first record with {best.width} fields"
+    if told:
+        reasons["skip_rows"] = "the line for Excel" + (f", and {reasons['skip_rows']}" if skip else "")
     return Proposal(dialect, best.width, reasons)
 
 
-def _candidates(sample: bytes) -> list[Dialect]:
-    found = [Dialect(delimiter=delimiter) for delimiter in DELIMITERS]
+def _candidates(sample: bytes, delimiters: Sequence[str]) -> list[Dialect]:
+    found = [Dialect(delimiter=delimiter) for delimiter in delimiters]
     if b'\\"' in sample:
-        found += [Dialect(delimiter=delimiter, escape="\\") for delimiter in DELIMITERS]
+        found += [Dialect(delimiter=delimiter, escape="\\") for delimiter in delimiters]
     if b"'" in sample and b'"' not in sample:
-        found += [Dialect(delimiter=delimiter, quote="'") for delimiter in DELIMITERS]
+        found += [Dialect(delimiter=delimiter, quote="'") for delimiter in delimiters]
     return found
 
 
@@ -91,9 +103,11 @@ class _Tried(NamedTuple):
             format="csv", **dialect.model_dump(exclude={"delimiter"}), delimiter=dialect.delimiter or NEVER
         )
         split = Splitter(contract)
-        framed = frame(lines_of([sample], where), Marks.of(contract, codec), where)
+        framed = frame(lines_of([sample] if sample else [], where), Marks.of(contract, codec), where)
         records: list[list[str]] = []
         for record in islice(framed, SAMPLE_RECORDS):
+            if record.is_open:  # by a quote that nothing closes, or where the sample ends: it tells no width
+                break
             try:
                 records.append(split.texts(record.raw.decode(codec)))
             except ValueError:

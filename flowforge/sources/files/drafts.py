@@ -13,6 +13,8 @@ from flowforge.sources.files.fixed_width import FixedWidth, propose_fixed
 from flowforge.sources.files.framing import chunks_of, codec_of
 from flowforge.sources.files.json_text import JsonText, arrays_in
 
+NAMES = {"skip_rows": "skipRows"}  # as requests have them
+
 
 class Reason(BaseModel):
     """One thing that was found, and why."""
@@ -79,7 +81,8 @@ def _delimited(content: Content, encoding: Encoding, codec: str, sample: bytes, 
         **dialect.model_dump(),
     )  # fmt: skip
     found += [
-        Reason(what=name, value=_shown(getattr(dialect, name)), reason=why) for name, why in proposal.reasons.items()
+        Reason(what=NAMES.get(name, name), value=_shown(getattr(dialect, name)), reason=why)
+        for name, why in proposal.reasons.items()
     ]
     return Draft(contract=contract, form="delimited", found=found, dialect=dialect, width=width)
 

@@ -4,6 +4,7 @@ Guarantees: a row is a record where any of its cells has a value or a formula. M
 of XML, however far away a cell is. `count_rows` uses no XML parser.
 """
 
+import codecs
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ from flowforge.sources.files.excel_cells import CELL, FORMULA, INLINE, VALUE
 
 DATA, ROW, MERGED = (f"{{{SHEET_MAIN_NS}}}{name}" for name in ("sheetData", "row", "mergeCell"))
 LONGEST_ROW = 2**27
-TOKENS = re.compile(rb"<(?:\w+:)?(row|c|v|is|f)(?=[\s/>])([^>]*)>")
+TOKENS = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<(?:\w+:)?(row|c|v|is|f)(?=[\s/>])([^>]*)>", re.DOTALL)
+HIDING = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"))  # what is between them has no tags
+UTF_16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 PLACE = re.compile(rb'\br=["\']([A-Z]*)([0-9]*)["\']')
 Cells = list[tuple[int, ET.Element]]
 
@@ -75,10 +78,9 @@ class SheetRows:
 def count_rows(stream: IO[bytes], area: Area, where: str) -> int:
     """Rows of an area that have a cell with a value or a formula, by the tags alone."""
     held, count, row, column, is_counted = b"", 0, 0, 0, False
-    while True:
-        portion = stream.read(2**20)
+    for portion in _as_utf8(stream):
         held += portion
-        end = held.rfind(b">") + 1
+        end = _end_of_tags(held)
         if not end and len(held) > LONGEST_ROW:
             raise _too_long(where)
         for tag in TOKENS.finditer(held, 0, end):
@@ -88,11 +90,30 @@ def count_rows(stream: IO[bytes], area: Area, where: str) -> int:
             elif tag[1] == b"c":
                 place = PLACE.search(tag[2])
                 column = column_index_from_string(place[1].decode()) if place and place[1] else column + 1
-            elif not is_counted and area.holds(row, column):
+            elif tag[1] and not is_counted and area.holds(row, column):
                 count, is_counted = count + 1, True
         held = held[end:]
-        if not portion:
-            return count
+    return count
+
+
+def _as_utf8(stream: IO[bytes]) -> Iterator[bytes]:
+    """A part's bytes, in UTF-8 where it is UTF-16: the two that a package's XML may be in (ECMA-376-2, 9.1.4)."""
+    portion = stream.read(2**20)
+    codec = UTF_16.get(portion[:2])
+    decoder = codecs.getincrementaldecoder(codec)() if codec else None
+    while portion:
+        yield decoder.decode(portion).encode() if decoder else portion
+        portion = stream.read(2**20)
+
+
+def _end_of_tags(held: bytes) -> int:
+    """Behind the last tag that is whole, before a comment or a CDATA section that is not."""
+    end = held.rfind(b">") + 1
+    for begins, ends in HIDING:
+        place = held.rfind(begins)
+        if place >= 0 and held.find(ends, place) < 0:
+            end = min(end, place)
+    return end
 
 
 def _after(line: int, number: str | None, where: str) -> int:

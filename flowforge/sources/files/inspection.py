@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel, ConfigDict
 
 from events.files import FileContract
+from flowforge.sources.files.column_names import refuse_nameless
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.dialect import Dialect
 from flowforge.sources.files.drafts import Draft, Reason, compression_of, draft_of
@@ -115,7 +116,7 @@ def _without_footer(draft: Draft, seen: Survey) -> Draft:
         update={
             "contract": draft.contract.model_copy(update=update),
             "dialect": draft.dialect.model_copy(update=update),
-            "found": [*draft.found, Reason(what="skip_footer_rows", value=str(len(footer)), reason=why)],
+            "found": [*draft.found, Reason(what="skipFooterRows", value=str(len(footer)), reason=why)],
         }
     )
 
@@ -124,6 +125,7 @@ def _columns(
     content: Content, draft: Draft, seen: Survey, progress: Progress
 ) -> tuple[FileContract, list[Column], list[str]]:
     """The contract with columns that take every value of the file, what is told of them, and notes."""
+    refuse_nameless(seen.columns, content.name)
     found, reasons = propose_types(content, draft.contract, seen, progress)
     columns = []
     for one in found.columns:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from events.files import FileColumn, FileContract
+from flowforge.sources.files.casting import no_column
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.conversions import Conversion, conversion
 from flowforge.sources.files.records import open_records
@@ -45,7 +46,7 @@ class Survey:
             column.add(values.filter(told), numbers.filter(told))
         if len(self.rows) < SHOWN:
             self.rows += texts.slice(0, SHOWN - len(self.rows)).to_pylist()
-        self.records += texts.num_rows
+        self.records += len(numbers)
         self.rejected += len(portion.rejected)
         self.first_rejected = [*self.first_rejected, *portion.rejected][:SHOWN]
         last = pc.max(numbers).as_py() or 0
@@ -63,6 +64,8 @@ def survey(content: Content, contract: FileContract, progress: Progress) -> Surv
             found.add(portion)
             progress(found.records)
         found.notes = list(records.notes)
+    if found.records and not found.columns:
+        raise no_column(found.records)
     return found
 
 

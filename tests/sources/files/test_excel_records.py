@@ -30,6 +30,22 @@ def test_should_keep_numbers_texts_and_truth_as_the_file_has_them() -> None:
     assert read(body, *columns)[0] == [[1234567890123456789, "00123", Decimal("1.10"), 0.1, True, None, 1]]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_should_count_the_rows_that_there_are_in_each_encoding_of_xml(encoding: str) -> None:
+    hidden = '<row r="9"><c r="A9"><v>9</v></c></row>'
+    cell = '<is><t><![CDATA[x><row r="8"><c r="A8"><v>8</v></c></row>]]></t></is>'
+    body = edited(
+        saved(["a", "b"], ["é", 2], ["z", 4]),
+        lambda text: (
+            text.replace("<sheetData>", f"<!-- > {hidden} {'x' * 2**20}> --><sheetData>")
+            .replace('<c r="B3" t="n"><v>4</v>', f'<c r="B3" t="inlineStr">{cell}')
+            .replace("</sheetData>", f"<!--{hidden}--></sheetData>")
+        ),
+        encoding=encoding,
+    )
+    assert read(body)[0] == [["é", "2", 1], ["z", 'x><row r="8"><c r="A8"><v>8</v></c></row>', 2]]
+
+
 @pytest.mark.parametrize("epoch", [None, MAC_EPOCH])
 def test_should_read_dates_of_both_epochs(epoch: datetime | None) -> None:
     body = saved(["d", "t"], [date(2024, 2, 29), datetime(2024, 2, 29, 23, 59, 59)], epoch=epoch)

@@ -7,9 +7,9 @@ import pytest
 
 from events.files import FileContract
 from flowforge.domain.errors import UnsupportedSource
-from flowforge.sources.files.container import OLE, StoredFile
+from flowforge.sources.files.container import StoredFile
 from flowforge.sources.files.records import open_file
-from tests.helpers.workbooks import claimed, edited, opened, read, saved
+from tests.helpers.workbooks import claimed, compound, edited, opened, read, saved
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,6 @@ def test_should_open_a_workbook_under_a_contract() -> None:
     for wrong in (FileContract(format="csv"), FileContract(format="parquet")):
         with pytest.raises(UnsupportedSource, match="is a workbook, the contract says"):
             open_file(StoredFile("a.xlsx", len(body), lambda: io.BytesIO(body)), wrong)
-
-
-def compound(*names: str) -> bytes:
-    """A compound file's header, and the first sector of its directory."""
-    header = bytearray(OLE.ljust(512, b"\0"))
-    header[30] = 9
-    return bytes(header) + b"".join(name.encode("utf-16-le").ljust(128, b"\0") for name in names)
 
 
 def test_should_refuse_other_documents_and_workbooks_with_a_password() -> None:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from events.files import FileContract
+from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.container import look_into
 from flowforge.sources.files.inspection import inspect
 from tests.helpers.archives import zipped, zstd
@@ -129,8 +131,36 @@ def test_should_leave_out_titles_above_and_footers_below_and_tell_so():
     found = look(b"Report of May\n\nid;name\n1;a\n2;b\nTotal: 2\n")
     assert found.dialect is not None
     assert (found.dialect.skip_rows, found.dialect.skip_footer_rows, found.records) == (1, 1, 2)
-    (footer,) = [one.reason for one in found.found if one.what == "skip_footer_rows"]
+    (footer,) = [one.reason for one in found.found if one.what == "skipFooterRows"]
     assert "or the file is cut off there" in footer
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("line", "sign"), [("sep=;", ";"), ('"SEP=^"', "^"), ("sep=\t", "\t")])
+def test_should_take_the_line_that_tells_excel_its_delimiter(line, sign, encoding, end):
+    found = look(end.join([line, f"näme{sign}b", f"x, 1{sign}2", ""]).encode(encoding))
+    assert (found.rows, types(found)) == ([["x, 1", "2"]], {"näme": "text", "b": "bigint"})
+    assert found.dialect is not None and (found.dialect.delimiter, found.dialect.skip_rows) == (sign, 1)
+    reasons = {one.what: one.reason for one in found.found}
+    assert (repr(line) in reasons["delimiter"], reasons["skipRows"]) == (True, "the line for Excel")
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_should_refuse_that_line_where_a_load_would_read_it(header):
+    contract = FileContract(format="csv", header=header)
+    with pytest.raises(
+        UnsupportedSource, match="line 1: 'sep=;' tells Excel the delimiter, and is no record"
+    ) as refused:
+        load(b"sep=;\nid;name\n1;a\n", contract)
+    assert refused.value.remedy.startswith("set skipRows 1, and delimiter ';'")
+
+
+@pytest.mark.parametrize("sign", [",", ";"])
+def test_should_propose_the_delimiter_of_a_short_file_with_an_open_quote(sign):
+    found = look(f'a{sign}b\n1{sign}"x\n'.encode())
+    assert found.dialect is not None
+    assert (found.dialect.delimiter, list(types(found)), found.irregular) == (sign, ["a", "b"], 1)
 
 
 def test_should_show_records_that_do_not_fit_the_others_with_their_lines():
@@ -176,7 +206,9 @@ JSON = st.recursive(
 @settings(max_examples=examples(15), deadline=None)
 @given(
     objects=st.lists(
-        st.dictionaries(st.text(min_size=1, max_size=4), JSON, min_size=1, max_size=4), min_size=1, max_size=8
+        st.dictionaries(st.text(min_size=1, max_size=4).filter(str.strip), JSON, min_size=1, max_size=4),
+        min_size=1,
+        max_size=8,
     ),
 )
 def test_should_read_an_array_as_it_reads_lines(objects):

@@ -55,6 +55,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "binary": (bytes(range(1, 256)) + b"\0", "is no text"),
     "cut-off Parquet": (b"PAR1" + b"x" * 40, "damaged"),
     "two columns of one name": (b"Id,ID\n1,2\n", "two columns have one name: 'Id' and 'ID'"),
+    "a field without a name": (b'{"a": 1, "": 2}\n', "a field has no name"),
+    "objects without fields": (b"{}\n{}\n", "none of its first 2 records has a field"),
+    "the line for Excel alone": (b"sep=;\n", "has no header and no row"),
     "10,001 columns": (",".join(f"c{n}" for n in range(10_001)).encode() + b"\n", "10,001 columns"),
 }
 
