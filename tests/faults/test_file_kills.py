@@ -3,9 +3,11 @@
 Files are put while nothing runs, and between a worker's death and its successor's turn; each content is in silver and gold once.
 """
 
+import json
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 
@@ -19,6 +21,7 @@ from tests.faults.world import MANY, World
 from tests.helpers.aws_proxy import Call, Fault
 
 pytestmark = pytest.mark.timeout(600)
+SLICE_BYTES = {"csv": 200, "ndjson": 600}  # about a third of a file
 COLUMNS = [{"name": "id", "type": "bigint"}, {"name": "amount", "type": "decimal(12,2)"}, {"name": "note"}]
 
 
@@ -35,6 +38,7 @@ class FileLane:
     perhaps: list[Counter[tuple[int, str, str]]] = field(default_factory=list)
     content: dict[str, Counter[tuple[int, str, str]]] = field(default_factory=dict)
     put_last: int = 0
+    form: Literal["csv", "ndjson"] = "csv"
 
     @property
     def bronze(self) -> str:
@@ -43,10 +47,14 @@ class FileLane:
     def write(self) -> None:
         """One or two new files, and now and then other content under the name of one that was loaded."""
         for _ in range(self.rng.randint(1, 2)):
-            self.files.append(f"{len(self.files):04d}.csv")
-            self._put(self.files[-1])
+            self.write_one()
         if len(self.files) > 2 and self.rng.random() < 0.5:
             self._put(self.files[0])
+
+    def write_one(self) -> None:
+        """A new file."""
+        self.files.append(f"{len(self.files):04d}.{self.form}")
+        self._put(self.files[-1])
 
     def replace(self) -> None:
         """Other content in place of the newest, which a load may have read by now."""
@@ -60,13 +68,16 @@ class FileLane:
         self.put_last += len(rows)
         self.content[file] = Counter(rows)
         self.wanted += self.content[file]
-        lines = ["id,amount,note", *(",".join(map(str, row)) for row in rows), "bad,1,"]
+        if self.form == "csv":
+            lines = ["id,amount,note", *(",".join(map(str, row)) for row in rows), "bad,1,"]
+        else:
+            lines = [json.dumps({"id": n, "amount": amount, "note": note}) for n, amount, note in rows] + ["[]"]
         key = f"landing/{self.name}/daily/{file}"
         self.world.s3.put_object(Bucket=self.world.bucket, Key=key, Body="\n".join(lines).encode())
 
     def submit(self) -> str:
         config = {"columns": COLUMNS, "badRows": "quarantine", "mostBadShare": 0.1, "changedFile": "append"}
-        return self.world.submit_files(self.name, self.bronze, config)
+        return self.world.submit_files(self.name, self.bronze, config, self.form)
 
     def run(self) -> None:
         """One load, to its end."""
@@ -131,3 +142,24 @@ def test_should_read_no_mixture_where_a_file_is_replaced_when_its_reader_dies(wo
         lane.load(tally, what)  # what was put too late for the one before
     tally.add(what, kills=aim.struck.total())
     assert aim.struck["IngestTable"] or quick
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_should_land_a_file_in_slices_once_wherever_their_workers_are_killed(
+    world, aim, rng: random.Random, tally, quick, name, form
+):
+    what, lane = "kill -9 of slices of a file", FileLane(world, name, rng, form=form)
+    with world.chain.with_variables(FLOWFORGE_SLICE_BYTES=str(SLICE_BYTES[form])):
+        lane.write_one()
+        lane.load(tally, what)
+        assert "part-00000-of-" in world.bronze_keys(lane.bronze)[0]
+        points = [Point("call", n + 1) for n in range(max(aim.calls["IngestSlice"], aim.calls["IngestTable"]))]
+        points += [Point("write", n + 1) for n in range(5)]
+        for point in rng.sample(points, 1 if quick else 8):
+            lane.write_one()
+            only = strike(point)
+            aim.at(lane.bronze, point, lambda call, d, only=only: only(call, d) if "Ingest" in d.function else None)
+            lane.load(tally, what)
+    tally.add(what, kills=aim.struck.total())
+    assert aim.struck["IngestSlice"] or quick

@@ -75,14 +75,14 @@ class World:
         document["destination_config"] = {}
         return self._request(document)
 
-    def submit_files(self, workflow: str, bronze: str, config: dict[str, Any]) -> str:
-        """The same for the CSV files of a workflow's job `daily`."""
+    def submit_files(self, workflow: str, bronze: str, config: dict[str, Any], form: str = "csv") -> str:
+        """The same for the files of a workflow's job `daily`."""
         return self._request(
             {
                 "workflow_id": workflow,
                 "job_id": "daily",
                 "source_type": "file",
-                "source_config": {"type": "csv", "fileConfig": config},
+                "source_config": {"type": form, "fileConfig": config},
                 "destination_config": {"bronzeConfig": {"tableName": bronze}},
             }
         )
