@@ -175,6 +175,19 @@ def open_batches(idle_seconds: float) -> list[items.Item]:
     return [{"pk": item["pk"], "sk": item["sk"]} for item in found]
 
 
+def moving_batches(since: float) -> list[Batch]:
+    """Batches of all tables that are under way and have moved since a time (seconds since 1970); of those that can be read."""
+    condition, values = "#open = :open AND updated_at >= :since", {":open": "open", ":since": since}
+    options = {"IndexName": "open-batches", "ExpressionAttributeNames": {"#open": "open"}}
+    found = items.query(settings().watermarks_table, condition, values, **options)
+    keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found]
+    moving = list[Batch]()
+    for item in items.get_many(settings().watermarks_table, keys):
+        with suppress(UnreadableRecord):
+            moving += [batch_of(item)] if item is not None else []
+    return moving
+
+
 def take_turn(key: items.Item) -> items.Item | None:
     """What is stored of an open batch, which goes behind all others first; None when it is gone. A voided one stays in its
     place, since its time tells when it was voided."""

@@ -3,6 +3,7 @@
 import io
 import json
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -12,10 +13,12 @@ import pytest
 from events.facts import BronzeLanded
 from events.files import FileColumn, FileContract
 from flowforge.aws.clients import client
+from flowforge.bronze.ingest import ingest
 from flowforge.bronze.keys import rejected_keys
 from flowforge.bronze.parquet import FOOTER
-from flowforge.domain.errors import Fatal
+from flowforge.domain.errors import Fatal, Retriable
 from flowforge.domain.given import given
+from flowforge.gold.step import publish_refined
 from flowforge.operations.erasure.erase import erase
 from flowforge.operations.rebuild import rebuild
 from flowforge.operations.rebuild_silver import rebuild_silver
@@ -40,12 +43,19 @@ def of_nobody() -> str:
 
 
 def loaded(load: Loads, run: str) -> int:
-    """Loads to the end of silver; the rows that this then has."""
+    """Loads to the end of gold; the rows that silver then has."""
     whole = load.load(run)
     slices = [fact for fact in run_slices(load) if isinstance(fact, BronzeLanded)]
     for fact in slices:
         load.commit(fact)
-    return [given(refine_landed(fact)).silver_rows for fact in (*whole, *slices)][-1]
+    return [published(fact) for fact in (*whole, *slices)][-1]
+
+
+def published(fact: BronzeLanded) -> int:
+    """A batch to the end of gold; the rows that silver then has."""
+    refined = given(refine_landed(fact))
+    publish_refined(refined)
+    return refined.silver_rows
 
 
 def earlier(job: Job, name: str, ssn: str, column: dict[str, Any]) -> None:
@@ -74,6 +84,45 @@ def test_should_leave_no_key_in_the_records_of_loads(loads, sliced):
     assert (again["batches"], again["in_bronze"]["seq"]) == (2, 2)
     load.execute("INSERT INTO {t} VALUES (60, 5)")
     assert loaded(load, "three") == 5  # its bound follows from the watermark, whose sentinel rows are fewer
+
+
+def test_should_wait_for_a_load_that_has_read_the_row_and_name_one_that_came(loads, aws):
+    """First a load that holds its batch and has read all, while the command is typed; then one that comes while it runs."""
+    person = of_nobody()
+    load = loads("int", rows=f"INSERT INTO {{t}} VALUES ({person}, 3), (20, 2), (30, 1)")
+    loaded(load, "one")
+    refused = list[str]()
+
+    def erases() -> None:
+        with pytest.MonkeyPatch.context() as variables, pytest.raises(Retriable) as refusal:
+            variables.setenv("AWS_ENDPOINT_URL", aws.endpoint)  # the proxy waits for this, and lets nobody through
+            erase(settings().bucket, load.name, {"id": person}, apply=True)
+        refused.append(str(refusal.value))
+
+    def beside() -> None:
+        with ThreadPoolExecutor(1) as command:  # the proxy's own thread runs a loop
+            command.submit(erases).result()
+
+    load.meanwhile = [beside]
+    load.execute(f"UPDATE {{t}} SET at = 4 WHERE id = {person}")
+    loaded(load, "two")
+    assert len(refused) == 1 and refused[0].endswith("batch 2 is claimed, not yet in silver"), refused
+    came = list[BronzeLanded]()
+
+    def comes(told: str) -> None:
+        if told.startswith("erasing from bronze"):
+            came.extend(fact for fact in ingest(load.command("three")).facts if isinstance(fact, BronzeLanded))
+
+    load.execute(f"UPDATE {{t}} SET at = 5 WHERE id = {person}")
+    done = erase(settings().bucket, load.name, {"id": person}, apply=True, progress=comes)
+    assert len(came) == 1 and any("batch 3 came meanwhile and may bring such rows" in left for left in done.left), (
+        done.left
+    )
+    load.commit(came[0])
+    published(came[0])
+    again = erase(settings().bucket, load.name, {"id": person}, apply=True)
+    assert (again.left, again.remains) == ([], []) and again.is_found
+    assert person.encode() not in stored()
 
 
 def test_should_empty_the_text_of_rejected_records(aws, unique):

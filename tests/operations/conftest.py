@@ -17,9 +17,15 @@ def recorded(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[B
     """Applies a batch to silver and keeps its record, as the functions do."""
     name = f"watermarks-{lake.bucket}"
     keys = [{"AttributeName": key, "KeyType": kind} for key, kind in (("pk", "HASH"), ("sk", "RANGE"))]
-    types = [{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")]
+    order = [{"AttributeName": key, "KeyType": kind} for key, kind in (("open", "HASH"), ("updated_at", "RANGE"))]
+    types = [{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk", "open")]
+    index = {"IndexName": "open-batches", "KeySchema": order, "Projection": {"ProjectionType": "KEYS_ONLY"}}
     client("dynamodb").create_table(
-        TableName=name, KeySchema=keys, AttributeDefinitions=types, BillingMode="PAY_PER_REQUEST"
+        TableName=name,
+        KeySchema=keys,
+        AttributeDefinitions=[*types, {"AttributeName": "updated_at", "AttributeType": "N"}],
+        GlobalSecondaryIndexes=[index],
+        BillingMode="PAY_PER_REQUEST",
     )
     monkeypatch.setenv("FLOWFORGE_WATERMARKS_TABLE", name)
 

@@ -29,7 +29,8 @@ from flowforge.operations.erasure.report import Erasure
 from flowforge.operations.rebuild_silver import rebuild_silver
 from flowforge.runtime.settings import settings
 from flowforge.silver.refine import refine
-from flowforge.state import batch_records, corrections
+from flowforge.state import batch_records, batches, corrections
+from flowforge.tables.base import Moved, VersionGone, once
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
@@ -214,6 +215,45 @@ def test_should_name_a_load_that_came_while_it_ran(lake, recorded, state):
     recorded(landed)
     again = erased(lake)
     assert (again.left, again.remains, SECRET in stored(lake)) == ([], [], False)
+
+
+def test_should_name_gold_that_a_batch_of_another_table_is_building(lake, recorded):
+    filled(lake, recorded)
+    sql = b"SELECT c.name FROM silver.customers c JOIN silver.orders o ON o.code = c.code"
+    client("s3").put_object(Bucket=lake.bucket, Key="models/both.sql", Body=sql)
+    source = lake.source("orders", key=["code"], source_key=KEY.replace("customers", "orders"), gold={"table": None})
+    orders = recorded(with_footers(lake, source.batch(1, people((SECRET, 10, NAME), ("b", 20, "Bo")))))
+    publish(orders, lake.bucket)
+    building = orders.model_copy(update={"refined": True, "updated_at": time.time()})
+    items.put(settings().watermarks_table, batch_records.item_of(building))
+    done = erased(lake)
+    assert len(done.left) == 1 and re.search(
+        r"gold\.both: .*orders .*batch 1 builds it, perhaps of rows", done.left[0]
+    ), done.left
+    batches.mark(building, published=True)
+    assert erased(lake).left == []
+    assert [row["name"] for row in lake.read("gold", "both").to_pylist()] == ["Bo"]
+
+
+def test_should_take_no_commit_of_a_worker_that_had_opened_the_table_before(lake, recorded):
+    """The version that it commits next is erased by then: a free name would take the commit, and nobody would ever see it."""
+    source = lake.source(key=["code", "branch"], source_key=KEY, columns={"code": CI})
+    recorded(with_footers(lake, source.batch(1, people((SECRET, 10, NAME), ("b", 20, "Bo")))))
+    uri = table_uri(lake.bucket, "silver", "customers")
+    opened = [given(open_table(uri)) for _ in range(2)]
+    recorded(with_footers(lake, source.batch(2, people(("c", 30, "Cy")))))
+    assert erased(lake).left == []
+    with pytest.raises(Moved):
+        opened[0].swap([], [], once(metadata={"who": "late"}))
+    with pytest.raises(Moved):
+        opened[1].overwrite(pa.RecordBatchReader.from_batches(pa.schema([("code", pa.string())]), []), once())
+    assert not erased(lake).is_found and SECRET not in stored(lake)
+    newest = given(open_table(uri))
+    assert [one["version"] for one in newest.history() if one["version"] < newest.version() - 1] == []
+    with pytest.raises(VersionGone):
+        newest.at(1)
+    recorded(with_footers(lake, source.batch(3, people(("d", 40, "Di")))))
+    assert sorted(row["code"] for row in others(lake)) == ["b", "c", "d"]
 
 
 def test_should_say_what_it_leaves(lake, recorded, proxy, monkeypatch):

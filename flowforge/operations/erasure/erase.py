@@ -26,7 +26,13 @@ from flowforge.operations.erasure.records import Listed, facts_after, mend_recor
 from flowforge.operations.erasure.rejected_records import texts_of
 from flowforge.operations.erasure.report import Erasure
 from flowforge.operations.erasure.subject import Subject, subject_of
-from flowforge.operations.erasure.under_way import on_their_way, refuse_under_way, settled_batches
+from flowforge.operations.erasure.under_way import (
+    gold_builders,
+    on_their_way,
+    refuse_under_way,
+    settled_batches,
+    still_building,
+)
 from flowforge.operations.erasure.verdicts import erase_verdicts
 from flowforge.operations.rebuild_silver import source_key_of
 from flowforge.runtime.settings import settings
@@ -99,6 +105,7 @@ def _applied(subject: Subject, place: Place, found: Found, report: Erasure, prog
     for name in place.tables[:2]:
         progress(f"erasing from {name} …")
         erased[str(name)] = erase_rows(str(name), place.uri(name), subject)
+    building = gold_builders(place.bucket, place.source_key, place.gold)
     erased["rejected records"] = sum(texts_of(subject, place.bucket, key, erase=True) for key in found.rejects)
     for name in place.tables:
         progress(f"earlier versions of {name} …")
@@ -116,6 +123,7 @@ def _applied(subject: Subject, place: Place, found: Found, report: Erasure, prog
     refused = delete_versions(place.bucket, versions or [])
     erased["noncurrent versions of objects"] = len(versions or []) - refused
     progress("looking again …")
+    left += still_building(building, gold_builders(place.bucket, place.source_key, place.gold) if building else ())
     settled = settled_batches(place.source_key)
     with ENGINE.session() as session, store_errors(report.table):
         subject.prepare(session)

@@ -3,11 +3,14 @@
 
 Guarantees: rows go in one commit, on the very version that was read. Earlier versions go after it: files that they needed, and
 their entries of the log, whose statistics tell least and greatest values. A file that is in no version and was written within
-the last hour is left: it may be somebody's who is about to commit.
+the last hour is left: it may be somebody's who is about to commit. Names of the log's entries of that hour stay taken, so that
+who commits on an earlier version finds that it has moved.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.given import given
@@ -16,11 +19,14 @@ from flowforge.engines.registry import ENGINE
 from flowforge.operations.erasure.bronze_objects import keys_below, rows_in
 from flowforge.operations.erasure.subject import Subject
 from flowforge.tables.base import UPKEEP, LakeTable, once
+from flowforge.tables.delta.log import erased_entry
 from flowforge.tables.lake import commit, open_table
 from flowforge.tables.rows import PLACED_FILE, column_types, rows_in_place, rows_query, write_files
 
 UNCOMMITTED_HOURS = 1  # longer than a function runs
 ERASED = "flowforge.erased"  # in a commit's metadata: how many rows went
+
+Listed = list[dict[str, Any]]  # objects, as a listing tells of them
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def held_by(session: Session, subject: Subject, bucket: str, uri: str) -> Held |
         holding=len(current),
         earlier_rows=sum(found.values()) - sum(current.values()),
         earlier_holding=len(found) - len(current),
-        entries=len(_older_entries(log, table.version())),
+        entries=len(_telling(_older_entries(log, table.version()))),
         unread=len(unread),
         unknown=unknown,
     )
@@ -122,31 +128,47 @@ def forget_versions(name: str, bucket: str, uri: str) -> int:
         return 0
     gone, version = commit(name, attempt)
     _, log = _objects_below(bucket, uri)
-    older = _older_entries(log, version)
+    return gone + _forget_entries(bucket, log, version)
+
+
+def _forget_entries(bucket: str, log: Listed, version: int) -> int:
+    """Leaves nothing in the log of what is older than a version; returns how many entries told something. Their names are put
+    out of use as long as a worker may have opened the table before: the next commit's name must not be free."""
+    older, young = _older_entries(log, version), datetime.now(UTC) - timedelta(hours=UNCOMMITTED_HOURS)
+    taken = {one["Key"] for one in older if one["LastModified"] >= young and one["Key"].endswith(".json")}
+    gone = [{"Key": one["Key"]} for one in older if one["Key"] not in taken]
+    told = [one["Key"] for one in _telling(older)]
     with aws_errors("S3"):
-        for start in range(0, len(older), 1000):
-            entries = [{"Key": key} for key in older[start : start + 1000]]
-            client("s3").delete_objects(Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
-    return gone + len(older)
+        for key in taken.intersection(told):
+            client("s3").put_object(Bucket=bucket, Key=key, Body=erased_entry())
+        for start in range(0, len(gone), 1000):
+            client("s3").delete_objects(Bucket=bucket, Delete={"Objects": gone[start : start + 1000], "Quiet": True})
+    return len(told)
 
 
 def _is_alone(bucket: str, uri: str, table: LakeTable) -> bool:
     """Whether an erasure has made the newest version, and nothing is left of those before."""
     told = table.commit_of(table.version())
     _, log = _objects_below(bucket, uri)
-    return told is not None and told.info.get(UPKEEP) == "erasure" and not _older_entries(log, table.version())
+    is_last = told is not None and told.info.get(UPKEEP) == "erasure"
+    return is_last and not _telling(_older_entries(log, table.version()))
 
 
-def _objects_below(bucket: str, uri: str) -> tuple[list[str], list[str]]:
-    """The data objects below a table as addresses, and the keys of its log."""
+def _objects_below(bucket: str, uri: str) -> tuple[list[str], Listed]:
+    """The data objects below a table as addresses, and the objects of its log as they are listed."""
     prefix = uri.removeprefix(f"s3://{bucket}/") + "/"
-    keys = [one["Key"] for one in keys_below(bucket, prefix)]
-    log = [key for key in keys if key.startswith(f"{prefix}_delta_log/")]
-    data = [f"s3://{bucket}/{key}" for key in keys if key.endswith(".parquet") and "/_delta_log/" not in key]
-    return data, log
+    found = list(keys_below(bucket, prefix))
+    log = [one for one in found if one["Key"].startswith(f"{prefix}_delta_log/")]
+    keys = [one["Key"] for one in found if "/_delta_log/" not in one["Key"]]
+    return [f"s3://{bucket}/{key}" for key in keys if key.endswith(".parquet")], log
 
 
-def _older_entries(log: list[str], version: int) -> list[str]:
+def _older_entries(log: Listed, version: int) -> Listed:
     """Entries and checkpoints of the log of versions before this one."""
-    names: Mapping[str, str] = {key: key.rpartition("/")[2].partition(".")[0] for key in log}
-    return [key for key, name in names.items() if name.isdecimal() and int(name) < version]
+    names = [(one, one["Key"].rpartition("/")[2].partition(".")[0]) for one in log]
+    return [one for one, name in names if name.isdecimal() and int(name) < version]
+
+
+def _telling(log: Iterable[dict[str, Any]]) -> Listed:
+    """Those but for the entries that an erasure has emptied."""
+    return [one for one in log if one["Size"] != len(erased_entry())]

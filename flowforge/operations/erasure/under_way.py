@@ -5,11 +5,12 @@ has a batch's objects, one of silver or gold that writes files from a version be
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from flowforge.aws import items
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Retriable
+from flowforge.gold.publish import models_after
 from flowforge.state import batch_records
 
 Order = tuple[int, int]
@@ -54,6 +55,27 @@ def on_their_way(source_key: str, erased: Collection[str], settled: Collection[O
                 "run has ended"
             )
     return told
+
+
+def gold_builders(bucket: str, source_key: str, gold: Collection[str]) -> dict[str, str]:
+    """Batches of other tables that gold lacks, and which of these gold tables each may be building just now."""
+    found = dict[str, str]()
+    for batch in batch_records.moving_batches(time.time() - WORKER_SECONDS) if gold else []:
+        if batch.source_key != source_key and batch.refined and not batch.published:
+            models, _ = models_after(batch, bucket)
+            built = sorted({model.table for model in models}.intersection(gold))
+            if built:
+                found[batch.name] = f"gold.{built[0]}"
+    return found
+
+
+def still_building(before: Mapping[str, str], now: Collection[str]) -> list[str]:
+    """Those of `before`, who may have read the rows, that build gold `now` still."""
+    return [
+        f"{table}: {name} builds it, perhaps of rows from before: run the command again once its run has ended"
+        for name, table in before.items()
+        if name in now
+    ]
 
 
 def _is_settled(item: items.Item, batch: Batch) -> bool:

@@ -1,6 +1,12 @@
-"""The entries of a Delta table's log, as S3 has them: what a commit tells, and which objects there are."""
+"""The entries of a Delta table's log, as S3 has them: what a commit tells, and which objects there are.
+
+An erasure leaves no earlier version. Where entries go, a writer that has opened the table before would find the next version's
+name free, and its commit would be made below the newest one and seen by nobody. So names of young entries stay taken, by
+entries that tell nothing (`erased_entry`).
+"""
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +16,7 @@ from flowforge.tables.base import Commit
 
 TOLD = (b'"commitInfo"', b'"txn"', b'"add"')
 DIGITS = 20  # of a version in the name of its entry
+ERASED = "ERASED"  # the operation of an entry that only keeps its name taken
 
 
 class LogEntry(NamedTuple):
@@ -39,10 +46,16 @@ class Listing(NamedTuple):
 
 
 def read_entry(uri: str, version: int) -> LogEntry | None:
-    """One commit of a table's log; None where its log was cleaned up. Raises StoreUnavailable."""
+    """One commit of a table's log; None where its log was cleaned up or erased. Raises StoreUnavailable."""
     bucket, log = place_of_log(uri)
     found = find_object(bucket, f"{log}{commit_name(version)}")
-    return None if found is None else entry_of(found)
+    entry = None if found is None else entry_of(found)
+    return None if entry is None or entry.commit.info.get("operation") == ERASED else entry
+
+
+def erased_entry() -> bytes:
+    """What takes the place of an entry that is erased; shorter than any commit, and always as long."""
+    return b'{"commitInfo":{"timestamp":%013d,"operation":"%s"}}' % (time.time() * 1000, ERASED.encode())
 
 
 def entry_of(found: FoundObject) -> LogEntry:

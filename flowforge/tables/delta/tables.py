@@ -21,7 +21,7 @@ from flowforge.tables.base import UPKEEP, Commit, Moved, VersionGone, once
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.delta.datafiles import CHECKPOINTS, Files
 from flowforge.tables.delta.keeping import Kept, KeptTables, kept_tables
-from flowforge.tables.delta.log import LogEntry, commits_from, entry_of, read_entry
+from flowforge.tables.delta.log import ERASED, LogEntry, commits_from, entry_of, read_entry
 from flowforge.tables.delta.log_copy import LogCopy, NoTable, Uncopied, copy_log
 from flowforge.tables.delta.writing import NO_CLEANUP, properties_of
 
@@ -84,9 +84,8 @@ class Handle(Files):
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """What the newest commits tell of themselves, newest first; a copy does not have them all."""
-        if self._copy is None:
-            return super().history(limit)
-        return DeltaTable(self.uri, self.version(), self._storage_options).history(limit)
+        known = DeltaTable(self.uri, self.version(), self._storage_options) if self._copy is not None else super()
+        return [entry for entry in known.history(limit) if entry.get("operation") != ERASED]
 
     def reach_store(self) -> None:
         """Leaves the copy: it is not kept, and delta-rs reads the same version on S3."""
