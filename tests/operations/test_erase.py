@@ -12,94 +12,31 @@ from typing import Any
 from urllib.parse import unquote
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
 from flowforge.aws import items
 from flowforge.aws.clients import client
-from flowforge.aws.compact import unpack
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Fatal, NotFound, Retriable
 from flowforge.domain.given import given
-from flowforge.gold.publish import publish
-from flowforge.operations.erasure.erase import erase
-from flowforge.operations.erasure.report import Erasure
 from flowforge.operations.rebuild_silver import rebuild_silver
 from flowforge.runtime.settings import settings
 from flowforge.silver.refine import refine
-from flowforge.state import batch_records, batches, corrections
-from flowforge.tables.base import Moved, VersionGone, once
+from flowforge.state import batch_records, corrections
 from flowforge.tables.delta.access import storage_options
-from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.lake import table_uri
 from tests.helpers.aws_proxy import AwsProxy, Call, Fault
-from tests.helpers.lake import with_footers
+from tests.helpers.erased import EARLIER, KEY, NAME, SECRET, erased, filled, others, people, settled, stored
 from tests.helpers.servers import ROOT
 from tests.helpers.waiting import LIMIT_SECONDS
-
-KEY = "srv:1/db/dbo.customers>bronze_customers"
-SECRET, NAME, EARLIER = "xq7-person", "Unmistakable Name", "Name Of Before"
-CI = {"sql_type": "nvarchar(20)", "nullable": False, "collation": "SQL_Latin1_General_CP1_CI_AS"}
-KEPT_OUT = [{"rule": "range", "column": "v", "max": 100, "severity": "quarantine", "name": "small"}]
 
 
 @pytest.fixture
 def proxy(s3_endpoint: str) -> Iterator[AwsProxy]:
     with AwsProxy(s3_endpoint) as running:
         yield running
-
-
-def people(*rows: tuple[str, int, str]) -> pa.Table:
-    names = ("code", "branch", "name", "v", "file_index", "file_row_number", "_order")  # any name may be a column's
-    return pa.table({name: [(one[0], 1, one[2], one[1], 9, 9, 9)[n] for one in rows] for n, name in enumerate(names)})
-
-
-def filled(lake: Any, recorded: Any, **changes: Any) -> list[Batch]:
-    """Five batches: the person comes, changes in another spelling, is kept out, comes again (which settles that), is kept out."""
-    wanted = {"key": ["code", "branch"], "source_key": KEY, "rules": KEPT_OUT, "columns": {"code": CI}, **changes}
-    source = lake.source(**wanted)
-    rows = [
-        people((SECRET, 10, EARLIER), ("b", 20, "Bo"), ("c", 30, "Cy")),
-        people((SECRET.upper(), 11, NAME), ("b", 21, "Bo")),
-        people((SECRET, 500, NAME), ("c", 501, "Cy")),
-        people((SECRET, 12, NAME), ("b", 22, "Bo"), ("c", 31, "Cy"), ("d", 40, "Di")),
-        people((SECRET, 600, NAME), ("e", 50, "Ed")),
-    ]
-    made = [recorded(with_footers(lake, source.batch(n, one))) for n, one in enumerate(rows, start=1)]
-    publish(made[-1], lake.bucket)
-    return made
-
-
-def erased(lake: Any, apply: bool = True, table: str = "customers", **key: str) -> Erasure:
-    return erase(lake.bucket, table, key or {"code": SECRET, "branch": "1"}, apply)
-
-
-def stored(lake: Any) -> str:
-    """Every version of every object, and every item, as text; of Parquet every cell, every statistic and the footer."""
-    found, s3 = list[str](), client("s3")
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=lake.bucket):
-        for one in page.get("Versions", []):
-            where = {"Bucket": lake.bucket, "Key": one["Key"], "VersionId": one["VersionId"]}
-            body = s3.get_object(**where)["Body"].read()
-            found.append(body.decode("latin-1"))
-            if one["Key"].endswith(".parquet"):
-                file = pq.ParquetFile(BytesIO(body))
-                found += [repr(file.read().to_pylist()), repr(file.metadata.metadata)]
-    for item in items.scan(settings().watermarks_table):
-        found += [repr(unpack(v)) if str(v).startswith("zlib85:") else repr(v) for v in item.values()]
-    return "\n".join(found).lower()
-
-
-def others(lake: Any, layer: str = "silver") -> list[dict[str, Any]]:
-    rows = lake.read(layer, "customers").to_pylist()
-    return sorted((row for row in rows if row["code"].lower() != SECRET), key=repr)
-
-
-def settled(lake: Any) -> int:
-    """Verdicts of entries that have left quarantine."""
-    there = open_table(table_uri(lake.bucket, "quarantine", "_settled/customers"))
-    return there.count() if there else 0
 
 
 @pytest.mark.parametrize(("strategy", "versioned"), [("merge", True), ("scd2", False), ("append", False)])
@@ -189,71 +126,6 @@ def test_should_show_what_is_there_and_refuse_what_it_cannot_do(lake, recorded):
     items.put(settings().watermarks_table, batch_records.item_of(late.model_copy(update={"updated_at": 0})))
     (left,) = erased(lake).left  # whose worker is gone, or has read its rows long ago
     assert re.search(r"batch 9 is landed, not yet in silver, and had such rows: replay or void it, then run", left)
-
-
-@pytest.mark.parametrize("state", ["claimed", "committed", "refined"])
-def test_should_name_a_load_that_came_while_it_ran(lake, recorded, state):
-    """Whatever the load has read by then: it may have the rows, and may write them after all was looked through."""
-    source = lake.source(key=["code", "branch"], source_key=KEY, columns={"code": CI})
-    recorded(with_footers(lake, source.batch(1, people((SECRET, 10, NAME), ("b", 20, "Bo")))))
-    landed = with_footers(lake, source.batch(2, people((SECRET, 11, NAME))))
-    under_way = {
-        "updated_at": time.time(),
-        "state": state.replace("refined", "committed"),
-        "refined": state == "refined",
-    }
-
-    def comes(told: str) -> None:
-        if told.startswith("looking again"):
-            kept = batch_records.item_of(landed.model_copy(update=under_way))
-            items.put(settings().watermarks_table, kept | {"open": "yes"})
-
-    done = erase(lake.bucket, "customers", {"code": SECRET}, apply=True, progress=comes)
-    assert any(re.search("batch 2 (came meanwhile and may bring|is .* and had) such rows", left) for left in done.left)
-    with pytest.raises(Retriable, match="batch 2 is"):
-        erased(lake)
-    recorded(landed)
-    again = erased(lake)
-    assert (again.left, again.remains, SECRET in stored(lake)) == ([], [], False)
-
-
-def test_should_name_gold_that_a_batch_of_another_table_is_building(lake, recorded):
-    filled(lake, recorded)
-    sql = b"SELECT c.name FROM silver.customers c JOIN silver.orders o ON o.code = c.code"
-    client("s3").put_object(Bucket=lake.bucket, Key="models/both.sql", Body=sql)
-    source = lake.source("orders", key=["code"], source_key=KEY.replace("customers", "orders"), gold={"table": None})
-    orders = recorded(with_footers(lake, source.batch(1, people((SECRET, 10, NAME), ("b", 20, "Bo")))))
-    publish(orders, lake.bucket)
-    building = orders.model_copy(update={"refined": True, "updated_at": time.time()})
-    items.put(settings().watermarks_table, batch_records.item_of(building))
-    done = erased(lake)
-    assert len(done.left) == 1 and re.search(
-        r"gold\.both: .*orders .*batch 1 builds it, perhaps of rows", done.left[0]
-    ), done.left
-    batches.mark(building, published=True)
-    assert erased(lake).left == []
-    assert [row["name"] for row in lake.read("gold", "both").to_pylist()] == ["Bo"]
-
-
-def test_should_take_no_commit_of_a_worker_that_had_opened_the_table_before(lake, recorded):
-    """The version that it commits next is erased by then: a free name would take the commit, and nobody would ever see it."""
-    source = lake.source(key=["code", "branch"], source_key=KEY, columns={"code": CI})
-    recorded(with_footers(lake, source.batch(1, people((SECRET, 10, NAME), ("b", 20, "Bo")))))
-    uri = table_uri(lake.bucket, "silver", "customers")
-    opened = [given(open_table(uri)) for _ in range(2)]
-    recorded(with_footers(lake, source.batch(2, people(("c", 30, "Cy")))))
-    assert erased(lake).left == []
-    with pytest.raises(Moved):
-        opened[0].swap([], [], once(metadata={"who": "late"}))
-    with pytest.raises(Moved):
-        opened[1].overwrite(pa.RecordBatchReader.from_batches(pa.schema([("code", pa.string())]), []), once())
-    assert not erased(lake).is_found and SECRET not in stored(lake)
-    newest = given(open_table(uri))
-    assert [one["version"] for one in newest.history() if one["version"] < newest.version() - 1] == []
-    with pytest.raises(VersionGone):
-        newest.at(1)
-    recorded(with_footers(lake, source.batch(3, people(("d", 40, "Di")))))
-    assert sorted(row["code"] for row in others(lake)) == ["b", "c", "d"]
 
 
 def test_should_say_what_it_leaves(lake, recorded, proxy, monkeypatch):
