@@ -32,7 +32,14 @@ from events.targets import BronzeTarget, GoldTarget, SilverTarget, SourceTable
 ROWS, SHARES = 5_000_000, (0.001, 0.01, 0.1)
 FULL, TRACKED, KEYS = "full refresh", "Change Tracking", "delta column and keys"
 INGESTR = "ingestr 1.1.22, Change Tracking into SQLite"
-WAYS = {FULL: "full", TRACKED: "tracked", KEYS: "keys", INGESTR: "ingestr"}
+INGESTR_CDC = "ingestr 1.1.22, CDC into SQLite"
+SCHEMES = {INGESTR: "mssql+ct", INGESTR_CDC: "mssql+cdc"}
+WAYS = {FULL: "full", TRACKED: "tracked", KEYS: "keys", INGESTR: "ingestr", INGESTR_CDC: "ingestr-cdc"}
+TRACKS = (f"ALTER TABLE dbo.{TABLE} ENABLE CHANGE_TRACKING",)
+CAPTURED = (
+    "EXEC sys.sp_cdc_enable_db",
+    f"EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'{TABLE}', @role_name = NULL",
+)
 AT_ONCE = {"FLOWFORGE_SLICE_ROWS": "100000000", "FLOWFORGE_SLICE_BYTES": str(10**12)}
 
 
@@ -115,7 +122,7 @@ def measure(way: str, rows: int, shares: Sequence[float] = SHARES) -> list[Measu
     found = []
     with playing(rows) as play, tempfile.TemporaryDirectory() as folder:
         play.execute(
-            f"ALTER TABLE dbo.{TABLE} ENABLE CHANGE_TRACKING", f"CREATE INDEX by_change ON dbo.{TABLE} (updated_at)"
+            *(CAPTURED if way == INGESTR_CDC else TRACKS), f"CREATE INDEX by_change ON dbo.{TABLE} (updated_at)"
         )
         one_load(play, way, 0, Path(folder))
         for number, share in enumerate(shares, start=1):
@@ -133,7 +140,7 @@ def measured(way: str, rows: int, shares: Sequence[float]) -> list[Measured]:
     try:
         return measure(way, rows, shares)
     except Unavailable as error:
-        if way != INGESTR:
+        if way not in SCHEMES:
             raise
         print(f"{way}: {error}", file=sys.stderr)
         return []
@@ -141,8 +148,8 @@ def measured(way: str, rows: int, shares: Sequence[float]) -> list[Measured]:
 
 def one_load(play: Play, way: str, number: int, folder: Path) -> Run:
     """The processes of a load, one after the other. Raises Unavailable."""
-    if way == INGESTR:
-        called, variables = ingestr(play.login, TABLE, folder)
+    if way in SCHEMES:
+        called, variables = ingestr(play.login, TABLE, folder, SCHEMES[way])
         return run(called, variables, folder)
     commands = [command(play, way, number)]
     if way == KEYS and number:

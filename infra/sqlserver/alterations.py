@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from flowforge.domain.given import given
 
+from .captured_tables import refuse_new_shape
 from .conversion import convert
-from .dialect import parse_expression
+from .dialect import is_word, parse_expression
 from .errors import SqlError, invalid_column, not_supported
 from .queries import Compiler
 from .scopes import Scope
@@ -32,6 +33,9 @@ class Alterations:
 
     def run(self, table: Table, reader: TokenReader) -> None:
         """Runs what follows ALTER TABLE name."""
+        token = reader.peek()
+        if token is not None and is_word(token, "ADD", "DROP", "ALTER"):
+            refuse_new_shape(table)
         if reader.accept("ADD"):
             body = TableReader(reader, table.schema, table.name, self._session.server.release)
             body.item()

@@ -13,7 +13,8 @@ from .types import SqlType
 Rows = Callable[..., list[tuple]]  # runs a query with its values
 
 _TABLES = (
-    "SELECT o.object_id, s.name, o.name, o.definition, o.object_id IN (SELECT object_id FROM meta.tracked)"
+    "SELECT o.object_id, s.name, o.name, o.definition, o.object_id IN (SELECT object_id FROM meta.tracked),"
+    " o.object_id IN (SELECT source_id FROM meta.captures)"
     " FROM meta.objects o JOIN meta.schemas s USING (schema_id) WHERE o.type IN ('U', 'V')"
 )
 _COLUMNS = (
@@ -53,7 +54,7 @@ def _made(rows: Rows, found: Sequence[tuple], of: str, values: Sequence[int]) ->
     of_parent = of.format("f.parent_object_id")
     has_foreign = rows(_HAS_FOREIGN_KEYS.format(of=of_parent), *values)
     foreign = _by_table(rows(_FOREIGN_KEYS.format(of=of_parent), *values) if has_foreign else [])
-    for number, schema, table_name, definition, is_tracked in found:
+    for number, schema, table_name, definition, *logs in found:
         own = tuple(map(_column, columns[number]))
         names = {column.column_id: column.name for column in own}
         own_keys = tuple(
@@ -68,7 +69,7 @@ def _made(rows: Rows, found: Sequence[tuple], of: str, values: Sequence[int]) ->
             tuple(ForeignKey(row[0], _named(row[1], names), row[2], row[3], tuple(row[4])) for row in foreign[number]),
             number,
             definition,
-            is_tracked,
+            *logs,
         )
 
 

@@ -21,7 +21,8 @@ class Change:
     """A compiled change: DuckDB text, the table, the statement's verb, and the columns of OUTPUT.
 
     With `returns_identity` the result has the identity of each row behind `outputs`; the last columns are `keys`, of a table
-    under Change Tracking. `written` names the columns that an UPDATE sets, in lower case; None means all.
+    under Change Tracking, and then all columns (`images`) of one under Change Data Capture. `written` names the columns that
+    an UPDATE sets, in lower case; None means all.
     """
 
     sql: str
@@ -31,6 +32,12 @@ class Change:
     returns_identity: bool = False
     written: frozenset[str] | None = None
     keys: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether a log wants to know of its rows."""
+        return bool(self.keys or self.images)
 
 
 class _Bare(Source):
@@ -79,11 +86,12 @@ class Changing:
     ) -> Change:
         returning = node.args.get("returning")
         keys = key_names(table) if table.is_tracked else ()
+        images = tuple(column.name for column in table.columns) if table.is_captured else ()
         identity = table.identity if verb == "INSERT" else None
-        behind = [quote(name) for name in ([identity.name] if identity else []) + list(keys)]
+        behind = [quote(name) for name in ([identity.name] if identity else []) + [*keys, *images]]
         if returning is None:
             text = f"{sql} RETURNING {', '.join(behind)}" if behind else sql
-            return Change(text, table, verb, (), identity is not None, written, keys)
+            return Change(text, table, verb, (), identity is not None, written, keys, images)
         if returning.args.get("into"):
             raise not_supported("OUTPUT INTO")
         outputs = tuple(Output(c.name, c.type, c.nullable) for c in table.columns)
@@ -91,4 +99,4 @@ class Changing:
         items = [item for projection in returning.expressions for item in self._compiler.projection(projection, scope)]
         text = ", ".join([*(f"{value.sql} AS c{i}" for i, (_, value) in enumerate(items, 1)), *behind])
         shown = tuple(Output(name, value.kind, value.nullable) for name, value in items)
-        return Change(f"{sql} RETURNING {text}", table, verb, shown, identity is not None, written, keys)
+        return Change(f"{sql} RETURNING {text}", table, verb, shown, identity is not None, written, keys, images)

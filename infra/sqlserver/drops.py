@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowforge.domain.given import given
 
+from .captured_tables import forget_captured, refuse_truncation
 from .errors import SqlError
 from .objects import Objects
 from .tables import Table
@@ -39,6 +40,8 @@ class Drops(Objects):
         self._cursor.execute(f"DROP TABLE {table.storage}")
         if table.is_tracked:
             forget(self._session, table)
+        if table.is_captured:
+            forget_captured(self._session, table)
         if table.identity is not None:
             self._cursor.execute(f"DROP SEQUENCE {table.identity_sequence}")
         self._catalog.remove_table(table)
@@ -69,6 +72,7 @@ class Drops(Objects):
 
     def _truncate_table(self, reader: TokenReader) -> None:
         table = self._existing(reader)
+        refuse_truncation(table)
         if any(other.object_id != table.object_id for other in self._catalog.referencing_tables(table)):
             raise SqlError(
                 4712,

@@ -21,11 +21,11 @@ from .evaluation import assign
 from .identities import identity_state
 from .kept import Compiled, is_of_catalog
 from .masks import masked
+from .noted_changes import keep_before, note
 from .queries import Compiler
 from .scopes import Query
 from .storage import Storage
 from .tables import Column, Table
-from .tracked_tables import keep_keys, note_changes
 from .variables import wire_value
 from .writing import Write
 
@@ -167,11 +167,10 @@ class Execution:
         change = compile_change(compiler, tree.copy())
         if change.table.has_rowversion:
             self._session.server.rowversions.hold(self._session.open_transaction.number)
-        moves_keys = change.verb == "UPDATE" and bool(change.keys)
-        moves_keys = moves_keys and keep_keys(self._session, change.table, change.written)
+        moves_keys = keep_before(self._session, change)
         try:
             result = self._session.cursor.execute(change.sql, compiler.used_binds(change.sql))
-            if not change.outputs and not change.returns_identity and not change.keys:
+            if not change.outputs and not change.returns_identity and not change.is_noted:
                 count, rows = result.fetchall()[0][0], None
             else:
                 rows = result.to_arrow_table()
@@ -181,10 +180,8 @@ class Execution:
         self._check_foreign_keys(change)
         if change.returns_identity:
             self._note_identity(change.table, given(rows).column(len(change.outputs)))
-        if change.keys:
-            columns = range(given(rows).num_columns)
-            keys = given(rows).select(list(columns)[-len(change.keys) :])
-            note_changes(self._session, change.table, change.verb, keys, moves_keys)
+        if change.is_noted:
+            note(self._session, change, given(rows), moves_keys)
         return change, rows and rows.select(range(len(change.outputs))), count
 
     def _note_identity(self, table: Table, values: pa.ChunkedArray) -> None:

@@ -17,6 +17,7 @@ import duckdb
 
 from flowforge.domain.given import given
 
+from .capture import Capture
 from .catalog_tables import CatalogVersion, create_catalog
 from .clock import Clock
 from .faults import Faults
@@ -111,7 +112,7 @@ class Instance:
         create_macros(self._connection)
         create_catalog(self._connection)
         create_types(self._connection)
-        self.tracking = Tracking(self._connection)
+        self.tracking, self.capture = Tracking(self._connection), Capture(self._connection)
         self.clock = Clock()
         self.replicas = Replicas(self.name, self.now())
         self.allows_snapshot, self.reads_versions = True, True

@@ -28,7 +28,8 @@ Question = Callable[[Any], Any]  # asked of a session
 
 _KEPT = 2_048  # statements, and as many answers: those used last
 _LARGEST_ANSWER = 16 * 1024  # bytes
-_CATALOG = {"schemas", "objects", "columns", "types", "indexes", "index_columns", "foreign_keys", "foreign_key_columns"}
+_CATALOG = {"schemas", "objects", "columns", "types", "indexes", "index_columns", "foreign_keys", "foreign_key_columns",
+            "captures"}  # fmt: skip
 _PLACES = re.compile(r"\bmeta\.(\w+)")
 # A user's rows, and what gives another value each time.
 _CHANGES = re.compile(r"\"db_|\b(?:random|uuid|gen_random_uuid|nextval|currval|now|duckdb_\w+) *\(|\bcurrent_", re.I)

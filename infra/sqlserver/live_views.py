@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from .capture_views import CAPTURE_VIEWS
 from .counters import COUNTER_COLUMNS, counters
 from .errors import SqlError
 from .size_views import SIZE_VIEWS
@@ -95,7 +96,7 @@ def _databases(session: Session) -> str:
             "ON" if server.allows_snapshot else "OFF",
             server.reads_versions,
             "SIMPLE",
-            False,
+            server.capture.is_on and name == server.database,
             0,
             server.replicas.group if name == server.database else None,
         )
@@ -212,6 +213,7 @@ _TRACKING_TABLE_COLUMNS = (
 )
 
 LIVE_VIEWS: dict[str, SystemView] = SIZE_VIEWS | {
+    **CAPTURE_VIEWS,
     "sys.change_tracking_databases": view(_TRACKING_DATABASE_COLUMNS, _tracking_databases),
     "sys.change_tracking_tables": view(_TRACKING_TABLE_COLUMNS, _tracking_tables),
     "sys.internal_tables": view(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .alterations import Alterations
+from .captured_tables import enable_database, enable_table, refuse_new_shape
 from .dialect import is_symbol
 from .errors import SqlError, not_supported
 from .evaluation import arguments, evaluate
@@ -39,7 +40,8 @@ def execute(session: Session, statement: Simple, sink: Sink, run: Callable[[obje
     if name == "sp_executesql":
         _execute_sql(session, reader, sink, run)
         return
-    values = [] if reader.at_end() else _arguments(session, reader)
+    named = [] if reader.at_end() else _arguments(session, reader)
+    values = [value for _, value in named]
     if name == "sp_describe_first_result_set":
         describe(session, str(values[0]), str(values[1] or "") if len(values) > 1 else "", sink)
     elif name == "sp_rename":
@@ -57,18 +59,23 @@ def execute(session: Session, statement: Simple, sink: Sink, run: Callable[[obje
     elif name == "flowforge_fault":
         session.server.faults.set(values)
         sink.done("EXEC", None)
+    elif name in ("sp_cdc_enable_db", "sp_cdc_enable_table"):
+        enable_database(session) if name.endswith("_db") else enable_table(session, named)
+        sink.done("EXEC", None)
     elif name in ("sp_reset_connection", "sp_updatestats"):
         sink.done("EXEC", None)
     else:
         raise SqlError(2812, f"Could not find stored procedure '{name}'.")
 
 
-def _arguments(session: Session, reader: TokenReader) -> list[object]:
+def _arguments(session: Session, reader: TokenReader) -> list[tuple[str, object]]:
+    """Each argument's name, '' where it has none, and its value."""
     values = []
     while True:
         part = reader.until_comma()
-        named = re.match(r"(?s)@[\w#$@]+\s*=\s*(.*)$", part)
-        values.append(evaluate(session, named.group(1) if named else part, _TEXT))
+        named = re.match(r"(?s)@([\w#$@]+)\s*=\s*(.*)$", part)
+        name, text = (named.group(1).lower(), named.group(2)) if named else ("", part)
+        values.append((name, evaluate(session, text, _TEXT)))
         if not reader.accept_symbol(","):
             return values
 
@@ -104,6 +111,7 @@ def _rename(session: Session, arguments: list[object], sink: Sink) -> None:
     columns = tuple(
         replace(item, name=str(arguments[1])) if item.name == column.name else item for item in table.columns
     )
+    refuse_new_shape(table)
     names = {column.name.lower(): str(arguments[1])}
     keys = tuple(
         replace(key, columns=tuple(names.get(item.lower(), item) for item in key.columns)) for key in table.keys

@@ -141,8 +141,9 @@ class Session:
         """Ends the DuckDB transaction, if it was opened, and forgets ours. After a failed COMMIT all is rolled back."""
         transaction, self.transaction, is_done = self.open_transaction, None, False
         try:
-            if word == "COMMIT" and transaction.is_tracked:
-                self.server.tracking.commit(self.cursor, transaction, self.server.clock.utc_ticks())
+            if word == "COMMIT" and (transaction.is_tracked or transaction.is_captured):
+                ticks, now = self.server.clock.utc_ticks(), self.server.now()
+                self.server.tracking.commit(self.cursor, transaction, ticks, now)
             elif transaction.is_open_in_duckdb:
                 self.cursor.execute(word)
             is_done = True

@@ -25,9 +25,11 @@ _OBJECT_COLUMNS = (
 )
 _OBJECT_SELECT = """SELECT name, object_id, CAST(NULL AS INTEGER), schema_id, parent_object_id, rpad(type, 2, ' '), CASE type
  WHEN 'U' THEN 'USER_TABLE' WHEN 'V' THEN 'VIEW' WHEN 'PK' THEN 'PRIMARY_KEY_CONSTRAINT' WHEN 'UQ' THEN 'UNIQUE_CONSTRAINT'
- WHEN 'F' THEN 'FOREIGN_KEY_CONSTRAINT' WHEN 'D' THEN 'DEFAULT_CONSTRAINT' END, create_date, modify_date, false{more}
+ WHEN 'F' THEN 'FOREIGN_KEY_CONSTRAINT' WHEN 'D' THEN 'DEFAULT_CONSTRAINT' END, create_date, modify_date,
+ object_id IN (SELECT c.object_id FROM meta.captures c){more}
  FROM meta.objects {where}"""
-_TABLE_FACTS = """, 0, false, false, CASE WHEN object_id IN (SELECT c.object_id FROM meta.columns c WHERE c.traits.generated_always = 1)
+_TABLE_FACTS = """, 0, object_id IN (SELECT source_id FROM meta.captures), false,
+ CASE WHEN object_id IN (SELECT c.object_id FROM meta.columns c WHERE c.traits.generated_always = 1)
  THEN 2 ELSE 0 END, NULL, false, object_id IN (SELECT c.object_id FROM meta.columns c WHERE c.name LIKE '$node_id%'),
  object_id IN (SELECT c.object_id FROM meta.columns c WHERE c.name LIKE '$edge_id%')"""
 _SYSTEM_COLUMNS = (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from .captured_changes import ALL, NET, captured_changes
 from .change_table import changes
 from .conversion import convert
 from .errors import SqlError, invalid_object, translate_error
@@ -37,6 +38,8 @@ def call(name: str, arguments: list[exp.Expr], compiler: Compiling, scope: Scope
     compiler.profile.check_function(name)
     if name.lower() == "dm_exec_describe_first_result_set":
         return _describe(arguments, compiler, scope)
+    if name.lower().startswith((ALL, NET)):
+        return captured_changes(name, arguments, compiler, scope)
     if name.lower() == "changetable":
         return changes(arguments, compiler, scope)
     if name.lower() == "generate_series":

@@ -75,6 +75,7 @@ class Table:
     object_id: int = 0
     definition: str | None = None
     is_tracked: bool = False  # by Change Tracking
+    is_captured: bool = False  # by Change Data Capture
 
     @property
     def storage(self) -> str:

@@ -14,12 +14,15 @@ A client cleans up while the server runs, on any connection:
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from flowforge.domain.given import given
+
+from .capture import number_commit
 
 if TYPE_CHECKING:
     from .tables import Table
@@ -48,11 +51,14 @@ class Tracking:
 
     # --- the log
 
-    def commit(self, cursor: duckdb.DuckDBPyConnection, transaction: Transaction, ticks: int) -> None:
-        """Commits a transaction with tracked changes under the next version: in the order of the versions."""
+    def commit(self, cursor: duckdb.DuckDBPyConnection, transaction: Transaction, ticks: int, now: dt.datetime) -> None:
+        """Commits a transaction with changes for a log under the next version, or LSN: in the order of these."""
         with self._lock:
-            version = self.current() + 1
-            cursor.execute("INSERT INTO meta.commits VALUES (?, ?, ?)", [version, transaction.number, ticks])
+            if transaction.is_tracked:
+                version = self.current() + 1
+                cursor.execute("INSERT INTO meta.commits VALUES (?, ?, ?)", [version, transaction.number, ticks])
+            if transaction.is_captured:
+                number_commit(cursor, transaction.number, transaction.begun, now)
             cursor.execute("COMMIT")
 
     def current(self) -> int:

@@ -29,6 +29,7 @@ class Transaction:
     has_written: bool = False
     log_records: int = 0
     is_tracked: bool = False  # it has changed rows of a table under Change Tracking
+    is_captured: bool = False  # the same for Change Data Capture
     is_doomed: bool = False  # a statement failed halfway: only a rollback is left
 
 

@@ -12,6 +12,7 @@ from ..errors import SqlError, not_supported
 from ..profiles import FOREIGN
 from ..types import SqlType
 from ..values import INT, Typed
+from .registry import REGISTRY, call
 
 if TYPE_CHECKING:
     from ..compiling import Values
@@ -24,6 +25,8 @@ def method(node: exp.Dot, expressions: Values, scope: Scope) -> Typed:
     parts = [item.name for item in path.flatten()] if isinstance(path, exp.Dot) else [path.name]
     if isinstance(path, exp.Column):
         parts = [item.name for item in path.parts]
+    if parts == ["sys"] and f"SYS.{call_node.name.upper()}" in REGISTRY:
+        return call(f"sys.{call_node.name}", call_node.expressions, expressions, scope)
     value = scope.resolve(parts[-1], parts[-2] if len(parts) > 1 else "")
     name = call_node.name.lower()
     base = value.kind.base
