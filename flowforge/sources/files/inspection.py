@@ -90,6 +90,7 @@ def inspect(
 def _parquet(content: Content) -> Inspection:
     contract = FileContract(format="parquet")
     with open_records(content, contract) as records:
+        refuse_nameless(records.fields, content.name)
         first = next(iter(records), None)
         rows = first.texts.slice(0, SHOWN).to_pylist() if first else []
         columns = [Column(name=one.name, type=one.type, reason="the file's own type") for one in records.columns]

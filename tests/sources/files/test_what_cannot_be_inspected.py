@@ -5,6 +5,8 @@ import io
 import zipfile
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from flowforge.domain.errors import UnsupportedSource
@@ -34,6 +36,12 @@ def encrypted() -> bytes:
     return bytes(body)
 
 
+def parquet(columns: dict[str, list[int]]) -> bytes:
+    body = io.BytesIO()
+    pq.write_table(pa.table(columns), body)
+    return body.getvalue()
+
+
 REFUSED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty: 0 bytes"),
     "blanks only": (b" \n \n", "no character but blanks"),
@@ -56,6 +64,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "cut-off Parquet": (b"PAR1" + b"x" * 40, "damaged"),
     "two columns of one name": (b"Id,ID\n1,2\n", "two columns have one name: 'Id' and 'ID'"),
     "a field without a name": (b'{"a": 1, "": 2}\n', "a field has no name"),
+    "a column of Parquet without a name": (parquet({"a": [1], " ": [2]}), "a field has no name"),
     "objects without fields": (b"{}\n{}\n", "none of its first 2 records has a field"),
     "the line for Excel alone": (b"sep=;\n", "has no header and no row"),
     "10,001 columns": (",".join(f"c{n}" for n in range(10_001)).encode() + b"\n", "10,001 columns"),
