@@ -65,8 +65,10 @@ class Changes(Changing):
         return sets
 
     def delete(self, node: exp.Delete) -> Change:
-        """DELETE, also TOP and FROM other tables."""
+        """DELETE, also TOP, without FROM, and FROM other tables."""
         targets = node.args.get("tables") or []
+        if not node.this:  # DELETE name: FROM may be left out
+            node.set("this", targets.pop(0))
         limit = ""
         if targets and targets[0].name.upper() == "TOP" and targets[0].args.get("alias"):
             limit = f" LIMIT {int(targets[0].args['alias'].columns[0].name)}"

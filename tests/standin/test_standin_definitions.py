@@ -147,6 +147,7 @@ def test_should_change_rows_in_every_way(sql, table):
     sql(f"DELETE t FROM {name} t JOIN (VALUES (2)) AS s(id) ON s.id = t.id; DELETE TOP (2) FROM {name} WHERE id > 5")
     assert sql(f"SELECT COUNT(*) FROM {name}") == [(7,)]
     assert sql(f"INSERT INTO {name} (v) OUTPUT inserted.id, inserted.v VALUES (5)") == [(11, 5)]
+    assert sql(f"DELETE {name} OUTPUT deleted.v WHERE id = 11; SELECT COUNT(*) FROM {name}") == [(7,)]
     assert sql(
         f"SELECT id, v INTO {name}_copy FROM {name} WHERE id = 1; SELECT * FROM {name}_copy; DROP TABLE {name}_copy"
     ) == [(1, 77)]
