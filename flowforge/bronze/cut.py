@@ -117,7 +117,8 @@ def _read_and_land(
         with session.one_moment(found[0].description) as moment:
             plans = [read_at_once(one, plan_of(moment, one)) for one in found]
             if all(plan.nothing for plan in plans) and not even_unchanged:
-                return _nothing(found, plans)
+                # Other conditions, names or protection are refused though there is nothing to read by them.
+                return _nothing(found, [place(one, plan)[0] for one, plan in zip(found, plans, strict=True)])
             placed = [place(one, replace(plan, nothing=None)) for one, plan in zip(found, plans, strict=True)]
             prove_once(settings().bucket)
             with Heartbeat(lambda: all([leases.renew(batch) for batch in [*claimed]])), _in_time(len(found)):
