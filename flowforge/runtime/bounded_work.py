@@ -5,7 +5,6 @@ gigabytes that no limit of its own counts.
 """
 
 import os
-import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -48,6 +47,8 @@ def bounded_memory(megabytes: int) -> Iterator[None]:
     if not megabytes or sys.platform != "linux":
         yield
         return
+    import resource  # Windows has none, and rebuilds silver by the same rules
+
     with _bounding:
         soft, most = resource.getrlimit(resource.RLIMIT_DATA)
         _before.append(soft)
@@ -69,6 +70,8 @@ def function_memory() -> int:
 
 
 def _limit(soft: int) -> None:
+    import resource
+
     resource.setrlimit(resource.RLIMIT_DATA, (soft, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 

@@ -7,7 +7,7 @@ from events.quality import Expression
 from flowforge.domain.errors import TransformRejected
 from flowforge.engines.duckdb import function_catalog
 from flowforge.engines.duckdb.second_reading import check_condition
-from flowforge.engines.duckdb.session import DuckDBSession
+from flowforge.engines.registry import ENGINE
 from flowforge.gold.model_files import parse_models
 from flowforge.quality.expressions import check_expression
 from flowforge.quality.judge import Subject, judge
@@ -76,19 +76,19 @@ def test_should_refuse_a_rule_that_does_not_give_one_answer_a_row(engine, sql):
         "substring(name FROM 1 FOR 1) = trim(BOTH ' ' FROM name) AND extract('year' FROM DATE '2024-01-01') = 2024",
     ],
 )
-def test_should_take_a_condition_that_does(engine, sql):
-    engine.execute("CREATE OR REPLACE TABLE batch AS SELECT * FROM (VALUES (1, 'a'), (2, 'b')) t(id, name)")
-    engine.execute("DROP TABLE IF EXISTS judged")
+def test_should_take_a_condition_that_does(sql):
     rule = Expression.model_validate({"rule": "expression", "name": "r", "sql": sql})
-    verdict = judge(DuckDBSession(engine), Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
+    with ENGINE.session() as session:
+        session.execute("CREATE TABLE batch AS SELECT * FROM (VALUES (1, 'a'), (2, 'b')) t(id, name)")
+        verdict = judge(session, Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
     assert [(figure.checked, figure.failed) for figure in verdict.figures] == [(2, 0)]
 
 
-def test_should_say_where_a_rule_finds_no_answer(engine):
-    engine.execute("CREATE OR REPLACE TABLE batch AS SELECT * FROM (VALUES (1, 'a'), (2, NULL)) t(id, name)")
+def test_should_say_where_a_rule_finds_no_answer():
     rule = Expression.model_validate({"rule": "expression", "name": "all there", "sql": "columns('.*') IS NOT NULL"})
-    with pytest.raises(TransformRejected, match=r"silver\.t: rule all there"):
-        judge(DuckDBSession(engine), Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
+    with ENGINE.session() as session, pytest.raises(TransformRejected, match=r"silver\.t: rule all there"):
+        session.execute("CREATE TABLE batch AS SELECT * FROM (VALUES (1, 'a'), (2, NULL)) t(id, name)")
+        judge(session, Subject(lambda _: "silver.t", "", "2024-01-01"), [rule])
 
 
 def test_should_know_the_functions_of_the_pinned_engine():
