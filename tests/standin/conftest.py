@@ -17,6 +17,34 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     stop(started)
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """A stand-in whose settings of the database the tests of one module alone switch on and off."""
+    started = start(tmp_path_factory.mktemp("tls"), "--reader", "looker")
+    yield started
+    stop(started)
+
+
+@pytest.fixture
+def opened(alone: StandIn) -> Iterator[Callable[..., Callable[[str], list[tuple]]]]:
+    """Opens connections to it; each runs batches and gives the rows of their last result."""
+    connections: list[pymssql.Connection] = []
+
+    def open_one(**options) -> Callable[[str], list[tuple]]:
+        connections.append(alone.connect(**options))
+        cursor = connections[-1].cursor()
+
+        def run(text: str) -> list[tuple]:
+            cursor.execute(text)
+            return list(cursor.fetchall()) if cursor.description else []
+
+        return run
+
+    yield open_one
+    for connection in connections:
+        connection.close()
+
+
 @pytest.fixture
 def connect(standin: StandIn) -> Iterator[Callable[..., pymssql.Connection]]:
     """Opens connections that close when the test ends."""

@@ -1,45 +1,15 @@
 """The stand-in's Change Data Capture, as SQL Server's documentation has it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pymssql
 import pytest
-
-from tests.helpers.standin import StandIn, start, stop
 
 Sql = Callable[..., list[tuple]]
 ENABLE = "EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'{}', @role_name = NULL"
 MIN, MAX = "sys.fn_cdc_get_min_lsn('dbo_t')", "sys.fn_cdc_get_max_lsn()"
 CHANGES = "DECLARE @from binary(10) = {}, @to binary(10) = {}; SELECT {} FROM cdc.fn_cdc_get_all_changes_dbo_t(@from, @to, N'{}')"
 ORDER = " ORDER BY __$start_lsn, __$seqval, __$operation"
-
-
-@pytest.fixture(scope="module")
-def captured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    """A stand-in whose Change Data Capture is off until a test of this module switches it on."""
-    started = start(tmp_path_factory.mktemp("tls"), "--reader", "looker")
-    yield started
-    stop(started)
-
-
-@pytest.fixture
-def opened(captured: StandIn) -> Iterator[Callable[..., Sql]]:
-    """Opens connections; each runs batches and gives the rows of their last result."""
-    connections: list[pymssql.Connection] = []
-
-    def open_one(**options) -> Sql:
-        connections.append(captured.connect(**options))
-        cursor = connections[-1].cursor()
-
-        def run(text: str) -> list[tuple]:
-            cursor.execute(text)
-            return list(cursor.fetchall()) if cursor.description else []
-
-        return run
-
-    yield open_one
-    for connection in connections:
-        connection.close()
 
 
 @pytest.fixture

@@ -5,38 +5,8 @@ from collections.abc import Callable, Iterator
 import pymssql
 import pytest
 
-from tests.helpers.standin import StandIn, start, stop
-
 Sql = Callable[..., list[tuple]]
 CHANGED = "SELECT id, SYS_CHANGE_OPERATION, SYS_CHANGE_VERSION, SYS_CHANGE_CREATION_VERSION FROM CHANGETABLE(CHANGES {}, {}) AS c"
-
-
-@pytest.fixture(scope="module")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    """A stand-in whose Change Tracking these tests alone switch on and off."""
-    started = start(tmp_path_factory.mktemp("tls"), "--reader", "looker")
-    yield started
-    stop(started)
-
-
-@pytest.fixture
-def opened(tracking: StandIn) -> Iterator[Callable[..., Sql]]:
-    """Opens connections; each runs batches and gives the rows of their last result."""
-    connections: list[pymssql.Connection] = []
-
-    def open_one(**options) -> Sql:
-        connections.append(tracking.connect(**options))
-        cursor = connections[-1].cursor()
-
-        def run(text: str) -> list[tuple]:
-            cursor.execute(text)
-            return list(cursor.fetchall()) if cursor.description else []
-
-        return run
-
-    yield open_one
-    for connection in connections:
-        connection.close()
 
 
 @pytest.fixture
