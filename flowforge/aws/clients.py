@@ -15,7 +15,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.loaders import Loader
+from botocore.loaders import Loader, instance_cache
 
 from flowforge.aws import usage
 from flowforge.aws.store_access import APPLICATION
@@ -36,6 +36,7 @@ class Models(Loader):
     object's key and a listing's prefix, at which none of the rules looks: without these it is found once for each bucket.
     """
 
+    @instance_cache  # as botocore's own is: to look through S3's rules takes 4 ms
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
         """What botocore's own loader gives, but for parameters of S3's rules for addresses that no rule names."""
         found = super().load_service_model(service_name, type_name, api_version)

@@ -1,4 +1,4 @@
-"""Looks for small objects of S3 that may not be there, and reads them whole."""
+"""Small objects of S3: looks for them where they may not be there, reads and writes them whole."""
 
 from typing import NamedTuple
 
@@ -16,6 +16,19 @@ class FoundObject(NamedTuple):
 
     body: bytes
     etag: str
+
+
+def place_of(uri: str) -> tuple[str, str]:
+    """The bucket and key of an address s3://bucket/key, a folder's without a slash at its end."""
+    bucket, _, key = uri.removeprefix("s3://").rstrip("/").partition("/")
+    return bucket, key
+
+
+def put_whole(uri: str, body: bytes) -> None:
+    """Writes an object. Raises StoreUnavailable."""
+    bucket, key = place_of(uri)
+    with aws_errors("s3"):
+        client("s3").put_object(Bucket=bucket, Key=key, Body=body)
 
 
 def is_any(bucket: str, prefix: str) -> bool:

@@ -58,9 +58,7 @@ def reading_permitted(connection: SourcePlace) -> Iterator[None]:
         yield
         return
     permit = take_permit(connection)
-    if (
-        connection.trust_server_certificate
-    ):  # the saved connection or the request says so; whoever operates it may not know
+    if connection.trust_server_certificate:  # whoever operates it may not know what a connection or request says
         logger.warning("the server's certificate is not checked", server=f"{connection.host}:{connection.port}")
     try:
         with Heartbeat(partial(renew_permit, permit)):

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from flowforge.aws.clients import aws_errors, client
+from flowforge.aws.objects import place_of
 from flowforge.domain.errors import NotFound, QueryRefused
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
@@ -95,7 +96,7 @@ def _files(table: LakeTable, uri: str) -> Files:
 
 
 def _objects(uri: str) -> int:
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    bucket, prefix = place_of(uri)
     with aws_errors("s3"):
         pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
         return sum(item["Key"].endswith(".parquet") and "/_delta_log/" not in item["Key"]

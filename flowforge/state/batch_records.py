@@ -78,10 +78,18 @@ def stored_batches(identities: Sequence[tuple[str, int, int]]) -> dict[str, item
 def find_batches(places: Sequence[tuple[str, int, int]]) -> Iterator[tuple[tuple[str, int, int], Batch]]:
     """The records of batches (source key, generation, seq), of any tables; of those that are there and can be read."""
     keys = [{"pk": key, "sk": _batch_sk(generation, seq)} for key, generation, seq in places]
-    for place, found in zip(places, items.get_many(settings().watermarks_table, keys), strict=True):
+    for place, batch in zip(places, _readable(keys), strict=True):
+        if batch is not None:
+            yield place, batch
+
+
+def _readable(keys: list[items.Item]) -> Iterator[Batch | None]:
+    """The record of each key; None where it is not there, or cannot be read."""
+    for found in items.get_many(settings().watermarks_table, keys):
+        batch = None
         with suppress(UnreadableRecord):
-            if found is not None:
-                yield place, batch_of(found)
+            batch = batch_of(found) if found is not None else None
+        yield batch
 
 
 def stored_batches_of(source_key: str, places: Sequence[tuple[int, int]]) -> list[items.Item | None]:
@@ -169,23 +177,20 @@ def all_stored(source_key: str, order: int = 0) -> Iterator[items.Item]:
 
 def open_batches(idle_seconds: float) -> list[items.Item]:
     """Keys of batches that are under way but have not moved for `idle_seconds`, the longest idle first."""
-    condition, values = "#open = :open AND updated_at < :idle", {":open": "open", ":idle": time.time() - idle_seconds}
-    options = {"IndexName": "open-batches", "ExpressionAttributeNames": {"#open": "open"}}
-    found = items.query(settings().watermarks_table, condition, values, **options)
-    return [{"pk": item["pk"], "sk": item["sk"]} for item in found]
+    return _open("updated_at < :moment", time.time() - idle_seconds)
 
 
 def moving_batches(since: float) -> list[Batch]:
     """Batches of all tables that are under way and have moved since a time (seconds since 1970); of those that can be read."""
-    condition, values = "#open = :open AND updated_at >= :since", {":open": "open", ":since": since}
+    return [batch for batch in _readable(_open("updated_at >= :moment", since)) if batch is not None]
+
+
+def _open(moved: str, moment: float) -> list[items.Item]:
+    """Keys of batches under way by when they have moved, a condition on `:moment`; in the order of that time."""
     options = {"IndexName": "open-batches", "ExpressionAttributeNames": {"#open": "open"}}
-    found = items.query(settings().watermarks_table, condition, values, **options)
-    keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found]
-    moving = list[Batch]()
-    for item in items.get_many(settings().watermarks_table, keys):
-        with suppress(UnreadableRecord):
-            moving += [batch_of(item)] if item is not None else []
-    return moving
+    values = {":open": "open", ":moment": moment}
+    found = items.query(settings().watermarks_table, f"#open = :open AND {moved}", values, **options)
+    return [{"pk": item["pk"], "sk": item["sk"]} for item in found]
 
 
 def take_turn(key: items.Item) -> items.Item | None:

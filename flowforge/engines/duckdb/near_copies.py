@@ -15,8 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from flowforge.aws.clients import aws_errors, client
-from flowforge.aws.objects import find_object
+from flowforge.aws.objects import find_object, place_of, put_whole
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.engines.base import ObjectUnreadable, WrittenFile
 
@@ -66,14 +65,13 @@ class NearCopies:
     def put(self, file: WrittenFile, folder: str) -> WrittenFile:
         """Puts a file that was written here into a folder of S3, where it is from now on. Raises ObjectUnreadable."""
         written = Path(file.uri)
-        bucket, _, prefix = folder.removeprefix("s3://").rstrip("/").partition("/")
+        uri = f"{folder.rstrip('/')}/{written.name}"
         try:
-            with aws_errors("s3"):
-                client("s3").put_object(Bucket=bucket, Key=f"{prefix}/{written.name}", Body=written.read_bytes())
+            put_whole(uri, written.read_bytes())
         except StoreUnavailable as error:
             raise ObjectUnreadable(str(error)) from error
         written.unlink()
-        return replace(file, uri=f"{folder.rstrip('/')}/{written.name}")
+        return replace(file, uri=uri)
 
     @property
     def _root(self) -> Path:
@@ -93,9 +91,8 @@ class NearCopies:
 
 
 def _body_of(uri: str) -> bytes:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
     try:
-        found = find_object(bucket, key)
+        found = find_object(*place_of(uri))
     except StoreUnavailable as error:
         raise ObjectUnreadable(str(error)) from error
     if found is None:

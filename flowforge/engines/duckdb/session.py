@@ -126,7 +126,7 @@ class DuckDBSession:
         columns = ", ".join(f"CAST({identifier(n)} AS {kind}) AS {identifier(n)}" for n, kind in types.items())
         options = f"{PARQUET}, RETURN_STATS, FILE_SIZE_BYTES {TARGET_BYTES}, OVERWRITE_OR_IGNORE"
         pattern = f"part-{uuid.uuid4().hex}-{{i}}"
-        is_near = few and not self._instance.reaches_store
+        is_near = few and not self._instance.reaches_store and S3 not in query
         place = self._copies.new_folder() if is_near else folder
         written = self.execute(
             f"COPY (SELECT {columns} FROM ({query})) TO {literal(place)} ({options}, FILENAME_PATTERN {literal(pattern)})"

@@ -10,7 +10,7 @@ from typing import Any
 from arro3.core import RecordBatchReader
 from deltalake import CommitProperties
 
-from flowforge.aws.objects import find_object
+from flowforge.aws.objects import find_object, place_of
 from flowforge.engines.base import ArrowStream
 from flowforge.tables.base import DataFile, once
 from flowforge.tables.delta.writing import Writes
@@ -81,6 +81,6 @@ class Files(Writes):
 
     def _last_checkpoint(self) -> int:
         """The version of the log's last checkpoint; -1 where there is none."""
-        bucket, _, prefix = self.uri.removeprefix("s3://").partition("/")
+        bucket, prefix = place_of(self.uri)
         found = find_object(bucket, f"{prefix}/_delta_log/_last_checkpoint")
         return int(json.loads(found.body)["version"]) if found else -1

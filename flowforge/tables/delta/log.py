@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowforge.aws.clients import aws_errors, client
-from flowforge.aws.objects import FoundObject, find_object
+from flowforge.aws.objects import FoundObject, find_object, place_of
 from flowforge.tables.base import Commit
 
 TOLD = (b'"commitInfo"', b'"txn"', b'"add"')
@@ -95,7 +95,7 @@ def commit_name(version: int) -> str:
 
 def place_of_log(uri: str) -> tuple[str, str]:
     """The bucket of a table's log, and what the keys of its objects begin with."""
-    bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
+    bucket, prefix = place_of(uri)
     return bucket, f"{prefix}/_delta_log/"
 
 

@@ -29,7 +29,7 @@ from botocore.exceptions import ClientError
 from deltalake._internal import RawDeltaTable
 
 from flowforge.aws.clients import aws_errors, client, error_code
-from flowforge.aws.objects import CHANGED, FoundObject, find_object
+from flowforge.aws.objects import CHANGED, FoundObject, find_object, put_whole
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.tables.base import Moved
 from flowforge.tables.delta.log import DIGITS, Listing, commit_name, commits_from, list_log, place_of_log
@@ -149,7 +149,7 @@ class LogCopy:
         for path in _files_of(body):
             file = self.folder / path
             if file.exists():
-                _put(f"{self.uri}/{path}", file.read_bytes())
+                put_whole(f"{self.uri}/{path}", file.read_bytes())
                 file.unlink()
         with aws_errors("s3"):
             try:
@@ -162,8 +162,8 @@ class LogCopy:
         checkpoint = self._log / f"{version:0{DIGITS}}.checkpoint.parquet"
         if checkpoint.exists():
             with suppress(StoreUnavailable):  # the commit stands; a log without it is longer to read, until the next
-                _put(f"{self.uri}/_delta_log/{checkpoint.name}", checkpoint.read_bytes())
-                _put(f"{self.uri}/_delta_log/{LAST}", (self._log / LAST).read_bytes())
+                put_whole(f"{self.uri}/_delta_log/{checkpoint.name}", checkpoint.read_bytes())
+                put_whole(f"{self.uri}/_delta_log/{LAST}", (self._log / LAST).read_bytes())
             self.base, self._is_to_be_shortened = version, True
 
 
@@ -212,12 +212,6 @@ def _files_of(commit: bytes) -> Iterable[str]:
     for line in commit.splitlines():
         if line.startswith(b'{"add"'):
             yield unquote(json.loads(line)["add"]["path"])
-
-
-def _put(uri: str, body: bytes) -> None:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    with aws_errors("s3"):
-        client("s3").put_object(Bucket=bucket, Key=key, Body=body)
 
 
 def _swept_folder() -> str:
