@@ -77,9 +77,11 @@ def _load(job: FileJob, notice: Notice) -> None:
 
 
 def _start(job: FileJob, run_id: str, trigger: str) -> None:
-    if runs.is_open(run_id) and not outbox.kept(run_id)[0]:
+    is_open = runs.is_open(run_id)
+    if is_open and not outbox.kept(run_id)[0]:
         return
-    if not file_jobs.begin(job, run_id):
+    # A run that is open had begun; it may have had its turn, too, and one that began again would hold the next ones up.
+    if not is_open and not file_jobs.begin(job, run_id):
         logger.info("another run of the job begins; looked for after it", job=job.name, run_id=run_id)
         return
     try:

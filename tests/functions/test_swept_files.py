@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
+from events.commands import IngestTable
 from flowforge.operations.file_sweep import follow_up, sweep_files
-from flowforge.state import corrections, file_jobs, file_ledger
+from flowforge.state import corrections, file_jobs, file_ledger, outbox
 from flowforge.state.file_jobs import FileJob
 from flowforge.state.file_refusals import Refusal, note_refusal
 from flowforge.state.table import read_state
@@ -59,6 +60,22 @@ def test_should_ask_for_nothing_where_all_is_loaded_and_for_all_of_it_after_a_re
     file_jobs.make_due(job.job)
     sweep_files()
     assert len(job.asked()) == 1
+
+
+def test_should_start_the_next_run_though_what_asked_for_one_comes_again_after_its_turn(job, context):
+    job.drop("1.csv")
+    file_jobs.make_due(job.job)
+    sweep_files()
+    (wanted,) = job.asked()
+    send(context, wanted)
+    (message,) = job.queued()
+    outbox.keep(message["run_id"], [IngestTable.model_validate(message)])  # its worker died before it forgot them
+    job.load(message["run_id"], "1.csv")
+    send(context, wanted)
+    assert job.begun() == [message["run_id"]]
+    send(context, job.drop("2.csv", "a\n2\n"))
+    (second,) = job.begun()
+    assert second != message["run_id"]
 
 
 def test_should_ask_for_no_run_of_what_was_refused_until_it_changes(job):

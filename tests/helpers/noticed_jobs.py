@@ -78,10 +78,14 @@ class NoticedJob:
         batches.commit(batches.land(batch, manifest(batch)))
         file_jobs.ended(self.job)
 
+    def queued(self) -> list[dict[str, Any]]:
+        """The commands that were queued meanwhile."""
+        found = [message["body"] for message in self.aws.messages("IngestQueue")]
+        return [body for body in found if body["workflow_id"] == self.name]
+
     def begun(self) -> list[str]:
         """The runs that were queued meanwhile."""
-        found = [message["body"] for message in self.aws.messages("IngestQueue")]
-        return [body["run_id"] for body in found if body["workflow_id"] == self.name]
+        return [command["run_id"] for command in self.queued()]
 
     def asked(self) -> list[dict[str, Any]]:
         """What the sweep has asked for meanwhile."""
