@@ -64,9 +64,7 @@ def test_should_ask_for_nothing_where_all_is_loaded_and_for_all_of_it_after_a_re
 
 def test_should_start_the_next_run_though_what_asked_for_one_comes_again_after_its_turn(job, context):
     job.drop("1.csv")
-    file_jobs.make_due(job.job)
-    sweep_files()
-    (wanted,) = job.asked()
+    (wanted,) = job.swept()
     send(context, wanted)
     (message,) = job.queued()
     outbox.keep(message["run_id"], [IngestTable.model_validate(message)])  # its worker died before it forgot them
@@ -76,6 +74,21 @@ def test_should_start_the_next_run_though_what_asked_for_one_comes_again_after_i
     send(context, job.drop("2.csv", "a\n2\n"))
     (second,) = job.begun()
     assert second != message["run_id"]
+
+
+def test_should_ask_again_for_content_that_was_gone_when_its_run_looked_for_it(job, context):
+    job.drop("1.csv")
+    first = job.swept()
+    send(context, *first)
+    came = job.delete("1.csv")
+    file_jobs.ended(job.job)  # the run has found nothing
+    job.drop("1.csv")
+    while job.put_at("1.csv") == came:  # S3 tells the second
+        job.drop("1.csv")
+    (second,) = job.swept()
+    assert [second] != first
+    send(context, second)
+    assert second["new_run_id"] in job.begun()
 
 
 def test_should_ask_for_no_run_of_what_was_refused_until_it_changes(job):

@@ -1,5 +1,6 @@
 """A job of files that was asked for once, whose files come with notices; its loads are claimed and landed by hand."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from flowforge.domain.file_version import FileVersion
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.domain.source_key import SourceKey
+from flowforge.operations.file_sweep import sweep_files
 from flowforge.state import batches, claims, file_jobs, file_ledger
 from flowforge.state.file_jobs import FileJob
 from flowforge.state.table import read_state
@@ -61,6 +63,17 @@ class NoticedJob:
         notice["detail"]["object"]["etag"] = put["ETag"].strip('"')
         return notice
 
+    def put_at(self, name: str) -> datetime | None:
+        """Last-Modified of a file; None for one that is not there."""
+        pages = self.aws.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=self.folder(name))
+        return next((found["LastModified"] for found in pages.get("Contents", [])), None)
+
+    def delete(self, name: str) -> datetime | None:
+        """Deletes a file and returns its Last-Modified."""
+        before = self.put_at(name)
+        self.aws.client("s3").delete_object(Bucket=self.bucket, Key=self.folder(name))
+        return before
+
     def version(self, name: str) -> FileVersion:
         found = self.aws.client("s3").head_object(Bucket=self.bucket, Key=self.folder(name))
         etag, size = found["ETag"].strip('"'), found["ContentLength"]
@@ -91,6 +104,12 @@ class NoticedJob:
         """What the sweep has asked for meanwhile."""
         found = [message["body"] for message in self.aws.messages("SubmitQueue")]
         return [body for body in found if body.get("workflow_id") == self.name]
+
+    def swept(self) -> list[dict[str, Any]]:
+        """What the sweep asks for, now that the job's time has come."""
+        file_jobs.make_due(self.job)
+        sweep_files()
+        return self.asked()
 
 
 def send(context, *notices) -> None:
