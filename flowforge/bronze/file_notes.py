@@ -1,7 +1,11 @@
 """What a load of files leaves in the ledger and in the list of refusals."""
 
 from collections.abc import Iterable
+from typing import Any
 
+from pydantic import ValidationError
+
+from events.commands import IngestTable
 from events.targets import SourceFiles
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Fatal, FileRefused, UnreadableRecord, Wait
@@ -75,7 +79,7 @@ def give_up(batch: Batch, error: Fatal) -> None:
 
 
 def _note_refused(batch: Batch, error: FileRefused) -> None:
-    """Keeps which file stopped the batch, and why; the job's other files are looked for by the next sweep."""
+    """Keeps which file stopped the batch, and why."""
     read = batch.command.source
     refusal = Refusal(
         run_id=batch.command.run_id,
@@ -87,7 +91,22 @@ def _note_refused(batch: Batch, error: FileRefused) -> None:
         rejects=[Reject(**one) for one in error.rejects],
     )
     note_refusal(batch.source_key, refusal)
+    look_again(batch.command)
+
+
+def give_up_load(body: dict[str, Any]) -> None:
+    """Lets the next run of a job of files begin when the message of its load is given up; of other messages there is none."""
+    try:
+        command = IngestTable.model_validate(body)
+    except ValidationError:
+        return
+    look_again(command)
+
+
+def look_again(command: IngestTable) -> None:
+    """Has the next sweep look for a job's other files: a run of it has failed, and so has had its turn."""
+    read = command.source
     job = file_jobs.find(read.workflow, read.job) if isinstance(read, SourceFiles) else None
-    if job is not None and job.source_key == batch.source_key:
+    if job is not None:
         file_jobs.ended(job)
         file_jobs.make_due(job)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from events.commands import IngestSlice
 from flowforge.bronze.announcements import landed_fact, no_rows_fact, slices_read, source_table
-from flowforge.bronze.file_notes import give_up, note_files
+from flowforge.bronze.file_notes import give_up, look_again, note_files
 from flowforge.bronze.file_slices import whole_file
 from flowforge.bronze.finalize import settle, submit_again
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
@@ -105,3 +105,4 @@ def give_up_slice(body: dict[str, Any]) -> None:
     batch = batch_records.find_batch(command.source_key, command.generation, command.seq)
     if batch:
         leases.fail(batch)
+        look_again(batch.command)

@@ -20,7 +20,7 @@ from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.jobs.file_names import MARKS, takes
 from flowforge.jobs.notice import Notice
 from flowforge.jobs.submission import LANDING, SWEEP, submit
-from flowforge.state import file_jobs, outbox, runs
+from flowforge.state import file_jobs, leases, outbox, runs
 from flowforge.state.file_jobs import FileJob
 from flowforge.state.file_ledger import taken_version
 from flowforge.state.table import read_state
@@ -62,7 +62,7 @@ def _takers(notice: Notice) -> list[FileJob]:
 
 def _load(job: FileJob, notice: Notice) -> None:
     state = read_state(job.source_key)
-    if state.active is not None:
+    if leases.holds_up(state):
         file_jobs.make_due(job)
         logger.info("a batch is under way; looked for after it", job=job.name, key=notice.key)
         return

@@ -5,7 +5,7 @@ next look lists them and asks for no entry of the ledger.
 
 Guarantees: what is new decides the run that is asked for, so two sweeps ask for one, and files that were refused are not loaded
 again before something of them changes. A job is put behind the others before it is looked at; one that fails stops no other. A
-table whose batch is under way is left to the moment at which that is committed.
+table whose batch is under way is left to the moment at which that is committed; one whose batch was given up is not.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ from flowforge.domain.run_ids import run_id_of_delivery
 from flowforge.domain.source_key import SourceKey
 from flowforge.runtime.settings import settings
 from flowforge.sources.files.listing import find_new, matching_files, was_refused
-from flowforge.state import file_jobs, runs
+from flowforge.state import file_jobs, leases, runs
 from flowforge.state.file_jobs import FileJob
-from flowforge.state.file_ledger import taken_files
+from flowforge.state.file_ledger import newest_taken, taken_files
 from flowforge.state.file_listing import list_older, listed_sources
 from flowforge.state.file_refusals import refused_versions
 from flowforge.state.table import TableState, list_tables, read_state
@@ -91,14 +91,15 @@ def _due(failures: list[Failure[str]]) -> list[FileJob]:
 def _look(job: FileJob) -> bool:
     """Asks for a run of the job if it has new files, and the run was not there before."""
     state = read_state(job.source_key)
-    if state.active is not None or job.begun_at > time.time() - file_jobs.BEGUN_SECONDS:
+    if leases.holds_up(state) or job.begun_at > time.time() - file_jobs.BEGUN_SECONDS:
         file_jobs.make_due(job)
         return False
     found = list(_files_of(job))
     seen = _seen(job, state, found)
     if seen == job.seen:
         return False
-    taken = {entry.file.place: entry for entry in taken_files(state, found)}
+    of_ledger = taken_files(state, found) if state.active is None else newest_taken(state, found, [])
+    taken = {entry.file.place: entry for entry in of_ledger}
     new = find_new(found, {place: entry.file for place, entry in taken.items()}).files
     if job.adds_only:  # elsewhere the order counts: the load says which file holds the others up
         refused = refused_versions(job.source_key, job.contract)

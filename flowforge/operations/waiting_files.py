@@ -12,13 +12,14 @@ from typing import Any
 from events.request.files import LANDING
 from flowforge.aws.stored_files import list_files
 from flowforge.domain.alone import each_alone
+from flowforge.domain.batch import Batch
 from flowforge.domain.errors import NotFound
 from flowforge.domain.file_version import FileVersion
 from flowforge.jobs.file_names import MARKS, takes
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
 from flowforge.sources.files.listing import WILD
-from flowforge.state import file_jobs
+from flowforge.state import file_jobs, leases
 from flowforge.state.batch_records import find_batch
 from flowforge.state.file_jobs import FileJob
 from flowforge.state.file_ledger import newest_taken
@@ -80,6 +81,7 @@ def _of_job(job: FileJob, files: list[FileVersion]) -> Iterator[tuple[str, Repor
     if not waiting:
         return
     active = find_batch(job.source_key, state.generation, state.active) if state.active is not None else None
+    held = leases.holds_up(state)
     refused = {one.file.place: one for one in refusals(job.source_key) if one.contract in ("", job.contract)}
     for file in waiting:
         since, why = file.modified, "it is new: the job's next run loads it"
@@ -88,12 +90,20 @@ def _of_job(job: FileJob, files: list[FileVersion]) -> Iterator[tuple[str, Repor
         elif (found := refused.get(file.place)) and found.file.is_same_content(file):
             since, why = found.at, _refused_before(found)
         elif active is not None and any(one.is_same_content(file) for one in active.interval.files):
-            why = f"batch {active.seq} of run {active.command.run_id} loads it"
-        elif state.active is not None:
+            why = _of_batch(active, held)
+        elif held:
             why = f"batch {state.active} of its table is under way: it is looked for after that"
         elif not job.adds_only and (ahead := next(iter(refused.values()), None)):
             why = f"{ahead.file.address} was refused, and the order counts"
         yield file.key, _report(file, job, since, why)
+
+
+def _of_batch(batch: Batch, goes_on: bool) -> str:
+    run = batch.command.run_id
+    if goes_on:
+        return f"batch {batch.seq} of run {run} loads it"
+    again = f"flowforge replay --run {run} tries again, and so does the job's next run"
+    return f"run {run}, which was to load it, was given up: {again}"
 
 
 def _refused_before(found: Refusal) -> str:

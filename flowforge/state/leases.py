@@ -5,9 +5,10 @@ import uuid
 
 from flowforge.aws import items
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import Fatal, Wait
+from flowforge.domain.errors import Fatal, UnreadableRecord, Wait
 from flowforge.runtime.settings import settings
-from flowforge.state.batch_records import RETRY_SECONDS, is_written, key_of, write
+from flowforge.state.batch_records import RETRY_SECONDS, find_batch, is_written, key_of, write
+from flowforge.state.table import TableState
 
 
 def take_over(batch: Batch, replayed: bool = False) -> Batch:
@@ -36,6 +37,21 @@ def take_over(batch: Batch, replayed: bool = False) -> Batch:
     ):
         raise Wait(f"{batch.name} was taken over by another worker", RETRY_SECONDS)
     return mine
+
+
+def holds_up(state: TableState) -> bool:
+    """Whether a batch of the table is under way, for which the next one waits. One that only the next load will end, since a
+    slice of it was given up or it has cost too many workers, holds nothing up."""
+    if state.active is None:
+        return False
+    try:
+        batch = find_batch(state.source_key, state.generation, state.active)
+    except UnreadableRecord:  # the sweep tells of it
+        return True
+    if batch is None or batch.state != "claimed":
+        return True
+    used_up = batch.slices is None and batch.attempts >= settings().max_attempts and batch.lease_until < time.time()
+    return not (batch.failed or used_up)
 
 
 def count_attempt(batch: Batch) -> None:

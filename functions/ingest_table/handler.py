@@ -6,6 +6,7 @@ from events.commands import IngestCut, IngestTable
 from flowforge.aws.bus import announce
 from flowforge.aws.message import process_messages
 from flowforge.bronze.cut import ingest_cut
+from flowforge.bronze.file_notes import give_up_load
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.outcome import Outcome
 from flowforge.domain.errors import Wait
@@ -32,7 +33,8 @@ def _tell(outcome: Outcome) -> None:
 @entry_point
 def handler(event: dict, context: object) -> dict:
     """The function's entry point: messages of the ingest queue."""
-    return process_messages(event, context, "ingest", {IngestTable: load, IngestCut: load_cut})
+    handlers = {IngestTable: load, IngestCut: load_cut}
+    return process_messages(event, context, "ingest", handlers, give_up_load)
 
 
 prepare()

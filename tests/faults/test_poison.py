@@ -13,6 +13,13 @@ pytestmark = pytest.mark.timeout(600)
 WORK = ("Submit", "Ingest", "Slice", "Watermark", "Refine", "Publish", "Track")
 
 
+@pytest.fixture(autouse=True)
+def no_letters(world) -> None:
+    """What tests before have had given up is not told of here."""
+    for queue in WORK:
+        world.letters(f"{queue}DeadLetters")
+
+
 @pytest.fixture
 def siblings(world, rng, name) -> list[Lane]:
     """Two tables that load well."""

@@ -5,11 +5,15 @@ from collections import Counter
 import pytest
 
 from events.commands import IngestTable
+from events.envelopes import sqs
+from flowforge.bronze.ingest_slice import give_up_slice
 from flowforge.operations.file_sweep import follow_up, sweep_files
-from flowforge.state import corrections, file_jobs, file_ledger, outbox
+from flowforge.runtime.settings import settings
+from flowforge.state import corrections, file_jobs, file_ledger, leases, outbox
 from flowforge.state.file_jobs import FileJob
 from flowforge.state.file_refusals import Refusal, note_refusal
 from flowforge.state.table import read_state
+from functions.ingest_table.handler import handler as ingest_table
 from tests.helpers.noticed_jobs import NoticedJob, send
 
 pytestmark = pytest.mark.usefixtures("submit_queues")
@@ -152,3 +156,50 @@ def test_should_ask_the_ledger_of_nothing_where_neither_files_nor_batches_have_c
     corrections.reset_watermarks(read_state(job.key), "anew")
     assert queries() > 0
     assert len(job.asked()) == 1
+
+
+def use_up(batch) -> None:
+    """Lets a batch cost as many workers as it may."""
+    for _ in range(settings().max_attempts - 1):
+        leases.release(batch)
+        batch = leases.take_over(batch.model_copy(update={"lease_until": 0}))
+    leases.release(batch)
+
+
+def test_should_not_wait_for_a_batch_that_nobody_goes_on_with(job, context):
+    job.drop("1.csv")
+    (wanted,) = job.swept()
+    send(context, wanted)
+    (run_id,) = job.begun()
+    batch = job.claim(run_id, "1.csv")
+    file_jobs.ended(job.job)
+    late = job.drop("2.csv", "a\n2\n")
+    send(context, late)
+    assert (job.swept(), job.begun()) == ([], [])
+    use_up(batch)
+    assert len(job.swept()) == 1
+    send(context, late)
+    assert len(job.begun()) == 1
+
+
+def test_should_not_wait_for_a_batch_one_of_whose_slices_was_given_up(job, context):
+    job.drop("1.csv")
+    batch = job.claim("run_1", "1.csv")
+    about = {"run_id": "run_1", "bronze_table": f"bronze_{job.name}", "source_key": job.key}
+    assert job.swept() == []
+    give_up_slice({"type": "IngestSlice", **about, "generation": batch.generation, "seq": batch.seq, "index": 0})
+    assert len(job.swept()) == 1
+
+
+def test_should_look_for_the_next_files_of_a_job_whose_load_was_given_up(aws, job, context, monkeypatch):
+    job.drop("1.csv")
+    (wanted,) = job.swept()
+    send(context, wanted)
+    (message,) = job.queued()
+    late = job.drop("2.csv", "a\n2\n")
+    aws.use("IngestQueue", "IngestDeadLetters", monkeypatch)
+    assert ingest_table(sqs(message, attempt=settings().max_attempts + 1), context) == {"batchItemFailures": []}
+    aws.use("SubmitQueue", "SubmitDeadLetters", monkeypatch)
+    send(context, late)
+    (second,) = job.begun()
+    assert second != message["run_id"]

@@ -108,7 +108,8 @@ class NoticedJob:
     def swept(self) -> list[dict[str, Any]]:
         """What the sweep asks for, now that the job's time has come."""
         file_jobs.make_due(self.job)
-        sweep_files()
+        _, failures = sweep_files()
+        assert [failure.error for failure in failures if self.name in failure.thing] == []
         return self.asked()
 
 
