@@ -31,6 +31,7 @@ from flowforge.aws import usage
 from flowforge.aws.bus import announce
 from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import Fatal, FlowForgeError, UnreadableRecord, Wait
+from flowforge.runtime.disk_space import no_space
 from flowforge.runtime.settings import settings
 
 logger = Logger(service="flowforge")
@@ -135,7 +136,7 @@ class Delivery:
     def _judge(self, body: dict[str, Any], handle: Handle, context: Any) -> None:
         if self.attempts > settings().max_attempts:
             died = Fatal(
-                f"the worker died or ran out of time {self.attempts - 1} times",
+                f"the worker died or ran out of time {self.attempts - 1} times, or could not tell what failed",
                 "Look at the function's log for this run, then replay the message: flowforge replay --run RUN.",
             )
             return self.give_up(body, died)
@@ -152,7 +153,7 @@ class Delivery:
             fields = ", ".join(".".join(map(str, detail["loc"])) for detail in error.errors())
             self.give_up(body, Fatal(f"the message does not fit its contract in: {fields}", SEND_WHAT_FITS))
         except Exception as error:
-            self.retry(body, error)
+            self.retry(body, no_space(error) or error)
         return None
 
     def send_again(self, seconds: int) -> None:

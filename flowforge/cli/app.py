@@ -32,6 +32,8 @@ from flowforge.cli import (
 from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, INTERRUPTED, BadRequest, Failure
 from flowforge.cli.output import Output, document_text, leave_pipe
 
+RUN_AGAIN = "make space there (TMPDIR names another folder for temporary files), and run the command again"
+
 app = typer.Typer(
     name="flowforge",
     help="SQL Server tables into an S3 lakehouse: bronze, silver, gold.",
@@ -76,6 +78,13 @@ def run(arguments: list[str]) -> int:
     """Runs the command and returns its exit code; every failure is told on stderr, with `--json` on stdout as well."""
     out = Output(as_json="--json" in arguments)
     try:
+        return _ended(arguments, out)
+    except OSError as error:
+        return _without_space(error, out)
+
+
+def _ended(arguments: list[str], out: Output) -> int:
+    try:
         return int(app(args=arguments, prog_name="flowforge", standalone_mode=False) or GOOD)
     except Failure as failure:
         out.failure(failure)
@@ -95,6 +104,16 @@ def run(arguments: list[str]) -> int:
         return INTERRUPTED
     finally:
         out.flush()
+
+
+def _without_space(error: OSError, out: Output) -> int:
+    from flowforge.runtime.disk_space import no_space
+
+    if not (full := no_space(error)):
+        raise error
+    where = "" if error.filename else "the output cannot be written, or "  # an error of a write names no file
+    out.last_failure(Failure(f"{where}{full}", RUN_AGAIN, error="NoSpace"))
+    return FAILED
 
 
 def _no_text(error: UnicodeEncodeError) -> BadRequest:

@@ -7,6 +7,7 @@ process quietly with 141, as it would end `cat`.
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from rich.console import Console, RenderableType
@@ -83,6 +84,19 @@ class Output:
             sys.stdout.flush()
         except BrokenPipeError:
             leave_pipe()
+
+    def last_failure(self, failure: Failure) -> None:
+        """Tells a failure where stdout or stderr may be what cannot be written. What could not be written goes nowhere, or Python
+        tries again at its end."""
+        with suppress(OSError):
+            Output(as_json=False).failure(failure)
+        try:
+            if self.as_json:
+                self.line(document_text(failure.document()))
+            sys.stdout.flush()
+        except OSError:
+            with open(os.devnull, "w") as devnull:
+                os.dup2(devnull.fileno(), sys.stdout.fileno())
 
 
 def document_text(document: Any) -> str:

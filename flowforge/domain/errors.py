@@ -5,6 +5,7 @@
     │   ├── SourceUnavailable    host unreachable, connection lost, deadlock victim, timeout
     │   │   └── SnapshotRefused      the database does not allow SNAPSHOT isolation (now)
     │   ├── StoreUnavailable     an AWS call failed or was throttled
+    │   ├── NoSpace              a disk that the process writes to is full
     │   ├── FileChanged          a file is no longer the version that was found: what is there now is found anew
     │   ├── EndpointUnavailable  the receiver of lineage events or alerts cannot be reached, or cannot take them now
     │   └── TruncatedRead        the source sent fewer rows than it said
@@ -77,6 +78,10 @@ class SnapshotRefused(SourceUnavailable):
 
 class StoreUnavailable(Retriable):
     """An AWS service did not do what was asked; asking again may help."""
+
+
+class NoSpace(Retriable):
+    """A disk that the process writes to takes no more; the message names the folder (`runtime.disk_space`)."""
 
 
 class FileChanged(Retriable):

@@ -24,6 +24,7 @@ from events.request import InvalidRequest, mistakes_among
 from flowforge.domain import errors
 from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.version import HEADER, VERSION
+from flowforge.runtime.disk_space import no_space
 
 logger = Logger(service="flowforge")
 
@@ -110,6 +111,8 @@ def resolver() -> Resolver:
 
     @app.exception_handler(Exception)
     def _unexpected(error: Exception) -> Response:
+        if full := no_space(error):
+            return _ours(full)
         logger.exception("unexpected error")
         text = f"unexpected {type(error).__name__}; the function's log has its trace"
         return answer(

@@ -70,7 +70,8 @@ def store_errors(name: str) -> Iterator[None]:
     except OutOfMemory as error:
         raise TransformRejected(
             f"{name}: more memory is needed than the function has",
-            "raise its MemorySize in the template, deploy, and replay the message (flowforge replay --run RUN)",
+            "raise its MemorySize in the template (and EphemeralStorage, where rows go that do not fit), deploy, and replay the "
+            "message (flowforge replay --run RUN)",
         ) from error
     except ObjectUnreadable as error:
         raise StoreUnavailable(f"{name}: {' '.join(str(error).split())[:400]}", TRY_AGAIN) from error

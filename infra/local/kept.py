@@ -72,6 +72,14 @@ class Kept:
         values = (owner, place, json.dumps(document))
         self._database.execute(f"INSERT OR REPLACE INTO {kind} (owner, place, document) VALUES (?, ?, ?)", values)  # noqa: S608
 
+    def one(self, kind: str, owner: str, place: str) -> dict[str, Any] | None:
+        """One document; None where there is none."""
+        assert kind in KINDS  # noqa: S101
+        query = f"SELECT document FROM {kind} WHERE owner = ? AND place = ?"  # noqa: S608
+        with self._lock:
+            found = self._database.execute(query, (owner, place)).fetchone()
+        return None if found is None else json.loads(found[0])
+
     def all(self, kind: str, owner: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
         """The documents of an owner (None: of all), in the order in which they were written first."""
         assert kind in KINDS  # noqa: S101
@@ -85,11 +93,15 @@ class Kept:
     def store(self, parts: Iterable[bytes]) -> "StoredFile":
         """Writes bytes into a file of their own, which is on the disk when it returns."""
         path = self._objects / uuid.uuid4().hex
-        with path.open("xb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with path.open("xb") as file:
+                for part in parts:
+                    file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)  # a full disk must not be filled by what did not fit
+            raise
         folder = os.open(self._objects, os.O_RDONLY)
         try:
             os.fsync(folder)

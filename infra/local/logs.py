@@ -5,6 +5,8 @@ runtime joins the lines of a traceback with carriage returns; here they are line
 """
 
 import asyncio
+import errno
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,16 +27,40 @@ class Log:
     def __init__(self, folder: Path, name: str, *, echo: bool) -> None:
         make_folder(folder, ours=True)
         self.name, self.path, self.echo = name, folder / f"{name}.log", echo
-        self._file = self.path.open("w", encoding="utf-8", buffering=1)
+        self._file, self._lost = self.path.open("wb", buffering=0), 0
 
     def write(self, text: str, *, source: str = "", aloud: bool = True) -> None:
         """Write one message, of one or several lines; `source` names the worker, not `aloud` leaves the terminal out."""
         now, label = time.strftime("%H:%M:%S"), source or self.name
         for line in text.replace("\r", "\n").rstrip("\n").split("\n"):
-            if not self._file.closed:
-                self._file.write(f"{now} {label} | {line}\n" if source else f"{now} {line}\n")
+            self._keep(now, f"{label} | {line}" if source else line)
             if self.echo and aloud:
                 print(f"{now} {label:<20} | {line}", flush=True)
+
+    def _keep(self, now: str, line: str) -> None:
+        """Write a line into the file. A full disk loses lines, not who writes them: an output that nobody reads any more would
+        stop its process."""
+        if self._file.closed:
+            return
+        told = f"{now} {self._lost} lines are missing: there was no space\n" if self._lost else ""
+        text = f"{told}{now} {line}\n".encode(errors="backslashreplace")
+        begun = self._file.tell()
+        try:
+            written = self._file.write(text)
+            if written == len(text):
+                self._lost = 0
+                return
+            self._file.seek(begun)
+            self._file.truncate()
+            reason = os.strerror(errno.ENOSPC)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        if not self._lost:
+            print(
+                f"{now} {self.name:<20} | {self.path} cannot be written ({reason}): lines are lost until it can",
+                flush=True,
+            )
+        self._lost += 1
 
     async def follow(self, stream: asyncio.StreamReader, *, source: str = "") -> None:
         """Copy a process's output into the log until it ends."""

@@ -9,6 +9,7 @@ import http.client
 import logging
 import os
 import socket
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from infra.local.kept import Kept
 from infra.local.kept_connections import KeptConnections, read_headers
 from infra.local.moto_mendings.mending import mend_moto
 from infra.local.needed_rights import recording
+from infra.local.no_space import NoSpaceTold, is_refusal, told
 from infra.local.own_calls import OwnCallsOnly
 from infra.local.signatures import SignedCallsOnly
 
@@ -31,19 +33,30 @@ def main() -> None:
     keys = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     os.umask(0o077)  # there are secrets in what is kept
     http.client.parse_headers = read_headers
-    mend_moto(Kept(Path(sys.argv[2])) if len(sys.argv) > 2 else None)
+    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    mend_moto(_kept(folder) if folder else None)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         host, port = listener.getsockname()
         app: Any = DomainDispatcherApplication(create_backend_app)
         app.debug = True
+        telling = NoSpaceTold(app, folder)
         make_server(
             host,
             port,
-            OwnCallsOnly(SignedCallsOnly(CountedCalls(recording(app)), *keys)),
+            OwnCallsOnly(SignedCallsOnly(CountedCalls(recording(telling)), *keys)),
             threaded=True,
             request_handler=KeptConnections,
             fd=listener.fileno(),
         ).serve_forever()
+
+
+def _kept(folder: Path) -> Kept:
+    try:
+        return Kept(folder)
+    except (OSError, sqlite3.OperationalError) as error:
+        if not is_refusal(error):
+            raise
+        sys.exit(told(folder, error))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ A lock that the kernel releases with the process decides whether a state directo
 a killed stack never stands in the way.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -25,6 +26,10 @@ class NotWritable(Exception):
 
 def not_writable(folder: Path, error: OSError) -> str | None:
     """What an error says of something in the state folder; None where it is about something else."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:  # a write, which names no file
+        return (
+            f"no space is left for the state folder {folder} ({error.strerror}): make some, or give another --state-dir"
+        )
     where = Path(error.filename) if isinstance(error.filename, str) else Path("/")
     if not where.resolve().is_relative_to(folder.resolve()):
         return None

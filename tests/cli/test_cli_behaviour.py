@@ -3,6 +3,9 @@
 import os
 import pty
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from tests.helpers.waiting import LIMIT_SECONDS
 
@@ -159,3 +162,22 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 65536)
     except OSError:
         return b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_should_say_that_an_answer_cannot_be_written(flowforge, api, told, form):
+    api.answer("GET /api/runs", {"runs": [told.run()]})
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            flowforge.command("status", *form),
+            cwd=flowforge.folder,
+            env=flowforge.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    first, second = done.stderr.splitlines()
+    assert (done.returncode, first[:37]) == (1, "Error: the output cannot be written, ")
+    assert second.startswith("What to do: make space there")

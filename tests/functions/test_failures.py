@@ -2,13 +2,16 @@
 
 import json
 import logging
+import re
 import socket
+from pathlib import Path
 
 import pytest
 
+from events.commands import IngestTable
 from events.envelopes import sqs
 from events.targets import ConnectionReference
-from flowforge.aws.message import logger
+from flowforge.aws.message import logger, process_messages
 from flowforge.aws.secrets import Place, store_login
 from flowforge.state import runs
 from functions.ingest_table.handler import handler
@@ -120,3 +123,22 @@ def test_should_let_the_siblings_of_a_failing_message_through(aws, context, uniq
     answer = handler(sqs(failing, retried), context)
     assert len(answer["batchItemFailures"]) == 1
     assert len(aws.messages("IngestDeadLetters")) == 1
+
+
+def test_should_say_which_folder_of_a_step_is_full_and_try_it_again(aws, context, unique):
+    body = unreachable(unique, unique("run"))
+
+    def fill(message: IngestTable, context: object) -> None:
+        Path("/dev/full").write_text("one byte is too much", encoding="utf-8")
+
+    (failed,) = process_messages(sqs(body, attempt=1), context, "ingest", {IngestTable: fill})["batchItemFailures"]
+    assert failed
+    assert aws.announced() == []
+    assert process_messages(sqs(body, attempt=3), context, "ingest", {IngestTable: fill}) == {"batchItemFailures": []}
+    ((_, detail),) = aws.announced()
+    assert detail["error"] == "NoSpace"
+    assert re.match(
+        r"no space is left in /\S+ \([\d.,]+ of its disk's [\d.,]+ MiB are free\): No space left on device",
+        detail["cause"],
+    )
+    assert "EphemeralStorage" in detail["remedy"]

@@ -1,30 +1,48 @@
 """DuckDB's relations and answers behind `engines.base`, and its errors in the words of that module."""
 
+import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from flowforge.domain.errors import NoSpace
 from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, TimedOut
 from flowforge.engines.duckdb.reasons import line_named, reason
+from flowforge.runtime.disk_space import lacking, no_space
+
+SPILLED = re.compile(r"failed to offload data block .*/([\d.]+) (bytes|KiB|MiB) used")
+UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20}
+LEAST_SPILL_BYTES = 64 * 2**20
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """For the block, what DuckDB raises is an error of `engines.base`."""
+    """For the block, what DuckDB raises is an error of `engines.base`, or NoSpace: to DuckDB a full disk is short memory, too."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise OutOfMemory(str(error)) from error
+        raise _no_place_to_spill(str(error)) or OutOfMemory(str(error)) from error
     except duckdb.InterruptException as error:
         raise TimedOut(str(error)) from error
     except duckdb.HTTPException as error:
         raise ObjectUnreadable(str(error), error.status_code == 404) from error
     except duckdb.IOException as error:
-        raise ObjectUnreadable(str(error)) from error
+        raise no_space(error) or ObjectUnreadable(str(error)) from error
     except duckdb.Error as error:
         raise EngineError(str(error), reason(error), line_named(error)) from error
+
+
+def _no_place_to_spill(said: str) -> NoSpace | None:
+    """Memory that was short where the disk had next to no room for what does not fit: DuckDB takes nine tenths of what is free.
+    Where there was room, it is the statement that wants too much."""
+    limit = SPILLED.search(said)
+    if limit is None or float(limit[1]) * UNITS[limit[2]] >= LEAST_SPILL_BYTES:
+        return None
+    return lacking(Path(tempfile.gettempdir()), "rows that do not fit into memory cannot be put there")
 
 
 class DuckDBRows:

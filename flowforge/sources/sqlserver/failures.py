@@ -20,6 +20,7 @@ from flowforge.domain.errors import (
     UnknownTable,
     UnsupportedSource,
 )
+from flowforge.runtime.disk_space import no_space
 from flowforge.sources.sqlserver import remedies
 from flowforge.sources.sqlserver.casts import MISFIT
 from flowforge.sources.sqlserver.variants import OTHER_PAGE
@@ -88,6 +89,8 @@ def translate(error: BaseException, where: str, secret: str = "", theirs: bool =
     statement holds SQL that a person wrote and can correct."""
     if isinstance(error, FlowForgeError):
         return error
+    if full := no_space(error):
+        return full
     number, text = _number_and_text(error)
     message = _masked(f"{where}: {text}", secret)
     kind, remedy = _meaning(number, text, theirs=theirs, is_transport=_is_transport(error, number))

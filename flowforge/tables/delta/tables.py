@@ -17,6 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchEr
 from flowforge.aws.clients import TRY_AGAIN
 from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.engines.base import ArrowStream
+from flowforge.runtime.disk_space import no_space
 from flowforge.tables.base import UPKEEP, Commit, Moved, VersionGone, once
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.delta.datafiles import CHECKPOINTS, Files
@@ -229,7 +230,7 @@ class Delta:
             )
             raise TransformRejected(f"{name}: the columns do not fit: {error}", remedy) from error
         except (DeltaError, OSError) as error:
-            raise StoreUnavailable(f"{name}: {plain(error)}", TRY_AGAIN) from error
+            raise no_space(error) or StoreUnavailable(f"{name}: {plain(error)}", TRY_AGAIN) from error
 
 
 def _copied(uri: str, options: Mapping[str, str]) -> Kept | None:

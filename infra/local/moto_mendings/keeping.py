@@ -50,9 +50,24 @@ def keep_items(kept: Kept) -> None:
         answer = calls(handler)
         action = handler.headers.get("X-Amz-Target", "").rpartition(".")[2]
         if action in ITEM_WRITES and answer[0] < 300:
-            backend, places = handler.dynamodb_backend, places_written(action, handler.body)
-            kept.write(*{place[:2]: _item(backend, *place) for place in _named(backend, places)}.values())
+            backend = handler.dynamodb_backend
+            places = list(_named(backend, places_written(action, handler.body)))
+            try:
+                kept.write(*{place[:2]: _item(backend, *place) for place in places}.values())
+            except BaseException:  # the disk is full: nobody may see what is not on it
+                for place in places:
+                    put_back(backend, *place)
+                raise
         return answer
+
+    def put_back(
+        backend: DynamoDBBackend, name: str, place: str, hash_key: DynamoType, range_key: DynamoType | None
+    ) -> None:
+        table, before = backend.get_table(name), kept.one("items", name, place)
+        if before is not None:
+            table.put_item(before, overwrite=True)
+        elif table.get_item(hash_key, range_key) is not None:
+            table.delete_item(hash_key, range_key)
 
     def create_table(backend: DynamoDBBackend, name: str, *args: Any, **kwargs: Any) -> Table:
         table = creates(backend, name, *args, **kwargs)
@@ -131,8 +146,8 @@ def _keep_messages(kept: Kept) -> None:
 
     def delete_message(queue: sqs.Queue, receipt_handle: str) -> None:
         gone = [message.id for message in list(queue._messages) if message.had_receipt_handle(receipt_handle)]
-        deletes(queue, receipt_handle)
         kept.write(*(("messages", queue.name, number, None) for number in gone))
+        deletes(queue, receipt_handle)
 
     def create_queue(backend: sqs.SQSBackend, name: str, *args: Any, **kwargs: Any) -> sqs.Queue:
         there = name in backend.queues
@@ -145,8 +160,8 @@ def _keep_messages(kept: Kept) -> None:
         return queue
 
     def purge_queue(backend: sqs.SQSBackend, queue_name: str) -> None:
-        purges(backend, queue_name)
         kept.write(*(("messages", queue_name, number, None) for number, _ in kept.all("messages", queue_name)))
+        purges(backend, queue_name)
 
     put_in_place(events.EventsBackend, put_events=to_all_targets(events.EventsBackend.put_events))
     to_bus = to_all_targets(s3_notifications._send_event_bridge_message)
@@ -162,13 +177,17 @@ def _message(queue: sqs.Queue, message: sqs.Message) -> Change:
 
 # ---------------------------------------------------------------- Secrets Manager
 def _keep_secrets(kept: Kept) -> None:
-    for place, document in kept.all("secrets", None):
-        account, region, name = json.loads(place)
-        secret: Any = FakeSecret(account, region, name, {}, "")
-        for field in (*SECRET_FIELDS, "versions"):
-            setattr(secret, field, document[field])
-        secret.set_default_version_id(document["version"])
-        secretsmanager_backends[account][region].secrets[name] = secret
+    def put_back(owner: str | None = None) -> None:
+        """Makes what is held what is on the disk."""
+        for place, document in kept.all("secrets", owner):
+            account, region, name = json.loads(place)
+            secret: Any = FakeSecret(account, region, name, {}, "")
+            for field in (*SECRET_FIELDS, "versions"):
+                setattr(secret, field, document[field])
+            secret.set_default_version_id(document["version"])
+            secretsmanager_backends[account][region].secrets[name] = secret
+
+    put_back()
 
     def kept_after(call: Callable[[SecretsManagerResponse], str]) -> Callable[[SecretsManagerResponse], str]:
         def called(response: SecretsManagerResponse) -> str:
@@ -177,7 +196,12 @@ def _keep_secrets(kept: Kept) -> None:
             known = {place for place, _ in kept.all("secrets", store_name(response))}
             changes = [_secret(store_name(response), secret) for secret in list(dict.values(store))]
             gone = known - {place for _, _, place, _ in changes}
-            kept.write(*changes, *(("secrets", store_name(response), place, None) for place in gone))
+            try:
+                kept.write(*changes, *(("secrets", store_name(response), place, None) for place in gone))
+            except BaseException:  # the disk is full
+                store.clear()
+                put_back(store_name(response))
+                raise
             return answer
 
         return called

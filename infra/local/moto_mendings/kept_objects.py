@@ -39,7 +39,7 @@ class KeptKeys(_VersionedKeyStore):
 
     def _become(self, key: str, newest: Any) -> None:
         """Writes the newest of a key's versions; a delete marker, or none, takes its row out."""
-        document = None
+        document, file = None, None
         if isinstance(newest, FakeKey):
             if not isinstance(newest._value_buffer, StoredFile):
                 etag = newest.etag.strip('"')  # computed while the bytes are at hand
@@ -47,7 +47,12 @@ class KeptKeys(_VersionedKeyStore):
                 newest._value_buffer.close()
                 put_in_place(newest, _value_buffer=file, _etag=etag)
             document = _object(newest)
-        self._kept.write(("objects", self._bucket, key, document))
+        try:
+            self._kept.write(("objects", self._bucket, key, document))
+        except BaseException:
+            if file is not None:
+                file.remove()
+            raise
 
 
 def _remove(keys: Any) -> None:
@@ -88,7 +93,12 @@ def keep_objects(kept: Kept) -> None:
         before = dict(key._metadata)
         describes(key, *args, **kwargs)
         if isinstance(key._value_buffer, StoredFile) and dict(key._metadata) != before:
-            kept.write(("objects", key.bucket_name, key.name, _object(key)))
+            try:
+                kept.write(("objects", key.bucket_name, key.name, _object(key)))
+            except BaseException:
+                key._metadata.clear()
+                key._metadata.update(before)
+                raise
 
     put_in_place(S3Backend, create_bucket=create_bucket)
     put_in_place(FakeKey, set_metadata=set_metadata)

@@ -63,10 +63,10 @@ def mend_moto(kept: Kept | None = None) -> None:
     put_in_place(responses, method_names_from_class=functools.cache(method_names_from_class))
     keep_messages_under_lock()
     look_no_further()
-    keep_orders()
     answer_by_name()
     if kept is not None:
         keep_items(kept)
+    keep_orders()
     put_in_place(DynamoHandler, call_action=one_at_a_time(DynamoHandler.call_action, threading.RLock()))
     writing = threading.RLock()
     for owner, name in ((S3Response, "put_object"), (S3Response, "_key_response_post"), (S3Backend, "list_objects")):

@@ -101,17 +101,21 @@ def page_of(table: Table, index: Any, value: DynamoType, limit: int, start: Any,
     return [_item(table, key) for key in known[index.name].page(value.value, limit, begin, forward)]
 
 
-def call_action(handler: DynamoHandler, _call: Callable = DynamoHandler.call_action) -> Any:
-    """Answer a call, and let the orders follow what it has written."""
-    action = handler.headers.get("X-Amz-Target", "").rpartition(".")[2]
-    try:
-        return _call(handler)
-    finally:
-        if action in ITEM_WRITES and _orders:
-            for name, attributes in places_written(action, handler.body):
-                table = handler.dynamodb_backend.tables.get(name)
-                if table is not None:
-                    _follow(table, attributes)
+def followed(call: Callable[[DynamoHandler], Any]) -> Callable[[DynamoHandler], Any]:
+    """Wrap what answers a call, so that the orders follow what it has written, and what it has put back."""
+
+    def call_action(handler: DynamoHandler) -> Any:
+        action = handler.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        try:
+            return call(handler)
+        finally:
+            if action in ITEM_WRITES and _orders:
+                for name, attributes in places_written(action, handler.body):
+                    table = handler.dynamodb_backend.tables.get(name)
+                    if table is not None:
+                        _follow(table, attributes)
+
+    return call_action
 
 
 def _follow(table: Table, attributes: dict[str, Any]) -> None:
@@ -131,4 +135,4 @@ def _item(table: Table, key: Key) -> Any:
 
 def keep_orders() -> None:
     """Put the replacements of this module in place, in this process; whatever locks a call must be put around them."""
-    put_in_place(DynamoHandler, call_action=call_action)
+    put_in_place(DynamoHandler, call_action=followed(DynamoHandler.call_action))
