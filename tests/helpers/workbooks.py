@@ -49,12 +49,12 @@ def edited(
     return found.getvalue()
 
 
-def claimed(body: bytes, size: int) -> bytes:
+def claimed(body: bytes, size: int, part: str = "xl/x.xml") -> bytes:
     """A workbook whose directory says that a member expands to a size."""
-    found = io.BytesIO(edited(body, more={"xl/x.xml": b"x"}))
+    found = io.BytesIO(edited(body, more={part: b"x"}))
     with zipfile.ZipFile(found, "a") as archive:
         archive.writestr("last", b"")
-        archive.getinfo("xl/x.xml").file_size = size
+        archive.getinfo(part).file_size = size
     return found.getvalue()
 
 

@@ -17,8 +17,10 @@ from flowforge.sources.files.archive import only_member, refuse_others
 from flowforge.sources.files.compression import Compression, compression_of, damage, expanded
 
 Form = Literal["text", "parquet", "excel"]
-LIMIT_RATIO = 1_000  # deflate's own limit is 1,032 (zlib.net, "maximum compression factor")
-FREE_BYTES = 2**30  # below this size no ratio is refused: a gigabyte of blanks is a file, too
+# Repeated lines reach 700 by deflate, whose own limit is 1,032 (zlib.net, "maximum compression factor"). Records that each have
+# something of its own, as a number, stay about 300 (zstd) where they are 2,000 blanks wide.
+LIMIT_RATIO = 500
+FREE_BYTES = 2**26  # below this size no ratio is refused; even one record after the other it is read in minutes
 HEAD_BYTES = 64
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # compound file: .xls, and .xlsx with a password (MS-CFB 2.2)
 OTHERS = {  # what is often taken for one of these files; each mark has a byte or a word that no such text begins with
@@ -87,7 +89,7 @@ class Reader(io.RawIOBase):
         self._given += len(found)
         if self._given > self._free and self._given > self._size * LIMIT_RATIO:
             raise UnsupportedSource(
-                f"{self._name}: {self._size:,} bytes expand to more than {self._given:,}",
+                f"{self._name}: {self._size:,} bytes expand to more than {self._given:,}, over {LIMIT_RATIO} times as many",
                 "it looks like a file that was made to fill memory; if it is what it should be, deliver it uncompressed",
             )
         return found

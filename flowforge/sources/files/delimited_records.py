@@ -71,8 +71,9 @@ class DelimitedRecords(QuickRecords):
                     f"{where}: column {place:,} of the header has no name",
                     "name it; set skipRows where titles stand above the header",
                 )
-            if (other := seen.setdefault(name.strip().casefold(), name)) is not name:
+            if (other := seen.get(name.strip().casefold())) is not None:
                 raise UnsupportedSource(f"{where}: two columns have one name: {other!r} and {name!r}", "rename one")
+            seen[name.strip().casefold()] = name
         return fields
 
     def _places(self, found: int) -> list[str]:

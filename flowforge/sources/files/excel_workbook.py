@@ -57,12 +57,6 @@ class Workbook:
 
     def _check_parts(self, size: int) -> None:
         parts = self._archive.infolist()
-        expanded = sum(part.file_size for part in parts)
-        if expanded > FREE_BYTES and expanded > size * LIMIT_RATIO:
-            raise UnsupportedSource(
-                f"{self.name}: {size:,} bytes expand to {expanded:,}",
-                "it looks like a file that was made to fill memory; deliver the sheet as CSV UTF-8",
-            )
         for part in parts:
             if part.flag_bits & 1:
                 raise UnsupportedSource(f"{self.name}: {part.filename} has a password", "save it without one")
@@ -74,6 +68,12 @@ class Workbook:
                 )
             if is_xml:
                 self._check_head(part)
+        expanded = sum(part.file_size for part in parts)
+        if expanded > FREE_BYTES and expanded > size * LIMIT_RATIO:
+            raise UnsupportedSource(
+                f"{self.name}: {size:,} bytes expand to {expanded:,}",
+                "it looks like a file that was made to fill memory; deliver the sheet as CSV UTF-8",
+            )
         if any(part.filename.lower().endswith("vbaproject.bin") for part in parts):
             self.notes.append("it has macros: they are ignored")
 

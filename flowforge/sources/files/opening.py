@@ -7,7 +7,7 @@ from functools import partial
 
 from events.files import FileContract
 from flowforge.aws import stored_files
-from flowforge.domain.errors import FileRefused, SourceUnavailable, UnsupportedSource
+from flowforge.domain.errors import FileRefused, SourceUnavailable, UnknownColumn, UnsupportedSource
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.slice_plan import ByteRange
 from flowforge.sources.files.container import StoredFile
@@ -46,10 +46,10 @@ def portions_of(file: FileVersion, records: Records) -> Iterator[Portion]:
 
 @contextmanager
 def refusing(file: FileVersion) -> Iterator[None]:
-    """What a reader refuses becomes FileRefused, which names the file."""
+    """What a reader refuses, and a column that a file lacks, becomes FileRefused, which names the file."""
     try:
         yield
-    except UnsupportedSource as error:
+    except (UnsupportedSource, UnknownColumn) as error:
         told = str(error) if file.key in str(error) else f"{file.address}: {error}"
         raise FileRefused(told, error.remedy, file) from error
 

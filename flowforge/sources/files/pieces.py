@@ -63,6 +63,8 @@ class Pieces:
             end, count = counter.begun or (0, 0)
             if self._ended and self._at + added == len(self._held):
                 end, count = added, counter.total() and not counter.is_open
+            if end and not count:
+                return None  # blank lines
             if count:
                 return Piece(self._held[self._at : self._at + end], self.line, self._offset) if end > size else None
             if not step:

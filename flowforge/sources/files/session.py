@@ -75,7 +75,7 @@ class FilesSession:
     def describe(self, wanted: Wanted) -> Description:
         """The columns of the contract; none where it leaves them to the files."""
         read: SourceFiles = wanted.read
-        columns = checked_columns(read.contract.columns, wanted)
+        columns = checked_columns(read.contract.columns, wanted, read.title)
         dropped = [one.name for one in read.contract.columns if one.name.lower() in dropped_columns(read)]
         identity = {"left_out": dropped, "dropped": dropped} if dropped else {}
         return Description(wanted, read.title, columns, parts=(read.workflow, read.job), identity=identity)
@@ -139,24 +139,25 @@ def opened(place: FilePlace, slicing: Slicing | None = None) -> Iterator[FilesSe
     yield FilesSession(place, slicing)
 
 
-def checked_columns(columns: Sequence[FileColumn], wanted: Wanted) -> list[SourceColumn]:
-    """The columns as they land: without those that are dropped, those that are protected as what their values become.
+def checked_columns(columns: Sequence[FileColumn], wanted: Wanted, where: str) -> list[SourceColumn]:
+    """The columns as they land: without those that are dropped, those that are protected as what their values become. `where`,
+    the job's files or the one that has them, is what an error names.
 
     Raises what `check_columns` and `protection.protected_columns` raise.
     """
     read: SourceFiles = wanted.read
     found = source_columns(columns, read.contract.unknown_columns == "rescue")
-    check_columns(found, wanted, read.title)
+    check_columns(found, wanted, where)
     if not read.protect:
         return found
     dropped = dropped_columns(read)
     for name in wanted.key:
         if name.lower() in dropped:
             raise UnsupportedSource(
-                f"{read.title}: {setting_of(read)} drops {name!r}, which is a key", "leave it in, or have another key"
+                f"{where}: {setting_of(read)} drops {name!r}, which is a key", "leave it in, or have another key"
             )
     kept = [column for column in found if column.name.lower() not in dropped]
-    return protected_columns(kept, read, wanted.key, read.title)
+    return protected_columns(kept, read, wanted.key, where)
 
 
 def source_columns(columns: Sequence[FileColumn], rescues: bool) -> list[SourceColumn]:

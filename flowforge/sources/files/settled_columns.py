@@ -1,6 +1,7 @@
 """The plan of an interval of files, settled: its columns are the contract's, or those that its files have.
 
-Guarantees: inferred types are by every value of the first file with a record; a file that cannot be read is refused by name.
+Guarantees: inferred types are by every value of the first file with a record; a file that cannot be read, or whose
+columns cannot land, is refused by name, so that it stops no other.
 """
 
 from collections.abc import Sequence
@@ -23,15 +24,18 @@ def settled(interval: Interval, description: Description) -> ReadPlan:
     contract: FileContract = wanted.read.contract
     columns, inferred = list(contract.columns), Inferred()
     if not columns and interval.files:
-        columns, inferred = _first_columns(interval.files, contract)
+        first, columns, inferred = _first_columns(interval.files, contract)
+        with refusing(first):
+            checked_columns(columns, wanted, first.address)
     if contract.unknown_columns == "add":
         known = {column.field for column in columns}
         for file in interval.files:
             further = [one for one in _columns_of(file, contract) if one.field not in known]
             with refusing(file):
                 columns += with_names(further, contract.column_names, file.address, columns)
+                checked_columns(columns, wanted, file.address)
             known.update(one.field for one in further)
-    found = checked_columns(columns, wanted)
+    found = checked_columns(columns, wanted, wanted.read.title)
     detail = Detail(description, tuple(columns), inferred.columns, inferred.notes)
     return ReadPlan(interval, found, identity=description.identity, counting=COUNTING, detail=detail)
 
@@ -45,20 +49,23 @@ def _columns_of(file: FileVersion, contract: FileContract) -> list[FileColumn]:
         return list(records.columns)
 
 
-def _first_columns(files: Sequence[FileVersion], contract: FileContract) -> tuple[list[FileColumn], Inferred]:
-    """The columns by the first of the files, or by the first with a record where their types are inferred."""
-    inferred = _inferred(files, contract) if contract.types == "inferred" else Inferred()
-    found = inferred.columns or _columns_of(files[0], contract)
-    with refusing(files[0]):
-        return with_names(found, contract.column_names, files[0].address), inferred
+def _first_columns(
+    files: Sequence[FileVersion], contract: FileContract
+) -> tuple[FileVersion, list[FileColumn], Inferred]:
+    """The columns by the first of the files, or by the first with a record where their types are inferred, and which it is."""
+    first, inferred = _inferred(files, contract) if contract.types == "inferred" else (files[0], Inferred())
+    found = inferred.columns or _columns_of(first, contract)
+    with refusing(first):
+        return first, with_names(found, contract.column_names, first.address), inferred
 
 
-def _inferred(files: Sequence[FileVersion], contract: FileContract) -> Inferred:
-    """The types that the first of the files with a record has, by all of its values. Raises FileRefused."""
+def _inferred(files: Sequence[FileVersion], contract: FileContract) -> tuple[FileVersion, Inferred]:
+    """The types that the first of the files with a record has, by all of its values, and which it is; of files without a record
+    the first. Raises FileRefused."""
     for file in files:
         with refusing(file):
             content = content_of(stored(file), contract)
             found = infer_types(content, contract, lambda records: refuse_late(deadline()))
         if found.columns:
-            return found
-    return Inferred()
+            return file, found
+    return files[0], Inferred()

@@ -30,7 +30,7 @@ from tests.helpers.workbooks import claimed, compound, edited, opened, read, sav
             "sheet1.xml has a DTD",
         ),
         (claimed(saved(["a"], [1]), 2**27 + 1), "at most 134,217,728 are read"),
-        (claimed(saved(["a"], [1]), 2**32 - 2), "bytes expand to"),
+        (claimed(saved(["a"], [1]), 2**32 - 2, "xl/x.bin"), "bytes expand to"),
     ],
 )
 def test_should_refuse_what_is_no_table(body: bytes, error: str) -> None:
