@@ -32,6 +32,12 @@ TIMEOUT_SECONDS = 5.0
 LATER = (408, 425, 429)  # refusals that are about the moment, besides all of 500 and above
 REMEDY = "Check AlertWebhook, AlertSecret and AlertSlackSecret, then replay the dead letters."
 
+BASE64, KEY_BYTES = "whsec_", 24
+MAKE_A_KEY = (
+    f"Make it {BASE64} and what `openssl rand -base64 32` prints, in the secret and at the receiver; then replay the dead "
+    "letters."
+)
+
 
 def receivers() -> list[dict[str, Any]]:
     """The receivers that are set: `name`, `host`, and whether what they get is `signed`. Of an address no more is shown: the rest
@@ -63,7 +69,7 @@ def send_to(receiver: str, alert: Alert, now: datetime) -> None:
 
 def signed(alert_id: str, now: datetime, body: bytes, key: str) -> dict[str, str]:
     """The headers by which a receiver knows an alert, as Standard Webhooks have them; without a key it is not signed. A key is
-    any text, or `whsec_` and base64."""
+    `whsec_` and base64, or any other text, of 24 bytes at least (their specification, "Symmetric: HMAC-SHA256")."""
     stamp = str(int(now.timestamp()))
     headers = {"webhook-id": alert_id, "webhook-timestamp": stamp}
     if not key:
@@ -74,12 +80,15 @@ def signed(alert_id: str, now: datetime, body: bytes, key: str) -> dict[str, str
 
 
 def _key_bytes(key: str) -> bytes:
-    if not key.startswith("whsec_"):
-        return key.encode()
     try:
-        return base64.b64decode(key.removeprefix("whsec_"), validate=True)
+        found = base64.b64decode(key.removeprefix(BASE64), validate=True) if key.startswith(BASE64) else key.encode()
     except binascii.Error:
-        raise EndpointRefused("the key of AlertSecret begins with whsec_ and is no base64", REMEDY) from None
+        raise EndpointRefused(f"the key of AlertSecret begins with {BASE64} and is no base64", MAKE_A_KEY) from None
+    if len(found) < KEY_BYTES:
+        raise EndpointRefused(
+            f"the key of AlertSecret has {len(found)} bytes: with fewer than {KEY_BYTES} others could sign", MAKE_A_KEY
+        )
+    return found
 
 
 def _post(name: str, url: str, body: bytes, headers: dict[str, str]) -> None:

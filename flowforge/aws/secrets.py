@@ -225,9 +225,14 @@ def _read_field(secret_id: str, field: str, form: str) -> str:
                 raise NotFound(f"secret {secret_id!r} cannot be read ({error_code(error)})", form) from error
             raise
     try:
-        return str(json.loads(found["SecretString"])[field])
+        value = json.loads(found["SecretString"])[field]
     except (KeyError, ValueError, TypeError):
-        raise NotFound(f'secret {secret_id!r} is not a JSON object with "{field}"', form) from None
+        value = None
+    if (
+        not isinstance(value, str) or not value
+    ):  # nothing is signed, and nobody shown, by an empty text or the word None
+        raise NotFound(f'secret {secret_id!r} is not a JSON object with "{field}", a text that is not empty', form)
+    return value
 
 
 def delete_login(secret_id: str) -> None:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +30,17 @@ def test_should_sign_an_alert_so_that_its_receiver_can_tell_whose_it_is(aws, rec
     assert abs(int(taken.headers["webhook-timestamp"]) - datetime.now(UTC).timestamp()) < 86_400
     assert taken.path == "/alerts?to=ops"
     assert KEY.encode() not in taken.body
+
+
+@pytest.mark.parametrize("key", ["whsec_", "whsec_c2hvcnQ=", "short", "whsec_no base64", "", None])
+def test_should_send_nothing_that_others_could_sign(aws, receiver, batch, monkeypatch, key):
+    monkeypatch.setenv("FLOWFORGE_ALERT_SECRET", secret(aws, {"key": key}))
+    assert deliver(failed(batch)) == {"batchItemFailures": []}
+    assert receiver.taken == []
+    (dead,) = aws.messages("AlertDeadLetters")
+    assert re.search(
+        'the key of AlertSecret|a JSON object with "key"', dead["MessageAttributes"]["reason"]["StringValue"]
+    )
 
 
 def test_should_try_each_address_of_a_name(receiver, batch, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.helpers.serving import QuietHandler, serving
 
-ALERT_KEY = "a key of many signs"
+ALERT_KEY = "a key of many more signs"
 
 
 @dataclass

@@ -13,7 +13,7 @@ from functions.send_alerts.handler import handler
 from tests.helpers.alert_receiver import AlertReceiver, receiving_alerts
 from tests.helpers.function_calls import Context
 
-KEY = "a key of many signs"
+KEY = "a key of many more signs"
 
 
 @pytest.fixture
