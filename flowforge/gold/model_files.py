@@ -5,6 +5,7 @@ Guarantees: a file that cannot be a model is told with its name and line, and is
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -109,6 +110,12 @@ def model_texts(bucket: str) -> dict[str, str | None]:
     return {key.removeprefix(PREFIX).removesuffix(SUFFIX): text for key, text in _texts(bucket)}
 
 
+def kept_at(bucket: str) -> dict[str, datetime]:
+    """When each model file was last kept, by gold table. Raises StoreUnavailable."""
+    with aws_errors("s3"):
+        return {item["Key"].removeprefix(PREFIX).removesuffix(SUFFIX): item["LastModified"] for item in _listed(bucket)}
+
+
 def is_model(key: str) -> bool:
     """Whether an object is in the place of a model."""
     return key.startswith(PREFIX) and key.endswith(SUFFIX) and "/" not in key.removeprefix(PREFIX)
@@ -122,10 +129,8 @@ def _texts(bucket: str) -> list[tuple[str, str | None]]:
     """The files as one listing shows them; of each that this process has read before, by its ETag, the text is known."""
     s3, known = client("s3"), current().once("texts of models", dict[tuple[str, str], tuple[str, str]])
     with aws_errors("s3"):
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
-        listed = [item for page in pages for item in page.get("Contents", []) if is_model(item["Key"])]
         found = list[tuple[str, str | None]]()
-        for item in listed:
+        for item in _listed(bucket):
             key, place = item["Key"], (bucket, item["Key"])
             if item["Size"] > LONGEST_BYTES:
                 found.append((key, None))
@@ -135,6 +140,11 @@ def _texts(bucket: str) -> list[tuple[str, str | None]]:
                 _keep(known, place, answer["ETag"], _text(answer["Body"].read()))
             found.append((key, known[place][1]))
         return found
+
+
+def _listed(bucket: str) -> list[Any]:
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
+    return [item for page in pages for item in page.get("Contents", []) if is_model(item["Key"])]
 
 
 def _keep(known: dict[tuple[str, str], tuple[str, str]], place: tuple[str, str], etag: str, text: str) -> None:

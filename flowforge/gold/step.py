@@ -1,6 +1,7 @@
 """The gold step: from a SilverRefined to a GoldPublished, and from a model file to a ModelsPublished."""
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from events.facts import GoldPublished, ModelsPublished, SilverRefined
@@ -44,6 +45,9 @@ def publish_dropped(bucket: str, key: str) -> ModelsPublished | None:
         result = publish_model(key, bucket, _told(None))
     except NotFound:  # gone again, or left out since a newer file is in its place
         return None
+    for one in result.models:
+        if one.how == "unchanged":  # somebody else has built it since; its turn is over all the same
+            gold_builds.note(one.table, None, "built", datetime.now(UTC))
     seconds = round(time.monotonic() - started, 3)
     return ModelsPublished(model_key=key, models=result.models, deferred=result.deferred, seconds=seconds)
 

@@ -10,7 +10,8 @@ from flowforge.aws import items
 from flowforge.aws.clients import client
 from flowforge.domain.errors import Retriable
 from flowforge.domain.given import given
-from flowforge.gold.publish import publish
+from flowforge.gold.model_files import write_models
+from flowforge.gold.step import publish_dropped
 from flowforge.operations.erasure.erase import erase
 from flowforge.runtime.settings import settings
 from flowforge.state import batch_records, batches
@@ -52,7 +53,7 @@ def test_should_name_gold_that_a_batch_of_another_table_is_building(lake, record
     client("s3").put_object(Bucket=lake.bucket, Key="models/both.sql", Body=sql)
     source = lake.source("orders", key=["code"], source_key=KEY.replace("customers", "orders"), gold={"table": None})
     orders = recorded(with_footers(lake, source.batch(1, people((SECRET, 10, NAME), ("b", 20, "Bo")))))
-    publish(orders, lake.bucket)
+    publish_dropped(lake.bucket, "models/both.sql")
     building = orders.model_copy(update={"refined": True, "updated_at": time.time()})
     items.put(settings().watermarks_table, batch_records.item_of(building))
     done = erased(lake)
@@ -62,6 +63,21 @@ def test_should_name_gold_that_a_batch_of_another_table_is_building(lake, record
     batches.mark(building, published=True)
     assert erased(lake).left == []
     assert [row["name"] for row in lake.read("gold", "both").to_pylist()] == ["Bo"]
+
+
+def test_should_name_gold_whose_model_was_kept_a_moment_before_until_it_has_had_its_turn(lake, recorded):
+    """Whoever builds it by S3's notice may have read silver before the rows went."""
+    source = lake.source(key=["code", "branch"], source_key=KEY, columns={"code": CI})
+    recorded(with_footers(lake, source.batch(1, people((SECRET, 10, NAME), ("b", 20, "Bo")))))
+    write_models({"models/kept.sql": "SELECT name FROM silver.customers"}, lake.bucket)
+    write_models({"models/after.sql": "SELECT name FROM gold.kept"}, lake.bucket)
+    told = sorted(erased(lake).left)
+    assert [one.partition(",")[0] for one in told] == [
+        f"gold.{name}: the model of gold.{name}" for name in ("after", "kept")
+    ]
+    for name in ("kept", "after"):
+        publish_dropped(lake.bucket, f"models/{name}.sql")
+    assert erased(lake).left == [] and lake.read("gold", "after").to_pylist() == [{"name": "Bo"}]
 
 
 def test_should_take_no_commit_of_a_worker_that_had_opened_the_table_before(lake, recorded):

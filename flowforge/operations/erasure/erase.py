@@ -28,6 +28,7 @@ from flowforge.operations.erasure.report import Erasure
 from flowforge.operations.erasure.subject import Subject, subject_of
 from flowforge.operations.erasure.under_way import (
     gold_builders,
+    kept_builders,
     on_their_way,
     refuse_under_way,
     settled_batches,
@@ -105,7 +106,8 @@ def _applied(subject: Subject, place: Place, found: Found, report: Erasure, prog
     for name in place.tables[:2]:
         progress(f"erasing from {name} …")
         erased[str(name)] = erase_rows(str(name), place.uri(name), subject)
-    building = gold_builders(place.bucket, place.source_key, place.gold)
+    place = place_of(place.bucket, place.name, place.source_key, place.newest)  # models may have been kept meanwhile
+    building = _builders(place)
     erased["rejected records"] = sum(texts_of(subject, place.bucket, key, erase=True) for key in found.rejects)
     for name in place.tables:
         progress(f"earlier versions of {name} …")
@@ -123,7 +125,7 @@ def _applied(subject: Subject, place: Place, found: Found, report: Erasure, prog
     refused = delete_versions(place.bucket, versions or [])
     erased["noncurrent versions of objects"] = len(versions or []) - refused
     progress("looking again …")
-    left += still_building(building, gold_builders(place.bucket, place.source_key, place.gold) if building else ())
+    left += still_building(building, _builders(place) if building else ())
     settled = settled_batches(place.source_key)
     with ENGINE.session() as session, store_errors(report.table):
         subject.prepare(session)
@@ -169,6 +171,12 @@ def _publish(place: Place) -> list[str]:
     except TransformRejected as error:
         return [f"gold is not built anew: {error.with_remedy}"]
     return [f"gold is not built anew: {waiting}" for waiting in result.deferred]
+
+
+def _builders(place: Place) -> dict[str, str]:
+    """Who may be building gold of rows that were read before, and which table."""
+    by_loads = gold_builders(place.bucket, place.source_key, place.gold)
+    return by_loads | kept_builders(place.bucket, place.gold)
 
 
 def _prefixes(place: Place) -> list[str]:

@@ -6,12 +6,16 @@ has a batch's objects, one of silver or gold that writes files from a version be
 
 import time
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
 
 from flowforge.aws import items
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import Retriable
+from flowforge.domain.names import TableName
+from flowforge.gold.model_files import kept_at, read_models
+from flowforge.gold.order import following
 from flowforge.gold.publish import models_after
-from flowforge.state import batch_records
+from flowforge.state import batch_records, gold_builds
 
 Order = tuple[int, int]
 WORKER_SECONDS = 1_000  # a batch that has not moved for so long has no worker: a function runs for at most 900 s
@@ -69,10 +73,30 @@ def gold_builders(bucket: str, source_key: str, gold: Collection[str]) -> dict[s
     return found
 
 
+def kept_builders(bucket: str, gold: Collection[str]) -> dict[str, str]:
+    """Models that were kept a moment ago, and which of these gold tables whoever builds them by that may be building just now:
+    what has had its turn since then is built."""
+    since = datetime.now(UTC) - timedelta(seconds=WORKER_SECONDS)
+    kept = {table: at for table, at in kept_at(bucket).items() if at > since} if gold else {}
+    models = read_models(bucket).models if kept else []
+    found = dict[str, str]()
+    for table, at in kept.items():
+        itself = TableName("gold", table)
+        wanted = {itself, *following(models, {itself})}
+        built = [one.table for one in models if one.name in wanted and one.table in gold]
+        built.sort(key=lambda one: (one != table, one))
+        turns = gold_builds.read(built) if built else {}
+        for one in built:
+            turn = turns.get(one)
+            if turn is None or turn["run_id"] or datetime.fromisoformat(turn["at"]) < at:
+                found.setdefault(f"the model of gold.{table}, which was kept at {at:%H:%M:%S} UTC,", f"gold.{one}")
+    return found
+
+
 def still_building(before: Mapping[str, str], now: Collection[str]) -> list[str]:
-    """Those of `before`, who may have read the rows, that build gold `now` still."""
+    """Those of `before`, who may have read the rows, that build gold `now` still, or again."""
     return [
-        f"{table}: {name} builds it, perhaps of rows from before: run the command again once its run has ended"
+        f"{table}: {name} builds it, perhaps of rows from before: run the command again once that has ended"
         for name, table in before.items()
         if name in now
     ]
