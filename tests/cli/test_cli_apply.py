@@ -113,3 +113,24 @@ def test_should_remove_nothing_where_nobody_can_be_asked(flowforge, api):
     ended = flowforge("apply", "p", "--prune", env={"BANK_PASSWORD": "secret"})
     assert (ended.code, written(api)) == (2, [])
     assert "confirm with --yes" in ended.err
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("more", [(), ("--yes",)])
+def test_should_show_what_would_go_and_remove_nothing_in_a_dry_run(flowforge, api, more):
+    """Nobody is asked, whatever stands beside it, and no password is needed."""
+    api.answer("GET /api/connections", {"connections": [SAVED, SAVED | {"id": "old"}]})
+    shown = {"workflow_id": "gone", "connection_id": "old", "cron": "0 1 * * *", "timezone": "UTC", "paused": False}
+    api.answer("GET /api/schedules", {"schedules": [shown]})
+    api.answer("GET /api/schedules/gone", shown | {"request": {}})
+    ended = flowforge("apply", "p", "--prune", "--dry-run", "--json", *more)
+    changes = [(one["action"], one["kind"], one["name"]) for one in ended.document["changes"]]
+    assert (ended.code, written(api), ended.document["applied"]) == (4, [], False)
+    assert changes == [
+        ("remove", "schedule", "gone"),
+        ("create", "schedule", "nightly"),
+        ("remove", "connection", "old"),
+    ]
+    assert ended.document["left"] == []
+    text = flowforge("apply", "p", "--prune", "--dry-run", *more)
+    assert text.code == 4 and "old" in text.out and "remove" in text.out and written(api) == []

@@ -141,6 +141,39 @@ def test_should_warn_of_what_makes_a_load_dear_or_less_than_it_seems(loads, ask)
     assert "several rows can have one n" in "\n".join(tied["warnings"])
 
 
+def test_should_say_of_an_encrypted_column_and_of_a_masked_key_what_their_loads_would_say(loads, ask):
+    load = loads(login=READER)
+    load.execute(
+        "ALTER TABLE {t} ADD ssn varchar(11) ENCRYPTED WITH (COLUMN_ENCRYPTION_KEY = k, ENCRYPTION_TYPE = RANDOMIZED, "
+        "ALGORITHM = 'AEAD_AES_256_CBC_HMAC_SHA_256') NULL",
+        "ALTER TABLE {t} ADD mail varchar(40) MASKED WITH (FUNCTION = 'email()')",
+    )
+
+    def planned(**more: Any) -> dict[str, Any]:
+        (row,) = ask(incremental(load, **more), login=READER)["tables"]
+        return row
+
+    refused = planned()["refused"]
+    assert "column 'ssn' (varchar): it is encrypted by Always Encrypted (randomized)" in refused["message"]
+    assert "databaseConfig.columns.exclude" in refused["remedy"]
+    exclude = {"columns": {"exclude": ["ssn"]}}
+    without = planned(**exclude)
+    assert (without["outcome"], without["columns"]) == ("loads", 3)
+    assert any("mail" in warning and "masked for this login" in warning for warning in without["warnings"])
+    for more, told in (
+        ({"where": [{"column": "ssn", "value": "1"}]}, "databaseConfig.where names 'ssn' (varchar): it is encrypted"),
+        ({"cast": {"mail": "varchar(20)"}}, "databaseConfig.cast names 'mail', which this login sees masked"),
+        (
+            {"destination_config": {"silverConfig": {"primaryKey": ["mail"]}}},
+            "mail is masked for this login, and is a key",
+        ),
+    ):
+        refused = planned(**exclude, **more)["refused"]
+        assert told in refused["message"] and refused["remedy"]
+    assert planned(protect={"ssn": "drop"})["outcome"] == "loads"
+    assert planned(protect={"ssn": "partial(2)"})["refused"]["message"].endswith("the server knows its ciphertext only")
+
+
 def test_should_show_what_is_protected_and_no_value_of_it(loads, ask):
     load = loads()
     load.execute("ALTER TABLE {t} ADD ssn char(11)", "UPDATE {t} SET ssn = '078-05-1120'")
