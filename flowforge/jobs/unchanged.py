@@ -8,6 +8,8 @@ A table that is left out keeps its position, and where the source keeps changes 
 position is moved, by a write of its own, once it has stood for an eighth of that time, six hours at most.
 """
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ from events.targets import SourcePlace, SourceTable
 from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.own_columns import CHANGE_VERSION
 from flowforge.domain.source_key import SourceKey
-from flowforge.runtime.time_limit import within
+from flowforge.runtime.time_limit import deadline, within
 from flowforge.sources.plans import LastRead, LoadedTable, Position, StandsStill
 from flowforge.sources.registry import source_at
 from flowforge.state import runs
@@ -73,7 +75,7 @@ def unchanged_tables(
     if len(known) < MANY:
         return []
     try:
-        with within(ASK_SECONDS), source.session() as session:
+        with within(min(ASK_SECONDS, _half())), source.session() as session:
             found = session.standing_still([one.table for one in known])
     except FlowForgeError as error:
         logger.warning("which tables have changed is not known, each is asked", run_id=run_id, cause=str(error))
@@ -145,18 +147,29 @@ def _readable(key: str, stored: dict) -> TableState | None:
 
 
 def _move(still: Sequence[_Known], found: StandsStill) -> set[str]:
-    """Moves the positions that have stood for long; returns the source keys of those that were. One that is not moved is moved
-    by a later run, or by its next load."""
+    """Moves the positions that have stood for long; returns the source keys of those that were. One that is not moved,
+    as when half of the time that was left is over, is moved by a later run, or by its next load."""
     to = found.position
     if to is None:
         return set()
     most = min(STANDS_SECONDS, found.kept_seconds / STANDS_SHARE) if found.kept_seconds else STANDS_SECONDS
-    due = [one.state for one in still if one.cursor == to.cursor and one.mark.value != to.value and _stood(one) > most]
+    longest_first = sorted(still, key=_stood, reverse=True)
+    due = [
+        one.state
+        for one in longest_first
+        if one.cursor == to.cursor and one.mark.value != to.value and _stood(one) > most
+    ]
     if not due:
         return set()
+    until = time.monotonic() + _half()
     with ThreadPoolExecutor(min(WRITES_AT_ONCE, len(due))) as threads:
-        moved = list(threads.map(lambda state: _moved(state, to), due))
+        moved = list(threads.map(lambda state: time.monotonic() < until and _moved(state, to), due))
     return {state.source_key for state, done in zip(due, moved, strict=True) if done}
+
+
+def _half() -> float:
+    """Half of the seconds that the invocation has left."""
+    return ((deadline() or math.inf) - time.monotonic()) / 2
 
 
 def _stood(one: _Known) -> float:

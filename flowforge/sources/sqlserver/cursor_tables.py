@@ -78,9 +78,10 @@ def tables_without_new_rows(connection: SourceConnection, tables: Sequence[Loade
     catalog = _ask_catalog(connection, [one.object_id for one in asked])
     known = [one for one in asked if _is_known(one, catalog, server)]
     hint = " WITH (READPAST)" if consistency == LOCKED else ""
-    with in_snapshots(connection) if consistency == SNAPSHOT else nullcontext():
+    in_snapshot = consistency == SNAPSHOT
+    with in_snapshots(connection) if in_snapshot else nullcontext():
         still, unasked = without_a_change(
-            connection, known, lambda one: one.table.name, lambda n, one: _branch(n, one, hint)
+            connection, known, lambda one: one.table.name, lambda n, one: _branch(n, one, hint), in_snapshot
         )
     told = {
         one.place: (NOTHING.format(one.table.last.position.value), promise) for one in still if one.table.last.position

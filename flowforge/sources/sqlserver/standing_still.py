@@ -1,22 +1,44 @@
-"""Which of many tables need no load, whatever they are read by: Change Tracking, or a column with a time."""
+"""Which of many tables need no load, whatever they are read by: Change Tracking, or a column with a time.
 
-from collections.abc import Sequence
+Each kind has its part of the time, by its tables. Where one has no answer, that of the other holds.
+"""
 
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+from flowforge.domain.errors import FlowForgeError
+from flowforge.runtime.time_limit import deadline, within
 from flowforge.sources.plans import LoadedTable, StandsStill
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.cursor_tables import tables_without_new_rows
 from flowforge.sources.sqlserver.tracked_tables import tables_without_changes
+
+_Question = Callable[[SourceConnection, Sequence[LoadedTable]], StandsStill | None]
 
 
 def standing_still(connection: SourceConnection, tables: Sequence[LoadedTable]) -> StandsStill | None:
     """See `Session.standing_still`; the position that is told is that of Change Tracking alone."""
     tracked = [n for n, one in enumerate(tables) if one.read.change_tracking]
     others = [n for n, one in enumerate(tables) if not one.read.change_tracking]
-    changes = tables_without_changes(connection, [tables[n] for n in tracked]) if tracked else None
-    rows = tables_without_new_rows(connection, [tables[n] for n in others]) if others else None
-    if changes is None and rows is None:
-        return None
-    told = {tracked[n]: why for n, why in changes.tables.items()} if changes else {}
-    told |= {others[n]: why for n, why in rows.tables.items()} if rows else {}
-    unasked = "; ".join(found.unasked for found in (changes, rows) if found and found.unasked)
-    return StandsStill(told, changes and changes.position, changes and changes.kept_seconds, unasked)
+    if not tracked or not others:
+        return (tables_without_changes if tracked else tables_without_new_rows)(connection, tables)
+    seconds = ((deadline() or math.inf) - time.monotonic()) * len(tracked) / len(tables)
+    with nullcontext() if seconds == math.inf else within(seconds):
+        changes = _asked(tables_without_changes, connection, tables, tracked)
+    rows = _asked(tables_without_new_rows, connection, tables, others)
+    told = {**changes.tables, **rows.tables}
+    unasked = "; ".join(found.unasked for found in (changes, rows) if found.unasked)
+    return StandsStill(told, changes.position, changes.kept_seconds, unasked)
+
+
+def _asked(
+    question: _Question, connection: SourceConnection, tables: Sequence[LoadedTable], places: Sequence[int]
+) -> StandsStill:
+    """The answer for the tables at these places, by their places; none of them where there is none, and why."""
+    try:
+        found = question(connection, [tables[n] for n in places])
+    except FlowForgeError as error:
+        return StandsStill({}, unasked=f"{len(places)} tables: {error}")
+    return found._replace(tables={places[n]: why for n, why in found.tables.items()}) if found else StandsStill({})

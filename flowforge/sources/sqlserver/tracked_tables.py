@@ -7,6 +7,7 @@ load of its own would find nothing: the same source, all changes still there, no
 not be asked by this login, or was not asked in time, leaves it to its load, which says so.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from flowforge.sources.plans import LoadedTable, Position, StandsStill
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.consistency import SNAPSHOT
 from flowforge.sources.sqlserver.database_facts import consistencies, server_identity
-from flowforge.sources.sqlserver.in_blocks import Branch, in_snapshots, is_same, without_a_change
+from flowforge.sources.sqlserver.in_blocks import CLOSING_SECONDS, Branch, in_snapshots, is_same, without_a_change
 from flowforge.sources.sqlserver.optional import optional_rows
 from flowforge.sources.sqlserver.statement import quote_identifier
 from flowforge.sources.sqlserver.tracked_changes import loaded_version
@@ -50,14 +51,16 @@ def tables_without_changes(connection: SourceConnection, tables: Sequence[Loaded
         return None
     server = server_identity(connection)
     with in_snapshots(connection):
+        began = time.monotonic()
         logs = ask_logs(connection)
+        closing = max(CLOSING_SECONDS, 2 * (time.monotonic() - began))  # they are asked for once more at the end
         # Of that moment: what each block sees is later, and so has all that was committed up to it.
         version = min((log.version for _, log in logs.values()), default=0)
         known = [one for one in _asked(tables) if one.version <= version and _is_known(one, logs, server)]
         asked, unasked = _with_their_counters(connection, known)
         still = [one for one in asked if one.version == version]
         behind = [one for one in asked if one.version < version]
-        unchanged, more = without_a_change(connection, behind, lambda one: one.name, _branch)
+        unchanged, more = without_a_change(connection, behind, lambda one: one.name, _branch, True, closing)
         again = ask_logs(connection)
     still = [one for one in still + unchanged if _is_known(one, again, server)]
     told = {one.place: (NOTHING.format(one.version, version), SINCE.format(one.version + 1, version)) for one in still}
