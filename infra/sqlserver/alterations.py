@@ -15,13 +15,17 @@ from .queries import Compiler
 from .scopes import Scope
 from .storage import Storage
 from .table_reader import TableReader
-from .tables import Table, quote
+from .tables import Column, Table, quote
 from .token_reader import TokenReader
 from .tracking_settings import alter_table, refuse_key_dropped
+from .types import SqlType
 from .values import Typed
 
 if TYPE_CHECKING:
     from .session import Session
+
+
+_GROWING = {"varchar", "nvarchar", "varbinary"}  # may get longer under an index and a constraint but a primary key
 
 
 class Alterations:
@@ -128,6 +132,7 @@ class Alterations:
             kind = replace(kind, collation=reader.name())
         nullable = not reader.accept("NOT", "NULL")
         changed = replace(found, type=kind, nullable=nullable)
+        _refuse_dependent(table, found, changed, self._catalog.collation)
         self.rebuild(
             table, replace(table, columns=tuple(changed if c.name == found.name else c for c in table.columns))
         )
@@ -165,10 +170,32 @@ class Alterations:
         self._cursor.execute("DELETE FROM meta.columns WHERE object_id = ?", [old.object_id])
         for column in new.columns:
             self._catalog.add_column(old.object_id, column)
-        self._cursor.execute(
-            "UPDATE meta.objects SET modify_date = ? WHERE object_id = ?", [self._session.server.now(), old.object_id]
-        )
+        self._catalog.modified(old, self._session.server.now())
         if new.identity is not None and old.identity is None:
             (count,) = given(self._cursor.execute(f"SELECT count(*) FROM {new.storage}").fetchone())
             self._storage.restart_identity(new, given(new.identity.seed) + count * new.identity.increment)
         self._catalog.forget()
+
+
+def _refuse_dependent(table: Table, before: Column, after: Column, collation: str) -> None:
+    """Raises 5074 for a column of a primary key that changes, of another key or index unless it only grows, and of a default
+    that gets another type. (ALTER TABLE, ALTER COLUMN, "the modified column can't be". The server sends 4922 behind it.)"""
+    is_alike = (before.type.collation or collation) == (after.type.collation or collation)
+    if before == after and is_alike:
+        return
+    if before.default is not None and before.type.base != after.type.base:
+        raise SqlError(5074, f"The object '{before.default_name}' is dependent on column '{before.name}'.")
+    grows = (
+        before.type.base in _GROWING
+        and before.nullable == after.nullable
+        and is_alike
+        and _grows(before.type, after.type)
+    )
+    for key in table.keys:
+        if before.name.lower() in map(str.lower, key.columns) and (key.is_primary or not grows):
+            what = "object" if key.is_constraint else "index"
+            raise SqlError(5074, f"The {what} '{key.name}' is dependent on column '{before.name}'.")
+
+
+def _grows(before: SqlType, after: SqlType) -> bool:
+    return before.base == after.base and (after.length == -1 or 0 < before.length <= after.length)

@@ -108,6 +108,10 @@ class Catalog(KeptDefinitions):
         )
         return number
 
+    def modified(self, table: Table, now: dt.datetime) -> None:
+        """Records that a table's definition has changed."""
+        self.cursor.execute("UPDATE meta.objects SET modify_date = ? WHERE object_id = ?", [now, table.object_id])
+
     def add_table(self, table: Table, now: dt.datetime) -> Table:
         """Records a table with its columns and keys; the rows' storage is made by `definitions.py`."""
         number = self.add_object(table.name, table.schema, "V" if table.definition else "U", now, 0, table.definition)

@@ -16,6 +16,7 @@ from flowforge.domain.given import given
 from .conversion import convert
 from .errors import SqlError, invalid_object, syntax_error
 from .scopes import Output, Query, Scope
+from .snapshots import find_table
 from .tables import quote
 from .tracked_tables import RIGHT, key_names, may_see
 from .tracking import side_of
@@ -70,7 +71,7 @@ def _is_integer(node: exp.Expr) -> bool:
 def _tracked(written: str, compiler: Compiling) -> Table:
     session = compiler.session
     *place, name = split_name(written)
-    table = session.catalog.find(place[-1] if place else "dbo", name)
+    table = find_table(session, place[-1] if place else "dbo", name)
     shown = written.replace("[", "").replace("]", "")
     if table is None:
         raise invalid_object(shown)

@@ -128,6 +128,7 @@ class Definitions(Objects):
         if is_unique:
             self._storage.create_unique_index(table, key)
         self._catalog.add_key(table, key, self._now())
+        self._catalog.modified(table, self._now())
 
     # --- synonyms
 

@@ -104,6 +104,27 @@ def snapshot_not_allowed(database: str) -> SqlError:
     )
 
 
+def late_snapshot(database: str) -> SqlError:
+    """3951: a transaction that has accessed data under another isolation is set to SNAPSHOT."""
+    return SqlError(
+        3951,
+        f"Transaction failed in database '{database}' because the statement was run under snapshot isolation but the transaction"
+        " did not start in snapshot isolation. You cannot change the isolation level of the transaction to snapshot after the"
+        " transaction has started unless the transaction was originally started under snapshot isolation level.",
+    )
+
+
+def changed_since(database: str) -> SqlError:
+    """3961: a definition has changed since the SNAPSHOT began."""
+    return SqlError(
+        3961,
+        f"Snapshot isolation transaction failed in database '{database}' because the object accessed by the statement has been"
+        " modified by a DDL statement in another concurrent transaction since the start of this transaction. It is disallowed"
+        " because the metadata is not versioned. A concurrent update to metadata can lead to inconsistency if mixed with snapshot"
+        " isolation.",
+    )
+
+
 def update_conflict(table: str, database: str) -> SqlError:
     """3960: another transaction has changed the row since this SNAPSHOT began."""
     return SqlError(

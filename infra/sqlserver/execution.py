@@ -87,6 +87,8 @@ class Execution:
             if not session.server.allows_snapshot:
                 raise snapshot_not_allowed(session.server.database)
             session.server.faults.check_snapshot(session.statement)
+        if session.transaction is not None and has_tables:
+            session.access_data()
         if session.transaction is not None and session.isolation in _SNAPSHOT_LEVELS:
             session.open_in_duckdb()
 

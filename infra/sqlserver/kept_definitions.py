@@ -33,6 +33,11 @@ class KeptDefinitions:
         """Whether the session's transaction may see other definitions than the newest that are committed."""
         return self._is_apart
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether another session may have changed a definition since the transaction under way began."""
+        return self._is_apart and not self.has_changed and self._departed_at != self.version.number
+
     def depart(self) -> None:
         """Called before a transaction begins in DuckDB: what it finds from here on is its own."""
         self._found, self._is_apart, self._departed_at = dict(self._found), True, self.version.number

@@ -14,7 +14,7 @@ import duckdb
 from flowforge.domain.given import given
 
 from .catalog import Catalog
-from .errors import SqlError, translate_error
+from .errors import SqlError, late_snapshot, translate_error
 from .sink import Sink
 from .tables import Column, Table
 from .transactions import Transaction
@@ -164,8 +164,18 @@ class Session:
             self.cursor.execute("BEGIN TRANSACTION")
             self.open_transaction.is_open_in_duckdb = True
 
+    def access_data(self) -> None:
+        """Called before a statement of the open transaction accesses data: the first one decides the transaction's isolation.
+        Raises 3951 where it was another than SNAPSHOT, and is now; the transaction is then rolled back."""
+        transaction = self.open_transaction
+        transaction.began_under = transaction.began_under or self.isolation
+        if self.isolation == "SNAPSHOT" and transaction.began_under != "SNAPSHOT":
+            transaction.is_doomed = True
+            raise late_snapshot(self.server.database)
+
     def open_for_write(self) -> None:
         """The same for a statement that writes: the transaction counts as one that has written."""
+        self.access_data()
         self.open_in_duckdb()
         self.open_transaction.has_written = True
         self.open_transaction.log_records += 1

@@ -11,6 +11,7 @@ from . import table_functions
 from .dialect import parse_shared
 from .errors import SqlError, invalid_object, not_supported, syntax_error
 from .scopes import Output, Scope, Source
+from .snapshots import find_table
 from .system_views import find_view
 from .tables import quote
 
@@ -105,10 +106,10 @@ class Sources:
             return f"{quote(name)} AS {quote(alias)}"
         if (view := find_view(schema, name, asked.release)) is not None:
             return self._view(view, f"{schema}.{name}".lower(), alias, schema, scope)
-        table = asked.fact(lambda session: session.catalog.find(schema or "dbo", name))
+        table = asked.fact(lambda session: find_table(session, schema or "dbo", name))
         if table is None and (base := asked.fact(lambda session: session.catalog.synonym(schema or "dbo", name))):
             asked.fact(lambda session: session.check_database(base[-3] if len(base) > 2 else "", ".".join(base)))
-            table = asked.fact(lambda session: session.catalog.find(base[-2] if len(base) > 1 else "dbo", base[-1]))
+            table = asked.fact(lambda session: find_table(session, base[-2] if len(base) > 1 else "dbo", base[-1]))
         if table is None:
             raise invalid_object(f"{schema}.{name}" if schema else name)
         if table.definition is not None:

@@ -93,6 +93,8 @@ class Statements:
     def _alter_database(self, statement: Simple, sink: Sink) -> None:
         """Change Tracking, and the two options that decide what a reader sees."""
         server, option = self._session.server, statement.word(4)
+        if self._session.transaction is not None:
+            raise SqlError(226, "ALTER DATABASE statement not allowed within multi-statement transaction.")
         if statement.word(3) == "SET" and option == "CHANGE_TRACKING":
             alter_database(self._session, statement)
             sink.done("ALTER DATABASE", None)

@@ -30,6 +30,7 @@ class Transaction:
     log_records: int = 0
     is_tracked: bool = False  # it has changed rows of a table under Change Tracking
     is_captured: bool = False  # the same for Change Data Capture
+    began_under: str = ""  # the isolation of the statement that accessed data first
     is_doomed: bool = False  # a statement failed halfway: only a rollback is left
 
 

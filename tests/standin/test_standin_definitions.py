@@ -85,6 +85,18 @@ def test_should_add_change_and_drop_columns_and_keep_the_rows(sql, table):
     assert columns == [("id", 1), ("v", 2), ("kind", 4)]
 
 
+def test_should_change_no_column_that_a_key_an_index_or_a_default_depends_on(sql, table):
+    name = table("id varchar(10) PRIMARY KEY, code varchar(10) UNIQUE, at datetime2(3) DEFAULT SYSDATETIME(), n int")
+    sql(f"CREATE INDEX by_n ON {name} (n)")
+    for column, kind in (("id", "varchar(20) NOT NULL"), ("code", "varchar(5)"), ("at", "datetime"), ("n", "bigint")):
+        with pytest.raises(pymssql.Error, match=f"is dependent on column '{column}'") as caught:
+            sql(f"ALTER TABLE {name} ALTER COLUMN {column} {kind}")
+        assert caught.value.args[0] == 5074
+    sql(f"ALTER TABLE {name} ALTER COLUMN code varchar(20)")  # it only grows, as a default's column may
+    sql(f"ALTER TABLE {name} ALTER COLUMN at datetime2(7)")
+    sql(f"ALTER TABLE {name} ALTER COLUMN id varchar(10) NOT NULL")
+
+
 def test_should_hold_three_hundred_columns(sql, table):
     name = table(", ".join(f"column_{i} nvarchar(20)" for i in range(300)))
     sql(f"INSERT INTO {name} VALUES ({', '.join(f'N{chr(39)}v{i}{chr(39)}' for i in range(300))})")

@@ -196,6 +196,45 @@ def test_should_see_definitions_that_another_session_changes(pair):
         second.execute("SELECT * FROM shifting")
 
 
+def test_should_read_nothing_in_a_snapshot_whose_definition_has_changed_since_it_began(connect, table):
+    reader, other = (connect(autocommit=True).cursor() for _ in range(2))
+    changed, same, gone = table("id int NOT NULL"), table("id int NOT NULL"), table("id int NOT NULL")
+    reader.execute("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION")
+    assert one(reader, f"SELECT COUNT(*) FROM {same}") == 0
+    other.execute(f"CREATE INDEX i ON {changed} (id); DROP TABLE {gone}")
+    for name, number in ((changed, 3961), (gone, 208)):
+        with pytest.raises(pymssql.Error) as caught:
+            reader.execute(f"SELECT COUNT(*) FROM {name}")
+        assert caught.value.args[0] == number
+    assert one(reader, f"SELECT COUNT(*) FROM {same}") == 0
+    reader.execute("COMMIT")
+    assert one(reader, f"SELECT COUNT(*) FROM {changed}") == 0  # a statement alone begins its own
+
+
+def test_should_begin_no_snapshot_within_a_transaction_that_has_read_under_another_isolation(connect, table):
+    cursor, name = connect(autocommit=True).cursor(), table("id int")
+    change = "SET TRANSACTION ISOLATION LEVEL"
+    cursor.execute(f"BEGIN TRANSACTION; {change} SNAPSHOT")  # nothing was read before
+    assert one(cursor, f"SELECT COUNT(*) FROM {name}") == 0
+    cursor.execute(f"{change} READ COMMITTED; INSERT INTO {name} VALUES (1); {change} SNAPSHOT")
+    assert one(cursor, f"SELECT COUNT(*) FROM {name}") == 1
+    cursor.execute(
+        f"COMMIT; {change} READ COMMITTED; BEGIN TRANSACTION; INSERT INTO {name} VALUES (2); {change} SNAPSHOT"
+    )
+    with pytest.raises(pymssql.Error, match="did not start in snapshot isolation") as caught:
+        cursor.execute(f"SELECT COUNT(*) FROM {name}")
+    assert caught.value.args[0] == 3951
+    assert (one(cursor, "SELECT @@TRANCOUNT"), one(cursor, f"SELECT COUNT(*) FROM {name}")) == (0, 1)
+
+
+def test_should_alter_no_database_within_a_transaction(connect):
+    cursor = connect(autocommit=True).cursor()
+    cursor.execute("BEGIN TRANSACTION")
+    with pytest.raises(pymssql.Error, match="ALTER DATABASE statement not allowed within multi-statement") as caught:
+        cursor.execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON")
+    assert caught.value.args[0] == 226
+
+
 @pytest.mark.parametrize("statement", ["ALTER TABLE {} ADD w int NULL", "CREATE UNIQUE INDEX i ON {} (id)"])
 def test_should_define_nothing_within_a_snapshot_whose_metadata_has_no_versions(connect, table, statement):
     cursor, name = connect(autocommit=True).cursor(), table("id int NOT NULL")
