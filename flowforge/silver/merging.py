@@ -10,6 +10,7 @@ Guarantees: one Delta commit holds all of it, or nothing is changed. A row witho
 changed row stays as it is.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from flowforge.domain.given import given
@@ -55,13 +56,17 @@ class Merge:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._find()}")
         if self._forms and rules.one_row:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._of_one_row(rules.one_row)}")
-        counted = f"SELECT _flowforge_action::VARCHAR, count(*) FROM {ROW_ACTIONS} GROUP BY ALL"
-        self._counts: dict[str, int] = dict(connection.execute(counted).fetchall())
+        counted = f"SELECT _flowforge_action::VARCHAR, _flowforge_file, count(*) FROM {ROW_ACTIONS} GROUP BY ALL"
+        self._counts, touched = Counter[str](), set[int]()
+        for action, place, rows in connection.execute(counted).fetchall():
+            self._counts[action] += rows
+            touched.update([place] if action != STAYS else [])
+        self._touched = sorted(touched)
         self._replaces = self.count(REPLACED) > 0
 
     def count(self, action: str) -> int:
         """Rows of the table with this action."""
-        return self._counts.get(action, 0)
+        return self._counts[action]
 
     def count_added(self) -> int:
         """Arriving rows that the table lacks."""
@@ -149,14 +154,9 @@ class Merge:
 
     def _portions(self) -> Iterator[list[int]]:
         """Files that are rewritten together: positions in the list of files."""
-        query = f"""
-            SELECT DISTINCT _flowforge_file
-            FROM {ROW_ACTIONS}
-            WHERE _flowforge_action <> '{STAYS}'
-            ORDER BY _flowforge_file"""
         portion: list[int] = []
         size = 0
-        for (place,) in self._connection.execute(query).fetchall():
+        for place in self._touched:
             if portion and self._holds and size + self._files[place].size > TARGET_BYTES:
                 yield portion
                 portion, size = [], 0
