@@ -20,7 +20,7 @@ from flowforge.runtime.time_limit import deadline
 from flowforge.sources.reachable import check_host, check_peers
 from flowforge.sources.sqlserver.certificates import freetds_server
 from flowforge.sources.sqlserver.failures import describe_reference, is_lacking, translate, translate_login
-from flowforge.sources.sqlserver.read_deadline import ReadDeadline, connected_sockets
+from flowforge.sources.sqlserver.read_deadline import ReadDeadline, connected_sockets, open_sockets
 from flowforge.sources.sqlserver.statement import quote_identifier
 from flowforge.sources.target import Credentials
 
@@ -113,11 +113,9 @@ pymssql.set_wait_callback(_on_wait)
 @contextmanager
 def _bounded_login(port: int) -> Iterator[ReadDeadline]:
     """Ends a login, and the options that follow it, that a server never ends: the driver's limit starts anew with each packet."""
-    before = connected_sockets(
-        port
-    )  # the driver tells its socket after the first step only; until then it is one that is new
+    before = open_sockets()  # the driver tells its socket after the first step only; until then it is one that is new
     at_most = time.monotonic() + LOGIN_STEPS * settings().login_timeout_seconds
-    limit = ReadDeadline(min(at_most, deadline() or at_most), lambda: connected_sockets(port) - before)
+    limit = ReadDeadline(min(at_most, deadline() or at_most), lambda: connected_sockets(port, before))
     _waiting.limit, _waiting.held = limit, None
     try:
         yield limit

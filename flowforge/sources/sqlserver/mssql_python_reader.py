@@ -23,7 +23,7 @@ from flowforge.sources.sqlserver.arrow_types import canonical_batch
 from flowforge.sources.sqlserver.certificates import openssl_trust
 from flowforge.sources.sqlserver.driver_reader import DriverReader
 from flowforge.sources.sqlserver.packing import Cell
-from flowforge.sources.sqlserver.read_deadline import connected_sockets
+from flowforge.sources.sqlserver.read_deadline import connected_sockets, open_sockets
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.statement import Statement
 from flowforge.sources.target import Credentials
@@ -48,13 +48,13 @@ class MssqlPythonReader(DriverReader):
         check_host(reference.host, reference.port)
         try:
             with _connecting, openssl_trust(reference):
-                before = connected_sockets(reference.port)
+                before = open_sockets()
                 connection = mssql_python.connect(
                     _connection_string(reference, credentials),
                     autocommit=True,
                     timeout=settings().login_timeout_seconds,
                 )
-                opened = connected_sockets(reference.port) - before
+                opened = connected_sockets(reference.port, before)
                 self._read_deadline.hold(opened)
                 try:
                     check_peers(opened, reference.host, reference.port)

@@ -93,9 +93,16 @@ class ReadDeadline:
                 held.shutdown(socket.SHUT_RDWR)
 
 
-def connected_sockets(port: int) -> set[int]:
-    """The descriptors of this process' sockets that are connected to that port (or where Azure SQL redirects to)."""
-    return {number for number in _descriptors() if _peer_port(number) in (port, *REDIRECT_PORTS)}
+def open_sockets() -> frozenset[tuple[int, int]]:
+    """The descriptors of this process' sockets, each with its inode: a descriptor may soon be another socket's."""
+    return frozenset(found for number in _descriptors() if (found := _socket_of(number)))
+
+
+def connected_sockets(port: int, besides: frozenset[tuple[int, int]]) -> set[int]:
+    """The descriptors of this process' sockets that are connected to that port (or where Azure SQL redirects to), but for those
+    that `open_sockets` told of before."""
+    new = [number for number, _ in open_sockets() - besides]
+    return {number for number in new if _peer_port(number) in (port, *REDIRECT_PORTS)}
 
 
 def _descriptors() -> list[int]:
@@ -105,10 +112,16 @@ def _descriptors() -> list[int]:
         return []
 
 
+def _socket_of(number: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(number)
+    except OSError:
+        return None
+    return (number, found.st_ino) if stat.S_ISSOCK(found.st_mode) else None
+
+
 def _peer_port(number: int) -> int | None:
     try:
-        if not stat.S_ISSOCK(os.fstat(number).st_mode):
-            return None
         with socket.socket(fileno=os.dup(number)) as copy:
             return copy.getpeername()[1] if copy.family in (socket.AF_INET, socket.AF_INET6) else None
     except OSError:
