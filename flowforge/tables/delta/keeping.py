@@ -22,8 +22,9 @@ from flowforge.runtime.deployment import current
 from flowforge.tables.delta.log import LogEntry, commits_from, read_entry
 from flowforge.tables.delta.log_copy import LogCopy, Uncopied
 
-MOST_TABLES = 64
+MOST_TABLES = 1_000  # of ten rows: each takes 50 KB of memory
 MOST_FILES = 10_000  # of all tables that are kept: what is known of them stays in memory
+MOST_BYTES = 128 * 2**20  # of all copies of logs, below /tmp
 
 
 @dataclass(frozen=True)
@@ -42,24 +43,30 @@ class KeptTables:
     """By address, the one that came back last goes last."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Kept, int]] = OrderedDict()  # each with the number of its files
+        self._kept: OrderedDict[str, tuple[Kept, int, int]] = (
+            OrderedDict()
+        )  # each with its files, and the bytes of its copy
         self._changing = threading.RLock()  # what comes back comes whenever a handle is collected, in this thread too
 
     def give_back(self, uri: str, kept: Kept) -> None:
         """Takes what a handle had that nobody holds any more; not one whose copy has gone with it, in a circle of references."""
         if kept.copy is not None and not kept.copy.is_there:
             return
-        files = len(kept.raw.get_add_file_sizes())
+        files, size = len(kept.raw.get_add_file_sizes()), kept.copy.size() if kept.copy is not None else 0
         with self._changing:
-            self._kept[uri] = kept, files
+            self._kept[uri] = kept, files, size
             self._kept.move_to_end(uri)
-            while len(self._kept) > MOST_TABLES or sum(count for _, count in self._kept.values()) > MOST_FILES:
+            while self._kept and self._are_too_many():
                 self._kept.popitem(last=False)
+
+    def _are_too_many(self) -> bool:
+        files, size = (sum(one) for one in zip(*((n, b) for _, n, b in self._kept.values()), strict=True))
+        return len(self._kept) > MOST_TABLES or files > MOST_FILES or size > MOST_BYTES
 
     def lend(self, uri: str, options: Mapping[str, str]) -> Kept | None:
         """What is kept of a table, brought up to date; None where there is nothing, or it is not of the table that is there."""
         with self._changing:
-            kept, _ = self._kept.pop(uri, (None, 0))
+            kept, *_ = self._kept.pop(uri, (None, 0, 0))
         if kept is None or kept.options != options:
             return None
         try:

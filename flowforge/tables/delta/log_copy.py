@@ -78,6 +78,10 @@ class LogCopy:
         """That of the newest commit on S3."""
         return self._etags[self.newest]
 
+    def size(self) -> int:
+        """Its bytes in the folder."""
+        return sum(file.stat().st_size for file in self._log.iterdir())
+
     def commit(self, version: int) -> FoundObject | None:
         """A commit as S3 has it; None for one that is not copied."""
         file = self._log / commit_name(version)
