@@ -15,6 +15,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.handlers import convert_body_to_file_like_object
 from botocore.loaders import Loader, instance_cache
 
 from flowforge.aws import usage
@@ -57,7 +58,9 @@ def client(service: str) -> Any:
 
 def prepare(service: str) -> None:
     """Makes a client while the caller waits for something else: the first one of a process takes 0.1 s."""
-    arguments = [current(), service]
+    arguments = [deployment := current(), service]
+    if deployment.has(("client", service)):
+        return
     threading.Thread(target=_make_quietly, args=arguments, name=f"prepare {service}", daemon=True).start()
 
 
@@ -81,6 +84,9 @@ def _client_of(deployment: Deployment, service: str) -> Any:
         config = CONFIG.merge(Config(user_agent=_user_agent(), retries=retries))
         made = deployment.once("session", _session).client(service, config=config)
         usage.watch(made)
+        if service == "s3":
+            # botocore makes a file of bytes, and asks first whether a file may be sent: one more way to S3 and back
+            made.meta.events.unregister("before-parameter-build.s3.PutObject", convert_body_to_file_like_object)
         return made
 
     return deployment.once(("client", service), make)

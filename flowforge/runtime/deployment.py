@@ -43,6 +43,10 @@ class Deployment:
                 self._made[name] = made
             return made
 
+    def has(self, name: Hashable) -> bool:
+        """Whether something was made for `name` already."""
+        return name in self._made
+
 
 _entered: ContextVar[Deployment | None] = ContextVar("deployment", default=None)
 

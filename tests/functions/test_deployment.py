@@ -9,6 +9,7 @@ from flowforge.aws.clients import client
 from flowforge.runtime.deployment import entered
 from flowforge.runtime.settings import settings
 from functions.watermark.handler import handler
+from tests.helpers.counted_connections import counted_connections
 from tests.helpers.servers import ROOT
 
 
@@ -34,6 +35,16 @@ def test_should_sign_with_the_keys_of_each_deployment(aws, monkeypatch):
     for key in ("AKIAFIRST", "AKIASECOND"):
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
         assert key in client("s3").generate_presigned_url("get_object", Params=where)
+
+
+def test_should_send_an_object_without_asking_first_whether_it_may_be_sent(aws, monkeypatch):
+    """On AWS the question would be one more way to S3 and back for each object."""
+    where = {"Bucket": aws.name("Lake"), "Key": "sent/at-once"}
+    with counted_connections(aws.endpoint) as server, monkeypatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", server.url)
+        client("s3").put_object(**where, Body=b"a small object")
+    assert b"PUT /" in server.heard and b"expect:" not in server.heard.lower()
+    assert client("s3").get_object(**where)["Body"].read() == b"a small object"
 
 
 def test_should_name_to_aws_who_calls_in_a_text_that_is_made_once(aws, monkeypatch):

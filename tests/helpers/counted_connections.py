@@ -1,4 +1,4 @@
-"""A server before another one that passes on what it gets, byte by byte, and counts the connections that are made to it."""
+"""A server before another one that passes on what it gets, byte by byte, remembers it, and counts the connections to it."""
 
 import select
 import socket
@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 
 class CountedConnections(socketserver.ThreadingTCPServer):
-    """`made` are the connections that were made; `url` is where."""
+    """`made` are the connections that were made, `heard` is all that came over them; `url` is where."""
 
     def __init__(self, target: str) -> None:
         where = urlsplit(target)
         self.target, self.made = (where.hostname, where.port), list[socket.socket]()
+        self.heard = bytearray()
         super().__init__(("127.0.0.1", 0), _Passing)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -30,6 +31,8 @@ class _Passing(socketserver.BaseRequestHandler):
                 for ready in select.select([self.request, other], [], [])[0]:
                     if not (data := ready.recv(1 << 16)):
                         return
+                    if ready is self.request:
+                        self.server.heard += data
                     (other if ready is self.request else self.request).sendall(data)
 
 
