@@ -157,9 +157,11 @@ def test_should_find_rows_by_a_value_that_was_hashed(aws, unique):
         erase(settings().bucket, job.name, {"note": "x"}, apply=False)
     amounts = erase(settings().bucket, job.name, {"amount": "1.5"}, apply=False)
     assert {layer.name: layer.rows for layer in amounts.found}["bronze"] == 2
+    assert not any("by the hash of" in note for note in amounts.notes)
     earlier(job, "as-it-was", ssn, {})
     found = erase(settings().bucket, job.name, {"SSN": ssn}, apply=True)
     assert found.left == [] and found.is_found, found.document()
+    assert any("by the hash of ssn as it was given" in note for note in found.notes)
     assert {layer.name: layer.rows for layer in found.found}["bronze"] == 2
     assert (job.ids(), job.ids("gold")) == ([2], [2])
     earlier(job, "by-another-key", "", {"protection": {"how": "hmac", "secret": "s", "key_id": "another"}})

@@ -53,6 +53,10 @@ WORDS_NOTE = (
     "requests, workflows, messages in queues and dead letters, errors of runs, alerts and lineage are not looked through: "
     "a filter, a bound or an error may name a value of the key"
 )
+HASH_NOTE = (
+    "rows are found by the hash of {} as it was given, blanks at its end aside: a value in other letters, such as capitals, has "
+    "another hash, also where the source takes both for one; erase each spelling that there was"
+)
 DIGEST_NOTE = "backups of the tables of state, and logs, are not changed: they hold no rows"
 
 
@@ -190,6 +194,8 @@ def _notes(subject: Subject, newest: Batch) -> list[str]:
     found = [SOURCE_NOTE, WORDS_NOTE, DIGEST_NOTE]
     if newest.interval.files:
         found.insert(1, FILES_NOTE)
+    if texts := sorted(set(subject.plain) - subject.numbers):
+        found.append(HASH_NOTE.format(", ".join(texts)))
     if newest.interval.column in subject.types:
         found.append(BOUND_NOTE)
     return found
