@@ -197,13 +197,13 @@ def test_should_refuse_a_table_that_one_worker_would_not_read(ledger, monkeypatc
 
 
 def test_should_refuse_a_database_without_snapshot_isolation_with_the_statement_that_allows_it(ledger):
-    ledger.execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION OFF")
+    ledger.tables[0].execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION OFF")
     try:
         with pytest.raises(UnsupportedSource, match="reads under SNAPSHOT isolation") as caught:
             ledger.load()
         assert "SET ALLOW_SNAPSHOT_ISOLATION ON" in caught.value.remedy
     finally:
-        ledger.execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON")
+        ledger.tables[0].execute("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON")
 
 
 def test_should_take_a_table_that_is_empty_at_first(ledger):
