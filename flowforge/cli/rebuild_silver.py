@@ -15,7 +15,7 @@ from flowforge.cli.layout import facts, table
 from flowforge.cli.output import Output
 
 app = typer.Typer(help="Make tables of the lake anew from what lies below them.", no_args_is_help=True)
-_COLUMNS = ("keys", "rows", "new rows", "missing", "extra", "changed", "checksum", "new checksum", "for example")
+_COLUMNS = ("keys", "rows", "made anew", "missing", "extra", "changed", "checksum", "new checksum", "for example")
 
 
 @app.command("silver")
@@ -50,7 +50,7 @@ def _shown(answer: Any) -> list[Any]:
         ("table", f"silver.{answer.table}"),
         ("made from", f"{answer.batches:,} batches of {answer.source_key}"),
         ("rows", found.rows),
-        ("new rows", found.new_rows),
+        ("rows made anew", found.new_rows),
         ("compared", f"{len(found.ranges):,} ranges of keys, every column"),
         ("cannot be read", found.unreadable),
         *(("column", told) for told in found.columns),

@@ -113,7 +113,7 @@ def test_should_show_what_is_there_and_refuse_what_it_cannot_do(lake, recorded):
     assert erased(lake, apply=False, code=SECRET.upper() + "  ", branch="01").is_found  # as the source compares them
     assert erased(lake, apply=False, code=SECRET).is_found  # of any branch
     assert not erased(lake, apply=False, code=SECRET, branch="2").is_found
-    for wrong, told in (({"v": "10"}, "v is none of columns of its key"), ({"branch": "1.5"}, "branch is no BIGINT"),
+    for wrong, told in (({"v": "10"}, "v is none of the columns of its key"), ({"branch": "1.5"}, "branch is no BIGINT"),
                         ({"branch": "x"}, "branch is no BIGINT")):  # fmt: skip
         with pytest.raises(Fatal, match=told):
             erased(lake, apply=False, **wrong)

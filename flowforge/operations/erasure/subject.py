@@ -129,7 +129,7 @@ def subject_of(values: Mapping[str, str], types: Mapping[str, str], plan: Refine
     own = {column.lower(): column for column in (plan.key or plan.source)}
     asked = {own.get(column.lower(), column): value for column, value in values.items()}
     if unknown := sorted(set(asked) - set(own.values())):
-        told = "columns of its key" if plan.key else "its columns"
+        told = "the columns of its key" if plan.key else "its columns"
         raise Fatal(f"{name}: {', '.join(unknown)} is none of {told}", f"name one or more of {', '.join(own.values())}")
     if not asked:
         raise Fatal(f"{name}: whose rows?", f"give --key COLUMN=VALUE, of {', '.join(own.values())}")

@@ -123,7 +123,10 @@ def passing_remedy(number: int, text: str) -> str:
     if known := _remedy(_PASSING, text):
         return known
     if number == 20002 or "certificate" in text.lower():
-        return "check that FLOWFORGE_SOURCE_CA_FILE names the CA of the server's certificate, and host a name in it"
+        return (
+            "check that FLOWFORGE_SOURCE_CA_FILE names the CA of the server's certificate, host a name in it, and that it is of "
+            "today by the clocks of both"
+        )
     if number in (20009, 10060) or re.search(_UNREACHABLE, text):
         return "check host, port, firewall, and that the server is running"
     return "try again; if it keeps happening, look at the server's load, blocking and error log"
