@@ -186,6 +186,22 @@ def test_should_keep_the_keys_of_receivers_from_all_who_read_sources(policy):
     assert policy not in str([FUNCTIONS["RecordLineageFunction"], FUNCTIONS["SendAlertsFunction"]])
 
 
+def test_should_let_functions_write_secrets_in_places_of_their_own_only():
+    writes = ("CreateSecret", "PutSecretValue", "RestoreSecret", "DeleteSecret", "UpdateSecret")
+    found = {}
+    for name, resource in RESOURCES.items():
+        policies = (
+            resource["Properties"].get("Policies", [])
+            if name in FUNCTIONS
+            else [resource["Properties"].get("PolicyDocument")]
+        )
+        statements = [one for policy in policies if isinstance(policy, dict) for one in policy.get("Statement", [])]
+        for one in statements:
+            if one["Effect"] == "Allow" and any(action in str(one["Action"]) for action in writes):
+                found[name] = one["Resource"]["Fn::Sub"].partition(":secret:")[2]
+    assert found == {"WriteSecrets": "flowforge/inline/*", "ConnectionsFunction": "flowforge/connections/*"}
+
+
 def test_should_show_every_queue_and_function_on_the_dashboard():
     body, own = RESOURCES["Board"]["Properties"]["DashboardBody"]["Fn::Sub"]
     for name, text in own.items():
