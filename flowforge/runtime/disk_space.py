@@ -1,6 +1,7 @@
 """A disk that takes no more, below a function or a command: told by its folder, so that somebody can make space there.
 
-Libraries say it in their own ways: Python and pyarrow by an errno, DuckDB and delta-rs by the system's words in a text.
+Python and pyarrow say it by an errno. Texts are not looked at: a server's or an engine's may quote any value of a row. DuckDB has
+words alone: they count where only an error of a file can be meant (`said_of_a_file`).
 """
 
 import errno
@@ -15,7 +16,7 @@ from pathlib import Path
 from flowforge.domain.errors import NoSpace
 
 NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-WORDS = re.compile("|".join(re.escape(os.strerror(number)) for number in NUMBERS))
+WORDS = re.compile(f"({'|'.join(re.escape(os.strerror(number)) for number in NUMBERS)})\\s*$", re.MULTILINE)
 NAMED = re.compile(r'file "(/[^"]+)"')
 MAKE_SPACE = (
     "make space there, or set TMPDIR to a folder on another disk; on Lambda raise the function's EphemeralStorage in the "
@@ -28,11 +29,20 @@ def no_space(error: BaseException) -> NoSpace | None:
     for one in _with_causes(error):
         if isinstance(one, NoSpace):
             return one
-        text = str(one)
-        is_full = isinstance(one, OSError) and one.errno in NUMBERS
-        if is_full or (WORDS.search(text) and not getattr(one, "response", None)):
-            return lacking(_folder(one, text), _said(one, text))
+        if isinstance(one, OSError) and one.errno in NUMBERS:
+            named = one.filename
+            folder = Path(os.fsdecode(named)).parent if isinstance(named, str | bytes) else Path(tempfile.gettempdir())
+            return lacking(folder, one.strerror or str(one))
     return None
+
+
+def said_of_a_file(text: str) -> NoSpace | None:
+    """The same for what a library says of a file that it reads or writes, where it gives no errno."""
+    if not WORDS.search(text):
+        return None
+    found = NAMED.search(text)
+    folder = Path(found[1]).parent if found else Path(tempfile.gettempdir())
+    return lacking(folder, " ".join(text.split("\n", 1)[0].split())[:200])
 
 
 def lacking(folder: Path, said: str) -> NoSpace:
@@ -46,15 +56,7 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
     while now is not None and now not in seen:
         seen.append(now)
         yield now
-        now = now.__cause__ or now.__context__
-
-
-def _folder(error: BaseException, text: str) -> Path:
-    named = getattr(error, "filename", None)
-    if isinstance(named, str | bytes):
-        return Path(os.fsdecode(named)).parent
-    found = NAMED.search(text)
-    return Path(found[1]).parent if found else Path(tempfile.gettempdir())
+        now = now.__cause__ or (None if now.__suppress_context__ else now.__context__)
 
 
 def _free(folder: Path) -> str:
@@ -62,7 +64,3 @@ def _free(folder: Path) -> str:
         usage = shutil.disk_usage(folder)
         return f" ({usage.free / 2**20:,.1f} of its disk's {usage.total / 2**20:,.1f} MiB are free)"
     return ""
-
-
-def _said(error: BaseException, text: str) -> str:
-    return getattr(error, "strerror", None) or " ".join(text.split("\n", 1)[0].split())[:200]

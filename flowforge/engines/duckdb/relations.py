@@ -12,7 +12,7 @@ import duckdb
 from flowforge.domain.errors import NoSpace
 from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, TimedOut
 from flowforge.engines.duckdb.reasons import line_named, reason
-from flowforge.runtime.disk_space import lacking, no_space
+from flowforge.runtime.disk_space import lacking, said_of_a_file
 
 SPILLED = re.compile(r"failed to offload data block .*/([\d.]+) (bytes|KiB|MiB) used")
 UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20}
@@ -31,7 +31,7 @@ def translated() -> Iterator[None]:
     except duckdb.HTTPException as error:
         raise ObjectUnreadable(str(error), error.status_code == 404) from error
     except duckdb.IOException as error:
-        raise no_space(error) or ObjectUnreadable(str(error)) from error
+        raise said_of_a_file(str(error)) or ObjectUnreadable(str(error)) from error
     except duckdb.Error as error:
         raise EngineError(str(error), reason(error), line_named(error)) from error
 

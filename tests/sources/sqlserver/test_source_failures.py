@@ -23,6 +23,12 @@ REMARK = "DB-Lib error message 20018, severity 14:\nGeneral SQL Server error: Ch
         (156, "Incorrect syntax near the keyword 'WITH'.", QueryRefused),
         (8134, "Divide by zero error encountered.", QueryRefused),
         (50000, "a message of the user's own", QueryRefused),
+        (
+            245,
+            "Conversion failed when converting the varchar value 'No space left on device' to data type int.",
+            QueryRefused,
+        ),
+        (50000, "File too large", QueryRefused),
         (229, "The SELECT permission was denied on the object 'x', database 'b', schema 'dbo'.", UnknownTable),
         (300, "VIEW SERVER STATE permission was denied on object 'server', database 'master'.", UnknownTable),
         (1205, "Transaction (Process ID 51) was deadlocked on lock resources.", SourceUnavailable),
