@@ -14,13 +14,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from werkzeug.serving import make_server
 
 from infra.local.aws_calls import CountedCalls
 from infra.local.kept import Kept
 from infra.local.kept_connections import KeptConnections, read_headers
 from infra.local.moto_mendings.mending import mend_moto
+from infra.local.moto_mendings.requests import create_plain_app
 from infra.local.needed_rights import recording
 from infra.local.no_space import NoSpaceTold, is_refusal, told
 from infra.local.own_calls import OwnCallsOnly
@@ -37,7 +38,7 @@ def main() -> None:
     mend_moto(_kept(folder) if folder else None)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         host, port = listener.getsockname()
-        app: Any = DomainDispatcherApplication(create_backend_app)
+        app: Any = DomainDispatcherApplication(create_plain_app)
         app.debug = True
         telling = NoSpaceTold(app, folder)
         make_server(

@@ -18,7 +18,7 @@ from infra.local.moto_mendings.edge import put_in_place
 
 def send_to_targets(rule: Any, event: dict[str, Any], transform_input: bool = True) -> None:
     """Deliver an event to a rule's queues in the form that EventBridge documents, or as the target's `Input` says."""
-    if rule.state == "DISABLED" or not rule.event_pattern.matches_event(event):
+    if rule.state == "DISABLED" or not may_match(rule, event) or not rule.event_pattern.matches_event(event):
         return
     seconds = event["time"]
     stamp = (
@@ -32,6 +32,13 @@ def send_to_targets(rule: Any, event: dict[str, Any], transform_input: bool = Tr
             message_body=target.get("Input") or json.dumps(message),
             group_id=target.get("SqsParameters", {}).get("MessageGroupId"),
         )
+
+
+def may_match(rule: Any, event: dict[str, Any]) -> bool:
+    """Whether a rule's pattern has the event's source, or may: most are for another, and moto copies the event for each rule."""
+    sources = rule.event_pattern.get_pattern().get("source")
+    plain = isinstance(sources, list) and all(isinstance(source, str) for source in sources)
+    return not plain or event.get("source") in sources
 
 
 def send_s3_event(account_id: str, bucket: Any, event_name: str, key: Any) -> None:

@@ -22,11 +22,13 @@ from infra.local.kept import Kept
 from infra.local.moto_mendings.answers import answer_by_name
 from infra.local.moto_mendings.edge import put_in_place
 from infra.local.moto_mendings.events import deliver_as_documented
+from infra.local.moto_mendings.expressions import write_items_quickly
 from infra.local.moto_mendings.keeping import keep_all_but_items, keep_items
 from infra.local.moto_mendings.memory import keep_only_what_is_there
 from infra.local.moto_mendings.messages import keep_messages_under_lock
 from infra.local.moto_mendings.objects import store_without_copies
 from infra.local.moto_mendings.orders import keep_orders
+from infra.local.moto_mendings.requests import read_requests_once
 from infra.local.moto_mendings.searches import look_no_further
 
 VERSION = "5.2.5"
@@ -64,6 +66,8 @@ def mend_moto(kept: Kept | None = None) -> None:
     keep_messages_under_lock()
     look_no_further()
     answer_by_name()
+    write_items_quickly()
+    read_requests_once()
     if kept is not None:
         keep_items(kept)
     keep_orders()
