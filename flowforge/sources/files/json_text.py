@@ -29,6 +29,8 @@ def _whole(depth: int) -> bytes:
 
 VALUE = re.compile(_whole(DEPTH) + b"|" + STRING + b"|" + SCALAR, re.DOTALL)
 
+OR_LINES = "set format ndjson if it has one object a line"
+
 
 class JsonText:
     """The text from a place on. All of it raises UnsupportedSource, with the line, where it is not what JSON is."""
@@ -106,11 +108,10 @@ class JsonText:
         yield self._buffer[self._place :]
         yield from self._chunks
 
-    def refused(self, problem: str) -> UnsupportedSource:
-        return UnsupportedSource(
-            f"{self._where}: line {self._here():,}: {problem}",
-            "deliver it again, as JSON; NDJSON has one object a line",
-        )
+    def refused(
+        self, problem: str, remedy: str = "deliver it again, as JSON; NDJSON has one object a line"
+    ) -> UnsupportedSource:
+        return UnsupportedSource(f"{self._where}: line {self._here():,}: {problem}", remedy)
 
     def _here(self) -> int:
         self._line += self._buffer.count(b"\n", self._counted, self._place)
@@ -154,6 +155,8 @@ class JsonText:
 def find_array(text: JsonText, path: Sequence[str]) -> None:
     """Goes into the array at a path of names; behind it, `leave` goes to the document's end."""
     for name in path:
+        if text.next_sign() not in (b"{", b""):
+            raise _no_array(text, path)
         text.take(b"{")
         if text.next_sign() == b"}":
             raise _no_array(text, path)
@@ -164,7 +167,9 @@ def find_array(text: JsonText, path: Sequence[str]) -> None:
     if text.next_sign() != b"[":
         if path:
             raise _no_array(text, path)
-        raise text.refused("the document is no array of records: name the path of the array in recordsAt")
+        raise text.refused(
+            "the document is no array of records", f"name the path of the array in recordsAt; {OR_LINES}"
+        )
     text.take(b"[")
 
 
@@ -225,4 +230,7 @@ def _name(text: JsonText) -> str:
 
 
 def _no_array(text: JsonText, path: Sequence[str]) -> UnsupportedSource:
-    return text.refused(f"there is no array at {'.'.join(path)}, which recordsAt names")
+    return text.refused(
+        f"there is no array at {'.'.join(path)}, which recordsAt names",
+        f"name the path that it has, without one where the document is the array; {OR_LINES}",
+    )

@@ -86,7 +86,9 @@ REFUSED: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "no comma": (b'[{"a": 1}\n{"a": 2}]', {}, "line 2: , or ] is expected"),
     "a comma too many": (b'[{"a": 1},]', {}, "a value is expected"),
     "a second document": (b'[{"a": 1}]\n[{"a": 2}]', {}, "line 2: text stands behind the document's end"),
-    "an object as document": (b'{"a": 1}', {}, "name the path of the array in recordsAt"),
+    "an object as document": (b'{"a": 1}', {}, "line 1: the document is no array of records"),
+    "no object on the path": (b'{"x": null}', {"records_at": "x.y"}, r"there is no array at x\.y"),
+    "an array, and a path": (b'[{"a": 1}]', {"records_at": "a"}, "there is no array at a"),
     "no such path": (b'{"a": {"b": 1}}', {"records_at": "a.c"}, "there is no array at a.c"),
     "no array there": (b'{"a": {"b": 1}}', {"records_at": "a.b"}, "there is no array at a.b"),
     "an empty object": (b"{}", {"records_at": "a"}, "there is no array at a"),
@@ -106,6 +108,7 @@ def test_should_refuse_a_document_whose_records_cannot_be_told(body: bytes, cont
     with pytest.raises(UnsupportedSource, match=why) as refused:
         read(body, **contract)
     assert str(refused.value).startswith("landing/a.json") and refused.value.remedy
+    assert ("no array" in why) == ("format ndjson" in refused.value.remedy)
 
 
 texts = st.text(st.sampled_from([*'ab"\\[]{},:\n€']), max_size=6)
