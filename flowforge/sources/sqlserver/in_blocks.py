@@ -22,7 +22,7 @@ from flowforge.sources.sqlserver.statement import quote_literal
 
 # In a block, about, and no more on average: one branch of UNION ALL each, some 5 KB of text, planned in milliseconds.
 TABLES_AT_ONCE = 50
-CLOSING_SECONDS = 2.0  # what is left for the last question, at least
+CLOSING_SECONDS = 3.0  # what is left for the last question, at least
 BLOCK_LOCK_MS = 1_000  # one table that is being altered or indexed anew must not take the others' time
 _UNION = "\nUNION ALL\n"
 
