@@ -52,8 +52,9 @@ class Marks:
 def codec_of(encoding: str) -> tuple[str, bool]:
     """The codec of the bytes that are framed, and whether these are the content's own. Others are turned into UTF-8 first."""
     try:
+        "a".encode(encoding)  # others than codecs of texts, as base64 or rot13, fail here
         name = codecs.lookup(encoding).name
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise UnsupportedSource(f"{encoding!r} is no encoding", "name one, as utf-8, utf-16 or cp1252") from error
     if name in ("utf-8", "utf-8-sig", "ascii"):
         return ("ascii" if name == "ascii" else "utf-8"), True

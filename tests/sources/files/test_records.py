@@ -69,6 +69,8 @@ def test_a_header_alone_is_no_row():
         (b"id,\n1,2\n", {}, "column 2 of the header has no name"),
         (b"\n\n", {}, "no header and no row"),
         (b"a\n1\n", {"encoding": "utf-99"}, "is no encoding"),
+        (b"a\n1\n", {"encoding": "rot13"}, "is no encoding"),
+        (b"a\n1\n", {"encoding": "undefined"}, "is no encoding"),
         (b"a\n1\n", {"quote": ","}, "must differ"),
         (",".join(f"c{i}" for i in range(10_001)).encode(), {}, "10,001 columns"),
     ],
