@@ -1,6 +1,6 @@
 """What writing an item costs in the embedded AWS: moto takes an update's text apart twice, copies what it has found node by node
 with all that is above each, walks through the copy ten times and asks an abstract class of each node what it is. And for each
-attribute that it puts into an item it measures all others: half of what an update takes.
+attribute that it puts into an item it measures all others: nearly half of what an update takes.
 
 Here a text is taken apart once as long as it is among the last ones: what comes of it is looked at and copied, never changed.
 What a class is, is asked once. An item that is put whole is measured once.
