@@ -43,7 +43,7 @@ def backfill(lane: Lane, tally: Tally, beside: bool) -> None:
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("slice_rows", ["2000000", "60"], ids=["at once", "in slices"])
+@pytest.mark.parametrize("slice_rows", ["2000000", "120"], ids=["at once", "in slices"])
 def test_should_bring_a_window_and_overwrite_nothing_newer_wherever_a_worker_is_killed(
     world, aim: Aim, rng: random.Random, tally, quick, name, slice_rows
 ):
