@@ -198,3 +198,24 @@ def test_should_ask_little_of_a_table_that_is_kept(uri: str):
     assert committed - same == 3, "a look, a file of rows, the commit"
     assert own - committed == 1, "a look"
     assert asked() - others == 2, "a look, the entry"
+
+
+def test_should_know_transactions_that_others_have_changed_since_it_was_asked(uri: str):
+    make(uri, 2, 1)
+    of_old = once({"another": 5})
+    given(Delta().open(uri)).swap([], [], of_old)
+    add(uri, 3)
+
+    def told() -> tuple[int | None, int | None]:
+        table = given(Delta().open(uri))
+        return table.transaction_version("another"), table.transaction_version("never")
+
+    assert [told(), told()] == [(5, None), (5, None)]
+    with other_worker():
+        given(Delta().open(uri)).swap([], [], once({"another": 6, "never": 1}))
+        add(uri, 5)
+    assert [told(), told()] == [(6, 1), (6, 1)]
+    add(uri, 6)
+    assert told() == (6, 1)
+    early = given(given(Delta().open(uri)).at(2))
+    assert (early.transaction_version("another"), early.transaction_version("never")) == (None, None)

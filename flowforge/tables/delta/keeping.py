@@ -20,7 +20,7 @@ from deltalake.exceptions import DeltaError
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.runtime.deployment import current
 from flowforge.tables.delta.log import LogEntry, commits_from, read_entry
-from flowforge.tables.delta.log_copy import LogCopy, Uncopied
+from flowforge.tables.delta.log_copy import LogCopy, Uncopied, copy_log
 
 MOST_TABLES = 1_000  # of ten rows: each takes 50 KB of memory
 MOST_FILES = 10_000  # of all tables that are kept: what is known of them stays in memory
@@ -80,6 +80,15 @@ class KeptTables:
 def kept_tables() -> KeptTables:
     """Those of the current deployment."""
     return current().once("delta tables", KeptTables)
+
+
+def copied(uri: str, options: Mapping[str, str]) -> Kept | None:
+    """The table on a copy of its log; None where that cannot be, and delta-rs says by itself what is there. Raises NoTable."""
+    try:
+        copy = copy_log(uri)
+        return Kept(copy.open(), options, copy=copy)
+    except (Uncopied, StoreUnavailable, DeltaError, OSError):
+        return None
 
 
 def _brought_up_to_date(uri: str, kept: Kept) -> Kept | None:

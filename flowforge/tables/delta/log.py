@@ -7,8 +7,9 @@ entries that tell nothing (`erased_entry`).
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.objects import FoundObject, find_object, place_of
@@ -25,6 +26,34 @@ class LogEntry(NamedTuple):
     commit: Commit
     added: frozenset[str]
     etag: str
+
+
+class ToldTransactions:
+    """What a log was asked of its application transactions. delta-rs reads all of the log for each, 2 ms of CPU; here commits are
+    looked at that have come since it was asked."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[int, int | None]] = {}  # by application id, as of a commit
+
+    def version_of(
+        self,
+        app_id: str,
+        version: int,
+        named_by: Callable[[int], Mapping[str, int] | None],
+        ask: Callable[[str], int | None],
+    ) -> int | None:
+        """The transaction's version as of a version of the table. `named_by` tells what a commit names, None where that is not
+        known; then, and the first time, `ask` is asked."""
+        since, found = self._told.get(app_id, (version + 1, None))
+        later = [named_by(one) for one in range(version, since, -1)]
+        named = [one for one in later if one is not None]
+        if since > version or len(named) < len(later):
+            found = ask(app_id)
+        else:
+            found = next((one[app_id] for one in named if app_id in one), found)
+        if version >= since or app_id not in self._told:
+            self._told[app_id] = version, found
+        return found
 
 
 class Listed(NamedTuple):
@@ -97,6 +126,13 @@ def place_of_log(uri: str) -> tuple[str, str]:
     """The bucket of a table's log, and what the keys of its objects begin with."""
     bucket, prefix = place_of(uri)
     return bucket, f"{prefix}/_delta_log/"
+
+
+def files_of(commit: bytes) -> Iterator[str]:
+    """The data files that a commit adds, as paths below the table."""
+    for line in commit.splitlines():
+        if line.startswith(b'{"add"'):
+            yield unquote(json.loads(line)["add"]["path"])
 
 
 def _is_commit(name: str) -> bool:

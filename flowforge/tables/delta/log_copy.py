@@ -23,7 +23,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 from deltalake._internal import RawDeltaTable
@@ -32,13 +31,21 @@ from flowforge.aws.clients import aws_errors, client, error_code
 from flowforge.aws.objects import CHANGED, FoundObject, find_object, put_whole
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.tables.base import Moved
-from flowforge.tables.delta.log import DIGITS, Listing, commit_name, commits_from, list_log, place_of_log
+from flowforge.tables.delta.log import (
+    DIGITS,
+    Listing,
+    ToldTransactions,
+    commit_name,
+    commits_from,
+    files_of,
+    list_log,
+    place_of_log,
+)
 
 LAST = "_last_checkpoint"
 MOST_BYTES = 4 * 2**20  # of what is fetched: a longer log has a table of thousands of files, or no checkpoint
-MOST_COMMITS = (
-    30  # behind the copy's checkpoint: others write checkpoints, too, and a copy that begins there is shorter
-)
+# Behind the copy's checkpoint: others write checkpoints, too, and a copy that begins there is shorter.
+MOST_COMMITS = 30
 READERS = 8
 PREFIX = "flowforge-log-"
 _sweeping = threading.Lock()
@@ -59,6 +66,7 @@ class LogCopy:
     def __init__(self, uri: str, base: int):
         self.uri, self.base, self.newest, self._process = uri, base, base, os.getpid()
         self._etags: dict[int, str] = {}
+        self.told = ToldTransactions()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_swept_folder()))
         self._end = weakref.finalize(self, _remove, self.folder, os.getpid())
         self._log.mkdir()
@@ -150,7 +158,7 @@ class LogCopy:
         bucket, log = place_of_log(self.uri)
         commit = self._log / commit_name(version)
         body = commit.read_bytes()
-        for path in _files_of(body):
+        for path in files_of(body):
             file = self.folder / path
             if file.exists():
                 put_whole(f"{self.uri}/{path}", file.read_bytes())
@@ -209,13 +217,6 @@ def _needed(listing: Listing, base: int, *, has_checkpoint: bool) -> tuple[list[
     if has_checkpoint and not names:
         raise Uncopied
     return [*names, *map(commit_name, commits)], first
-
-
-def _files_of(commit: bytes) -> Iterable[str]:
-    """The data files that a commit adds, as paths below the table."""
-    for line in commit.splitlines():
-        if line.startswith(b'{"add"'):
-            yield unquote(json.loads(line)["add"]["path"])
 
 
 def _swept_folder() -> str:

@@ -21,9 +21,9 @@ from flowforge.runtime.disk_space import no_space
 from flowforge.tables.base import UPKEEP, Commit, Moved, VersionGone, once
 from flowforge.tables.delta.access import storage_options
 from flowforge.tables.delta.datafiles import CHECKPOINTS, Files
-from flowforge.tables.delta.keeping import Kept, KeptTables, kept_tables
+from flowforge.tables.delta.keeping import Kept, KeptTables, copied, kept_tables
 from flowforge.tables.delta.log import ERASED, LogEntry, commits_from, entry_of, read_entry
-from flowforge.tables.delta.log_copy import LogCopy, NoTable, Uncopied, copy_log
+from flowforge.tables.delta.log_copy import LogCopy, NoTable
 from flowforge.tables.delta.writing import NO_CLEANUP, properties_of
 
 UPKEEP_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
@@ -117,8 +117,17 @@ class Handle(Files):
         asked = (self.version(), app_id)
         if asked not in self._asked:
             newest = self.in_newest_commit(app_id)
-            self._asked[asked] = super().transaction_version(app_id) if newest is None else newest
+            self._asked[asked] = self._stored_version(app_id) if newest is None else newest
         return self._asked[asked]
+
+    def _stored_version(self, app_id: str) -> int | None:
+        copy, version, ask = self._copy, self.version(), super().transaction_version
+
+        def named_by(commit: int) -> Mapping[str, int] | None:
+            found = copy.commit(commit) if copy is not None else None
+            return entry_of(found).commit.transactions if found is not None else None
+
+        return ask(app_id) if copy is None else copy.told.version_of(app_id, version, named_by, ask)
 
     def in_newest_commit(self, app_id: str) -> int | None:
         """The same where the commit that made the handle's version names it: no later one can. None where it does not."""
@@ -127,7 +136,7 @@ class Handle(Files):
             found = None if version == self.empty_version else self.commit_of(version)
         except (
             StoreUnavailable
-        ):  # also what S3 says of a commit that is gone, to who may not list: delta-rs is asked then
+        ):  # so S3 answers for a commit that is gone, too, who may not list: delta-rs is asked then
             found = None
         return found.transactions.get(app_id) if found else None
 
@@ -186,7 +195,7 @@ class Delta:
     def _open_newest(self, uri: str) -> Handle | None:
         options, home = storage_options(), kept_tables()
         try:
-            table = Handle(uri, home.lend(uri, options) or _copied(uri, options), storage_options=options)
+            table = Handle(uri, home.lend(uri, options) or copied(uri, options), storage_options=options)
         except (NoTable, TableNotFoundError):
             return None
         table.home = home
@@ -231,15 +240,6 @@ class Delta:
             raise TransformRejected(f"{name}: the columns do not fit: {error}", remedy) from error
         except (DeltaError, OSError) as error:
             raise no_space(error) or StoreUnavailable(f"{name}: {plain(error)}", TRY_AGAIN) from error
-
-
-def _copied(uri: str, options: Mapping[str, str]) -> Kept | None:
-    """The table on a copy of its log; None where that cannot be, and delta-rs says by itself what is there. Raises NoTable."""
-    try:
-        copy = copy_log(uri)
-        return Kept(copy.open(), options, copy=copy)
-    except (Uncopied, StoreUnavailable, DeltaError, OSError):
-        return None
 
 
 def plain(error: Exception) -> str:
