@@ -27,7 +27,7 @@ def names_of(declared: Mapping[str, Any], there: Mapping[str, Mapping[str, Any]]
         told = function.get("Environment", {}).get("Variables", {})
         for variable, resource in declared.get(handler, {}).get("names", {}).items():
             if told.get(variable):
-                found[resource] = told[variable].rpartition("/")[2]  # of a queue its variable has the URL
+                found[resource] = told[variable].rstrip("/").rpartition("/")[2]  # of a queue its variable has the URL
         _, partition, _, region, account = function["FunctionArn"].split(":")[:5]
         found |= {"partition": partition, "region": region, "account": account}
     return found

@@ -18,14 +18,14 @@ from infra.local.template import ACCOUNT, REGION, Template, expand
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "flowforge" / "cli" / "declared.json"
-BUCKET = "LakeBucketName"
+BUCKET, STACK = "LakeBucketName", "StackName"
 
 
 def declared() -> dict[str, Any]:
     """By handler: memory, time, variables, what its queue starts, and the rights that its role gives (resource: actions)."""
     template = expand(ROOT / "template.yaml", {})
     template = replace(template, parameters=template.parameters | {BUCKET: f"{{{BUCKET}}}"})
-    intrinsics = Intrinsics(template, "flowforge", lambda logical: _named(template, logical))
+    intrinsics = Intrinsics(template, f"{{{STACK}}}", lambda logical: _named(template, logical))
     source = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     common = source["Globals"]["Function"]
     mappings = [one["Properties"] for one in _of(template, "AWS::Lambda::EventSourceMapping").values()]
@@ -46,9 +46,9 @@ def declared() -> dict[str, Any]:
                 for one in queues
             ],
             "names": {
-                variable: value["Ref"]
+                variable: named
                 for variable, value in sorted(properties["Environment"]["Variables"].items())
-                if isinstance(value, dict) and value.get("Ref") in {BUCKET, *template.resources}
+                if isinstance(value, dict) and (named := _named_by(value)) in {BUCKET, STACK, *template.resources}
             },
             "rights": _rights(template, function, intrinsics),
         }
@@ -57,6 +57,11 @@ def declared() -> dict[str, Any]:
 
 def _of(template: Template, kind: str) -> dict[str, Any]:
     return {name: one for name, one in template.resources.items() if one["Type"] == kind}
+
+
+def _named_by(value: dict[str, Any]) -> str | None:
+    """What a variable tells the name of: secrets begin with the stack's."""
+    return STACK if value == {"Fn::Sub": f"${{AWS::{STACK}}}/"} else value.get("Ref")
 
 
 def _plain(value: Any) -> int | None:

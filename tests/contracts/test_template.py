@@ -182,7 +182,7 @@ def test_should_keep_the_keys_of_receivers_from_all_who_read_sources(policy):
     (deny,) = [one for one in statements if one["Effect"] == "Deny"]
     assert deny["Action"] == "secretsmanager:*"
     kept = [resource["Fn::Sub"].partition(":secret:")[2] for resource in deny["Resource"]]
-    assert kept == ["flowforge/lineage/*", "flowforge/alerts/*"]
+    assert kept == ["${AWS::StackName}/lineage/*", "${AWS::StackName}/alerts/*"]
     assert policy not in str([FUNCTIONS["RecordLineageFunction"], FUNCTIONS["SendAlertsFunction"]])
 
 
@@ -199,7 +199,18 @@ def test_should_let_functions_write_secrets_in_places_of_their_own_only():
         for one in statements:
             if one["Effect"] == "Allow" and any(action in str(one["Action"]) for action in writes):
                 found[name] = one["Resource"]["Fn::Sub"].partition(":secret:")[2]
-    assert found == {"WriteSecrets": "flowforge/inline/*", "ConnectionsFunction": "flowforge/connections/*"}
+    assert found == {
+        "WriteSecrets": "${AWS::StackName}/inline/*",
+        "ConnectionsFunction": "${AWS::StackName}/connections/*",
+    }
+
+
+def test_should_give_each_stack_secrets_of_its_own():
+    assert TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["FLOWFORGE_SECRET_PREFIX"] == {
+        "Fn::Sub": "${AWS::StackName}/"
+    }
+    named = re.findall(r":secret:([^'\"]*)", str(RESOURCES))
+    assert named and all(name.startswith("${AWS::StackName}/") for name in named)
 
 
 def test_should_show_every_queue_and_function_on_the_dashboard():

@@ -71,7 +71,10 @@ def _environment(resources: Resources) -> dict[str, str]:
     functions = resources.of_kind("AWS::Lambda::Function")
     submit = functions["SubmitJobFunction"]["Environment"]["Variables"]
     sweeper = functions["WatermarkFunction"]["Environment"]["Variables"]
-    own = {"FLOWFORGE_SUBMIT_QUEUE_URL": sweeper["FLOWFORGE_SUBMIT_QUEUE_URL"]}
+    own = {
+        "FLOWFORGE_SUBMIT_QUEUE_URL": sweeper["FLOWFORGE_SUBMIT_QUEUE_URL"],
+        "FLOWFORGE_SECRET_PREFIX": "flowforge/",  # by which tests name secrets, whatever their stack is called
+    }
     return {name: str(value) for name, value in (submit | own).items() if str(value)}
 
 
