@@ -92,6 +92,15 @@ def test_should_not_show_a_record_that_stands_in_place_of_a_header(aws, people, 
     assert ssn not in repr(caught.value) + repr(caught.value.__cause__)
 
 
+def test_should_not_show_it_either_where_the_files_say_what_the_columns_are(aws, unique):
+    ssn = of_nobody_else()
+    job = Job(unique("p"), contract=PEOPLE.model_copy(update={"columns": []}), source={"protect": {"ssn": "drop"}})
+    job.put("a.csv", "8,1.5,1,x", header=f"7,{ssn},{ssn},x")
+    with pytest.raises(FileRefused, match="is not shown, since the job protects") as caught:
+        job.load()
+    assert ssn not in repr(caught.value) + repr(caught.value.__cause__)
+
+
 def test_should_refuse_another_protection_of_later_files(aws, people):
     job = people()
     job.put("a.csv", "1,1.50,078,x", header=HEADER)

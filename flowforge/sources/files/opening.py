@@ -54,6 +54,24 @@ def refusing(file: FileVersion) -> Iterator[None]:
         raise FileRefused(told, error.remedy, file) from error
 
 
+@contextmanager
+def hiding(protects: bool) -> Iterator[None]:
+    """Where a job protects personal data: a refusal quotes nothing of a file, whose header may be a record."""
+    try:
+        yield
+    except FileRefused as error:
+        file = error.file
+        told = str(error).replace(file.address, "")
+        if not protects or error.rejects or not any(mark in told for mark in "'\""):
+            raise
+        raise FileRefused(
+            f"{file.address}: it has not the form of the job's columns; what it has in their place is not shown, since the job"
+            " protects personal data (a file without its header shows a record there)",
+            "Look at the file itself: its header, its fields and their number; then mend it and deliver it again.",
+            file,
+        ) from None
+
+
 def refuse_late(deadline: float | None) -> None:
     """Raises SourceUnavailable behind the deadline (by time.monotonic)."""
     if deadline is not None and time.monotonic() > deadline:

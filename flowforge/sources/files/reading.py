@@ -5,19 +5,18 @@ or that does not fit its contract, stops the read, and what was read before of t
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Self
 
 import pyarrow as pa
 
 from events.files import FileContract
-from flowforge.domain.errors import FileRefused, SourceUnavailable, TruncatedRead
+from flowforge.domain.errors import SourceUnavailable, TruncatedRead
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.own_columns import CHANGE_TYPE
 from flowforge.domain.slice_plan import ByteRange
 from flowforge.sources.files.casting import ROW_NUMBER, Casting, cast_portion, casting_for
-from flowforge.sources.files.opening import opened_file, portions_of, refuse_late, refusing
+from flowforge.sources.files.opening import hiding, opened_file, portions_of, refuse_late, refusing
 from flowforge.sources.files.records import GROWING, Records
 from flowforge.sources.files.rejected import Portion
 from flowforge.sources.files.rejects import Rejects
@@ -78,7 +77,7 @@ class FilesReader:
         try:
             for file in self._plan.interval.files:
                 self._check()
-                with _hiding(file) if self._hides else nullcontext():
+                with hiding(self._hides):
                     yield from self._file(file)
         except BaseException:
             self._rejects.close()
@@ -162,23 +161,6 @@ def _contract_of(plan: ReadPlan) -> FileContract:
     contract: FileContract = plan.detail.description.wanted.read.contract
     columns = plan.detail.columns
     return contract if columns is None else contract.model_copy(update={"columns": list(columns)})
-
-
-@contextmanager
-def _hiding(file: FileVersion) -> Iterator[None]:
-    """Where a job protects personal data: a refusal quotes nothing of the file, whose header may be a record."""
-    try:
-        yield
-    except FileRefused as error:
-        told = str(error).replace(file.address, "")
-        if error.rejects or not any(mark in told for mark in "'\""):
-            raise
-        raise FileRefused(
-            f"{file.address}: it has not the form of the job's columns; what it has in their place is not shown, since the job"
-            " protects personal data (a file without its header shows a record there)",
-            "Look at the file itself: its header, its fields and their number; then mend it and deliver it again.",
-            file,
-        ) from None
 
 
 def _now() -> str:

@@ -11,7 +11,7 @@ from flowforge.domain.file_version import FileVersion
 from flowforge.domain.interval import Interval
 from flowforge.runtime.time_limit import deadline
 from flowforge.sources.files.column_names import with_names
-from flowforge.sources.files.opening import opened_file, portions_of, refuse_late, refusing, stored
+from flowforge.sources.files.opening import hiding, opened_file, portions_of, refuse_late, refusing, stored
 from flowforge.sources.files.proposed_types import Inferred, infer_types
 from flowforge.sources.files.records import GROWING, content_of
 from flowforge.sources.files.session import COUNTING, Detail, checked_columns
@@ -20,6 +20,11 @@ from flowforge.sources.plans import Description, ReadPlan
 
 def settled(interval: Interval, description: Description) -> ReadPlan:
     """The plan of an interval, with its columns: the contract's, or those that its files have. Raises FileRefused."""
+    with hiding(bool(description.wanted.read.protect)):
+        return _settled(interval, description)
+
+
+def _settled(interval: Interval, description: Description) -> ReadPlan:
     wanted = description.wanted
     contract: FileContract = wanted.read.contract
     columns, inferred = list(contract.columns), Inferred()
