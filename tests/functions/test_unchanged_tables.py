@@ -2,16 +2,24 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from flowforge.state.run_list import list_runs
-from tests.helpers.function_calls import Aws
+from tests.helpers.function_calls import Aws, Context
 from tests.helpers.many_tables import TABLES, Many
 from tests.helpers.standin import StandIn
 from tests.helpers.tracked import ON
 
 COLUMN = "_change_version"
+
+
+class OutOfTime(Context):
+    """An invocation that must be done now."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 0
 
 
 def version_of(many: Many) -> int:
@@ -76,6 +84,11 @@ def test_should_queue_the_tables_that_have_changed_and_no_other(many, caught_up)
     assert run["status"] == "running"
     caught_up()
     assert many.submit()[1] == []
+
+
+def test_should_queue_all_tables_where_no_time_is_left_to_look_at_them(many):
+    run, queued = replace(many, context=OutOfTime()).submit()
+    assert (len(queued), run["status"]) == (TABLES, "accepted")
 
 
 def test_should_move_a_watermark_that_has_stood_for_long_so_that_clean_up_does_not_overtake_it(many):

@@ -1,7 +1,7 @@
 """Requests with many tables, as the submission of a job and the loads of its tables see them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,7 @@ class Many:
     prefix: str
     entry: dict[str, Any]
     column: str
+    context: Context = field(default_factory=Context)
 
     def name(self, number: int) -> str:
         return f"{self.prefix}_{number:02}"
@@ -59,7 +60,7 @@ class Many:
             },
             "destination_config": {},
         }
-        answer = handler(http("POST", ROUTE.replace("{id}", self.prefix), ROUTE, json.dumps(request)), Context())
+        answer = handler(http("POST", ROUTE.replace("{id}", self.prefix), ROUTE, json.dumps(request)), self.context)
         assert answer["statusCode"] == 202, answer["body"]
         run = json.loads(answer["body"])["run_id"]
         bodies = [message["body"] for message in self.aws.messages("IngestQueue")]
