@@ -100,7 +100,11 @@ def test_should_let_every_queue_be_reached_over_tls_only_and_from_this_stacks_ru
         (deny,) = [one for one in statements if one["Effect"] == "Deny"]
         assert (deny["Action"], deny["Condition"]) == ("sqs:*", {"Bool": {"aws:SecureTransport": False}})
         for allow in (one for one in statements if one["Effect"] == "Allow"):
-            assert allow["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].endswith(":rule/${AWS::StackName}-*")
+            of_bus, *others = allow["Condition"]["ArnLike"]["aws:SourceArn"]
+            assert of_bus["Fn::Sub"].endswith(":rule/${AWS::StackName}-events/*")
+            rules = [name for name, found in RESOURCES.items() if found["Type"] == "AWS::Events::Rule"]
+            of_default = [name for name in rules if "EventBusName" not in RESOURCES[name]["Properties"]]
+            assert sorted(one["Fn::GetAtt"][0] for one in others) == sorted(of_default)
 
 
 def test_should_let_every_queue_be_sent_to_whose_rule_has_it_as_its_target():
