@@ -146,8 +146,18 @@ class FileConfig(Request):
     def _different(cls, value: list[FileColumnConfig]) -> list[FileColumnConfig]:
         seen: dict[str, str] = {}
         for column in value:
-            if (other := seen.setdefault(column.name.lower(), column.name)) is not column.name:
+            if other := seen.get(column.name.lower()):
                 raise ValueError(f"two columns are named {other} and {column.name}: names differ by more than case")
+            seen[column.name.lower()] = column.name
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _of_texts(cls, value: str) -> str:
+        try:
+            "a".encode(value)  # others than codecs of texts, as base64 or rot13, fail here
+        except (LookupError, ValueError):
+            raise ValueError(f"{value!r} is no encoding: name one, as utf-8, utf-16 or windows-1252") from None
         return value
 
     @classmethod

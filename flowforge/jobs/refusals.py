@@ -78,7 +78,11 @@ def refuse_shared_destinations(commands: list[IngestTable]) -> None:
         for command in commands:
             source, target = command.source.title, name(command)
             # Most readers of the lake take names that differ by case only for one.
-            if target is not None and (other := owners.setdefault(target.lower(), source)) is not source:
+            if target is None:
+                continue
+            other = owners.get(target.lower())
+            owners.setdefault(target.lower(), source)
+            if other is not None:
                 problem = (
                     f"{other} and {source} would both fill {layer} table {target!r}; name one differently, such as "
                     f"{_other_name(source, target)!r} ({layer}Config.tableName in an entry of its own)"

@@ -87,8 +87,8 @@ def test_should_offer_both_names_where_two_tables_would_share_one(loads):
 
 def test_should_refuse_default_names_that_meet_within_a_request(loads):
     load = loads()
-    for first, second in (("dbo.sales_orders", "sales.orders"), ("dbo.cs", "dbo.Cs")):
-        request = requested(load, tables=[first, second])
+    for first, second in (("dbo.sales_orders", "sales.orders"), ("dbo.cs", "dbo.Cs"), ("t", "t")):
+        request = requested(load, tables=[{"tableName": first}, {"tableName": second}])
         with pytest.raises(InvalidRequest, match="would both fill silver table") as caught:
             submit(request, new_run_id(), "http")
         assert first in str(caught.value) and second in str(caught.value) and "tableName" in str(caught.value)
