@@ -17,6 +17,7 @@ from flowforge.domain.errors import NoSpace
 
 NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 WORDS = re.compile(f"({'|'.join(re.escape(os.strerror(number)) for number in NUMBERS)})\\s*$", re.MULTILINE)
+NONE_USABLE = "No usable temporary directory"  # of tempfile, before a process has found one: each that it tries is full
 NAMED = re.compile(r'file "(/[^"]+)"')
 MAKE_SPACE = (
     "make space there, or set TMPDIR to a folder on another disk; on Lambda raise the function's EphemeralStorage in the "
@@ -29,9 +30,9 @@ def no_space(error: BaseException) -> NoSpace | None:
     for one in _with_causes(error):
         if isinstance(one, NoSpace):
             return one
-        if isinstance(one, OSError) and one.errno in NUMBERS:
+        if isinstance(one, OSError) and (one.errno in NUMBERS or str(one.strerror).startswith(NONE_USABLE)):
             named = one.filename
-            folder = Path(os.fsdecode(named)).parent if isinstance(named, str | bytes) else Path(tempfile.gettempdir())
+            folder = Path(os.fsdecode(named)).parent if isinstance(named, str | bytes) else temporary_folder()
             return lacking(folder, one.strerror or str(one))
     return None
 
@@ -41,8 +42,16 @@ def said_of_a_file(text: str) -> NoSpace | None:
     if not WORDS.search(text):
         return None
     found = NAMED.search(text)
-    folder = Path(found[1]).parent if found else Path(tempfile.gettempdir())
+    folder = Path(found[1]).parent if found else temporary_folder()
     return lacking(folder, " ".join(text.split("\n", 1)[0].split())[:200])
+
+
+def temporary_folder() -> Path:
+    """Where temporary files are put; where Python has found none in which it may write four bytes, the one that is meant."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108
 
 
 def lacking(folder: Path, said: str) -> NoSpace:

@@ -164,7 +164,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="only Linux has a device that is always full")
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_should_say_that_an_answer_cannot_be_written(flowforge, api, told, form):
     api.answer("GET /api/runs", {"runs": [told.run()]})

@@ -1,10 +1,8 @@
 """DuckDB's relations and answers behind `engines.base`, and its errors in the words of that module."""
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,7 +10,7 @@ import duckdb
 from flowforge.domain.errors import NoSpace
 from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, TimedOut
 from flowforge.engines.duckdb.reasons import line_named, reason
-from flowforge.runtime.disk_space import lacking, said_of_a_file
+from flowforge.runtime.disk_space import lacking, said_of_a_file, temporary_folder
 
 SPILLED = re.compile(r"failed to offload data block .*/([\d.]+) (bytes|KiB|MiB) used")
 UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20}
@@ -42,7 +40,7 @@ def _no_place_to_spill(said: str) -> NoSpace | None:
     limit = SPILLED.search(said)
     if limit is None or float(limit[1]) * UNITS[limit[2]] >= LEAST_SPILL_BYTES:
         return None
-    return lacking(Path(tempfile.gettempdir()), "rows that do not fit into memory cannot be put there")
+    return lacking(temporary_folder(), "rows that do not fit into memory cannot be put there")
 
 
 class DuckDBRows:
