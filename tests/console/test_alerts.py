@@ -26,6 +26,11 @@ def told(receiver: AlertReceiver, kind: str, table: str = f"bronze_{NAME}") -> T
     return wait_for(found, f"alert {kind}")
 
 
+def is_in_slack(receiver: AlertReceiver, kind: str) -> bool:
+    texts = [one.document["text"] for one in receiver.taken if one.path == "/slack"]
+    return any(f"*{kind}*" in text and NAME in text for text in texts)
+
+
 def is_signed(taken: Taken) -> bool:
     content = f"{taken.headers['webhook-id']}.{taken.headers['webhook-timestamp']}.".encode() + taken.body
     digest = base64.b64encode(hmac.new(ALERT_KEY.encode(), content, hashlib.sha256).digest()).decode()
@@ -59,9 +64,8 @@ def test_should_tell_what_happens_and_be_in_the_way_of_no_run(page, stack, recei
     fired = stack.http.post("/_local/schedule/SendAlertsFunctionClock")
     assert fired.status_code == 200, fired.text
     assert told(receiver, "nothing-new").document["details"]["hours"] == 1
-    texts = [one.document["text"] for one in receiver.taken if one.path == "/slack"]
     for kind in ("failure", "recovery", "drift", "quarantine", "nothing-new"):
-        assert any(f"*{kind}*" in text and NAME in text for text in texts), kind
+        wait_for(lambda kind=kind: is_in_slack(receiver, kind), f"{kind} in Slack, which is told after the webhook")
 
     go(page, stack, "#/alerts")
     page.get_by_role("row", name=NAME).filter(has_text="nothing-new").first.wait_for()
@@ -89,6 +93,9 @@ def test_should_send_a_test_and_show_who_took_it(page, stack, receiver):
     dialog.get_by_text("sent").nth(1).wait_for()
     test = told(receiver, "test", "")
     assert is_signed(test)
-    assert any("*test*" in json.dumps(one.document) for one in receiver.taken if one.path == "/slack")
+    wait_for(
+        lambda: any("*test*" in json.dumps(one.document) for one in receiver.taken if one.path == "/slack"),
+        "a test in Slack",
+    )
     dialog.get_by_role("button", name="Close").click()
     page.get_by_role("row", name="A test").get_by_text("sent").wait_for()
