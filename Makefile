@@ -24,7 +24,7 @@ test: .venv/stamp ## all tests but those of faults and of Sail
 	@.venv/bin/python -m tests
 
 FAST := $(addprefix tests/,contracts engines gold lineage operations quality silver sources sql_policy tables)
-NOT_FAST := $(addprefix --ignore tests/,tables/test_sail.py contracts/test_gate.py)
+NOT_FAST := $(addprefix --ignore tests/,tables/test_sail.py contracts/test_gate.py sources/files/test_long_records.py)
 SPREAD := --numprocesses auto --dist loadscope --no-loadscope-reorder
 test-fast: .venv/stamp ## of contracts, lineage, lake and sources what starts no server
 	FLOWFORGE_TEST_FAST=1 .venv/bin/python -m pytest -q -r fE $(FAST) $(NOT_FAST) $(SPREAD)
