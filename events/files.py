@@ -4,6 +4,7 @@ Types are neutral: "text", "boolean", "bigint", "double", "decimal(p,s)", "date"
 (kept as UTC), "json" (a nested value as its JSON text).
 """
 
+import codecs
 from typing import Literal
 
 from pydantic import Field
@@ -18,6 +19,15 @@ Thousands = Literal["", ".", ",", " ", "'", "\u00a0", "\u202f"]
 UnknownColumns = Literal["refuse", "add", "rescue"]
 ColumnTypes = Literal["text", "inferred"]
 ColumnNames = Literal["as_written", "slug"]
+
+
+def codec_name(encoding: str) -> str:
+    """What Python calls an encoding of texts. Raises ValueError for what is none, other codecs (base64, rot13) among them."""
+    try:
+        "a".encode(encoding)  # a codec of something else fails here
+        return codecs.lookup(encoding).name
+    except (LookupError, ValueError):
+        raise ValueError(f"{encoding!r} is no encoding") from None
 
 
 class FileColumn(Message):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, field_validator
 
 from events.choices import ChangedFile, FileOrder
-from events.files import BadRows, ColumnNames, ColumnTypes, FileCompression, FileFormat, UnknownColumns
+from events.files import BadRows, ColumnNames, ColumnTypes, FileCompression, FileFormat, UnknownColumns, codec_name
 from events.model import Request
 from events.request.file_columns import FileColumnConfig
 from events.request.protection import key_by_name, known_protections, of_protection
@@ -155,9 +155,9 @@ class FileConfig(Request):
     @classmethod
     def _of_texts(cls, value: str) -> str:
         try:
-            "a".encode(value)  # others than codecs of texts, as base64 or rot13, fail here
-        except (LookupError, ValueError):
-            raise ValueError(f"{value!r} is no encoding: name one, as utf-8, utf-16 or windows-1252") from None
+            codec_name(value)
+        except ValueError as error:
+            raise ValueError(f"{error}: name one, as utf-8, utf-16 or windows-1252") from None
         return value
 
     @classmethod

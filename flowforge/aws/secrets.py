@@ -228,9 +228,8 @@ def _read_field(secret_id: str, field: str, form: str) -> str:
         value = json.loads(found["SecretString"])[field]
     except (KeyError, ValueError, TypeError):
         value = None
-    if (
-        not isinstance(value, str) or not value
-    ):  # nothing is signed, and nobody shown, by an empty text or the word None
+    # Nothing is signed, and nobody shown, by an empty text or the word None.
+    if not isinstance(value, str) or not value:
         raise NotFound(f'secret {secret_id!r} is not a JSON object with "{field}", a text that is not empty', form)
     return value
 

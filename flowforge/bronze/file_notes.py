@@ -91,7 +91,6 @@ def _note_refused(batch: Batch, error: FileRefused) -> None:
         rejects=[Reject(**one) for one in error.rejects],
     )
     note_refusal(batch.source_key, refusal)
-    look_again(batch.command)
 
 
 def give_up_load(body: dict[str, Any]) -> None:

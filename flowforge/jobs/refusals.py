@@ -80,9 +80,9 @@ def refuse_shared_destinations(commands: list[IngestTable]) -> None:
             # Most readers of the lake take names that differ by case only for one.
             if target is None:
                 continue
-            other = owners.get(target.lower())
-            owners.setdefault(target.lower(), source)
-            if other is not None:
+            if (other := owners.get(target.lower())) is None:
+                owners[target.lower()] = source
+            else:
                 problem = (
                     f"{other} and {source} would both fill {layer} table {target!r}; name one differently, such as "
                     f"{_other_name(source, target)!r} ({layer}Config.tableName in an entry of its own)"

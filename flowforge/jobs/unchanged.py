@@ -9,7 +9,6 @@ A table that is left out keeps its position, and where the source keeps changes 
 position is moved, by a write of its own, once it has stood for an eighth of that time, six hours at most.
 """
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from events.targets import SourcePlace, SourceTable
 from flowforge.domain.errors import FlowForgeError
 from flowforge.domain.own_columns import CHANGE_VERSION
 from flowforge.domain.source_key import SourceKey
-from flowforge.runtime.time_limit import deadline, within
+from flowforge.runtime.time_limit import seconds_left, within
 from flowforge.sources.plans import LastRead, LoadedTable, Position, StandsStill
 from flowforge.sources.registry import source_at
 from flowforge.state import runs
@@ -77,7 +76,7 @@ def unchanged_tables(
     if len(known) < MANY:
         return []
     try:
-        with within(min(ASK_SECONDS, _left() / 2)), source.session() as session:
+        with within(min(ASK_SECONDS, seconds_left() / 2)), source.session() as session:
             found = session.standing_still([one.table for one in known])
     except FlowForgeError as error:
         logger.warning("which tables have changed is not known, each is asked", run_id=run_id, cause=str(error))
@@ -112,7 +111,7 @@ def _known(commands: Sequence[IngestTable], loaded: Sequence[Loaded]) -> Iterato
     left is enough for."""
     by_bronze = {one.bronze_table: one for one in loaded if one.source_key}
     places = [(command, by_bronze[command.bronze.table]) for command in commands if command.bronze.table in by_bronze]
-    until = time.monotonic() + _left() / 3
+    until = time.monotonic() + seconds_left() / 3
     for start in range(0, len(places), STATES_AT_ONCE):
         if time.monotonic() > until:
             logger.warning("no time is left to look at more tables, each is asked", tables=len(places) - start)
@@ -173,15 +172,10 @@ def _move(still: Sequence[_Known], found: StandsStill) -> set[str]:
     ]
     if not due:
         return set()
-    until = time.monotonic() + _left() / 2
+    until = time.monotonic() + seconds_left() / 2
     with ThreadPoolExecutor(min(WRITES_AT_ONCE, len(due))) as threads:
         moved = list(threads.map(lambda state: time.monotonic() < until and _moved(state, to), due))
     return {state.source_key for state, done in zip(due, moved, strict=True) if done}
-
-
-def _left() -> float:
-    """The seconds that the invocation has left."""
-    return (deadline() or math.inf) - time.monotonic()
 
 
 def _stood(one: _Known) -> float:

@@ -81,7 +81,7 @@ def _of_job(job: FileJob, files: list[FileVersion]) -> Iterator[tuple[str, Repor
     if not waiting:
         return
     active = find_batch(job.source_key, state.generation, state.active) if state.active is not None else None
-    held = leases.holds_up(state)
+    held = state.active is not None and (active is None or leases.goes_on(active))
     refused = {one.file.place: one for one in refusals(job.source_key) if one.contract in ("", job.contract)}
     for file in waiting:
         since, why = file.modified, "it is new: the job's next run loads it"

@@ -4,6 +4,7 @@ A function that is killed at its limit leaves a claim that nobody renews and tel
 releases it, and its message comes back with the cause.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,9 +30,11 @@ def time_limit(context: Any) -> Iterator[None]:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """For the block, `deadline` is no later than in so many seconds."""
+    """For the block, `deadline` is no later than in so many seconds; math.inf sets none."""
     ends, limit = time.monotonic() + seconds, _deadline.get()
-    token = _deadline.set(ends if limit is None else min(ends, limit))
+    if limit is not None:
+        ends = min(ends, limit)
+    token = _deadline.set(None if ends == math.inf else ends)
     try:
         yield
     finally:
@@ -41,3 +44,9 @@ def within(seconds: float) -> Iterator[None]:
 def deadline() -> float | None:
     """The instant of time.monotonic() by which to be done; None when there is no limit."""
     return _deadline.get()
+
+
+def seconds_left() -> float:
+    """The seconds until the deadline, below 0 behind it; math.inf where there is none."""
+    limit = deadline()
+    return math.inf if limit is None else limit - time.monotonic()

@@ -48,10 +48,13 @@ def holds_up(state: TableState) -> bool:
         batch = find_batch(state.source_key, state.generation, state.active)
     except UnreadableRecord:  # the sweep tells of it
         return True
-    if batch is None or batch.state != "claimed":
-        return True
+    return batch is None or goes_on(batch)
+
+
+def goes_on(batch: Batch) -> bool:
+    """Whether somebody goes on with a batch of which a table says that it is under way."""
     used_up = batch.slices is None and batch.attempts >= settings().max_attempts and batch.lease_until < time.time()
-    return not (batch.failed or used_up)
+    return batch.state != "claimed" or not (batch.failed or used_up)
 
 
 def count_attempt(batch: Batch) -> None:

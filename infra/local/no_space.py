@@ -8,14 +8,15 @@ import json
 import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from flowforge.runtime.disk_space import NUMBERS, temporary_folder
+
 CODE = "NoSpaceLeft"
-REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+REFUSED = (*NUMBERS, errno.EROFS)
 # What SQLite calls a file that cannot grow; the journal's index is mapped, and says that it cannot by its own codes.
 SQLITE_REFUSED = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_READONLY")
 
@@ -27,7 +28,7 @@ class NoSpaceTold:
     holds, None where that is memory: then it is the temporary folder that is full."""
 
     def __init__(self, application: Application, folder: Path | None) -> None:
-        self._application, self._folder = application, folder or Path(tempfile.gettempdir())
+        self._application, self._folder = application, folder or temporary_folder()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
         try:

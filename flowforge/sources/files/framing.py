@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from events.files import FileContract
+from events.files import FileContract, codec_name
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.container import Content
 
@@ -52,10 +52,9 @@ class Marks:
 def codec_of(encoding: str) -> tuple[str, bool]:
     """The codec of the bytes that are framed, and whether these are the content's own. Others are turned into UTF-8 first."""
     try:
-        "a".encode(encoding)  # others than codecs of texts, as base64 or rot13, fail here
-        name = codecs.lookup(encoding).name
-    except (LookupError, ValueError) as error:
-        raise UnsupportedSource(f"{encoding!r} is no encoding", "name one, as utf-8, utf-16 or cp1252") from error
+        name = codec_name(encoding)
+    except ValueError as error:
+        raise UnsupportedSource(str(error), "name one, as utf-8, utf-16 or cp1252") from error
     if name in ("utf-8", "utf-8-sig", "ascii"):
         return ("ascii" if name == "ascii" else "utf-8"), True
     if re.fullmatch(r"cp125\d|iso8859-\d+", name):

@@ -6,7 +6,6 @@ block's question raises leaves its tables to their own loads; so does a lock tha
 near. Of several blocks each counts for itself: what was answered holds, whatever becomes of those behind it.
 """
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from flowforge.domain.errors import FlowForgeError, SourceChanged
-from flowforge.runtime.time_limit import deadline, within
+from flowforge.runtime.time_limit import seconds_left, within
 from flowforge.sources.sqlserver.connection import LOCK_TIMEOUT_MS, SourceConnection
 from flowforge.sources.sqlserver.identity import refuse_changed_source
 from flowforge.sources.sqlserver.statement import quote_literal
@@ -54,16 +53,16 @@ def without_a_change(
     others nor the session.
     """
     blocks = _blocks(tables, name)
-    until = (deadline() or math.inf) - closing_seconds
-    if not blocks or until <= time.monotonic():
+    seconds = seconds_left() - closing_seconds
+    if not blocks or seconds <= 0:
         return [], _untimely(blocks)
+    until = time.monotonic() + seconds
     if len(blocks) == 1:
         with _short_waits(connection):
             return _answered(connection, blocks, branch, until)
-    limit = nullcontext() if until == math.inf else within(until - time.monotonic())
     try:
         with (
-            limit,
+            within(seconds),
             connection.sibling() as own,
             in_snapshots(own) if in_snapshot else nullcontext(),
             _short_waits(own),

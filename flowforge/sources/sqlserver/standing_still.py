@@ -3,13 +3,10 @@
 Each kind has its part of the time, by its tables. Where one has no answer, that of the other holds.
 """
 
-import math
-import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 
 from flowforge.domain.errors import FlowForgeError
-from flowforge.runtime.time_limit import deadline, within
+from flowforge.runtime.time_limit import seconds_left, within
 from flowforge.sources.plans import LoadedTable, StandsStill
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.cursor_tables import tables_without_new_rows
@@ -24,8 +21,7 @@ def standing_still(connection: SourceConnection, tables: Sequence[LoadedTable]) 
     others = [n for n, one in enumerate(tables) if not one.read.change_tracking]
     if not tracked or not others:
         return (tables_without_changes if tracked else tables_without_new_rows)(connection, tables)
-    seconds = ((deadline() or math.inf) - time.monotonic()) * len(tracked) / len(tables)
-    with nullcontext() if seconds == math.inf else within(seconds):
+    with within(seconds_left() * len(tracked) / len(tables)):
         changes = _asked(tables_without_changes, connection, tables, tracked)
     rows = _asked(tables_without_new_rows, connection, tables, others)
     told = {**changes.tables, **rows.tables}

@@ -53,9 +53,8 @@ def tables_without_changes(connection: SourceConnection, tables: Sequence[Loaded
     with in_snapshots(connection):
         began = time.monotonic()
         logs = ask_logs(connection)
-        closing = max(
-            CLOSING_SECONDS, 3 * (time.monotonic() - began)
-        )  # they are asked for again, on a server that is busy by then
+        # They are asked for again, on a server that is busy by then.
+        closing = max(CLOSING_SECONDS, 3 * (time.monotonic() - began))
         # Of that moment: what each block sees is later, and so has all that was committed up to it.
         version = min((log.version for _, log in logs.values()), default=0)
         known = [one for one in _asked(tables) if one.version <= version and _is_known(one, logs, server)]

@@ -43,9 +43,8 @@ class KeptTables:
     """By address, the one that came back last goes last."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Kept, int, int]] = (
-            OrderedDict()
-        )  # each with its files, and the bytes of its copy
+        # Each with the number of its files, and the bytes of its copy.
+        self._kept: OrderedDict[str, tuple[Kept, int, int]] = OrderedDict()
         self._changing = threading.RLock()  # what comes back comes whenever a handle is collected, in this thread too
 
     def give_back(self, uri: str, kept: Kept) -> None:
