@@ -10,6 +10,7 @@ import os
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 HIDDEN = ("numpy",)
 OF_EACH_PACKAGE = "botocore"
@@ -32,10 +33,21 @@ def keep_to_package(code: Path) -> None:
 
 def run() -> None:
     """Runs the handler that `sys.argv` names, event by event."""
-    from awslambdaric.__main__ import main
+    from awslambdaric import bootstrap
+    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
+    class Client(LambdaRuntimeClient):
+        """AWS's own, whose errors of an import also go to an address with a path (`runtime_api`)."""
+
+        def __init__(self, address: str) -> None:
+            place, _, self._path = address.partition("/")
+            super().__init__(place)
+
+        def call_rapid(self, http_method: str, endpoint: str, *rest: Any, **named: Any) -> None:
+            super().call_rapid(http_method, f"/{self._path}{endpoint}", *rest, **named)
 
     keep_to_package(Path(os.environ.get("LAMBDA_TASK_ROOT", ".")))
-    main(sys.argv)
+    bootstrap.run(sys.argv[1], Client(os.environ["AWS_LAMBDA_RUNTIME_API"]))
 
 
 if __name__ == "__main__":

@@ -128,3 +128,15 @@ def token(folder) -> str:
     command = [sys.executable, "-m", "flowforge.cli", "token", "--state-dir", str(folder)]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("FLOWFORGE_")}
     return subprocess.run(command, env=plain, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("headers", [{}, *FOREIGN])
+def test_should_hand_no_event_to_a_stranger_and_take_no_answer_of_one(stack, headers):
+    told = stack.http.get("/items/1").json()["environment"]["AWS_LAMBDA_RUNTIME_API"]
+    port = told.partition("/")[0]
+    for place in (port, f"{port}/guessed", f"{port}//{told.partition('/')[2]}"):
+        base = f"http://{place}/2018-06-01/runtime"
+        assert httpx.get(f"{base}/invocation/next", headers=headers).status_code == 403
+        for what in ("invocation/any/response", "invocation/any/error", "init/error"):
+            assert httpx.post(f"{base}/{what}", headers=headers, content=b'"forged"').status_code == 403
+    assert stack.http.get("/items/1").json()["environment"]["AWS_LAMBDA_RUNTIME_API"] == told  # by the same worker

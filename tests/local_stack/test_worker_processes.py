@@ -15,6 +15,7 @@ import pytest
 from flowforge.domain.given import given
 from infra.local.logs import Log
 from infra.local.processes import MARK_VARIABLE, Children, clean_environment
+from infra.local.runtime_api import InvocationFailed
 from infra.local.worker import Worker
 from infra.local.worker_processes import WorkerProcesses
 from tests.helpers.servers import ROOT
@@ -101,3 +102,15 @@ def test_should_start_new_interpreters_when_the_process_that_forks_is_gone(tmp_p
             await asyncio.to_thread(wait_for, lambda: said in log.read_text(), said)
 
     asyncio.run(told())
+
+
+def test_should_log_what_keeps_a_handler_from_being_imported(tmp_path):
+    async def told() -> None:
+        async with workers(tmp_path) as started:
+            worker = Worker("none", "arn", started.log, started.children, started.processes, lambda ended: None)
+            with pytest.raises(InvocationFailed, match="exited during init"):
+                await worker.start("tests.helpers.no_such_module.handler", started.env, ROOT)
+
+    asyncio.run(told())
+    said = "none | init failed: Runtime.ImportModuleError: Unable to import module 'tests.helpers.no_such_module'"
+    assert said in (tmp_path / "log.log").read_text()
