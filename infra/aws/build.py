@@ -22,9 +22,10 @@ from typing import Any
 from samtranslator.yaml_helper import yaml_parse
 
 from infra.aws.bill import unpinned, write_bill
+from infra.aws.bytecode import not_compiled, precompile
 from infra.aws.package import LIMIT_BYTES, PYTHON, ROOT, check, copy_code, install, prune, size_of
 
-ROOM_BYTES = 20_000_000
+ROOM_BYTES = 12_000_000  # three times our own code, compiled
 ARCHES = ("x86_64", "arm64")
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 OWN_ARCH = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -57,10 +58,15 @@ def build(target: Path, arch: str, python: str) -> list[str]:
     problems: list[str] = []
     sys.stdout.write(f"{'package':<30} {'group':<11} {'bytes':>13} {'free':>13}   {arch}, CPython {python}\n")
     groups = _installed(template, target / ".groups", arch, python)
+    own = _own_code(template, target / ".groups" / ".own", python)
     for name, function in _functions(template):
         group, folder = function["Metadata"]["LibraryGroup"], target / name
         shutil.copytree(groups[group], folder, copy_function=_link)
-        copy_code(function["Properties"]["Handler"].split(".")[1], folder)
+        others = shutil.ignore_patterns(*(one for one in _handlers(template) if one != _handler(function)))
+        shutil.copytree(own / "functions", folder / "functions", copy_function=_link, ignore=others)
+        shutil.copytree(
+            own, folder, copy_function=_link, ignore=shutil.ignore_patterns("functions"), dirs_exist_ok=True
+        )
         function["Properties"]["CodeUri"] = name
         function["Metadata"].pop("BuildMethod")  # it is built
         size = size_of(folder)
@@ -82,11 +88,29 @@ def _functions(template: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(name, one) for name, one in found if one["Type"] == "AWS::Serverless::Function"]
 
 
+def _handler(function: dict[str, Any]) -> str:
+    return function["Properties"]["Handler"].split(".")[1]
+
+
+def _handlers(template: dict[str, Any]) -> list[str]:
+    return [_handler(function) for _, function in _functions(template)]
+
+
+def _own_code(template: dict[str, Any], folder: Path, python: str) -> Path:
+    """What functions share and the code of all of them, compiled once."""
+    for handler in _handlers(template):
+        copy_code(handler, folder)
+    if not precompile(folder, python):
+        sys.stdout.write(not_compiled(python))
+    return folder
+
+
 def _installed(template: dict[str, Any], folder: Path, arch: str, python: str) -> dict[str, Path]:
     groups = {function["Metadata"]["LibraryGroup"] for _, function in _functions(template)}
     for group in sorted(groups):
         install(group, folder / group, arch, python)
         prune(folder / group)
+        precompile(folder / group, python)
     return {group: folder / group for group in groups}
 
 

@@ -3,10 +3,10 @@
     python -m infra.aws.package LOGICAL_ID TARGET [--arch x86_64|arm64]
 
 Called by the Makefile's build-<LogicalId> targets, which `sam build` runs; `infra.aws.build` builds all. Which code and which
-libraries a function needs is read from template.yaml: its handler, and the LibraryGroup in its metadata. Needs pip, not Python
-3.13: only wheels are taken, for CPython 3.13 on Amazon Linux 2023 (glibc 2.34). The newest platform tag comes first, since with
-it pip takes the wheels that are linked to OpenSSL 3; the build fails if a library wants an OpenSSL 1.1 that is not in the
-package, or exceeds Lambda's limit.
+libraries a function needs is read from template.yaml: its handler, and the LibraryGroup in its metadata. Needs pip, and
+`python3.13` only to compile the modules: wheels are taken, for CPython 3.13 on Amazon Linux 2023 (glibc 2.34). The newest
+platform tag comes first, since with it pip takes the wheels that are linked to OpenSSL 3; the build fails if a library wants an
+OpenSSL 1.1 that is not in the package, or exceeds Lambda's limit.
 """
 
 import argparse
@@ -22,6 +22,8 @@ from typing import Any
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from samtranslator.yaml_helper import yaml_parse
+
+from infra.aws.bytecode import not_compiled, precompile
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_BYTES = 262_144_000  # function and layers, unzipped: Lambda quotas
@@ -82,6 +84,8 @@ def main() -> int:
     install(function["Metadata"]["LibraryGroup"], arguments.target, arguments.arch)
     prune(arguments.target)
     copy_code(function["Properties"]["Handler"].split(".")[1], arguments.target)
+    if not precompile(arguments.target, PYTHON):
+        sys.stdout.write(not_compiled(PYTHON))
     problems = check(arguments.target)
     sys.stdout.write(f"{arguments.logical_id}: {size_of(arguments.target):,} bytes unzipped\n")
     for problem in problems:

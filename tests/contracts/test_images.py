@@ -65,7 +65,8 @@ def test_should_install_the_groups_libraries_as_they_are_pinned():
     libraries = re.search(r'LIBRARIES="([^"]+)"', "\n".join(told("ARG")))
     assert libraries is not None
     assert tuple(libraries[1].split()) == GROUPS["lake"]
-    (run,) = told("RUN")
+    run, compiling = told("RUN")
+    assert "--invalidation-mode checked-hash" in compiling
     assert "source=constraints.txt,target=/tmp/constraints.txt" in run
     assert "--constraint /tmp/constraints.txt" in run
     pinned = {line.partition("==")[0].replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flowforge.domain.given import given
 from infra.aws.bill import normal, pins, unpinned, write_bill
+from infra.aws.bytecode import not_compiled, precompile
 from infra.aws.package import ROOT, prune
 from tests.helpers.waiting import LIMIT_SECONDS
 
@@ -97,6 +98,41 @@ def test_should_unpack_an_extension_that_the_package_keeps_compressed(tmp_path, 
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("flowforge-httpfs-*/httpfs.duckdb_extension"))
+
+
+def imported(package: Path) -> str:
+    """What Python tells of importing `handler` from a folder that it may not write to."""
+    where = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-v", "-c", "import handler"], env=where, capture_output=True, text=True, check=True
+    )
+    return done.stdout + done.stderr
+
+
+def test_should_import_a_packages_modules_without_compiling_them(tmp_path):
+    module = tmp_path / "handler.py"
+    module.write_text("print('as packed')")
+    assert precompile(tmp_path, f"{sys.version_info.major}.{sys.version_info.minor}")
+    os.utime(module, (0, 0))  # a zip keeps no exact times
+    (bytecode,) = tmp_path.rglob("*.pyc")
+    told = imported(tmp_path)
+    assert "as packed" in told
+    assert f"# code object from '{bytecode}'" in told
+
+
+def test_should_run_a_module_as_it_was_changed_after_the_package_was_built(tmp_path):
+    module = tmp_path / "handler.py"
+    module.write_text("print('as packed')")
+    assert precompile(tmp_path, f"{sys.version_info.major}.{sys.version_info.minor}")
+    times = module.stat()
+    module.write_text("print('repaired!')")
+    os.utime(module, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "repaired!" in imported(tmp_path)
+
+
+def test_should_say_what_a_package_lacks_without_the_version_of_python_that_runs_it(tmp_path):
+    assert not precompile(tmp_path, "3.999")
+    assert "no python3.999 on the path" in not_compiled("3.999")
 
 
 CONSTRAINTS = ROOT / "constraints.txt"
