@@ -18,8 +18,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
@@ -101,29 +99,31 @@ def _process(
         handle(read(json.dumps(event)), context)
         return {"status": "done"}
 
-    def each(record: SQSRecord) -> None:
-        delivery = Delivery(record, step, on_give_up, keep)
-        with usage.measured(step, delivery.attempts):
-            delivery.run(handle, context, read)
-
     metrics.add_metric(name="Deliveries", unit=MetricUnit.Count, value=len(event["Records"]))
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    answer = process_partial_response(event, each, processor, context)
+    failures: list[dict[str, str]] = []
+    for record in event["Records"]:
+        try:
+            delivery = Delivery(record, step, on_give_up, keep)
+            with usage.measured(step, delivery.attempts):
+                delivery.run(handle, context, read)
+        except Exception:  # it is logged; SQS delivers this one again, and deletes the others
+            failures.append({"itemIdentifier": record["messageId"]})
     metrics.flush_metrics()
-    return dict(answer)
+    return {"batchItemFailures": failures}
 
 
 class Delivery:
     """One delivery of one message."""
 
-    def __init__(self, record: SQSRecord, step: str, on_give_up: GiveUp | None, keep: Keep):
-        self.record, self.step, self.on_give_up, self.keep = record, step, on_give_up, keep
-        self.attempts = int(record.attributes.approximate_receive_count)
+    def __init__(self, record: dict[str, Any], step: str, on_give_up: GiveUp | None, keep: Keep):
+        self.text, self.receipt_handle = str(record["body"]), str(record["receiptHandle"])
+        self.step, self.on_give_up, self.keep = step, on_give_up, keep
+        self.attempts = int(record["attributes"]["ApproximateReceiveCount"])
 
     def run(self, handle: Handle, context: Any, read: Read) -> None:
         """Handles the message and settles it; raises when it is to be delivered again."""
         try:
-            body = read(self.record.body)
+            body = read(self.text)
         except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict):
@@ -158,7 +158,7 @@ class Delivery:
 
     def send_again(self, seconds: int) -> None:
         """Puts a copy of the message behind the others, before this delivery is deleted."""
-        self._send(os.environ["FLOWFORGE_QUEUE_URL"], self.record.body, DelaySeconds=seconds)
+        self._send(os.environ["FLOWFORGE_QUEUE_URL"], self.text, DelaySeconds=seconds)
 
     def retry(self, body: dict[str, Any], error: Exception) -> None:
         """Lets the message come back soon, or gives it up after its last attempt."""
@@ -169,7 +169,7 @@ class Delivery:
         try:
             client("sqs").change_message_visibility(
                 QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"],
-                ReceiptHandle=self.record.receipt_handle,
+                ReceiptHandle=self.receipt_handle,
                 VisibilityTimeout=seconds,
             )
         except (ClientError, BotoCoreError):
@@ -188,9 +188,7 @@ class Delivery:
             logger.warning("what was given up cannot be told", error=type(wrong).__name__)
         reason = {"DataType": "String", "StringValue": f"{type(error).__name__}: {error}"[:900]}
         attributes = {"step": {"DataType": "String", "StringValue": self.step}, "reason": reason}
-        self._send(
-            os.environ["FLOWFORGE_DEAD_LETTER_QUEUE_URL"], self.keep(self.record.body), MessageAttributes=attributes
-        )
+        self._send(os.environ["FLOWFORGE_DEAD_LETTER_QUEUE_URL"], self.keep(self.text), MessageAttributes=attributes)
 
     def _tell(self, body: dict[str, Any], error: Exception) -> None:
         """Tells those who follow the message's run and batch. What is recorded of the batch may be what cannot be read."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from events.api.database import SourceQuestion
 from events.choices import DatabaseKind
 from events.request import Connection, InvalidRequest, mistakes_of
 from events.targets import ConnectionReference
@@ -40,6 +39,8 @@ def read_credentials(reference: ConnectionReference) -> Credentials:
 
 def target_in(body: dict[str, Any]) -> Target:
     """The connection in a body `{"connection": ...}`, or in a whole job request; raises InvalidRequest with every mistake."""
+    from events.api.database import SourceQuestion  # what the API takes and answers: a worker needs none of it
+
     try:
         question = SourceQuestion.model_validate(body)
     except ValidationError as error:
