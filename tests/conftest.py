@@ -7,6 +7,7 @@ What hypothesis draws is new in each run, as when a developer explores; with FLO
 same each time, so that a gate that closes blames the change before it.
 """
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from infra.local.collector import COLLECT_RARELY, keep_what_is_there
 from tests.helpers.examples import examples
 from tests.helpers.outside import S3, buckets_of_this_run
 from tests.helpers.servers import AWS_VARIABLES, embedded_aws
@@ -27,6 +29,7 @@ settings.register_profile("explore", derandomize=False, deadline=None, max_examp
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("FLOWFORGE_TEST_PROFILE", "explore"))
 
+gc.set_threshold(*COLLECT_RARELY)  # from here on: to collect thousands of tests makes nothing but what stays
 
 TOGETHER = ("chain", "sources", "local_stack", "standin")
 # What of such a folder starts what it needs itself, or needs no server.
@@ -70,6 +73,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return places.get(item.nodeid.split("/")[1], len(places)), item.nodeid.startswith(APART)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves out of Python's search for garbage what stays: the tests and their imports, a million objects."""
+    keep_what_is_there()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """ingest_table: loads one table once into bronze, or several as of one moment, and announces the batches."""
 
-import gc
-
 from events.commands import IngestCut, IngestTable
 from flowforge.aws.bus import announce
 from flowforge.aws.message import process_messages
@@ -38,4 +36,3 @@ def handler(event: dict, context: object) -> dict:
 
 
 prepare()
-gc.freeze()  # what the imports made stays: no collection, nor the interpreter's end, walks it again (0.2 s)

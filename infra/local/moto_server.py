@@ -18,6 +18,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from werkzeug.serving import make_server
 
 from infra.local.aws_calls import CountedCalls
+from infra.local.collector import keep_what_is_there
 from infra.local.kept import Kept
 from infra.local.kept_connections import KeptConnections, read_headers
 from infra.local.moto_mendings.mending import mend_moto
@@ -41,14 +42,16 @@ def main() -> None:
         app: Any = DomainDispatcherApplication(create_plain_app)
         app.debug = True
         telling = NoSpaceTold(app, folder)
-        make_server(
+        server = make_server(
             host,
             port,
             OwnCallsOnly(SignedCallsOnly(CountedCalls(recording(telling)), *keys)),
             threaded=True,
             request_handler=KeptConnections,
             fd=listener.fileno(),
-        ).serve_forever()
+        )
+        keep_what_is_there()
+        server.serve_forever()
 
 
 def _kept(folder: Path) -> Kept:

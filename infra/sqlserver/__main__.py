@@ -3,6 +3,7 @@
 # ruff: noqa: S105 - documented, for the stand-in only
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from .profiles import PROFILES
 from .server import HOST, Server
 from .types import COLLATION_NAME
 
+COLLECT_RARELY = (10_000, 20, 20)  # a statement's tree is some hundred objects in cycles: a few megabytes wait
 SAMPLE_PASSWORD = "FlowForge2024!"
 
 
@@ -85,6 +87,8 @@ def main() -> None:
         server.fill(bank.size(chosen.scale, chosen.rows) if chosen.bank else None, chosen.typezoo)
         ready = {"host": HOST, "port": port, "database": chosen.database, "ca_file": str(ca_file), "pid": os.getpid()}
         print(json.dumps(ready), flush=True)
+        gc.freeze()  # imports stay: no search for garbage in cycles walks them again
+        gc.set_threshold(*COLLECT_RARELY)
         server.serve_forever()
 
 

@@ -1,5 +1,6 @@
 """A function works for the deployment that its environment names: what was made for another is not used."""
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -7,6 +8,7 @@ import pytest
 
 from flowforge.aws.clients import client
 from flowforge.runtime.deployment import entered
+from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.settings import settings
 from functions.watermark.handler import handler
 from tests.helpers.counted_connections import counted_connections
@@ -59,6 +61,17 @@ def test_should_stop_at_a_setting_that_is_not_valid_before_anything_is_done(aws,
     monkeypatch.setenv("FLOWFORGE_LEASE_SECONDS", "1")
     with pytest.raises(ValueError, match="lease_seconds"):
         handler({"sweep": True}, context)
+
+
+def test_should_leave_what_is_imported_before_the_first_event_out_of_the_search_for_garbage(aws, context):
+    before, made = gc.get_freeze_count(), [[]]
+    do_nothing = entry_point(lambda event, context: {})
+    assert do_nothing({}, context) == {}
+    after = gc.get_freeze_count()
+    assert after > before
+    made.append([])  # what an event makes is looked at
+    assert do_nothing({}, context) == {}
+    assert gc.get_freeze_count() <= after
 
 
 def test_should_clear_no_cache_anywhere():
