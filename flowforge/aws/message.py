@@ -128,7 +128,7 @@ class Delivery:
             body = None
         if not isinstance(body, dict):
             return self.give_up({}, Fatal("the message is not a JSON object", SEND_WHAT_FITS))
-        about = {"run_id": body.get("run_id"), "table": table_of(body)}
+        about = {"run_id": run_of(body), "table": table_of(body)}
         with logger.append_context_keys(step=self.step, **about, attempt=self.attempts):  # not of lines that follow
             self._judge(body, handle, context)
         return None
@@ -197,16 +197,16 @@ class Delivery:
                 self.on_give_up(body)
             except UnreadableRecord as unreadable:
                 logger.warning("the batch of what was given up cannot be read", cause=str(unreadable))
-        if body.get("run_id"):
+        if run_id := run_of(body):
             facts = [
                 StepFailed(
-                    run_id=str(body["run_id"]),
+                    run_id=run_id,
                     bronze_table=table,
                     step=self.step,
                     error=type(error).__name__,
                     cause=str(error) if _ours(error) else f"unexpected {type(error).__name__}; the log has its trace",
                     remedy=getattr(error, "remedy", "")
-                    or f"Replay the message once the cause is gone: flowforge replay --run {body['run_id']}.",
+                    or f"Replay the message once the cause is gone: flowforge replay --run {run_id}.",
                     attempts=self.attempts,
                     gold_tables=list(getattr(error, "gold_tables", ())),
                     **batch_identity(body),
@@ -220,8 +220,16 @@ class Delivery:
             client("sqs").send_message(QueueUrl=url, MessageBody=text, **options)
 
 
+def run_of(body: dict[str, Any]) -> str | None:
+    """The run that a message belongs to, or that it is to begin; None where it names none."""
+    run_id = body.get("run_id") or body.get("new_run_id")
+    return str(run_id) if run_id else None
+
+
 def table_of(body: dict[str, Any]) -> str | None:
-    """The bronze table that a message is about."""
+    """The bronze table that a message is about, be it by the load that it holds."""
+    load = body.get("load")
+    body = load if isinstance(load, dict) else body
     bronze = body.get("bronze")
     return body.get("bronze_table") or (bronze.get("table") if isinstance(bronze, dict) else None)
 

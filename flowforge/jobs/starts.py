@@ -1,7 +1,8 @@
 """Starts a workflow by the request that its schedule keeps, as the schedule's clock has ordered it.
 
 Guarantees: an order that comes twice starts one run. A request that can no longer be taken (its connection is gone, say) shows as
-a rejected run with the reason, and is told on the bus.
+a rejected run with the reason, and is told on the bus. A schedule that is there without its request is an error, and no removed
+one.
 """
 
 from aws_lambda_powertools import Logger
@@ -24,9 +25,12 @@ def start_workflow(wanted: StartWorkflow) -> None:
     if runs.is_open(run_id) and not outbox.kept(run_id)[0]:
         return
     document = schedules.request_of(wanted.workflow_id)
-    if document is None:
+    if document is None and not schedules.exists(wanted.workflow_id):
         logger.info("no such schedule any more", workflow=wanted.workflow_id, run_id=run_id)
         return
+    document = document or schedules.request_of(wanted.workflow_id)  # set anew at that moment
+    if document is None:
+        raise schedules.lost_request(wanted.workflow_id)
     try:
         submit(document, run_id, wanted.trigger, wanted.workflow_id)
     except (InvalidRequest, Fatal) as error:

@@ -12,7 +12,7 @@ from typing import Any
 from events.facts import StepFailed
 from flowforge.aws.bus import announce
 from flowforge.aws.clients import aws_errors, client
-from flowforge.aws.message import batch_identity, body_of, tables_of
+from flowforge.aws.message import batch_identity, body_of, run_of, tables_of
 from flowforge.domain.alone import Failure, each_alone
 from flowforge.jobs.keeping import kept_message
 from flowforge.runtime.settings import settings
@@ -83,8 +83,7 @@ def _tell(step: str, text: str) -> None:
         body = body_of(text)
     except (ValueError, RecursionError):
         return
-    if isinstance(body, dict) and body.get("run_id"):
-        run_id = str(body["run_id"])
+    if isinstance(body, dict) and (run_id := run_of(body)):
         told = {"error": "Dead", "cause": CAUSE, "remedy": REMEDY, **batch_identity(body)}
         announce(*(StepFailed(run_id=run_id, bronze_table=table, step=step, **told) for table in tables_of(body)))
 

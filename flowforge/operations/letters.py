@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from flowforge.aws.message import body_of, tables_of
+from flowforge.aws.message import body_of, run_of, tables_of
 
 SILENT = "SQS moved it here: its function could not handle it, not even to say why"
 
@@ -18,7 +18,7 @@ def letter_of(queue: str, message: dict[str, Any]) -> tuple[dict[str, Any], str 
         "id": message["MessageId"],
         "queue": queue,
         "table": ", ".join(tables_of(body)) or None,
-        "run_id": str(body["run_id"]) if body.get("run_id") else None,
+        "run_id": run_of(body),
         "reason": said.get("reason") or said.get("ERROR_MESSAGE") or SILENT,  # the bus says why in ERROR_MESSAGE
         "at": sent_ms / 1000,
         "age_seconds": max(0, round(time.time() - sent_ms / 1000)),

@@ -118,10 +118,24 @@ def request_of(workflow: str) -> dict[str, Any] | None:
 
 
 def remove(workflow: str) -> None:
-    """Removes a schedule with its request; runs that it has started go on. Raises NotFound."""
+    """Removes a schedule with its request, both at once, so that one set meanwhile keeps its own; runs that it has started go on.
+    Raises NotFound, StoreUnavailable."""
     find(workflow)
-    items.delete(settings().schedules_table, _key(workflow))
-    items.delete(settings().schedules_table, _request_key(workflow))
+    table = settings().schedules_table
+    if not items.transact([items.delete_action(table, key(workflow)) for key in (_key, _request_key)]):
+        raise StoreUnavailable(
+            f"schedule {workflow!r} is being set by somebody else", "Look at it, and remove it again."
+        )
+
+
+def exists(workflow: str) -> bool:
+    """Whether a workflow has a schedule, be it one that cannot be read."""
+    return items.get(settings().schedules_table, _key(workflow)) is not None
+
+
+def lost_request(workflow: str) -> UnreadableRecord:
+    """The error for a schedule whose request is not there."""
+    return _unreadable(f"the request of schedule {workflow!r}", KeyError(REQUEST))
 
 
 def stored(most: int, behind: str | None = None) -> list[items.Item]:

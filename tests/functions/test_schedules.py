@@ -7,7 +7,9 @@ import pytest
 
 from events.envelopes import http, sqs
 from events.sample_messages import FULL
+from flowforge.aws.clients import client
 from flowforge.state import runs
+from functions.replay.handler import handler as replay
 from functions.schedules.handler import handler
 from functions.submit_job.handler import handler as submit
 from tests.helpers.function_calls import Context
@@ -142,6 +144,45 @@ def test_should_start_nothing_once_it_is_removed(orders, workflow):
     assert ask("GET", workflow)[0] == 404
     (run_id,) = orders.take()  # ordered before
     assert not runs.is_open(run_id)
+
+
+def test_should_keep_both_parts_of_one_that_is_set_while_another_person_removes_it(orders, workflow, monkeypatch):
+    set_up(workflow, rate="1 hour")
+    set_anew: list[str] = []
+
+    def set_meanwhile(**_) -> None:  # between whatever calls a removal makes
+        if not set_anew:
+            set_anew.append(workflow)
+            set_anew.append(set_up(workflow, rate="1 day")["next_at"])
+
+    database = client("dynamodb")
+    calls = [f"after-call.dynamodb.{name}" for name in ("DeleteItem", "TransactWriteItems")]
+    for call in calls:
+        database.meta.events.register(call, set_meanwhile)
+    try:
+        assert ask("DELETE", workflow)[0] == 204
+    finally:
+        for call in calls:
+            database.meta.events.unregister(call, set_meanwhile)
+    tick(set_anew[1])
+    (run_id,) = orders.take()
+    assert runs.read_run(run_id)["status"] == "accepted"
+
+
+def test_should_say_so_where_the_request_of_a_schedule_is_gone(aws, orders, workflow, monkeypatch):
+    pair = f"submit={aws.name('SubmitDeadLetters')}>{aws.name('SubmitQueue')}"
+    monkeypatch.setenv("FLOWFORGE_REPLAY_QUEUES", pair)
+    due = set_up(workflow, rate="1 hour")["next_at"]
+    key = {"pk": {"S": f"REQUEST#{workflow}"}, "sk": {"S": "REQUEST"}}
+    aws.client("dynamodb").delete_item(TableName=aws.name("Schedules"), Key=key)
+    tick(due)
+    (run_id,) = orders.take()
+    told = [detail for kind, detail in aws.announced() if kind == "StepFailed" and detail["run_id"] == run_id]
+    assert [(one["error"], workflow in one["cause"]) for one in told] == [("UnreadableRecord", True)]
+    assert "Set the schedule again" in told[0]["remedy"]
+    assert runs.read_run(run_id)["status"] == "rejected"
+    letters = json.loads(replay(http("GET", "/api/dead-letters"), Context())["body"])["messages"]
+    assert run_id in [letter["run_id"] for letter in letters]  # so it is found by `flowforge replay --run RUN`
 
 
 def test_should_refuse_a_request_for_the_mistakes_of_a_submission(workflow):
