@@ -1,6 +1,11 @@
 """The command tree, and the one place where errors become messages and exit codes."""
 
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
 import typer
+from typer.core import TyperGroup
 
 from flowforge.cli import (
     alerts,
@@ -34,44 +39,115 @@ from flowforge.cli.output import Output, document_text, leave_pipe
 
 RUN_AGAIN = "make space there (TMPDIR names another folder for temporary files), and run the command again"
 
+GUESSED = {  # by those who know other tools
+    "init": "up",
+    "jobs": "status",
+    "load": "submit",
+    "ls": "status",
+    "query": "sql",
+    "run": "submit",
+    "runs": "status",
+    "serve": "up",
+    "start": "up",
+    "ui": "console",
+    "version": "--version",
+}
+COMMANDS: dict[str, dict[str, Callable[..., int] | typer.Typer]] = {
+    "The stack": {
+        "up": up.up,
+        "token": show_token.token,
+        "console": console.console,
+        "doctor": doctor.doctor,
+        "alerts": alerts.app,
+    },
+    "Loads": {
+        "test-connection": source.try_connection,
+        "tables": source.tables,
+        "describe": source.describe,
+        "plan": plan.plan,
+        "submit": runs.submit,
+        "status": runs.status,
+        "cost": cost.cost,
+        "replay": replay.replay,
+        "apply": apply.apply,
+        "connections": connections.app,
+        "files": files.app,
+        "schedules": schedules.app,
+        "templates": templates.app,
+        "watermark": watermarks.app,
+    },
+    "The lake": {
+        "sql": lake.sql,
+        "schema": schema.schema,
+        "quality": quality.quality,
+        "lineage": lineage.lineage,
+        "reconcile": reconcile.reconcile,
+        "maintain": upkeep.maintain,
+        "erase": erase.erase,
+        "models": models.app,
+        "rebuild": rebuild_silver.app,
+    },
+}
+
+
+class Commands(TyperGroup):
+    """The commands, which also know what others call them: typer's own suggestions are of the same letters."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException as error:
+            if args[0] in GUESSED and "Did you mean" not in error.format_message():
+                told = f"No such command {args[0]!r}. Did you mean {GUESSED[args[0]]!r}?"
+                error.message = told  # pyright: ignore[reportAttributeAccessIssue] - typer's errors of usage have it
+            raise
+
+
 app = typer.Typer(
     name="flowforge",
-    help="SQL Server tables into an S3 lakehouse: bronze, silver, gold.",
+    cls=Commands,
+    help="SQL Server tables and files into an S3 lakehouse: bronze, silver, gold.",
     epilog="Exit codes: 0 all good; 1 a table failed, or the answer is a failure; 2 a wrong request or usage;"
     " 3 the API cannot be reached; 4 a dry run found a difference; 130 Ctrl-C."
     " The API is --api, else FLOWFORGE_API_URL, else the running local stack's.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("up")(up.up)
-app.command("token")(show_token.token)
-app.command("console")(console.console)
-app.command("plan")(plan.plan)
-app.command("apply")(apply.apply)
-app.command("submit")(runs.submit)
-app.command("status")(runs.status)
-app.command("cost")(cost.cost)
-app.command("test-connection")(source.try_connection)
-app.command("tables")(source.tables)
-app.command("describe")(source.describe)
-app.command("sql")(lake.sql)
-app.command("lineage")(lineage.lineage)
-app.command("reconcile")(reconcile.reconcile)
-app.command("maintain")(upkeep.maintain)
-app.command("erase")(erase.erase)
-app.command("doctor")(doctor.doctor)
-app.command("replay")(replay.replay)
-app.command("schema")(schema.schema)
-app.command("quality")(quality.quality)
-app.add_typer(rebuild_silver.app, name="rebuild")
-app.add_typer(models.app, name="models")
-app.add_typer(watermarks.app, name="watermark")
-app.add_typer(connections.app, name="connections")
-app.add_typer(schedules.app, name="schedules")
-app.add_typer(templates.app, name="templates")
-app.add_typer(files.app, name="files")
-app.add_typer(alerts.app, name="alerts")
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+        from platform import machine, python_version, system
+
+        typer.echo(f"flowforge {version('flowforge')} (Python {python_version()}, {system()} {machine()})")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def _in_short(command: Callable[..., Any] | None) -> str:
+    """What a command does, as a list of commands has room for: the first sentence, up to a semicolon, in one line."""
+    return re.split(r"(?<!\.)[;.](?=\s|$)", " ".join((getattr(command, "__doc__", None) or "").split()))[0]
+
+
+for panel, commands in COMMANDS.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            for part in command.registered_commands:
+                part.short_help = _in_short(part.callback)
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel, short_help=_in_short(command))(command)
 
 
 def run(arguments: list[str]) -> int:
@@ -125,11 +201,12 @@ def _no_text(error: UnicodeEncodeError) -> BadRequest:
 
 
 def _tell_usage(error: typer.TyperException, out: Output) -> None:
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    remedy = f"{context.command_path if context else 'flowforge'} --help"
     if out.as_json:
-        message = error.format_message()
-        out.line(document_text({"error": "UsageError", "message": message, "remedy": "flowforge COMMAND --help"}))
-    if message := error.format_message():
-        context = getattr(error, "ctx", None)
+        out.line(document_text({"error": "UsageError", "message": message, "remedy": remedy}))
+    if message:
         if context is not None:
             out.say(context.get_usage())
         out.say(f"Error: {message}", style="red")
+        out.say(f"What to do: {remedy}")

@@ -5,7 +5,6 @@ credentials; these stay in this process.
 """
 
 from contextlib import suppress
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -58,6 +57,8 @@ def _code_of(stack: dict[str, Any]) -> str:
 
 
 def _serve(session: Session, api: Any, port: int) -> None:
+    from importlib.metadata import version
+
     import httpx
 
     from flowforge.console.server import Answer, ConsoleServer

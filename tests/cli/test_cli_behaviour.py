@@ -3,7 +3,9 @@
 import os
 import pty
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 
 import pytest
 
@@ -63,6 +65,41 @@ def test_should_exit_2_on_wrong_usage_and_keep_stdout_json(flowforge):
         plain, as_json = flowforge(*arguments), flowforge(*arguments, "--json")
         assert (plain.code, plain.out, as_json.code) == (2, "", 2), arguments
         assert as_json.document["error"] == "UsageError"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "remedy"),
+    [
+        (("staus",), "'staus'. Did you mean 'status'?", "flowforge --help"),
+        (("runs",), "'runs'. Did you mean 'status'?", "flowforge --help"),  # of other letters
+        (("connections", "lst"), "'lst'. Did you mean 'list'?", "flowforge connections --help"),
+        (("submit", "--wach"), "--watch", "flowforge submit --help"),
+        (("cost",), "Missing argument 'RUN'", "flowforge cost --help"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_should_tell_what_was_meant_and_whose_help_to_read(alone, arguments, told, remedy):
+    plain, as_json = alone(*arguments), alone(*arguments, "--json")
+    assert plain.code == 2
+    assert told in plain.err
+    assert plain.err.endswith(f"What to do: {remedy}\n")
+    assert (told in as_json.document["message"], as_json.document["remedy"]) == (True, remedy)
+    assert alone(*remedy.split()[1:]).code == 0
+
+
+def test_should_tell_its_version(alone):
+    ended = alone("--version")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"flowforge {version('flowforge')} (Python {python_version()}, ")
+
+
+def test_should_list_each_command_with_one_sentence(alone):
+    ended = alone("-h", env={"COLUMNS": "200"})
+    assert ended.code == 0
+    lines = {line.split()[1]: " ".join(line.split()[2:-1]) for line in ended.out.splitlines() if line.startswith("│")}
+    assert lines["submit"] == "Submit a job request"
+    assert lines["files"] == "Look at files before they are loaded, and at what became of them."
+    assert {"up", "status", "sql", "--version"} <= set(lines)
 
 
 def test_should_survive_an_answer_that_is_not_json(flowforge, api):
