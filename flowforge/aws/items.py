@@ -145,9 +145,10 @@ def put(table: str, item: Item, condition: str | None = None, values: Item | Non
     return _conditional("put_item", TableName=table, Item=encode(_fitting(item)), **extra)
 
 
-def delete(table: str, key: Item) -> None:
-    """Deletes an item, if it is there."""
-    _call("delete_item", TableName=table, Key=encode(key))
+def delete(table: str, key: Item, condition: str | None = None, values: Item | None = None) -> bool:
+    """Deletes an item, if it is there; False when `condition` does not hold."""
+    extra = {"ConditionExpression": condition, "ExpressionAttributeValues": encode(values or {})} if condition else {}
+    return _conditional("delete_item", TableName=table, Key=encode(key), **extra)
 
 
 def delete_many(table: str, keys: list[Item]) -> None:

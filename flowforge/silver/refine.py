@@ -26,6 +26,7 @@ from flowforge.engines.registry import ENGINE
 from flowforge.silver.columns import admit, check_owner
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
 from flowforge.silver.deletions import find_gone
+from flowforge.silver.lost_batches import refuse_lost
 from flowforge.silver.near_keys import may_be_near
 from flowforge.silver.new_columns import COLUMN_IDS, column_ids
 from flowforge.silver.objects import readable_objects
@@ -72,14 +73,19 @@ class Target:
 
 
 def refine(
-    batch: Batch, bucket: str, s3: Any = None, rules: Sequence[Rule] | None = None, target: Target | None = None
+    batch: Batch,
+    bucket: str,
+    s3: Any = None,
+    rules: Sequence[Rule] | None = None,
+    target: Target | None = None,
+    held: Batch | None = None,
 ) -> RefineResult:
     """Applies `batch` to silver in `bucket`; `s3` is a boto3 client, else the process's own.
+    `rules` are the quality rules in force, the batch's own where None; `target` is the table where it is not the batch's own;
+    `held` is another batch that the table must have, as the state says.
 
-    `rules` are the quality rules in force, the batch's own where None; `target` is the table where it is not the batch's own.
-
-    Raises TransformRejected when the batch does not fit (its objects, key, columns or quality), ConflictingTarget when the silver
-    table belongs to another source, StoreUnavailable when S3 fails or the table is too busy.
+    Raises TransformRejected when the batch does not fit (its objects, key, columns or quality), ConflictingTarget when the table
+    belongs to another source, LakeChanged when it lacks what it had, StoreUnavailable when S3 fails or the table is too busy.
     """
     if batch.manifest is None:
         raise TransformRejected(f"{batch.name} has no manifest: it has not landed", "submit the request again")
@@ -93,6 +99,7 @@ def refine(
             if own:
                 _settle_again(batch, bucket, table)
             return _applied_before(table, batch)
+        refuse_lost(table, batch, held)
     if own and batch.interval.cut is not None:
         _announce(batch.interval.cut, bucket, except_for=batch.command.silver.table)
     with readable_objects(batch, s3 or client("s3")) as uris, ENGINE.session() as connection:

@@ -16,11 +16,13 @@ from flowforge.tables.lake import open_table, table_uri
 
 def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
     """Applies the batch to silver and records it; None when a correction by hand has voided the batch."""
+    from flowforge.silver.lost_batches import held_before
     from flowforge.silver.near_keys import near_key_notes
     from flowforge.silver.refine import refine
     from flowforge.silver.summary import notes_of
 
-    newest = next(iter(batch_records.history(landed.source_key, 1)), None)  # most often the very batch
+    last = list(batch_records.stored_history(landed.source_key, 2))  # most often the very batch, and the one before
+    newest = batch_records.batch_of(last[0]) if last else None
     batch = landed_batch(landed, newest)
     if batch is None:
         return None
@@ -29,7 +31,9 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         wait_for_earlier(batch)
     newest = newest or _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
     bucket = given(batch.manifest).bucket
-    result = refine(batch, bucket, rules=newest.command.silver.quality_rules)
+    result = refine(
+        batch, bucket, rules=newest.command.silver.quality_rules, held=held_before(batch, last) if last else None
+    )
     unknown = result.already_applied and not result.quarantined  # the commit is too long ago to tell
     batches.mark(batch, refined=True, quarantined=None if unknown else result.quarantined)
     is_newest = (newest.generation, newest.seq) == (batch.generation, batch.seq)

@@ -8,7 +8,7 @@ from events.choices import DatabaseKind
 from events.request import Connection, InvalidRequest
 from events.targets import ConnectionReference
 from flowforge.aws import items, secrets
-from flowforge.domain.errors import NotFound
+from flowforge.domain.errors import ConflictingTarget, NotFound
 from flowforge.domain.given import given
 from flowforge.runtime.pages import cursor_of, fitting, place_of
 from flowforge.runtime.settings import settings
@@ -42,10 +42,17 @@ def list_saved(limit: int, cursor: str | None = None) -> dict[str, Any]:
 
 
 def remove(connection_id: str) -> None:
-    """Removes a connection and its secret; raises NotFound when there is none of that id."""
-    _read(connection_id)
+    """Removes a connection and its secret; raises NotFound when there is none of that id, ConflictingTarget when somebody else
+    has saved it meanwhile."""
+    found = _read(connection_id)
     secrets.delete_login(_secret_id(connection_id))
-    items.delete(settings().connections_table, {"pk": connection_id})
+    unchanged = "attribute_not_exists(pk) OR (created_at = :at AND secret_version = :version)"
+    seen = {":at": found["created_at"], ":version": found["secret_version"]}
+    if not items.delete(settings().connections_table, {"pk": connection_id}, unchanged, seen):
+        raise ConflictingTarget(
+            f"connection {connection_id!r} was saved by somebody else while it was removed",
+            "Save it again, so that its password is there for sure; or remove it again.",
+        )
 
 
 def saved_reference(connection_id: str, kind: DatabaseKind = "sql-server") -> ConnectionReference:

@@ -40,11 +40,14 @@ def stored(most: int, behind: str | None = None) -> list[dict[str, Any]]:
 
 
 def remove(name: str) -> bool:
-    """Removes a template; False where there is none."""
-    known = items.get(settings().schedules_table, _key(REGISTER, name)) is not None
-    items.delete(settings().schedules_table, _key(REGISTER, name))
-    items.delete(settings().schedules_table, _key(REQUEST, name))
-    return known
+    """Removes a template, both parts at once, so that one saved meanwhile keeps its own; False where there is none. Raises
+    StoreUnavailable."""
+    table = settings().schedules_table
+    if items.get(table, _key(REGISTER, name)) is None:
+        return False
+    if not items.transact([items.delete_action(table, _key(kind, name)) for kind in (REGISTER, REQUEST)]):
+        raise StoreUnavailable(f"template {name!r} is being saved by somebody else", "Look at it, and remove it again.")
+    return True
 
 
 def _read(item: items.Item, field: str) -> dict[str, Any]:

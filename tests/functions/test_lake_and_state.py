@@ -11,6 +11,7 @@ from flowforge.domain.errors import ConflictingTarget, LakeChanged
 from flowforge.domain.given import given
 from flowforge.operations.query import query
 from flowforge.operations.rebuild import rebuild
+from flowforge.operations.rebuild_silver import rebuild_silver
 from flowforge.operations.watermarks import commit_landed, reset_by_hand
 from flowforge.runtime.settings import settings
 from flowforge.silver.step import refine_landed
@@ -250,3 +251,41 @@ def test_should_give_up_what_was_read_while_another_deployment_landed(load, else
         load.follow(load.command("two").model_copy(update={"batch_id": label}))
     assert load.states() == ["committed", "voided"]
     assert in_silver(load) == at_source(load)
+
+
+@pytest.mark.parametrize("taken_back", [False, True], ids=["deleted", "taken back"])
+def test_should_refuse_a_batch_whose_silver_table_has_lost_rows_until_it_is_made_anew(load, taken_back):
+    refined(load, "one")
+    before = silver_objects(load)
+    change(load, 1)
+    refined(load, "two")
+    delete_objects(f"silver/{load.name}/")
+    if taken_back:
+        for key, content in before.items():
+            client("s3").put_object(Bucket=settings().bucket, Key=key, Body=content)
+    change(load, 2)
+    (third,) = load.follow(load.command("three"))
+    for _ in range(2):  # a replay does not get past it
+        with pytest.raises(
+            LakeChanged, match="lacks .* batch 2" if taken_back else "is gone, and it had .* batch 2"
+        ) as refused:
+            refine_landed(third)
+    assert f"flowforge rebuild silver {load.name} --write" in refused.value.remedy
+    rebuild_silver(settings().bucket, load.name, write=True, rows_per_range=1_000)
+    refine_landed(third)
+    assert in_silver(load) == at_source(load)
+
+
+def test_should_make_a_lost_silver_table_anew_where_all_is_read_again(load):
+    refined(load, "one")
+    delete_objects(f"silver/{load.name}/")
+    reset_by_hand(load.name, "silver was deleted")
+    change(load, 1)
+    refined(load, "two")
+    assert in_silver(load) == at_source(load)
+
+
+def silver_objects(load: Loads) -> dict[str, bytes]:
+    place = {"Bucket": settings().bucket}
+    found = client("s3").list_objects_v2(**place, Prefix=f"silver/{load.name}/")["Contents"]
+    return {entry["Key"]: client("s3").get_object(**place, Key=entry["Key"])["Body"].read() for entry in found}

@@ -7,12 +7,12 @@ import pytest
 
 from events.envelopes import http, sqs
 from events.sample_messages import FULL
-from flowforge.aws.clients import client
 from flowforge.state import runs
 from functions.replay.handler import handler as replay
 from functions.schedules.handler import handler
 from functions.submit_job.handler import handler as submit
 from tests.helpers.function_calls import Context
+from tests.helpers.meanwhile import after_first_write
 from tests.helpers.schedules import ask, end, request, set_up, tick
 
 pytestmark = pytest.mark.usefixtures("schedule_queues")
@@ -146,25 +146,16 @@ def test_should_start_nothing_once_it_is_removed(orders, workflow):
     assert not runs.is_open(run_id)
 
 
-def test_should_keep_both_parts_of_one_that_is_set_while_another_person_removes_it(orders, workflow, monkeypatch):
+def test_should_keep_both_parts_of_one_that_is_set_while_another_person_removes_it(orders, workflow):
     set_up(workflow, rate="1 hour")
-    set_anew: list[str] = []
+    due: list[str] = []
 
-    def set_meanwhile(**_) -> None:  # between whatever calls a removal makes
-        if not set_anew:
-            set_anew.append(workflow)
-            set_anew.append(set_up(workflow, rate="1 day")["next_at"])
+    def set_anew() -> None:
+        due.append(set_up(workflow, rate="1 day")["next_at"])
 
-    database = client("dynamodb")
-    calls = [f"after-call.dynamodb.{name}" for name in ("DeleteItem", "TransactWriteItems")]
-    for call in calls:
-        database.meta.events.register(call, set_meanwhile)
-    try:
+    with after_first_write("dynamodb", "DeleteItem", "TransactWriteItems", do=set_anew):
         assert ask("DELETE", workflow)[0] == 204
-    finally:
-        for call in calls:
-            database.meta.events.unregister(call, set_meanwhile)
-    tick(set_anew[1])
+    tick(due[0])
     (run_id,) = orders.take()
     assert runs.read_run(run_id)["status"] == "accepted"
 

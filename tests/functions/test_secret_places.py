@@ -20,6 +20,8 @@ from functions.ingest_table.handler import handler as ingest
 from functions.submit_job.handler import handler as submit
 from functions.test_connection.handler import handler as probe
 from tests.helpers.commands import command
+from tests.helpers.function_calls import Context
+from tests.helpers.meanwhile import after_first_write
 
 HOME = {"host": "sql.bank.example", "port": 1433, "database": "Bank"}
 
@@ -189,3 +191,22 @@ def test_should_let_no_request_change_a_saved_connection(context, unique, weaker
     status, told = submitted(context, connectionId=name, **weaker)
     assert status == 400
     assert "stands alone" in told["mistakes"][0]["problem"]
+
+
+def test_should_keep_a_connection_that_is_saved_while_another_person_removes_it(aws, unique):
+    saved = {"id": unique("c"), "host": "sql.bank.example", "database": "Bank", "username": "u", "password": "first"}
+    removed = http("DELETE", f"/api/connections/{saved['id']}", "/api/connections/{id}")
+
+    def save(password: str) -> int:
+        return connections(http("POST", "/api/connections", body=saved | {"password": password}), Context())[
+            "statusCode"
+        ]
+
+    assert save("first") == 201
+    with after_first_write("secretsmanager", "DeleteSecret", do=lambda: save("second")):
+        answer = connections(removed, Context())
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]) == (409, "ConflictingTarget")
+    kept = aws.client("secretsmanager").get_secret_value(SecretId=f"flowforge/connections/{saved['id']}")
+    assert json.loads(kept["SecretString"])["password"] == "second"
+    assert connections(removed, Context())["statusCode"] == 204
+    assert connections(removed, Context())["statusCode"] == 404

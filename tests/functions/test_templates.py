@@ -12,6 +12,7 @@ from flowforge.state import runs
 from functions.connections.handler import handler as connections
 from functions.submit_job.handler import handler
 from tests.helpers.function_calls import Context
+from tests.helpers.meanwhile import after_first_write
 from tests.helpers.servers import ROOT
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -160,6 +161,14 @@ def test_should_save_nothing_that_could_not_be_run(unique, request_, field):
     assert (status, told["error"]) == (400, "InvalidRequest")
     assert field in [one["field"] for one in told["mistakes"]]
     assert ask("GET", f"/api/templates/{name}")[0] == 404
+
+
+def test_should_keep_a_template_that_is_saved_while_another_person_removes_it(unique):
+    place = f"/api/templates/{unique('t')}"
+    assert ask("PUT", place, wanted())[0] == 200
+    with after_first_write("dynamodb", "DeleteItem", "TransactWriteItems", do=lambda: ask("PUT", place, wanted())):
+        assert ask("DELETE", place)[0] == 204
+    assert ask("GET", place)[0] == 200
 
 
 def test_should_keep_no_password_of_a_template(unique):
