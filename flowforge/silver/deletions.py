@@ -78,7 +78,7 @@ def find_gone(
     if count > most:
         raise _refused(batch, name, count, rows, _scalar(connection, f"SELECT count(*) FROM {objects}"))
     # The order of changes is asked for where there are several of a key: here each has one.
-    deleting = replace(plan, change_order=(CHANGE_VERSION,), tells_part=False)
+    deleting = replace(plan, change_order=(CHANGE_VERSION,), tells_part=False, landed=count)
     return Gone(deleting, connection.sql(_staged(deleting, types)), count, rows)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from flowforge.domain.given import given
-from flowforge.engines.base import Rows, Session
+from flowforge.engines.base import Session
 
 REPLACED, REMOVED, MARKED, STAYS = "replaced", "removed", "marked", "stays"
 # Of the arriving rows, at about 14 bytes: 700 MB, of which DuckDB spills what its limit does not allow.
@@ -40,11 +40,14 @@ class Arriving:
     row_actions: str | None = None
 
 
-def receive(connection: Session, rows: Rows) -> Arriving:
-    """Gives the rows a name, and holds them in a temporary table where there are not too many."""
-    rows.create_view("offered", replace=True)
-    (count,) = given(connection.execute("SELECT count(*) FROM offered").fetchone())
-    if count * len(rows.columns) > HELD_CELLS:
-        return Arriving("offered", False)
-    connection.execute("CREATE OR REPLACE TEMP TABLE arriving AS SELECT * FROM offered")
+def receive(connection: Session, query: str, columns: int, most_rows: int | None = None) -> Arriving:
+    """Gives the rows of a query a name, and holds them in a temporary table where there are not too many. They are counted first
+    unless it is known that there are no more than `most_rows`, and that these are few."""
+    if most_rows is None or most_rows * columns > HELD_CELLS:
+        connection.sql(query).create_view("offered", replace=True)
+        (count,) = given(connection.execute("SELECT count(*) FROM offered").fetchone())
+        if count * columns > HELD_CELLS:
+            return Arriving("offered", False)
+        query = "SELECT * FROM offered"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE arriving AS {query}")
     return Arriving("arriving", True)

@@ -55,7 +55,8 @@ class RefinePlan:
     `files` are the keys of the files that it reads, each with a short name of its place; `replaces_files`: what earlier batches
     have brought of them is gone. `only_keys`: it has no rows, but the keys of all that the source has. `change_order` are bronze
     columns by which the changes of a key follow each other; none: the rows are no changes. `cut`: the moment that the
-    table is as of with it.
+    table is as of with it. `landed`: how many rows its objects have, of which each brings one at most; None where the rows that
+    are applied are others.
     """
 
     source: dict[str, str]
@@ -81,6 +82,7 @@ class RefinePlan:
     replaces_files: bool = False
     only_keys: bool = False
     cut: Cut | None = None
+    landed: int | None = None
 
     @property
     def own_names(self) -> set[str]:

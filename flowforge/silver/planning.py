@@ -86,6 +86,7 @@ def plan_refine(batch: Batch, bronze: dict[str, str], kept_key: list[str] | None
         files={file.key: file.place_id for file in batch.interval.files},
         only_keys=batch.only_keys,
         cut=batch.interval.cut,
+        landed=manifest.rows,
         replaces_files=batch.interval.replaces and (silver.strategy == "append" or silver.deletes != "ignore"),
     )
 

@@ -129,7 +129,7 @@ def _add_in_their_place(
     connection: Session, table: LakeTable, plan: RefinePlan, rows: Rows, properties: Properties
 ) -> Written:
     """Adds the rows, and takes out those that earlier batches have brought of the same files."""
-    arriving = receive(connection, rows.filter(APPLIES))
+    arriving = receive(connection, rows.filter(APPLIES).sql_query(), len(rows.columns), plan.landed)
     keys = ", ".join(f"({literal(key)})" for key in plan.files)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {FILES} AS SELECT * FROM (VALUES {keys}) f({SOURCE_FILE})")
     rules = Rules(f"CASE WHEN {_older(plan)} THEN '{REMOVED}' ELSE '{STAYS}' END", arrives="true", adds_all=True)
@@ -226,7 +226,9 @@ def _merge_rows(
     elif is_outdated:
         rules = replace(rules, on_match=rules.on_match.replace(REPLACED, REMOVED), arrives="false")
     types = column_types(connection, table)
-    arriving = receive(connection, connection.sql(with_forms(plan, rows.sql_query(), types_of(rows))))
+    columns = types_of(rows)
+    offered = with_forms(plan, rows.sql_query(), columns)
+    arriving = receive(connection, offered, len(columns) + len(plan.matches), plan.landed)
     identity = {plan.matches.get(name, name): name == plan.cursor or name in plan.nullable for name in plan.identity}
     identity = _with_nulls(connection, arriving, identity)
     merge = Merge(connection, table, arriving, identity, rules, forms(plan, types), [SURROGATE])

@@ -97,6 +97,10 @@ class LakeTable(Protocol):
         """No rows, in the table's columns and types."""
         ...
 
+    def schema_text(self) -> str:
+        """The columns with all of their types as one text: two tables with the same one have the same columns."""
+        ...
+
     def column_words(self) -> dict[str, str]:
         """The columns in order with their types in the format's own words (of a nested one its kind)."""
         ...

@@ -30,6 +30,10 @@ class Files(Writes):
         """No rows, in the table's columns and types."""
         return RecordBatchReader.from_batches(self.schema().to_arrow(), [])
 
+    def schema_text(self) -> str:
+        """The columns in order, as the log has them."""
+        return self.schema().to_json()
+
     def column_words(self) -> dict[str, str]:
         """The columns in order, with their types in Delta's own words (of a nested one its kind)."""
         return {field.name: field.type.type for field in self.schema().fields}
