@@ -33,7 +33,7 @@ test-sail: .venv/stamp .venv-sail/stamp ## silver and gold read by Sail over Spa
 	.venv/bin/python -m pytest tests/tables/test_sail.py
 
 # Reports of their own, which .ci/run reads when all have ended.
-test-sail test-s3 test-aws test-api test-console: export PYTEST_ADDOPTS = --junitxml=.pytest_cache/$@.xml
+faults-quick test-sail test-s3 test-aws test-api test-console: export PYTEST_ADDOPTS = --junitxml=.pytest_cache/$@.xml
 
 # One folder a function and architecture, with a template that names them.
 build: .venv/stamp ## the packages of all functions for Lambda, both architectures, with their sizes
