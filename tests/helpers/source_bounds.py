@@ -10,7 +10,10 @@ from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.sql_text import count_statement
 
-TIMESTAMPS = ["date", "smalldatetime", "datetime", "datetime2(0)", "datetime2(3)", "datetime2(7)", "datetimeoffset(0)"]
+TIMESTAMPS = [
+    *("date", "smalldatetime", "datetime", "datetime2(0)", "datetime2(3)", "datetime2(7)"),
+    *("datetimeoffset(0)", "datetimeoffset(7)"),
+]
 
 
 class BlindConnection(SourceConnection):

@@ -14,9 +14,6 @@ from flowforge.sources.sqlserver.query_columns import describe_query
 from flowforge.sources.sqlserver.sql_text import count_statement, newest_statement
 from tests.helpers.source_bounds import TIMESTAMPS, counted, plan
 
-TIMESTAMPS += ["datetimeoffset(7)"]
-
-
 INTEGERS = ["tinyint", "smallint", "int", "bigint", "decimal(18,0)", "decimal(38,0)"]
 
 
