@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from events.envelopes import eventbridge, http, minio
 from functions.submit_job.handler import handler
+from tests.helpers.examples import examples
 from tests.helpers.function_calls import Context
 from tests.helpers.request_door import ROUTE, SECRET_NAMES, make_secret, request
 
@@ -61,7 +62,7 @@ def hide(hiding: Hiding, secret: str) -> dict[str, Any]:
 
 
 @given(HIDINGS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_should_leave_a_hidden_secret_nowhere(door, hiding):
     secret = make_secret()
     content = json.dumps(hide(hiding, secret), ensure_ascii=False).encode(hiding.encoding)

@@ -14,6 +14,7 @@ from events.envelopes import eventbridge, http, sqs
 from events.sample_messages import messages
 from flowforge.state import runs
 from functions.track_run.handler import handler
+from tests.helpers.examples import examples
 
 pytestmark = pytest.mark.usefixtures("answers_as_told")
 SAMPLES = {type(m).__name__: m for m in messages() if isinstance(m, facts.TableEvent)}
@@ -116,7 +117,7 @@ def test_should_refuse_a_limit_that_is_none(context, limit):
 TOLD = ("SlicesRead", *CHAIN, "IntervalEmpty", "StepFailed")
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.lists(

@@ -13,6 +13,7 @@ from flowforge.domain.errors import SourceChanged, UnsupportedSource
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.seeds import seed_literal
 from flowforge.sources.sqlserver.sql_text import normalise_statement
+from tests.helpers.examples import examples
 from tests.helpers.source_bounds import TIMESTAMPS, plan
 
 
@@ -82,7 +83,9 @@ def test_should_read_from_the_instant_on_where_the_column_holds_utc(bank, change
     assert planned.interval.low == low
 
 
-@settings_of_hypothesis(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings_of_hypothesis(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.sampled_from(TIMESTAMPS), st.datetimes(dt.datetime(1901, 1, 1), dt.datetime(2078, 1, 1)), st.integers(0, 9))
 def test_should_never_start_above_the_seed_nor_more_than_a_unit_below_it(bank, sql_type, moment, digit):
     seed = f"{moment.isoformat(sep=' ', timespec='microseconds')}{digit}"

@@ -15,6 +15,7 @@ from flowforge.sources.sqlserver.connection import SourceConnection, connect
 from flowforge.sources.sqlserver.server_clock import moved_text
 from flowforge.sources.sqlserver.sql_text import select_statement, shift_statement
 from flowforge.sources.target import Credentials
+from tests.helpers.examples import examples
 from tests.helpers.source_server import PASSWORD, Server, start_server, stop_server
 
 START = "2026-10-24 22:00:00"
@@ -250,7 +251,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, min_size=4, max_size=16), st.sampled_from(["utc", "local"]), st.booleans(), st.booleans())
 def test_should_lose_no_row_whatever_happens_to_the_clock(clocked, steps, stamp, sighted, remembers_all):
     """One change of the clock between two loads at most: one that is put back and forth again leaves no trace."""

@@ -10,6 +10,7 @@ from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.selection import Selection
 from flowforge.sources.sqlserver.statement import quote_literal
+from tests.helpers.examples import examples
 
 DRIVERS = ("pymssql", "mssql-python")
 # The stand-in keeps halves of surrogate pairs as the private characters U+10D800 to U+10DFFF, so it cannot hold those.
@@ -53,7 +54,7 @@ def literal(value):
     )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS)
 def test_should_bring_back_random_rows_as_they_were_through_both_drivers(bank, server, rows):
     bank.run("DROP TABLE IF EXISTS dbo.random_rows")
