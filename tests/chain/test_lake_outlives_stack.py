@@ -20,7 +20,7 @@ ROWS = {
 
 
 class Place:
-    """An S3 and a SQL Server that stay while stacks come and go."""
+    """An S3 and a SQL Server that stay while stacks come and go; the first stack has filled the lake, and its state is kept."""
 
     def __init__(self, folder: Path, s3: str, source: dict[str, Any]):
         self.folder, self.s3, self.source, self.started = folder, s3, source, []
@@ -36,6 +36,10 @@ class Place:
         for stack in self.started:
             if stack.process.poll() is None:
                 stack.stop()
+
+
+HISTORY = {"silverConfig": {"mergeStrategy": "append"}}
+KEYED, KEPT = "keyed_by_number", "kept_by_number"
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +58,31 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             environment.setenv(name, AWS_KEYS[key])
         here = Place(folder, s3, source)
         try:
+            first = here.start("--data-dir", str(folder / "data"))
+            submit(first, "bank.json")
+            for table, destination in ((KEYED, HISTORY), (KEPT, {})):
+                first.execute(
+                    f"CREATE TABLE {table} (id int PRIMARY KEY, v int, rv rowversion)",
+                    f"INSERT INTO {table} (id, v) VALUES (1, 1), (2, 2)",
+                )
+                assert first.load(by_version(table), **destination)["status"] == "published"
+            first.stop()
             yield here
         finally:
             here.stop()
+
+
+@pytest.fixture(scope="module")
+def second(place: Place) -> Iterator[Stack]:
+    """A stack with an empty state, on the lake that the first has filled."""
+    running = place.start()
+    with in_lake_of(running):
+        yield running
+    running.stop()
+
+
+def by_version(table: str) -> dict[str, Any]:
+    return {"tableName": table, "isIncremental": True, "deltaColumn": "rv"}
 
 
 def submit(stack: Stack, file: str) -> dict[str, Any]:
@@ -84,63 +110,40 @@ def change(stack: Stack) -> None:
     stack.settle()
 
 
-def test_should_load_what_changed_into_a_lake_that_has_outlived_its_stack(place):
-    first = place.start()
-    submit(first, "bank.json")
-    first.stop()
-    second = place.start()
-    with in_lake_of(second):
-        change(second)
-        loaded = submit(second, "bank-incremental.json")
-        assert_same(second)
-        assert "the lake holds batches that the watermark table does not know" in " ".join(loaded["customers"]["notes"])
-        change(second)
-        again = submit(second, "bank-incremental.json")
-        assert not any("the lake holds" in note for table in again.values() for note in table["notes"])
-        assert_same(second)
-    second.stop()
+def test_should_load_what_changed_into_a_lake_that_has_outlived_its_stack(second):
+    change(second)
+    loaded = submit(second, "bank-incremental.json")
+    assert_same(second)
+    assert "the lake holds batches that the watermark table does not know" in " ".join(loaded["customers"]["notes"])
+    change(second)
+    again = submit(second, "bank-incremental.json")
+    assert not any("the lake holds" in note for table in again.values() for note in table["notes"])
+    assert_same(second)
 
 
-def test_should_restore_and_compare_with_tables_and_lake_in_different_places(place, name, tmp_path):
-    first = place.start()
-    first.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, v int, rv rowversion)")
-    first.execute(f"INSERT INTO {name} (id, v) VALUES (1, 1), (2, 2)")
-    config = {"tableName": name, "isIncremental": True, "deltaColumn": "rv"}
-    history = {"silverConfig": {"mergeStrategy": "append"}}
-    assert first.load(config, **history)["status"] == "published"
-    first.stop()
-    second = place.start()
-    second.execute(f"UPDATE {name} SET v = 10 WHERE id = 1")
-    refused = second.load(config, **history)
-    command = f"flowforge watermark rebuild --table bronze_{name} --write"
+def test_should_restore_and_compare_with_tables_and_lake_in_different_places(second, tmp_path):
+    second.execute(f"UPDATE {KEYED} SET v = 10 WHERE id = 1")
+    refused = second.load(by_version(KEYED), **HISTORY)
+    command = f"flowforge watermark rebuild --table bronze_{KEYED} --write"
     assert (refused["status"], refused["error"]["error"]) == ("failed", "LakeChanged")
     assert command in refused["error"]["remedy"]
-    with in_lake_of(second):
-        ended = flowforge(second, *command.split()[1:])
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        assert second.load(config, **history)["status"] == "published"
-        assert second.lake(f"SELECT id, v FROM silver.{name} ORDER BY ALL") == [(1, 1), (1, 10), (2, 2)]
-        assert second.load({"tableName": "customers"})["status"] == "published"
-        request = second.request({"tableName": "customers"})
-        request["source_config"]["connection"]["trustServerCertificate"] = True
-        (tmp_path / "request.json").write_text(json.dumps(request))
-        compared = flowforge(second, "reconcile", "customers", "--json", "--request", str(tmp_path / "request.json"))
-        assert compared.returncode == 0, compared.stdout + compared.stderr
-    second.stop()
+    ended = flowforge(second, *command.split()[1:])
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert second.load(by_version(KEYED), **HISTORY)["status"] == "published"
+    assert second.lake(f"SELECT id, v FROM silver.{KEYED} ORDER BY ALL") == [(1, 1), (1, 10), (2, 2)]
+    assert second.load({"tableName": "customers"})["status"] == "published"
+    request = second.request({"tableName": "customers"})
+    request["source_config"]["connection"]["trustServerCertificate"] = True
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    compared = flowforge(second, "reconcile", "customers", "--json", "--request", str(tmp_path / "request.json"))
+    assert compared.returncode == 0, compared.stdout + compared.stderr
 
 
-def test_should_refuse_another_lake_than_the_one_that_the_state_knows(place, name, tmp_path):
-    first = place.start("--data-dir", str(tmp_path / "data"))
-    first.execute(
-        f"CREATE TABLE {name} (id int PRIMARY KEY, rv rowversion)", f"INSERT INTO {name} (id) VALUES (1), (2)"
-    )
-    config = {"tableName": name, "isIncremental": True, "deltaColumn": "rv"}
-    assert first.load(config)["status"] == "published"
-    first.stop()
+def test_should_refuse_another_lake_than_the_one_that_the_state_knows(place, tmp_path):
     with embedded_aws(tmp_path / "other.log") as other:
-        second = place.start("--data-dir", str(tmp_path / "data"), "--s3-endpoint", other)
-        second.execute(f"INSERT INTO {name} (id) VALUES (3)")
-        refused = second.load(config)
+        third = place.start("--data-dir", str(place.folder / "data"), "--s3-endpoint", other)
+        third.execute(f"INSERT INTO {KEPT} (id) VALUES (3)")
+        refused = third.load(by_version(KEPT))
         assert refused["error"]["error"] == "LakeChanged", refused
         assert "has nothing of the table" in refused["error"]["cause"]
-        second.stop()
+        third.stop()
