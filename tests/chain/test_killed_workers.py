@@ -47,7 +47,7 @@ def claimed(stack: Stack, name: str) -> bool:
 
 
 def test_should_finish_the_batch_of_a_worker_that_was_killed_while_it_read(quick_stack, name):
-    rows = large_table(quick_stack, name, 60)
+    rows = large_table(quick_stack, name, 2)
     with stalled(quick_stack, name):
         run_id = quick_stack.post(quick_stack.request({"tableName": name})).json()["run_id"]
         wait_for(lambda: claimed(quick_stack, name), "the claim")
@@ -75,7 +75,7 @@ def test_should_read_again_at_once_when_the_source_ends_the_connection(quick_sta
 
 
 def test_should_give_up_a_load_that_kills_every_worker_and_let_the_next_one_through(quick_stack, name):
-    rows = large_table(quick_stack, name, 60)
+    rows = large_table(quick_stack, name, 2)
     killed: set[int] = set()
 
     def ended() -> bool:

@@ -41,7 +41,6 @@ def printed(flowforge, api, told):
     return run_command
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -56,8 +55,8 @@ def printed(flowforge, api, told):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_should_end_as_it_would_on_any_terminal(printed, encoding, arguments, code):
-    ended_with, out, err = printed(*arguments, encoding=encoding)
+def test_should_end_as_it_would_on_any_terminal(printed, arguments, code):
+    ended_with, out, err = printed(*arguments, encoding="ascii")  # whose letters are the fewest
     assert ended_with == code, err
     assert "Traceback" not in err
     assert out or err
