@@ -75,7 +75,7 @@ class Resolver(APIGatewayHttpResolver):
         except InvalidRequest as error:
             refused = {"statusCode": 400, "body": json.dumps(_refused(error)), "isBase64Encoded": False}
             answered = refused | {"headers": {"Content-Type": "application/json"}, "cookies": []}
-        return answered | {"headers": answered["headers"] | {HEADER: VERSION}}
+        return answered | {"headers": answered["headers"] | {HEADER: VERSION, "Cache-Control": "no-store"}}
 
 
 def resolver() -> Resolver:

@@ -47,6 +47,6 @@ def _decoded(part: str) -> str:
     """Empty where it is none of ours."""
     try:
         found = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-        return found.decode() if len(found) <= MOST_BYTES else ""
+        return found.decode() if len(found) <= MOST_BYTES and 0 not in found else ""
     except ValueError:
         return ""

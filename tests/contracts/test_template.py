@@ -253,6 +253,9 @@ def test_should_raise_an_alarm_for_each_queue_and_for_what_no_queue_keeps():
     assert set(told["Errors"]) == timed
     assert {"SweepFailures", "ScheduleFailures", "UpkeepFailures", "OldestBatchSeconds", "5xx"} <= set(told)
     assert deployed("AWS::CloudWatch::Alarm") == {}
+    stopped = deployed("AWS::CloudWatch::Alarm", AlarmEmail="a@b.c")["StoppedClockAlarm"]  # silence is what it hears
+    assert set(told["Invocations"]) == {"SchedulesFunction", "WatermarkFunction"}
+    assert (stopped["TreatMissingData"], stopped["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
     ((budget,),) = [deployed("AWS::Budgets::Budget", AlarmEmail="a@b.c", MonthlyBudget="7").values()]
     assert budget["Budget"]["BudgetLimit"] == {"Amount": "7", "Unit": "USD"}
 

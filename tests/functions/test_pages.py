@@ -284,7 +284,7 @@ def test_should_show_every_discarded_message_once(context, unique):
     ],
 )
 @pytest.mark.parametrize(
-    "cursor", ["x", "..", "é", "YQ.YQ.YQ", "Y" * 9_000, base64.b64encode(b"\xed\xa0\x80").decode(), "."]
+    "cursor", ["x", "..", "é", "YQ.YQ.YQ", "Y" * 9_000, base64.b64encode(b"\xed\xa0\x80").decode(), ".", "YQBh"]
 )
 def test_should_refuse_a_cursor_that_is_none(context, function, path, cursor):
     status, answer = ask(function, context, path, cursor=cursor)
@@ -293,3 +293,9 @@ def test_should_refuse_a_cursor_that_is_none(context, function, path, cursor):
 
 def test_should_list_nothing_for_a_workflow_that_no_request_can_name(context):
     assert ask(track_run, context, "/api/runs", workflow_id="w" * 3_000) == (200, {"runs": []})
+
+
+@pytest.mark.parametrize("query", [{}, {"cursor": "x"}])
+def test_should_let_nobody_on_the_way_keep_an_answer(context, query):
+    answer = connections.handler(http("GET", "/api/connections", "/api/connections", query=query), context)
+    assert answer["headers"]["Cache-Control"] == "no-store"
