@@ -33,16 +33,8 @@ def precompile(package: Path, python: str) -> bool:
     """
     if (interpreter := compiler(python)) is None:
         return False
-    command = [
-        interpreter,
-        "-m",
-        "compileall",
-        "-qq",
-        "--invalidation-mode",
-        "checked-hash",
-        "-x",
-        "|".join(NEVER_IMPORTED),
-    ]
+    command = [interpreter, "-I", "-m", "compileall", "-qq"]  # -I: PYTHONPYCACHEPREFIX would put all of it elsewhere
+    command += ["--invalidation-mode", "checked-hash", "-x", "|".join(NEVER_IMPORTED)]
     subprocess.run([*command, "-s", str(package), "-p", TASK_ROOT, str(package)], check=False)
     return True
 

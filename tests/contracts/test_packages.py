@@ -102,7 +102,7 @@ def test_should_unpack_an_extension_that_the_package_keeps_compressed(tmp_path, 
 
 def imported(package: Path) -> str:
     """What Python tells of importing `handler` from a folder that it may not write to."""
-    where = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+    where = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": ""}
     done = subprocess.run(
         [sys.executable, "-v", "-c", "import handler"], env=where, capture_output=True, text=True, check=True
     )
