@@ -1,5 +1,6 @@
 """What the API's questions and answers have in common."""
 
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_serializer
@@ -24,13 +25,13 @@ class Answer(BaseModel):
 
 
 class ShownAs:
-    """A document that the schema shows as a model, and that is read later."""
+    """A document that the schema shows as a model, `module:name`, and that is read later. Who passes it on loads none."""
 
-    def __init__(self, model: type[BaseModel]) -> None:
+    def __init__(self, model: str) -> None:
         self._model = model
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(self._model.__pydantic_core_schema__)
+        return handler(resolve_name(self._model).__pydantic_core_schema__)
 
 
 class Mistake(Answer):

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from events.api.base import Answer, Mistake, Page, ShownAs, unless_empty
-from events.request import JobRequest
 
 RunLimit = Annotated[int, Field(ge=0, le=200), unless_empty(20)]
 RunStatus = Annotated[
@@ -13,7 +12,8 @@ RunStatus = Annotated[
     Field(description="under-way: accepted or running; failed: or rejected. A page looks at 500 runs at most"),
     unless_empty(None),
 ]
-JobDocument = Annotated[dict[str, Any], ShownAs(JobRequest)]  # read by events.request, which knows older forms, too
+# Read by events.request, which knows older forms, too.
+JobDocument = Annotated[dict[str, Any], ShownAs("events.request:JobRequest")]
 
 
 class AcceptedRun(Answer):
