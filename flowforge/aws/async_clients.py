@@ -15,5 +15,5 @@ from flowforge.runtime.deployment import current
 
 def async_client(service: str) -> Any:
     """A context manager that opens a client of an AWS service."""
-    session = current().once("asynchronous session", aioboto3.Session)
+    session = current().aws().once("asynchronous session", aioboto3.Session)
     return session.client(service, config=CONFIG)

@@ -1,6 +1,7 @@
-"""boto3 clients, one per service and deployment: the runtime keeps a warm process, so connections are reused.
+"""boto3 clients, one per service and AWS variables of a deployment: the runtime keeps a warm process, so connections are reused.
 
-Resource management: clients live as long as their deployment, in Lambda as the process; boto closes their pools with them.
+Resource management: clients live as long as a deployment with these variables, in Lambda as the process; boto closes their pools
+with them.
 """
 
 import json
@@ -9,7 +10,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 import botocore.session
@@ -53,12 +54,12 @@ _models = Models()
 
 def client(service: str) -> Any:
     """The current deployment's client of an AWS service."""
-    return _client_of(current(), service)
+    return _client_of(current().aws(), service)
 
 
 def prepare(service: str) -> None:
     """Makes a client while the caller waits for something else: the first one of a process takes 0.1 s."""
-    arguments = [deployment := current(), service]
+    arguments = [deployment := current().aws(), service]
     if deployment.has(("client", service)):
         return
     threading.Thread(target=_make_quietly, args=arguments, name=f"prepare {service}", daemon=True).start()
@@ -66,7 +67,7 @@ def prepare(service: str) -> None:
 
 def read_models(*services: str) -> None:
     """Has boto read what services look like, 0.3 s for five, before there is a deployment: for a process that forks."""
-    session, nobody = _session(), "none"
+    session, nobody = _session().boto, "none"
     for service in services:
         session.client(
             service, "us-east-1", aws_access_key_id=nobody, aws_secret_access_key=nobody, config=CONFIG
@@ -81,8 +82,9 @@ def _make_quietly(deployment: Deployment, service: str) -> None:
 def _client_of(deployment: Deployment, service: str) -> Any:
     def make() -> Any:
         retries = {"mode": RETRIES["mode"]} if os.environ.get(MOST_ATTEMPTS) else RETRIES
-        config = CONFIG.merge(Config(user_agent=_user_agent(), retries=retries))
-        made = deployment.once("session", _session).client(service, config=config)
+        session = deployment.once("session", _session)
+        config = CONFIG.merge(Config(user_agent=session.user_agent, retries=retries))
+        made = session.boto.client(service, config=config)
         usage.watch(made)
         if service == "s3":
             # botocore makes a file of bytes, and asks first whether a file may be sent: one more way to S3 and back
@@ -92,17 +94,19 @@ def _client_of(deployment: Deployment, service: str) -> Any:
     return deployment.once(("client", service), make)
 
 
-def _user_agent() -> str:
-    """Who calls, as a text of our own: botocore puts its own together anew for every call, a tenth of what a call costs."""
-    application = os.environ.get(APPLICATION)
-    return botocore.session.get_session().user_agent() + (f" app/{application}" if application else "")
+class _Session(NamedTuple):
+    """`user_agent` says who calls, as a text of our own: botocore makes its own anew for every call, a tenth of its cost."""
+
+    boto: boto3.Session
+    user_agent: str
 
 
-def _session() -> boto3.Session:
-    """One for each deployment: a session remembers the credentials that it has found."""
-    session = botocore.session.get_session()
+def _session() -> _Session:
+    """One for each deployment: a session remembers the credentials that it has found. To make one takes 10 ms."""
+    session, application = botocore.session.get_session(), os.environ.get(APPLICATION)
     session.register_component("data_loader", _models)
-    return boto3.Session(botocore_session=session)
+    caller = session.user_agent() + (f" app/{application}" if application else "")
+    return _Session(boto3.Session(botocore_session=session), caller)
 
 
 def error_code(error: ClientError) -> str:

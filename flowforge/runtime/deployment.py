@@ -16,7 +16,8 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, TypeVar
 
-PREFIXES = ("FLOWFORGE_", "AWS_")
+AWS = "AWS_"
+PREFIXES = ("FLOWFORGE_", AWS)
 KEPT = 12  # deployments in one process: the one in use, and those that tests go back to, one for each queue
 
 Variables = tuple[tuple[str, str], ...]
@@ -26,8 +27,8 @@ T = TypeVar("T")
 class Deployment:
     """The variables of one deployment, and what was made from them."""
 
-    def __init__(self, variables: Variables):
-        self._variables = variables
+    def __init__(self, variables: Variables, prefixes: tuple[str, ...] = PREFIXES):
+        self._variables, self._prefixes = variables, prefixes
         self._made: dict[Hashable, Any] = {}
         self._making = threading.RLock()  # boto3's session is not safe to make clients in several threads
 
@@ -39,9 +40,13 @@ class Deployment:
             if name in self._made:
                 return self._made[name]
             made = make()
-            if _variables() == self._variables:  # else it was made in a thread while they changed
+            if _variables(self._prefixes) == self._variables:  # else it was made in a thread while they changed
                 self._made[name] = made
             return made
+
+    def aws(self) -> "Deployment":
+        """What this deployment shares with each whose AWS variables are the same, whatever else is set: the clients of AWS."""
+        return self.once("aws", lambda: _aws_of(tuple(one for one in self._variables if one[0].startswith(AWS))))
 
     def has(self, name: Hashable) -> bool:
         """Whether something was made for `name` already."""
@@ -72,7 +77,12 @@ def _of(variables: Variables) -> Deployment:
     return Deployment(variables)
 
 
-def _variables() -> Variables:
+@lru_cache(maxsize=KEPT)
+def _aws_of(variables: Variables) -> Deployment:
+    return Deployment(variables, (AWS,))
+
+
+def _variables(prefixes: tuple[str, ...] = PREFIXES) -> Variables:
     # By name first: another thread may set or delete variables that are not ours while this one looks.
-    names = [name for name in os.environ if name.startswith(PREFIXES)]
+    names = [name for name in os.environ if name.startswith(prefixes)]
     return tuple(sorted((name, os.environ.get(name, "")) for name in names))

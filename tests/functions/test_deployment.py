@@ -32,6 +32,16 @@ def test_should_use_a_client_again_in_each_invocation_and_thread(aws):
             assert pool.submit(client, "sqs").result() is made
 
 
+def test_should_share_clients_between_deployments_that_differ_in_settings_alone(aws, monkeypatch):
+    made = client("sqs")
+    with monkeypatch.context() as environment:
+        environment.setenv("FLOWFORGE_BUCKET", "another")
+        assert (settings().bucket, client("sqs")) == ("another", made)
+        environment.setenv("AWS_MAX_ATTEMPTS", "1")
+        assert client("sqs") is not made
+    assert client("sqs") is made
+
+
 def test_should_sign_with_the_keys_of_each_deployment(aws, monkeypatch):
     where = {"Bucket": aws.name("Lake"), "Key": "x"}
     for key in ("AKIAFIRST", "AKIASECOND"):
