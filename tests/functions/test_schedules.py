@@ -136,6 +136,15 @@ def test_should_start_nothing_while_it_is_paused_and_go_on_with_the_next_time(or
     assert resumed["missed"] is None
 
 
+def test_should_go_on_from_now_once_resumed_after_a_clock_was_ahead(orders, workflow):
+    set_up(workflow, rate="1 hour")
+    tick(datetime.now(UTC) + timedelta(days=900))
+    orders.take()
+    assert ask("GET", workflow)[1]["next_at"] > (datetime.now(UTC) + timedelta(days=899)).isoformat()
+    assert ask("POST", workflow, {}, "/pause")[0] == 200
+    assert ask("POST", workflow, {}, "/resume")[1]["next_at"] < (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+
+
 def test_should_start_nothing_once_it_is_removed(orders, workflow):
     due = datetime.fromisoformat(set_up(workflow, rate="1 hour")["next_at"])
     tick(due)
