@@ -74,15 +74,15 @@ def refuse_unrefined(state: TableState, interval: Interval, wanted: Wanted) -> N
 def give_up(batch: Batch, error: Fatal) -> None:
     """Gives a batch up for good; where a file has stopped it, keeps which one, and why."""
     if isinstance(error, FileRefused):
-        _note_refused(batch, error)
+        note_refused(batch.source_key, batch.command, error)
     batches.abandon(batch)
 
 
-def _note_refused(batch: Batch, error: FileRefused) -> None:
-    """Keeps which file stopped the batch, and why."""
-    read = batch.command.source
+def note_refused(source_key: str, command: IngestTable, error: FileRefused) -> None:
+    """Keeps which file has stopped a load, and why."""
+    read = command.source
     refusal = Refusal(
-        run_id=batch.command.run_id,
+        run_id=command.run_id,
         file=error.file,
         reason=str(error),
         contract=read.contract_id if isinstance(read, SourceFiles) else "",
@@ -90,7 +90,7 @@ def _note_refused(batch: Batch, error: FileRefused) -> None:
         rejected=error.rejected,
         rejects=[Reject(**one) for one in error.rejects],
     )
-    note_refusal(batch.source_key, refusal)
+    note_refusal(source_key, refusal)
 
 
 def give_up_load(body: dict[str, Any]) -> None:

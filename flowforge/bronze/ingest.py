@@ -15,9 +15,10 @@ from flowforge.aws.conditional_writes import prove_once
 from flowforge.bronze.announcements import landed_fact, no_rows_fact
 from flowforge.bronze.comparisons import order_comparison
 from flowforge.bronze.cut_claims import finish_claim
-from flowforge.bronze.file_notes import give_up, loaded_by_others, note_files, note_skipped
+from flowforge.bronze.file_notes import give_up, loaded_by_others, note_files, note_refused, note_skipped
 from flowforge.bronze.file_types import note_types, with_kept_types
 from flowforge.bronze.finalize import settle
+from flowforge.bronze.footing import Footing
 from flowforge.bronze.heartbeat import Heartbeat, RowsSoFar, reading_permitted
 from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import land, landed_before, manifest_of
@@ -25,11 +26,11 @@ from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.planning import Found, described, look_at, plan_next
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, Wait
+from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
-from flowforge.sources.base import Source
+from flowforge.sources.base import Session, Source
 from flowforge.sources.plans import Description, ReadPlan
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, claims, leases, table
@@ -58,7 +59,7 @@ def _ingest(command: IngestTable) -> Outcome:
         state, own = known.state, known.own
         order_comparison(command, state)
         if own is None and state.active is None:
-            plan, footing = plan_next(session, found)
+            plan, footing = _planned(session, found)
             if plan.nothing:
                 return nothing_new(found, plan)
             prove_once(settings().bucket)
@@ -70,6 +71,15 @@ def _ingest(command: IngestTable) -> Outcome:
     if own:
         return _resume(own, source, description, replayed)
     return finish_other(state) if state.active is not None else _load(claimed, source, description, footing.state)
+
+
+def _planned(session: Session, found: Found) -> tuple[ReadPlan, Footing]:
+    """The next plan; where a file stops it, which one and why is kept."""
+    try:
+        return plan_next(session, found)
+    except FileRefused as error:
+        note_refused(found.known.state.source_key, found.command, error)
+        raise
 
 
 def _with_notes(interval: Interval, notes: list[str]) -> Interval:

@@ -73,7 +73,10 @@ def windowed(document: dict[str, Any], low: str | None, high: str | None, column
     source = document.get("source_config")
     config = source.get("databaseConfig") if isinstance(source, dict) else None
     if not isinstance(source, dict) or not isinstance(config, dict):
-        raise BadRequest(f"{OPTIONS} are for tables: the document has no source_config.databaseConfig")
+        raise BadRequest(
+            f"{OPTIONS} are for tables of a database: the document has no source_config.databaseConfig",
+            "files are loaded once more under another name, or all of a job's: flowforge watermark reset TABLE --yes",
+        )
     asked = (("from", low), ("to", high), ("column", column))
     window = {name: value for name, value in asked if value is not None}
     tables = config.get("tables")

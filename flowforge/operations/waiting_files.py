@@ -82,12 +82,19 @@ def _of_job(job: FileJob, files: list[FileVersion]) -> Iterator[tuple[str, Repor
         return
     active = find_batch(job.source_key, state.generation, state.active) if state.active is not None else None
     held = state.active is not None and (active is None or leases.goes_on(active))
-    refused = {one.file.place: one for one in refusals(job.source_key) if one.contract in ("", job.contract)}
+    there = {file.place: file for file in waiting}
+    refused = {
+        one.file.place: one
+        for one in refusals(job.source_key)
+        if one.contract in ("", job.contract)
+        and (file := there.get(one.file.place))
+        and one.file.is_same_content(file)  # of a mended file it holds nothing up any more
+    }
     for file in waiting:
         since, why = file.modified, "it is new: the job's next run loads it"
         if not file.size:
             why = "it has no content yet (0 bytes)"
-        elif (found := refused.get(file.place)) and found.file.is_same_content(file):
+        elif found := refused.get(file.place):
             since, why = found.at, _refused_before(found)
         elif active is not None and any(one.is_same_content(file) for one in active.interval.files):
             why = _of_batch(active, held)

@@ -4,11 +4,12 @@ import pytest
 
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.outcome import Outcome
-from flowforge.domain.errors import FileRefused, TransformRejected, UnsupportedSource, Wait
+from flowforge.domain.errors import FileRefused, TransformRejected, Wait
 from flowforge.operations.watermarks import commit_landed
 from flowforge.runtime.settings import settings
 from flowforge.silver.release import release
 from flowforge.state import batch_records
+from flowforge.state.file_refusals import refusals
 from tests.helpers.file_jobs import (
     CDC,
     CHANGES,
@@ -151,6 +152,8 @@ def test_should_read_changes_in_their_order_alone(job):
     files.follow(Outcome([later]))
     files.follow(ingest(command))
     files.put("1.csv", "I,1,1,late", header=CHANGES)
-    with pytest.raises(UnsupportedSource, match="changes are applied in their order only"):
+    with pytest.raises(FileRefused, match="changes are applied in their order only"):
         files.load()
     assert notes(files) == {2: "a"}
+    (refused,) = refusals(files.key)
+    assert (refused.file.key.rpartition("/")[2], "comes before" in refused.reason) == ("1.csv", True)

@@ -9,7 +9,7 @@ import pytest
 from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.outcome import Outcome
-from flowforge.domain.errors import FileRefused, UnsupportedSource
+from flowforge.domain.errors import FileRefused
 from flowforge.lineage.steps import steps_of
 from flowforge.runtime.settings import settings
 from flowforge.state import file_refusals
@@ -177,7 +177,7 @@ def test_should_take_new_content_of_a_name_as_new_or_refuse_it_as_the_job_says(j
     files.put("a.csv", "1,1,a")
     files.load()
     files.put("a.csv", "1,1,b", "2,2,b")
-    with pytest.raises(UnsupportedSource, match="other content than was loaded"):
+    with pytest.raises(FileRefused, match="other content than was loaded"):
         files.load(changed="refuse")
     files.load(changed="append")
     assert [row["note"] for row in files.rows()] == ["b", "b"]

@@ -147,6 +147,18 @@ def test_should_tell_of_files_that_wait_since_when_and_why(job, context):
     batches.abandon(batch)
 
 
+def test_should_not_let_a_file_hold_others_up_that_was_mended(job, context):
+    job.document["destination_config"]["silverConfig"] = {"primaryKey": "a"}
+    job.ask()
+    job.drop("1.csv", "a\nx\n")
+    read = job.job.contract
+    note_refusal(job.key, Refusal(run_id="run_1", file=job.version("1.csv"), reason="no bigint", contract=read))
+    job.drop("2.csv")
+    assert waiting(context, job)["2.csv"].endswith("/1.csv was refused, and the order counts")
+    job.drop("1.csv", "a\n2\n")
+    assert set(waiting(context, job).values()) == {"it is new: the job's next run loads it"}
+
+
 def test_should_tell_of_files_that_no_job_takes_among_those_that_wait(job, context):
     job.aws.client("s3").put_object(Bucket=job.bucket, Key=f"landing/{job.name}/other/a.csv", Body=b"a\n1\n")
     found, cursor = {}, None

@@ -45,7 +45,11 @@ class NoticedJob:
             "source_config": {"type": "csv", "fileConfig": files},
             "destination_config": {"bronzeConfig": {"tableName": f"bronze_{name}"}},
         }
-        post = http("POST", f"/api/workflows/{name}/run", "/api/workflows/{id}/run", self.document)
+        self.ask()
+
+    def ask(self) -> None:
+        """Submits the request, as it is now."""
+        post = http("POST", f"/api/workflows/{self.name}/run", "/api/workflows/{id}/run", self.document)
         assert handler(post, Context())["statusCode"] == 202
         assert len(self.begun()) == 1
 

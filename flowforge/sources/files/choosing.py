@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from events.targets import SourceFiles
-from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.errors import FileRefused
 from flowforge.domain.file_version import FileVersion
 from flowforge.sources.files.listing import (
     NewFile,
@@ -43,8 +43,8 @@ class Chosen(NamedTuple):
 def choose(wanted: Wanted, found: Iterable[FileVersion], last: LastRead) -> Chosen:
     """Where rows are only added, files that were refused before stop no others; they are tried again where there are no others.
 
-    Raises UnsupportedSource where a file that was loaded has other content now and the job refuses that, where a name does
-    not say what the job orders by, and for a history that is older than what is there."""
+    Raises FileRefused where a file that was loaded has other content now and the job refuses that, and for a history or changes
+    that are older than what is there; UnsupportedSource where a name does not say what the job orders by."""
     read: SourceFiles = wanted.read
     found = list(found)
     taken = last.files(found if wanted.adds_only else None)
@@ -81,10 +81,11 @@ def _apart(files: list[NewFile], refused: Mapping[Place, FileVersion]) -> tuple[
 def _refuse_changed(read: SourceFiles, files: list[NewFile]) -> None:
     changed = [one.file for one in files if one.before is not None]
     if changed and read.changed == "refuse":
-        raise UnsupportedSource(
+        raise FileRefused(
             f"{changed[0].address} has other content than was loaded under its name (ETag {changed[0].etag})"
             + (f"; so have {len(changed) - 1:,} others" if len(changed) > 1 else ""),
             "The job refuses that: deliver new content under a new name, or have the job append it.",
+            changed[0],
         )
 
 
@@ -124,9 +125,10 @@ def _in_its_place(wanted: Wanted, chosen: Chosen, taken: Mapping[Place, FileVers
             if wanted.keeps_history
             else "changes are applied in their order only"
         )
-        raise UnsupportedSource(
+        raise FileRefused(
             f"{late.address} comes before {later[0][0].address} in the job's order, which is loaded: {what}",
             "Deliver it under a name or date behind those that are loaded, or take it away.",
+            late,
         )
     told = f"{late.address} comes before files that are loaded: what they say of its keys stays"
     return chosen._replace(notes=[told, *chosen.notes], below=_ranges(sorted(seq for _, seq in later)))

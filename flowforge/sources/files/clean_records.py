@@ -5,6 +5,7 @@ is not taken. Those are: bytes that are no text of the encoding, NUL, a CR alone
 behind a closing quote, a byte order mark, and a number of records that the line ends outside of quotes do not have.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
@@ -126,6 +127,14 @@ def as_utf8(piece: bytes, codec: str) -> bytes | None:
     except UnicodeDecodeError:
         return None
     return None if data.startswith(MARK) else data
+
+
+def all_as_utf8(pieces: Sequence[bytes], codec: str) -> Sequence[bytes]:
+    """Pieces in UTF-8; one that is no text of the codec is empty. Most are looked at together."""
+    whole = b"\n".join(pieces) if len(pieces) > 1 else b"".join(pieces)
+    if whole.isascii() or (codec == "utf-8" and is_utf8(whole)):
+        return pieces
+    return [as_utf8(piece, codec) or b"" for piece in pieces]
 
 
 def is_utf8(data: bytes) -> bool:

@@ -102,12 +102,22 @@ def chunks_of(content: Content, encoding: str) -> Generator[bytes, None, None]:
 
 
 def lines_of(chunks: Iterable[bytes], where: str) -> Iterator[bytes]:
-    """Lines with their ends. Raises UnsupportedSource for one longer than LONGEST_RECORD."""
+    """Lines with their ends; blank ones, of which a file may have millions, come many at once (`ends_in` counts them). Raises
+    UnsupportedSource for a line longer than LONGEST_RECORD."""
     held: list[bytes] = []
     size = 0
-    for chunk in chunks:
-        held.append(chunk)
-        size += len(chunk)
+    for found in chunks:
+        is_half = held == [b"\r"]
+        chunk = b"\r" + found if is_half else found
+        if is_half:
+            held, size = [], 0
+        blank = 0 if held else _blank_part(chunk)
+        if blank:
+            yield chunk[:blank]
+        if blank == len(chunk):
+            continue
+        held.append(chunk[blank:])
+        size += len(held[-1])
         if not held[:-1] or b"\n" in chunk or b"\r" in chunk or held[-2].endswith(b"\r"):
             lines = b"".join(held).splitlines(keepends=True)
             rest = b"" if lines[-1].endswith(b"\n") else lines.pop()  # a CR may be half of a CRLF
@@ -116,6 +126,19 @@ def lines_of(chunks: Iterable[bytes], where: str) -> Iterator[bytes]:
         if size > LONGEST_RECORD:
             raise too_long(where)
     yield from b"".join(held).splitlines(keepends=True)
+
+
+def _blank_part(chunk: bytes) -> int:
+    """How many bytes of blank lines it begins with, but for a CR at its very end, which may be half of a CRLF."""
+    size = len(chunk) - len(chunk.lstrip(b"\r\n"))
+    return size - (size == len(chunk) and chunk.endswith(b"\r"))
+
+
+def ends_in(text: bytes) -> int:
+    """How many line ends a text of `lines_of` has."""
+    if not text.startswith((b"\r", b"\n")):
+        return 1
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
 
 
 class Taken:
@@ -127,7 +150,7 @@ class Taken:
 
     def __iter__(self) -> Iterator[bytes]:
         for line in self._lines:
-            self.lines += 1
+            self.lines += ends_in(line)
             self.bytes += len(line)
             yield line
 
@@ -141,7 +164,7 @@ def frame(lines: Iterable[bytes], marks: Marks, where: str) -> Iterator[Framed]:
     for text in lines:
         if not held:
             first, start = line, offset
-        line, offset = line + 1, offset + len(text)
+        line, offset = line + ends_in(text), offset + len(text)
         if not held and (not marks.quote or marks.quote not in text):
             if raw := text.rstrip(b"\r\n"):
                 yield Framed(first, start, raw)

@@ -14,10 +14,11 @@ import pyarrow as pa
 from events.files import FileContract
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.clean_objects import NUMBER, ObjectReader
-from flowforge.sources.files.clean_records import Clean, as_utf8
+from flowforge.sources.files.clean_records import Clean, all_as_utf8, as_utf8
 from flowforge.sources.files.container import Content
 from flowforge.sources.files.framing import Framed, has_lone_cr
-from flowforge.sources.files.json_members import Members, members_of, texts_of, written
+from flowforge.sources.files.json_members import NOTHING, Members, columns_at_once, joined, members_of, written
+from flowforge.sources.files.json_texts import texts_of
 from flowforge.sources.files.pieces import PIECE
 from flowforge.sources.files.quick_records import QuickRecords, Reader
 from flowforge.sources.files.rejected import Portion, Rejected
@@ -52,10 +53,20 @@ class NdjsonRecords(QuickRecords):
 
     def gather(self, raws: Sequence[bytes]) -> tuple[pa.RecordBatch, list[int]]:
         """Records as texts, with all fields that are known at their end, and the places of those that are rejects."""
+        texts, flatten = all_as_utf8(raws, self._codec), self._contract.flatten
+        columns = None if flatten else columns_at_once(texts, self.fields)
+        odd: list[int] = []
+        if columns is None:
+            rows, odd = self._rows(raws, members_of(texts, flatten))
+            columns = [joined([row.get(name, NOTHING) for row in rows]) for name in self.fields]
+        arrays = [texts_of(values, len(raws) - len(odd), self._null_numbers) for values in columns]
+        return pa.RecordBatch.from_arrays(arrays, names=list(self.fields)), odd
+
+    def _rows(self, raws: Sequence[bytes], found: Sequence[Members | None]) -> tuple[list[Members], list[int]]:
+        """The members of all records, those without a doubt as they were found; and the places of rejects, which have none."""
         rows: list[Members] = []
         odd: list[int] = []
-        texts = [as_utf8(raw, self._codec) or b"" for raw in raws]
-        for place, members in enumerate(members_of(texts, self._contract.flatten)):
+        for place, members in enumerate(found):
             if members is not None and members.keys() <= self._place.keys():
                 rows.append(members)
                 continue
@@ -63,8 +74,7 @@ class NdjsonRecords(QuickRecords):
                 rows.append(written(self._found(self._decoded(raws[place]))))
             except ValueError:
                 odd.append(place)
-        arrays = [texts_of(rows, name, self._null_numbers) for name in self.fields]
-        return pa.RecordBatch.from_arrays(arrays, names=list(self.fields)), odd
+        return rows, odd
 
     def _portion(self, records: list[Framed], first: int) -> Portion:
         if not self._quick:

@@ -46,7 +46,7 @@ class QuickRecords(TextRecords):
         """What reads pieces, once the header is known; None: nothing does for this contract."""
 
     def __iter__(self) -> Iterator[Portion]:
-        reader = self._clean_reader() if self._quick else None
+        reader = self._clean_reader() if self._head is not None else None
         head, self._head = self._head or [], None
         if reader is None:
             yield from super().__iter__()

@@ -25,6 +25,7 @@ from flowforge.sources.files.splits import find_splits
 PORTION_ROWS = 8_192
 PORTION_BYTES = 2**22
 MOST_COLUMNS = 10_000
+MOST_ABOVE = 2**25  # bytes above the data that are held; behind more, blank lines mostly, records are read one by one
 Row = list[str | None]
 
 
@@ -143,14 +144,15 @@ class TextRecords(ABC):
 
     def _passing(self, chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
         """Bytes, whose records are counted on their way, unless that is done part by part; those before the data are kept in
-        `_head`, where there is one."""
-        counter = RecordCounter(self._marks)
+        `_head`, where there is one and they are not too many."""
+        counter, above = RecordCounter(self._marks), 0
         with closing(chunks):
             for chunk in chunks:
                 if not self._by_parts:
                     counter.add(chunk)
                 if self._head is not None:
-                    self._head.append(chunk)
+                    above += len(chunk)
+                    self._head = [*self._head, chunk] if above <= MOST_ABOVE else None
                 yield chunk
         self._total = None if self._by_parts else counter.total()
 

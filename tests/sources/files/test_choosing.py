@@ -9,7 +9,7 @@ import pytest
 from events.files import FileContract
 from events.targets import SourceFiles
 from flowforge.aws.compact import pack
-from flowforge.domain.errors import UnsupportedSource
+from flowforge.domain.errors import FileRefused
 from flowforge.domain.file_version import FileVersion
 from flowforge.sources.files.choosing import MOST_BYTES, MOST_FILES, choose
 from flowforge.sources.files.source import Files
@@ -82,7 +82,7 @@ def test_should_put_a_late_file_below_the_batches_of_later_ones_and_refuse_it_fo
     assert choose(wanted(adds_only=False), [version("08.csv")], last).below == []
     assert choose(wanted(), [version("02.csv")], last).below == []
     history = Wanted(wanted().read, keeps_history=True)
-    with pytest.raises(UnsupportedSource, match="takes no older state in late"):
+    with pytest.raises(FileRefused, match="takes no older state in late"):
         choose(history, [version("02.csv")], last)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -185,6 +186,14 @@ def objects(draw: st.DrawFn) -> str:
 )
 @example('{"a":null,"b":1}\n{"a":"\\n\\u001f","b":null}\n', FileContract(format="ndjson"), "utf-8")
 @example('{"a":null}\n{"a":"l\\nm\\r"}\n{"a":"\\u000d\\u0022"}\n', FileContract(format="ndjson"), "utf-8")
+@example('{"a": {"x": 1, "x": 2}}\n{"a": {"x": 1}}\n', FileContract(format="ndjson"), "utf-8")
+@example(
+    '{"a": [1], "b": 1}\n{"a": {"b": 1}}\n{"b": "\\"", "a": null}\n{"a": [{}, []]}\n',
+    FileContract(format="ndjson"),
+    "utf-8",
+)
+@example('{"a:b": 0}\n{"a:b": 1, "a:b": {"c": 1}}\n{"a\\u003ab": [1]}\n', FileContract(format="ndjson"), "utf-8")
+@example('{"a\\"b": [1.10]}\n{"a\\"b": {"c": "\\u003c"}}\n', FileContract(format="ndjson"), "utf-8")
 @example('{"a": -7}\n{"b": [-7], "a": "-7"}\n', FileContract(format="ndjson", null_words=["-7", "[-7]"]), "utf-8")
 @given(
     text=objects(),
@@ -265,3 +274,30 @@ def test_should_count_the_same_records_however_the_bytes_come(data: str, size: i
     for start in range(0, len(body), size):
         counter.add(body[start : start + size])
     assert counter.total() == framed == count_records([body], marks)
+
+
+@given(
+    data=st.text(st.sampled_from([*'ab,"\r\n\n']), max_size=60),
+    size=st.integers(1, 9),
+    quote=st.sampled_from([b'"', b""]),
+)
+def test_should_tell_line_and_offset_of_each_record_however_the_bytes_come(data: str, size: int, quote: bytes) -> None:
+    body, marks = data.encode(), Marks(b",", quote, b"")
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    found = list(framing.frame(framing.lines_of(chunks, "a.csv"), marks, "a.csv"))
+    assert found == list(framing.frame(body.splitlines(keepends=True), marks, "a.csv"))
+
+
+def test_should_pass_over_millions_of_blank_lines_above_the_header_and_hold_few_of_them() -> None:
+    blank = 2**25
+    data = b"\r\n" * (blank // 2 + 10) + b"a,b\r\n" + b"\n" * 10 + b"1,2\n3\n"
+    tracemalloc.start()
+    try:
+        found = all_of(data, FileContract(format="csv"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (found["rows"], found["lines"], found["counted"]) == ([{"a": "1", "b": "2"}], [blank // 2 + 22], 2)
+    assert found["offsets"] == [data.index(b"1,2")]
+    assert [one.line for one in found["rejected"]] == [blank // 2 + 23]
+    assert peak < 1.5 * blank, peak
