@@ -7,6 +7,7 @@ All columns are text, the dialect is given, and Parquet is compressed by snappy.
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -137,12 +138,48 @@ def pyarrow(format: str, file: Path, target: Path) -> None:
         writer.close()
 
 
+def openpyxl(format: str, file: Path, target: Path) -> None:
+    """openpyxl's reader that holds no sheet, cell by cell; of workbooks alone, as the next one."""
+    from openpyxl import load_workbook
+
+    _write(target, load_workbook(file, read_only=True, data_only=True).worksheets[0].iter_rows(values_only=True))
+
+
+def calamine(format: str, file: Path, target: Path) -> None:
+    """python-calamine, which holds the sheet."""
+    from python_calamine import CalamineWorkbook  # pyright: ignore[reportMissingImports]
+
+    _write(target, CalamineWorkbook.from_path(str(file)).get_sheet_by_index(0).iter_rows())
+
+
+def _write(target: Path, rows: Iterator[Any]) -> None:
+    """Rows below a header as texts."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(str(name), pa.string()) for name in next(rows)])
+    with pq.ParquetWriter(target, schema, compression="snappy") as writer:
+        while some := list(islice(rows, 10_000)):
+            texts = ([None if value is None else str(value) for value in column] for column in zip(*some, strict=True))
+            writer.write_batch(pa.RecordBatch.from_arrays([pa.array(one, pa.string()) for one in texts], schema=schema))
+
+
 READERS: dict[str, Callable[[str, Path, Path], None]] = {
     "FlowForge": flowforge,
     "DuckDB COPY": duckdb_copy,
     "DuckDB COPY, store_rejects": duckdb_rejects,
     "pyarrow": pyarrow,
+    "openpyxl": openpyxl,
+    "calamine": calamine,
 }
+OF_EXCEL = ("openpyxl", "calamine")
+
+
+def reads(name: str, format: str) -> bool:
+    """Whether a reader takes part in a format."""
+    if format == "excel":
+        return name in ("FlowForge", *OF_EXCEL)
+    return name not in OF_EXCEL and (format == "csv" or "rejects" not in name)
 
 
 def main() -> None:

@@ -18,18 +18,21 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from openpyxl import Workbook
 
-from benchmarks.contenders import Unavailable
+from benchmarks.contenders import Unavailable, environment
 from benchmarks.document import Section, write
-from benchmarks.file_readers import COLUMNS, READERS
+from benchmarks.file_readers import COLUMNS, READERS, reads
 from benchmarks.measurement import Result, Run, run
 from benchmarks.report import machine
 
-FORMATS = ("csv", "ndjson", "nested", "parquet")  # nested: NDJSON, one of whose fields is an object
-OURS, BASE = "FlowForge", "DuckDB COPY"
-ROW_BYTES = {"csv": 113, "ndjson": 219, "nested": 298, "parquet": 113}  # about; Parquet: of the CSV with the same rows
+FORMATS = ("csv", "ndjson", "nested", "parquet", "excel")  # nested: NDJSON, one of whose fields is an object
+OURS, BASE = "FlowForge", {"excel": "openpyxl"}
+MOST_ROWS = 1_048_575  # of a sheet, below its header
+# About; of Parquet that of the CSV with the same rows.
+ROW_BYTES = {"csv": 113, "ndjson": 219, "nested": 298, "excel": 70, "parquet": 113}
 NAMES = ("Anna Schmidt", "Müller, Jörg", "O'Brien", 'Li "Lee" Wei', "Zoë")
-HEAD = "| | rows/s | wall s | CPU s | peak RSS MB | × DuckDB COPY |\n|---|--:|--:|--:|--:|--:|"
+HEAD = "| | rows/s | wall s | CPU s | peak RSS MB | × {} |\n|---|--:|--:|--:|--:|--:|"
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -75,8 +78,20 @@ def make_file(format: str, rows: int, file: Path) -> None:
                     lines = [{"sku": row[1][-4:], "price": float(row[4])}, {"sku": row[2], "price": None}]
                     found["note"] = {"text": row[8], "lines": lines}
                 stream.write(json.dumps(found, ensure_ascii=False) + "\n")
+    elif format == "excel":
+        _make_workbook(rows, file)
     else:
         _make_parquet(rows, file)
+
+
+def _make_workbook(rows: int, file: Path) -> None:
+    """Numbers and truth values as such, all else as texts in their cells."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet()
+    sheet.append(COLUMNS)
+    for row in rows_of(rows):
+        sheet.append([int(row[0]), *row[1:4], float(row[4]), *row[5:9], row[9] == "1"])
+    book.save(file)
 
 
 def _make_parquet(rows: int, file: Path) -> None:
@@ -101,8 +116,9 @@ def measure(
         for name in names:
             if name in out:
                 continue
-            command = [sys.executable, "-m", "benchmarks.file_readers", name, format, str(file), str(target)]
             try:
+                python = environment("calamine") if name == "calamine" else sys.executable
+                command = [str(python), "-m", "benchmarks.file_readers", name, format, str(file), str(target)]
                 found = run(command, dict(os.environ), folder)
                 if (there := pq.read_metadata(target).num_rows) != rows:
                     raise Unavailable(f"{there:,} rows of {rows:,}")
@@ -118,10 +134,10 @@ def measure(
     return [Result(name, rows, tuple(runs.get(name, ())), out.get(name)) for name in names]
 
 
-def table(results: Sequence[Result]) -> str:
+def table(results: Sequence[Result], base_name: str = "DuckDB COPY") -> str:
     """One row per reader, medians; those without a run say why."""
-    base = next((one for one in results if one.contender == BASE and one.runs), None)
-    lines = [HEAD]
+    base = next((one for one in results if one.contender == base_name and one.runs), None)
+    lines = [HEAD.format(base_name)]
     for one in results:
         if not one.runs:
             lines.append(f"| {one.contender} | – | | | | not run: {(one.reason or '').replace('|', '/')} |")
@@ -139,7 +155,8 @@ def main() -> None:
     chosen = arguments()
     for format in chosen.format or FORMATS:
         started, rows = datetime.now(UTC), chosen.megabytes * 10**6 // ROW_BYTES[format]
-        names = [name for name in chosen.reader or READERS if format == "csv" or "rejects" not in name]
+        rows = min(rows, MOST_ROWS) if format == "excel" else rows
+        names = [name for name in chosen.reader or READERS if reads(name, format)]
         with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
             results = measure(format, rows, names, chosen.repeat, Path(folder), chosen.folder)
         said = (
@@ -148,7 +165,9 @@ def main() -> None:
             f"\n\n{started:%Y-%m-%d %H:%M} UTC, {machine()}. Medians of {chosen.repeat}."
             f" Load average at the end {os.getloadavg()[0]:.1f}."
         )
-        section = Section(f"Files: {format}, {rows:,} rows", f"{said}\n\n{table(results)}")
+        section = Section(
+            f"Files: {format}, {rows:,} rows", f"{said}\n\n{table(results, BASE.get(format, 'DuckDB COPY'))}"
+        )
         print(section.text, flush=True)
         if chosen.write:
             write(section)

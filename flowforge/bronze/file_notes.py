@@ -34,18 +34,27 @@ def note_skipped(state: TableState, run_id: str, files: Iterable[FileVersion]) -
     write_entries(state.source_key, [skipped_entry(state, run_id, file) for file in files])
 
 
-def loaded_by_others(state: TableState, run_id: str) -> list[str]:
-    """For a run that finds nothing: which run had the files that were read last, where that was another one. A record that is
-    gone or cannot be read tells nothing."""
+def told_of_last(state: TableState, command: IngestTable) -> list[str]:
+    """For a run that finds nothing: which run had the files that were read last, where that was another one, and what stays as it
+    is where the job reads files otherwise now. A record that is gone or cannot be read tells nothing."""
     try:
         last = find_batch(state.source_key, state.generation, state.seq)
     except UnreadableRecord:
         return []
-    if last is None or last.command.run_id == run_id or last.state not in DONE or not last.interval.files:
+    if last is None or last.state not in DONE or not last.interval.files:
         return []
-    count = len(last.interval.files)
-    files = f"last {count:,} files of this job were" if count > 1 else "last file of this job was"
-    return [f"the {files} loaded by {last.command.run_id}"]
+    told: list[str] = []
+    if last.command.run_id != command.run_id:
+        count = len(last.interval.files)
+        files = f"last {count:,} files of this job were" if count > 1 else "last file of this job was"
+        told.append(f"the {files} loaded by {last.command.run_id}")
+    now, then = command.source, last.command.source
+    if isinstance(now, SourceFiles) and isinstance(then, SourceFiles) and now.contract_id != then.contract_id:
+        told.append(
+            "the job reads files otherwise now; those that are loaded, and their rejected records, stay as they are: put one"
+            f" under another name, or load all once more by flowforge watermark reset {state.bronze_table} --yes"
+        )
+    return told
 
 
 def refuse_unrefined(state: TableState, interval: Interval, wanted: Wanted) -> None:

@@ -25,6 +25,15 @@ def test_should_read_all_rows_of_nested_objects(tmp_path: Path) -> None:
     assert pq.read_metadata(tmp_path / "target.parquet").num_rows == 400
 
 
+def test_should_read_a_workbook_beside_openpyxl(tmp_path: Path) -> None:
+    results = files.measure("excel", 400, ["openpyxl", "FlowForge"], 1, tmp_path)
+    assert [len(one.runs) for one in results] == [1, 1]
+    ours = pq.read_table(tmp_path / "target.parquet", columns=["id", "amount", "name"]).to_pylist()
+    first, second = list(files.rows_of(2))
+    told = [{"id": row[0], "amount": str(float(row[4])), "name": row[2]} for row in (first, second)]
+    assert (len(ours), ours[:2]) == (400, told)
+
+
 def test_should_load_a_file_by_the_functions_handlers_and_tell_what_each_process_took(capsys) -> None:
     large_files.main(["--megabytes", "1"])
     told = capsys.readouterr().out

@@ -162,6 +162,17 @@ def test_should_take_a_file_without_records_once(job):
     assert "no new file" in why_nothing(files.load()).reason
 
 
+def test_should_tell_that_files_stay_as_they_were_read_where_the_job_reads_otherwise_now(job):
+    files = job(contract=CSV.model_copy(update={"bad_rows": "quarantine", "most_bad_share": 1}))
+    files.put("a.csv", "x,1,a", "2,2,b")
+    files.load()
+    assert not any("reads files otherwise now" in note for note in why_nothing(files.load()).notes)
+    texts = [column.model_copy(update={"type": "text"}) for column in CSV.columns]
+    files.contract = CSV.model_copy(update={"columns": texts})
+    (told,) = [note for note in why_nothing(files.load()).notes if "reads files otherwise now" in note]
+    assert told.endswith(f"flowforge watermark reset bronze_{files.name} --yes")
+
+
 def test_should_read_one_file_after_the_other_where_a_row_may_replace_another(job):
     files = job(silver={"strategy": "merge", "primary_key": ["id"]})
     files.put("1.csv", "1,1,old", "2,2,old")

@@ -113,7 +113,7 @@ class _Counter:
             lines = self._fields.sub(b"-", lines)
             if self._marks.quote in lines:
                 return 0
-        self.count += sum(map(bool, lines.splitlines()))
+        self.count += sum(map(bool, lines.lstrip(b"\r\n").splitlines()))
         return end
 
     def _last_end(self, data: bytes) -> int:
