@@ -128,6 +128,8 @@ def _version(one: dict[str, Any]) -> Iterable[Any]:
     )
     if one.get("reason"):
         yield Text.assemble(("Refused: ", "red"), cell(one["reason"]))
+    elif one["state"] == "skipped":
+        yield Text.assemble(("Skipped: ", "yellow"), "a newer snapshot is in its place: nothing of it was read")
     elif one["first_rejected"]:
         yield Text.assemble(("First rejected: ", "yellow"), cell(one["first_rejected"]))
     if one.get("rejects"):

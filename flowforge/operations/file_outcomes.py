@@ -46,9 +46,9 @@ def report_of_entry(state: TableState, entry: FileEntry, batches: Batches) -> Re
     """What became of a file that was taken into a batch."""
     about = {"rows": entry.rows, "rejected": entry.rejected, "records": entry.rows + entry.rejected}
     told = {"first_rejected": entry.first_rejected or None, "generation": entry.generation, "seq": entry.seq}
-    return (
-        _head(state, entry) | about | told | {"at": batches.at(entry) or None, "state": _state(state, entry, batches)}
-    )
+    # One that was skipped while no other was loaded has no batch of its own.
+    at = batches.at(entry) or (iso(entry.at) if entry.skipped and entry.at else None)
+    return _head(state, entry) | about | told | {"at": at, "state": _state(state, entry, batches)}
 
 
 def _state(state: TableState, entry: FileEntry, batches: Batches) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from events.envelopes import http
 from flowforge.aws import items
+from flowforge.bronze.file_notes import note_skipped
 from flowforge.operations.file_sweep import list_older_files
 from flowforge.runtime.settings import settings
 from flowforge.state import batches, corrections, file_ledger
@@ -208,6 +209,15 @@ def test_should_report_a_refused_file_with_its_first_rejects_until_it_is_mended(
     of_file = reports(context, key=bad.key)
     assert sorted(one["state"] for one in of_file) == ["loaded", "mended"]
     assert [one["file"] for one in reports(context, key=bad.address)] == [bad.address] * 2
+
+
+def test_should_report_when_a_snapshot_was_skipped(job, context):
+    job.drop("2.csv")
+    job.load("run_1", "2.csv")
+    job.drop("1.csv")
+    note_skipped(read_state(job.key), "run_2", [job.version("1.csv")])
+    skipped, loaded = reports(context, table=f"bronze_{job.name}")
+    assert (skipped["state"], skipped["run_id"], skipped["at"] >= loaded["at"]) == ("skipped", "run_2", True)
 
 
 @pytest.mark.parametrize(
