@@ -142,7 +142,8 @@ def openpyxl(format: str, file: Path, target: Path) -> None:
     """openpyxl's reader that holds no sheet, cell by cell; of workbooks alone, as the next one."""
     from openpyxl import load_workbook
 
-    _write(target, load_workbook(file, read_only=True, data_only=True).worksheets[0].iter_rows(values_only=True))
+    with file.open("rb") as stream:  # by its name it takes .xlsx alone
+        _write(target, load_workbook(stream, read_only=True, data_only=True).worksheets[0].iter_rows(values_only=True))
 
 
 def calamine(format: str, file: Path, target: Path) -> None:
