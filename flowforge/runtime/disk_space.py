@@ -4,18 +4,16 @@ Python and pyarrow say it by an errno. Texts are not looked at: a server's or an
 words alone: they count where only an error of a file can be meant (`said_of_a_file`).
 """
 
-import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from flowforge.domain.errors import NoSpace
+from flowforge.runtime.temporary_files import NUMBERS, temporary_folder
 
-NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 WORDS = re.compile(f"({'|'.join(re.escape(os.strerror(number)) for number in NUMBERS)})\\s*$", re.MULTILINE)
 NONE_USABLE = "No usable temporary directory"  # of tempfile, before a process has found one: each that it tries is full
 NAMED = re.compile(r'file "(/[^"]+)"')
@@ -44,14 +42,6 @@ def said_of_a_file(text: str) -> NoSpace | None:
     found = NAMED.search(text)
     folder = Path(found[1]).parent if found else temporary_folder()
     return lacking(folder, " ".join(text.split("\n", 1)[0].split())[:200])
-
-
-def temporary_folder() -> Path:
-    """Where temporary files are put; where Python has found none in which it may write four bytes, the one that is meant."""
-    try:
-        return Path(tempfile.gettempdir())
-    except FileNotFoundError:
-        return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108
 
 
 def lacking(folder: Path, said: str) -> NoSpace:

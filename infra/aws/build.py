@@ -19,11 +19,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
-
 from infra.aws.bill import unpinned, write_bill
 from infra.aws.bytecode import not_compiled, precompile
 from infra.aws.package import LIMIT_BYTES, PYTHON, ROOT, check, copy_code, install, prune, size_of
+from infra.local.template_text import read_yaml
 
 ROOM_BYTES = 12_000_000  # three times our own code, compiled
 ARCHES = ("x86_64", "arm64")
@@ -52,7 +51,7 @@ def main() -> int:
 
 def build(target: Path, arch: str, python: str) -> list[str]:
     """Builds one architecture's folders; returns what would keep them from running, or from growing."""
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+    template = read_yaml((ROOT / "template.yaml").read_text())
     shutil.rmtree(target, ignore_errors=True)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     problems: list[str] = []

@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
-
 from infra.local.intrinsics import Intrinsics
 from infra.local.template import ACCOUNT, REGION, Template, expand
+from infra.local.template_text import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "flowforge" / "cli" / "declared.json"
@@ -26,7 +25,7 @@ def declared() -> dict[str, Any]:
     template = expand(ROOT / "template.yaml", {})
     template = replace(template, parameters=template.parameters | {BUCKET: f"{{{BUCKET}}}"})
     intrinsics = Intrinsics(template, f"{{{STACK}}}", lambda logical: _named(template, logical))
-    source = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    source = read_yaml((ROOT / "template.yaml").read_text(encoding="utf-8"))
     common = source["Globals"]["Function"]
     mappings = [one["Properties"] for one in _of(template, "AWS::Lambda::EventSourceMapping").values()]
     found = {}

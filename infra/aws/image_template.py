@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
+from infra.local.template_text import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
@@ -55,7 +55,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     file: Path = arguments.file
-    read = yaml_parse(arguments.template.read_text(encoding="utf-8"))
+    read = read_yaml(arguments.template.read_text(encoding="utf-8"))
     file.write_text(json.dumps(with_images(read), indent=1), encoding="utf-8")
     sys.stdout.write(f"{file}\n")
     return 0

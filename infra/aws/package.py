@@ -21,9 +21,9 @@ from typing import Any
 
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
-from samtranslator.yaml_helper import yaml_parse
 
 from infra.aws.bytecode import not_compiled, precompile
+from infra.local.template_text import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_BYTES = 262_144_000  # function and layers, unzipped: Lambda quotas
@@ -80,7 +80,7 @@ def main() -> int:
     parser.add_argument("target", type=Path)
     parser.add_argument("--arch", choices=("x86_64", "arm64"), default="x86_64")
     arguments = parser.parse_args()
-    function = yaml_parse((ROOT / "template.yaml").read_text())["Resources"][arguments.logical_id]
+    function = read_yaml((ROOT / "template.yaml").read_text())["Resources"][arguments.logical_id]
     install(function["Metadata"]["LibraryGroup"], arguments.target, arguments.arch)
     prune(arguments.target)
     copy_code(function["Properties"]["Handler"].split(".")[1], arguments.target)

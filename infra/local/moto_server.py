@@ -25,7 +25,7 @@ from infra.local.moto_mendings.mending import mend_moto
 from infra.local.moto_mendings.requests import create_plain_app
 from infra.local.needed_rights import recording
 from infra.local.no_space import NoSpaceTold, is_refusal, told
-from infra.local.own_calls import OwnCallsOnly
+from infra.local.own_programs import OwnCallsOnly
 from infra.local.signatures import SignedCallsOnly
 
 

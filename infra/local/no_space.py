@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from flowforge.runtime.disk_space import NUMBERS, temporary_folder
+from flowforge.runtime.temporary_files import NUMBERS, temporary_folder
 
 CODE = "NoSpaceLeft"
 REFUSED = (*NUMBERS, errno.EROFS)

@@ -7,8 +7,7 @@ that may not read this user's files, starts or reads anything either. A browser'
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection
 
 from aiohttp import web
 
@@ -21,8 +20,6 @@ REMEDY = (
     "send it as `Authorization: Bearer TOKEN`: `flowforge token` prints it, and it is in keys.json of the stack's state folder "
     "(.flowforge) or --data-dir; commands find it there, or by FLOWFORGE_STATE_DIR, or take it from FLOWFORGE_TOKEN"
 )
-
-Application = Callable[[dict[str, Any], Callable], Iterable[bytes]]
 
 
 @web.middleware
@@ -68,19 +65,3 @@ def ask_for(token: str, sessions: Sessions, open_to_all: Collection[Callable]) -
         return web.json_response(told, status=401, headers={"WWW-Authenticate": "Bearer"})
 
     return refuse_strangers
-
-
-class OwnCallsOnly:
-    """A WSGI application that answers programs of this machine only."""
-
-    def __init__(self, application: Application) -> None:
-        self._application = application
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-        names = {"host": "HTTP_HOST", "origin": "HTTP_ORIGIN", "sec-fetch-site": "HTTP_SEC_FETCH_SITE"}
-        problem = foreign({name: environ.get(key) for name, key in names.items()})
-        if problem is None:
-            return self._application(environ, start_response)
-        body = REFUSAL.format(problem).encode()
-        start_response("403 Forbidden", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
-        return [body]

@@ -70,9 +70,10 @@ def _expanded(text: str, parameters: Mapping[str, str]) -> dict[str, Any]:
     """What a template and its parameters say, as JSON can hold it."""
     from samtranslator.model.exceptions import InvalidDocumentException
     from samtranslator.translator.transform import transform
-    from samtranslator.yaml_helper import yaml_parse
 
-    source = yaml_parse(text)
+    from infra.local.template_text import read_yaml
+
+    source = read_yaml(text)
     values = parameter_values(source.get("Parameters") or {}, parameters)
     code = _replace_local_code(source)
     order = {logical: position for position, logical in enumerate(source["Resources"])}

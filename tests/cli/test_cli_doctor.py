@@ -6,10 +6,10 @@ from email.utils import format_datetime
 
 import boto3
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from flowforge.cli.doctor_deployment import INDEXES, OPEN_BATCHES, STATE_KEY
 from flowforge.domain.version import HEADER, VERSION
+from infra.local.template_text import read_yaml
 from tests.helpers.aws_proxy import AwsProxy
 from tests.helpers.command_line import CommandLine
 from tests.helpers.servers import AWS_KEYS, AWS_VARIABLES, ROOT, embedded_aws
@@ -23,7 +23,7 @@ def s3(tmp_path_factory):
     """A store whose conditional writes are atomic, with a bucket, a watermark table and one without its index."""
     with embedded_aws(tmp_path_factory.mktemp("aws") / "log") as url:
         client("s3", url).create_bucket(Bucket="lake-of-doctor")
-        declared = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["Watermarks"]["Properties"]
+        declared = read_yaml((ROOT / "template.yaml").read_text())["Resources"]["Watermarks"]["Properties"]
         kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
         wanted = {name: declared[name] for name in kept}
         client("dynamodb", url).create_table(TableName=TABLE, **wanted)
@@ -141,7 +141,7 @@ def test_should_find_where_a_deployment_is_not_as_the_template_says(tmp_path, al
 
 
 def test_should_compare_with_what_is_declared():
-    table = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["Watermarks"]["Properties"]
+    table = read_yaml((ROOT / "template.yaml").read_text())["Resources"]["Watermarks"]["Properties"]
     assert [key["AttributeName"] for key in table["KeySchema"]] == STATE_KEY
     assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == list(INDEXES)
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from infra.aws.image_template import IMAGE, TEMPLATE, with_images
 from infra.aws.package import GROUPS, copy_code
 from infra.local.template import expand
+from infra.local.template_text import read_yaml
 from tests.helpers.servers import ROOT
 
 DOCKERFILE = ROOT / "infra" / "aws" / "Dockerfile"
 ROOT_OF_TASK = "${LAMBDA_TASK_ROOT}/"
-READ = yaml_parse(TEMPLATE.read_text())
+READ = read_yaml(TEMPLATE.read_text())
 GIVEN = {"LakeImage": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/flowforge-lake:1"}
 FUNCTIONS = {name: one for name, one in READ["Resources"].items() if one["Type"] == "AWS::Serverless::Function"}
 HANDLERS = {

@@ -4,10 +4,10 @@ import json
 import re
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from events.envelopes import http
 from functions.connections.handler import handler
+from infra.local.template_text import read_yaml
 from tests.helpers.function_calls import Context
 from tests.helpers.servers import ROOT
 
@@ -16,7 +16,7 @@ OPERATIONS = [(m.upper(), path, told) for path, found in DOCUMENT["paths"].items
 
 
 def test_should_tell_of_every_route_and_of_no_other():
-    resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"].values()
+    resources = read_yaml((ROOT / "template.yaml").read_text())["Resources"].values()
     events = [one for found in resources for one in found["Properties"].get("Events", {}).values()]
     declared = [one["Properties"] for one in events if one["Type"] == "HttpApi"]
     assert sorted((method, path) for method, path, _ in OPERATIONS) == sorted(

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
+from infra.local.template_text import read_yaml
 from tests.helpers import outside
 from tests.helpers.servers import ROOT
 
@@ -47,7 +47,7 @@ def test_should_say_why_a_test_is_skipped(monkeypatch):
 def test_should_name_in_the_nightly_workflow_what_there_is():
     """Nobody has run it here, for want of a container engine: it names folders, targets, samples and services that exist."""
     text = (ROOT / ".github" / "workflows" / "nightly.yml").read_text()
-    jobs = yaml_parse(text)["jobs"]
+    jobs = read_yaml(text)["jobs"]
     commands = "\n".join(step.get("run", "") for job in jobs.values() for step in job["steps"])
     for path in re.findall(r"\b(?:tests|events|infra)/[\w./-]+", commands):
         assert (ROOT / path).exists(), path
@@ -56,5 +56,5 @@ def test_should_name_in_the_nightly_workflow_what_there_is():
     assert targets and all(f"\n{target}:" in makefile for line in targets for target in line.split())
     variables = {name for job in jobs.values() for name in job.get("env", {}) if name.startswith("FLOWFORGE_TEST_")}
     assert {name.removesuffix("_ACCESS_KEY_ID") for name in variables} == {outside.SQLSERVER, outside.S3}
-    services = yaml_parse((ROOT / "infra" / "compose.yaml").read_text())["services"]
+    services = read_yaml((ROOT / "infra" / "compose.yaml").read_text())["services"]
     assert set(re.findall(r"--wait (\w+)", commands)) == set(services)

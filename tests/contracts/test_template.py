@@ -6,14 +6,14 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from infra.aws.package import GROUPS
 from infra.local.intrinsics import Intrinsics
 from infra.local.template import expand
+from infra.local.template_text import read_yaml
 from tests.helpers.servers import ROOT
 
-TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+TEMPLATE = read_yaml((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = {name: found for name, found in RESOURCES.items() if found["Type"] == "AWS::Serverless::Function"}
 QUEUES = sorted(name.removesuffix("Queue") for name in RESOURCES if name.endswith("Queue"))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from samtranslator.yaml_helper import yaml_parse
 from typer.core import TyperGroup
 
 from events.export import MODELS
@@ -16,6 +15,7 @@ from flowforge.cli import app as cli
 from flowforge.domain.given import given
 from flowforge.runtime.settings import Settings
 from flowforge.runtime.settings import settings as read_settings
+from infra.local.template_text import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
@@ -23,7 +23,7 @@ EVENTS = (ROOT / "docs" / "events.md").read_text()
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 NOTHING = "\u2013"  # the dash of an empty cell
-TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+TEMPLATE = read_yaml((ROOT / "template.yaml").read_text())
 
 
 def rows(document: str, heading: str) -> list[list[str]]:

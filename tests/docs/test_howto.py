@@ -5,14 +5,13 @@ import re
 from functools import cache
 from pathlib import Path
 
-from samtranslator.yaml_helper import yaml_parse
-
 from events.request import DatabaseSource, parse_job_request
 from flowforge.domain.given import given
+from infra.local.template_text import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HOWTO = (ROOT / "docs" / "howto.md").read_text()
-TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+TEMPLATE = read_yaml((ROOT / "template.yaml").read_text())
 LEVELS = {"debug", "info", "warning", "error", "exception"}
 MINOR = {
     "not a request file",
@@ -105,7 +104,7 @@ def test_should_compute_with_the_memory_of_the_template():
 
 
 def test_should_offer_a_schedule_whose_event_starts_a_run():
-    target = yaml_parse((ROOT / "examples" / "schedule.yaml").read_text())["Resources"]["NightlyLoad"]["Properties"][
+    target = read_yaml((ROOT / "examples" / "schedule.yaml").read_text())["Resources"]["NightlyLoad"]["Properties"][
         "Target"
     ]
     assert (

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from infra.local.intrinsics import Intrinsics
 from infra.local.parameters import WITHOUT_EFFECT, refuse, without_effect
 from infra.local.resources import QUEUE_ATTRIBUTES, TABLE_PROPERTIES
 from infra.local.template import Template, TemplateError, expand, parameter_values
+from infra.local.template_text import read_yaml
 from tests.helpers.local_stack import TEMPLATE
 from tests.helpers.servers import ROOT
 
@@ -155,7 +155,7 @@ def test_should_take_parameters_that_are_declared_and_allowed():
 
 
 def test_should_know_of_every_parameter_whether_it_does_something_here():
-    source = yaml_parse((ROOT / "template.yaml").read_text())
+    source = read_yaml((ROOT / "template.yaml").read_text())
     read = [source["Globals"]["Function"]["Environment"]]
     for resource in source["Resources"].values():
         if kept := HONOURED.get(resource["Type"]):
