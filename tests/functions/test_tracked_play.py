@@ -3,8 +3,6 @@ changes and checks nothing beside it loses rows in the same play."""
 
 import random
 
-import pytest
-
 from events.facts import BronzeLanded
 from flowforge.bronze.ingest import ingest
 from flowforge.domain.errors import Retriable, Wait
@@ -12,6 +10,7 @@ from tests.helpers.aws_proxy import Fault
 from tests.helpers.tracked import Tracked
 
 STEPS = 9
+SEED = 8  # draws every write and accident, and three loads whose first try fails
 WRITES = (
     "INSERT INTO {{t}} SELECT {new}, '2024-01-0{digit}'",
     "UPDATE {{t}} SET at = '2025-02-0{digit}' WHERE id % 3 = {digit} % 3",
@@ -73,9 +72,8 @@ def load(source: Tracked, rng: random.Random) -> None:
     raise AssertionError("the load did not end")
 
 
-@pytest.mark.parametrize("seed", [3, 7])
-def test_should_agree_with_the_source_after_every_load_where_a_naive_reader_does_not(tracked, seed):
-    rng, source = random.Random(seed), tracked(on_gap="full_refresh", allow_empty_refresh=True)
+def test_should_agree_with_the_source_after_every_load_where_a_naive_reader_does_not(tracked):
+    rng, source = random.Random(SEED), tracked(on_gap="full_refresh", allow_empty_refresh=True)
     load(source, rng)
     naive, wrong = Naive(source), 0
     for number in range(STEPS):
@@ -85,7 +83,7 @@ def test_should_agree_with_the_source_after_every_load_where_a_naive_reader_does
             load(source, rng)
             naive.load()
             seen = source.source_rows()
-            assert source.silver_rows() == seen, (seed, number)
+            assert source.silver_rows() == seen, number
             wrong += naive.rows != dict(seen)
             late.commit()
     load(source, rng)

@@ -95,7 +95,7 @@ def proxy(s3_variables: dict[str, str]):
 
 @pytest.mark.parametrize(
     ("dies", "size", "written"),
-    [("between portions", 7_000_000, 1), ("before the commit", 10, 1), ("after the commit", 10, 1)],
+    [("between portions", 3_600_000, 1), ("before the commit", 10, 1), ("after the commit", 10, 1)],
 )
 def test_should_hold_the_version_before_or_all_of_the_batch_when_killed(lake, proxy, dies, size, written):
     source = lake.source(key=["id"])
