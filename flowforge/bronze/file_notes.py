@@ -34,14 +34,29 @@ def note_skipped(state: TableState, run_id: str, files: Iterable[FileVersion]) -
     write_entries(state.source_key, [skipped_entry(state, run_id, file) for file in files])
 
 
-def told_of_last(state: TableState, command: IngestTable) -> list[str]:
-    """For a run that finds nothing: which run had the files that were read last, where that was another one, and what stays as it
-    is where the job reads files otherwise now. A record that is gone or cannot be read tells nothing."""
+def found_nothing(state: TableState, command: IngestTable) -> list[str]:
+    """For a run that finds no file: keeps its quality rules, since no batch does, and tells of that, and of the last batch. A
+    record that is gone or cannot be read tells nothing."""
     try:
         last = find_batch(state.source_key, state.generation, state.seq)
     except UnreadableRecord:
         return []
-    if last is None or last.state not in DONE or not last.interval.files:
+    if last is None:
+        return []
+    told = _told_of_last(last, state, command)
+    if command.silver.quality_rules != last.rules_in_force:
+        batches.note_rules(last, command.silver.quality_rules)
+        told.append(
+            "the job's quality rules are others now, and hold for what silver still lacks, and for rows in quarantine when"
+            f" they are released: flowforge quality {command.silver.table} --release"
+        )
+    return told
+
+
+def _told_of_last(last: Batch, state: TableState, command: IngestTable) -> list[str]:
+    """Which run had the files that were read last, where that was another one, and what stays as it is where the job reads files
+    otherwise now."""
+    if last.state not in DONE or not last.interval.files:
         return []
     told: list[str] = []
     if last.command.run_id != command.run_id:

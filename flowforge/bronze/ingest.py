@@ -15,7 +15,7 @@ from flowforge.aws.conditional_writes import prove_once
 from flowforge.bronze.announcements import landed_fact, no_rows_fact
 from flowforge.bronze.comparisons import order_comparison
 from flowforge.bronze.cut_claims import finish_claim
-from flowforge.bronze.file_notes import give_up, note_files, note_refused, note_skipped, told_of_last
+from flowforge.bronze.file_notes import found_nothing, give_up, note_files, note_refused, note_skipped
 from flowforge.bronze.file_types import note_types, with_kept_types
 from flowforge.bronze.finalize import settle
 from flowforge.bronze.footing import Footing
@@ -196,7 +196,7 @@ def nothing_new(looked: Found, plan: ReadPlan) -> Outcome:
     if found.wait_seconds:
         return Outcome([], found.wait_seconds, found.wait_reason)
     mark = state.watermarks.get(interval.column or "")
-    others = told_of_last(state, command) if isinstance(command.source, SourceFiles) else []
+    others = found_nothing(state, command) if isinstance(command.source, SourceFiles) else []
     fact = IntervalEmpty(
         run_id=command.run_id,
         bronze_table=command.bronze.table,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from events.commands import IngestTable
+from events.quality import QualityRule
 from events.targets import SourceFiles, SourceTable
 from flowforge.domain.interval import Interval
 from flowforge.domain.manifest import Manifest
@@ -33,6 +34,7 @@ class Batch(BaseModel):
     `lake` is the ETag of what the lake held of the source when the batch was claimed, empty for nothing. `attempts` counts the
     workers that have held the claim; `token` fences off earlier ones; `failed` tells that a slice was given up; `problem` says
     why the sweeper could not follow it up; `quarantined` rows were kept out of silver (None: not known);
+    `rules` are those of a later request that found nothing to load (None: there was none, or it had the same);
     `footers` is the version of what its objects tell of it. Times are in epoch seconds.
     """
 
@@ -60,6 +62,7 @@ class Batch(BaseModel):
     published: bool = False
     problem: str = ""
     quarantined: int | None = None
+    rules: list[QualityRule] | None = None
     footers: int = 2
 
     @property
@@ -71,6 +74,11 @@ class Batch(BaseModel):
     def order(self) -> int:
         """Position of the batch among the batches of its source."""
         return order_of(self.generation, self.seq)
+
+    @property
+    def rules_in_force(self) -> list[QualityRule]:
+        """Where it is its table's newest batch: the quality rules of the newest request."""
+        return self.command.silver.quality_rules if self.rules is None else self.rules
 
     @property
     def moves_watermark(self) -> bool:

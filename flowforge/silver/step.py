@@ -31,9 +31,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         wait_for_earlier(batch)
     newest = newest or _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
     bucket = given(batch.manifest).bucket
-    result = refine(
-        batch, bucket, rules=newest.command.silver.quality_rules, held=held_before(batch, last) if last else None
-    )
+    result = refine(batch, bucket, rules=newest.rules_in_force, held=held_before(batch, last) if last else None)
     unknown = result.already_applied and not result.quarantined  # the commit is too long ago to tell
     batches.mark(batch, refined=True, quarantined=None if unknown else result.quarantined)
     is_newest = (newest.generation, newest.seq) == (batch.generation, batch.seq)
@@ -67,7 +65,7 @@ def release_quarantine(command: ReleaseQuarantine) -> SilverRefined | None:
     from flowforge.silver.release import release, waiting
 
     started, bucket, inserted, updated = time.monotonic(), settings().bucket, 0, 0
-    rules = _newest(command.source_key).command.silver.quality_rules
+    rules = _newest(command.source_key).rules_in_force
     last: Batch | None = None
     for generation, seq in waiting(bucket, command.silver_table):
         batch = batch_records.find_batch(command.source_key, generation, seq)

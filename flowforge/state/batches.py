@@ -4,8 +4,10 @@ Each is a compare-and-set on the attempt's fencing token, and on the table's ver
 """
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from events.quality import QualityRule
 from flowforge.aws import items
 from flowforge.aws.compact import pack
 from flowforge.domain.batch import Batch
@@ -130,3 +132,10 @@ def mark(
         "attribute_exists(pk)",
         **names,
     )
+
+
+def note_rules(batch: Batch, rules: Sequence[QualityRule]) -> None:
+    """Records the quality rules of a request that came after the table's newest batch and found nothing to load."""
+    stored = pack([rule.model_dump(mode="json") for rule in rules])
+    where, values = settings().watermarks_table, {":rules": stored}
+    items.update(where, key_of(batch), "SET #rules = :rules", values, "attribute_exists(pk)", rules="rules")

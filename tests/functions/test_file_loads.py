@@ -6,14 +6,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from events.commands import ReleaseQuarantine
+from events.quality import QualityRule
+from events.request import SilverConfig
 from flowforge.aws.clients import client
 from flowforge.bronze.ingest import ingest
 from flowforge.bronze.outcome import Outcome
 from flowforge.domain.errors import FileRefused
 from flowforge.lineage.steps import steps_of
 from flowforge.runtime.settings import settings
+from flowforge.silver.step import release_quarantine
 from flowforge.state import file_refusals
-from tests.helpers.file_jobs import COLUMNS, CSV, in_bronze, only, why_nothing
+from tests.helpers.file_jobs import COLUMNS, CSV, KEYED, in_bronze, only, why_nothing
 
 
 def test_should_load_new_files_once_and_in_the_order_of_their_names_up_to_gold(job):
@@ -171,6 +175,28 @@ def test_should_tell_that_files_stay_as_they_were_read_where_the_job_reads_other
     files.contract = CSV.model_copy(update={"columns": texts})
     (told,) = [note for note in why_nothing(files.load()).notes if "reads files otherwise now" in note]
     assert told.endswith(f"flowforge watermark reset bronze_{files.name} --yes")
+
+
+def test_should_release_rows_by_the_rules_of_a_request_that_found_no_new_file(job):
+    def ruled(most: int) -> list[QualityRule]:
+        rule = {"rule": "range", "column": "id", "max": most, "severity": "quarantine"}
+        return SilverConfig.model_validate({"qualityRules": [rule]}).qualityRules
+
+    files = job(silver={**KEYED, "quality_rules": ruled(1)})
+    files.put("a.csv", "1,1,a", "2,2,b")
+    files.load()
+    assert files.ids() == [1]
+    order = ReleaseQuarantine(
+        source_key=files.key, silver_table=files.name, run_id=f"{files.name}_run_1", bronze_table=f"bronze_{files.name}"
+    )
+    release_quarantine(order)
+    assert files.ids() == [1]
+    files.silver["quality_rules"] = ruled(2)
+    (told,) = [note for note in why_nothing(files.load()).notes if "quality rules are others now" in note]
+    assert told.endswith(f"flowforge quality {files.name} --release")
+    assert not any("quality rules" in note for note in why_nothing(files.load()).notes)
+    release_quarantine(order)
+    assert files.ids() == [1, 2]
 
 
 def test_should_read_one_file_after_the_other_where_a_row_may_replace_another(job):
