@@ -20,7 +20,7 @@ from tests.helpers.cuts import ledger  # noqa: F401 - likewise
 from tests.helpers.file_jobs import job  # noqa: F401 - a fixture of this folder
 from tests.helpers.function_calls import Aws, Context
 from tests.helpers.lineage_events import landed_batch, lineage_queues, lineage_receiver, set_lineage_endpoint  # noqa: F401 - likewise
-from tests.helpers.loads import loads, server, sliced  # noqa: F401 - fixtures of this folder
+from tests.helpers.loads import load_proxy, loads, server, sliced  # noqa: F401 - fixtures of this folder
 from tests.helpers.noticed_jobs import submit_queues  # noqa: F401 - likewise
 from tests.helpers.other_aws import other_aws
 from tests.helpers.request_door import door  # noqa: F401 - likewise

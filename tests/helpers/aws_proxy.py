@@ -74,6 +74,12 @@ class AwsProxy:
         self._serving: set[asyncio.Task] = set()  # asyncio itself holds its tasks weakly
         self.url = ""
 
+    def forget(self) -> None:
+        """Begins anew, for another test: no rule, and nothing that was called or struck before."""
+        self.rule = lambda call: None
+        for noted in (self.calls, self.struck, self.dropped):
+            noted.clear()
+
     @contextmanager
     def ruled_by(self, rule: RuleT) -> Iterator[RuleT]:
         """Has `rule` decide for the block."""

@@ -112,18 +112,26 @@ class Loads:
         return str(SourceKey.of(self.connection, "dbo", self.name, f"bronze_{self.name}"))
 
 
+@pytest.fixture(scope="module")
+def load_proxy(aws) -> Iterator[AwsProxy]:
+    """What loads reach AWS through: one for all tests of a module, whose clients then stay the same."""
+    with AwsProxy(aws.endpoint) as proxy:
+        yield proxy
+
+
 @pytest.fixture
-def loads(aws, server, unique, monkeypatch) -> Iterator[Callable[..., Loads]]:
+def loads(aws, server, unique, load_proxy, monkeypatch) -> Iterator[Callable[..., Loads]]:
     """Makes a table of its own with three rows, loaded through the proxy."""
     monkeypatch.setenv("FLOWFORGE_SOURCE_CA_FILE", str(server.ca_file))
     made: list[Loads] = []
-    with AwsProxy(aws.endpoint) as proxy:
+    proxy = load_proxy
+    proxy.forget()
 
-        def strike(call: Call) -> None:
-            for load in made:
-                load.strike(call)
+    def strike(call: Call) -> None:
+        for load in made:
+            load.strike(call)
 
-        proxy.rule = strike
+    with proxy.ruled_by(strike):
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
 
         def make(at: str = "datetime2(3)", login: str = "sa", indexed: bool = True, rows: str = ROWS) -> Loads:
