@@ -176,6 +176,10 @@ def _ended(arguments: list[str], out: Output) -> int:
         return BAD_REQUEST
     except BrokenPipeError:
         leave_pipe()
+    except SystemExit as ended:  # by 1: what prints help found that its reader went away
+        if ended.code == 1:
+            leave_pipe()
+        raise
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

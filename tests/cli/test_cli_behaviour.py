@@ -161,8 +161,8 @@ def test_should_show_a_stacks_token_to_that_stack_only(alone, api, stack_file):
 def test_should_end_quietly_when_the_reader_goes_away(flowforge, api, told):
     api.answer("GET /api/runs", {"runs": [told.run()]})
 
-    for form in ([], ["--json"]):
-        process = flowforge.start("status", *form)
+    for form in (["status"], ["status", "--json"], ["--help"], ["files", "--help"]):
+        process = flowforge.start(*form)
         process.stdout.close()
         err = process.stderr.read()
         process.stderr.close()
