@@ -5,25 +5,23 @@ Guarantees: a batch is refused where the table lacks the newest one that is reco
 itself. Nothing is asked for it, in the ordinary case, that is not read anyway.
 """
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Sequence
+from functools import partial
 
 from flowforge.aws.items import Item
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import LakeChanged, UnreadableRecord
+from flowforge.domain.errors import LakeChanged
 from flowforge.silver.transactions import is_applied, newest_mark
 from flowforge.state import batch_records
 from flowforge.tables.base import LakeTable
 
-LOOKED_AT = 20  # batches: those before them, which the state may have folded, tell of the same table
 
-
-def held_before(batch: Batch, newest: Iterable[Item]) -> Batch | None:
+def held_before(batch: Batch, newest: Sequence[Item]) -> Batch | None:
     """The newest other batch that the table of `batch` is recorded to have; `newest` are the stored records of the last two of
     its source. None where there is none."""
-    known = list(newest)
-    return _first(batch, known) or (
-        _first(batch, batch_records.stored_history(batch.source_key, LOOKED_AT)) if known[1:] else None
+    fits = partial(_is_held, batch)
+    return batch_records.first_of(newest, fits) or (
+        batch_records.newest(batch.source_key, fits) if newest[1:] else None
     )
 
 
@@ -40,14 +38,9 @@ def refuse_lost(table: LakeTable | None, batch: Batch, held: Batch | None) -> No
     )
 
 
-def _first(batch: Batch, stored: Iterable[Item]) -> Batch | None:
-    for item in stored:
-        with suppress(UnreadableRecord):
-            other = batch_records.batch_of(item)
-            same = other.command.silver.table == batch.command.silver.table
-            if other.refined and same and other.order != batch.order:
-                return other
-    return None
+def _is_held(batch: Batch, other: Batch) -> bool:
+    same = other.command.silver.table == batch.command.silver.table
+    return other.refined and same and other.order != batch.order
 
 
 def _has(table: LakeTable, held: Batch) -> bool:

@@ -31,7 +31,7 @@ def refine_landed(landed: BronzeLanded) -> SilverRefined | None:
         wait_for_earlier(batch)
     newest = newest or _newest(batch.source_key)  # its request's rules are in force, also for what is replayed
     bucket = given(batch.manifest).bucket
-    result = refine(batch, bucket, rules=newest.rules_in_force, held=held_before(batch, last) if last else None)
+    result = refine(batch, bucket, rules=newest.rules_in_force, held=held_before(batch, last))
     unknown = result.already_applied and not result.quarantined  # the commit is too long ago to tell
     batches.mark(batch, refined=True, quarantined=None if unknown else result.quarantined)
     is_newest = (newest.generation, newest.seq) == (batch.generation, batch.seq)

@@ -6,7 +6,7 @@ recognised by that token and not mistaken for somebody else's write.
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -152,7 +152,12 @@ def stored_history(source_key: str, limit: int | None = 20) -> Iterator[items.It
 
 def newest(source_key: str, fits: Callable[[Batch], bool]) -> Batch | None:
     """The newest batch of a table that fits, however many have come since; one that cannot be read is passed over."""
-    for item in stored_history(source_key, None):
+    return first_of(stored_history(source_key, None), fits)
+
+
+def first_of(stored: Iterable[items.Item], fits: Callable[[Batch], bool]) -> Batch | None:
+    """The first of some stored batches that fits; one that cannot be read is passed over."""
+    for item in stored:
         with suppress(UnreadableRecord):
             batch = batch_of(item)
             if fits(batch):

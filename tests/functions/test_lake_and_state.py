@@ -276,6 +276,21 @@ def test_should_refuse_a_batch_whose_silver_table_has_lost_rows_until_it_is_made
     assert in_silver(load) == at_source(load)
 
 
+def test_should_refuse_it_too_where_many_batches_without_rows_came_since(loads):
+    load = loads(indexed=False)
+    refine_landed(*load.load("one"))
+    for number in range(21):  # more than a table's history shows; each asks for something else, so it is a batch
+        load.follow(load.command(f"idle_{number}").model_copy(update={"workflow_id": f"w{number}"}))
+    assert set(load.states()) == {"empty"}
+    delete_objects(f"silver/{load.name}/")
+    command = load.command("last", None)  # all rows that the source has; silver may have kept more
+    (last,) = load.follow(
+        command.model_copy(update={"silver": command.silver.model_copy(update={"deletes": "ignore"})})
+    )
+    with pytest.raises(LakeChanged, match=r"is gone, and it had .* batch 1:"):
+        refine_landed(last)
+
+
 def test_should_make_a_lost_silver_table_anew_where_all_is_read_again(load):
     refined(load, "one")
     delete_objects(f"silver/{load.name}/")
