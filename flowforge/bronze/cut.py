@@ -24,8 +24,9 @@ from flowforge.bronze.cut_claims import LANDED, NOT_COUNTED, give_up, land_from_
 from flowforge.bronze.finalize import settle
 from flowforge.bronze.footing import Footing
 from flowforge.bronze.heartbeat import Heartbeat, reading_permitted
-from flowforge.bronze.ingest import finish_other, nothing_new
+from flowforge.bronze.ingest import finish_other
 from flowforge.bronze.landing import Landed, land, manifest_of
+from flowforge.bronze.nothing_new import nothing_new
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.planning import Found, look_at, place, plan_of, read_at_once
 from flowforge.domain.batch import Batch

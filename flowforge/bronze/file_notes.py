@@ -8,13 +8,13 @@ from pydantic import ValidationError
 from events.commands import IngestTable
 from events.targets import SourceFiles
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import Fatal, FileRefused, UnreadableRecord, Wait
+from flowforge.domain.errors import Fatal, FileRefused, Wait
 from flowforge.domain.file_version import FileVersion
 from flowforge.domain.interval import Interval
 from flowforge.sources.plans import Wanted
 from flowforge.sources.reports import ReadReport
 from flowforge.state import batches, file_jobs
-from flowforge.state.batch_records import RETRY_SECONDS, batch_of, find_batch, stored_history
+from flowforge.state.batch_records import RETRY_SECONDS, batch_of, stored_history
 from flowforge.state.file_ledger import DONE, entry_of, skipped_entry, write_entries
 from flowforge.state.file_refusals import Refusal, Reject, note_refusal
 from flowforge.state.table import TableState
@@ -34,28 +34,9 @@ def note_skipped(state: TableState, run_id: str, files: Iterable[FileVersion]) -
     write_entries(state.source_key, [skipped_entry(state, run_id, file) for file in files])
 
 
-def found_nothing(state: TableState, command: IngestTable) -> list[str]:
-    """For a run that finds no file: keeps its quality rules, since no batch does, and tells of that, and of the last batch. A
-    record that is gone or cannot be read tells nothing."""
-    try:
-        last = find_batch(state.source_key, state.generation, state.seq)
-    except UnreadableRecord:
-        return []
-    if last is None:
-        return []
-    told = _told_of_last(last, state, command)
-    if command.silver.quality_rules != last.rules_in_force:
-        batches.note_rules(last, command.silver.quality_rules)
-        told.append(
-            "the job's quality rules are others now, and hold for what silver still lacks, and for rows in quarantine when"
-            f" they are released: flowforge quality {command.silver.table} --release"
-        )
-    return told
-
-
-def _told_of_last(last: Batch, state: TableState, command: IngestTable) -> list[str]:
-    """Which run had the files that were read last, where that was another one, and what stays as it is where the job reads files
-    otherwise now."""
+def told_of_last(last: Batch, command: IngestTable) -> list[str]:
+    """For a run that finds no file: which run had those of the newest batch, where that was another one, and what stays as it is
+    where the job reads files otherwise now."""
     if last.state not in DONE or not last.interval.files:
         return []
     told: list[str] = []
@@ -67,7 +48,7 @@ def _told_of_last(last: Batch, state: TableState, command: IngestTable) -> list[
     if isinstance(now, SourceFiles) and isinstance(then, SourceFiles) and now.contract_id != then.contract_id:
         told.append(
             "the job reads files otherwise now; those that are loaded, and their rejected records, stay as they are: put one"
-            f" under another name, or load all once more by flowforge watermark reset {state.bronze_table} --yes"
+            f" under another name, or load all once more by flowforge watermark reset {command.bronze.table} --yes"
         )
     return told
 

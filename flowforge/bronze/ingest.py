@@ -8,26 +8,24 @@ import time
 from dataclasses import replace
 
 from events.commands import IngestTable
-from events.facts import IntervalEmpty
-from events.targets import SourceFiles
 from flowforge.aws.clients import prepare
 from flowforge.aws.conditional_writes import prove_once
 from flowforge.bronze.announcements import landed_fact, no_rows_fact
 from flowforge.bronze.comparisons import order_comparison
 from flowforge.bronze.cut_claims import finish_claim
-from flowforge.bronze.file_notes import found_nothing, give_up, note_files, note_refused, note_skipped
+from flowforge.bronze.file_notes import give_up, note_files, note_refused
 from flowforge.bronze.file_types import note_types, with_kept_types
 from flowforge.bronze.finalize import settle
 from flowforge.bronze.footing import Footing
 from flowforge.bronze.heartbeat import Heartbeat, RowsSoFar, reading_permitted
 from flowforge.bronze.key_reading import reader_of
 from flowforge.bronze.landing import land, landed_before, manifest_of
+from flowforge.bronze.nothing_new import nothing_new
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.planning import Found, described, look_at, plan_next
 from flowforge.bronze.slice_queue import queue_slices
 from flowforge.domain.batch import Batch
 from flowforge.domain.errors import ChangesLost, Fatal, FileChanged, FileRefused, Wait
-from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.runtime.settings import settings
 from flowforge.sources.base import Session, Source
@@ -182,32 +180,3 @@ def _land(batch: Batch, source: Source, description: Description, state: table.T
             return Outcome([no_rows_fact(batch, landed.read.notes)])
         manifest = manifest_of(batch, plan.columns, description.primary_key, [landed])
         return settle(batch, manifest, source, plan, began_at, state)
-
-
-def nothing_new(looked: Found, plan: ReadPlan) -> Outcome:
-    """The end of a load that has nothing to read: what the source wants to see again is kept, the run is told why."""
-    command, name, state = looked.command, looked.description.name, looked.known.state
-    interval, found = plan.interval, given(plan.nothing)
-    note_skipped(state, command.run_id, interval.skipped)
-    if found.news:
-        table.remember_samples(state, interval.column or "", plan.memory)
-    if found.moves:
-        state = table.move_watermark(state, interval, plan.identity)
-    if found.wait_seconds:
-        return Outcome([], found.wait_seconds, found.wait_reason)
-    mark = state.watermarks.get(interval.column or "")
-    others = found_nothing(state, command) if isinstance(command.source, SourceFiles) else []
-    fact = IntervalEmpty(
-        run_id=command.run_id,
-        bronze_table=command.bronze.table,
-        source_key=state.source_key,
-        generation=state.generation,
-        seq=state.seq,
-        source_table=name,
-        reason=found.reason,
-        promise=interval.promise,
-        notes=[*found.notes, *others],
-        watermark_value=mark.value if mark else None,
-        claimed=False,
-    )
-    return Outcome([fact])

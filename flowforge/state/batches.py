@@ -135,7 +135,11 @@ def mark(
 
 
 def note_rules(batch: Batch, rules: Sequence[QualityRule]) -> None:
-    """Records the quality rules of a request that came after the table's newest batch and found nothing to load."""
-    stored = pack([rule.model_dump(mode="json") for rule in rules])
-    where, values = settings().watermarks_table, {":rules": stored}
-    items.update(where, key_of(batch), "SET #rules = :rules", values, "attribute_exists(pk)", rules="rules")
+    """Records the quality rules of a request that came after the table's newest batch and found nothing to load. What that batch
+    was asked for is forgotten: its own request, when it comes again, brings other rules back. Raises Wait when another writer was
+    faster."""
+    state, where = read_state(batch.source_key), settings().watermarks_table
+    values = {":rules": pack([rule.model_dump(mode="json") for rule in rules])}
+    noted = items.update_action(where, key_of(batch), "SET #r = :rules", values, "attribute_exists(pk)", r="rules")
+    if not items.transact([state.model_copy(update={"asked": ""}).put_action(), noted]):
+        raise Wait(f"{batch.name} changed while rules were noted with it", RETRY_SECONDS)

@@ -4,19 +4,24 @@ import json
 
 import pytest
 
-from events.commands import IngestTable
+from events.commands import IngestTable, ReleaseQuarantine
 from events.envelopes import eventbridge, http, sqs
 from events.request import SilverConfig
+from flowforge.bronze.ingest import ingest
+from flowforge.operations.query import query
+from flowforge.runtime.settings import settings
+from flowforge.silver.step import refine_landed, release_quarantine
 from functions.publish_gold.handler import handler as publish
 from functions.refine_silver.handler import handler as refine
 from functions.show_lake.handler import handler as show_lake
+from tests.helpers.file_jobs import why_nothing
 
 EMPTY_BATCHES = 23  # more than a table's history shows
 
 
-def ruled(load, run: str, most: int) -> IngestTable:
+def ruled(load, run: str, most: int, **settled) -> IngestTable:
     rule = {"rule": "range", "column": "id", "max": most, "severity": "quarantine"}
-    command = load.command(run)
+    command = load.command(run, **settled)
     rules = SilverConfig.model_validate({"qualityRules": [rule]}).qualityRules
     return command.model_copy(update={"silver": command.silver.model_copy(update={"quality_rules": rules})})
 
@@ -35,6 +40,10 @@ def follow(aws, context, monkeypatch):
     for queue in ("RefineQueue", "PublishQueue", "TrackQueue", "RefineDeadLetters", "PublishDeadLetters"):
         aws.messages(queue)
     return to
+
+
+def in_silver(load) -> list[int]:
+    return [key for (key,) in query(f"SELECT id FROM silver.{load.name} ORDER BY id", settings().bucket).rows]
 
 
 def gold_rows(told: list[dict]) -> list[int]:
@@ -63,3 +72,31 @@ def test_should_bring_released_rows_to_gold_though_only_empty_batches_came_since
     refined = follow("Refine", refine, order)
     assert gold_rows(follow("Publish", publish, *refined)) == [3]
     assert follow("Refine", refine, order)  # the worker died before it told: gold hears of it all the same
+
+
+@pytest.mark.parametrize(
+    "cursor", [{"column": "id"}, {"column": None, "is_incremental": True, "change_tracking": True}]
+)
+def test_should_judge_by_the_rules_of_the_newest_request_though_it_found_nothing_new(loads, tracked, cursor):
+    load = loads(rows="SELECT 1", indexed=False) if cursor["column"] else tracked().table
+    if cursor["column"]:
+        load.execute("INSERT INTO {t} (id) VALUES (10), (20), (30)")
+
+    def judged(run: str, most: int) -> list[int]:
+        fact = why_nothing(ingest(ruled(load, run, most, **cursor)))
+        told = [note for note in fact.notes if "quality rules are others now" in note]
+        assert (fact.claimed, bool(told)) == (False, run != "again")
+        release_quarantine(order)
+        return in_silver(load)
+
+    (landed,) = load.follow(ruled(load, "strict", 15, **cursor))
+    assert refine_landed(landed) is not None
+    order = ReleaseQuarantine(
+        source_key=load.key, silver_table=load.name, run_id=landed.run_id, bronze_table=landed.bronze_table
+    )
+    release_quarantine(order)
+    assert in_silver(load) == [10]
+    assert judged("mild", 25) == [10, 20]
+    assert judged("again", 25) == [10, 20]
+    assert judged("stricter", 15) == [10, 20]  # the first one's rules are the newest request's once more
+    assert judged("milder", 35) == [10, 20, 30]
