@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.helpers.lake import Lake
 
 settings.register_profile("explore", derandomize=False, deadline=None, max_examples=examples(100))
-settings.register_profile("ci", derandomize=True, deadline=None, max_examples=examples(100))
+settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("FLOWFORGE_TEST_PROFILE", "explore"))
 
 gc.set_threshold(*COLLECT_RARELY)  # from here on: to collect thousands of tests makes nothing but what stays

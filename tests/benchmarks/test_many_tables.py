@@ -19,13 +19,13 @@ def test_should_count_messages_and_calls_of_a_fan_out() -> None:
 
 
 def test_should_make_three_loads_of_every_table_and_count_what_each_function_took() -> None:
-    first, idle, changed = chain.load_tables(1, warm_tables=0)
+    first, idle, changed = chain.load_tables(2, warm_tables=0)
     assert (first.load, idle.load, changed.load) == ("first load", "nothing new", "one changed row")
     for load in (first, changed):
         invoked = {function.name: function.invocations for function in load.functions}
-        assert (invoked["IngestTable"], invoked["RefineSilver"], invoked["PublishGold"]) == (1, 1, 1)
-        assert load.calls["RefineSilver", "S3 PutObject"] >= 1
-        assert load.calls["PublishGold", "S3 GetObject"] >= 1  # delta-rs and DuckDB say whose they are, too
+        assert (invoked["IngestTable"], invoked["RefineSilver"], invoked["PublishGold"]) == (2, 2, 2)
+        assert load.calls["RefineSilver", "S3 PutObject"] >= 2
+        assert load.calls["PublishGold", "S3 GetObject"] >= 2  # delta-rs and DuckDB say whose they are, too
         assert all(function.cpu_seconds > 0 and function.peak_rss_mb > 10 for function in load.functions)
     assert {name for name, _ in idle.calls} <= {"SubmitJob", "IngestTable", "TrackRun", "RecordLineage"}
     assert idle.polls > 0

@@ -114,7 +114,7 @@ def test_should_land_each_content_once_wherever_a_worker_is_killed(world, aim, r
     points = [Point("write", n + 1) for n in range(WRITES_OF_A_WORKER)]
     points += [Point("call", n + 1) for n in range(max(aim.calls.values()))]
     rng.shuffle(points)
-    for point in points[:2] if quick else points:
+    for point in points[:4] if quick else points:
         lane.write()
         aim.at(lane.bronze, point, strike(point))
         lane.load(tally, what)
@@ -127,7 +127,7 @@ def test_should_read_no_mixture_where_a_file_is_replaced_when_its_reader_dies(wo
     lane.write()
     lane.load(tally, what)
     calls = range(2, aim.calls["IngestTable"])
-    for number in rng.sample(calls, min(2 if quick else 10, len(calls))):
+    for number in rng.sample(calls, min(3 if quick else 10, len(calls))):
 
         def replaced(call: Call, delivery: Delivery) -> Fault | None:
             def act() -> None:

@@ -23,7 +23,7 @@ def test_should_lose_nothing_wherever_a_worker_is_killed(world, aim, rng: random
     points = [Point("write", n + 1) for n in range(WRITES_OF_A_WORKER)]
     points += [Point("call", n + 1) for n in range(max(aim.calls.values()))]
     rng.shuffle(points)
-    waiting = points[:6] if quick else points
+    waiting = points[:12] if quick else points
     while waiting:
         for lane in lanes:
             lane.write()

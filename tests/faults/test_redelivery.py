@@ -52,7 +52,7 @@ def test_should_change_nothing_when_old_messages_come_again_in_any_order(world, 
     for _ in range(2):
         ended = write_and_load(world, lanes, tally, what)
     old = [(d.source.url, message["Body"]) for d in world.chain.history[before:] for message in d.messages]
-    again = rng.sample(old, 6) if quick else [*old, *rng.choices(old, k=10), *rng.choices(old, k=1) * 9]
+    again = rng.sample(old, 12) if quick else [*old, *rng.choices(old, k=10), *rng.choices(old, k=1) * 9]
     rng.shuffle(again)
     stood = [watermarks(lane) for lane in lanes]
     for url, body in again:

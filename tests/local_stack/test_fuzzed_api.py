@@ -15,7 +15,7 @@ from tests.helpers.stack import BRIEF, Stack
 from tests.helpers.waiting import LIMIT_SECONDS
 
 SCHEMATHESIS = ROOT / ".venv-fuzz" / "bin" / "st"
-EXAMPLES = 8  # for each operation
+EXAMPLES = 12  # for each operation
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 NOWHERE = "SourceNetworks=192.0.2.0/24"  # RFC 5737: no host is there, so no address that is drawn is gone to
 # A source that cannot be reached is 502, a store or queue that is not there 503: these are told of, 500 never is.

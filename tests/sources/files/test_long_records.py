@@ -88,14 +88,20 @@ def test_a_cell_of_a_hundred_megabytes_is_refused_before_it_is_held(line):
     lines = f"{line}\n".encode() * (10**8 // (len(line.encode()) + 1))
     data, told = b'a,b\n1,2\n3,"' + lines + b'"\n', list[int]()
     content = look_into("a.csv", len(data), lambda: Counted(data, told))
-    with (
-        pytest.raises(UnsupportedSource, match="more than 16,777,216 bytes") as refused,
-        open_records(content, FileContract(format="csv")) as records,
-    ):
-        for _ in records:
-            pass
+    tracemalloc.start()
+    try:
+        with (
+            pytest.raises(UnsupportedSource, match="more than 16,777,216 bytes") as refused,
+            open_records(content, FileContract(format="csv")) as records,
+        ):
+            for _ in records:
+                pass
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
     assert "Parquet" in refused.value.remedy
-    assert 2**24 < sum(told) < 2**26, told  # what is held is what was read, at most
+    assert 2**24 < sum(told) < 2**26, told
+    assert peak < 2**27, peak
 
 
 def test_a_long_record_that_leaves_a_doubt_is_read_like_any():
