@@ -19,13 +19,15 @@ def flowforge(format: str, file: Path, target: Path) -> None:
     from infra.local import packaged  # noqa: F401  first: a function's package has no numpy
 
     # isort: split
-    from flowforge.bronze.parquet import Encoder
     from flowforge.bronze.read_ahead import ReadAhead
-    from flowforge.domain.source_columns import SourceColumn
 
-    columns = [SourceColumn(name=name, type="text", nullable=True) for name in COLUMNS]
-    encoder: Encoder | None = None
     with ReadAhead(lambda: cast(Any, _Reader(format, file))) as rows, target.open("wb") as sink:
+        # While the first pieces are read.
+        from flowforge.bronze.parquet import Encoder
+        from flowforge.domain.source_columns import SourceColumn
+
+        columns = [SourceColumn(name=name, type="text", nullable=True) for name in COLUMNS]
+        encoder: Encoder | None = None
         for batch in rows:
             encoder = encoder or Encoder(sink, batch.schema, _batch(format, file), columns, file.name)
             encoder.write(batch)

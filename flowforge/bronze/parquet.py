@@ -41,10 +41,14 @@ BYTES_PER_WRITE = 2 * 2**20
 pa.set_memory_pool(pa.system_memory_pool())
 
 # glibc gives large blocks back to the system until it has freed one: from then on it keeps those up to its size. With a limit of
-# ours it goes on giving them back (mallopt(3)): 65 MB less where records are long, nothing where they are not.
+# ours it goes on giving them back (mallopt(3)): 65 MB less where records are long, nothing where they are not. Of small blocks it
+# would then give back all but 128 KB, and fault them in again for the next batch: half of a CSV's page faults.
 MMAP_THRESHOLD, LARGE_BLOCK = -3, 4 * 2**20
+TRIM_THRESHOLD, KEPT_FREE = -1, 12 * 2**20
 with suppress(AttributeError, OSError):  # another C library
-    ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE_BLOCK)
+    _glibc = ctypes.CDLL(None)
+    _glibc.mallopt(MMAP_THRESHOLD, LARGE_BLOCK)
+    _glibc.mallopt(TRIM_THRESHOLD, KEPT_FREE)
 
 
 FACTS_OF_READ = ("consistency", "null_cursors", "source_rows", "counted_at", "last_rows", "read_notes")

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 
+from flowforge.sources.files.byte_signs import has_lone_cr
 from flowforge.sources.files.clean_records import Clean, as_utf8, batch_of, is_all
-from flowforge.sources.files.framing import has_lone_cr
 from flowforge.sources.files.pieces import PIECE
 
 pc: Any = pyarrow.compute

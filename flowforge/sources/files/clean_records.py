@@ -13,7 +13,8 @@ import pyarrow.compute
 import pyarrow.csv
 
 from events.files import FileContract
-from flowforge.sources.files.framing import Marks, has_lone_cr
+from flowforge.sources.files.byte_signs import are_quotes_clean, count_of, has_lone_cr
+from flowforge.sources.files.framing import Marks
 from flowforge.sources.files.record_count import count_records
 
 pc: Any = pyarrow.compute
@@ -41,7 +42,7 @@ class CleanReader:
         self._schema = pa.schema([(field, pa.string()) for field in fields])
         delimiter = UNIT_SEPARATOR if contract.delimiter == "\0" else contract.delimiter
         self._unread = (b"\0", UNIT_SEPARATOR.encode()) if delimiter != contract.delimiter else (b"\0",)
-        self._shape = _clean_shape(delimiter, contract.quote) if contract.quote else ""
+        self._signs = (delimiter.encode(), contract.quote.encode())
         self._parse = {"delimiter": delimiter, "quote_char": contract.quote or False, "newlines_in_values": True}
         self._convert = csv.ConvertOptions(
             check_utf8=False,  # `as_utf8` has
@@ -74,7 +75,7 @@ class CleanReader:
         data = as_utf8(piece, self._codec)
         if data is None or not self._is_clean(data):
             return None
-        lines = data.count(b"\n")
+        lines = count_of(data, b"\n")
         if data.isspace() and not data.strip(b"\r\n"):
             return Clean(batch_of(self._schema.empty_table()), [], 0, 0, lines)
         ends = lines + (not data.endswith(b"\n"))
@@ -100,9 +101,7 @@ class CleanReader:
     def _is_clean(self, data: bytes) -> bool:
         if any(byte in data for byte in self._unread):
             return False
-        if not self._marks.quote or self._marks.quote not in data:
-            return not has_lone_cr(data)
-        return is_all(data, self._shape)
+        return not has_lone_cr(data) and are_quotes_clean(data, *self._signs)
 
 
 def is_all(data: bytes, pattern: str) -> bool:
@@ -144,15 +143,6 @@ def is_utf8(data: bytes) -> bool:
     except pa.ArrowInvalid:
         return False
     return True
-
-
-def _clean_shape(delimiter: str, quote: str) -> str:
-    """A text each field of which is quoted from its first to its last character, or has no quote, and without a CR alone; in
-    RE2's terms."""
-    ends, quoted = (f"\\x{ord(mark):02x}" for mark in (delimiter, quote))
-    inner = f"(?:[^{quoted}\\r]|\\r\\n|{quoted}{quoted})*"
-    field = f"(?:{quoted}{inner}{quoted}|[^{ends}{quoted}\\r\\n]*)"
-    return f"\\A(?:{field}(?:{ends}|\\r?\\n))*{field}\\z"
 
 
 def batch_of(table: pa.Table) -> pa.RecordBatch:

@@ -19,12 +19,6 @@ LONGEST_RECORD = (
     2**24
 )  # bytes; a record takes about twelve times its size, and an open quote makes one of all that follows
 CHUNK = 2**20
-LONE_CR = re.compile(rb"\r(?!\n)")
-
-
-def has_lone_cr(data: bytes) -> bool:
-    """Whether a CR ends a line by itself. Most texts have no CR, which is quickly seen."""
-    return b"\r" in data and LONE_CR.search(data) is not None
 
 
 class Framed(NamedTuple):

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from events.files import FileContract
 from flowforge.domain.errors import UnsupportedSource
+from flowforge.sources.files.byte_signs import has_lone_cr
 from flowforge.sources.files.clean_objects import NUMBER, ObjectReader
 from flowforge.sources.files.clean_records import Clean, all_as_utf8, as_utf8
 from flowforge.sources.files.container import Content
-from flowforge.sources.files.framing import Framed, has_lone_cr
+from flowforge.sources.files.framing import Framed
 from flowforge.sources.files.json_members import NOTHING, Members, columns_at_once, joined, members_of, written
 from flowforge.sources.files.json_texts import texts_of
 from flowforge.sources.files.pieces import PIECE

@@ -1,7 +1,7 @@
 """How many records a delimited text has, by its quotes and line ends alone: the check on the parser that reads them.
 
-Guarantees: it shares no step with the parser. One pass over the bytes, as they come; memory is that of a chunk. Pieces that one
-expression proves to have no odd quote are not counted here: each of their LFs ends a record (`clean_records`).
+Guarantees: it shares no step with the parser. One pass over the bytes, as they come; memory is that of a chunk. Pieces
+whose quotes all stand where they may are not counted here: each of their LFs ends a record (`clean_records`).
 """
 
 import re

@@ -5,15 +5,17 @@ the middle of a file, since a quoted field may look like records: one pass over 
 of each split's first record, by the count that checks the parser. So numbers, lines and offsets are those of the whole file.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.domain.slice_plan import ByteRange
 from flowforge.sources.files.container import Content
-from flowforge.sources.files.framing import LONE_CR, Marks, chunks_of, codec_of, mark_of
+from flowforge.sources.files.framing import Marks, chunks_of, codec_of, mark_of
 from flowforge.sources.files.record_count import STEP, RecordCounter
 
 SPLIT_BYTES = 256 * 2**20
+LONE_CR = re.compile(rb"\r(?!\n)")
 
 
 def find_splits(content: Content, encoding: str, marks: Marks, above: int, below: int, size: int) -> list[ByteRange]:
