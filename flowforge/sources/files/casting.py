@@ -94,11 +94,12 @@ def cast_portion(portion: Portion, casting: Casting) -> Cast:
     for column, one in zip(casting.columns, casting.conversions, strict=True):
         values = _texts_of(texts, column.field)
         typed = values.type == one.type and not pa.types.is_string(values.type)
-        array, good = (values, pa.repeat(pa.scalar(True), count)) if typed else one.convert(values)
+        array, good = (values, None) if typed else one.convert(values)
         if not column.nullable:
-            good = pc.and_(good, pc.is_valid(values))
+            present = pc.is_valid(values)
+            good = present if good is None else pc.and_(good, present)
         arrays.append(array)
-        if pc.all(good, min_count=0).as_py():
+        if good is None or pc.all(good, min_count=0).as_py():
             continue
         for place in pc.indices_nonzero(pc.invert(good)).to_pylist():
             reasons.setdefault(place, (column.name, _reason(one, values[place].as_py())))

@@ -29,11 +29,11 @@ GREATEST, LEAST = "9223372036854775807", "9223372036854775808"
 
 
 class Conversion(NamedTuple):
-    """`convert` gives values (anything where the text is no such value) and which are good (so are NULLs); `why_not` says of one
-    text that is not good what is wrong, without showing it."""
+    """`convert` gives values (anything where the text is no such value) and which are good (so are NULLs), None where all are;
+    `why_not` says of one text that is not good what is wrong, without showing it."""
 
     type: pa.DataType
-    convert: Callable[[pa.Array], tuple[pa.Array, pa.Array]]
+    convert: Callable[[pa.Array], tuple[pa.Array, pa.Array | None]]
     why_not: Callable[[str], str]
 
 
@@ -61,13 +61,13 @@ def _without_thousands(plain: Conversion, column: FileColumn) -> Conversion:
     sign, grouped = column.thousands, re.escape(column.thousands)
     pattern = rf"^-?[0-9]{{1,3}}(?:{grouped}[0-9]{{3}})+(?:$|[^0-9{grouped}][^{grouped}]*$)"
 
-    def convert(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    def convert(texts: pa.Array) -> tuple[pa.Array, pa.Array | None]:
         has_sign = pc.fill_null(pc.match_substring(texts, sign), False)
         if not pc.any(has_sign, min_count=0).as_py():
             return plain.convert(texts)
         placed = pc.or_(pc.invert(has_sign), _good(texts, pattern))
         values, good = plain.convert(pc.replace_substring(_only(texts, placed), sign, ""))
-        return values, pc.and_(good, placed)
+        return values, placed if good is None else pc.and_(good, placed)
 
     def why_not(text: str) -> str:
         if sign in text and not re.search(pattern, text, re.ASCII):
@@ -85,7 +85,7 @@ def _plain_conversion(column: FileColumn, where: str) -> Conversion:
             f"it can be {', '.join((*SIMPLE, *STAMPS))}, decimal(p,s)",
         )
     if kind.base == "text":
-        return Conversion(pa.string(), lambda texts: (texts, _all_good(texts)), lambda text: "it is no text")
+        return Conversion(pa.string(), lambda texts: (texts, None), lambda text: "it is no text")
     if kind.base == "boolean":
         return Conversion(pa.bool_(), _booleans, lambda text: "it is none of true, false, 1, 0")
     if kind.base == "bigint":
@@ -108,10 +108,6 @@ def _type_of(column: FileColumn) -> ColumnType | None:
         return None
     written = f"decimal({kind.precision},{kind.scale})" if kind.base == "decimal" else kind.base
     return kind if written == column.type and kind.base in (*SIMPLE, *STAMPS, "decimal") else None
-
-
-def _all_good(texts: pa.Array) -> pa.Array:
-    return pa.repeat(pa.scalar(True), len(texts))
 
 
 def _only(texts: pa.Array, good: pa.Array) -> pa.Array:

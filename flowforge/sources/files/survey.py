@@ -93,9 +93,9 @@ def _bad(portion: Portion, casts: dict[str, Conversion]) -> Iterator[tuple[str, 
         values = portion.texts.column(name)
         if not pa.types.is_string(values.type):
             continue
-        bad = pc.indices_nonzero(pc.invert(one.convert(values)[1]))
-        if len(bad):
-            place = bad[0].as_py()
+        good = one.convert(values)[1]
+        if good is not None and not pc.all(good, min_count=0).as_py():
+            place = pc.index(good, False).as_py()
             number = portion.row_numbers[place].as_py()
             yield name, f"record {number:,}: {one.why_not(values[place].as_py())}"
 
