@@ -33,6 +33,11 @@ class FileReport(Answer):
     first_rejected: Any
     reason: str | None = None
     rejects: list[dict[str, Any]] = Field(default=[], description="the first records that did not fit")
+    rejects_at: str | None = Field(
+        default=None,
+        description="key, without .parquet, of the object with all records that did not fit, or of the folder of such objects",
+    )
+    protects: bool = Field(default=False, description="the table protects columns: no text of a record is to be shown")
 
 
 class WaitingFile(Answer):

@@ -23,6 +23,11 @@ def rejected_key(batch: Batch, index: int | None = None) -> str:
     return "rejected/" + bronze_key(batch, index).removeprefix("bronze/")
 
 
+def rejected_place(bronze_table: str, label: str) -> str:
+    """Where the records of a batch that did not land are: at this key with `.parquet`, or in slices in a folder of this name."""
+    return f"rejected/{bronze_table}/{label}"
+
+
 def rejected_keys(batch: Batch) -> list[str]:
     """The keys of all such objects that a batch can ever have."""
     return ["rejected/" + key.removeprefix("bronze/") for key in bronze_keys(batch)]

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from flowforge.cli.failure import FAILED, GOOD, BadRequest
+from flowforge.cli.file_rejects import rejects
 from flowforge.cli.layout import Rows, cell, facts, moment, table
 from flowforge.cli.options import ApiUrl, Json, Session, api_command
 from flowforge.cli.output import Output
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from flowforge.sources.files.inspection import Inspection
 
 app = typer.Typer(no_args_is_help=True, help="Look at files before they are loaded, and at what became of them.")
+app.command("rejects")(rejects)
 
 
 @app.callback()

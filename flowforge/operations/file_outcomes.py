@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from flowforge.bronze.keys import rejected_place
 from flowforge.state.batch_records import stored_batch, stored_batches_of
 from flowforge.state.file_ledger import DONE, FileEntry
 from flowforge.state.file_refusals import Refusal
@@ -48,7 +49,13 @@ def report_of_entry(state: TableState, entry: FileEntry, batches: Batches) -> Re
     told = {"first_rejected": entry.first_rejected or None, "generation": entry.generation, "seq": entry.seq}
     # One that was skipped while no other was loaded has no batch of its own.
     at = batches.at(entry) or (iso(entry.at) if entry.skipped and entry.at else None)
-    return _head(state, entry) | about | told | {"at": at, "state": _state(state, entry, batches)}
+    kept = {"rejects_at": _rejects_at(state, entry, batches), "protects": bool(state.scope and state.scope.protected)}
+    return _head(state, entry) | about | told | {"at": at, "state": _state(state, entry, batches)} | kept
+
+
+def _rejects_at(state: TableState, entry: FileEntry, batches: Batches) -> str | None:
+    label = entry.label or (batches.of(entry).get("label") if entry.rejected else None)
+    return rejected_place(state.bronze_table, label) if label else None
 
 
 def _state(state: TableState, entry: FileEntry, batches: Batches) -> str:

@@ -33,7 +33,8 @@ SETTLED_AT_ONCE = 1_000
 class FileEntry(BaseModel):
     """What became of a file: `rows` landed and `rejected` records, and the first of these as text. `skipped`: none was
     read, since a newer snapshot stands in its place. `settled`: its batch was seen to be done, so its record is not needed any
-    more. `at` is when it was claimed, in seconds of the epoch (0: not known)."""
+    more. `at` is when it was claimed, in seconds of the epoch (0: not known). `label` is its batch's, where records were
+    rejected: their object is named by it (empty: a version before has written the entry)."""
 
     generation: int
     seq: int
@@ -47,6 +48,7 @@ class FileEntry(BaseModel):
     skipped: bool = False
     settled: bool = False
     at: float = 0
+    label: str = ""
 
     @property
     def order(self) -> int:
@@ -83,6 +85,7 @@ def entry_of(batch: Batch, file: FileVersion, rows: int, rejected: int = 0, firs
         rows=rows,
         rejected=rejected,
         first_rejected=first_rejected,
+        label=batch.label if rejected else "",
     )
 
 

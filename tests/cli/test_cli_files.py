@@ -1,10 +1,15 @@
 """`flowforge files` as people and programs call it."""
 
 import gzip
+import io
 import json
 import uuid
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from flowforge.aws.clients import client
+from flowforge.sources.files.rejects import SCHEMA
 
 
 def test_should_show_what_is_proposed_for_a_file(alone):
@@ -99,6 +104,75 @@ def test_should_fail_where_a_file_was_refused_and_show_its_first_rejects(flowfor
     assert "2 of 40 records do not fit" in shown.out and "since" in shown.out
     assert api.asked[-1].query == {"key": "landing/crm/customers/1.csv", "limit": "20"}
     assert flowforge("files", "list", "--json").document["files"][0]["rejects"][0]["line"] == 7
+
+
+REJECTED = REPORT | {
+    "rejected": 3,
+    "records": 12_003,
+    "rejects_at": "rejected/bronze_customers/run_1",
+    "protects": False,
+}
+KEPT = {"file": "landing/crm/customers/1.csv", "version": "e1", "column": "since", "reason": "it is no date"}
+
+
+def rejects_in_a_bucket(*texts: str | None) -> str:
+    s3, bucket = client("s3"), f"lake-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    rows = [
+        KEPT | {"row_number": n, "line": n + 1, "byte_offset": 10 * n, "raw": text} for n, text in enumerate(texts, 1)
+    ]
+    body = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), body)
+    s3.put_object(Bucket=bucket, Key="rejected/bronze_customers/run_1.parquet", Body=body.getvalue())
+    return bucket
+
+
+def test_should_show_every_rejected_record_of_a_file(alone, api, stack_file, lake_environment):
+    long = "1;" + "x" * 300
+    bucket = rejects_in_a_bucket("1;\x1b[31m;31.02.2026", long, "3;c;never")
+    stack_file(s3=client("s3").meta.endpoint_url, bucket=bucket)
+    api.answer("GET /api/files", {"files": [REJECTED], "notes": []})
+    shown = alone("files", "rejects", "landing/crm/customers/1.csv")
+    assert shown.code == 0, shown.err
+    (line,) = [line for line in shown.out.splitlines() if "31.02.2026" in line]
+    assert line.split()[:4] == ["2", "10", "1", "since"] and "\\x1b[31m" in line and "it is no date" in line
+    assert long not in shown.out and "Note" not in shown.out
+    answered = alone("files", "rejects", "landing/crm/customers/1.csv", "--json", "--limit", "2").document
+    assert [one["raw"] for one in answered["rejects"]][1] == long
+    assert answered["rejects"][0]["byte_offset"] == 10 and answered["run_id"] == "run_1"
+    assert answered["notes"] == ["2 of 3 are shown, the first of the file: --limit 3 shows all."]
+
+
+def test_should_show_no_text_where_the_table_protects_columns(alone, api, stack_file, lake_environment):
+    bucket = rejects_in_a_bucket("1;Mary", None, None)
+    stack_file(s3=client("s3").meta.endpoint_url, bucket=bucket)
+    api.answer("GET /api/files", {"files": [REJECTED | {"protects": True}], "notes": []})
+    shown = alone("files", "rejects", "landing/crm/customers/1.csv")
+    assert (shown.code, "Mary" in shown.out, "the table protects columns" in shown.out) == (0, False, True)
+
+
+def test_should_fail_where_rejected_records_are_not_there_any_more(alone, api, stack_file, lake_environment):
+    bucket = rejects_in_a_bucket("a", "b")
+    stack_file(s3=client("s3").meta.endpoint_url, bucket=bucket)
+    api.answer("GET /api/files", {"files": [REJECTED], "notes": []})
+    shown = alone("files", "rejects", "landing/crm/customers/1.csv")
+    assert (shown.code, "1 more were rejected, and are not at" in shown.out) == (1, True)
+    client("s3").delete_object(Bucket=bucket, Key="rejected/bronze_customers/run_1.parquet")
+    gone = alone("files", "rejects", "landing/crm/customers/1.csv", "--json")
+    assert (gone.code, gone.document["error"], "a lifecycle rule" in gone.document["remedy"]) == (1, "NotFound", True)
+    api.answer("GET /api/files", {"files": [REJECTED | {"rejects_at": None}], "notes": []})
+    unknown = alone("files", "rejects", "landing/crm/customers/1.csv")
+    assert (unknown.code, "look below rejected/bronze_customers/" in unknown.err) == (1, True)
+
+
+def test_should_say_that_nothing_was_rejected_and_what_is_known_of_a_refused_file(flowforge, api):
+    api.answer("GET /api/files", {"files": [REFUSED, REPORT], "notes": []})
+    refused = flowforge("files", "rejects", "landing/crm/customers/1.csv")
+    assert (refused.code, "at most ten" in refused.out, "no date" in refused.out) == (1, True, True)
+    good = flowforge("files", "rejects", "landing/crm/customers/1.csv", "--run", "run_1")
+    assert (good.code, "Nothing was rejected: all 12,000 records are rows." in good.out) == (0, True)
+    none = flowforge("files", "rejects", "landing/crm/customers/1.csv", "--run", "run_9")
+    assert (none.code, "These have: run_1, run_2." in none.err) == (1, True)
 
 
 def test_should_put_a_file_where_its_job_finds_it(alone, stack_file, lake_environment):
