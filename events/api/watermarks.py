@@ -146,7 +146,9 @@ class SourceColumn(Answer):
 class TableHistory(TableWatermarks):
     """One table with its watermarks, its last batches and its corrections."""
 
-    connection: dict[str, Any] | None = Field(description="of the newest batch, as a request would name it")
+    connection: dict[str, Any] | None = Field(
+        description="source of the newest batch; a request names it by connectionId alone where that is there"
+    )
     where: list[dict[str, Any]] = Field(
         default_factory=list, description="conditions that its rows fit; none: all rows"
     )

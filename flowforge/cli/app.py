@@ -176,6 +176,12 @@ def _ended(arguments: list[str], out: Output) -> int:
         return BAD_REQUEST
     except BrokenPipeError:
         leave_pipe()
+    except Exception as error:  # of what runs here and not behind the API; a defect keeps its trace
+        failure = _told_by(error)
+        if failure is None:
+            raise
+        out.failure(failure)
+        return failure.exit_code
     except SystemExit as ended:  # by 1: what prints help found that its reader went away
         if ended.code == 1:
             leave_pipe()
@@ -184,6 +190,18 @@ def _ended(arguments: list[str], out: Output) -> int:
         return INTERRUPTED
     finally:
         out.flush()
+
+
+def _told_by(error: Exception) -> Failure | None:
+    """The failure that an error on purpose tells of; None of any other error."""
+    from events.request import InvalidRequest
+    from flowforge.domain.errors import FlowForgeError
+
+    if isinstance(error, InvalidRequest):
+        return BadRequest(f"{len(error.mistakes)} mistake(s) in the request", mistakes=error.mistakes)
+    if isinstance(error, FlowForgeError):
+        return Failure(str(error), error.remedy, error=type(error).__name__)
+    return None
 
 
 def _without_space(error: OSError, out: Output) -> int:

@@ -49,7 +49,12 @@ class SourceChoice:
             )
         if self.database or self.username:
             raise BadRequest("--database and --username go with --host")
-        return loaded or _of_stack(api)
+        return _as_asked(loaded) if loaded else _of_stack(api)
+
+
+def _as_asked(loaded: dict[str, Any]) -> dict[str, Any]:
+    """A source as the API shows it, in the form in which a request names it."""
+    return {"connectionId": loaded["connectionId"]} if loaded.get("connectionId") else loaded
 
 
 def server_of(connection: dict[str, Any]) -> str:

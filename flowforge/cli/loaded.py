@@ -1,6 +1,7 @@
 """Which source a table was loaded from, as the API tells it: commands that look at a source look at that one."""
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from events.names import plain_name
@@ -20,10 +21,7 @@ def address_of(api: "Api", name: str) -> str:
     """
     if _IN_ADDRESSES.fullmatch(name):
         return name
-    listed = [
-        (table["id"], table["source_key"], table["source_table"] or "")
-        for table in api.all_pages("watermarks", "watermarks")["watermarks"]
-    ]
+    listed = [(table["id"], table["source_key"], table["source_table"] or "") for table in _listed(api)]
     exact = [one[0] for one in listed if name in one or plain_name(name) in one]
     wanted = (name.lower(), plain_name(name).lower())
     found = exact or [one[0] for one in listed if one[2].lower() in wanted]
@@ -37,34 +35,51 @@ def address_of(api: "Api", name: str) -> str:
 
 
 def source_of_table(api: "Api", name: str) -> dict[str, Any] | None:
-    """The connection that a table was loaded by last; None for a table that was never loaded."""
+    """The database that a table was loaded from last; None for a table that was never loaded, or from files."""
     try:
-        return api.get("watermarks", address_of(api, name)).get("connection")
+        return _database(api, address_of(api, name))
     except Failure as failure:
         if failure.error == "NotFound":
             return None
-        raise
+        # It was loaded under several names, which is no matter where all of them come from one place.
+        wanted = (name.lower(), plain_name(name).lower())
+        places = _places(one for one in _listed(api) if (one["source_table"] or "").lower() in wanted)
+        if len(places) != 1:
+            raise
+        return _database(api, next(iter(places.values())))
 
 
 def only_source(api: "Api") -> dict[str, Any] | None:
     """The one connection that tables were loaded by; None where there are none yet. BadRequest where there are several."""
     try:
-        listed = api.all_pages("watermarks", "watermarks")["watermarks"]
+        places = _places(_listed(api))
     except Failure as failure:
         if failure.error == "NotFound":
             return None
         raise
-    from flowforge.domain.source_key import SourceKey
-
-    keys = [(SourceKey.parse(table["source_key"]), table["id"]) for table in listed]
-    keys = [(key, identity) for key, identity in keys if not key.is_files]
-    places = {f"{key.server}/{key.database}": identity for key, identity in keys}
     if len(places) > 1:
         raise BadRequest(
             f"which SQL Server? tables were loaded from {', '.join(sorted(places))}",
             "name one with --connection ID, --request FILE, or --host, --database and --username",
         )
-    return source_of_table(api, next(iter(places.values()))) if places else None
+    return _database(api, next(iter(places.values()))) if places else None
+
+
+def _listed(api: "Api") -> list[dict[str, Any]]:
+    return api.all_pages("watermarks", "watermarks")["watermarks"]
+
+
+def _places(listed: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """The databases that tables were loaded from, each with the id of one such table."""
+    from flowforge.domain.source_key import SourceKey
+
+    keys = [(SourceKey.parse(one["source_key"]), one["id"]) for one in listed]
+    return {f"{key.server}/{key.database}": identity for key, identity in keys if not key.is_files}
+
+
+def _database(api: "Api", address: str) -> dict[str, Any] | None:
+    connection = api.get("watermarks", address).get("connection")
+    return None if connection and "bucket" in connection else connection
 
 
 def refuse_another(mark: dict[str, Any], host: str, port: int, database: str) -> None:

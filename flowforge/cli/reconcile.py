@@ -74,9 +74,8 @@ def reconcile(
 
 def _use_tables(stack: dict[str, Any]) -> None:
     """What a comparison needs of the stack beside AWS: its certificate and its saved connections."""
-    for variable, fact in (("SOURCE_CA_FILE", "ca_file"), ("CONNECTIONS_TABLE", "connections_table")):
-        if stack.get(fact):
-            os.environ.setdefault(f"FLOWFORGE_{variable}", stack[fact])
+    if stack.get("ca_file"):
+        os.environ.setdefault("FLOWFORGE_SOURCE_CA_FILE", stack["ca_file"])
 
 
 def _refuse_files(mark: dict[str, Any]) -> None:
@@ -113,7 +112,6 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
     from flowforge.operations.findings import Question
     from flowforge.operations.reconcile import reconcile
     from flowforge.sources.registry import source_of
-    from flowforge.sources.target import target_in
 
     column, found = next(iter(mark["watermarks"].items()), (None, {}))
     if column == CHANGE_VERSION:  # no column of the table: all of its rows are compared
@@ -131,13 +129,34 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
         where=tuple(RowCondition.model_validate(one) for one in mark.get("where") or []),
     )
     try:
-        target = target_in({"connection": connection})
+        target = _target(connection, session)
         reference = target.reference
         refuse_another(mark, reference.host, reference.port, reference.database)
         with session.out.messages.status("reading …") as status:
             return reconcile(question, source_of(target), bucket, lambda n: status.update(f"{n:,} rows read …"))
     except FlowForgeError as error:
         raise Failure(str(error), error.remedy, error=type(error).__name__) from error
+
+
+def _target(connection: dict[str, Any], session: Session) -> Any:
+    """The source with its login; where a saved connection leads to is asked of the API, since its table may not be known here."""
+    from flowforge.sources.target import Target, read_credentials, target_in
+    from flowforge.state.connections import shown_reference
+
+    saved = connection.get("connectionId")
+    if not saved:
+        return target_in({"connection": connection})
+    with session.open() as api:
+        listed = api.all_pages("connections", "connections")["connections"]
+    found = next((one for one in listed if one["id"] == saved), None)
+    if found is None:
+        raise Failure(
+            f"no saved connection {saved!r}",
+            "save it again (flowforge connections add), or name the source by --connection, --request or --host",
+            error="NotFound",
+        )
+    reference = shown_reference(found)
+    return Target(reference, read_credentials(reference))
 
 
 def _shown(mark: dict[str, Any], answer: Any, server: str) -> list[Any]:

@@ -20,6 +20,7 @@ from flowforge.runtime.settings import settings
 from flowforge.sources.base import NotAValue
 from flowforge.sources.registry import source_at
 from flowforge.state import batch_records, batches, corrections
+from flowforge.state.connections import saved_id
 from flowforge.state.folded import read_folded
 from flowforge.state.table import TableState, key_id, read_stored, resolve, state_of, tables_after
 
@@ -110,14 +111,15 @@ def _folded(state: TableState) -> dict[str, Any] | None:
 
 
 def _source(connection: SourcePlace) -> dict[str, Any]:
-    """The source that the newest batch was read from, as a request would name it; the password stays with its secret."""
+    """The source that the newest batch was read from, with what a request names it by: the saved connection, else the secret."""
     if isinstance(connection, FilePlace):
         return {"bucket": connection.bucket}
+    saved = saved_id(connection.secret_id)
     return {
+        **({"connectionId": saved} if saved else {"secretId": connection.secret_id}),
         "host": connection.host,
         "port": connection.port,
         "database": connection.database,
-        "secretId": connection.secret_id,
         "trustServerCertificate": connection.trust_server_certificate,
         "driver": connection.driver,
     }

@@ -106,6 +106,24 @@ def check_secret_id(secret_id: str) -> None:
         raise InvalidRequest([{"field": "connection.secretId", "problem": problem}])
 
 
+def shown_reference(shown: dict[str, Any]) -> ConnectionReference:
+    """The reference of a saved connection as the API shows it; asks no table."""
+    return ConnectionReference(
+        host=shown["host"],
+        port=shown["port"],
+        database=shown["database"],
+        secret_id=_secret_id(shown["id"]),
+        trust_server_certificate=bool(shown["trustServerCertificate"]),
+        driver=shown["driver"],
+    )
+
+
+def saved_id(secret_id: str) -> str | None:
+    """The id of the saved connection whose secret this is; None of any other secret."""
+    prefix = _secret_id("")
+    return secret_id.removeprefix(prefix) if secret_id.startswith(prefix) else None
+
+
 def _secret_id(connection_id: str) -> str:
     return f"{settings().secret_prefix}connections/{connection_id}"
 

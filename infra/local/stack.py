@@ -170,9 +170,6 @@ class LocalStack:
             "watermarks_table": resources.make("Watermarks")[0]
             if "Watermarks" in resources.template.resources
             else None,
-            "connections_table": resources.make("Connections")[0]
-            if "Connections" in resources.template.resources
-            else None,
             "region": REGION,
             "aws_access_key_id": self._credentials[0],
             "aws_secret_access_key": self._credentials[1],

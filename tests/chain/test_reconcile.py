@@ -8,6 +8,9 @@ from flowforge.domain.source_key import SourceKey
 from tests.helpers.stack import flowforge, reconciled, wait_for_green
 from tests.helpers.waiting import wait_for
 
+SAVED = ("host", "port", "database", "username", "password")
+LAYERS = ("bronzeConfig", "silverConfig", "goldConfig")
+
 
 def test_should_find_the_rows_that_differ_and_name_their_ranges(compared, name):
     values = ", ".join(f"({n}, {n}, '2024-01-01')" for n in range(1, 101))
@@ -131,6 +134,36 @@ def test_should_compare_with_the_server_that_was_loaded_from_and_refuse_another(
     assert ended.returncode == 1
     told = json.loads(ended.stdout)
     assert told["error"] == "SourceMismatch" and "elsewhere.example" in told["message"]
+
+
+def test_should_look_at_a_source_by_the_saved_connection_that_its_table_was_loaded_by(compared, name):
+    compared.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", f"INSERT INTO {name} VALUES (1)")
+    saved = {"id": name, **{field: compared.connection[field] for field in SAVED}}
+    assert compared.http.post("/api/connections", json=saved).is_success
+    first = compared.request({"tableName": name})
+    first["source_config"]["connection"] = {"connectionId": name}
+    other = compared.request({"tableName": name}, **{layer: {"tableName": f"o_{name}"} for layer in LAYERS})
+    other["source_config"]["connection"] = {"connectionId": name}
+    assert compared.run(first)["status"] == "succeeded"
+    assert not reconciled(compared, name)["differs"]
+    assert compared.run(other)["status"] == "succeeded"
+    described = json.loads(flowforge(compared, "describe", name, "--json").stdout)  # of two loads, from one place
+    assert (described["server"], described["name"]) == (f"connection {name}", name)
+
+    assert compared.http.delete(f"/api/connections/{name}").is_success
+    ended = flowforge(compared, "reconcile", f"bronze_{name}", "--json")
+    assert ended.returncode == 1 and json.loads(ended.stdout)["message"] == f"no saved connection '{name}'"
+
+
+def test_should_tell_a_source_with_mistakes_field_by_field(compared, name):
+    compared.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)", f"INSERT INTO {name} VALUES (1)")
+    compared.load({"tableName": name})
+    request = compared.request({"tableName": name})
+    request["source_config"]["connection"]["usrname"] = "sa"
+    file = compared.state / "misspelt.json"
+    file.write_text(json.dumps(request))
+    ended = flowforge(compared, "reconcile", name, "--json", "--request", str(file))
+    assert ended.returncode == 2 and "usrname" in json.loads(ended.stdout)["mistakes"][0]["field"]
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])

@@ -36,7 +36,7 @@ def test_should_publish_where_it_is_for_the_owner_only_and_withdraw_that_at_the_
 
     assert set(stack.facts) == {
         "api", "aws", "s3", "bucket", "region", "aws_access_key_id", "aws_secret_access_key", "sqlserver", "ca_file", "pid",
-        "logs", "watermarks_table", "connections_table", "token",
+        "logs", "watermarks_table", "token",
     }  # fmt: skip
     assert stack.facts["bucket"] == "lake-dev-123456789012"
     assert stack.facts["pid"] == stack.process.pid
