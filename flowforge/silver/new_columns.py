@@ -1,9 +1,10 @@
 """Columns that a source has got since the last batch: what the rows of before have in them, and which only changed their name.
 
 At the source every row has a value in a new column that is NOT NULL, given by its default, and no delta column says that these
-rows were changed. Guarantees: a constant default is put into silver's rows of before, as the server did, and into a batch
-of before that comes late; where it is not known what they have, the run says so and names the command that reads them. A nullable
-column is NULL in them at the source too, unless it was added WITH VALUES: that is told, not guessed.
+rows were changed. Guarantees: a constant default is put into silver's rows of before, as the server did where that came with the
+column, and into a batch of before that comes late; a migration that fills a column first and makes it NOT NULL then looks the
+same, so the run says what was taken for granted. Where it is not known what they have, the run says so and names the command
+that reads them. A nullable column is NULL in them at the source too, unless it was added WITH VALUES: that is told, not guessed.
 """
 
 import json
@@ -121,7 +122,10 @@ def _fill_or_tell(found: NewColumns, name: str, kind: str, column: SourceColumn,
     if not column.nullable and not column.computed and value is not None and fillable:
         filled = f"CAST({value} AS {kind})"
         found.fills[name] = f"CASE WHEN {identifier(CURRENT)} THEN {filled} END" if plan.keeps_history else filled
-        found.changes[name] = f"{told}; rows of before got its default {column.default}, as at the source"
+        found.changes[name] = (
+            f"{told}; rows of before got its default {column.default}, which the server fills in where a column is added "
+            f"NOT NULL: if an UPDATE has filled it instead, or it had another default then, read them again ({again})"
+        )
     elif not column.nullable or column.computed:
         what = (
             "is computed"

@@ -95,6 +95,13 @@ def deadlock() -> SqlError:
     )
 
 
+def reads_past_versions() -> SqlError:
+    """650: READPAST where a read takes no locks."""
+    return SqlError(
+        650, "You can only specify the READPAST lock in the READ COMMITTED or REPEATABLE READ isolation levels."
+    )
+
+
 def snapshot_not_allowed(database: str) -> SqlError:
     """3952: SNAPSHOT is asked for where the database does not allow it."""
     return SqlError(

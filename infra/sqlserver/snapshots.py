@@ -1,11 +1,12 @@
-"""Tables as a statement under SNAPSHOT finds them: definitions have no versions, so one that was changed since cannot be read."""
+"""Tables as a statement that reads versions finds them: definitions have none, so one that was changed since cannot be read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from .errors import changed_since, invalid_object
+from .errors import changed_since, invalid_object, reads_past_versions
 from .tables import Table
 
 if TYPE_CHECKING:
@@ -27,3 +28,12 @@ def find_table(session: Session, schema: str, name: str) -> Table | None:
     if then != now:
         raise changed_since(session.server.database)
     return table
+
+
+def check_read_past(session: Session, hints: Sequence[str]) -> None:
+    """Raises 650 for READPAST among a table's hints where the session's reads take no locks ("Table hints", T-SQL reference)."""
+    reads_versions = session.server.reads_versions and "READCOMMITTEDLOCK" not in hints
+    if session.isolation not in ("READ COMMITTED", "REPEATABLE READ") or (
+        reads_versions and session.isolation == "READ COMMITTED"
+    ):
+        raise reads_past_versions()

@@ -11,7 +11,7 @@ from . import table_functions
 from .dialect import parse_shared
 from .errors import SqlError, invalid_object, not_supported, syntax_error
 from .scopes import Output, Scope, Source
-from .snapshots import find_table
+from .snapshots import check_read_past, find_table
 from .system_views import find_view
 from .tables import quote
 
@@ -117,6 +117,8 @@ class Sources:
             masks = [output.mask for output in query.outputs]
         else:
             masks = asked.fact(lambda session: [session.mask_of(table, column) for column in table.columns])
+        if (hints := _hints(node)) and "READPAST" in hints:
+            asked.fact(lambda session: check_read_past(session, hints))
         outputs = tuple(
             Output(c.name, c.type, c.nullable, c.seed is not None, mask, c.traits.is_hidden)
             for c, mask in zip(table.columns, masks, strict=True)
@@ -144,6 +146,11 @@ class Sources:
         outputs, columns, names, listed = asked.shown_views[key]
         scope.sources.append(Source(alias, outputs, schema))
         return f"(SELECT {columns} FROM ({asked.fact(view.sql)}) AS v({names})) AS {quote(alias)}({listed})"
+
+
+def _hints(node: exp.Table) -> list[str]:
+    """The table's hints, in capitals."""
+    return [word.name.upper() for hint in node.args.get("hints") or [] for word in hint.expressions]
 
 
 def _shown_view(view: SystemView, asked: Compiling) -> ShownView:

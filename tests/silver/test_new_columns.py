@@ -44,9 +44,13 @@ def test_should_fill_rows_of_before_with_a_constant_default(lake, strategy):
     source = lake.source(key=["id"], cursor="at", strategy=strategy)
     refine(part_of(source, 1, rows(1, 2)), lake.bucket)
     result = refine(part_of(source, 3, rows(3, c=([9], pa.int32())), {"c": NOT_NULL}), lake.bucket)
-    assert result.schema_changes == [
-        "column c is new (INTEGER); rows of before got its default ((5)), as at the source"
-    ]
+    (change,) = result.schema_changes
+    assert change.startswith(
+        "column c is new (INTEGER); rows of before got its default ((5)), which the server fills in"
+    )
+    # A migration may have added it as NULL, filled it by an UPDATE that left the delta column alone, and made it NOT NULL.
+    assert "if an UPDATE has filled it instead, or it had another default then, read them again (" in change
+    assert "flowforge watermark reset bronze_customers --yes" in change
     assert values_of(lake, "c") == [(1, 5), (2, 5), (3, 9)]
     refine(part_of(source, 2, rows(4)), lake.bucket)  # read before the column came
     late = None if strategy == "scd2" else 5

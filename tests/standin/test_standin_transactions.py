@@ -37,6 +37,32 @@ def test_should_undo_on_rollback(pair, table):
     assert one(first, "SELECT @@TRANCOUNT") == 0
 
 
+@pytest.mark.parametrize(
+    ("hints", "isolation", "versions", "refused"),
+    [
+        ("READPAST", "READ COMMITTED", "OFF", False),
+        ("READPAST", "READ COMMITTED", "ON", True),
+        ("READPAST, READCOMMITTEDLOCK", "READ COMMITTED", "ON", False),
+        ("READPAST", "SNAPSHOT", "OFF", True),
+        ("READPAST, READCOMMITTEDLOCK", "SNAPSHOT", "ON", True),
+    ],
+)
+def test_should_pass_over_rows_only_where_reads_take_locks(pair, table, hints, isolation, versions, refused):
+    first, _ = pair
+    name = table("a int")
+    first.execute(f"ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT {versions}")
+    try:
+        first.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+        if refused:
+            with pytest.raises(pymssql.Error, match="READPAST lock in the READ COMMITTED"):
+                first.execute(f"SELECT a FROM {name} WITH ({hints})")
+        else:
+            assert one(first, f"SELECT COUNT(*) FROM {name} WITH ({hints})") == 0
+    finally:
+        first.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        first.execute("ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON")
+
+
 def test_should_count_nested_transactions(pair):
     first, _ = pair
     first.execute("BEGIN TRAN; BEGIN TRAN")

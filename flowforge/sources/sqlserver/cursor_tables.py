@@ -29,7 +29,7 @@ from flowforge.sources.sqlserver.in_blocks import Branch, in_snapshots, is_same,
 from flowforge.sources.sqlserver.optional import optional_rows
 from flowforge.sources.sqlserver.server_clock import ServerClock, compared, read_clock
 from flowforge.sources.sqlserver.sql_types import convert_expression, cursor_kind, floor_literal, parse_sql_type
-from flowforge.sources.sqlserver.statement import quote_identifier, quote_literal
+from flowforge.sources.sqlserver.statement import PASSING_LOCKED, quote_identifier, quote_literal
 from flowforge.sources.sqlserver.upper_bound import DST_OVERLAP_MS, EXACT_TIMESTAMP, promises
 
 NOTHING = "no rows from {} on"
@@ -77,7 +77,7 @@ def tables_without_new_rows(connection: SourceConnection, tables: Sequence[Loade
     asked = list(_asked({n: tables[n] for n in dated}, clock, keep_ms))
     catalog = _ask_catalog(connection, [one.object_id for one in asked])
     known = [one for one in asked if _is_known(one, catalog, server)]
-    hint = " WITH (READPAST)" if consistency == LOCKED else ""
+    hint = PASSING_LOCKED if consistency == LOCKED else ""
     in_snapshot = consistency == SNAPSHOT
     with in_snapshots(connection) if in_snapshot else nullcontext():
         still, unasked = without_a_change(

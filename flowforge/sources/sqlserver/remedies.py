@@ -103,7 +103,8 @@ _PASSING = (
 _REFUSALS = (
     (
         r"READPAST lock in the READ COMMITTED",
-        "leave READPAST out of the query: under SNAPSHOT no read waits for a lock; or send snapshotIsolation false",
+        "leave READPAST out of the query: under SNAPSHOT no read waits for a lock; or send snapshotIsolation false, and where "
+        "READ_COMMITTED_SNAPSHOT is on write READCOMMITTEDLOCK beside it",
     ),
     (
         r"consistency-based I/O error|Attempt to fetch logical page|I/O error .* detected during",

@@ -82,8 +82,12 @@ def qualified(relation: Relation) -> str:
     return f"{quote_identifier(relation.schema_name)}.{quote_identifier(relation.name)}"
 
 
+# READPAST alone is refused where READ_COMMITTED_SNAPSHOT is on and the session reads at READ COMMITTED, as ours do.
+PASSING_LOCKED = " WITH (READPAST, READCOMMITTEDLOCK)"
+
+
 def passing_locked(relation: Relation) -> str:
     """The hint that passes over rows which somebody is changing; none for memory-optimized and external tables, which have no
     locks and refuse it."""
     facts = getattr(relation, "facts", {})
-    return "" if facts.get("is_memory_optimized") or facts.get("is_external") else " WITH (READPAST)"
+    return "" if facts.get("is_memory_optimized") or facts.get("is_external") else PASSING_LOCKED

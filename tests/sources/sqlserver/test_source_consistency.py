@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowforge.domain.errors import Retriable, SnapshotRefused
+from flowforge.domain.errors import Retriable, SnapshotRefused, SourceChanged
 from flowforge.domain.interval import Interval
+from flowforge.sources.plans import LastRead, Position
 from flowforge.sources.sqlserver.catalog import describe_table
 from flowforge.sources.sqlserver.connection import connect
 from flowforge.sources.sqlserver.consistency import LOCKED, SNAPSHOT, STRONGEST_FIRST, VERSIONED, weakest
 from flowforge.sources.sqlserver.database_facts import consistencies
+from flowforge.sources.sqlserver.identity import known_rows
 from flowforge.sources.sqlserver.reader import open_reader
 from flowforge.sources.sqlserver.reading import open_strongest
 from flowforge.sources.sqlserver.selection import Selection
@@ -112,3 +114,23 @@ def test_should_read_again_under_snapshot_what_was_altered_meanwhile(faults, ban
 def customers(bank) -> Selection:
     table = describe_table(bank, "customers")
     return Selection(table, table.source_columns)
+
+
+@pytest.mark.parametrize("versions", ["ON", "OFF"])
+def test_should_look_rows_up_again_whether_the_database_reads_versions_or_locks(
+    bank, server, scratch, database, versions
+):
+    """Azure SQL Database reads versions unless it is told otherwise, and READPAST alone is an error there (650)."""
+    table = scratch("id int NOT NULL PRIMARY KEY, at datetime2(3) NOT NULL")
+    bank.run(f"INSERT INTO {table} VALUES (1, '2024-02-29'), (2, '2024-03-01')")
+    database(snapshot="OFF", versions=versions)
+    described, interval = describe_table(bank, table), Interval(column="at", sql_type="datetime2(3)", high="2024-03-02")
+    with connect(server.reference, server.credentials) as connection:
+        kept = known_rows(connection, described, interval, None)
+        assert [row["key"] for row in kept["canaries"]] == [["2"], ["1"]]
+        mark = Position("at", "2024-03-02 00:00:00.000", "datetime2(3)")
+        last = LastRead(mark, identity=kept)
+        assert known_rows(connection, described, interval, last) == kept
+        bank.run(f"UPDATE {table} SET at = '2024-01-01' WHERE id = 2")
+        with pytest.raises(SourceChanged, match="a row that was loaded with 2024-03-01"):
+            known_rows(connection, described, interval, last)

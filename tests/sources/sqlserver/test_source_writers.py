@@ -21,6 +21,7 @@ from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.inspection import inspect
 from flowforge.sources.sqlserver.query_columns import describe_query
 from flowforge.sources.sqlserver.sql_text import any_row_statement, count_statement
+from flowforge.sources.sqlserver.statement import PASSING_LOCKED
 from tests.helpers.source_server import Server
 
 NOW = "SELECT CONVERT(varchar(27), SYSUTCDATETIME(), 121) AS now"
@@ -113,7 +114,7 @@ def test_should_bound_a_history_as_the_periods_that_it_keeps(bank, server, scrat
 
 
 @pytest.mark.parametrize(
-    ("fact", "hint"), [("is_memory_optimized", ""), ("is_external", ""), ("temporal_type", " WITH (READPAST)")]
+    ("fact", "hint"), [("is_memory_optimized", ""), ("is_external", ""), ("temporal_type", PASSING_LOCKED)]
 )
 def test_should_pass_over_locked_rows_only_where_there_are_locks(bank, scratch, fact, hint):
     """A memory-optimized table refuses the hint (10794), and no load of what is new ended."""
