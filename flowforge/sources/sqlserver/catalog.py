@@ -19,7 +19,7 @@ from flowforge.sources.sqlserver import catalog_sql
 from flowforge.sources.sqlserver.catalog_columns import readable_columns
 from flowforge.sources.sqlserver.connection import SourceConnection
 from flowforge.sources.sqlserver.description import CatalogColumn, TableDescription, TableSummary, UnreadableColumn
-from flowforge.sources.sqlserver.masking import masks
+from flowforge.sources.sqlserver.masking import with_shown_masks
 from flowforge.sources.sqlserver.optional import estimate, optional_rows
 from flowforge.sources.sqlserver.sql_text import select_statement
 from flowforge.sources.sqlserver.statement import Statement, parametrised, qualified
@@ -74,8 +74,7 @@ def describe_table(connection: SourceConnection, table_name: str, ahead: Sequenc
     connection.ask_together(*(parametrised(text, (object_id,)) for text in of_table), *ahead, about=where)
     columns, unreadable = _columns(connection, object_id, where)
     if any(column.masked for column in columns):
-        hidden = {mask.column for mask in masks(connection, object_id)}
-        columns = [column.model_copy(update={"masked": column.name in hidden}) for column in columns]
+        columns = with_shown_masks(connection, object_id, columns)
     if not columns and not unreadable:
         raise UnknownTable(
             f"the columns of {where} at {connection.where} are not visible to this login",

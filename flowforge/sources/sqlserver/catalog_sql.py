@@ -65,6 +65,7 @@ HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(o.name), N'OBJECT', N'UNM
 HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'UNMASK') AS on_database
 FROM sys.columns AS c JOIN sys.objects AS o ON o.object_id = c.object_id JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 WHERE c.is_masked = 1"""
+COMPUTED = "SELECT c.name, c.definition FROM sys.computed_columns AS c WHERE c.object_id = %s"
 MASKS_OF_TABLE = MASKS + " AND c.object_id = %s"
 
 HEAP = "SELECT COUNT(*) AS heaps FROM sys.indexes AS i WHERE i.object_id = %s AND i.index_id = 0"

@@ -4,7 +4,7 @@ A datetimeoffset is an instant in UTC: its offset goes into `<name>_offset_minut
 type of each value goes into `<name>_base_type` (nvarchar). A geometry or geography is WKB, which has no place for the SRID:
 that goes into `<name>_srid` (int). Unasked, a key's datetime2(7), time(7) or datetimeoffset(7), of which the lake has six digits,
 gets its seventh in `<name>_100ns` (smallint): without it two keys could be one. Guarantees: a derived column stands after its
-column, is NULL where that is, and never takes a name that is taken.
+column, is NULL where that is, is masked where that is, and never takes a name that is taken.
 """
 
 from collections.abc import Sequence
@@ -64,6 +64,7 @@ def with_derived_columns(
                     sql_type=form.sql_type,
                     **neutral_fields(form.sql_type),
                     nullable=column.nullable,
+                    masked=column.masked,
                     derivation=kind,
                     of=column.name,
                 )

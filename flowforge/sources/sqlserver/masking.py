@@ -2,7 +2,9 @@
 
 Nothing in a result tells a mask from a value, so the catalog is asked. Guarantees: a column counts as masked unless the server
 says that this login sees through its mask. A view, and a query, show the masks of the columns below them and their own catalog
-rows do not say so: for these every masked column of the database counts that the login may know of.
+rows do not say so: for these every masked column of the database counts that the login may know of. A computed column that
+depends on a masked one returns masks, though it has none itself ("Dynamic data masking", limitations): it counts as masked unless
+its definition is shown and names none of them.
 """
 
 from collections.abc import Sequence
@@ -11,9 +13,10 @@ from typing import NamedTuple
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.sqlserver import catalog_sql
 from flowforge.sources.sqlserver.connection import SourceConnection
-from flowforge.sources.sqlserver.description import TableDescription
+from flowforge.sources.sqlserver.description import CatalogColumn, TableDescription
 from flowforge.sources.sqlserver.optional import optional_rows
 from flowforge.sources.sqlserver.sql_types import parse_sql_type
+from flowforge.sources.sqlserver.statement import quote_identifier
 
 SHOWN = 10  # columns that are named of those that a view or query may show
 
@@ -36,6 +39,22 @@ def masks(connection: SourceConnection, object_id: int | None = None) -> list[Ma
         for row in rows or []
         if (row["on_database"] if row["on_column"] is None else row["on_column"]) != 1
     ]
+
+
+def with_shown_masks(
+    connection: SourceConnection, object_id: int, columns: Sequence[CatalogColumn]
+) -> list[CatalogColumn]:
+    """A table's columns, each of them masked where this login is not given its values."""
+    hidden = {mask.column for mask in masks(connection, object_id)}
+    if hidden and any(column.computed for column in columns):
+        found = optional_rows(connection, catalog_sql.COMPUTED, (object_id,)) or []
+        shown = {row["name"]: row["definition"] for row in found}
+        over = [quote_identifier(name).lower() for name in hidden]  # as the server writes names in a definition
+        for column in columns:
+            definition = shown.get(column.name)
+            if column.computed and (definition is None or any(name in definition.lower() for name in over)):
+                hidden.add(column.name)
+    return [column.model_copy(update={"masked": column.name in hidden}) for column in columns]
 
 
 def told_masks(description: TableDescription) -> list[str]:

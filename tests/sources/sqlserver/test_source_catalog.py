@@ -1,12 +1,14 @@
 """The catalog: what tables, views and queries look like, and what is said when they do not exist."""
 
 import json
+from typing import Any
 
 import pytest
 
 from flowforge.domain.errors import QueryRefused, UnknownColumn, UnknownTable, UnsupportedSource
 from flowforge.sources.sqlserver.catalog import describe_table, expand_pattern, list_tables, preview
-from flowforge.sources.sqlserver.connection import connect
+from flowforge.sources.sqlserver.connection import SourceConnection, connect
+from flowforge.sources.sqlserver.masking import refuse_masked, told_masks
 from flowforge.sources.sqlserver.query_columns import describe_query
 from flowforge.sources.sqlserver.statement import quote_identifier
 from tests.helpers.source_server import start_server, stop_server
@@ -214,3 +216,35 @@ def test_should_preview_no_more_rows_than_asked(bank):
     customers = describe_table(bank, "customers")
     assert len(preview(bank, customers, 3)[1]) == 3
     assert preview(bank, customers, 0)[1] == []
+
+
+class Computing(SourceConnection):
+    """The same connection, of a login that sees masks, to a table with computed columns: the stand-in knows none. `shown` are the
+    definitions that the catalog shows, None for one that this login may not see."""
+
+    def __init__(self, seeing: SourceConnection, shown: dict[str, str | None]):
+        super().__init__(seeing._connection, seeing.reference, seeing._credentials, seeing._limit)
+        self.shown = shown
+
+    def rows(self, sql: Any, params: Any = (), about: str = "") -> list[dict[str, Any]]:
+        if "sys.computed_columns" in str(sql):
+            return [{"name": name, "definition": text} for name, text in self.shown.items()]
+        if "c.is_masked = 1" in str(sql):
+            mask = {"schema_name": "dbo", "object_name": "t", "column_name": "e]Mail"}
+            return [{**mask, "on_column": None, "on_database": 0}]
+        found = super().rows(sql, params, about)
+        return [row | {"is_computed": row["name"] in self.shown} for row in found] if "sys.types" in str(sql) else found
+
+
+def test_should_take_a_computed_column_for_masked_that_depends_on_one(bank, scratch):
+    """The server returns masks of it, though sys.columns says nothing; as a key it would make one row of many."""
+    table = scratch(
+        "id int NOT NULL PRIMARY KEY, [e]]Mail] nvarchar(50) MASKED WITH (FUNCTION = 'email()'), upper_mail nvarchar(50), "
+        "twice int, unknown int, plain int"
+    )
+    shown = {"upper_mail": "(upper([e]]mail]))", "twice": "([id]*(2))", "unknown": None}
+    described = describe_table(Computing(bank, shown), table)
+    assert [c.name for c in described.columns if c.masked] == ["e]Mail", "upper_mail", "unknown"]
+    with pytest.raises(UnsupportedSource, match="upper_mail is masked for this login, and is a key"):
+        refuse_masked(described, ["upper_mail"], [])
+    assert "e]Mail, upper_mail, unknown; GRANT UNMASK" in told_masks(described)[0]
