@@ -102,6 +102,7 @@ def with_key_digits(columns: Sequence[SourceColumn], key: Sequence[str], where: 
                     type="smallint",
                     sql_type="smallint",
                     nullable=column.nullable,
+                    masked=column.masked,
                     derivation="digit",
                     of=column.name,
                 )
