@@ -1,13 +1,18 @@
 """Events: facts in the past tense. Each names the run and the bronze table it is about; the ones about a batch also its identity
 (source key, generation, seq), by which every later step finds the batch's manifest in the watermark table."""
 
+import re
+import shlex
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from events.model import Dispatched, Message
 from events.quality import QualityFigure
 from events.usage import Usage
+
+_OF_A_TABLE = re.compile(r"(\bflowforge (?:reconcile|watermark [a-z]+) )TABLE\b")
+_OF_A_RUN = re.compile(r"(\bflowforge replay --run )RUN\b")
 
 
 class JobAccepted(Dispatched):
@@ -184,3 +189,11 @@ class StepFailed(TableEvent):
     generation: int | None = None
     seq: int | None = None
     gold_tables: list[str] = Field(default_factory=list)
+
+    @field_validator("remedy")
+    @classmethod
+    def _with_its_names(cls, remedy: str, known: ValidationInfo) -> str:
+        """Commands in it name this run and this table: who raised the error did not know them."""
+        table, run = shlex.quote(str(known.data.get("bronze_table"))), shlex.quote(str(known.data.get("run_id")))
+        remedy = _OF_A_TABLE.sub(lambda found: f"{found[1]}{table}", remedy)
+        return _OF_A_RUN.sub(lambda found: f"{found[1]}{run}", remedy)

@@ -7,7 +7,7 @@
     files          a source that is files: which, and how they are read      file_settings: what contradicts what
     destinations   bronze, silver and gold                                   deletes: how they are found
     older          the forms of the pipeline before this one
-    mistakes       what a refused request is answered with
+    mistakes       what a refused request is answered with                 near_fields: what an unknown field was meant as
 
 A further database is a word in `events.choices.DatabaseKind`; a source that is none, a model beside `database` and `files`, and
 its place in `job.SourceConfig`.

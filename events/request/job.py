@@ -89,7 +89,9 @@ def parse_job_request(document: str | bytes | dict[str, Any], workflow_id: str |
     try:
         request = JobRequest.model_validate(document)
     except ValidationError as error:
-        raise InvalidRequest(mistakes_of(error) + mistakes) from None
+        from events.request.near_fields import with_hints  # nobody needs it whose request is right
+
+        raise InvalidRequest(with_hints(mistakes_of(error), JobRequest) + mistakes) from None
     if mistakes:
         raise InvalidRequest(mistakes)
     return request

@@ -9,6 +9,7 @@ from events.redaction import shown_name
 
 # Of unions, in pydantic's paths.
 TAGS = ("(table)", "(pattern)", "(database)", "(file)", "(mode)", "(detection)", "str", "list[str]")
+UNKNOWN_FIELD = "unknown field"
 MOST_MISTAKES = 100  # that are told at once; a run's item holds at most 400 KB
 
 
@@ -39,7 +40,7 @@ def _mistake(error: Mapping[str, Any], prefix: str) -> dict[str, str]:
     path = [shown_name(part) for part in error["loc"] if part not in TAGS]
     problem = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        problem = "unknown field"
+        problem = UNKNOWN_FIELD
     elif error["type"] == "missing":
         problem = "missing; it is required"
     return {"field": ".".join([prefix] * bool(prefix) + path) or "(document)", "problem": problem}

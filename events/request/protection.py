@@ -4,16 +4,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from events.redaction import SECRET_ID
+from events.redaction import SECRET_ID, shown_name
 
 PROTECTION = re.compile(r"drop|null|hmac|partial\([1-9][0-9]?\)|bucket(\([1-9][0-9]{0,17}\))?")
 
 
 def known_protections(value: dict[str, str]) -> dict[str, str]:
     """Columns with what becomes of each. Raises ValueError."""
-    for how in value.values():
-        if not PROTECTION.fullmatch(how):
-            raise ValueError("expected drop, null, hmac, partial(4), bucket or bucket(100) for each column")
+    if wrong := [shown_name(name) for name, how in value.items() if not PROTECTION.fullmatch(how)]:
+        raise ValueError(f"expected drop, null, hmac, partial(4), bucket or bucket(100) for {', '.join(wrong)}")
     if len({name.lower() for name in value}) < len(value):
         raise ValueError("names a column twice")
     return value

@@ -152,7 +152,8 @@ def _target(connection: dict[str, Any], session: Session) -> Any:
     if found is None:
         raise Failure(
             f"no saved connection {saved!r}",
-            "save it again (flowforge connections add), or name the source by --connection, --request or --host",
+            f"flowforge connections add {saved} --host HOST --database NAME --username USER saves it again; "
+            "or name the source by --connection, --request or --host",
             error="NotFound",
         )
     reference = shown_reference(found)

@@ -63,7 +63,7 @@ def maintain(
     wrong = [{"table": str(one.thing), "error": one.text, "remedy": one.remedy} for one in failed]
     document = {"tables": [asdict(one) for _, one in done], "failed": wrong}
     shown = [table(_COLUMNS, (_row(one) for _, one in done))] if done else []
-    out.answer(document, *shown, *(Text(f"{one['table']}: {one['error']} {one['remedy']}", "red") for one in wrong))
+    out.answer(document, *shown, *(_told(one) for one in wrong))
     return FAILED if wrong else GOOD
 
 
@@ -77,6 +77,11 @@ def _named(text: str) -> "TableName":
             f"{text} is not a table that has upkeep", f"write {', '.join(f'{one}.NAME' for one in LAYERS)}"
         )
     return TableName(layer, name)
+
+
+def _told(one: dict[str, str]) -> Text:
+    remedy = f"\n{one['table']}: what to do: {one['remedy']}" if one["remedy"] else ""
+    return Text(f"{one['table']}: {one['error']}{remedy}", "red")
 
 
 def _row(one: "Upkeep") -> list[object]:

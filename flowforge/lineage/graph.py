@@ -12,6 +12,7 @@ from typing import Any
 
 from flowforge.domain.alone import each_alone
 from flowforge.domain.errors import NotFound, Retriable
+from flowforge.domain.near import meant
 from flowforge.lineage.archive import Event, latest_keys, read_event
 from flowforge.lineage.datasets import FILES, DatasetId
 
@@ -81,8 +82,8 @@ class Graph:
         alike = exact or [table for table in self.tables.values() if table.alias.lower().endswith(f".{wanted}")]
         if alike:
             return min(alike, key=lambda t: (LAYERS.index(t.layer) if t.layer in LAYERS else len(LAYERS), t.id))
-        known = ", ".join(sorted(table.alias for table in self.tables.values())[:20])
-        remedy = f"Known are: {known}" if known else "Lineage begins with the next load of a table."
+        known = [table.alias for table in self.tables.values()]
+        remedy = meant(name, known, "Lineage begins with the next load of a table.")
         raise NotFound(f"there is no lineage of {name!r}", remedy)
 
     def _name(self, table: DatasetId) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from flowforge.aws.clients import aws_errors, client
 from flowforge.domain.errors import NotFound, QueryRefused
 from flowforge.domain.names import TableName
+from flowforge.domain.near import meant
 from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Session, TimedOut
 from flowforge.engines.duckdb.sql import literal, read_parquet
 from flowforge.engines.registry import ENGINE
@@ -114,6 +115,14 @@ def tables_present(bucket: str) -> list[TableName]:
     return tables_in(bucket, LAYERS)
 
 
+def no_table(name: TableName, bucket: str) -> NotFound:
+    """The error of a name that no table of the lake has, with the names that may have been meant."""
+    present = map(str, tables_present(bucket))
+    return NotFound(
+        f"there is no table {name} in {bucket}", meant(str(name), present, "No table is there yet: load one.")
+    )
+
+
 def tables_in(bucket: str, layers: Iterable[str]) -> list[TableName]:
     """The tables of these layers, by layer and name, as far as their folders tell."""
     found = []
@@ -142,8 +151,7 @@ def _create_view(connection: Session, name: TableName, bucket: str, as_of: int |
         uris = table.file_uris() if table is not None else []
         rows = rows_query(connection, table) if table is not None else None
     if rows is None:
-        present = ", ".join(map(str, tables_present(bucket))) or "no table yet"
-        raise NotFound(f"there is no table {name} in {bucket}; there is: {present}")
+        raise no_table(name, bucket)
     create_view(connection, name.layer, name.table, rows)
     return uris
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.objects import place_of
-from flowforge.domain.errors import NotFound, QueryRefused
+from flowforge.domain.errors import QueryRefused
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
-from flowforge.operations.query import tables_present
+from flowforge.operations.query import no_table, tables_present
 from flowforge.tables.base import UPKEEP, LakeTable
 from flowforge.tables.compaction import compact, small_files
 from flowforge.tables.lake import commit, open_table, store_errors, table_uri
@@ -72,9 +72,7 @@ def tidy(name: TableName, bucket: str, retention_hours: int, least_files: int = 
     uri = table_uri(bucket, name.layer, name.table)
     table = open_table(uri)
     if table is None:
-        raise NotFound(
-            f"there is no table {name} in {bucket}", "flowforge maintain --all takes every table that there is"
-        )
+        raise no_table(name, bucket)
     before = _files(table, uri)
     compacted = compact(str(name), uri, least_files)
     with store_errors(str(name)):

@@ -103,5 +103,7 @@ def _shown(kind: str | None) -> str | None:
 def _existing(bucket: str, name: str) -> LakeTable:
     table = open_table(table_uri(bucket, "silver", name))
     if table is None:
-        raise NotFound(f"there is no table silver.{name} in {bucket}", "flowforge status shows what was refined.")
+        raise NotFound(
+            f"there is no table silver.{name} in {bucket}", "flowforge watermark list shows the silver tables."
+        )
     return table

@@ -17,7 +17,9 @@ def quality_of_table(bucket: str, name: str) -> dict[str, Any]:
     with store_errors(f"silver.{name}"):
         table = open_table(table_uri(bucket, "silver", name))
         if table is None:
-            raise NotFound(f"there is no table silver.{name} in {bucket}", "flowforge status shows what was refined.")
+            raise NotFound(
+                f"there is no table silver.{name} in {bucket}", "flowforge watermark list shows the silver tables."
+            )
         judged = next((entry for entry in table.history(HISTORY) if quality_of(entry)), None)
         return {
             "table": name,

@@ -20,6 +20,7 @@ from flowforge.aws.compact import pack, unpack
 from flowforge.domain.batch import Batch, order_of
 from flowforge.domain.errors import ConflictingTarget, NotFound, unreadable
 from flowforge.domain.interval import Interval
+from flowforge.domain.near import meant
 from flowforge.domain.scope import Scope
 from flowforge.domain.source_key import bronze_table_of
 from flowforge.runtime.settings import settings
@@ -242,5 +243,5 @@ def resolve(name: str) -> TableState:
             raise ConflictingTarget(f"{name!r} names {len(found)} watermarks: {listing}", "Name one by its id.")
         if found:
             return read_state(found[0])
-    known = ", ".join(sorted({item["bronze_table"] for item in listed})[:20]) or "none yet"
-    raise NotFound(f"no watermark for table {name!r}", f"Tables that were loaded: {known}.")
+    known = {item["bronze_table"] for item in listed} | {item["source_table"] for item in listed}
+    raise NotFound(f"no watermark for table {name!r}", meant(name, known, "No table was loaded yet."))

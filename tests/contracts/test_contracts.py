@@ -116,7 +116,7 @@ def changed(path: str, value: object) -> dict:
         ("source_config.type", "oracle", "sql-server"),
         ("source_config.connection.port", 70000, "65535"),
         ("source_config.connection.host", "db;Trusted_Connection=yes", "host"),
-        ("source_config.connection.pasword", "x", "unknown field"),
+        ("source_config.connection.pasword", "x", "unknown field; did you mean password?"),
         ("source_config.databaseConfig.tableName", "a.b.c", "schema.table"),
         ("source_config.databaseConfig.tableName", "[open", "bracket"),
         ("source_config.databaseConfig.tableName", "", "schema.table"),
@@ -151,6 +151,16 @@ def changed(path: str, value: object) -> dict:
         ("destination_config.silverConfig.mergeStrategy", "magic", "merge"),
         ("destination_config.goldConfig.models", [{"tableName": "x"}], "required"),
         ("batch_id", "a/b", "not a path"),
+        ("source_config.connection.hots", "x", "unknown field; did you mean host?"),
+        ("source_config.databaseConfig", {"tables": [{"tableNme": "a"}]}, "unknown field; did you mean tableName?"),
+        ("destination_config.silverConfig.primarykey", "id", "unknown field; did you mean primaryKey?"),
+        ("source_config.deltaColumn", "at", "unknown field; it is a field of source_config.databaseConfig"),
+        ("silverConfig", {}, "unknown field; it is a field of destination_config"),
+        (
+            "source_config.databaseConfig.protect",
+            {"born": "bucket", "ssn": "sha256"},
+            "expected drop, null, hmac, partial(4), bucket or bucket(100) for ssn",
+        ),
     ],
 )
 def test_should_say_what_was_expected_where(path, value, problem):

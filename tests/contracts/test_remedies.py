@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 
+from events.facts import StepFailed
 from flowforge.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,3 +118,14 @@ def test_should_notice_a_command_that_nobody_can_run(text):
 )
 def test_should_take_a_command_that_can_be_run(text):
     assert problem_of(text) == ""
+
+
+def test_should_tell_a_remedy_with_the_run_and_the_table_in_its_commands():
+    remedy = "If it is the same: flowforge watermark accept TABLE. Else: flowforge watermark set TABLE VALUE --column COLUMN."
+    told = StepFailed(
+        run_id="run_1", bronze_table="my table", step="ingest", error="E", cause="c", remedy=remedy
+    ).remedy
+    assert "flowforge watermark accept 'my table'." in told and "set 'my table' VALUE --column COLUMN." in told
+    again = "decide (flowforge schema TABLE --accept), then replay the batch (flowforge replay --run RUN)"
+    told = StepFailed(run_id="run_1", bronze_table="b", step="silver", error="E", cause="c", remedy=again).remedy
+    assert told == "decide (flowforge schema TABLE --accept), then replay the batch (flowforge replay --run run_1)"

@@ -52,7 +52,10 @@ def test_should_name_the_tables_that_exist_when_one_is_unknown(filled):
     with pytest.raises(NotFound) as missing:
         query("SELECT * FROM silver.nothing", filled.bucket)
     assert "no table silver.nothing" in str(missing.value)
-    assert "bronze.bronze_customers, gold.out, silver.customers" in str(missing.value)
+    assert missing.value.remedy == "there are: bronze.bronze_customers, gold.out, silver.customers"
+    with pytest.raises(NotFound) as missing:
+        query("SELECT * FROM gold.custmers", filled.bucket)
+    assert missing.value.remedy == "did you mean silver.customers?"
 
 
 def test_should_refuse_writing_and_mistakes(filled):
