@@ -26,12 +26,14 @@ from flowforge.sources.sqlserver.statement import Statement, parametrised, quali
 from flowforge.sources.sqlserver.table_kinds import synonym_target
 
 _NAMES = ("found_id", "schema_name", "object_name", "object_type")
+DROPPED = "mssql_droppedledger"  # how the names begin under which a server keeps dropped ledger tables, and their views
 AT_ONCE = "how many rows the table has is not known, so it is read at once, in no slices"
 BY_ROWS = "how large the table is is not known, so slices go by its rows alone"
 
 
 def list_tables(connection: SourceConnection) -> list[TableSummary]:
-    """All user tables and views that the login can see, by schema and name; without estimates where there are none."""
+    """All user tables and views that the login can see, by schema and name, but for dropped ones that a ledger keeps; without
+    estimates where there are none."""
     found = connection.rows(catalog_sql.LIST)
     rows = _row_estimates(connection)
     return [
@@ -42,6 +44,7 @@ def list_tables(connection: SourceConnection) -> list[TableSummary]:
             row_estimate=rows.get(row["object_id"]),
         )
         for row in found
+        if not row["object_name"].lower().startswith(DROPPED)
     ]
 
 

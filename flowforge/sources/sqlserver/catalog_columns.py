@@ -1,8 +1,8 @@
 """Columns as sys.columns has them, whatever of it this server has.
 
 The statement asks for `c.*`: a release shows the columns of its own catalog (is_masked, is_hidden, encryption_type and
-generated_always_type from 2016, graph_type from 2017), and naming one that is missing would fail. What is missing says nothing:
-that server has no such feature.
+generated_always_type from 2016, graph_type from 2017, is_dropped_ledger_column from 2022), and naming one that is missing would
+fail. What is missing says nothing: that server has no such feature.
 
 Guarantees: a type goes by its own name unless a person defined it (a vector is kept as varbinary, and is none); a column that
 no read can carry is no error here, but an `UnreadableColumn` with the reason, so that a load can be refused before it begins, or
@@ -24,7 +24,7 @@ def readable_columns(rows: list[dict[str, Any]]) -> tuple[list[CatalogColumn], l
     """The columns of an object, in order, and those that cannot be read."""
     columns, unreadable = [], []
     for row in rows:
-        if row.get("graph_type") in GRAPH_INTERNAL:
+        if row.get("graph_type") in GRAPH_INTERNAL or row.get("is_dropped_ledger_column"):
             continue
         try:
             columns.append(_column(row))

@@ -5,7 +5,8 @@ temporal        every column, the period's too, whether hidden or not; the histo
 sparse          every sparse column; the column set, which repeats them as XML, does not land
 graph           $node_id, $edge_id, $from_id and $to_id, under the names that the catalog gives them; what the engine keeps for
                 itself (graph_id_…) no statement may read
-ledger          every column, those that the server fills too
+ledger          every column, those that the server fills too; not one that was dropped, nor a table that was, which the server
+                keeps under names of its own (MSSQL_DroppedLedgerColumn_…)
 """
 
 import re

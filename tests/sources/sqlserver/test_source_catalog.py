@@ -248,3 +248,25 @@ def test_should_take_a_computed_column_for_masked_that_depends_on_one(bank, scra
     with pytest.raises(UnsupportedSource, match="upper_mail is masked for this login, and is a key"):
         refuse_masked(described, ["upper_mail"], [])
     assert "e]Mail, upper_mail, unknown; GRANT UNMASK" in told_masks(described)[0]
+
+
+class Ledger(SourceConnection):
+    """The same connection, to a ledger table of which a column was dropped: the stand-in knows none."""
+
+    def __init__(self, seeing: SourceConnection):
+        super().__init__(seeing._connection, seeing.reference, seeing._credentials, seeing._limit)
+
+    def rows(self, sql: Any, params: Any = (), about: str = "") -> list[dict[str, Any]]:
+        found = super().rows(sql, params, about)
+        if "sys.types" not in str(sql):
+            return found
+        return [row | {"is_dropped_ledger_column": row["name"].startswith("MSSQL_Dropped")} for row in found]
+
+
+def test_should_leave_out_what_was_dropped_from_a_ledger(bank, scratch):
+    """The server keeps it under a name of its own, and `SELECT *` does not show it."""
+    table = scratch("id int NOT NULL PRIMARY KEY, MSSQL_DroppedLedgerColumn_pay_6391BEEC money, note nvarchar(20)")
+    scratch("id int NOT NULL PRIMARY KEY", "MSSQL_DroppedLedgerTable_payouts_6391BEEC")
+    assert [column.name for column in describe_table(Ledger(bank), table).columns] == ["id", "note"]
+    assert not [one for one in [t.name for t in list_tables(bank)] if "Dropped" in one]
+    assert not [one for one in expand_pattern(bank, "dbo.*") if "Dropped" in one]
