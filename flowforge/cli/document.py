@@ -23,6 +23,9 @@ def read_document(name: str) -> tuple[bytes, dict[str, Any]]:
         raise BadRequest(f"cannot read {name}: {error.strerror or error}") from error
     from events.documents import Unreadable, read_json
 
+    name = "stdin" if name == "-" else name
+    if not content.strip():
+        raise BadRequest(f"{name} is empty", "give a job request as JSON, such as examples/request-customers.json")
     try:
         document = read_json(content)
     except Unreadable as error:

@@ -54,10 +54,10 @@ def _shown(answer: dict[str, Any]) -> list[Any]:
         ("version", answer["version"]),
         ("rows are told apart by", f"{answer['identity']}{' (kept)' if answer['keeps_key'] else ''}"),
     ]
-    rows = ([c["name"], c["type"], c["decided"], "gone" if c["name"] in gone else None] for c in answer["columns"])
+    rows = ([c["name"], c["type"], c["decided"], "yes" if c["name"] in gone else None] for c in answer["columns"])
     means = [
         (one["column"], f"{one['written']} is {one['type']} in the lake: {one['meaning']}")
         for one in answer.get("decided_now", ())
     ]
-    shown = [facts(heading), table(["column", "type", "decided", "in the source"], rows)]
+    shown = [facts(heading), table(["column", "type", "decided", "gone from the source"], rows)]
     return [*shown, facts(means)] if means else shown

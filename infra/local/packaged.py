@@ -6,6 +6,7 @@ function's folder has libraries of its own, as `infra.aws.build` makes it, it fi
 as on Lambda: what the package lacks is missing here, too.
 """
 
+import logging
 import os
 import sys
 import sysconfig
@@ -14,6 +15,7 @@ from typing import Any
 
 HIDDEN = ("numpy",)
 OF_EACH_PACKAGE = "botocore"
+SERVICE = "flowforge"  # of all its loggers
 
 for name in HIDDEN:
     sys.modules[name] = None  # pyright: ignore[reportArgumentType] - documented: importing it raises ModuleNotFoundError
@@ -46,6 +48,9 @@ def run() -> None:
         def call_rapid(self, http_method: str, endpoint: str, *rest: Any, **named: Any) -> None:
             super().call_rapid(http_method, f"/{self._path}{endpoint}", *rest, **named)
 
+    # A fork has its loggers before the runtime client has a handler, and each line would be written by both: on Lambda the logger
+    # comes second, and keeps its lines from the handler.
+    logging.getLogger(SERVICE).propagate = False
     keep_to_package(Path(os.environ.get("LAMBDA_TASK_ROOT", ".")))
     bootstrap.run(sys.argv[1], Client(os.environ["AWS_LAMBDA_RUNTIME_API"]))
 

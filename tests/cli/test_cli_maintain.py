@@ -37,4 +37,6 @@ def test_should_refuse_what_upkeep_is_not_for(alone, stack_file, s3):
     assert alone("maintain").code == 2
     assert alone("maintain", "bronze.b").code == 2
     assert alone("maintain", "silver.payments", "--retain", "1").code == 2
-    assert alone("maintain", "silver.nothing").code == 1
+    missing = alone("maintain", "silver.paymnts")
+    assert missing.code == 1
+    assert "silver.paymnts: what to do: did you mean silver.payments?" in missing.out

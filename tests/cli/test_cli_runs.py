@@ -44,6 +44,15 @@ def test_should_ask_for_the_runs_of_one_status_until_there_are_enough(flowforge,
     assert flowforge("status", "--status", "nothing").code == 2
 
 
+def test_should_say_that_a_document_is_empty(flowforge, api):
+    for text in ("", " \n"):
+        ended = flowforge("submit", "-", stdin=text)
+        assert (ended.code, "stdin is empty" in ended.err, "a job request as JSON" in ended.err) == (2, True, True)
+    listed = flowforge("submit", "-", "--json", stdin="[]")
+    assert (listed.code, listed.document["message"]) == (2, "stdin is not a job request")
+    assert not api.asked
+
+
 def test_should_read_the_document_from_stdin(flowforge, api):
     api.answer(RUN, ACCEPTED, 202)
 

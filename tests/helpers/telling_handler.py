@@ -4,11 +4,16 @@ import os
 import sys
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
+logger = Logger(service="flowforge")
+
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if "exit" in event:
         os._exit(event["exit"])
     print("told", event["say"])
+    logger.warning("logged %s", event["say"])
     print("told aside", event["say"], file=sys.stderr)
     return {
         "pid": os.getpid(),

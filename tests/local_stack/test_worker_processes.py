@@ -83,6 +83,8 @@ def test_should_fork_workers_that_are_as_processes_of_their_own(tmp_path):
     asyncio.run(told())
     lines = [line.partition(" ")[2] for line in (tmp_path / "log.log").read_text().splitlines()]
     assert {"first | told one", "first | told aside one", "second | told other"} <= set(lines)
+    logged = [line.partition(" | ")[2] for line in lines if "logged one" in line]
+    assert [json.loads(line)["message"] for line in logged] == ["logged one"]  # once, and as JSON alone
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there workers are forked")
