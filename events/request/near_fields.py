@@ -15,6 +15,8 @@ Fields = dict[str, set[str]]  # the names that each place of a request has, by i
 def hint(path: Iterable[str], fields: Fields) -> str:
     """The end of a sentence about an unknown field, by its path; nothing where no name is near."""
     *place, name = [part for part in path if not part.isdigit()]
+    while place and ".".join(place) not in fields:  # of one among several forms, pydantic's path has the form's name
+        place.pop()
     here = fields.get(".".join(place), set())
     if near := difflib.get_close_matches(name.lower(), [one.lower() for one in here], n=1, cutoff=0.75):
         return f"; did you mean {next(one for one in sorted(here) if one.lower() == near[0])}?"

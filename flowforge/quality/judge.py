@@ -14,6 +14,7 @@ from arro3.core import RecordBatchReader, Table
 from events.quality import Expression, QualityFigure, Rule
 from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
+from flowforge.domain.near import meant
 from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Session, TimedOut
 from flowforge.engines.duckdb.folding import Fold
 from flowforge.engines.duckdb.sql import literal
@@ -71,7 +72,7 @@ def check_rule(connection: Session, subject: Subject, rule: Rule) -> str:
     except NotAllowed as error:
         raise TransformRejected(f"{subject.place(rule)}: rule {rule.title}: {error}", error.remedy) from error
     subject.begins([rule])
-    with _refusals(subject, rule):
+    with _refusals(subject, rule, lambda: _meant_by(connection, rule)):
         kinds = [str(kind) for kind in connection.sql(f"SELECT ({text}) AS passes FROM {BATCH} r LIMIT 0").types]
     if kinds != ["BOOLEAN"]:
         raise TransformRejected(
@@ -128,8 +129,8 @@ def _failed_rows(connection: Session, rules: Sequence[Rule]) -> Table | None:
 
 
 @contextmanager
-def _refusals(subject: Subject, rule: Rule | None) -> Iterator[None]:
-    """Translates what DuckDB says of a rule; of several at once it does not say which one it was."""
+def _refusals(subject: Subject, rule: Rule | None, hint: Callable[[], str] = str) -> Iterator[None]:
+    """Translates what DuckDB says of a rule; of several at once it does not say which one it was. `hint` ends the sentence."""
     try:
         yield
     except (ObjectUnreadable, OutOfMemory, TimedOut):
@@ -137,5 +138,14 @@ def _refusals(subject: Subject, rule: Rule | None) -> Iterator[None]:
     except EngineError as error:
         which = "a quality rule" if rule is None else f"rule {rule.title}"
         raise TransformRejected(
-            f"{subject.place(rule)}: {which} cannot be evaluated: {error.reason}", subject.remedy
+            f"{subject.place(rule)}: {which} cannot be evaluated: {error.reason}{hint()}", subject.remedy
         ) from error
+
+
+def _meant_by(connection: Session, rule: Rule) -> str:
+    """Of the first column of a rule that the rows have not, what may have been meant; nothing where they have all."""
+    there = connection.sql(f"SELECT * FROM {BATCH} LIMIT 0").columns
+    named = [getattr(rule, "column", None), *getattr(rule, "columns", ())]
+    lower = {name.lower() for name in there}
+    missing = next((name for name in named if name and name.lower() not in lower), None)
+    return f" ({meant(missing, there, 'the rows have no columns')})" if missing else ""

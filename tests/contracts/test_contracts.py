@@ -155,6 +155,11 @@ def changed(path: str, value: object) -> dict:
         ("source_config.databaseConfig", {"tables": [{"tableNme": "a"}]}, "unknown field; did you mean tableName?"),
         ("destination_config.silverConfig.primarykey", "id", "unknown field; did you mean primaryKey?"),
         ("source_config.deltaColumn", "at", "unknown field; it is a field of source_config.databaseConfig"),
+        (
+            "destination_config.silverConfig",
+            {"qualityRules": [{"rule": "not_null", "colum": "id"}]},
+            "unknown field; did you mean column?",
+        ),
         ("silverConfig", {}, "unknown field; it is a field of destination_config"),
         (
             "source_config.databaseConfig.protect",

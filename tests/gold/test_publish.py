@@ -134,6 +134,7 @@ def test_should_keep_the_old_version_and_the_siblings_when_a_model_fails(lake):
     with pytest.raises(TransformRejected) as refusal:
         publish(second, lake.bucket)
     assert 'gold.broken (line 1): Binder Error: Referenced column "nmae" not found' in str(refusal.value)
+    assert "Candidate bindings" in str(refusal.value) and "\n" not in str(refusal.value)
     assert "gold.failing (line 1): Conversion Error" in str(refusal.value)
     assert "secret words" not in str(refusal.value)
     assert gold(lake, "good") == [{"name": "secret words"}]

@@ -190,6 +190,7 @@ def test_should_let_an_expression_look_at_its_row_only(sql, reason):
         ({"rule": "expression", "name": "e", "sql": "balnce > 0"}, "rule e cannot be evaluated.*balnce"),
         ({"rule": "expression", "name": "e", "sql": "balance + 1"}, "rule e is no condition but a DECIMAL"),
         ({"rule": "not_null", "column": "nothing"}, "rule not_null nothing cannot be evaluated"),
+        ({"rule": "unique", "columns": ["Owner", "ownr"]}, r"cannot be evaluated.* \(did you mean owner\?\)"),
         ({"rule": "pattern", "column": "owner", "pattern": "("}, "cannot be evaluated"),
     ],
 )

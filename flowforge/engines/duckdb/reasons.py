@@ -14,7 +14,8 @@ def reason(error: duckdb.Error) -> str:
     """DuckDB's message without the excerpt of the text; one about a row repeats values, which are left out."""
     text = str(error).strip()
     if isinstance(error, ABOUT_TEXT):
-        return text.partition("LINE ")[0].strip()[:LONGEST]
+        lines = text.partition("LINE ")[0].splitlines()
+        return " ".join(line.strip() for line in lines if line.strip())[:LONGEST]
     return _VALUES.sub("…", text.splitlines()[0])[:LONGEST]
 
 
