@@ -5,23 +5,21 @@ that mean it, without an exponent (1.1, 0.001); whole numbers keep all digits th
 millisecond, as in Excel. A cell without a value that can be told raises CellError.
 """
 
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Collection, Sequence
+import re
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 from openpyxl.utils.datetime import MAC_EPOCH
-from openpyxl.xml.constants import SHEET_MAIN_NS
 
 from events.files import FileColumn
-from flowforge.sources.files.excel_workbook import meant, text_of
+from flowforge.sources.files.excel_rows import Cell
+from flowforge.sources.files.excel_texts import meant
 
-CELL, VALUE, FORMULA, INLINE = (f"{{{SHEET_MAIN_NS}}}{name}" for name in ("c", "v", "f", "is"))
-KINDS = ("n", "str", "d")  # ISO/IEC 29500-1, 18.18.11, beside those that are read before
 TRUTH = {"1": "true", "true": "true", "0": "false", "false": "false"}  # xsd:boolean
 DAY_MS = 86_400_000
 SURE_DIGITS = 15  # of a double
+POINTED = re.compile(r"[0-9]+\.[0-9]+")
 LONGEST_PLAIN = 20  # digits before or behind the point; beyond, an exponent stays
 
 
@@ -34,44 +32,48 @@ class CellTexts:
 
     def __init__(self, strings: Sequence[str], dates: Collection[int], epoch: datetime):
         self._strings, self._dates, self._is_mac = strings, dates, epoch == MAC_EPOCH
+        self._is_date = dict[str, bool]()
 
-    def text(self, cell: ET.Element, column: FileColumn | None) -> tuple[str | None, bool]:
-        """The text of a `c` element and whether the cell is text itself; None for an empty cell."""
-        text, is_text = self._text(cell, column)
-        if text and "\0" in text:
-            raise CellError("has a NUL character")
-        return text, is_text
-
-    def _text(self, cell: ET.Element, column: FileColumn | None) -> tuple[str | None, bool]:
-        kind, found = cell.get("t", "n"), cell.find(VALUE)
+    def text(self, cell: Cell, column: FileColumn | None) -> tuple[str | None, bool]:
+        """The text of a cell and whether the cell is text itself; None for an empty cell."""
+        _, (kind, style), formula, value, inline = cell
         if kind == "inlineStr":
-            inline = cell.find(INLINE)
-            return (None if inline is None else _readable(text_of, inline)), True
-        value = None if found is None else found.text or ""
-        if cell.find(FORMULA) is not None and (value is None or (not value and kind != "str")):
-            raise CellError("is a formula without a value: the file was not saved by a program that calculates")
-        if value is None or (not value and kind != "str"):
+            return (None if inline is None else _readable(inline)), True
+        if not value and (value is None or kind != "str"):
+            if formula:
+                raise CellError("is a formula without a value: the file was not saved by a program that calculates")
             return None, False
-        if kind == "e":
-            raise CellError(f"is the error {value}")
+        if kind == "n":
+            return self._number(value, style, column), False
         if kind == "s":
             return self._shared(value), True
+        if kind == "str":
+            return _readable(value), True
         if kind == "b":
             return _truth(value), False
-        if kind not in KINDS:
+        if kind == "e":
+            raise CellError(f"is the error {value}")
+        if kind != "d":
             raise CellError(f"has the type {kind!r}, which there is not")
-        if kind != "n":
-            return (_readable(meant, value) if kind == "str" else value), kind == "str"
-        if int(cell.get("s") or 0) in self._dates:
-            return self._instant(value, column.type if column else "text"), False
+        return value, False
+
+    def _number(self, value: str, style: str, column: FileColumn | None) -> str:
+        is_date = self._is_date.get(style)
+        if is_date is None:
+            if not (style or "0").isdecimal():
+                raise CellError("has a style that is no number")
+            is_date = self._is_date[style] = int(style or 0) in self._dates
+        if is_date:
+            return self._instant(value, column.type if column else "text")
         value = _plain(value)
-        return (value.replace(".", ",") if column and column.decimal_comma else value), False
+        return value.replace(".", ",") if column and column.decimal_comma else value
 
     def _shared(self, place: str) -> str:
         try:
-            return self._strings[int(place)]
+            text = self._strings[int(place)]
         except (IndexError, ValueError) as error:
             raise CellError("points to a shared text that there is not") from error
+        return _without_nul(text)
 
     def _instant(self, serial: str, kind: str) -> str:
         try:
@@ -103,6 +105,8 @@ def _truth(value: str) -> str:
 
 def _plain(value: str) -> str:
     """A number without an exponent, with the fewest digits that mean its double where it has more than are sure."""
+    if value.isdecimal() or (len(value) <= SURE_DIGITS + 1 and POINTED.fullmatch(value)):
+        return value
     if value.removeprefix("-").isdecimal():
         return value
     try:
@@ -119,8 +123,16 @@ def _plain(value: str) -> str:
     return format(number, "f").removesuffix(".0")
 
 
-def _readable(read: Callable[[Any], str], found: Any) -> str:
+def _readable(text: str) -> str:
+    if "_x" not in text:
+        return text
     try:
-        return read(found)
-    except ValueError as error:
+        return _without_nul(meant(text))
+    except UnicodeError as error:
         raise CellError("has half of a surrogate pair, which is no character") from error
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise CellError("has a NUL character")
+    return text

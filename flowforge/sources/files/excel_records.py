@@ -5,7 +5,6 @@ over. Memory is that of the shared texts and a portion.
 """
 
 import json
-import xml.etree.ElementTree as ET
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,6 +22,8 @@ from flowforge.sources.files.excel_rows import Area, Cells, SheetRows, count_row
 from flowforge.sources.files.excel_workbook import Workbook, damage
 from flowforge.sources.files.rejected import Portion, Rejected, cut_raw
 from flowforge.sources.files.text_records import MOST_COLUMNS, PORTION_BYTES, PORTION_ROWS, Row
+
+TWICE = "is there twice"  # one of the values would be lost
 
 
 class ExcelRecords:
@@ -43,6 +44,7 @@ class ExcelRecords:
         known = {column.field: column for column in contract.columns}
         self.extra = [name for name in self.fields if known and name not in known]
         self.notes = [*content.notes, *self._book.notes]
+        self._nulls = {*contract.null_words, *([""] if contract.empty_is_null else [])}
         self._known = [known.get(name) for name in self.fields]
 
     @property
@@ -68,7 +70,7 @@ class ExcelRecords:
             else:
                 rows.append(found)
                 placed.append((number, line))
-                size += sum(len(text) for text in found if text)
+                size += sum(map(len, filter(None, found)))
             if len(rows) + len(rejected) >= PORTION_ROWS or size >= PORTION_BYTES:
                 yield self._portion(rows, placed, rejected)
                 rows, placed, rejected, size = [], [], [], 0
@@ -110,12 +112,18 @@ class ExcelRecords:
             raise UnsupportedSource(f"{self._name}: {width:,} columns", f"a table has at most {MOST_COLUMNS:,}")
         names = [""] * width
         seen: set[int] = set()
-        for column, cell in cells:
+        for cell in cells:
+            place = cell[0] - area.first_column
             try:
-                _only_once(column, line, seen)
-                names[column - area.first_column] = self._text(cell, None, line, column)[0] or ""
+                if place in seen:
+                    raise CellError(TWICE)
+                seen.add(place)
+                names[place] = self._cells.text(cell, None)[0] or ""
             except CellError as error:
-                raise UnsupportedSource(f"{self._name}: the header: {error}", "mend the header") from error
+                address = f"{get_column_letter(cell[0])}{line}"
+                raise UnsupportedSource(
+                    f"{self._name}: the header: cell {address} {error}", "mend the header"
+                ) from error
         for place, name in enumerate(names):
             if not name.strip():
                 address = f"{get_column_letter(area.first_column + place)}{line}"
@@ -126,19 +134,7 @@ class ExcelRecords:
         return names
 
     def _width(self, cells: Cells) -> int:
-        return max((column for column, _ in cells), default=self._area.first_column - 1) - self._area.first_column + 1
-
-    def _told(self, cell: ET.Element, column: FileColumn | None, line: int, place: int) -> str | None:
-        text, is_text = self._text(cell, column, line, place)
-        if is_text and (text in self._contract.null_words or (not text and self._contract.empty_is_null)):
-            return None
-        return text
-
-    def _text(self, cell: ET.Element, column: FileColumn | None, line: int, place: int) -> tuple[str | None, bool]:
-        try:
-            return self._cells.text(cell, column)
-        except CellError as error:
-            raise CellError(f"cell {get_column_letter(place)}{line} {error}") from error
+        return max((cell[0] for cell in cells), default=self._area.first_column - 1) - self._area.first_column + 1
 
     def _data_rows(self) -> Iterator[tuple[int, Cells]]:
         held: deque[tuple[int, Cells]] = deque()
@@ -160,15 +156,20 @@ class ExcelRecords:
         record: Row = [None] * len(self.fields)
         problem, field = "", ""
         seen: set[int] = set()
-        for column, cell in cells:
-            place = column - self._area.first_column
+        first, known, nulls, text_of = self._area.first_column, self._known, self._nulls, self._cells.text
+        for cell in cells:
+            place = cell[0] - first
             try:
-                _only_once(column, line, seen)
+                if place in seen:
+                    raise CellError(TWICE)
+                seen.add(place)
                 if place >= len(record):
-                    raise CellError(f"cell {get_column_letter(column)}{line} stands beside the columns")
-                record[place] = self._told(cell, self._known[place], line, column)
+                    raise CellError("stands beside the columns")
+                text, is_text = text_of(cell, known[place])
+                if not (is_text and text in nulls):
+                    record[place] = text
             except CellError as error:
-                problem = problem or str(error)
+                problem = problem or f"cell {get_column_letter(cell[0])}{line} {error}"
                 field = field or (self._name_of(place) if place < len(record) else "")
         if not problem:
             return record
@@ -184,10 +185,3 @@ class ExcelRecords:
         texts = pa.RecordBatch.from_arrays([pa.array(column, pa.string()) for column in columns], names=self.fields)
         numbers, lines = zip(*placed, strict=True) if placed else ((), ())
         return Portion(texts, pa.array(numbers, pa.int64()), rejected, pa.array(lines, pa.int64()))
-
-
-def _only_once(column: int, line: int, seen: set[int]) -> None:
-    """Raises CellError for a cell that its row has twice: one of the values would be lost."""
-    if column in seen:
-        raise CellError(f"cell {get_column_letter(column)}{line} is there twice")
-    seen.add(column)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import IO, Any
+from xml.parsers.expat import ExpatError
 
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.numbers import builtin_format_code, is_date_format, is_timedelta_format
@@ -19,13 +20,12 @@ from openpyxl.xml.constants import ARC_STYLE, SHARED_STRINGS, SHEET_MAIN_NS
 
 from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.container import FREE_BYTES, LIMIT_RATIO, Content
+from flowforge.sources.files.excel_texts import SharedTexts
 
 MOST_PART = 2**27  # bytes of a part that is held in memory: shared texts, styles
 STRICT = b"http://purl.oclc.org/ooxml/"  # ISO/IEC 29500-1 Strict; its elements have other names
 PROLOG = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?:\s++|<\?.*?\?>|<!--.*?-->)*+<[A-Za-z_]", re.DOTALL)
-TEXT, ITEM, RUN = (f"{{{SHEET_MAIN_NS}}}{name}" for name in ("t", "si", "r"))
 FORMAT, STYLES = f"{{{SHEET_MAIN_NS}}}numFmt", f"{{{SHEET_MAIN_NS}}}cellXfs"
-ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")  # ISO/IEC 29500-1, 22.9.2.19
 
 
 class Workbook:
@@ -49,7 +49,7 @@ class Workbook:
             self._sheet = self._chosen(sheets, sheet)
             self.epoch: datetime = reader.wb.epoch
             shared = reader.package.find(SHARED_STRINGS)
-            self.strings = list(self._shared(shared.PartName[1:])) if shared else []
+            self.strings = self._shared(shared.PartName[1:]) if shared else []
             self.dates = self._dates()
 
     def open_sheet(self) -> IO[bytes]:
@@ -96,15 +96,9 @@ class Workbook:
             raise UnsupportedSource(f"{self.name} has {found}", f"name one of: {', '.join(list(sheets)[:20])}")
         return sheets[wanted] if wanted is not None else next(iter(sheets.values()))
 
-    def _shared(self, part: str) -> Iterator[str]:
+    def _shared(self, part: str) -> list[str]:
         with self._archive.open(part) as stream:
-            root = None
-            for event, element in ET.iterparse(stream, ("start", "end")):  # noqa: S314 - no DTD
-                if root is None:
-                    root = element
-                if event == "end" and element.tag == ITEM:
-                    yield text_of(element)
-                    root.clear()
+            return list(SharedTexts(stream, self.name))
 
     def _dates(self) -> frozenset[int]:
         if ARC_STYLE not in self._archive.namelist():
@@ -120,20 +114,6 @@ class Workbook:
         )
 
 
-def text_of(item: ET.Element) -> str:
-    """The text of a shared or inline item, its runs joined, without phonetic hints."""
-    parts = (one if one.tag == TEXT else one.find(TEXT) for one in item if one.tag in (TEXT, RUN))
-    return meant("".join(one.text or "" for one in parts if one is not None))
-
-
-def meant(text: str) -> str:
-    """A text with its escaped characters, as `_x000D_`; raises ValueError for halves of surrogate pairs."""
-    if "_x" not in text:
-        return text
-    found = ESCAPED.sub(lambda code: chr(int(code[1], 16)), text)
-    return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-
-
 @contextmanager
 def damage(name: str) -> Iterator[None]:
     """Turns what reading a package meets into an error that names the file."""
@@ -141,6 +121,7 @@ def damage(name: str) -> Iterator[None]:
         yield
     except (
         SyntaxError,
+        ExpatError,
         KeyError,
         ValueError,
         TypeError,
