@@ -13,6 +13,7 @@ from flowforge.domain.batch import Batch
 from flowforge.domain.errors import ConflictingTarget, TransformRejected
 from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier
+from flowforge.silver.altered_columns import DECLARED, declared_types, told_altered
 from flowforge.silver.casting import conversions, fitted, refuse_misfits, rewrite
 from flowforge.silver.decisions import DROPPED, IDENTITY, SOURCE_KEY, decisions_of
 from flowforge.silver.drift import Drift, compare, retold
@@ -68,6 +69,7 @@ def admit(
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in empty_ones.items())
         table.add_columns(connection.sql(f"SELECT {empty} LIMIT 0"), once())
     changes = drift.changes(theirs, new.changes) + told_exchanged(batch, plan, exchanged)
+    changes += [] if late else told_altered(table, batch, plan, drift, exchanged)
     changes += _note_columns(table, batch, plan, drift, new, late)
     if [name for name in plan.digits if name in drift.added] and table.count():
         changes.append(
@@ -115,15 +117,20 @@ def _note_columns(
     properties = {DROPPED: json.dumps(drift.dropped)} if drift.dropped != known else {}
     if new.fills and not plan.keeps_history:
         properties[FILLED] = json.dumps(filled_before(table) | new.fills)
-    ids = column_ids(batch, plan, table)
-    if ids and json.loads(stored.get(COLUMN_IDS, "{}")) != ids:
-        properties[COLUMN_IDS] = json.dumps(ids)
+    told = known_columns(batch, plan, table)
+    properties |= {name: text for name, text in told.items() if json.loads(stored.get(name, "{}")) != json.loads(text)}
     if properties:
         table.set_properties(properties, once())
     gone = [name for name in drift.dropped if name not in known and name not in new.renamed.values()]
     return [f"column {name} is gone from the source" for name in gone] + [
         f"column {name} is back" for name in known if name not in drift.dropped
     ]
+
+
+def known_columns(batch: Batch, plan: RefinePlan, table: LakeTable | None = None) -> dict[str, str]:
+    """The properties by which the next batch tells another column under a name, or another type, from this batch's."""
+    found = {COLUMN_IDS: column_ids(batch, plan, table), DECLARED: declared_types(batch, plan, table)}
+    return {name: json.dumps(known) for name, known in found.items() if known}
 
 
 def dropped_before(table: LakeTable) -> list[str]:

@@ -42,7 +42,7 @@ class NewColumns:
 def column_ids(batch: Batch, plan: RefinePlan, table: LakeTable | None = None) -> dict[str, Any]:
     """What tells a column from another of the same name; empty where the source is no table, or said nothing. Of columns of
     `table` that the source no longer has, what was known of them."""
-    ids = {name: column.column_id for name, column in _declared(batch, plan).items() if column.column_id}
+    ids = {name: column.column_id for name, column in declared_columns(batch, plan).items() if column.column_id}
     gone = {} if table is None else {name: n for n, name in _before(table, batch).items() if n not in ids.values()}
     ids = {name: n for name, n in gone.items() if name not in ids} | ids if ids else ids
     return {"object": batch.identity.get("object_id"), "ids": ids} if ids else {}
@@ -51,7 +51,7 @@ def column_ids(batch: Batch, plan: RefinePlan, table: LakeTable | None = None) -
 def exchanged_columns(table: LakeTable, batch: Batch, plan: RefinePlan) -> list[str]:
     """Columns under whose name the source has another column than it had: values of before are of the one that is gone."""
     before = {name: number for number, name in _before(table, batch).items()}
-    declared = _declared(batch, plan)
+    declared = declared_columns(batch, plan)
     return [
         n for n, column in declared.items() if column.column_id and before.get(n, column.column_id) != column.column_id
     ]
@@ -60,17 +60,17 @@ def exchanged_columns(table: LakeTable, batch: Batch, plan: RefinePlan) -> list[
 def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, types: dict[str, str]) -> NewColumns:
     """What is to be done and told about the added columns of `drift`; `types` are the table's."""
     found = NewColumns()
-    declared = _declared(batch, plan)
+    declared = declared_columns(batch, plan)
     if not table.count():
         return found
-    reads_part = _reads_part(batch)
+    is_part = reads_part(batch)
     before = _before(table, batch)
     late = batch.identity.get("late_columns", [])
     for name, kind in drift.added.items():
         column = declared.get(name)
         if column is None or column.of is not None:
             continue
-        again = _reading_again(batch, plan, column)
+        again = reading_again(batch, plan, column)
         if column.name in late:  # it has values at the source, whatever its default
             found.changes[name] = (
                 f"column {name} was left out until now ({shown(kind)}): rows of before have NULL here until they are read "
@@ -81,29 +81,30 @@ def look_at(table: LakeTable, batch: Batch, plan: RefinePlan, drift: Drift, type
         if old in drift.dropped and types[old] == kind:
             found.renamed[name] = old
             found.changes[name] = f"column {old} is called {name} at the source now; silver keeps {old} as it was" + (
-                f", and rows of before have NULL in {name} until they are read again ({again})" if reads_part else ""
+                f", and rows of before have NULL in {name} until they are read again ({again})" if is_part else ""
             )
-        elif reads_part:
+        elif is_part:
             _fill_or_tell(found, name, kind, column, plan, again)
     return found
 
 
 def told_exchanged(batch: Batch, plan: RefinePlan, names: list[str]) -> list[str]:
     """A sentence for each exchanged column, where rows of before are not read again by this very batch."""
-    declared = _declared(batch, plan)
+    declared = declared_columns(batch, plan)
     return [
         f"{EXCHANGED.format(name)}: rows of before keep what they had here until they are read again "
-        f"({_reading_again(batch, plan, declared[name])})"
-        for name in (names if _reads_part(batch) else [])
+        f"({reading_again(batch, plan, declared[name])})"
+        for name in (names if reads_part(batch) else [])
     ]
 
 
-def _reads_part(batch: Batch) -> bool:
+def reads_part(batch: Batch) -> bool:
+    """Whether the batch leaves rows of before as they are."""
     part = batch.interval.files or batch.interval.low or (batch.interval.window and not batch.reads_all_loaded)
     return bool(part) and not batch.reads_all
 
 
-def _reading_again(batch: Batch, plan: RefinePlan, column: SourceColumn) -> str:
+def reading_again(batch: Batch, plan: RefinePlan, column: SourceColumn) -> str:
     """What brings a column's values to the rows of before."""
     reset = f"flowforge watermark reset {batch.command.bronze.table} --yes, then load again: that reads every row"
     by_key = batch.interval.column is not None and not plan.keyless and plan.strategy in ("merge", "scd2")
@@ -150,5 +151,6 @@ def _before(table: LakeTable, batch: Batch) -> dict[int, str]:
     return {number: name for name, number in stored["ids"].items()}
 
 
-def _declared(batch: Batch, plan: RefinePlan) -> dict[str, SourceColumn]:
+def declared_columns(batch: Batch, plan: RefinePlan) -> dict[str, SourceColumn]:
+    """The source's columns by their names in silver."""
     return dict(zip(plan.source, given(batch.manifest).columns, strict=False))

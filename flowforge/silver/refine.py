@@ -23,12 +23,11 @@ from flowforge.domain.given import given
 from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier, read_parquet
 from flowforge.engines.registry import ENGINE
-from flowforge.silver.columns import admit, check_owner
+from flowforge.silver.columns import admit, check_owner, known_columns
 from flowforge.silver.decisions import IDENTITY, KEY, SOURCE_KEY, decisions_in, decisions_of
 from flowforge.silver.deletions import find_gone
 from flowforge.silver.lost_batches import refuse_lost
 from flowforge.silver.near_keys import may_be_near
-from flowforge.silver.new_columns import COLUMN_IDS, column_ids
 from flowforge.silver.objects import readable_objects
 from flowforge.silver.quarantine import quarantine_of
 from flowforge.silver.reading import Staged, objects_of, plan_of, stage
@@ -142,9 +141,7 @@ def _created(batch: Batch, staged: Staged, target: Target) -> LakeTable:
     plan = staged.plan
     columns = staged.rows.project(", ".join(identifier(name) for name in plan.columns))
     properties = {SOURCE_KEY: batch.source_key, IDENTITY: plan.identity_text, KEY: json.dumps(plan.key)}
-    if ids := column_ids(batch, plan):
-        properties[COLUMN_IDS] = json.dumps(ids)
-    return create_table(target.uri, columns, {**target.properties, **properties})
+    return create_table(target.uri, columns, {**target.properties, **properties, **known_columns(batch, plan)})
 
 
 def _apply(connection: Session, batch: Batch, staged: Staged, table: LakeTable) -> RefineResult:

@@ -13,6 +13,7 @@ from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.interval import Interval
 from flowforge.domain.source_columns import SourceColumn
+from flowforge.silver.altered_columns import keeps_values
 from flowforge.silver.defaults import constant
 from flowforge.silver.refine import refine
 
@@ -182,3 +183,48 @@ def test_should_take_for_a_constant_only_what_the_server_cannot_read_otherwise(d
     with duckdb.connect() as engine:
         found = None if expression is None else given(engine.execute(f"SELECT {expression}").fetchone())[0]
     assert found == value
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("char(5)", "char(10)", True),
+        ("nvarchar(20)", "varchar(20)", True),
+        ("varchar(50)", "varchar(20)", True),
+        ("varchar(20)", "varchar(50)", False),
+        ("varchar(20)", "nvarchar(max)", False),
+    ],
+)
+def test_should_tell_of_a_column_whose_values_the_source_has_converted(lake, before, after, told):
+    """ALTER COLUMN pads, rounds or loses letters in all rows, and no delta column shows it."""
+    source = lake.source(key=["id"], cursor="at")
+    code = {"code": (["x"], pa.string())}
+    refine(part_of(source, 1, rows(1, **code), {"code": {"sql_type": before}}), lake.bucket)
+    assert refine(part_of(source, 2, rows(2, **code), {"code": {"sql_type": before}}), lake.bucket).schema_changes == []
+    changes = refine(part_of(source, 4, rows(3, **code), {"code": {"sql_type": after}}), lake.bucket).schema_changes
+    assert len(changes) == told
+    if told:
+        assert (
+            f"column code was {before} and is {after} at the source now, which has converted its values" in changes[0]
+        )
+        assert "--backfill-column code" in changes[0]
+    late = part_of(source, 3, rows(4, **code), {"code": {"sql_type": before}})
+    assert refine(late, lake.bucket).schema_changes == []
+    again = part_of(source, 5, rows(5, **code), {"code": {"sql_type": after}})
+    assert refine(again, lake.bucket).schema_changes == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ("datetime2(7)", "datetime2(0)", False),
+        ("datetime2(0)", "datetime2(7)", True),
+        ("datetime2", "datetime2(7)", True),
+        ("datetime2(3)", "datetime", False),
+        ("time(3)", "time(2)", False),
+        ("ntext", "nvarchar(max)", True),
+        ("varbinary(8)", "binary(8)", False),
+    ],
+)
+def test_should_know_which_changes_of_a_type_keep_every_value(before, after, kept):
+    assert keeps_values(before, after) is kept
