@@ -223,3 +223,8 @@ class GoldTarget(Message):
     primary_key: list[str] = Field(default_factory=list)
     quality_rules: list[QualityRule] = Field(default_factory=list)
     models: list[GoldModelTarget] = Field(default_factory=list)
+
+    @property
+    def tables(self) -> set[str]:
+        """The gold tables that it names."""
+        return {model.table for model in self.models} | ({self.table} if self.table else set())

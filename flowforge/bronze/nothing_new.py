@@ -14,7 +14,7 @@ from flowforge.state import batch_records, batches, table
 
 
 def nothing_new(looked: Found, plan: ReadPlan) -> Outcome:
-    """Keeps what the source wants to see again, and the request's quality rules; tells the run why there is nothing."""
+    """Keeps what the source wants to see again, and the request's quality rules and gold; tells the run why there is nothing."""
     command, name, state = looked.command, looked.description.name, looked.known.state
     interval, found = plan.interval, given(plan.nothing)
     note_skipped(state, command.run_id, interval.skipped)
@@ -42,7 +42,8 @@ def nothing_new(looked: Found, plan: ReadPlan) -> Outcome:
 
 
 def _beside_last(state: table.TableState, command: IngestTable) -> list[str]:
-    """What is told of the newest batch, whose rules give way to those of a request that asks for something else."""
+    """What is told of the newest batch, whose rules and gold give way to those of a request that asks for
+    something else."""
     if command.only_keys or (state.asked == table.asked_of(command) and not isinstance(command.source, SourceFiles)):
         return []
     try:
@@ -53,10 +54,17 @@ def _beside_last(state: table.TableState, command: IngestTable) -> list[str]:
 
 
 def _ruled(last: Batch, command: IngestTable) -> list[str]:
-    if command.silver.quality_rules == last.rules_in_force:
-        return []
-    batches.note_rules(last, command.silver.quality_rules)
-    return [
-        "the quality rules are others now, and hold for what silver still lacks, and for rows in quarantine when they are"
-        f" released: flowforge quality {command.silver.table} --release"
-    ]
+    silver, asked, told = command.silver, last.gold_in_force, []
+    if silver.quality_rules != last.rules_in_force:
+        told.append(
+            "the quality rules are others now, and hold for what silver still lacks, and for rows in quarantine when they are"
+            f" released: flowforge quality {silver.table} --release"
+        )
+    gold = command.gold if command.gold.tables == asked.tables else asked  # others are claimed with a batch
+    if gold != asked:
+        told.append(
+            "goldConfig is another now, and holds from when gold is next made: by new rows, a replay or a release"
+        )
+    if told:
+        batches.note_asked(last, silver.quality_rules, gold)
+    return told

@@ -58,7 +58,8 @@ def _chosen(reports: list[dict[str, Any]], key: str, run: str | None) -> dict[st
 def _nothing(report: dict[str, Any]) -> str:
     if report["state"] not in READ:
         return f"Nothing of this version landed, and no record of it is kept: it is {report['state']}."
-    return f"Nothing was rejected: all {report['records'] or 0:,} records are rows."
+    count = report["records"] or 0
+    return f"Nothing was rejected: {'its record is a row' if count == 1 else f'all {count:,} records are rows'}."
 
 
 def _of_refusal(report: dict[str, Any], limit: int) -> tuple[list[dict[str, Any]], list[str], int]:
@@ -97,7 +98,7 @@ def _of_load(
         )
     notes, missing = [], min(limit, wanted) - len(found)
     if missing > 0:
-        notes.append(f"{missing:,} more were rejected, and are not at {where} any more.")
+        notes.append(f"{missing:,} more of its rejected records were counted, and are not at {where} any more.")
     elif wanted > len(found):
         notes.append(f"{len(found):,} of {wanted:,} are shown, the first of the file: --limit {wanted} shows all.")
     if any(one["raw"] is None for one in found):

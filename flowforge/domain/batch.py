@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from events.commands import IngestTable
 from events.quality import QualityRule
-from events.targets import SourceFiles, SourceTable
+from events.targets import GoldTarget, SourceFiles, SourceTable
 from flowforge.domain.interval import Interval
 from flowforge.domain.manifest import Manifest
 from flowforge.domain.own_columns import CHANGE_TYPE, CHANGE_VERSION, audit_of
@@ -34,7 +34,7 @@ class Batch(BaseModel):
     `lake` is the ETag of what the lake held of the source when the batch was claimed, empty for nothing. `attempts` counts the
     workers that have held the claim; `token` fences off earlier ones; `failed` tells that a slice was given up; `problem` says
     why the sweeper could not follow it up; `quarantined` rows were kept out of silver (None: not known);
-    `rules` are those of a later request that found nothing to load (None: there was none, or it had the same);
+    `rules` and `gold` are those of a later request that found nothing to load (None: there was none, or it had the same);
     `footers` is the version of what its objects tell of it. Times are in epoch seconds.
     """
 
@@ -63,6 +63,7 @@ class Batch(BaseModel):
     problem: str = ""
     quarantined: int | None = None
     rules: list[QualityRule] | None = None
+    gold: GoldTarget | None = None
     footers: int = 2
 
     @property
@@ -79,6 +80,11 @@ class Batch(BaseModel):
     def rules_in_force(self) -> list[QualityRule]:
         """Where it is its table's newest batch: the quality rules of the newest request."""
         return self.command.silver.quality_rules if self.rules is None else self.rules
+
+    @property
+    def gold_in_force(self) -> GoldTarget:
+        """Where it is its table's newest batch: how the newest request wants gold."""
+        return self.command.gold if self.gold is None else self.gold
 
     @property
     def moves_watermark(self) -> bool:

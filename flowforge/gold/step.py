@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from events.facts import GoldPublished, ModelsPublished, SilverRefined
 from flowforge.bronze.announcements import about, landed_batch
+from flowforge.domain.batch import Batch
 from flowforge.domain.given import given
-from flowforge.state import batches, gold_builds
+from flowforge.state import batch_records, batches, gold_builds
 
 if TYPE_CHECKING:  # with the engine behind it
     from flowforge.gold.publish import Tell
@@ -17,11 +18,12 @@ def publish_refined(refined: SilverRefined) -> GoldPublished | None:
     """Publishes what follows from the batch and records it; None when a correction by hand has voided the batch."""
     from flowforge.gold.publish import publish
 
-    batch = landed_batch(refined)
+    newest = batch_records.first_of(batch_records.stored_history(refined.source_key, 1), lambda _: True)
+    batch = landed_batch(refined, newest)
     if batch is None:
         return None
     started = time.monotonic()
-    result = publish(batch, given(batch.manifest).bucket, _told(refined.run_id))
+    result = publish(_as_asked_now(batch, newest), given(batch.manifest).bucket, _told(refined.run_id))
     batches.mark(batch, published=True)
     return GoldPublished(
         **about(batch),
@@ -30,6 +32,15 @@ def publish_refined(refined: SilverRefined) -> GoldPublished | None:
         deferred=result.deferred,
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def _as_asked_now(batch: Batch, newest: Batch | None) -> Batch:
+    """The batch with gold as its table's newest request wants it, where that names the same tables: a rule or a model that has
+    stopped it by mistake can be mended."""
+    asked = (newest or batch).gold_in_force
+    if asked == batch.command.gold or asked.tables != batch.command.gold.tables:
+        return batch
+    return batch.model_copy(update={"command": batch.command.model_copy(update={"gold": asked})})
 
 
 def publish_dropped(bucket: str, key: str) -> ModelsPublished | None:

@@ -38,8 +38,9 @@ class Batches:
         return found if found.get("claim") == entry.claim else {}
 
     def at(self, entry: FileEntry) -> str:
-        """When its batch came to what it is; '' where that is not known any more."""
-        moment = self.of(entry).get("updated_at")
+        """When the file was taken, which no later release or replay of its batch moves; '' where that is not known. Of an entry
+        of a version before it is when its batch was last noted."""
+        moment = entry.at or self.of(entry).get("updated_at")
         return iso(moment) if moment else ""
 
 
@@ -47,10 +48,14 @@ def report_of_entry(state: TableState, entry: FileEntry, batches: Batches) -> Re
     """What became of a file that was taken into a batch."""
     about = {"rows": entry.rows, "rejected": entry.rejected, "records": entry.rows + entry.rejected}
     told = {"first_rejected": entry.first_rejected or None, "generation": entry.generation, "seq": entry.seq}
-    # One that was skipped while no other was loaded has no batch of its own.
-    at = batches.at(entry) or (iso(entry.at) if entry.skipped and entry.at else None)
     kept = {"rejects_at": _rejects_at(state, entry, batches), "protects": bool(state.scope and state.scope.protected)}
-    return _head(state, entry) | about | told | {"at": at, "state": _state(state, entry, batches)} | kept
+    return (
+        _head(state, entry)
+        | about
+        | told
+        | {"at": batches.at(entry) or None, "state": _state(state, entry, batches)}
+        | kept
+    )
 
 
 def _rejects_at(state: TableState, entry: FileEntry, batches: Batches) -> str | None:
@@ -78,7 +83,13 @@ def report_of_refusal(state: TableState, refusal: Refusal, mended: bool) -> Repo
     rejects = [one.model_dump() for one in refusal.rejects]
     about = {"rows": 0, "rejected": refusal.rejected, "records": refusal.records, "reason": refusal.reason}
     first = _words(rejects[0]) if rejects else refusal.reason
-    told = {"first_rejected": first, "rejects": rejects, "at": refusal.at, "generation": None, "seq": None}
+    told = {
+        "first_rejected": first,
+        "rejects": rejects,
+        "at": refusal.at and iso(datetime.fromisoformat(refusal.at).timestamp()),
+        "generation": None,
+        "seq": None,
+    }
     return _head(state, refusal) | about | told | {"state": "mended" if mended else "refused"}
 
 

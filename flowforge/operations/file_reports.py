@@ -189,8 +189,11 @@ def _line_of_refusal(state: TableState, refusal: Refusal, mended: bool) -> _Foun
 
 
 def _is_mended(refusal: Refusal, newest: FileEntry | None, batches: "Batches") -> bool:
-    """Whether the file was loaded since it was refused, by its newest entry."""
-    return newest is not None and (newest.file.is_same_content(refusal.file) or batches.at(newest) > refusal.at)
+    """Whether the file was taken since it was refused, by its newest entry."""
+    if newest is None:
+        return False
+    taken = newest.moment if newest.at else batches.at(newest)
+    return newest.file.is_same_content(refusal.file) or taken > refusal.at
 
 
 def _since() -> str:

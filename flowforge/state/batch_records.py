@@ -20,7 +20,7 @@ from flowforge.state.table import STATE, TableState, state_of
 
 RETRY_SECONDS = 3
 PROBLEM_CHARACTERS = 1_000
-_JSON = ("interval", "command", "identity", "slices", "manifest", "rules")
+_JSON = ("interval", "command", "identity", "slices", "manifest", "rules", "gold")
 
 
 def key_of(batch: Batch) -> items.Item:

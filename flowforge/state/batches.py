@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from events.quality import QualityRule
+from events.targets import GoldTarget
 from flowforge.aws import items
 from flowforge.aws.compact import pack
 from flowforge.domain.batch import Batch
@@ -134,12 +135,16 @@ def mark(
     )
 
 
-def note_rules(batch: Batch, rules: Sequence[QualityRule]) -> None:
-    """Records the quality rules of a request that came after the table's newest batch and found nothing to load. What that batch
-    was asked for is forgotten: its own request, when it comes again, brings other rules back. Raises Wait when another writer was
-    faster."""
+def note_asked(batch: Batch, rules: Sequence[QualityRule], gold: GoldTarget) -> None:
+    """Records the quality rules of a request that came after the table's newest batch and found nothing to load, and how it wants
+    gold. What that batch was asked for is forgotten: its own request, when it comes again, brings its own back. Raises Wait when
+    another writer was faster."""
     state, where = read_state(batch.source_key), settings().watermarks_table
-    values = {":rules": pack([rule.model_dump(mode="json") for rule in rules])}
-    noted = items.update_action(where, key_of(batch), "SET #r = :rules", values, "attribute_exists(pk)", r="rules")
+    values = {
+        ":rules": pack([rule.model_dump(mode="json") for rule in rules]),
+        ":gold": pack(gold.model_dump(mode="json")),
+    }
+    sets = "SET #r = :rules, #g = :gold"
+    noted = items.update_action(where, key_of(batch), sets, values, "attribute_exists(pk)", r="rules", g="gold")
     if not items.transact([state.model_copy(update={"asked": ""}).put_action(), noted]):
         raise Wait(f"{batch.name} changed while rules were noted with it", RETRY_SECONDS)

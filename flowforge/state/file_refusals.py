@@ -53,7 +53,7 @@ class Refusal(BaseModel):
 def note_refusal(source_key: str, refusal: Refusal) -> None:
     """Keeps a refusal in place of an earlier one of the same file. Raises StoreUnavailable."""
     shown = {"reason": refusal.reason[:REASON_CHARACTERS], "rejects": refusal.rejects[:MOST_REJECTS]}
-    kept = refusal.model_copy(update={**shown, "at": datetime.now(UTC).isoformat(timespec="seconds")})
+    kept = refusal.model_copy(update={**shown, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
     key = {"pk": partition(source_key), "sk": refusal.file.place_id, "listed": kept.listed}
     item = {**key, **kept.model_dump(exclude_none=True)}
     items.put(settings().watermarks_table, item)

@@ -127,7 +127,12 @@ def test_should_find_functions_as_they_are_declared_and_each_change_made_by_hand
     elsewhere = {"arn:aws:s3:::another-lake/bronze/*": ["s3:GetObject", "s3:DeleteObject"]}
     change(iam, "watermark-1A2B", "arn:{partition}:s3:::{LakeBucketName}/bronze/*", elsewhere)
     state = "arn:{partition}:dynamodb:{region}:{account}:table/{Watermarks}"
-    change(iam, "publish_gold-1A2B", state, {f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/other": ["dynamodb:*Item"]})
+    change(
+        iam,
+        "publish_gold-1A2B",
+        state,
+        {f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/other": ["dynamodb:*Item", "dynamodb:Query"]},
+    )
     hour = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*",
             "Condition": {"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}}]}  # fmt: skip
     iam.put_role_policy(RoleName="send_alerts-1A2B", PolicyName="more", PolicyDocument=json.dumps(hour))
@@ -145,7 +150,7 @@ def test_should_find_functions_as_they_are_declared_and_each_change_made_by_hand
         "bad: watermark-1A2B listens to 0 queues of 1 | ",
         "bad: list_tables-1A2B may not ",
         f"bad: watermark-1A2B may not s3:DeleteObject, s3:GetObject on arn:aws:s3:::{BUCKET}/bronze/* | ",
-        f"bad: publish_gold-1A2B may not dynamodb:GetItem, dynamodb:UpdateItem on {OWN_TABLE} | ",
+        f"bad: publish_gold-1A2B may not dynamodb:GetItem, dynamodb:Query, dynamodb:UpdateItem on {OWN_TABLE} | ",
         "warning: schedules-1A2B may do this on every resource of the account: sqs:SendMessage | ",
         "warning: connections-1A2B may do more than it needs: s3:* | ",
     ):

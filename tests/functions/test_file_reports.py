@@ -1,6 +1,7 @@
 """Reports of files: what became of each, and which wait, page by page."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from flowforge.aws import items
 from flowforge.bronze.file_notes import note_skipped
 from flowforge.operations.file_sweep import list_older_files
 from flowforge.runtime.settings import settings
-from flowforge.state import batches, corrections, file_ledger
+from flowforge.state import batch_records, batches, corrections, file_ledger
 from flowforge.state.file_refusals import Refusal, Reject, note_refusal
 from flowforge.state.table import read_state
 from functions.watermark.handler import handler as commit
@@ -209,6 +210,23 @@ def test_should_report_a_refused_file_with_its_first_rejects_until_it_is_mended(
     of_file = reports(context, key=bad.key)
     assert sorted(one["state"] for one in of_file) == ["loaded", "mended"]
     assert [one["file"] for one in reports(context, key=bad.address)] == [bad.address] * 2
+
+
+def test_should_not_take_a_refused_file_for_mended_since_an_earlier_batch_was_noted_again(job, context):
+    job.drop("1.csv")
+    job.load("run_1", "1.csv")
+    (before,) = reports(context, table=f"bronze_{job.name}")
+    job.drop("1.csv", "a\nx\n")
+    note_refusal(job.key, Refusal(run_id="run_2", file=job.version("1.csv"), reason="no bigint"))
+    (batch,) = batch_records.history(job.key)
+    later = {":later": time.time() + 60}  # as a release that comes a minute later notes it
+    items.update(settings().watermarks_table, batch_records.key_of(batch), "SET updated_at = :later", later)
+    refused, loaded = reports(context, table=f"bronze_{job.name}")
+    assert (refused["state"], loaded["state"], loaded["at"]) == ("refused", "loaded", before["at"])
+    assert [one["state"] for one in reports(context, key=job.version("1.csv").key)] == ["refused", "loaded"]
+    job.drop("1.csv", "a\n2\n")
+    job.load("run_3", "1.csv")
+    assert [one["state"] for one in reports(context, table=f"bronze_{job.name}")] == ["loaded", "loaded"]
 
 
 def test_should_report_when_a_snapshot_was_skipped(job, context):
