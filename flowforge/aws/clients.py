@@ -20,6 +20,7 @@ from botocore.handlers import convert_body_to_file_like_object
 from botocore.loaders import Loader, instance_cache
 
 from flowforge.aws import usage
+from flowforge.aws.moments import read_moment
 from flowforge.aws.store_access import APPLICATION
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.runtime.deployment import Deployment, current
@@ -105,6 +106,7 @@ def _session() -> _Session:
     """One for each deployment: a session remembers the credentials that it has found. To make one takes 10 ms."""
     session, application = botocore.session.get_session(), os.environ.get(APPLICATION)
     session.register_component("data_loader", _models)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_moment)
     caller = session.user_agent() + (f" app/{application}" if application else "")
     return _Session(boto3.Session(botocore_session=session), caller)
 

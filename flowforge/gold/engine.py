@@ -19,6 +19,7 @@ from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
 from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Rows, TimedOut
+from flowforge.engines.duckdb.session import S3
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.engines.duckdb.types import stored_column
 from flowforge.engines.registry import ENGINE
@@ -75,6 +76,11 @@ class Engine:
 
     def rows(self) -> Rows:
         """All rows of the model. Raises TransformRejected when DuckDB does not take its SQL."""
+        if self.model.sql is None and not self.model.rules:
+            ((_, table),) = self.inputs.items()
+            query = rows_query(self.connection, table)
+            if S3 not in query:  # of copies of its few small files no table is made before they are written
+                return self._copied(table, query)
         for name, table in self.inputs.items():
             create_view(self.connection, name.layer, name.table, rows_query(self.connection, table))
         return self._evaluate()
@@ -176,6 +182,11 @@ class Engine:
             f"SELECT *, false AS {GONE} FROM ({rows.sql_query()}) UNION ALL BY NAME "
             f"SELECT {gone}, true AS {GONE} FROM main.affected AS a ANTI JOIN ({rows.sql_query()}) AS r ON {same}"
         )
+
+    def _copied(self, table: LakeTable, query: str) -> Rows:
+        types = column_types(self.connection, table)
+        items = ", ".join(stored_column(name, kind) for name, kind in types.items() if name not in INTERNAL)
+        return self.connection.sql(f"SELECT {items} FROM ({query})")
 
     def _evaluate(self) -> Rows:
         # A copy without rules runs no text but ours, of quoted names.

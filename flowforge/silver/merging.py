@@ -52,11 +52,12 @@ class Merge:
             arriving.is_held,
             arriving.row_actions or arriving.name,
         )
+        self._placed: dict[tuple[str, ...], str] = {}
         self._files = self._within_reach()
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._find()}")
         if self._forms and rules.one_row:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {ROW_ACTIONS} AS {self._of_one_row(rules.one_row)}")
-        counted = f"SELECT _flowforge_action::VARCHAR, _flowforge_file, count(*) FROM {ROW_ACTIONS} GROUP BY ALL"
+        counted = f"SELECT _flowforge_action, _flowforge_file, count(*) FROM {ROW_ACTIONS} GROUP BY ALL"
         self._counts, touched = Counter[str](), set[int]()
         for action, place, rows in connection.execute(counted).fetchall():
             self._counts[action] += rows
@@ -150,7 +151,11 @@ class Merge:
         )
 
     def _rows_of(self, files: Iterable[DataFile]) -> str:
-        return placed_rows(self._connection, self._uri, files, self._types)
+        wanted = list(files)
+        paths = tuple(file.path for file in wanted)  # most often those of the first pass again
+        if paths not in self._placed:
+            self._placed[paths] = placed_rows(self._connection, self._uri, wanted, self._types)
+        return self._placed[paths]
 
     def _portions(self) -> Iterator[list[int]]:
         """Files that are rewritten together: positions in the list of files."""

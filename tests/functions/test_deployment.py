@@ -2,11 +2,14 @@
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from botocore.utils import parse_timestamp
 
 from flowforge.aws.clients import client
+from flowforge.aws.moments import read_moment
 from flowforge.runtime.deployment import entered
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.settings import settings
@@ -65,6 +68,38 @@ def test_should_name_to_aws_who_calls_in_a_text_that_is_made_once(aws, monkeypat
         client("sqs").list_queues()
         assert aws.calls(by_caller=True)[name] == {"SQS ListQueues": 1}
         assert f" app/{name} " in client("sqs").meta.config.user_agent
+
+
+def test_should_read_the_times_in_answers_as_botocore_does(aws):
+    bucket, key, one = aws.name("Lake"), "times/one", aws.client("s3")
+    one.put_object(Bucket=bucket, Key=key, Body=b"x")
+    for s3 in (client("s3"), one):
+        (listed,) = s3.list_objects_v2(Bucket=bucket, Prefix=key)["Contents"]
+        headers = s3.head_object(Bucket=bucket, Key=key)
+        assert headers["LastModified"] == listed["LastModified"].replace(microsecond=0)
+        assert headers["LastModified"].utcoffset() == listed["LastModified"].utcoffset() == timedelta(0)
+    theirs = one.head_object(Bucket=bucket, Key=key)["LastModified"]
+    assert client("s3").head_object(Bucket=bucket, Key=key)["LastModified"] == theirs
+
+
+FORMS = [
+    "2026-11-30T17:04:05.678Z",
+    "2026-11-30T17:04:05Z",
+    "Mon, 30 Nov 2026 17:04:05 GMT",
+    "2026-11-30T19:04:05+02:00",
+]
+
+
+@pytest.mark.parametrize("text", [*FORMS, "Mon, 30 Nov 2026 18:04:05 +0100", "1796058245.5", 1796058245])
+def test_should_read_a_time_in_any_form_as_botocore_does(text):
+    ours, theirs = read_moment(text), parse_timestamp(text)
+    assert (ours, ours.utcoffset()) == (theirs, theirs.utcoffset())
+
+
+@pytest.mark.parametrize("text", ["Mon, 31 Feb 2026 17:04:05 GMT", "2026-13-01T00:00:00Z", "yesterday", ""])
+def test_should_take_nothing_for_a_time_that_is_none(text):
+    with pytest.raises(ValueError, match=r"."):
+        read_moment(text)
 
 
 def test_should_stop_at_a_setting_that_is_not_valid_before_anything_is_done(aws, context, monkeypatch):

@@ -61,15 +61,16 @@ class Instance:
         if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
             config["memory_limit"] = f"{int(int(megabytes) * DUCKDB_SHARE)}MiB"
         self._database = self.connection = duckdb.connect(":memory:", config=config)
+        self.connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        self.connection.execute(key_of_macro())  # in the catalog `memory`, which has nothing else
 
     def begin(self) -> None:
         """Gives a session its connection, with a catalog that is empty."""
         self._sessions += 1
         self.connection = self._database.cursor()
-        self.connection.execute(f"ATTACH ':memory:' AS {self._catalog}; USE {self._catalog}")
-        self.connection.execute("SET enable_progress_bar = false")  # it is drawn into logs, too
-        self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute(key_of_macro())
+        found = f"SET search_path = '{self._catalog}.main,memory.main'"
+        quiet = "SET enable_progress_bar = false"  # it is drawn into logs, too
+        self.connection.execute(f"ATTACH ':memory:' AS {self._catalog}; {found}; {quiet}")
 
     def end(self) -> bool:
         """Drops what the session has made; whether nothing of it is left, so that another one may have the instance."""
