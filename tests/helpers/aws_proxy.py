@@ -2,7 +2,7 @@
 
 Who calls is told by the access key, which every client signs with: a worker's key is its delivery's name, its secret the server's
 own. The proxy passes a call on under the server's key. What happens to a call is decided by a rule, which tests set; without one
-every call passes.
+every call passes. A connection stays open from one call to the next, as AWS' own do, and so does the one to the server behind it.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from botocore.credentials import Credentials
 
 from flowforge.domain.given import given
 from infra.local.signatures import claimed, signature_of
+from tests.helpers.kept_calls import Behind, body_of
 from tests.helpers.servers import AWS_KEYS
 from tests.helpers.waiting import LIMIT_SECONDS
 
@@ -112,38 +113,45 @@ class AwsProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = given(asyncio.current_task())
         self._serving.add(task)
+        behind = Behind(self._target.hostname, self._target.port)
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            if b"expect: 100-continue" in head.lower():
-                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            body = await _body(reader, head)
-            reply = await self._answer(head, body)
-            writer.write(reply)
-            await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the caller has been killed, or is to see a connection that ends
+            kept = True
+            while kept:
+                head = await reader.readuntil(b"\r\n\r\n")
+                if b"expect: 100-continue" in head.lower():
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                body = await body_of(reader, head)
+                reply, kept = await self._answer(behind, head, body)
+                writer.write(reply)
+                await writer.drain()
+                kept = kept and b"\r\nconnection: close" not in head.lower()
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the caller has ended or been killed, or is to see a connection that ends; or the proxy ends
         finally:
             self._serving.discard(task)
+            behind.close()
             writer.close()
 
-    async def _answer(self, head: bytes, body: bytes) -> bytes:
+    async def _answer(self, behind: Behind, head: bytes, body: bytes) -> tuple[bytes, bool]:
+        """The reply, and whether the caller's connection outlives it."""
         call = self._call(head, body)
         fault = self.rule(call)
         if fault is None:
-            return await self._forward(head, body)
+            return await self._forward(behind, head, body)
         if fault.when == "heard":
-            reply = await self._forward(head, body)
+            reply, kept = await self._forward(behind, head, body)
             fault.hear(reply)
-            return reply
+            return reply, kept
         self.struck[call.operation] += 1
         if fault.when == "instead":
-            return _error(call, fault)
+            return _error(call, fault), False
         if fault.when == "cut":
-            return (await self._forward(head, body))[: fault.most]
+            reply, _ = await self._forward(behind, head, body)
+            return reply[: fault.most], False
         if fault.when == "after":
-            await self._forward(head, body)
+            await self._forward(behind, head, body)
         fault.act()
-        return b""
+        return b"", False
 
     def _call(self, head: bytes, body: bytes) -> Call:
         text = head.decode("latin-1")
@@ -155,7 +163,7 @@ class AwsProxy:
         mine.append(Call(key.group(1) if key else "", len(mine) + 1, operation, path, body[: 1 << 20]))
         return mine[-1]
 
-    async def _forward(self, head: bytes, body: bytes) -> bytes:
+    async def _forward(self, behind: Behind, head: bytes, body: bytes) -> tuple[bytes, bool]:
         lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
         method = lines[0].partition(" ")[0]
         loose = tuple(f"{name.lower()}:" for name in self.dropped.get(method, ()))
@@ -164,14 +172,8 @@ class AwsProxy:
         kept = [re.sub(r"(?i)^(authorization:.*Credential=)[^/]+", rf"\g<1>{self._keys[0]}", line) for line in kept]
         if loose:
             kept = _signed_without(loose, kept, self._keys)
-        sent = "\r\n".join([*kept, "Connection: close", f"Content-Length: {len(body)}", "", ""]).encode("latin-1")
-        reader, writer = await asyncio.open_connection(self._target.hostname, self._target.port, limit=1 << 26)
-        try:
-            writer.write(sent + body)
-            await writer.drain()
-            return await reader.read(-1)
-        finally:
-            writer.close()
+        sent = "\r\n".join([*kept, f"Content-Length: {len(body)}", "", ""]).encode("latin-1")
+        return await behind.call(sent + body, bodiless=method == "HEAD")
 
 
 def _signed_without(names: tuple[str, ...], lines: list[str], keys: tuple[str, ...]) -> list[str]:
@@ -188,20 +190,6 @@ def _signed_without(names: tuple[str, ...], lines: list[str], keys: tuple[str, .
     rest = environ["HTTP_AUTHORIZATION"].partition("SignedHeaders=")[0]
     header = f"Authorization: {rest}SignedHeaders={';'.join(signed)}, Signature={made}"
     return [header if line.lower().startswith("authorization:") else line for line in lines]
-
-
-async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
-    length = re.search(rb"(?im)^content-length: *(\d+)", head)
-    if length:
-        return await reader.readexactly(int(length.group(1)))
-    if b"transfer-encoding: chunked" not in head.lower():
-        return b""
-    parts = []
-    while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-        parts.append(await reader.readexactly(size))
-        await reader.readexactly(2)
-    await reader.readuntil(b"\r\n")
-    return b"".join(parts)
 
 
 def _error(call: Call, fault: Fault) -> bytes:
