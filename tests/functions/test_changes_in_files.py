@@ -111,9 +111,7 @@ def test_should_apply_the_last_change_of_each_key_of_a_file_and_keep_those_apart
 def test_should_reject_an_operation_that_it_does_not_know(job):
     files = job(silver=KEYED, contract=of_changes(LETTERS))
     files.put("1.csv", "I,1,1,a", "T,2,2,a", ",3,3,a", header=CHANGES)
-    with pytest.raises(
-        FileRefused, match=r"2 of its 3 records.*line 3, column _change_type: it is none of the operations"
-    ):
+    with pytest.raises(FileRefused, match=r"2 of its 3 records.*line 3, column Op: it is none of the operations"):
         files.load()
     files.contract = of_changes(LETTERS, bad_rows="quarantine", most_bad_share=0.9)
     files.load()

@@ -14,6 +14,7 @@ import pyarrow.compute
 
 from events.files import FileColumn, UnknownColumns
 from flowforge.domain.errors import LakeChanged, UnsupportedSource
+from flowforge.domain.own_columns import CHANGE_TYPE
 from flowforge.sources.files.conversions import Conversion, conversion
 from flowforge.sources.files.rejected import Portion, Rejected, cut_raw
 
@@ -102,7 +103,8 @@ def cast_portion(portion: Portion, casting: Casting) -> Cast:
         if good is None or pc.all(good, min_count=0).as_py():
             continue
         for place in pc.indices_nonzero(pc.invert(good)).to_pylist():
-            reasons.setdefault(place, (column.name, _reason(one, values[place].as_py())))
+            told = column.field if column.name == CHANGE_TYPE else column.name  # the file knows no _change_type
+            reasons.setdefault(place, (told, _reason(one, values[place].as_py())))
         alive = good if alive is None else pc.and_(alive, good)
     arrays.append(portion.row_numbers)
     if casting.rescues:
