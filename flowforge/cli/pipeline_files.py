@@ -9,11 +9,11 @@ A folder that is not there is not managed: what the deployment has of its kind i
 file is told at once, each with its file and field; no value is repeated.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from events.api.connections import SavedConnection
 from events.api.schedules import NewSchedule
@@ -25,6 +25,7 @@ from flowforge.cli.pipelines import ConnectionFile, Mistake, PasswordPlace, Pipe
 from flowforge.domain.due_times import read_cron, read_rate
 from flowforge.jobs.model_texts import with_text_of_models
 
+_Model = TypeVar("_Model", bound=BaseModel)
 KINDS = {"connections": ".json", "workflows": ".json", "schedules": ".json", "models": ".sql"}
 LAYOUT = "a folder of pipelines holds connections/, workflows/ and schedules/ with NAME.json, and models/ with NAME.sql"
 INLINE = 'a file holds no password: give {"env": "NAME"} for a variable, or {"file": "PATH"}'
@@ -94,14 +95,12 @@ def _connection(found: Pipelines, path: Path, mistakes: list[Mistake]) -> None:
     if "id" in document:
         mistakes.append(_mistake(_name(path), "id", "is the file's name: leave it out"))
     given = {name: value for name, value in document.items() if name not in ("id", "password")}
-    saved = _checked(
-        path, mistakes, lambda: SavedConnection.model_validate({"id": path.stem, **given, "password": "x"})
-    )
+    saved = _checked(path, mistakes, SavedConnection, {"id": path.stem, **given, "password": "x"})
     place = None
     if not isinstance(document.get("password"), dict):
         mistakes.append(_mistake(_name(path), "password", INLINE))
     else:
-        place = _checked(path, mistakes, lambda: PasswordPlace.model_validate(document["password"]), "password")
+        place = _checked(path, mistakes, PasswordPlace, document["password"], "password")
         if place is not None and (place.env is None) == (place.file is None):
             mistakes.append(_mistake(_name(path), "password", INLINE))
     if saved is not None and place is not None and len(mistakes) == own:
@@ -114,7 +113,7 @@ def _workflow(path: Path, mistakes: list[Mistake]) -> dict[str, Any] | None:
     document, own = _object(path, mistakes), len(mistakes)
     if document is None:
         return None
-    read = _checked(path, mistakes, lambda: WorkflowFile.model_validate(document))
+    read = _checked(path, mistakes, WorkflowFile, document)
     if read is None:
         return None
     request = with_text_of_models(read.request)
@@ -142,7 +141,7 @@ def _schedule(
     when = {name: value for name, value in document.items() if name != "connection"}
     if "request" in when:
         mistakes.append(_mistake(_name(path), "request", f"is in workflows/{path.name}: leave it out"))
-    wanted = _checked(path, mistakes, lambda: NewSchedule.model_validate(when | {"request": {}}))
+    wanted = _checked(path, mistakes, NewSchedule, when | {"request": {}})
     if wanted is not None and not wanted.after:
         _due(path, wanted, mistakes)
     if path.stem not in requests:
@@ -202,11 +201,18 @@ def _object(path: Path, mistakes: list[Mistake]) -> dict[str, Any] | None:
     return document
 
 
-def _checked(path: Path, mistakes: list[Mistake], read: Callable[[], Any], prefix: str = "") -> Any:
+def _checked(
+    path: Path, mistakes: list[Mistake], model: type[_Model], document: Any, prefix: str = ""
+) -> _Model | None:
+    from events.request.near_fields import with_hints
+
     try:
-        return read()
+        return model.model_validate(document)
     except ValidationError as error:
-        mistakes += [_mistake(_name(path), one["field"], one["problem"]) for one in mistakes_of(error, prefix)]
+        told = with_hints(mistakes_of(error), model)
+        for one in told:
+            parts = [prefix] * bool(prefix) + [one["field"]] * (not prefix or one["field"] != "(document)")
+            mistakes.append(_mistake(_name(path), ".".join(parts), one["problem"]))
         return None
 
 

@@ -10,6 +10,7 @@ import stat
 import time
 from pathlib import Path
 
+from flowforge.cli import private_files
 from flowforge.cli.keys import FILE_NAME as KEYS
 
 LOCK, FORMAT, VERSION = "data.lock", "format", "1\n"
@@ -57,6 +58,7 @@ class DataDirectory:
         if not known:
             (self.path / FORMAT).touch(0o600)
             (self.path / FORMAT).write_text(VERSION)
+            private_files.write(self.path / ".gitignore", "*\n")  # it holds passwords
 
     def _wait(self) -> None:
         deadline = time.monotonic() + LEAVING_SECONDS

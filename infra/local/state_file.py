@@ -46,7 +46,10 @@ class StateDirectory:
     def __enter__(self) -> "StateDirectory":
         try:
             lock = self.path / "stack.lock"
+            is_new = not self.path.exists()
             private_files.make_folder(self.path, ours=self.path.name == STATE_DIR or lock.exists())
+            if is_new:  # it will hold credentials, and whatever it is called, nobody wants them committed
+                private_files.write(self.path / ".gitignore", "*\n")
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise NotWritable(

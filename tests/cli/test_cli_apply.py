@@ -67,6 +67,7 @@ def test_should_apply_nothing_and_name_the_file_and_the_field_that_is_wrong(
     assert (ended.code, written(api)) == (2, [])
     assert field in [one["field"] for one in ended.document["mistakes"]], ended.out
     assert "FlowForge2024!" not in ended.out + ended.err
+    assert "prot" not in field or "did you mean port?" in ended.out
 
 
 @pytest.mark.usefixtures("folder")

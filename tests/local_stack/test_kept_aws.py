@@ -148,6 +148,7 @@ def test_should_refuse_a_directory_in_use_or_of_something_else(start_stack, tmp_
     data = tmp_path / "data"
     first = start_stack("--data-dir", str(data)).wait_until_ready()
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert (data / ".gitignore").read_text() == "*\n"
     assert {stat.S_IMODE(path.stat().st_mode) for path in data.rglob("*") if path.is_file()} == {0o600}
     second = start_stack("--data-dir", str(data), state=tmp_path / "second")
     assert second.process.wait(timeout=LIMIT_SECONDS) == 2

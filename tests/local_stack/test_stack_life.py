@@ -41,6 +41,9 @@ def test_should_publish_where_it_is_for_the_owner_only_and_withdraw_that_at_the_
     assert stack.facts["bucket"] == "lake-dev-123456789012"
     assert stack.facts["pid"] == stack.process.pid
     assert stat.S_IMODE(stack.file.stat().st_mode) == 0o600
+    assert (
+        stack.state / ".gitignore"
+    ).read_text() == "*\n"  # whatever the folder is called, its keys are not committed
     os.kill(stack.process.pid, signal.SIGINT)
     assert stack.process.wait(timeout=LIMIT_SECONDS) == 0
     assert not stack.file.exists()
