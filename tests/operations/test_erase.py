@@ -153,6 +153,7 @@ def test_should_say_what_it_leaves(lake, recorded, proxy, monkeypatch):
         "gold.copied holds such rows",
         "gold.copied",
     ], done.left
+    assert "(flowforge lineage gold.copied tells what does)" in done.left[3]
 
 
 def broken(batch: Batch) -> Any:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from shlex import quote
 
 from flowforge.aws import items
 from flowforge.bronze.keys import folders
@@ -221,7 +222,10 @@ def _left(found: Found, more: Mapping[str, int]) -> list[str]:
 def _why_left(name: str) -> str:
     if name.startswith("silver."):
         return "the same source has filled it, erase there too"
-    return "no model of this table makes it, correct or drop it"
+    return (
+        f"this table does not make it (flowforge lineage {quote(name)} tells what does): if they are this person's, erase them "
+        "in the table that does; where none does any more, correct or drop it"
+    )
 
 
 def _keep(done: Erasure) -> None:
