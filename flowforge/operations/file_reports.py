@@ -58,7 +58,8 @@ def list_files(
     page, gone_to = _first(limit + 1, merge(*known, others, key=lambda one: one.rank, reverse=True))
     if key and not page and not cursor:
         raise NotFound(
-            f"nothing is known of a file {key!r}", "flowforge files list shows those that were loaded or refused."
+            f"nothing is known of a file {key!r}",
+            "name it by its whole key (landing/WORKFLOW/JOB/FILE): flowforge files list shows what was loaded or refused.",
         )
     _read_together(page[:limit])
     shown = fitting(one.shown() for one in page[:limit] if one.shown)
