@@ -36,7 +36,7 @@ def test_should_name_the_tables_there_are_when_one_is_missing(alone, stack_file,
     ended = alone("sql", "SELECT * FROM gold.nothing", "--json")
 
     assert (ended.code, ended.document["error"]) == (1, "NotFound")
-    assert "gold.payments" in ended.document["message"]
+    assert "gold.payments" in ended.document["remedy"]
 
 
 def test_should_only_read(alone, stack_file, s3):

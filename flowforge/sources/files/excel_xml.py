@@ -166,6 +166,7 @@ class Elements(ABC, Generic[Item]):
 
 
 def too_long(where: str) -> UnsupportedSource:
+    """The refusal of an element that would not fit in memory."""
     return UnsupportedSource(f"{where}: a row of more than {LONGEST:,} bytes", "look for a cell of much text")
 
 
