@@ -7,7 +7,6 @@ from flowforge.bronze.file_notes import note_skipped, told_of_last
 from flowforge.bronze.outcome import Outcome
 from flowforge.bronze.planning import Found
 from flowforge.domain.batch import Batch
-from flowforge.domain.errors import UnreadableRecord
 from flowforge.domain.given import given
 from flowforge.sources.plans import ReadPlan
 from flowforge.state import batch_records, batches, table
@@ -46,10 +45,7 @@ def _beside_last(state: table.TableState, command: IngestTable) -> list[str]:
     something else."""
     if command.only_keys or (state.asked == table.asked_of(command) and not isinstance(command.source, SourceFiles)):
         return []
-    try:
-        last = next(iter(batch_records.history(state.source_key, 1)), None)
-    except UnreadableRecord:  # whoever needs it says so
-        return []
+    last = batch_records.last(state.source_key)  # of one that cannot be read, whoever needs it says so
     return [*told_of_last(last, command), *_ruled(last, command)] if last else []
 
 

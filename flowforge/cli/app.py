@@ -34,7 +34,7 @@ from flowforge.cli import (
     upkeep,
     watermarks,
 )
-from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, INTERRUPTED, BadRequest, Failure
+from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, INTERRUPTED, BadRequest, Failure, failure_of
 from flowforge.cli.output import Output, document_text, leave_pipe
 
 RUN_AGAIN = "make space there (TMPDIR names another folder for temporary files), and run the command again"
@@ -200,7 +200,7 @@ def _told_by(error: Exception) -> Failure | None:
     if isinstance(error, InvalidRequest):
         return BadRequest(f"{len(error.mistakes)} mistake(s) in the request", mistakes=error.mistakes)
     if isinstance(error, FlowForgeError):
-        return Failure(str(error), error.remedy, error=type(error).__name__)
+        return failure_of(error)
     return None
 
 

@@ -9,7 +9,10 @@
 141  whoever read our output stopped reading
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowforge.domain.errors import FlowForgeError
 
 GOOD = 0
 FAILED = 1
@@ -48,6 +51,11 @@ class Failure(Exception):
         """The failure in the API's own error shape."""
         shown = {"error": self.error, "message": self.message, "remedy": self.remedy}
         return {**shown, "mistakes": self.mistakes} if self.mistakes else shown
+
+
+def failure_of(error: "FlowForgeError") -> Failure:
+    """An error on purpose as the failure of a command."""
+    return Failure(str(error), error.remedy, error=type(error).__name__)
 
 
 class BadRequest(Failure):

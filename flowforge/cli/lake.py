@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from flowforge.cli import options
-from flowforge.cli.failure import GOOD, BadRequest, Failure
+from flowforge.cli.failure import GOOD, BadRequest, failure_of
 from flowforge.cli.layout import Rows
 from flowforge.cli.output import Output
 from flowforge.cli.target import local_stack
@@ -84,7 +84,7 @@ def lake_failures() -> Iterator[None]:
     try:
         yield
     except FlowForgeError as error:
-        raise Failure(str(error), error.remedy, error=type(error).__name__) from error
+        raise failure_of(error) from error
 
 
 def use_stack(stack: dict[str, Any]) -> None:

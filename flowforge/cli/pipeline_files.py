@@ -209,10 +209,11 @@ def _checked(
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        told = with_hints(mistakes_of(error), model)
-        for one in told:
-            parts = [prefix] * bool(prefix) + [one["field"]] * (not prefix or one["field"] != "(document)")
-            mistakes.append(_mistake(_name(path), ".".join(parts), one["problem"]))
+        for one in with_hints(mistakes_of(error), model):
+            field = one["field"]
+            if prefix:
+                field = prefix if field == "(document)" else f"{prefix}.{field}"
+            mistakes.append(_mistake(_name(path), field, one["problem"]))
         return None
 
 

@@ -12,7 +12,7 @@ import typer
 from flowforge.cli.apply_deletes import apply, refuse_source
 from flowforge.cli.connection import SourceChoice, server_of
 from flowforge.cli.failure import FAILED, GOOD, BadRequest, Failure
-from flowforge.cli.lake import Bucket, open_lake
+from flowforge.cli.lake import Bucket, lake_failures, open_lake
 from flowforge.cli.layout import facts, table
 from flowforge.cli.loaded import address_of, refuse_another
 from flowforge.cli.options import Session, source_command
@@ -105,7 +105,6 @@ def _refuse_unsettled(mark: dict[str, Any]) -> None:
 
 
 def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, rows: int, session: Session) -> Any:
-    from flowforge.domain.errors import FlowForgeError
     from flowforge.domain.interval import RowCondition
     from flowforge.domain.own_columns import CHANGE_VERSION
     from flowforge.domain.source_key import SourceKey
@@ -128,14 +127,12 @@ def _compared(mark: dict[str, Any], connection: dict[str, Any], bucket: str, row
         protected=tuple(mark.get("protected") or {}),
         where=tuple(RowCondition.model_validate(one) for one in mark.get("where") or []),
     )
-    try:
+    with lake_failures():
         target = _target(connection, session)
         reference = target.reference
         refuse_another(mark, reference.host, reference.port, reference.database)
         with session.out.messages.status("reading …") as status:
             return reconcile(question, source_of(target), bucket, lambda n: status.update(f"{n:,} rows read …"))
-    except FlowForgeError as error:
-        raise Failure(str(error), error.remedy, error=type(error).__name__) from error
 
 
 def _target(connection: dict[str, Any], session: Session) -> Any:

@@ -18,7 +18,7 @@ def publish_refined(refined: SilverRefined) -> GoldPublished | None:
     """Publishes what follows from the batch and records it; None when a correction by hand has voided the batch."""
     from flowforge.gold.publish import publish
 
-    newest = batch_records.first_of(batch_records.stored_history(refined.source_key, 1), lambda _: True)
+    newest = batch_records.last(refined.source_key)
     batch = landed_batch(refined, newest)
     if batch is None:
         return None

@@ -16,12 +16,8 @@ from flowforge.silver.new_columns import declared_columns, reading_again, reads_
 from flowforge.silver.plan import RefinePlan
 from flowforge.tables.base import LakeTable
 
-SEVERAL = (
-    "VARCHAR",
-    "BLOB",
-    "TIMESTAMP",
-    "TIMESTAMP WITH TIME ZONE",
-)  # types of silver that stand for several of a source
+# Types of silver that stand for several of a source.
+SEVERAL = ("VARCHAR", "BLOB", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 DECLARED = "flowforge.declaredTypes"  # table property: {column: the source's own word for its type}
 _WORD = re.compile(r"(\w+)(?:\((\w+)\))?")
 MAX = "max"

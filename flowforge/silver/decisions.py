@@ -50,7 +50,7 @@ def decide(bucket: str, name: str, types: dict[str, str], accepted: int | None, 
     meant = {column: lake_type(written, column) for column, written in types.items()}
 
     def attempt() -> None:
-        table = _existing(bucket, name)
+        table = existing(bucket, name)
         present = set(table.column_words())
         for column in meant:
             if column in own_names(table.properties().get(SOURCE_KEY, "")):
@@ -77,7 +77,7 @@ def decide(bucket: str, name: str, types: dict[str, str], accepted: int | None, 
 
 def schema_of(bucket: str, name: str) -> dict[str, Any]:
     """A silver table's columns with their types (32 bits are REAL), and the decisions in force; raises NotFound."""
-    table = _existing(bucket, name)
+    table = existing(bucket, name)
     known, stored = decisions_of(table), table.properties()
     with ENGINE.session() as connection:
         rows = relation(connection, table)
@@ -100,7 +100,8 @@ def _shown(kind: str | None) -> str | None:
     return None if kind is None else shown(kind)
 
 
-def _existing(bucket: str, name: str) -> LakeTable:
+def existing(bucket: str, name: str) -> LakeTable:
+    """A silver table. Raises NotFound."""
     table = open_table(table_uri(bucket, "silver", name))
     if table is None:
         raise NotFound(

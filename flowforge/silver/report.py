@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from flowforge.domain.errors import NotFound
 from flowforge.domain.figures import plain, quality_of
 from flowforge.engines.registry import ENGINE
+from flowforge.silver.decisions import existing
 from flowforge.silver.refine import BATCH, HISTORY
 from flowforge.tables.lake import open_table, store_errors, table_uri
 from flowforge.tables.rows import relation
@@ -15,12 +15,7 @@ MOST_REASONS = 1000
 def quality_of_table(bucket: str, name: str) -> dict[str, Any]:
     """The figures of the newest batch that rules have looked at, and quarantine's rows by reason and batch; raises NotFound."""
     with store_errors(f"silver.{name}"):
-        table = open_table(table_uri(bucket, "silver", name))
-        if table is None:
-            raise NotFound(
-                f"there is no table silver.{name} in {bucket}", "flowforge watermark list shows the silver tables."
-            )
-        judged = next((entry for entry in table.history(HISTORY) if quality_of(entry)), None)
+        judged = next((one for one in existing(bucket, name).history(HISTORY) if quality_of(one)), None)
         return {
             "table": name,
             "batch": _batch(judged[BATCH]) if judged else None,

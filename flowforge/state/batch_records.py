@@ -155,6 +155,11 @@ def newest(source_key: str, fits: Callable[[Batch], bool]) -> Batch | None:
     return first_of(stored_history(source_key, None), fits)
 
 
+def last(source_key: str) -> Batch | None:
+    """The newest batch of a table; None where there is none, or it cannot be read."""
+    return first_of(stored_history(source_key, 1), lambda _: True)
+
+
 def first_of(stored: Iterable[items.Item], fits: Callable[[Batch], bool]) -> Batch | None:
     """The first of some stored batches that fits; one that cannot be read is passed over."""
     for item in stored:

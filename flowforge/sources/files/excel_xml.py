@@ -17,11 +17,7 @@ from openpyxl.xml.constants import SHEET_MAIN_NS
 from flowforge.domain.errors import UnsupportedSource
 
 LONGEST = 2**27
-FIRST, STRETCH, MOST_HELD = (
-    2**14,
-    2**18,
-    2**22,
-)  # bytes: the first read, the others, and at most behind an element's end
+FIRST, STRETCH, MOST_HELD = 2**14, 2**18, 2**22  # bytes: of the first read, of others, behind an element's end
 REFERENCE = re.compile("&(?:#x([0-9A-Fa-f]+)|#([0-9]+)|([a-z]+));")
 NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}  # without a DTD there are no others
 UTF_8 = ("utf-8", "us-ascii")
