@@ -18,11 +18,22 @@ def count_of(data: bytes, sign: bytes) -> int:
 
 
 def has_lone_cr(data: bytes) -> bool:
-    """Whether a CR ends a line by itself. Most texts have no CR, which is quickly seen."""
+    """Whether a CR ends a line by itself."""
+    return lines_of(data) is None
+
+
+def lines_of(data: bytes) -> int | None:
+    """How many LFs there are; None where a CR ends a line by itself. Most texts have no CR, which is quickly seen; in others one
+    comparison finds both signs, and what else is below them."""
     if CR not in data:
-        return False
+        return count_of(data, LF)
+    if data.endswith(CR):
+        return None
     numbers = _numbers(data)
-    return data.endswith(CR) or not _are_all(numbers[1:].filter(_mask(numbers, CR)[:-1]), LF)
+    low = pc.less_equal(numbers, _number(CR))
+    signs, behind = numbers.filter(low), numbers[1:].filter(low[:-1])
+    followers = behind.filter(_mask(signs, CR)[: len(behind)])  # the last sign may be the last byte: no CR
+    return _mask(signs, LF).true_count if _are_all(followers, LF) else None
 
 
 def are_quotes_clean(data: bytes, delimiter: bytes, quote: bytes) -> bool:
@@ -50,7 +61,11 @@ def _numbers(data: bytes) -> pa.Array:
 
 
 def _mask(numbers: pa.Array, sign: bytes) -> pa.Array:
-    return pc.equal(numbers, pa.scalar(sign[0], pa.uint8()))
+    return pc.equal(numbers, _number(sign))
+
+
+def _number(sign: bytes) -> pa.Scalar:
+    return pa.scalar(sign[0], pa.uint8())
 
 
 def _every_second(numbers: pa.Array, start: int) -> pa.Array:

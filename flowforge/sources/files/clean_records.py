@@ -13,7 +13,7 @@ import pyarrow.compute
 import pyarrow.csv
 
 from events.files import FileContract
-from flowforge.sources.files.byte_signs import are_quotes_clean, count_of, has_lone_cr
+from flowforge.sources.files.byte_signs import are_quotes_clean, lines_of
 from flowforge.sources.files.framing import Marks
 from flowforge.sources.files.record_count import count_records
 
@@ -73,9 +73,11 @@ class CleanReader:
     def read_ahead(self, piece: bytes) -> Clean | None:
         """The records of a piece; None where there is a doubt."""
         data = as_utf8(piece, self._codec)
-        if data is None or not self._is_clean(data):
+        if data is None or any(byte in data for byte in self._unread):
             return None
-        lines = count_of(data, b"\n")
+        lines = lines_of(data)
+        if lines is None or not are_quotes_clean(data, *self._signs):
+            return None
         if data.isspace() and not data.strip(b"\r\n"):
             return Clean(batch_of(self._schema.empty_table()), [], 0, 0, lines)
         ends = lines + (not data.endswith(b"\n"))
@@ -97,11 +99,6 @@ class CleanReader:
         # Blank lines and quoted ends, which most pieces have not, only add ends: as many as records are one's each.
         counted = ends if count == ends else count_records([piece], self._marks)
         return Clean(batch_of(table), odd, count, counted, lines) if count == counted else None
-
-    def _is_clean(self, data: bytes) -> bool:
-        if any(byte in data for byte in self._unread):
-            return False
-        return not has_lone_cr(data) and are_quotes_clean(data, *self._signs)
 
 
 def is_all(data: bytes, pattern: str) -> bool:
