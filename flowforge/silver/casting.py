@@ -92,6 +92,8 @@ def fitted(change: Conversion, types: dict[str, str], filled: dict[str, str]) ->
     rows = change.rows
     items = [_cast(name, change.wanted.get(name), "TRY_CAST") for name in rows.columns]
     missing = {name: kind for name, kind in types.items() if name not in rows.columns}
+    if not change.wanted and not missing:
+        return rows
     items += [f"CAST({filled.get(name, 'NULL')} AS {kind}) AS {identifier(name)}" for name, kind in missing.items()]
     return rows.project(", ".join(items))
 

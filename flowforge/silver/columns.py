@@ -58,7 +58,7 @@ def admit(
             drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits, *plan.own_names}, where, exchanged
         )
     # Its files are looked at for a change only: most batches bring none.
-    present = relation(connection, table) if drift.retyped or drift.added else connection.from_arrow(table.empty())
+    present = relation(connection, table) if drift.retyped or drift.added else rows
     own, brought = sides = conversions(present, drift.retyped, rows, drift.types, where)
     refuse_misfits(sides, plan, where)
     new = NewColumns() if late else look_at(table, batch, plan, drift, theirs)

@@ -254,3 +254,21 @@ class EngineConformance:
                         session.sql(f"SELECT * FROM {name}")
                 rows = session.sql("SELECT * FROM " + self.files([written[0].uri]))
                 assert rows.aggregate("count(*)").fetchone() == (3,)
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda session: session.execute("CREATE TABLE made AS SELECT 1 AS id"),
+            lambda session: session.execute("\n CREATE OR REPLACE VIEW made AS SELECT 1 AS id"),
+            lambda session: session.execute("CREATE TEMP TABLE made AS SELECT 1 AS id"),
+            lambda session: session.execute("CREATE OR REPLACE TEMP TABLE made AS SELECT 1 AS id"),
+            lambda session: session.sql("SELECT 1 AS id").project("id").create_view("made"),
+        ],
+        ids=["table", "view", "temporary table", "temporary table in place of another", "view of rows"],
+    )
+    def test_should_leave_nothing_of_what_a_session_has_made_alone(self, lake_environment: None, make):
+        with self.engine.session() as session:
+            make(session)
+            assert session.sql("SELECT * FROM made").fetchall() == [(1,)]
+        with self.engine.session() as session, pytest.raises(EngineError):
+            session.sql("SELECT * FROM made")

@@ -1,7 +1,7 @@
 """DuckDB's relations and answers behind `engines.base`, and its errors in the words of that module."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,10 +44,10 @@ def _no_place_to_spill(said: str) -> NoSpace | None:
 
 
 class DuckDBRows:
-    """A relation."""
+    """A relation. `prepare` is called before it makes what does not go with its connection: a view."""
 
-    def __init__(self, relation: duckdb.DuckDBPyRelation):
-        self._relation = relation
+    def __init__(self, relation: duckdb.DuckDBPyRelation, prepare: Callable[[], None]):
+        self._relation, self._prepare = relation, prepare
 
     @property
     def columns(self) -> list[str]:
@@ -76,32 +76,33 @@ class DuckDBRows:
     def filter(self, condition: str, /) -> "DuckDBRows":
         """Those rows for which the condition is true."""
         with translated():
-            return DuckDBRows(self._relation.filter(condition))
+            return DuckDBRows(self._relation.filter(condition), self._prepare)
 
     def project(self, items: str, /) -> "DuckDBRows":
         """The rows with these select items."""
         with translated():
-            return DuckDBRows(self._relation.project(items))
+            return DuckDBRows(self._relation.project(items), self._prepare)
 
     def aggregate(self, items: str, groups: str = "", /) -> "DuckDBRows":
         """One row for each group; without `groups` by those of the items that are no aggregates."""
         with translated():
-            return DuckDBRows(self._relation.aggregate(items, groups))
+            return DuckDBRows(self._relation.aggregate(items, groups), self._prepare)
 
     def order(self, items: str, /) -> "DuckDBRows":
         """The rows in an order."""
         with translated():
-            return DuckDBRows(self._relation.order(items))
+            return DuckDBRows(self._relation.order(items), self._prepare)
 
     def limit(self, rows: int, /) -> "DuckDBRows":
         """The first rows."""
         with translated():
-            return DuckDBRows(self._relation.limit(rows))
+            return DuckDBRows(self._relation.limit(rows), self._prepare)
 
     def create_view(self, name: str, replace: bool = True) -> "DuckDBRows":
         """The rows under a name."""
         with translated():
-            return DuckDBRows(self._relation.create_view(name, replace=replace))
+            self._prepare()
+            return DuckDBRows(self._relation.create_view(name, replace=replace), self._prepare)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         with translated():

@@ -7,6 +7,7 @@ neither these nor the writer's own memory can be bounded. DuckDB holds a few row
 Resource management: `DuckDB.session` is a context manager.
 """
 
+import re
 import threading
 import time
 import uuid
@@ -25,6 +26,7 @@ PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZ
 # A limit has DuckDB make room for so many values of each column, 4 ms for ten rows; else it does for a fifth of the rows.
 PARQUET_OF_FEW = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, WRITE_BLOOM_FILTER false"
 
+LASTS = re.compile(r"\s*CREATE\s+(?!(OR\s+REPLACE\s+)?TEMP\b)")  # what it makes does not go with the connection
 S3 = "s3://"  # in the text of a statement that reads or writes there
 LOOK_SECONDS = 0.5  # between two looks at whether a block is to be stopped
 AGAIN_SECONDS = 0.2  # an interrupt reaches the statement that runs at the moment, and is forgotten where none does
@@ -45,13 +47,15 @@ class DuckDBSession:
         """Runs a statement; its rows are there until the next one."""
         with translated():
             self._reach_store_for(statement)
+            if LASTS.match(statement):
+                self._instance.own_catalog()
             return DuckDBAnswer(self._connection.execute(statement, parameters))
 
     def sql(self, query: str, /) -> DuckDBRows:
         """A query, bound to the columns that there are."""
         with translated():
             self._reach_store_for(query)
-            return DuckDBRows(self._connection.sql(query))
+            return DuckDBRows(self._connection.sql(query), self._instance.own_catalog)
 
     def near(self, files: Iterable[tuple[str, int]], /) -> list[str]:
         """Where this session reads objects, each given with its bytes: copies of its own where they are small, which take one
@@ -61,12 +65,12 @@ class DuckDBSession:
     def table(self, name: str, /) -> DuckDBRows:
         """The rows of a table or view."""
         with translated():
-            return DuckDBRows(self._connection.table(name))
+            return DuckDBRows(self._connection.table(name), self._instance.own_catalog)
 
     def from_arrow(self, rows: ArrowStream, /) -> DuckDBRows:
         """Rows from elsewhere."""
         with translated():
-            return DuckDBRows(self._connection.from_arrow(rows))
+            return DuckDBRows(self._connection.from_arrow(rows), self._instance.own_catalog)
 
     def register(self, name: str, rows: ArrowStream, /) -> None:
         """Rows from elsewhere, under a name."""

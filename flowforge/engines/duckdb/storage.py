@@ -4,7 +4,8 @@ To make an instance takes 15 ms of CPU, more than all statements of a small batc
 kept in a warm process, and the next session has it.
 
 Guarantees: DuckDB has this process's credentials, spills only below /tmp, loads no extension but the packaged httpfs and never
-downloads one. A session has its instance for itself, and a catalog and settings of its own in it, which go with it. Kept is only
+downloads one. A session has its instance for itself, and settings, temporary
+tables and, for what is not temporary, a catalog of its own in it, which go with it. Kept is only
 an instance whose session has ended well, has not reached S3 (what httpfs remembers of an object is not what is there later) and
 was not confined (that is for good).
 
@@ -42,7 +43,7 @@ class Instance:
     """One DuckDB for one session at a time. `connection` is the session's."""
 
     def __init__(self) -> None:
-        self.reaches_store, self.is_confined = False, False
+        self.reaches_store, self.is_confined, self._has_catalog = False, False, False
         self._sessions = 0
         spill = Path(tempfile.gettempdir(), f"flowforge-duckdb-{os.getpid()}-{uuid.uuid4().hex[:12]}")
         config = {
@@ -65,19 +66,24 @@ class Instance:
         self.connection.execute(key_of_macro())  # in the catalog `memory`, which has nothing else
 
     def begin(self) -> None:
-        """Gives a session its connection, with a catalog that is empty."""
-        self._sessions += 1
+        """Gives a session its connection. Unlike the instance's own, it draws no progress bar."""
+        self._sessions, self._has_catalog = self._sessions + 1, False
         self.connection = self._database.cursor()
-        found = f"SET search_path = '{self._catalog}.main,memory.main'"
-        quiet = "SET enable_progress_bar = false"  # it is drawn into logs, too
-        self.connection.execute(f"ATTACH ':memory:' AS {self._catalog}; {found}; {quiet}")
+
+    def own_catalog(self) -> None:
+        """Gives the session a catalog that is empty, for what is not temporary. Most make nothing of the kind."""
+        if not self._has_catalog:
+            self._has_catalog = True
+            found = f"SET search_path = '{self._catalog}.main,memory.main'"
+            self.connection.execute(f"ATTACH ':memory:' AS {self._catalog}; {found}")
 
     def end(self) -> bool:
         """Drops what the session has made; whether nothing of it is left, so that another one may have the instance."""
         if self.reaches_store or self.is_confined:
             return False
-        self.connection.execute(f"USE memory; DETACH {self._catalog}")
-        self.connection.close()
+        if self._has_catalog:
+            self.connection.execute(f"USE memory; DETACH {self._catalog}")
+        self.connection.close()  # with its temporary tables
         return True
 
     def close(self) -> None:
@@ -103,6 +109,7 @@ class Instance:
 
     def confine(self, paths: list[str]) -> None:
         """See `confine`."""
+        self.own_catalog()
         self.connection.execute("RESET threads")  # what somebody else's SQL makes of a few rows may be much
         confine(self.connection, paths)
         self.is_confined = True
