@@ -28,7 +28,7 @@ from flowforge.gold.transactions import (
 )
 from flowforge.tables.base import UPKEEP, LakeTable, Moved, once
 from flowforge.tables.cuts import METADATA, HeldCut, held_cut, shown_cut
-from flowforge.tables.lake import commit, create_table, open_table, table_uri
+from flowforge.tables.lake import commit, create_table, open_table, table_uri, young
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,16 @@ class Waits:
     input: TableName | None = None
 
 
-def build(model: Model, bucket: str, opened: dict[TableName, LakeTable] | None = None) -> Built | Waits:
+def build(
+    model: Model,
+    bucket: str,
+    opened: dict[TableName, LakeTable] | None = None,
+    near: Mapping[TableName, int] | None = None,
+) -> Built | Waits:
     """Brings one gold table in `bucket` up to date with its inputs.
 
     `opened` are tables that were opened a moment ago, for a caller that builds several models: they are taken as they are, and
-    opened anew when somebody else turns out to have been faster.
+    opened anew when somebody else turns out to have been faster. `near` has versions that tables had a moment ago.
 
     Raises TransformRejected when its SQL fails or its key does not tell its rows apart, RulesBroken when its rows break a rule of
     severity `fail`, StoreUnavailable when S3 fails or the table is too busy.
@@ -67,7 +72,7 @@ def build(model: Model, bucket: str, opened: dict[TableName, LakeTable] | None =
     handles.pop(model.name, None)
 
     def opened_now(name: TableName) -> LakeTable | None:
-        return open_table(table_uri(bucket, name.layer, name.table))
+        return open_table(table_uri(bucket, name.layer, name.table), near=(near or {}).get(name))
 
     def attempt() -> Built | Waits:
         for name in model.reads:
@@ -95,7 +100,7 @@ def _build(model: Model, tables: dict[TableName, LakeTable], uri: str, cut: Held
     marks = input_transactions(tables)
     inputs = {name: tables[name] for name in model.inputs}
     versions = {str(name): marks[transaction_of(name, table)] for name, table in inputs.items()}
-    target = open_table(uri)
+    target = open_table(uri, near=young(max((table.version() for table in inputs.values()), default=0)))
     if target is not None:
         refuse_older(target, marks)
         if is_current(target, marks, model.definition):

@@ -9,7 +9,7 @@ became of each table is kept beside it (`flowforge.gold.outcomes`).
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from events.facts import PublishedModel
@@ -46,15 +46,16 @@ class PublishResult:
     deferred: list[str] = field(default_factory=list)
 
 
-def publish(batch: Batch, bucket: str, tell: Tell | None = None) -> PublishResult:
+def publish(batch: Batch, bucket: str, tell: Tell | None = None, version: int | None = None) -> PublishResult:
     """Brings the gold tables that follow from `batch` up to date with silver in `bucket`. `tell` gets what became of each model
-    that was not found up to date.
+    that was not found up to date; `version` is that of the silver table with the batch, where it is known.
 
     Raises TransformRejected, after all models had their turn, with each model that failed and the reason; StoreUnavailable when
     S3 fails or a table is too busy.
     """
     models, problems = models_after(batch, bucket)
-    return _publish(models, bucket, problems, tell)
+    near = {} if version is None else {TableName("silver", batch.command.silver.table): version}
+    return _publish(models, bucket, problems, tell, near)
 
 
 def models_after(batch: Batch, bucket: str) -> tuple[list[Model], list[str]]:
@@ -72,7 +73,7 @@ def publish_model(key: str, bucket: str, tell: Tell | None = None) -> PublishRes
     files = read_models(bucket)
     if key in files.problems:
         raise TransformRejected(files.problems[key], REMEDY)
-    return _publish(_with_followers(key, files), bucket, [], tell)
+    return _publish(_with_followers(key, files), bucket, [], tell, {})
 
 
 def job_models(batch: Batch) -> tuple[list[Model], list[str]]:
@@ -105,12 +106,14 @@ def _with_followers(key: str, files: ModelFiles) -> list[Model]:
     raise NotFound(f"there is no model {key}", "flowforge models shows those that there are")
 
 
-def _publish(models: Iterable[Model], bucket: str, problems: list[str], tell: Tell | None) -> PublishResult:
+def _publish(
+    models: Iterable[Model], bucket: str, problems: list[str], tell: Tell | None, near: Mapping[TableName, int]
+) -> PublishResult:
     ordered, more = order_models(models)
     failures, failed, result, opened = [*problems, *more], [], PublishResult(), {}
     for model in ordered:
         try:
-            built = _built_in_time(model, bucket, opened)
+            built = _built_in_time(model, bucket, opened, near)
         except TransformRejected as error:
             failures.append(error.with_remedy)
             failed.append(model.table)
@@ -127,13 +130,15 @@ def _publish(models: Iterable[Model], bucket: str, problems: list[str], tell: Te
     return result
 
 
-def _built_in_time(model: Model, bucket: str, opened: dict[TableName, LakeTable]) -> Built | Waits:
+def _built_in_time(
+    model: Model, bucket: str, opened: dict[TableName, LakeTable], near: Mapping[TableName, int]
+) -> Built | Waits:
     """As `build`. The engine is asked to stop, but looks up only between two steps, and one step of a query can take hours: who
     is not done by twice its time, in which another try has room, is left behind; whatever it runs then is stopped at once."""
     seconds, until = seconds_left(), deadline()
     most = 2 * seconds if until is None else min(2 * seconds, max(until - time.monotonic(), 0))
     try:
-        return within(most + STOP_SECONDS, lambda: build(model, bucket, opened))
+        return within(most + STOP_SECONDS, lambda: build(model, bucket, opened, near))
     except TimeoutError:
         opened.clear()  # what is left behind has it
         raise stopped(model, seconds) from None

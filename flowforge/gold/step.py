@@ -23,7 +23,7 @@ def publish_refined(refined: SilverRefined) -> GoldPublished | None:
     if batch is None:
         return None
     started = time.monotonic()
-    result = publish(_as_asked_now(batch, newest), given(batch.manifest).bucket, _told(refined.run_id))
+    result = publish(_as_asked_now(batch, newest), given(batch.manifest).bucket, _told(refined.run_id), refined.version)
     batches.mark(batch, published=True)
     return GoldPublished(
         **about(batch),

@@ -36,7 +36,7 @@ from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
 from flowforge.tables.base import UPKEEP, Commit, LakeTable, once
 from flowforge.tables.cuts import METADATA, announce_cut
-from flowforge.tables.lake import commit, create_table, open_table, store_errors, table_uri
+from flowforge.tables.lake import commit, create_table, open_table, store_errors, table_uri, young
 
 HISTORY = 200  # commits that are searched for the figures of a batch that was applied before
 BATCH = "flowforge.batch"  # in the commit's metadata: which batch it applies
@@ -93,7 +93,7 @@ def refine(
     target = target or Target(table_uri(bucket, "silver", batch.command.silver.table), {})
     uri = target.uri
     with store_errors(name):
-        table = open_table(uri)
+        table = open_table(uri, near=young(batch.seq))
         if table is not None and is_applied(table, batch):
             if own:
                 _settle_again(batch, bucket, table)

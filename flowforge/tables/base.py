@@ -197,8 +197,9 @@ class LakeTable(Protocol):
 class TableFormat(Protocol):
     """How tables are opened and made, and what goes wrong with them."""
 
-    def open(self, uri: str, version: int | None = None) -> LakeTable | None:
-        """The table at its latest version or an earlier one; None where there is none. Raises VersionGone."""
+    def open(self, uri: str, version: int | None = None, near: int | None = None) -> LakeTable | None:
+        """The table at its latest version or an earlier one; None where there is none. `near` guesses the latest. Raises
+        VersionGone."""
         ...
 
     def is_still(self, uri: str, seal: str) -> bool:

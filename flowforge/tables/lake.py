@@ -20,6 +20,7 @@ FORMAT: TableFormat = Delta()  # the one line that another format changes
 PREFIXES: dict[str, str] = {"silver": "silver", "gold": "gold", "quarantine": "silver/_quarantine"}
 ATTEMPTS = 12
 LONGEST_PAUSE_SECONDS = 2.0
+YOUNG = 20  # versions: of a table with more it is not known how many upkeep has made
 
 T = TypeVar("T")
 
@@ -29,9 +30,15 @@ def table_uri(bucket: str, layer: str, table: str) -> str:
     return f"s3://{bucket}/{PREFIXES[layer]}/{table}"
 
 
-def open_table(uri: str, version: int | None = None) -> LakeTable | None:
-    """The table at its latest version or an earlier one, or None where there is none. Raises VersionGone."""
-    return FORMAT.open(uri, version)
+def open_table(uri: str, version: int | None = None, *, near: int | None = None) -> LakeTable | None:
+    """The table at its latest version or an earlier one, or None where there is none. `near`: a version that is likely to be the
+    latest or one shortly before it, which spares a call where it is. Raises VersionGone."""
+    return FORMAT.open(uri, version, near)
+
+
+def young(commits: int) -> int | None:
+    """A table's likely version, for `open_table`, where it has had so many commits of rows; None where these are many."""
+    return commits if commits <= YOUNG else None
 
 
 def create_table(uri: str, rows: Rows, properties: Mapping[str, str]) -> LakeTable:

@@ -176,28 +176,24 @@ def test_should_apply_each_batch_once_though_workers_take_turns(lake: Lake):
 
 @pytest.mark.skipif(bool(os.environ.get(S3)), reason="only the embedded S3 counts what it is asked")
 def test_should_ask_little_of_a_table_that_is_kept(uri: str):
-    def asked() -> int:
-        calls = ask_for_calls(os.environ["AWS_ENDPOINT_URL"], *AWS_KEYS.values())
-        return sum(count for name, count in calls.items() if name.startswith("S3 "))
-
     make(uri, 7, 1)
     given(Delta().open(uri)).transaction_version("newest")
     given(Delta().open(uri)).transaction_version("newest")
-    before = asked()
+    before = calls()
     given(Delta().open(uri)).transaction_version("newest")
-    same = asked()
+    same = calls()
     add(uri, 8)
-    committed = asked()
+    committed = calls()
     given(Delta().open(uri)).transaction_version("newest")
-    own = asked()
+    own = calls()
     with other_worker():
         add(uri, 9)
-    others = asked()
+    others = calls()
     given(Delta().open(uri)).transaction_version("newest")
     assert same - before == 1, "a look at the log"
     assert committed - same == 3, "a look, a file of rows, the commit"
     assert own - committed == 1, "a look"
-    assert asked() - others == 2, "a look, the entry"
+    assert calls() - others == 2, "a look, the entry"
 
 
 def test_should_know_transactions_that_others_have_changed_since_it_was_asked(uri: str):
@@ -219,3 +215,37 @@ def test_should_know_transactions_that_others_have_changed_since_it_was_asked(ur
     assert told() == (6, 1)
     early = given(given(Delta().open(uri)).at(2))
     assert (early.transaction_version("another"), early.transaction_version("never")) == (None, None)
+
+
+@pytest.mark.parametrize("versions", [1, 4, 14])
+@pytest.mark.parametrize("off", [-60, -9, -1, 0, 1, 9, 60])
+def test_should_open_the_newest_version_wherever_it_was_thought_to_be(uri: str, versions: int, off: int):
+    make(uri, versions, 1)
+    with other_worker():
+        table = given(Delta().open(uri, near=max(0, versions + off)))
+        assert (table.version(), table.count(), table.transaction_version("batch/1")) == (versions, versions, 1)
+
+
+@pytest.mark.parametrize("near", [0, 5, 50])
+def test_should_find_no_table_where_there_is_none_wherever_it_was_thought_to_be(
+    lake_environment: None, uri: str, near: int
+):
+    assert Delta().open(uri, near=near) is None
+
+
+@pytest.mark.skipif(bool(os.environ.get(S3)), reason="only the embedded S3 counts what it is asked")
+def test_should_ask_for_less_where_it_is_known_about_which_version_is_there(uri: str):
+    def asked(near: int | None) -> int:
+        before = calls()
+        with other_worker():
+            assert given(Delta().open(uri, near=near)).version() == 14
+        return calls() - before
+
+    make(uri, 14, 1)
+    assert asked(14) == asked(11) == asked(0) == asked(None) - 1
+    assert asked(80) == asked(None) + 1
+
+
+def calls() -> int:
+    found = ask_for_calls(os.environ["AWS_ENDPOINT_URL"], *AWS_KEYS.values())
+    return sum(count for name, count in found.items() if name.startswith("S3 "))

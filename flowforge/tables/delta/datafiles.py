@@ -13,9 +13,10 @@ from deltalake import CommitProperties
 from flowforge.aws.objects import find_object, place_of
 from flowforge.engines.base import ArrowStream
 from flowforge.tables.base import DataFile, once
+from flowforge.tables.delta.log import CHECKPOINT_COMMITS
 from flowforge.tables.delta.writing import Writes
 
-CHECKPOINTS = {"delta.checkpointInterval": "10"}  # commits; delta-rs' own is 100, and an open reads each entry since
+CHECKPOINTS = {"delta.checkpointInterval": str(CHECKPOINT_COMMITS)}
 
 
 class Files(Writes):

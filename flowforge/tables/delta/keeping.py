@@ -81,10 +81,10 @@ def kept_tables() -> KeptTables:
     return current().once("delta tables", KeptTables)
 
 
-def copied(uri: str, options: Mapping[str, str]) -> Kept | None:
+def copied(uri: str, options: Mapping[str, str], near: int | None) -> Kept | None:
     """The table on a copy of its log; None where that cannot be, and delta-rs says by itself what is there. Raises NoTable."""
     try:
-        copy = copy_log(uri)
+        copy = copy_log(uri, near)
         return Kept(copy.open(), options, copy=copy)
     except (Uncopied, StoreUnavailable, DeltaError, OSError):
         return None

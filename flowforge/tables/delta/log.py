@@ -17,6 +17,7 @@ from flowforge.tables.base import Commit
 
 TOLD = (b'"commitInfo"', b'"txn"', b'"add"')
 DIGITS = 20  # of a version in the name of its entry
+CHECKPOINT_COMMITS = 10  # from one checkpoint to the next; delta-rs' own is 100, and an open reads each entry since
 ERASED = "ERASED"  # the operation of an entry that only keeps its name taken
 
 
@@ -107,11 +108,11 @@ def commits_from(uri: str, version: int) -> Listing:
     return list_log(uri, f"{version:0{DIGITS}}.j")  # behind a checkpoint of that version, before its commit
 
 
-def list_log(uri: str, after: str = "") -> Listing:
-    """The log's objects whose names come after `after`, the next thousand at most. Raises StoreUnavailable."""
+def list_log(uri: str, after: str = "", most: int = 1_000) -> Listing:
+    """The log's objects whose names come after `after`, the next ones up to `most`. Raises StoreUnavailable."""
     bucket, log = place_of_log(uri)
     with aws_errors("s3"):
-        found = client("s3").list_objects_v2(Bucket=bucket, Prefix=log, StartAfter=f"{log}{after}")
+        found = client("s3").list_objects_v2(Bucket=bucket, Prefix=log, StartAfter=f"{log}{after}", MaxKeys=most)
     items = found.get("Contents", [])
     objects = {item["Key"].removeprefix(log): Listed(item["ETag"], item["Size"]) for item in items}
     return Listing(objects, not found.get("IsTruncated"))

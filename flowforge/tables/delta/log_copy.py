@@ -32,6 +32,7 @@ from flowforge.aws.objects import CHANGED, FoundObject, find_object, put_whole
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.tables.base import Moved
 from flowforge.tables.delta.log import (
+    CHECKPOINT_COMMITS,
     DIGITS,
     Listing,
     ToldTransactions,
@@ -46,6 +47,7 @@ LAST = "_last_checkpoint"
 MOST_BYTES = 4 * 2**20  # of what is fetched: a longer log has a table of thousands of files, or no checkpoint
 # Behind the copy's checkpoint: others write checkpoints, too, and a copy that begins there is shorter.
 MOST_COMMITS = 30
+MOST_GUESSED = 40  # objects: a log with more behind the guess is looked up
 READERS = 8
 PREFIX = "flowforge-log-"
 _sweeping = threading.Lock()
@@ -179,20 +181,37 @@ class LogCopy:
             self.base, self._is_to_be_shortened = version, True
 
 
-def copy_log(uri: str) -> LogCopy:
-    """A table's log as it is now. Raises NoTable, Uncopied and StoreUnavailable."""
+def copy_log(uri: str, near: int | None = None) -> LogCopy:
+    """A table's log as it is now; `near` guesses its newest version. Raises NoTable, Uncopied and StoreUnavailable."""
+    listing, names, base = (None if near is None else _guessed(uri, near)) or _looked_up(uri)
+    if sum(listing.objects[name].size for name in names) > MOST_BYTES:
+        raise Uncopied
+    copy = LogCopy(uri, base)
+    copy.fetch(listing, names)
+    return copy
+
+
+def _guessed(uri: str, near: int) -> tuple[Listing, list[str], int] | None:
+    """What there is to copy where the log's newest checkpoint, or its beginning, is where it is thought to be; else None. It
+    takes one call: where the last checkpoint is said to be need not be read."""
+    first = max(0, near - CHECKPOINT_COMMITS)
+    listing = list_log(uri, f"{first:0{DIGITS}}" if first else "", MOST_GUESSED)
+    if not first and not listing.objects:
+        raise NoTable
+    try:
+        return listing, *_needed(listing, 0, has_checkpoint=LAST in listing.objects)
+    except Uncopied:
+        return None
+
+
+def _looked_up(uri: str) -> tuple[Listing, list[str], int]:
     bucket, log = place_of_log(uri)
     last = find_object(bucket, f"{log}{LAST}")
     base = _version_of(last) if last else 0
     listing = list_log(uri, f"{base:0{DIGITS}}" if last else "")
     if last is None and not listing.objects and listing.whole:
         raise NoTable
-    names, base = _needed(listing, base, has_checkpoint=last is not None)
-    if sum(listing.objects[name].size for name in names) > MOST_BYTES:
-        raise Uncopied
-    copy = LogCopy(uri, base)
-    copy.fetch(listing, names)
-    return copy
+    return listing, *_needed(listing, base, has_checkpoint=last is not None)
 
 
 def _version_of(last: FoundObject) -> int:

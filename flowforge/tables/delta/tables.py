@@ -181,10 +181,10 @@ class Handle(Files):
 class Delta:
     """The format."""
 
-    def open(self, uri: str, version: int | None = None) -> Handle | None:
+    def open(self, uri: str, version: int | None = None, near: int | None = None) -> Handle | None:
         """The table at its latest version or an earlier one, or None where there is none."""
         if version is None:
-            return self._open_newest(uri)
+            return self._open_newest(uri, near)
         try:
             return Handle(uri, version=version, storage_options=storage_options())
         except TableNotFoundError:
@@ -192,10 +192,10 @@ class Delta:
         except DeltaError as error:
             raise VersionGone(str(error)) from error  # its log was cleaned up
 
-    def _open_newest(self, uri: str) -> Handle | None:
+    def _open_newest(self, uri: str, near: int | None) -> Handle | None:
         options, home = storage_options(), kept_tables()
         try:
-            table = Handle(uri, home.lend(uri, options) or copied(uri, options), storage_options=options)
+            table = Handle(uri, home.lend(uri, options) or copied(uri, options, near), storage_options=options)
         except (NoTable, TableNotFoundError):
             return None
         table.home = home
