@@ -29,13 +29,15 @@ NOT_COUNTED = (
 def with_prices(run: Mapping[str, Any]) -> dict[str, Any]:
     """A run with `prices` (whose they are), and of each table that has told its use the estimated `price`."""
     prices = _own_prices()
-    tables = [_with_price(table, run, prices) for table in run["tables"]]
+    tables = [{**table, "price": _price_of(table, prices)} for table in run["tables"]]
     return {**run, "tables": tables, "prices": {name: prices[name] for name in FACTS}}
 
 
-def _with_price(table: Mapping[str, Any], run: Mapping[str, Any], prices: Mapping[str, Any]) -> dict[str, Any]:
-    told = cost_of({**run, "tables": [table]}, prices)
-    return {**table, "price": told["total"]["price"] if told["steps"] else None}
+def _price_of(table: Mapping[str, Any], prices: Mapping[str, Any]) -> float | None:
+    total = _nothing()
+    for used in table.get("usage") or []:
+        _add(total, used)
+    return _priced(total, prices)["price"] if table.get("usage") else None
 
 
 @cache

@@ -7,6 +7,7 @@ is, and the log tells: what is stored may be of any version.
 """
 
 import base64
+import gzip
 import json
 import re
 from typing import Annotated, Any
@@ -61,6 +62,11 @@ def error_body(error: FlowForgeError) -> dict[str, Any]:
 
 AN_OBJECT = "expected a JSON object"
 NO_BODY = {"field": "body", "problem": "missing; it is required"}
+LONG_ANSWER = 1_000_000  # characters: a run of 500 tables
+MOST_ANSWERED = (
+    6 * 2**20
+)  # Lambda's limit of what a function returns, https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+GZIP_LEVEL = 1  # a twelfth of a run's JSON
 OLDER = {"connection_id": "connectionId"}  # parameters in the address, as they were spelled before
 Name = Annotated[str, Path(), AfterValidator(unquote)]  # a part of the address, as `_by_its_route` quotes it
 
@@ -75,7 +81,8 @@ class Resolver(APIGatewayHttpResolver):
         except InvalidRequest as error:
             refused = {"statusCode": 400, "body": json.dumps(_refused(error)), "isBase64Encoded": False}
             answered = refused | {"headers": {"Content-Type": "application/json"}, "cookies": []}
-        return answered | {"headers": answered["headers"] | {HEADER: VERSION, "Cache-Control": "no-store"}}
+        told = {HEADER: VERSION, "Cache-Control": "no-store"}
+        return _within_limits(answered | {"headers": answered["headers"] | told}, event)
 
 
 def resolver() -> Resolver:
@@ -120,6 +127,27 @@ def resolver() -> Resolver:
         )
 
     return app
+
+
+def _within_limits(answered: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    """An answer that Lambda takes: a long one as gzip where the caller accepts that; one that is still too long says so."""
+    body = answered.get("body") or ""
+    if len(body) <= LONG_ANSWER or answered.get("isBase64Encoded"):
+        return answered
+    accepted = next((v for k, v in (event.get("headers") or {}).items() if k.lower() == "accept-encoding"), "")
+    if "gzip" in accepted.lower():
+        packed = base64.b64encode(gzip.compress(body.encode(), GZIP_LEVEL)).decode()
+        headers = answered["headers"] | {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        answered = answered | {"body": packed, "isBase64Encoded": True, "headers": headers}
+    if len(json.dumps(answered)) <= MOST_ANSWERED:
+        return answered
+    large = errors.TooLarge(
+        f"the answer has {len(body):,} characters, more than a function can return",
+        "ask for less" if answered["isBase64Encoded"] else "send Accept-Encoding: gzip",
+    )
+    headers = {k: v for k, v in answered["headers"].items() if k != "Content-Encoding"}
+    told = {"statusCode": STATUS[errors.Fatal], "body": json.dumps(error_body(large)), "isBase64Encoded": False}
+    return answered | told | {"headers": headers}
 
 
 def _refused(error: InvalidRequest) -> dict[str, Any]:

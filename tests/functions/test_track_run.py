@@ -1,10 +1,12 @@
 """The run history: events twice, in any order, failures mended by a replay."""
 
+import base64
 import itertools
 import json
 from collections import Counter
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -205,6 +207,21 @@ def test_should_show_every_table_of_a_run_of_thousands(context, unique):
     run = runs.read_run(run_id)
     assert [(t["table"], t["source_table"]) for t in run["tables"]] == pairs
     assert run["status"] == "accepted"
+
+
+def test_should_show_a_run_of_more_tables_than_a_function_can_tell_of_in_plain_text(context, unique):
+    run_id, path = unique("run"), "/api/runs/{id}"
+    pairs = [(f"bronze_{n}", f"dbo.{n}") for n in range(9_000)]
+    runs.open_run(run_id, "wf", "job", "batch", "http", pairs)
+    asked = http("GET", f"/api/runs/{run_id}", path)
+    plain = handler(asked, context)
+    assert (plain["statusCode"], plain["isBase64Encoded"]) == (422, False)
+    refused = json.loads(plain["body"])
+    assert (refused["error"], refused["remedy"]) == ("TooLarge", "send Accept-Encoding: gzip")
+    answer = handler(asked | {"headers": asked["headers"] | {"accept-encoding": "gzip, deflate"}}, context)
+    assert len(json.dumps(answer)) < 6 * 2**20
+    told = httpx.Response(200, headers=answer["headers"], content=base64.b64decode(answer["body"])).json()
+    assert [(table["table"], table["source_table"]) for table in told["tables"]] == pairs
 
 
 ODD = ["%F0%9F%98%80", "a%00b", "a%2Fb", "a%22%23%3F", "%0A", "Ж", "100%25", "a%2520b", "%ED%A0%80", "%FF"]
