@@ -63,9 +63,8 @@ def error_body(error: FlowForgeError) -> dict[str, Any]:
 AN_OBJECT = "expected a JSON object"
 NO_BODY = {"field": "body", "problem": "missing; it is required"}
 LONG_ANSWER = 1_000_000  # characters: a run of 500 tables
-MOST_ANSWERED = (
-    6 * 2**20
-)  # Lambda's limit of what a function returns, https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+# What a function may return, as JSON: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MOST_ANSWERED = 6 * 2**20
 GZIP_LEVEL = 1  # a twelfth of a run's JSON
 OLDER = {"connection_id": "connectionId"}  # parameters in the address, as they were spelled before
 Name = Annotated[str, Path(), AfterValidator(unquote)]  # a part of the address, as `_by_its_route` quotes it

@@ -4,10 +4,9 @@ To make an instance takes 15 ms of CPU, more than all statements of a small batc
 kept in a warm process, and the next session has it.
 
 Guarantees: DuckDB has this process's credentials, spills only below /tmp, loads no extension but the packaged httpfs and never
-downloads one. A session has its instance for itself, and settings, temporary
-tables and, for what is not temporary, a catalog of its own in it, which go with it. Kept is only
-an instance whose session has ended well, has not reached S3 (what httpfs remembers of an object is not what is there later) and
-was not confined (that is for good).
+downloads one. A session has its instance for itself, and settings, temporary tables and, for what is not temporary, a catalog of
+its own in it, which go with it. Kept is only an instance whose session has ended well, has not reached S3 (what httpfs remembers
+of an object is not what is there later) and was not confined (that is for good).
 
 Resource management: `duckdb_session` is a context manager. DuckDB makes the folder into which an instance spills when it does so
 first, and deletes it with the instance.
