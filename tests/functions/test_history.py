@@ -6,6 +6,7 @@ Time passes by what is stored growing older.
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import boto3
@@ -30,6 +31,8 @@ from flowforge.state.expiry import DAY, EXPIRES_AT
 from flowforge.state.run_list import list_runs
 from functions.watermark.handler import handler as watermark
 from tests.helpers.commands import command
+from tests.helpers.server_clock import is_past
+from tests.helpers.waiting import wait_for
 from tests.helpers.write_state import Writing
 
 pytestmark = pytest.mark.timeout(600)
@@ -155,7 +158,10 @@ def test_should_store_no_more_for_a_load_than_operations_say(aws, loads, monkeyp
     found = {}
     for run in ("first", "changed", "quiet"):
         if run == "changed":
-            load.execute(f"UPDATE {{t}} SET at = '{load.watermark()}' WHERE id = 30")
+            changed_at = str(load.watermark())
+            load.execute(f"UPDATE {{t}} SET at = '{changed_at}' WHERE id = 30")
+            # Else the quiet load reads the row again.
+            wait_for(partial(is_past, load.server, changed_at, seconds=3), "the server's clock to pass the row")
         before = _sizes(load.name)
         wanted = load.command(run)
         chain.load(wanted.model_copy(update={"batch_id": f"batch_20251108_061208_{wanted.run_id[-6:]}"}))

@@ -10,6 +10,7 @@ from flowforge.aws import items
 from flowforge.state.run_list import list_runs
 from tests.helpers.function_calls import Aws
 from tests.helpers.many_tables import TABLES, Many
+from tests.helpers.server_clock import is_past
 from tests.helpers.standin import StandIn
 from tests.helpers.waiting import wait_for
 
@@ -64,14 +65,6 @@ def near(many: Many, number: int, **by: float) -> str:
     return (datetime.fromisoformat(many.mark(number)) + timedelta(**by)).isoformat(" ", "milliseconds")
 
 
-def is_past(many: Many, moment: str, seconds: int) -> bool:
-    """Whether the server's clock is so far behind a moment."""
-    later = f"DATEADD(second, {seconds}, CAST('{moment}' AS datetime2(3)))"
-    with many.server.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT CASE WHEN SYSUTCDATETIME() > {later} THEN 1 ELSE 0 END")
-        return cursor.fetchall()[0][0] == 1
-
-
 def test_should_queue_nothing_of_tables_without_a_new_row_and_tell_so(many):
     run, queued = many.submit()
     assert (queued, run["status"], len(run["tables"])) == ([], "succeeded", TABLES)
@@ -97,7 +90,7 @@ def test_should_queue_the_tables_that_a_load_would_read_rows_of_and_no_other(man
     assert [one["status"] for one in run["tables"]].count("empty") == TABLES - 4
     _, (command, *_) = many.accepted()
     # Else the row is so near below the next watermark that its table would be queued again.
-    wait_for(lambda: is_past(many, many.mark(1), seconds=4), "the server's clock to pass the row")
+    wait_for(lambda: is_past(many.server, many.mark(1), seconds=4), "the server's clock to pass the row")
     assert many.load(command) == 1
     for n in (2, 3, 4):
         many.execute(f"DELETE FROM {many.name(n)} WHERE {COLUMN} IS NULL OR {COLUMN} > '{OLD}'")
