@@ -26,7 +26,7 @@ from flowforge.sources.repeated import stored
 from flowforge.sources.reports import ReadReport
 
 FOOTER = "flowforge"
-ROWS_PER_GROUP = 98_304
+ROWS_PER_GROUP = 65_536
 BYTES_PER_GROUP = 32 * 2**20  # uncompressed; what readers like, and what bounds the encoder's memory
 LONG_BATCH = BYTES_PER_GROUP // 3  # of a few long rows: it is a row group, and is not held until another one is there
 # A dictionary that grows past this holds values that hardly repeat: giving up early saves a third of the encoder's time and
@@ -44,7 +44,7 @@ pa.set_memory_pool(pa.system_memory_pool())
 # ours it goes on giving them back (mallopt(3)): 65 MB less where records are long, nothing where they are not. Of small blocks it
 # would then give back all but 128 KB, and fault them in again for the next batch: half of a CSV's page faults.
 MMAP_THRESHOLD, LARGE_BLOCK = -3, 4 * 2**20
-TRIM_THRESHOLD, KEPT_FREE = -1, 8 * 2**20
+TRIM_THRESHOLD, KEPT_FREE = -1, 6 * 2**20
 with suppress(AttributeError, OSError):  # another C library
     _glibc = ctypes.CDLL(None)
     _glibc.mallopt(MMAP_THRESHOLD, LARGE_BLOCK)

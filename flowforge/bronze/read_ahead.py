@@ -15,7 +15,7 @@ import pyarrow as pa
 from flowforge.sources.base import BatchReader
 from flowforge.sources.reports import ReadReport
 
-BYTES_AHEAD = 16 * 2**20  # reading goes on while a row group of 98,304 rows is encoded
+BYTES_AHEAD = 16 * 2**20  # reading goes on while a row group of 65,536 rows is encoded
 LONG_BATCH = 8 * 2**20
 
 
