@@ -26,7 +26,9 @@ def test_should_make_three_loads_of_every_table_and_count_what_each_function_too
         assert (invoked["IngestTable"], invoked["RefineSilver"], invoked["PublishGold"]) == (2, 2, 2)
         assert load.calls["RefineSilver", "S3 PutObject"] >= 2
         assert load.calls["PublishGold", "S3 GetObject"] >= 2  # delta-rs and DuckDB say whose they are, too
-        assert all(function.cpu_seconds > 0 and function.peak_rss_mb > 10 for function in load.functions)
+        assert all(function.peak_rss_mb > 10 for function in load.functions)
+        # Of one function it may be less than the kernel's tick.
+        assert sum(function.cpu_seconds for function in load.functions) > 0
     assert {name for name, _ in idle.calls} <= {"SubmitJob", "IngestTable", "TrackRun", "RecordLineage"}
     assert idle.polls > 0
 
