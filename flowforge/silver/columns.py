@@ -57,7 +57,7 @@ def admit(
         _refuse_any(
             drift, theirs, {*decisions.types, *dropped_before(table), *plan.digits, *plan.own_names}, where, exchanged
         )
-    # Its files are looked at for a change only: most batches bring none.
+    # Its files are looked at for a change only. Most batches bring none, and nobody looks at what the table holds.
     present = relation(connection, table) if drift.retyped or drift.added else rows
     own, brought = sides = conversions(present, drift.retyped, rows, drift.types, where)
     refuse_misfits(sides, plan, where)
