@@ -29,7 +29,7 @@ STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"'
 VALUE = f"(?:{STRING}|{NUMBER}|true|false|null)"
 TEXT = f"(?:{STRING}|null)"
 # The same for Python's own patterns, which keep each step of a loop that could go back: gigabytes of a long text.
-RUNS = VALUE.replace(r"\x00-\x1f]|", r"\x00-\x1f]++|").replace(')*"', ')*+"').encode()
+RUNS = VALUE.replace(r"\x00-\x1f]|", r"\x00-\x1f]++|").replace('"(?:', '"(?>(?:').replace(')*"', ')*)"').encode()
 # No colon, comma or brace: what separates a name from its neighbours is then found in no other place.
 NAME = re.compile(r'[^"\\\x00-\x1f:,{}]+')
 ESCAPE = re.compile(rb"\\(u....|.)", re.DOTALL)

@@ -24,7 +24,7 @@ from flowforge.sources.files.excel_texts import SharedTexts
 
 MOST_PART = 2**27  # bytes of a part that is held in memory: shared texts, styles
 STRICT = b"http://purl.oclc.org/ooxml/"  # ISO/IEC 29500-1 Strict; its elements have other names
-PROLOG = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?:\s++|<\?.*?\?>|<!--.*?-->)*+<[A-Za-z_]", re.DOTALL)
+PROLOG = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?>(?:\s++|<\?.*?\?>|<!--.*?-->)*)<[A-Za-z_]", re.DOTALL)
 FORMAT, STYLES = f"{{{SHEET_MAIN_NS}}}numFmt", f"{{{SHEET_MAIN_NS}}}cellXfs"
 
 

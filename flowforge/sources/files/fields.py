@@ -90,4 +90,5 @@ def _until(marks: Iterable[str], pair: str) -> str:
     found = [mark for mark in marks if mark]
     single = all(len(mark.removeprefix("\\")) == 1 for mark in found)
     run = f"[^{''.join(found)}]" if single else f"(?:(?!{'|'.join(found)}).)"
-    return f"{run}*+(?:{pair}{run}*+)*+" if pair else f"{run}*+"
+    runs = f"{run}*+" if single else f"(?>{run}*)"
+    return f"{runs}(?>(?:{pair}{runs})*)" if pair else runs

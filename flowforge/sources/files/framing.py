@@ -181,8 +181,8 @@ def _whole_line(marks: Marks) -> re.Pattern[bytes] | None:
     if marks.escape or len(marks.delimiter) != 1 or len(marks.quote) != 1:
         return None
     ends, quote = re.escape(marks.delimiter), re.escape(marks.quote)
-    field = b"(?:Q[^Q]*+(?:QQ[^Q]*+)*+Q|[^DQ\r\n]*+)".replace(b"Q", quote).replace(b"D", ends)
-    return re.compile(field + b"(?:" + ends + field + b")*+[\r\n]*+")
+    field = b"(?:Q[^Q]*+(?>(?:QQ[^Q]*+)*)Q|[^DQ\r\n]*+)".replace(b"Q", quote).replace(b"D", ends)
+    return re.compile(field + b"(?>(?:" + ends + field + b")*)[\r\n]*+")
 
 
 def _ends_open(text: bytes, marks: Marks, is_open: bool) -> bool:
@@ -219,8 +219,8 @@ def _closed(text: bytes, marks: Marks, place: int) -> int:
 def _to_closing(quote: bytes) -> re.Pattern[bytes]:
     """The rest of a quoted field, inner quotes doubled, with its closing quote."""
     mark = re.escape(quote)
-    inner = b"[^" + mark + b"]*+" if len(quote) == 1 else b"(?:(?!" + mark + b").)*+"
-    return re.compile(inner + b"(?:" + mark * 2 + inner + b")*+" + mark, re.DOTALL)
+    inner = b"[^" + mark + b"]*+" if len(quote) == 1 else b"(?>(?:(?!" + mark + b").)*)"
+    return re.compile(inner + b"(?>(?:" + mark * 2 + inner + b")*)" + mark, re.DOTALL)
 
 
 def _delimiter(text: bytes, marks: Marks, place: int) -> int:

@@ -12,7 +12,7 @@ from flowforge.domain.errors import UnsupportedSource
 from flowforge.sources.files.framing import CHUNK, LONGEST_RECORD, Framed
 
 BLANKS = re.compile(rb"[ \t\r\n]*+")
-STRING = rb'"(?:[^"\\]++|\\.)*+"'
+STRING = rb'"(?>(?:[^"\\]++|\\.)*)"'
 SCALAR = rb'[^ \t\r\n,:"{}\[\]]++'
 TOKENS = re.compile(STRING + rb'|[{}\[\]"]', re.DOTALL)
 DEPTH = 4  # of what one pattern takes at once; what is nested deeper is gone through by its tokens
@@ -23,7 +23,7 @@ def _whole(depth: int) -> bytes:
     """The pattern of a value whose brackets are nested so deeply at most."""
     if not depth:
         return STRING
-    inner = rb'(?:[^"{}\[\]]++|' + _whole(depth - 1) + (rb"|" + STRING if depth > 1 else b"") + rb")*+"
+    inner = rb'(?>(?:[^"{}\[\]]++|' + _whole(depth - 1) + (rb"|" + STRING if depth > 1 else b"") + rb")*)"
     return rb"\{" + inner + rb"\}|\[" + inner + rb"\]"
 
 

@@ -157,5 +157,5 @@ def _quoted_fields(marks: Marks) -> re.Pattern[bytes]:
 def _quoted_text(marks: Marks) -> bytes:
     """What is between quotes, inner ones doubled."""
     quote = re.escape(marks.quote)
-    inner = b"(?:(?!" + quote + b").)*+" if len(marks.quote) > 1 else b"[^" + quote + b"]*+"
-    return inner + b"(?:" + quote * 2 + inner + b")*+"
+    inner = b"(?>(?:(?!" + quote + b").)*)" if len(marks.quote) > 1 else b"[^" + quote + b"]*+"
+    return inner + b"(?>(?:" + quote * 2 + inner + b")*)"
