@@ -85,10 +85,10 @@ class Elements(ABC, Generic[Item]):
             if since > LONGEST:
                 raise too_long(self._where)
         if not self._is_done:
-            yield from self._read(held)
-            self._parser.Parse(b"", True)
+            yield from self._read(held, is_last=True)
 
-    def _read(self, stretch: bytes) -> list[Item]:
+    def _read(self, stretch: bytes, is_last: bool = False) -> list[Item]:
+        """What the stretch holds, and what expat, from 2.6 on, put off: a long comment's end, with what stands behind it."""
         found = None
         if self._end and self._is_between and b"xmlns" not in stretch:
             text = stretch.decode(errors="replace")  # expat refuses what is none
@@ -102,9 +102,9 @@ class Elements(ABC, Generic[Item]):
         parser.EndElementHandler = None if is_read else self._on_end
         parser.CharacterDataHandler = None if is_read else self._on_text
         self._fed += len(stretch)
-        parser.Parse(stretch, False)
-        is_last = self._end and self._fed == self._ended_at + len(self._end)
-        self._is_between = is_read or (bool(is_last) and len(self._path) == self._inside)
+        parser.Parse(stretch, is_last)
+        ends = bool(self._end) and self._fed == self._ended_at + len(self._end or b"")
+        self._is_between = is_read or (ends and len(self._path) == self._inside)
         self._ended = self._ended or found is not None
         return self._found if found is None else found
 
