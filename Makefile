@@ -11,7 +11,7 @@ export SAM_CLI_TELEMETRY := 0
 # Tests, demo and faults start processes by the hundred: each would compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo build test test-fast test-debian test-build test-sail test-s3 test-aws test-console screenshots test-api faults faults-quick soak lint format validate check-template clean bench bench-quick bench-lake bench-lake-full bench-files bench-load
+.PHONY: help demo build test test-fast test-pythons test-build test-sail test-s3 test-aws test-console screenshots test-api faults faults-quick soak lint format validate check-template clean bench bench-quick bench-lake bench-lake-full bench-files bench-load
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -26,16 +26,14 @@ test: .venv/stamp ## all tests but those of faults and of Sail
 FAST := $(addprefix tests/,contracts engines gold lineage operations quality silver sources sql_policy tables)
 NOT_FAST := $(addprefix --ignore tests/,tables/test_sail.py contracts/test_gate.py sources/files/test_long_records.py)
 SPREAD := --numprocesses auto --dist loadscope --no-loadscope-reorder
-FAST_TESTS := -m pytest -q -r fE $(FAST) $(NOT_FAST) $(SPREAD)
+FAST_TESTS := -q -r fE $(FAST) $(NOT_FAST) $(SPREAD)
 test-fast: .venv/stamp ## of contracts, lineage, lake and sources what starts no server
-	FLOWFORGE_TEST_FAST=1 .venv/bin/python $(FAST_TESTS)
+	FLOWFORGE_TEST_FAST=1 .venv/bin/python -m pytest $(FAST_TESTS)
 
-# Debian 12 has 3.11.2, which a developer's or CI's own Python may hide: later ones have lost faults that its users meet.
-DEBIAN_PYTHON ?= /usr/bin/python3.11
-test-debian: .venv/stamp ## the same on Debian's own Python, where the machine has it and .venv is of another
-	@if ! [ -x $(DEBIAN_PYTHON) ]; then echo "not run: there is no $(DEBIAN_PYTHON)"; \
-	elif [ "$$($(DEBIAN_PYTHON) -V)" = "$$(.venv/bin/python -V)" ]; then echo "not run: .venv is of Debian's own Python"; \
-	else $(MAKE) --no-print-directory .venv-debian/stamp && FLOWFORGE_TEST_FAST=1 .venv-debian/bin/python $(FAST_TESTS); fi
+# Debian 12 has 3.11.2, Lambda 3.13, and a developer or CI often another one.
+PYTHONS ?= $(wildcard /usr/bin/python3.11 /usr/bin/python3.13 /usr/local/bin/python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python3.13)
+test-pythons: .venv/stamp ## the same on Debian's own Python and on Lambda's, where the machine has them
+	FLOWFORGE_TEST_FAST=1 .venv/bin/python -m tests.helpers.other_pythons $(PYTHONS) -- $(FAST_TESTS)
 
 test-sail: .venv/stamp .venv-sail/stamp ## silver and gold read by Sail over Spark Connect, as by the other readers
 	.venv/bin/python -m pytest tests/tables/test_sail.py
@@ -98,14 +96,12 @@ check-template: .venv/stamp .venv-checkov/stamp ## the template against checkov'
 	@.venv-checkov/bin/python -m checkov.main --config-file infra/aws/checkov.yaml --file .aws-sam/checkov/template.json
 
 clean: ## remove environments, caches and the local stack's data
-	rm -rf .venv .venv-debian .venv-sam .venv-sail .venv-s3 .venv-aws .venv-console .venv-fuzz .venv-checkov .flowforge .aws-sam .pytest_cache .hypothesis .ruff_cache *.egg-info
-
-OURS := --constraint constraints.txt --editable '.[local,dev]'
+	rm -rf .venv .venv-pythons .venv-sam .venv-sail .venv-s3 .venv-aws .venv-console .venv-fuzz .venv-checkov .flowforge .aws-sam .pytest_cache .hypothesis .ruff_cache *.egg-info
 
 # A stamp tells a finished installation from one that was interrupted.
 .venv/stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install -qq $(OURS)
+	.venv/bin/pip install -qq --constraint constraints.txt --editable '.[local,dev]'
 	@touch $@
 
 # An environment for one program, without a pip of its own and compiled modules, of which it loads a tenth to a half: that takes
@@ -115,10 +111,6 @@ define installed
 	.venv/bin/python -m pip --python $(@D)/bin/python install -qq --no-compile $(1)
 	@touch $@
 endef
-
-.venv-debian/stamp: private PYTHON := $(DEBIAN_PYTHON)
-.venv-debian/stamp: pyproject.toml constraints.txt | .venv/stamp
-	$(call installed,$(OURS))
 
 # sam-cli pins what FlowForge pins otherwise, so it lives apart.
 .venv-sam/stamp: | .venv/stamp

@@ -31,7 +31,7 @@ MARKED = re.compile(r"#\s*(needs [\w' ]+|long)\s*$")
 RUN_BY_CI = (
     "make demo",
     "make test",
-    "make test-debian",
+    "make test-pythons",
     "make test-sail",
     "make test-s3",
     "make test-aws",
