@@ -17,7 +17,9 @@ FAULTY = re.compile(r"\)(?:[*+?]|\{\d*,?\d*\})\+")
 
 def texts_of(path: Path) -> list[str]:
     found = (node.value for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Constant))
-    return [text if isinstance(text, str) else text.decode("latin-1") for text in found if isinstance(text, str | bytes)]
+    return [
+        text if isinstance(text, str) else text.decode("latin-1") for text in found if isinstance(text, str | bytes)
+    ]
 
 
 @pytest.mark.parametrize("room", ROOMS)
