@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from events.api.base import Answer, Mistake, Page, ShownAs, unless_empty
 
@@ -10,6 +10,11 @@ RunLimit = Annotated[int, Field(ge=0, le=200), unless_empty(20)]
 RunStatus = Annotated[
     Literal["under-way", "failed", "succeeded"] | None,
     Field(description="under-way: accepted or running; failed: or rejected. A page looks at 500 runs at most"),
+    unless_empty(None),
+]
+Since = Annotated[
+    AwareDatetime | None,
+    Field(description="an answer's `as_of`: of the tables those alone that have changed since, and all of the rest"),
     unless_empty(None),
 ]
 # Read by events.request, which knows older forms, too.
@@ -135,5 +140,6 @@ class RunTable(TableStatus):
 class Run(RunHead):
     """One run with its tables."""
 
-    tables: list[RunTable]
+    tables: list[RunTable] = Field(description="all of them, or those that have changed `since`")
+    as_of: str | None = Field(None, description="the next look's `since`: a moment before what is told here")
     prices: Prices

@@ -1,7 +1,8 @@
 """Following a run to its end: what to ask, when to stop, and how it looks meanwhile.
 
 A run is over when every table is published, empty or failed, or when the request was rejected. An API that does not answer
-for a moment is asked again: the run does not depend on anybody watching it.
+for a moment is asked again: the run does not depend on anybody watching it. Most looks ask only for the tables that have changed;
+the last one asks for all.
 """
 
 import json
@@ -21,10 +22,12 @@ from flowforge.cli.failure import BAD_REQUEST, FAILED, GOOD, Failure
 from flowforge.cli.run_tables import RunTables
 
 TERMINAL = frozenset({"published", "empty", "failed"})
+ENDED = frozenset({"succeeded", "failed", "rejected"})
 # A run of small tables takes seconds, one of big tables minutes: the pause grows from the first to the second.
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 2.0
 UNREACHABLE_SECONDS = 30.0
+WHOLE_SECONDS = 15.0  # between looks at all tables: a change that was told late is seen then
 QUIET_SECONDS = 5.0  # without a change, before claims are looked at
 CLAIM_SECONDS = 2.0
 MOST_CLAIMS = 5
@@ -52,11 +55,11 @@ def exit_code(run: dict[str, Any]) -> int:
 def follow(api: Api, run_id: str, timeout_seconds: float | None = None) -> Iterator[dict[str, Any]]:
     """Yields the run each time it was asked for, the finished one last; StillRunning when the time is up before."""
     started = answered = time.monotonic()
-    claims = _Claims(api)
+    claims, looks = _Claims(api), _Looks(api, run_id)
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
-            run = api.get("runs", run_id)
+            run = looks.next()
         except Failure as failure:
             if not failure.transient or time.monotonic() - answered > UNREACHABLE_SECONDS:
                 raise
@@ -74,6 +77,36 @@ def follow(api: Api, run_id: str, timeout_seconds: float | None = None) -> Itera
             )
         time.sleep(pause)
         pause = min(pause * 1.1, LONGEST_PAUSE_SECONDS)
+
+
+class _Looks:
+    """A run as it is, by what has changed since the look before."""
+
+    def __init__(self, api: Api, run_id: str):
+        self._api, self._run_id = api, run_id
+        self._since: str | None = None  # None: all of it is asked for
+        self._whole_at = 0.0
+        self._tables: list[dict[str, Any]] = []
+
+    def next(self) -> dict[str, Any]:
+        """The run with all of its tables; one that has come to its end as it is then, in one piece."""
+        if self._since and time.monotonic() - self._whole_at < WHOLE_SECONDS:
+            told = self._api.get("runs", self._run_id, since=self._since)
+            changed = {_key(table): table for table in told["tables"]}
+            run = told | {"tables": [changed.get(_key(table), table) for table in self._tables]}
+            if run.get("status") not in ENDED and not finished(run):
+                return self._kept(run)
+        self._whole_at = time.monotonic()
+        return self._kept(self._api.get("runs", self._run_id))
+
+    def _kept(self, run: dict[str, Any]) -> dict[str, Any]:
+        self._since, self._tables = run.pop("as_of", None), run["tables"]
+        return run | {"tables": [dict(table) for table in self._tables]}  # a caller adds to them
+
+
+def _key(table: dict[str, Any]) -> str:
+    """Its name as it stays, however the catalog spells it."""
+    return table["table"].lower()
 
 
 class _Claims:

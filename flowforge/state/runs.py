@@ -100,7 +100,7 @@ def read_run(run_id: str) -> dict[str, Any]:
         remedy = f"flowforge status lists the runs; they are kept for {settings().history_days} days."
         raise NotFound(f"no run {run_id!r}", remedy)
     names = names_in(found)
-    told = run_unchanged.stories_in(found) | _by_table(found)
+    told = run_unchanged.stories_in(found) | by_table(found)
     tables = [table_status(bronze, source, told.get(bronze.lower(), {})) for bronze, source in names]
     return head_of(found["RUN"], tables, discards.of_run(found)) | {"tables": tables}
 
@@ -121,7 +121,7 @@ def is_ended(run: Mapping[str, Any]) -> bool:
     return run["status"] in ("succeeded", "failed", "rejected")
 
 
-def _by_table(found: Mapping[str, items.Item]) -> dict[str, items.Item]:
+def by_table(found: Mapping[str, items.Item]) -> dict[str, items.Item]:
     """What events said of each table, by its name in lower case: a table that is loaded for the first time may get the catalog's
     spelling on the way, and no two tables of a run differ by case only."""
     told: dict[str, items.Item] = {}

@@ -8,14 +8,14 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from events import facts
 from events.api.base import Cursor
-from events.api.runs import Run, RunLimit, Runs, RunStatus
+from events.api.runs import Run, RunLimit, Runs, RunStatus, Since
 from events.dispatch import opened, read_message
 from flowforge.aws.ahead import facts_ahead
 from flowforge.aws.message import is_http, metrics, process_envelopes
 from flowforge.operations.pricing import with_prices
 from flowforge.runtime.entry_point import entry_point
 from flowforge.runtime.http import Name, resolver, told
-from flowforge.state import run_list, run_stories, runs
+from flowforge.state import run_changes, run_list, run_stories
 
 app = resolver()
 RECORDED = (
@@ -41,9 +41,9 @@ def list_runs(
 
 
 @app.get("/api/runs/<id>")
-def get(id: Name) -> Run:
-    """One run with its tables, and about what each has cost."""
-    return told(with_prices(runs.read_run(id)))
+def get(id: Name, since: Annotated[Since, Query()] = None) -> Run:
+    """One run with its tables, and about what each has cost; with `since`, of its tables those alone that have changed."""
+    return told(with_prices(run_changes.look_at(id, since)))
 
 
 def track(envelope: dict, context: object, ahead: run_stories.Told | None = None) -> None:

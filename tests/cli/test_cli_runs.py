@@ -123,6 +123,22 @@ def test_should_watch_until_every_table_is_done_and_print_each_change_once(flowf
     assert "bronze/bronze_customers/b1.parquet" in ended.out
 
 
+def test_should_ask_while_it_watches_for_what_has_changed_and_at_the_end_for_all(flowforge, api, told):
+    queued = [told.table(name, "queued") for name in ("bronze_a", "bronze_b")]
+    landed, renamed = told.table("bronze_a", "landed"), told.table("Bronze_B", "published")
+    states = [told.run(*queued), told.run(landed), told.run(), told.run(renamed, status="succeeded")]
+    times = [told_at | {"as_of": f"2026-01-02T03:04:0{second}.000+00:00"} for second, told_at in enumerate(states)]
+    done = told.run(told.table("bronze_a", "published"), renamed, status="succeeded")
+    api.answer_in_turn("GET /api/runs/run-1", [*times, done | {"as_of": times[0]["as_of"]}])
+
+    ended = flowforge("status", "run-1", "--watch")
+
+    assert ended.code == 0
+    assert [asked.query.get("since") for asked in api.asked] == [None, *(one["as_of"] for one in times[:3]), None]
+    for change in ("bronze_a: queued", "bronze_a: landed", "bronze_a: published", "Bronze_B: published"):
+        assert ended.out.count(change) == 1
+
+
 def test_should_exit_1_when_a_watched_table_failed_and_tell_the_remedy(flowforge, api, told):
     api.answer(RUN, ACCEPTED, 202)
     api.answer("GET /api/runs/run-1", told.run(told.table(), told.failed(), status="failed"))

@@ -17,31 +17,14 @@ from events.sample_messages import messages
 from flowforge.state import runs
 from functions.track_run.handler import handler
 from tests.helpers.examples import examples
+from tests.helpers.told_events import CHAIN, SAMPLES, TOLD, get, tell, tell_together
 
 pytestmark = pytest.mark.usefixtures("answers_as_told")
-SAMPLES = {type(m).__name__: m for m in messages() if isinstance(m, facts.TableEvent)}
-CHAIN = ("BronzeLanded", "WatermarkCommitted", "SilverRefined", "GoldPublished")
 
 
 @pytest.fixture(autouse=True)
 def queues(aws, monkeypatch):
     aws.use("TrackQueue", "TrackDeadLetters", monkeypatch)
-
-
-def tell(context, run_id: str, *names: str, table: str = "bronze_customers") -> None:
-    tell_together(context, *((run_id, name, table) for name in names))
-
-
-def tell_together(context, *events: tuple[str, str, str]) -> None:
-    """A batch of messages: of each the run, the event, and the table."""
-    models = [SAMPLES[name].model_copy(update={"run_id": run, "bronze_table": table}) for run, name, table in events]
-    bodies = [eventbridge(type(m).__name__, json.loads(m.model_dump_json())) for m in models]
-    assert handler(sqs(*bodies), context) == {"batchItemFailures": []}
-
-
-def get(context, path: str, route: str, **query: str) -> tuple[int, dict]:
-    answer = handler(http("GET", path, route, query=query), context)
-    return answer["statusCode"], json.loads(answer["body"])
 
 
 @pytest.fixture
@@ -114,9 +97,6 @@ def test_should_show_runs_over_http(context, run_id):
 def test_should_refuse_a_limit_that_is_none(context, limit):
     status, answer = get(context, "/api/runs", "/api/runs", limit=limit)
     assert (status, answer["mistakes"][0]["field"]) == (400, "limit")
-
-
-TOLD = ("SlicesRead", *CHAIN, "IntervalEmpty", "StepFailed")
 
 
 @settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -67,6 +67,8 @@ function took(run) {
 
 const QUIET_MILLISECONDS = 5000;
 const MOST_CLAIMS = 5;
+const WHOLE_MILLISECONDS = 15000; // between looks at all tables: a change that was told late is seen then
+let seen = { id: "", since: null, run: null, at: 0 };
 let watched = { state: "", asked: 0, told: new Map() };
 
 // Which steps lie behind a table of this status; the next one is under way.
@@ -77,7 +79,7 @@ export const run = {
   title: () => "Run",
   every: (data) => (under(data.status) ? 1 : 10),
   async load(place, signal) {
-    const found = await ask(path("runs", place.id), { signal });
+    const found = await look(place.id, signal);
     const told = under(found.status) ? await claims(found, signal) : new Map();
     return { ...found, claims: told, tables: found.tables.map((one) => ({ ...one, ...told.get(one.table)?.live })) };
   },
@@ -88,6 +90,22 @@ export const run = {
       data.tables.length > 0 && [tables(data), details(data)], command(`flowforge status ${data.run_id}${under(data.status) ? " --watch" : ""}`)];
   },
 };
+
+// A run as it is, by what has changed since the look before; all of it now and then, and once it is over.
+async function look(id, signal) {
+  const whole = async () => {
+    const { as_of: since, ...run } = await ask(path("runs", id), { signal });
+    seen = { id, since, run, at: Date.now() };
+    return run;
+  };
+  if (seen.id !== id || !seen.since || Date.now() - seen.at >= WHOLE_MILLISECONDS) return whole();
+  const { as_of: since, ...told } = await ask(path("runs", id), { query: { since: seen.since }, signal });
+  const changed = new Map(told.tables.map((one) => [one.table.toLowerCase(), one]));
+  const run = { ...told, tables: seen.run.tables.map((one) => changed.get(one.table.toLowerCase()) ?? one) };
+  if (!under(run.status) || run.tables.every((one) => BEHIND[one.status] === 3 || one.error)) return whole();
+  seen = { ...seen, since, run };
+  return run;
+}
 
 // Of a run that does not move: how far those are that read, whose worker has fallen silent, and when the next one may go on. Asked
 // seldom, of a few tables.
