@@ -58,7 +58,7 @@ def commands(document: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder as a user sees the project's, with a stack started by `flowforge up`."""
-    folder = tmp_path_factory.mktemp("user")
+    folder = tmp_path_factory.mktemp("a user's [100%20] folder ü")
     (folder / ".venv").symlink_to(sys.prefix)
     command = [".venv/bin/flowforge", "up", "--state-dir", str(folder / ".flowforge"), "--quiet"]
     command += ["--port", "0", "--aws-port", "0", "--sqlserver-port", "0"]

@@ -50,6 +50,8 @@ MOST_COMMITS = 30
 MOST_GUESSED = 40  # objects: a log with more behind the guess is looked up
 READERS = 8
 PREFIX = "flowforge-log-"
+# delta-rs 1.x takes these in a folder's path for what they mean in an address, and finds nothing there, or panics.
+MISREAD, READABLE = re.compile(r"[%\[\]\\^|\udc80-\udcff]"), "/tmp"
 _sweeping = threading.Lock()
 _CHECKPOINT = re.compile(rf"\d{{{DIGITS}}}\.checkpoint\.(.+)")
 
@@ -246,7 +248,8 @@ def _swept_folder() -> str:
 
 @lru_cache(maxsize=1)
 def _swept_once() -> str:
-    folder = Path(tempfile.gettempdir())
+    given = tempfile.gettempdir()
+    folder = Path(READABLE if MISREAD.search(given) else given)
     for left in folder.glob(f"{PREFIX}*"):
         process = left.name.removeprefix(PREFIX).partition("-")[0]
         if process.isdigit() and (int(process) == os.getpid() or not _is_alive(int(process))):

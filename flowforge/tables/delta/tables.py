@@ -75,7 +75,7 @@ class Handle(Files):
         found = super().file_uris(partition_filters)
         if self._copy is None:
             return found
-        here = f"{self._copy.folder}/"
+        here = self._table.table_uri().removeprefix("file://").rstrip("/") + "/"  # as delta-rs spells the copy's folder
         return [f"{self.uri}/{file.removeprefix(here)}" if file.startswith(here) else file for file in found]
 
     def file_sizes(self) -> dict[str, int]:
