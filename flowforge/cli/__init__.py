@@ -10,9 +10,11 @@ import sys
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code; `arguments` default to the process's own."""
+    from flowforge.cli.loopback import reach_directly
     from flowforge.cli.streams import open_streams
 
     open_streams()
+    reach_directly()
     from flowforge.cli.app import run
 
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))

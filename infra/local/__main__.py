@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from flowforge.cli.loopback import reach_directly
 from flowforge.cli.streams import open_streams
 from infra.local.data_directory import DataDirectory, DataDirectoryError
 from infra.local.servers import StartError
@@ -110,6 +111,7 @@ async def _serve(settings: StackSettings, state: StateDirectory) -> int:
 def main() -> int:
     """Run the command line and return the exit status."""
     open_streams()
+    reach_directly()
     arguments = parse_arguments()
     try:
         with StateDirectory(arguments.state_dir) as state, contextlib.ExitStack() as exits:

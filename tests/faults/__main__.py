@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from flowforge.cli.loopback import reach_directly
 from flowforge.cli.streams import open_streams
 from flowforge.domain.given import given
 from tests.faults.tally import Tally
@@ -33,6 +34,7 @@ PROCESSES = 2  # a core each
 
 def main() -> int:
     open_streams()
+    reach_directly()
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a random selection of a few minutes")
     parser.add_argument("--seed", type=int, help="repeats the run that printed this seed")

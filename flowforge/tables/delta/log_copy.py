@@ -51,7 +51,7 @@ MOST_GUESSED = 40  # objects: a log with more behind the guess is looked up
 READERS = 8
 PREFIX = "flowforge-log-"
 # delta-rs 1.x takes these in a folder's path for what they mean in an address, and finds nothing there, or panics.
-MISREAD, READABLE = re.compile(r"[%\[\]\\^|\udc80-\udcff]"), "/tmp"
+MISREAD, READABLE = re.compile(r"[%\[\]\\^|\udc80-\udcff]"), "/tmp"  # noqa: S108 - a folder of its own is made there
 _sweeping = threading.Lock()
 _CHECKPOINT = re.compile(rf"\d{{{DIGITS}}}\.checkpoint\.(.+)")
 
