@@ -78,7 +78,7 @@ def build(
         for name in model.reads:
             if name not in handles:
                 table = opened_now(name)
-                if table is None:
+                if table is None or table.awaits_rows():
                     return Waits(f"waits for {name}", name)
                 handles[name] = table
         for name in are_to_be_looked_at({name: handles[name] for name in model.reads}):

@@ -3,9 +3,9 @@
 Which follow from a batch: the published copy and the models of its own job, and of the models kept in the bucket those that read
 the batch's silver table or one of these gold tables, directly or through others.
 
-Guarantees: a table of which no input changed is left alone. A model whose input does not exist yet is deferred; one that fails
-leaves the version before in place and its siblings unharmed, and is told with its file, its line and the engine's reason. What
-became of each table is kept beside it (`flowforge.gold.outcomes`).
+Guarantees: a table of which no input changed is left alone. A model whose input does not exist yet, or awaits its first batch, is
+deferred; one that fails leaves the version before in place and its siblings unharmed, and is told with its file, its line and the
+engine's reason. What became of each table is kept beside it (`flowforge.gold.outcomes`).
 """
 
 import time

@@ -89,6 +89,10 @@ class LakeTable(Protocol):
         """The newest version that changed rows: compaction and vacuum make versions, too, and nothing follows from them."""
         ...
 
+    def awaits_rows(self) -> bool:
+        """Whether nothing has happened to the table but its creation (`TableFormat.create`): its first commit is on its way."""
+        ...
+
     def count(self) -> int:
         """Rows, from the log alone."""
         ...

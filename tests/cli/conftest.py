@@ -23,7 +23,8 @@ def _command_line(request: pytest.FixtureRequest, folder: Path, **more: str) -> 
 
 
 def _environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FLOWFORGE_", "AWS_", "NO_COLOR", "COLUMNS"))}
+    ours = ("FLOWFORGE_", "AWS_", "NO_COLOR", "COLUMNS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    kept = {k: v for k, v in os.environ.items() if not k.upper().startswith(ours)}
     return kept | {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "", "AWS_SHARED_CREDENTIALS_FILE": ""}
 
 

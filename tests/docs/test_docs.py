@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / ".venv").symlink_to(sys.prefix)
     command = [".venv/bin/flowforge", "up", "--state-dir", str(folder / ".flowforge"), "--quiet"]
     command += ["--port", "0", "--aws-port", "0", "--sqlserver-port", "0"]
-    process = subprocess.Popen(command, cwd=folder)
+    process = subprocess.Popen(command, cwd=folder, env=environment())
     facts = folder / ".flowforge" / "stack.json"
     try:
         deadline = time.monotonic() + LIMIT_SECONDS
@@ -77,6 +77,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         process.wait(LIMIT_SECONDS)
 
 
+def environment() -> dict[str, str]:
+    """That of a user behind a company's proxy, which reaches nothing on this machine."""
+    ours = ("FLOWFORGE_", "AWS_", "NO_PROXY", "no_proxy")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    return kept | {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+
+
 def _copy_examples(folder: Path, port: int) -> None:
     """The examples, for a stand-in that may have found its usual port taken."""
     for name in ("models", "files"):
@@ -89,11 +96,10 @@ def _copy_examples(folder: Path, port: int) -> None:
 @pytest.mark.timeout(600)  # a document's commands run one after the other, each in a process of its own
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if commands(path)], ids=lambda path: path.stem)
 def test_should_show_commands_that_work(folder, document):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("FLOWFORGE_", "AWS_"))}
     for command in commands(document):
         if command in RUN_BY_CI:
             continue
-        ran = _run(command, folder, environment)
+        ran = _run(command, folder, environment())
         assert ran.returncode == 0, f"$ {command}\n{ran.stdout}{ran.stderr}"
 
 

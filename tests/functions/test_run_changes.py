@@ -48,10 +48,10 @@ def without_time(run: dict[str, Any]) -> dict[str, Any]:
 def test_should_come_to_what_is_shown_of_all_whatever_is_told_between_two_looks(context, unique, batches):
     run_id = unique("run")
     runs.open_run(run_id, "wf", "job", "batch", "http", [("bronze_a", "a"), ("bronze_b", "b"), ("bronze_c", "c")])
-    seen = look(context, run_id)
+    seen: dict[str, Any] = look(context, run_id)
     for batch in batches:
         tell_together(context, *((run_id, *event) for event in batch))
-        told = look(context, run_id, seen["as_of"])
+        told = look(context, run_id, str(seen["as_of"]))
         changed = {table["table"].lower(): table for table in told["tables"]}
         tables = [changed.get(table["table"].lower(), table) for table in seen["tables"]]
         seen = told | {"tables": tables}

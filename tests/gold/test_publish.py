@@ -7,11 +7,13 @@ import pytest
 from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.domain.given import given
 from flowforge.engines.duckdb.storage import confine, duckdb_connection
+from flowforge.engines.registry import ENGINE
 from flowforge.gold.models import read_model
 from flowforge.gold.publish import publish
 from flowforge.runtime.time_limit import within
 from flowforge.silver.refine import refine
-from flowforge.tables.lake import open_table, table_uri
+from flowforge.tables.base import once
+from flowforge.tables.lake import create_table, open_table, table_uri
 
 
 def accounts(*rows: tuple[int, int, int]) -> pa.Table:
@@ -94,6 +96,23 @@ def test_should_defer_a_model_until_its_inputs_exist(lake):
     refine(second, lake.bucket)
     assert publish(second, lake.bucket).gold_tables == {"balances": 1}
     assert [(row["name"], int(row["total"])) for row in gold(lake, "balances")] == [("Ann", 42)]
+
+
+def test_should_defer_a_model_while_an_input_has_been_created_and_no_more(lake):
+    """Its worker makes the table and then commits the first batch: in between, or where it dies there, no rule may fail."""
+    target = model("balances", '-- @qualityRule {"rule": "row_count", "min": 1}\n' + BALANCES)
+    batches = {
+        name: lake.source(name, key=["id"], gold=target).batch(1, rows)
+        for name, rows in (("customers", customers((1, "Ann"))), ("accounts", accounts((7, 1, 40))))
+    }
+    uri = table_uri(lake.bucket, "silver", "accounts")
+    with ENGINE.session() as session:
+        create_table(uri, session.sql("SELECT 1 AS id, 1 AS customer_id, 1 AS balance"), {})
+    refine(batches["customers"], lake.bucket)
+    assert publish(batches["customers"], lake.bucket).deferred == ["gold.balances waits for silver.accounts"]
+    with ENGINE.session() as session:
+        given(open_table(uri)).overwrite(session.sql("SELECT 7 AS id, 1 AS customer_id, 40 AS balance"), once())
+    assert publish(batches["accounts"], lake.bucket).gold_tables == {"balances": 1}
 
 
 def test_should_build_models_in_the_order_of_their_dependencies(lake):

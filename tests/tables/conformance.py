@@ -53,6 +53,12 @@ class TableConformance:
         assert table is not None
         return table
 
+    def test_should_know_a_table_that_has_been_created_and_no_more(self, session: Session, table: LakeTable, uri: str):
+        assert table.awaits_rows()
+        assert self.opened(uri).awaits_rows()
+        table.overwrite(table.empty(), once())
+        assert not self.opened(uri).awaits_rows()
+
     def add(self, session: Session, table: LakeTable, ids: range, **transactions: int) -> list[NewFile]:
         """Commits rows as silver does: files that the engine has written, and transactions."""
         files = write_files(

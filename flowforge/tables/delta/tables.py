@@ -110,6 +110,10 @@ class Handle(Files):
         self.home = home
         return gone
 
+    def awaits_rows(self) -> bool:
+        """See `LakeTable`. Another program's table is as it is, an empty one too."""
+        return self.version() == 0 and CHECKPOINTS.keys() <= self.properties().keys() and not super().file_uris()
+
     def transaction_version(self, app_id: str) -> int | None:
         """The version of an application transaction as of the handle's version."""
         if self.version() == self.empty_version:
