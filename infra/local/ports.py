@@ -23,9 +23,3 @@ def listen(preferred_port: int) -> socket.socket:
         listener.listen(BACKLOG)
         return listener
     raise OSError(f"no free port on {HOST}")
-
-
-def free_or_zero(preferred_port: int) -> int:
-    """Return the preferred port if nothing listens there now, else 0, for servers that bind their own socket."""
-    with listen(preferred_port) as listener:
-        return preferred_port if listener.getsockname()[1] == preferred_port else 0

@@ -83,20 +83,14 @@ async def start_sqlserver(
     Its certificate, and the CA that signs it, stay in the folder `tls`. What it prints after it is ready is for the
     caller to follow. Raises StartError.
     """
-    port = ports.free_or_zero(preferred_port)
-    command = [
-        sys.executable,
-        "-m",
-        "infra.sqlserver",
-        "--bank",
-        "--port",
-        str(port),
-        "--tls-directory",
-        str(tls),
-    ]
-    if bank_scale != 1:
-        command += ["--scale", f"{bank_scale:g}"]
-    child = await children.start(command, env=clean_environment(), cwd=_project_root())
+    with ports.listen(preferred_port) as listener:
+        listener.set_inheritable(True)
+        handed_over = listener.fileno()
+        command = [sys.executable, "-m", "infra.sqlserver", "--bank", "--listener", str(handed_over)]
+        command += ["--tls-directory", str(tls)]
+        if bank_scale != 1:
+            command += ["--scale", f"{bank_scale:g}"]
+        child = await children.start(command, env=clean_environment(), cwd=_project_root(), pass_fds=[handed_over])
     try:
         ready = await asyncio.wait_for(_first_json(child.output, log), STANDIN_START_SECONDS)
     except TimeoutError:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -26,6 +27,7 @@ SAMPLE_PASSWORD = "FlowForge2024!"
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra.sqlserver", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 (the default) picks a free port")
+    parser.add_argument("--listener", type=int, metavar="FD", help="a listening socket that is handed over, for --port")
     parser.add_argument("--database", default="BFSI_Test")
     parser.add_argument("--username", default="sa")
     parser.add_argument("--reader", metavar="NAME", help="a second login, same password, that may read and no more")
@@ -79,7 +81,8 @@ def main() -> None:
         collation=chosen.collation,
     ) as server:
         try:
-            port = server.listen(chosen.port)
+            handed_over = chosen.listener is not None
+            port = server.take(socket.socket(fileno=chosen.listener)) if handed_over else server.listen(chosen.port)
         except OSError as error:
             sys.exit(f"cannot listen on {HOST}:{chosen.port}: {error.strerror}")
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -78,11 +78,16 @@ class Server(Instance):
 
     def listen(self, port: int) -> int:
         """Binds to loopback; 0 picks a free port. Returns the port. Raises OSError when it is taken."""
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((HOST, port))
-        self._socket.listen(128)
-        return self._socket.getsockname()[1]
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(128)
+        return self.take(listener)
+
+    def take(self, listener: socket.socket) -> int:
+        """Serves a socket that listens already. Returns its port."""
+        self._socket = listener
+        return listener.getsockname()[1]
 
     def serve_forever(self) -> None:
         """Accepts connections until `close`."""

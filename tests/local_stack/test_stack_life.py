@@ -119,6 +119,18 @@ def test_should_take_a_free_port_when_the_preferred_one_is_taken(start_stack):
         assert stack.s3.list_buckets()["Buckets"]
 
 
+def test_should_start_beside_a_stack_that_starts_at_the_same_moment_and_prefers_the_same_port(start_stack, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        wanted = free.getsockname()[1]
+    options = ("--sqlserver-port", str(wanted), "--bank-scale", "0.1")
+
+    stacks = [start_stack(*options, state=tmp_path / str(number)) for number in range(3)]
+
+    ports = [stack.wait_until_ready().facts["sqlserver"]["port"] for stack in stacks]
+    assert len(set(ports)) == 3 and wanted in ports
+
+
 def test_should_leave_no_process_behind_when_killed(start_stack):
     stack = start_stack().wait_until_ready()
     pids = stack.http.post("/child").json()
