@@ -36,11 +36,8 @@ def look_at(run_id: str, since: datetime | None = None) -> dict[str, Any]:
 def _changes(run_id: str, since: str) -> dict[str, Any] | None:
     """None where all of the run is to be read: it is not known, or of a version before."""
     table = settings().runs_table
-    values = {
-        ":pk": run_id,
-        ":first": discards.DISCARDED,
-        ":last": f"{STEPS}~",
-    }  # names and the run's own item among them
+    # Between these two kinds of items stand the names of its tables, and its own item.
+    values = {":pk": run_id, ":first": discards.DISCARDED, ":last": f"{STEPS}~"}
     found = {item["sk"]: item for item in items.query(table, "pk = :pk AND sk BETWEEN :first AND :last", values)}
     run = found.get("RUN")
     if run is None or is_expired(run) or run_steps.PLACES not in run:

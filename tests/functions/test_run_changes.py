@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from flowforge.aws.clients import client
 from flowforge.runtime.settings import settings as deployed
 from flowforge.state import runs
 from flowforge.state.run_unchanged import Unchanged
 from tests.helpers.examples import examples
-from tests.helpers.told_events import CHAIN, TOLD, get, tell, tell_together
+from tests.helpers.told_events import BATCHES, CHAIN, get, tell, tell_together
 
 pytestmark = pytest.mark.usefixtures("answers_as_told")
 LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -35,16 +34,7 @@ def without_time(run: dict[str, Any]) -> dict[str, Any]:
 
 
 @settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.lists(
-            st.tuples(st.sampled_from(TOLD), st.sampled_from(["bronze_a", "Bronze_A", "bronze_b"])),
-            min_size=1,
-            max_size=5,
-        ),
-        max_size=5,
-    )
-)
+@given(BATCHES)
 def test_should_come_to_what_is_shown_of_all_whatever_is_told_between_two_looks(context, unique, batches):
     run_id = unique("run")
     runs.open_run(run_id, "wf", "job", "batch", "http", [("bronze_a", "a"), ("bronze_b", "b"), ("bronze_c", "c")])

@@ -9,7 +9,6 @@ from urllib.parse import unquote
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from events import facts
 from events.envelopes import eventbridge, http, sqs
@@ -17,7 +16,7 @@ from events.sample_messages import messages
 from flowforge.state import runs
 from functions.track_run.handler import handler
 from tests.helpers.examples import examples
-from tests.helpers.told_events import CHAIN, SAMPLES, TOLD, get, tell, tell_together
+from tests.helpers.told_events import BATCHES, CHAIN, SAMPLES, get, tell, tell_together
 
 pytestmark = pytest.mark.usefixtures("answers_as_told")
 
@@ -100,16 +99,7 @@ def test_should_refuse_a_limit_that_is_none(context, limit):
 
 
 @settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.lists(
-            st.tuples(st.sampled_from(TOLD), st.sampled_from(["bronze_a", "Bronze_A", "bronze_b"])),
-            min_size=1,
-            max_size=5,
-        ),
-        max_size=5,
-    )
-)
+@given(BATCHES)
 def test_should_list_a_run_as_it_is_shown_whatever_has_been_told_of_it(context, unique, batches):
     run_id, workflow = unique("run"), unique("wf")
     runs.open_run(run_id, workflow, "job", "batch", "http", [("bronze_a", "a"), ("bronze_b", "b"), ("bronze_c", "c")])

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from hypothesis import strategies as st
+
 from events import facts
 from events.envelopes import eventbridge, http, sqs
 from events.sample_messages import messages
@@ -11,6 +13,9 @@ from functions.track_run.handler import handler
 SAMPLES = {type(m).__name__: m for m in messages() if isinstance(m, facts.TableEvent)}
 CHAIN = ("BronzeLanded", "WatermarkCommitted", "SilverRefined", "GoldPublished")
 TOLD = ("SlicesRead", *CHAIN, "IntervalEmpty", "StepFailed")
+# Of each batch the events, each with its table: a name that the catalog spells otherwise among them.
+EVENTS = st.tuples(st.sampled_from(TOLD), st.sampled_from(["bronze_a", "Bronze_A", "bronze_b"]))
+BATCHES = st.lists(st.lists(EVENTS, min_size=1, max_size=5), max_size=5)
 
 
 def tell(context: Any, run_id: str, *names: str, table: str = "bronze_customers") -> None:
