@@ -134,7 +134,7 @@ def _within_limits(answered: dict[str, Any], event: dict[str, Any]) -> dict[str,
     if len(body) <= LONG_ANSWER or answered.get("isBase64Encoded"):
         return answered
     accepted = next((v for k, v in (event.get("headers") or {}).items() if k.lower() == "accept-encoding"), "")
-    if "gzip" in accepted.lower():
+    if _takes_gzip(accepted):
         packed = base64.b64encode(gzip.compress(body.encode(), GZIP_LEVEL)).decode()
         headers = answered["headers"] | {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         answered = answered | {"body": packed, "isBase64Encoded": True, "headers": headers}
@@ -147,6 +147,12 @@ def _within_limits(answered: dict[str, Any], event: dict[str, Any]) -> dict[str,
     headers = {k: v for k, v in answered["headers"].items() if k != "Content-Encoding"}
     told = {"statusCode": STATUS[errors.Fatal], "body": json.dumps(error_body(large)), "isBase64Encoded": False}
     return answered | told | {"headers": headers}
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """By an Accept-Encoding, in which a weight of 0 says no (RFC 9110, 12.5.3)."""
+    codings = [one.partition(";q=") for one in accepted.lower().replace(" ", "").split(",")]
+    return any(name == "gzip" and (not weight or weight.strip("0.") != "") for name, _, weight in codings)
 
 
 def _refused(error: InvalidRequest) -> dict[str, Any]:

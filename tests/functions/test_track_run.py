@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 from collections import Counter
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
@@ -184,11 +185,16 @@ def test_should_show_a_run_of_more_tables_than_a_function_can_tell_of_in_plain_t
     pairs = [(f"bronze_{n}", f"dbo.{n}") for n in range(9_000)]
     runs.open_run(run_id, "wf", "job", "batch", "http", pairs)
     asked = http("GET", f"/api/runs/{run_id}", path)
-    plain = handler(asked, context)
-    assert (plain["statusCode"], plain["isBase64Encoded"]) == (422, False)
-    refused = json.loads(plain["body"])
-    assert (refused["error"], refused["remedy"]) == ("TooLarge", "send Accept-Encoding: gzip")
-    answer = handler(asked | {"headers": asked["headers"] | {"accept-encoding": "gzip, deflate"}}, context)
+
+    def answered(**accepted: str) -> dict[str, Any]:
+        headers = {name.replace("_", "-"): value for name, value in accepted.items()}
+        return handler(asked | {"headers": asked["headers"] | headers}, context)
+
+    for plain in (answered(), answered(accept_encoding="br, gzip; q=0.0")):
+        assert (plain["statusCode"], plain["isBase64Encoded"]) == (422, False)
+        refused = json.loads(plain["body"])
+        assert (refused["error"], refused["remedy"]) == ("TooLarge", "send Accept-Encoding: gzip")
+    answer = answered(accept_encoding="deflate, GZIP;q=0.5")
     assert len(json.dumps(answer)) < 6 * 2**20
     told = httpx.Response(200, headers=answer["headers"], content=base64.b64decode(answer["body"])).json()
     assert [(table["table"], table["source_table"]) for table in told["tables"]] == pairs
