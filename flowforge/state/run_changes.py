@@ -25,7 +25,8 @@ MARGIN = timedelta(seconds=1)
 def look_at(run_id: str, since: datetime | None = None) -> dict[str, Any]:
     """A run with the status of each of its tables, or of those alone that have changed since a moment: `as_of` of the answer
     before. Raises NotFound."""
-    as_of = (datetime.now(UTC) - MARGIN).isoformat(timespec="milliseconds")
+    # With a Z: the "+" of an offset would be a blank in an address.
+    as_of = (datetime.now(UTC) - MARGIN).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     run = None
     if since:
         with suppress(OverflowError):  # at an end of the calendar

@@ -1,5 +1,6 @@
 """Who follows a run is told what has changed since the look before, and comes to the same as who reads all of it."""
 
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,6 +42,7 @@ def test_should_come_to_what_is_shown_of_all_whatever_is_told_between_two_looks(
     seen: dict[str, Any] = look(context, run_id)
     for batch in batches:
         tell_together(context, *((run_id, *event) for event in batch))
+        assert re.fullmatch(r"[0-9TZ:.-]+", seen["as_of"])  # may stand in an address as it is
         told = look(context, run_id, str(seen["as_of"]))
         changed = {table["table"].lower(): table for table in told["tables"]}
         tables = [changed.get(table["table"].lower(), table) for table in seen["tables"]]
