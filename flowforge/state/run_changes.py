@@ -17,7 +17,7 @@ from flowforge.state import discards, run_steps, run_unchanged
 from flowforge.state.expiry import is_expired
 from flowforge.state.run_status import head_of, outcome, table_status
 from flowforge.state.run_steps import STEPS, TABLE, Steps
-from flowforge.state.runs import by_table, names_in, read_run
+from flowforge.state.runs import by_table, names_in, read_run, steps_in
 
 MARGIN = timedelta(seconds=1)
 
@@ -44,8 +44,7 @@ def _changes(run_id: str, since: str) -> dict[str, Any] | None:
     if run is None or is_expired(run) or run_steps.PLACES not in run:
         return None
     found |= {item["sk"]: item for item in items.get_many(table, run_unchanged.keys_of(run)) if item}
-    stepped = [item for sk, item in found.items() if sk.startswith(STEPS)]
-    told = run_unchanged.steps_in(found) | run_steps.read(stepped)
+    told = steps_in(found)
     ended, changed = [], list[tuple[str, str]]()
     for bronze, source in names_in(found):
         _, steps = told.get(bronze.lower(), ("", {}))
@@ -53,6 +52,7 @@ def _changes(run_id: str, since: str) -> dict[str, Any] | None:
         ended.append({"status": status, "finished_at": finished})
         if _is_new(steps, since):
             changed.append((bronze, source))
+    stepped = [item for sk, item in found.items() if sk.startswith(STEPS)]
     stories = _stories(run_id, {bronze.lower() for bronze, _ in changed}, stepped)
     tables = [table_status(bronze, source, stories.get(bronze.lower(), {})) for bronze, source in changed]
     return head_of(run, ended, discards.of_run(found)) | {"tables": tables}

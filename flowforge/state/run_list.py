@@ -22,7 +22,7 @@ from flowforge.state import discards, run_steps, run_unchanged
 from flowforge.state.expiry import NOT_EXPIRED, now
 from flowforge.state.run_status import SHOWN, head_of, outcome
 from flowforge.state.run_stories import FAILED_AT
-from flowforge.state.runs import TELLS_FAILURE, is_ended, names_in, names_of, read_run
+from flowforge.state.runs import TELLS_FAILURE, is_ended, names_in, names_of, read_run, steps_in
 
 MOST_CHARACTERS = 200  # of a workflow's id, as requests have it
 MOST_BYTES = 2_000_000  # of a page: to show a run's tables takes reading their names and steps
@@ -149,8 +149,7 @@ def _is_young(item: items.Item) -> bool:
 
 
 def _short(item: items.Item, found: dict[str, items.Item]) -> dict[str, Any]:
-    told = run_unchanged.steps_in(found)
-    told |= run_steps.read(one for sk, one in found.items() if sk.startswith(run_steps.STEPS))
+    told = steps_in(found)
     tables = []
     for bronze, _ in names_in(found):
         spelt, steps = told.get(bronze.lower(), ("", {}))

@@ -116,6 +116,12 @@ def names_in(found: Mapping[str, items.Item]) -> list[tuple[str, str]]:
     return [tuple(pair) for sk in sorted(found) if sk.startswith(NAMES) for pair in unpack(found[sk]["names"])]
 
 
+def steps_in(found: Mapping[str, items.Item]) -> dict[str, tuple[str, run_steps.Steps]]:
+    """What a run's items tell of each table in short, as `run_steps.read` gives it; those that had nothing new among them."""
+    stepped = (item for sk, item in found.items() if sk.startswith(run_steps.STEPS))
+    return run_unchanged.steps_in(found) | run_steps.read(stepped)
+
+
 def is_ended(run: Mapping[str, Any]) -> bool:
     """Whether a run, as it is shown, has come to its end."""
     return run["status"] in ("succeeded", "failed", "rejected")
