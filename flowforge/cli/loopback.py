@@ -8,9 +8,9 @@ NAMES = ("no_proxy", "NO_PROXY")  # programs read one or the other, and most the
 
 def reach_directly() -> None:
     """Adds this machine to what this process, and those that it starts, reach without a proxy."""
-    given = next((os.environ[name] for name in NAMES if os.environ.get(name)), "")
-    if given.strip() == "*":
-        return
-    known = [one.strip() for one in given.split(",") if one.strip()]
-    told = ",".join([*known, *(one for one in OWN if one not in known)])
-    os.environ.update(dict.fromkeys(NAMES, told))
+    given = {name: os.environ.get(name, "") for name in NAMES}
+    for name in NAMES:
+        # Where one alone is set, programs that read the other one would lose what it says.
+        told = given[name] or "".join(given.values())
+        known = [one.strip() for one in told.split(",") if one.strip()]
+        os.environ[name] = told if known == ["*"] else ",".join([*known, *(one for one in OWN if one not in known)])
