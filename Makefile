@@ -1,12 +1,14 @@
 # What a person types: `make demo`, `make test`. Every target makes the environment it needs first.
 
-PYTHON ?= python3
+# The first that FlowForge is tried with; where there is none, the rule of the environment says so.
+PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do $$one infra/tried_python.py 2> /dev/null && echo $$one && exit; done; echo python3)
 SAM_VERSION := 1.170.0
 CHECKOV_VERSION := 3.3.30
 REGION ?= us-east-1
 ARCH ?= x86_64
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_USER := 0
 export SAM_CLI_TELEMETRY := 0
 # Tests, demo and faults start processes by the hundred: each would compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -98,9 +100,10 @@ check-template: .venv/stamp .venv-checkov/stamp ## the template against checkov'
 clean: ## remove environments, caches and the local stack's data
 	rm -rf .venv .venv-pythons .venv-sam .venv-sail .venv-s3 .venv-aws .venv-console .venv-fuzz .venv-checkov .flowforge .aws-sam .pytest_cache .hypothesis .ruff_cache *.egg-info
 
-# A stamp tells a finished installation from one that was interrupted.
+# A stamp tells a finished installation from one that was interrupted, or was begun by another Python.
 .venv/stamp: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) infra/tried_python.py || [ $$? = 2 ]
+	$(PYTHON) -m venv --clear .venv
 	.venv/bin/pip install -qq --constraint constraints.txt --editable '.[local,dev]'
 	@touch $@
 
