@@ -12,6 +12,8 @@ export PIP_USER := 0
 export SAM_CLI_TELEMETRY := 0
 # Tests, demo and faults start processes by the hundred: each would compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
+# The project's own folders are found from here, and its servers where they are said to be (the last three are FreeTDS').
+unexport PYTHONSAFEPATH TDSHOST TDSPORT TDSVER
 
 .PHONY: help demo build test test-fast test-pythons test-build test-sail test-s3 test-aws test-console screenshots test-api faults faults-quick soak lint format validate check-template clean bench bench-quick bench-lake bench-lake-full bench-files bench-load
 .DEFAULT_GOAL := help
@@ -104,7 +106,7 @@ clean: ## remove environments, caches and the local stack's data
 .venv/stamp: pyproject.toml constraints.txt
 	@$(PYTHON) infra/tried_python.py || [ $$? = 2 ]
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/pip install -qq --constraint constraints.txt --editable '.[local,dev]'
+	.venv/bin/pip install -qq --no-compile --constraint constraints.txt --editable '.[local,dev]'
 	@touch $@
 
 # An environment for one program, without a pip of its own and compiled modules, of which it loads a tenth to a half: that takes

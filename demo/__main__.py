@@ -19,10 +19,10 @@ from demo.evidence import Evidence
 from demo.story import Story
 from flowforge.cli import output
 from flowforge.cli.failure import FAILED, GOOD, INTERRUPTED, Failure
-from flowforge.cli.loopback import reach_directly
 from flowforge.cli.private_files import make_folder
 from flowforge.cli.stack import STATE_DIR, StackProcess, read_stack
 from flowforge.cli.streams import open_streams
+from flowforge.cli.surroundings import leave_account_out, reach_directly
 
 LOG = "demo.log"
 LOG_LINES = 15
@@ -32,6 +32,7 @@ def main() -> int:
     """Runs the demo; returns its exit code."""
     open_streams()
     reach_directly()
+    leave_account_out()
     parser = argparse.ArgumentParser(
         description="Loads the sample bank, changes it, loads what changed, checks all of it."
     )

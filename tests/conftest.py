@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from flowforge.cli.loopback import reach_directly
+from flowforge.cli.surroundings import leave_account_out, reach_directly
 from infra.local.collector import COLLECT_RARELY, keep_what_is_there
 from tests.helpers.examples import examples
 from tests.helpers.outside import S3, buckets_of_this_run
@@ -31,6 +31,7 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("FLOWFORGE_TEST_PROFILE", "explore"))
 
 reach_directly()  # the servers of tests are on this machine
+leave_account_out()
 gc.set_threshold(*COLLECT_RARELY)  # from here on: to collect thousands of tests makes nothing but what stays
 
 TOGETHER = ("chain", "sources", "local_stack", "standin")

@@ -10,8 +10,8 @@ import sys
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code; `arguments` default to the process's own."""
-    from flowforge.cli.loopback import reach_directly
     from flowforge.cli.streams import open_streams
+    from flowforge.cli.surroundings import reach_directly
 
     open_streams()
     reach_directly()

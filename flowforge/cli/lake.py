@@ -16,6 +16,7 @@ from flowforge.cli import options
 from flowforge.cli.failure import GOOD, BadRequest, failure_of
 from flowforge.cli.layout import Rows
 from flowforge.cli.output import Output
+from flowforge.cli.surroundings import leave_account_out
 from flowforge.cli.target import local_stack
 
 Bucket = Annotated[str | None, typer.Option("--bucket", help="The lake's bucket; else the local stack's.")]
@@ -89,8 +90,7 @@ def lake_failures() -> Iterator[None]:
 
 def use_stack(stack: dict[str, Any]) -> None:
     """Points this process's AWS variables at the local stack, so that no other account is asked or changed by mistake."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        os.environ.pop(name, None)
+    leave_account_out()
     os.environ |= {
         "AWS_ENDPOINT_URL": stack.get("aws") or stack["s3"],  # tables and secrets are never in another S3
         "AWS_ENDPOINT_URL_S3": stack["s3"],

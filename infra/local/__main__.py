@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from flowforge.cli.loopback import reach_directly
 from flowforge.cli.streams import open_streams
+from flowforge.cli.surroundings import leave_account_out, reach_directly
 from infra.local.data_directory import DataDirectory, DataDirectoryError
 from infra.local.servers import StartError
 from infra.local.stack import LocalStack
@@ -112,6 +112,7 @@ def main() -> int:
     """Run the command line and return the exit status."""
     open_streams()
     reach_directly()
+    leave_account_out()
     arguments = parse_arguments()
     try:
         with StateDirectory(arguments.state_dir) as state, contextlib.ExitStack() as exits:

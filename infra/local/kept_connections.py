@@ -87,10 +87,14 @@ class KeptConnections(MotoRequestHandler):
 
     def _send(self, status: str, headers: list[tuple[str, str]], content: bytes) -> None:
         code, _, reason = status.partition(" ")
-        self.send_response(int(code), reason)
-        for name, value in headers:
-            self.send_header(name, value)
+        self.send_response_only(int(code), reason)
         named = {name.lower() for name, _ in headers}
+        own = {
+            "Server": self.version_string,
+            "Date": self.date_time_string,
+        }  # strict clients refuse one that is there twice
+        for name, value in [*((name, make()) for name, make in own.items() if name.lower() not in named), *headers]:
+            self.send_header(name, value)
         if "content-length" not in named and self.command != "HEAD" and int(code) not in WITHOUT_BODY:
             self.send_header("Content-Length", str(len(content)))
         if self.close_connection and "connection" not in named:

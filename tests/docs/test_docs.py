@@ -78,10 +78,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def environment() -> dict[str, str]:
-    """That of a user behind a company's proxy, which reaches nothing on this machine."""
+    """That of a user behind a company's proxy, with an account at AWS and a server of their own: none of it is this machine's."""
     ours = ("FLOWFORGE_", "AWS_", "NO_PROXY", "no_proxy")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    return kept | {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    proxy = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    account = {"AWS_PROFILE": "bank", "AWS_USE_FIPS_ENDPOINT": "true", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+    return kept | proxy | account | {"AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9", "TDSPORT": "9"}
 
 
 def _copy_examples(folder: Path, port: int) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from flowforge.cli.loopback import reach_directly
 from flowforge.cli.streams import open_streams
+from flowforge.cli.surroundings import leave_account_out, reach_directly
 from flowforge.domain.given import given
 from tests.faults.tally import Tally
 
@@ -35,6 +35,7 @@ PROCESSES = 2  # a core each
 def main() -> int:
     open_streams()
     reach_directly()
+    leave_account_out()
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a random selection of a few minutes")
     parser.add_argument("--seed", type=int, help="repeats the run that printed this seed")

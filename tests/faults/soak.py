@@ -18,8 +18,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from flowforge.cli.loopback import reach_directly
 from flowforge.cli.streams import open_streams
+from flowforge.cli.surroundings import leave_account_out, reach_directly
 from tests.faults.lanes import Lane, create_lanes, load_all
 from tests.faults.servers import open_world
 from tests.faults.tally import Tally
@@ -100,6 +100,7 @@ def progress(seconds: float, lanes: list[Lane], trouble: Trouble) -> str:
 def main() -> int:
     open_streams()
     reach_directly()
+    leave_account_out()
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))

@@ -30,7 +30,14 @@ def ask(aws):
         answer = connection.getresponse()
         return answer.status, answer.read()
 
-    send.connection = connection
+    def read(path):
+        """The names of the headers that answer an unsigned call."""
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        return [name.lower() for name, _ in answer.getheaders()]
+
+    send.connection, send.headers_of = connection, read
     yield send
     connection.close()
 
@@ -46,6 +53,13 @@ def test_should_answer_call_after_call_on_one_connection(ask):
     assert ask("DELETE", "/kept-open/none") == (204, b"")
     assert ask("GET", "/kept-open/key", Range="bytes=3-") == (206, b"tent")
     assert ask.connection.sock is first
+
+
+@pytest.mark.parametrize("path", ["/", "/no-bucket/no-key", "/_local/calls", "/moto-api/data.json"])
+def test_should_answer_with_each_header_once(ask, path):
+    names = Counter(ask.headers_of(path))
+    assert names["server"] == names["date"] == 1
+    assert set(names.values()) == {1}
 
 
 def test_should_take_a_body_in_chunks_and_answer_what_follows(ask):

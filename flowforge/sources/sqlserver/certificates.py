@@ -28,6 +28,9 @@ SYSTEM_BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
 )
 
+# FreeTDS' own, which win over what a connection asks for: the password would go to another server (freetds.org, userguide).
+OVERRIDES = ("TDSHOST", "TDSPORT", "TDSVER")
+
 _configuration_lock = threading.Lock()
 _environment_lock = threading.Lock()
 _sections: dict[str, str] = {}
@@ -59,10 +62,17 @@ def freetds_server(reference: ConnectionReference) -> str:
     section = "\n\t".join(lines)
     name = "flowforge-" + hashlib.sha256(section.encode()).hexdigest()[:16]
     with _configuration_lock:
+        leave_overrides_out()
         if name not in _sections or os.environ.get("FREETDSCONF") != str(_configuration_path()):
             _sections[name] = section
             _write_configuration()
     return name
+
+
+def leave_overrides_out() -> None:
+    """Takes FreeTDS' own variables out of this process's environment: a connection goes where it is told to."""
+    for variable in OVERRIDES:
+        os.environ.pop(variable, None)
 
 
 @contextmanager

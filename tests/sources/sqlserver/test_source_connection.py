@@ -113,6 +113,13 @@ def test_should_leave_the_environments_own_certificate_bundle_alone(server, chec
     assert os.environ["SSL_CERT_FILE"] == "/somewhere/else.pem"
 
 
+def test_should_connect_where_it_is_told_to_whatever_freetds_variables_say(server, checked, monkeypatch):
+    for name, value in {"TDSHOST": "127.0.0.9", "TDSPORT": "9", "TDSVER": "4.2"}.items():
+        monkeypatch.setenv(name, value)
+    with connect(server.reference, server.credentials) as connection:
+        assert connection_facts(connection)["encrypted"] is True
+
+
 @pytest.mark.parametrize("driver", ["question", *DRIVERS])
 def test_should_refuse_a_wrong_password_without_repeating_it(server, driver):
     wrong = Credentials.model_validate({"username": "sa", "password": "hunter2-and-more"})

@@ -1,0 +1,38 @@
+"""What the environment says that is not about a local stack: a company's proxy, the caller's account at AWS."""
+
+import os
+from pathlib import Path
+
+OWN = ("localhost", "127.0.0.1", "::1")
+NAMES = ("no_proxy", "NO_PROXY")  # programs read one or the other, and most the first of the two
+ACCOUNT = "AWS_"
+NO_ACCOUNT = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def reach_directly() -> None:
+    """Adds this machine to what this process, and those that it starts, reach without a proxy: no proxy knows a local stack."""
+    given = {name: os.environ.get(name, "") for name in NAMES}
+    for name in NAMES:
+        # Where one alone is set, programs that read the other one would lose what it says.
+        told = given[name] or "".join(given.values())
+        known = [one.strip() for one in told.split(",") if one.strip()]
+        os.environ[name] = told if known == ["*"] else ",".join([*known, *(one for one in OWN if one not in known)])
+
+
+def leave_account_out() -> None:
+    """Takes the caller's account out of the environment of this process, and of those that it starts.
+
+    Not its keys alone: a file of profiles, FIPS, a service's own address or AWS_IGNORE_CONFIGURED_ENDPOINT_URLS would take calls
+    elsewhere than to the local stack, or refuse them. What stays is about no account: how often a call is tried, and
+    the authorities of another S3's certificate.
+    """
+    bundle, attempts = os.environ.get("AWS_CA_BUNDLE", ""), os.environ.get("AWS_MAX_ATTEMPTS", "")
+    kept = {"AWS_CA_BUNDLE": bundle} if Path(bundle).is_file() else {}
+    kept |= {"AWS_MAX_ATTEMPTS": attempts} if attempts.isdecimal() else {}
+    for name in [one for one in os.environ if one.startswith(ACCOUNT)]:
+        del os.environ[name]
+    os.environ |= NO_ACCOUNT | kept
