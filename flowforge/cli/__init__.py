@@ -11,8 +11,9 @@ import sys
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code; `arguments` default to the process's own."""
     from flowforge.cli.streams import open_streams
-    from flowforge.cli.surroundings import reach_directly
+    from flowforge.cli.surroundings import find_own_modules, reach_directly
 
+    find_own_modules()
     open_streams()
     reach_directly()
     from flowforge.cli.app import run

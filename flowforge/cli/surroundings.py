@@ -1,6 +1,7 @@
-"""What the environment says that is not about a local stack: a company's proxy, the caller's account at AWS."""
+"""What the environment says that is not about FlowForge: modules of other projects, a proxy, the caller's account at AWS."""
 
 import os
+import sys
 from pathlib import Path
 
 OWN = ("localhost", "127.0.0.1", "::1")
@@ -11,6 +12,13 @@ NO_ACCOUNT = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+def find_own_modules() -> None:
+    """Puts the project's folder before those of PYTHONPATH, where another project may have modules named as ours: `events`."""
+    root = str(Path(__file__).resolve().parents[2])
+    if root not in sys.path:
+        sys.path.insert(0, root)
 
 
 def reach_directly() -> None:

@@ -1,7 +1,10 @@
-"""What the environment says of proxies is kept, and this machine is added to it; what it says of an account is left out."""
+"""What the environment says of proxies is kept, and this machine is added to it; an account and other modules are left out."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +65,18 @@ def test_should_keep_the_authorities_of_another_s3(account, tmp_path):
     account(AWS_CA_BUNDLE=str(bundle))
     leave_account_out()
     assert os.environ["AWS_CA_BUNDLE"] == str(bundle)
+
+
+def test_should_find_its_own_modules_before_those_of_another_project(tmp_path):
+    for name in ("events", "infra", "functions"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('of another project')")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("FLOWFORGE_")}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("flowforge"), "status"],
+        cwd=tmp_path,
+        env=ours | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "flowforge up" in done.stderr and "another project" not in done.stderr
