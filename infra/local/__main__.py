@@ -20,6 +20,7 @@ from infra.local.stack import LocalStack
 from infra.local.stack_settings import StackSettings
 from infra.local.state_file import AlreadyRunning, NotWritable, StateDirectory, not_writable
 from infra.local.template import TemplateError
+from infra.local.terminal import tell
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -97,10 +98,8 @@ async def _serve(settings: StackSettings, state: StateDirectory) -> int:
         where = f"API {facts['api']}, S3 {facts['s3']}, bucket {facts['bucket']}"
         if facts["sqlserver"]:
             where += f", SQL Server localhost:{facts['sqlserver']['port']}"
-        print(
-            f"FlowForge is ready after {time.monotonic() - started:.1f} s: {where}. Pages: `flowforge console`. Ctrl-C stops it.",
-            flush=True,
-        )
+        ready = f"FlowForge is ready after {time.monotonic() - started:.1f} s: {where}."
+        tell(f"{ready} Pages: `flowforge console`. Ctrl-C stops it.")
         try:
             await stack.ended.wait()
         finally:

@@ -7,11 +7,11 @@ runtime joins the lines of a traceback with carriage returns; here they are line
 import asyncio
 import errno
 import os
-import sys
 import time
 from pathlib import Path
 
 from flowforge.cli.private_files import make_folder
+from infra.local.terminal import tell
 
 # A process that prints no newline must not grow the stack's memory: longer lines are cut into pieces of this size.
 LONGEST_LINE_BYTES = 1 << 20
@@ -35,7 +35,7 @@ class Log:
         for line in text.replace("\r", "\n").rstrip("\n").split("\n"):
             self._keep(now, f"{label} | {line}" if source else line)
             if self.echo and aloud:
-                print(f"{now} {label:<20} | {line}", flush=True)
+                tell(f"{now} {label:<20} | {line}")
 
     def _keep(self, now: str, line: str) -> None:
         """Write a line into the file. A full disk loses lines, not who writes them: an output that nobody reads any more would
@@ -56,10 +56,7 @@ class Log:
         except OSError as error:
             reason = error.strerror or str(error)
         if not self._lost:
-            print(
-                f"{now} {self.name:<20} | {self.path} cannot be written ({reason}): lines are lost until it can",
-                flush=True,
-            )
+            tell(f"{now} {self.name:<20} | {self.path} cannot be written ({reason}): lines are lost until it can")
         self._lost += 1
 
     async def follow(self, stream: asyncio.StreamReader, *, source: str = "") -> None:
@@ -77,5 +74,3 @@ class Log:
     def close(self) -> None:
         """Close the file; what is written afterwards goes to the terminal only."""
         self._file.close()
-        if self.echo:
-            sys.stdout.flush()

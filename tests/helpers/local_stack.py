@@ -21,9 +21,11 @@ TEMPLATE = ROOT / "tests" / "local_stack" / "project" / "template.yaml"
 class RunningStack:
     """A `python -m infra.local` process and clients for what it serves."""
 
-    def __init__(self, state: Path, *options: str, warm: bool = False) -> None:
+    def __init__(self, state: Path, *options: str, warm: bool = False, loud: bool = False) -> None:
         self.state, self.file = state, state / "stack.json"
-        command = ["--template", str(TEMPLATE), "--state-dir", str(state), "--quiet", *options]
+        command = ["--template", str(TEMPLATE), "--state-dir", str(state), *options]
+        if not loud:
+            command += ["--quiet"]
         if not warm:
             command += ["--no-warm"]
         if "--sqlserver-port" not in options:

@@ -24,8 +24,8 @@ def start_stack(tmp_path: Path) -> Iterator[Callable[..., RunningStack]]:
     """Start stacks for one test; they are stopped with it."""
     started: list[RunningStack] = []
 
-    def start(*options: str, state: Path = tmp_path / "state", warm: bool = False) -> RunningStack:
-        started.append(RunningStack(state, *options, warm=warm))
+    def start(*options: str, state: Path = tmp_path / "state", warm: bool = False, loud: bool = False) -> RunningStack:
+        started.append(RunningStack(state, *options, warm=warm, loud=loud))
         return started[-1]
 
     yield start

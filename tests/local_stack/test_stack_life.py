@@ -189,6 +189,17 @@ def test_should_warm_every_function_after_it_is_ready(start_stack):
     assert {function["cold"] for function in stack.functions().values()} == {1}
 
 
+def test_should_go_on_and_keep_its_logs_when_nobody_reads_its_terminal_any_more(start_stack):
+    stack = start_stack(loud=True).wait_until_ready()
+    stack.process.stdout.close()  # as `head` does when it has its lines
+    for _ in range(3):
+        assert stack.http.get("/fail").status_code == 500
+    told = stack.state / "logs" / "Api.log"
+    wait_for(lambda: told.read_text().count('raise ValueError("as asked")') == 3, "the traces")
+    os.kill(stack.process.pid, signal.SIGINT)
+    assert stack.process.wait(timeout=LIMIT_SECONDS) == 0
+
+
 def test_should_say_what_is_wrong_with_the_command_line(start_stack):
     for options, message in (
         (("--parameter", "Stagee=prod"), "no such parameter: Stagee"),
