@@ -21,13 +21,14 @@ from botocore.loaders import Loader, instance_cache
 
 from flowforge.aws import usage
 from flowforge.aws.moments import read_moment
-from flowforge.aws.store_access import APPLICATION
 from flowforge.domain.errors import StoreUnavailable
 from flowforge.runtime.deployment import Deployment, current
 
+APPLICATION = "AWS_SDK_UA_APP_ID"  # who is calling, for the store's logs
 MOST_ATTEMPTS = "AWS_MAX_ATTEMPTS"  # AWS's own variable: how often a call is tried in all
 RETRIES = {"mode": "standard", "max_attempts": 5}
-CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=30, s3={"addressing_style": "path"})
+S3 = {"addressing_style": "path"}
+CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=30, s3=S3)
 # Messages wait in their queue, commands and calls of the API do not.
 TRY_AGAIN = "A message is delivered again by itself, else try again; look at the service if it persists."
 
@@ -84,7 +85,8 @@ def _client_of(deployment: Deployment, service: str) -> Any:
     def make() -> Any:
         retries = {"mode": RETRIES["mode"]} if os.environ.get(MOST_ATTEMPTS) else RETRIES
         session = deployment.once("session", _session)
-        config = CONFIG.merge(Config(user_agent=session.user_agent, retries=retries))
+        # S3's settings as a copy: botocore notes in them what the environment says, for every later client.
+        config = CONFIG.merge(Config(user_agent=session.user_agent, retries=retries, s3=dict(S3)))
         made = session.boto.client(service, config=config)
         usage.watch(made)
         if service == "s3":

@@ -1,19 +1,22 @@
 """How other libraries than boto3 reach the lake's S3: one place for credentials, region and endpoint.
 
-Guarantees: every library uses those of this process, session tokens included.
+Guarantees: every library uses those of this process, session tokens included, and asks the S3 that boto3 asks: the libraries
+know no profiles, and of the variables only some.
 """
 
 import os
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+from flowforge.aws.clients import APPLICATION, client
 from flowforge.domain.errors import Fatal
 
-APPLICATION = "AWS_SDK_UA_APP_ID"  # who is calling, for the store's logs: boto3 says it of its own accord
+ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")  # delta-rs looks at them itself
 
 
 @dataclass(frozen=True)
 class StoreAccess:
-    """Credentials and address; `endpoint` is None for AWS' own."""
+    """Credentials and address; `endpoint` is None for the one that AWS has for the region."""
 
     key: str
     secret: str = field(repr=False)
@@ -26,8 +29,14 @@ class StoreAccess:
 def store_access() -> StoreAccess:
     """The access of this process: from the environment, or from the caller's AWS profile where it names no keys. Raises Fatal."""
     key, secret, token = _credentials()
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
-    return StoreAccess(key, secret, token, _region(), endpoint, os.environ.get(APPLICATION) or None)
+    region = _region()
+    return StoreAccess(key, secret, token, region, _endpoint(region), os.environ.get(APPLICATION) or None)
+
+
+def _endpoint(region: str) -> str | None:
+    address = str(client("s3").meta.endpoint_url)
+    usual = urlsplit(address).hostname in ("s3.amazonaws.com", f"s3.{region}.amazonaws.com")
+    return None if usual and not any(map(os.environ.get, ENDPOINTS)) else address
 
 
 def _credentials() -> tuple[str, str, str | None]:

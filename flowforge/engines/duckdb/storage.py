@@ -26,7 +26,8 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from flowforge.aws.store_access import APPLICATION, StoreAccess, store_access
+from flowforge.aws.clients import APPLICATION
+from flowforge.aws.store_access import StoreAccess, store_access
 from flowforge.domain.errors import Fatal
 from flowforge.engines.duckdb.folding import key_of_macro
 from flowforge.engines.duckdb.sql import literal
