@@ -8,15 +8,22 @@ import os
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import botocore.session
+
 from flowforge.aws.clients import APPLICATION, client
 from flowforge.domain.errors import Fatal
+from flowforge.runtime.deployment import current
 
 ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")  # delta-rs looks at them itself
 
 
 @dataclass(frozen=True)
 class StoreAccess:
-    """Credentials and address; `endpoint` is None for the one that AWS has for the region."""
+    """Credentials and address.
+
+    `endpoint` is None for the one that AWS has for the region; `authorities` is the PEM file of those that sign its certificate,
+    None for the system's, and where there is no TLS.
+    """
 
     key: str
     secret: str = field(repr=False)
@@ -24,13 +31,25 @@ class StoreAccess:
     region: str
     endpoint: str | None
     application: str | None
+    authorities: str | None
 
 
 def store_access() -> StoreAccess:
     """The access of this process: from the environment, or from the caller's AWS profile where it names no keys. Raises Fatal."""
     key, secret, token = _credentials()
     region = _region()
-    return StoreAccess(key, secret, token, region, _endpoint(region), os.environ.get(APPLICATION) or None)
+    endpoint, application = _endpoint(region), os.environ.get(APPLICATION) or None
+    authorities = None if endpoint and endpoint.startswith("http://") else _authorities()
+    return StoreAccess(key, secret, token, region, endpoint, application, authorities)
+
+
+def _authorities() -> str | None:
+    """As boto3 finds them: AWS_CA_BUNDLE, or a profile's ca_bundle."""
+
+    def find() -> str | None:
+        return botocore.session.get_session().get_config_variable("ca_bundle") or None
+
+    return current().aws().once("authorities", find)
 
 
 def _endpoint(region: str) -> str | None:

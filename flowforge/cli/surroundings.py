@@ -39,7 +39,7 @@ def leave_account_out() -> None:
     the authorities of another S3's certificate.
     """
     bundle, attempts = os.environ.get("AWS_CA_BUNDLE", ""), os.environ.get("AWS_MAX_ATTEMPTS", "")
-    kept = {"AWS_CA_BUNDLE": bundle} if Path(bundle).is_file() else {}
+    kept = {"AWS_CA_BUNDLE": str(Path(bundle).absolute())} if Path(bundle).is_file() else {}
     kept |= {"AWS_MAX_ATTEMPTS": attempts} if attempts.isdecimal() else {}
     for name in [one for one in os.environ if one.startswith(ACCOUNT)]:
         del os.environ[name]

@@ -156,6 +156,7 @@ class LocalStack:
         }
         if self.settings.s3_endpoint:
             environment["AWS_ENDPOINT_URL_S3"] = self.settings.s3_endpoint
+            environment |= {name: os.environ[name] for name in ("AWS_CA_BUNDLE",) if name in os.environ}
         if self._sqlserver:
             environment["FLOWFORGE_SOURCE_CA_FILE"] = self._sqlserver.ca_file
         return environment | dict(self.settings.env)

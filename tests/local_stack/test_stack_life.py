@@ -11,6 +11,7 @@ import pymssql
 import pytest
 
 from tests.helpers.aws_proxy import AwsProxy
+from tests.helpers.tls import tls_before
 from tests.helpers.waiting import LIMIT_SECONDS, wait_for
 
 
@@ -218,6 +219,12 @@ def use_s3_of(other, monkeypatch):
     monkeypatch.setenv("FLOWFORGE_S3_SECRET_ACCESS_KEY", other.facts["aws_secret_access_key"])
 
 
+def notification(stack, key):
+    """What MinIO says of an object that was put."""
+    place = {"bucket": {"name": stack.facts["bucket"]}, "object": {"key": key}}
+    return {"Records": [{"eventName": "s3:ObjectCreated:Put", "s3": place}]}
+
+
 def test_should_keep_objects_on_another_s3_that_notifies_the_webhook(start_stack, tmp_path, monkeypatch):
     other = start_stack(state=tmp_path / "other").wait_until_ready()
     use_s3_of(other, monkeypatch)
@@ -225,16 +232,25 @@ def test_should_keep_objects_on_another_s3_that_notifies_the_webhook(start_stack
     stack = start_stack("--s3-endpoint", other.facts["s3"]).wait_until_ready()
 
     assert stack.facts["s3"] == other.facts["s3"]
-    record = {
-        "eventName": "s3:ObjectCreated:Put",
-        "s3": {"bucket": {"name": stack.facts["bucket"]}, "object": {"key": "requests%2Fa"}},
-    }
-    assert stack.http.post("/_local/minio", json={"Records": [record]}).json() == {"events": 1}
+    assert stack.http.post("/_local/minio", json=notification(stack, "requests%2Fa")).json() == {"events": 1}
     assert other.object("seen/requests/a")["detail"]["object"]["key"] == "requests/a"
     wait_for(lambda: stack.functions()["Dropped"]["ok"] == 1, "the function that the notification set off")
     assert other.functions()["Dropped"]["ok"] == 0
     # This S3 is no MinIO and knows no webhook: the stack runs all the same, and says so.
     assert "does not notify arn:minio:sqs::FLOWFORGE:webhook" in (stack.state / "logs" / "dispatcher.log").read_text()
+
+
+def test_should_keep_objects_on_an_s3_whose_certificate_a_private_authority_has_signed(
+    start_stack, tmp_path, monkeypatch
+):
+    other = start_stack(state=tmp_path / "other").wait_until_ready()
+    use_s3_of(other, monkeypatch)
+    with tls_before(other.facts["s3"], tmp_path / "tls") as (url, authority):
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority))
+        stack = start_stack("--s3-endpoint", url).wait_until_ready()
+        assert stack.http.post("/_local/minio", json=notification(stack, "requests%2Fb")).json() == {"events": 1}
+        assert other.object("seen/requests/b")["detail"]["object"]["key"] == "requests/b"
+        stack.stop()
 
 
 def test_should_not_start_on_an_s3_that_ignores_conditional_writes(start_stack, tmp_path, monkeypatch):

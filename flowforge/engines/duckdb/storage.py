@@ -104,7 +104,10 @@ class Instance:
             "SET enable_http_metadata_cache = true"
         )  # objects never change: one HEAD each is enough
         self.connection.execute("SET s3_uploader_max_filesize = '50GB'")  # parts of 5 MB, not 80, are held in memory
-        self.connection.execute(_secret(store_access()))
+        access = store_access()
+        if access.authorities:
+            self.connection.execute(f"SET ca_cert_file = {literal(access.authorities)}")
+        self.connection.execute(_secret(access))
         return True
 
     def confine(self, paths: list[str]) -> None:

@@ -4,8 +4,11 @@ Delta's commits are conditional writes (If-None-Match), which is delta-rs' way o
 table.
 """
 
+import os
+
 from flowforge.aws.store_access import store_access
 
+BUNDLE = "SSL_CERT_FILE"  # the only way to tell delta-rs whose signature to trust: it has no option for that
 RETRY_TIMEOUT = "30s"  # delta-rs' own is three minutes, longer than a function may have left
 
 
@@ -14,6 +17,8 @@ def storage_options() -> dict[str, str]:
     access = store_access()
     options = {"AWS_ACCESS_KEY_ID": access.key, "AWS_SECRET_ACCESS_KEY": access.secret, "AWS_REGION": access.region}
     options["retry_timeout"] = RETRY_TIMEOUT
+    if access.authorities and not os.environ.get(BUNDLE):
+        os.environ[BUNDLE] = access.authorities
     if access.application:
         options["user_agent"] = f"delta-rs app/{access.application}"
     if access.token:
