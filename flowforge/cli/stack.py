@@ -21,6 +21,7 @@ from typing import Any
 
 from flowforge.cli import private_files
 from flowforge.cli.failure import BAD_REQUEST, UNREACHABLE, BadRequest, Failure
+from flowforge.cli.surroundings import authorities
 
 STATE_DIR = ".flowforge"
 FILE_NAME = "stack.json"
@@ -150,6 +151,7 @@ class StackProcess:
         self.process = subprocess.Popen(
             command,
             cwd=root,
+            env=os.environ | authorities(),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 OWN = ("localhost", "127.0.0.1", "::1")
 NAMES = ("no_proxy", "NO_PROXY")  # programs read one or the other, and most the first of the two
-ACCOUNT = "AWS_"
+ACCOUNT, BUNDLE = "AWS_", "AWS_CA_BUNDLE"
 NO_ACCOUNT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -31,15 +31,20 @@ def reach_directly() -> None:
         os.environ[name] = told if known == ["*"] else ",".join([*known, *(one for one in OWN if one not in known)])
 
 
+def authorities() -> dict[str, str]:
+    """AWS_CA_BUNDLE, where it names a file, as it is for a process in another folder."""
+    bundle = Path(os.environ.get(BUNDLE, ""))
+    return {BUNDLE: str(bundle.absolute())} if bundle.is_file() else {}
+
+
 def leave_account_out() -> None:
     """Takes the caller's account out of the environment of this process, and of those that it starts.
 
-    Not its keys alone: a file of profiles, FIPS, a service's own address or AWS_IGNORE_CONFIGURED_ENDPOINT_URLS would take calls
-    elsewhere than to the local stack, or refuse them. What stays is about no account: how often a call is tried, and
-    the authorities of another S3's certificate.
+    Not its keys alone: a file of profiles, a service's own address or AWS_IGNORE_CONFIGURED_ENDPOINT_URLS would take calls
+    elsewhere than to the local stack, or refuse them. What stays is about no account: how often a call is tried, and the
+    authorities of another S3's certificate.
     """
-    bundle, attempts = os.environ.get("AWS_CA_BUNDLE", ""), os.environ.get("AWS_MAX_ATTEMPTS", "")
-    kept = {"AWS_CA_BUNDLE": str(Path(bundle).absolute())} if Path(bundle).is_file() else {}
+    attempts, kept = os.environ.get("AWS_MAX_ATTEMPTS", ""), authorities()
     kept |= {"AWS_MAX_ATTEMPTS": attempts} if attempts.isdecimal() else {}
     for name in [one for one in os.environ if one.startswith(ACCOUNT)]:
         del os.environ[name]

@@ -17,6 +17,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 
 from flowforge.cli.keys import keys_in
+from flowforge.cli.surroundings import authorities
 from infra.local import parameters, servers
 from infra.local.dispatcher import Dispatcher
 from infra.local.function import Function, read_functions
@@ -156,7 +157,7 @@ class LocalStack:
         }
         if self.settings.s3_endpoint:
             environment["AWS_ENDPOINT_URL_S3"] = self.settings.s3_endpoint
-            environment |= {name: os.environ[name] for name in ("AWS_CA_BUNDLE",) if name in os.environ}
+            environment |= authorities()
         if self._sqlserver:
             environment["FLOWFORGE_SOURCE_CA_FILE"] = self._sqlserver.ca_file
         return environment | dict(self.settings.env)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flowforge.cli.surroundings import leave_account_out, reach_directly
+from flowforge.cli.surroundings import authorities, leave_account_out, reach_directly
 
 OWN = "localhost,127.0.0.1,::1"
 
@@ -65,6 +65,13 @@ def test_should_keep_the_authorities_of_another_s3(account, tmp_path):
     account(AWS_CA_BUNDLE=str(bundle))
     leave_account_out()
     assert os.environ["AWS_CA_BUNDLE"] == str(bundle)
+
+
+def test_should_name_those_authorities_to_a_process_in_another_folder(account, tmp_path, monkeypatch):
+    (tmp_path / "authorities.pem").touch()
+    monkeypatch.chdir(tmp_path)
+    account(AWS_CA_BUNDLE="authorities.pem")
+    assert authorities() == {"AWS_CA_BUNDLE": str(tmp_path / "authorities.pem")}
 
 
 def test_should_find_its_own_modules_before_those_of_another_project(tmp_path):
