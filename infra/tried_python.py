@@ -7,14 +7,21 @@ import sys
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 
-given = sys.version_info[:2]
-told = ".".join(map(str, sys.version_info[:3])) + " (" + str(sys.executable) + ")"
+
+def _dotted(version):
+    return ".".join(map(str, version))
+
+
+given, wanted = sys.version_info[:2], "Python " + _dotted(OLDEST) + " to " + _dotted(NEWEST)
+told = _dotted(sys.version_info[:3]) + " (" + str(sys.executable) + ")"
 if given < OLDEST:
-    sys.stderr.write("FlowForge needs Python 3.11 to 3.13, and this is " + told + ".\n")
+    sys.stderr.write("FlowForge needs " + wanted + ", and this is " + told + ".\n")
     sys.stderr.write(
-        "Install one beside it and say the same again, or name one: make demo PYTHON=/path/to/python3.13\n"
+        "Install one beside it and say the same again, or name one: make demo PYTHON=/path/to/python"
+        + _dotted(NEWEST)
+        + "\n"
     )
     sys.exit(1)
 if given > NEWEST:
-    sys.stderr.write("FlowForge is tried with Python 3.11 to 3.13, and this is " + told + ".\n")
+    sys.stderr.write("FlowForge is tried with " + wanted + ", and this is " + told + ".\n")
     sys.exit(2)

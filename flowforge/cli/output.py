@@ -15,7 +15,7 @@ from rich.text import Text
 
 from flowforge.cli.failure import PIPE_CLOSED, Failure
 from flowforge.cli.layout import PIPE_COLUMNS, table
-from flowforge.cli.streams import takes
+from flowforge.cli.streams import lead_nowhere, takes
 
 
 class _Console(Console):
@@ -27,9 +27,8 @@ class _Console(Console):
 
 def leave_pipe() -> NoReturn:
     """Ends the process quietly: whoever read its output stopped reading."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        os.dup2(devnull, stream.fileno())
+        lead_nowhere(stream)
     raise SystemExit(PIPE_CLOSED)
 
 
@@ -95,8 +94,7 @@ class Output:
                 self.line(document_text(failure.document()))
             sys.stdout.flush()
         except OSError:
-            with open(os.devnull, "w") as devnull:
-                os.dup2(devnull.fileno(), sys.stdout.fileno())
+            lead_nowhere(sys.stdout)
 
 
 def document_text(document: Any) -> str:

@@ -59,6 +59,12 @@ def open_streams() -> None:
             stream.reconfigure(errors=ERRORS)
 
 
+def lead_nowhere(stream: TextIO) -> None:
+    """What is written to a stream of this process from here on, or waits to be, goes nowhere."""
+    with open(os.devnull, "w", encoding="utf-8") as devnull:
+        os.dup2(devnull.fileno(), stream.fileno())
+
+
 def takes(text: str, stream: TextIO) -> bool:
     """Whether the stream's encoding has every letter of the text."""
     try:

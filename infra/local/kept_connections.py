@@ -89,11 +89,12 @@ class KeptConnections(MotoRequestHandler):
         code, _, reason = status.partition(" ")
         self.send_response_only(int(code), reason)
         named = {name.lower() for name, _ in headers}
-        own = {
-            "Server": self.version_string,
-            "Date": self.date_time_string,
-        }  # strict clients refuse one that is there twice
-        for name, value in [*((name, make()) for name, make in own.items() if name.lower() not in named), *headers]:
+        # Strict clients refuse a header that is there twice.
+        if "server" not in named:
+            self.send_header("Server", self.version_string())
+        if "date" not in named:
+            self.send_header("Date", self.date_time_string())
+        for name, value in headers:
             self.send_header(name, value)
         if "content-length" not in named and self.command != "HEAD" and int(code) not in WITHOUT_BODY:
             self.send_header("Content-Length", str(len(content)))

@@ -4,8 +4,9 @@ Guarantees: it goes on when nobody reads that any more (`flowforge up | head`), 
 `logs/` have every line.
 """
 
-import os
 import sys
+
+from flowforge.cli.streams import lead_nowhere
 
 
 def tell(line: str) -> None:
@@ -13,8 +14,6 @@ def tell(line: str) -> None:
     try:
         print(line, flush=True)
     except BrokenPipeError:
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        os.close(devnull)
+        lead_nowhere(sys.stdout)
     except OSError:  # a file's disk is full: it may take the next line
         return

@@ -62,17 +62,12 @@ def freetds_server(reference: ConnectionReference) -> str:
     section = "\n\t".join(lines)
     name = "flowforge-" + hashlib.sha256(section.encode()).hexdigest()[:16]
     with _configuration_lock:
-        leave_overrides_out()
+        for variable in OVERRIDES:
+            os.environ.pop(variable, None)
         if name not in _sections or os.environ.get("FREETDSCONF") != str(_configuration_path()):
             _sections[name] = section
             _write_configuration()
     return name
-
-
-def leave_overrides_out() -> None:
-    """Takes FreeTDS' own variables out of this process's environment: a connection goes where it is told to."""
-    for variable in OVERRIDES:
-        os.environ.pop(variable, None)
 
 
 @contextmanager
