@@ -23,7 +23,8 @@ def tls_before(url: str, folder: Path) -> Iterator[tuple[str, Path]]:
             while chunk := await source.read(CHUNK_BYTES):
                 sink.write(chunk)
                 await sink.drain()
-        sink.close()
+        if not sink.is_closing():  # what is closed twice cannot be aborted on Python 3.11.2
+            sink.close()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind, before = await asyncio.open_connection(target.hostname, target.port)
