@@ -73,7 +73,7 @@ def deploy(url: str, handler: str, wanted: dict, code: bytes) -> None:
                 "QueueArn"
             ],
             FunctionName=name,
-            BatchSize=queue["batch"],
+            BatchSize=queue["batch"] or 7,
             FunctionResponseTypes=queue["answers"],
             ScalingConfig={"MaximumConcurrency": queue["at_once"] or 7},
         )

@@ -61,6 +61,15 @@ def test_should_hide_a_message_for_longer_than_its_function_may_run(queue):
     assert value(RESOURCES[f"{queue}Queue"]["Properties"]["VisibilityTimeout"]) >= limit + 30
 
 
+@pytest.mark.parametrize(("receiver", "seconds_each"), [("", 0), ("https://lineage.example.com", 10)])
+def test_should_give_record_lineage_no_more_at_once_than_a_receiver_that_hangs_leaves_time_for(receiver, seconds_each):
+    mappings = deployed("AWS::Lambda::EventSourceMapping", LineageEndpoint=receiver).values()
+    (mapping,) = [one for one in mappings if "RecordLineageFunction" in str(one["FunctionName"])]
+    assert mapping["BatchSize"] * seconds_each < FUNCTIONS["RecordLineageFunction"]["Properties"]["Timeout"]
+    assert mapping["BatchSize"] == (5 if receiver else 50)
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
 def test_should_let_every_queue_be_replayed_that_is_not_ordered_again():
     told = FUNCTIONS["ReplayFunction"]["Properties"]["Environment"]["Variables"]["FLOWFORGE_REPLAY_QUEUES"]["Fn::Sub"]
     pairs = re.findall(r"\$\{(\w+)DeadLetters\}>\$\{(\w+)Queue\}", told)
