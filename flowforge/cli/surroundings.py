@@ -37,6 +37,12 @@ def authorities() -> dict[str, str]:
     return {BUNDLE: str(bundle.absolute())} if bundle.is_file() else {}
 
 
+def missing_bundle() -> str | None:
+    """What AWS_CA_BUNDLE names where that is no file."""
+    named = os.environ.get(BUNDLE, "")
+    return named if named and not authorities() else None
+
+
 def leave_account_out() -> None:
     """Takes the caller's account out of the environment of this process, and of those that it starts.
 

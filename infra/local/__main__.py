@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from flowforge.cli.streams import open_streams
-from flowforge.cli.surroundings import leave_account_out, reach_directly
+from flowforge.cli.surroundings import leave_account_out, missing_bundle, reach_directly
 from infra.local.data_directory import DataDirectory, DataDirectoryError
 from infra.local.servers import StartError
 from infra.local.stack import LocalStack
@@ -111,9 +111,13 @@ def main() -> int:
     """Run the command line and return the exit status."""
     open_streams()
     reach_directly()
+    bundle = missing_bundle()
     leave_account_out()
     arguments = parse_arguments()
     try:
+        if bundle and arguments.s3_endpoint:  # whose certificate would be refused without a word of the variable
+            remedy = "name the PEM file of the authorities of --s3-endpoint, or unset it"
+            raise StartError(f"AWS_CA_BUNDLE names {bundle}, where is no file: {remedy}")
         with StateDirectory(arguments.state_dir) as state, contextlib.ExitStack() as exits:
             data = exits.enter_context(DataDirectory(arguments.data_dir)) if arguments.data_dir else None
             return asyncio.run(run(settings_from(arguments, state.path, data), state))

@@ -253,6 +253,13 @@ def test_should_keep_objects_on_an_s3_whose_certificate_a_private_authority_has_
         stack.stop()
 
 
+def test_should_not_start_on_another_s3_by_authorities_that_are_not_there(start_stack, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    stack = start_stack("--s3-endpoint", "https://localhost:9")
+    assert stack.process.wait(timeout=LIMIT_SECONDS) == 2
+    assert f"AWS_CA_BUNDLE names {tmp_path / 'gone.pem'}, where is no file" in stack.process.stdout.read()
+
+
 def test_should_not_start_on_an_s3_that_ignores_conditional_writes(start_stack, tmp_path, monkeypatch):
     other = start_stack(state=tmp_path / "other").wait_until_ready()
     use_s3_of(other, monkeypatch)
