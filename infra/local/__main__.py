@@ -117,7 +117,7 @@ def main() -> int:
     try:
         if bundle and arguments.s3_endpoint:  # whose certificate would be refused without a word of the variable
             remedy = "name the PEM file of the authorities of --s3-endpoint, or unset it"
-            raise StartError(f"AWS_CA_BUNDLE names {bundle}, where is no file: {remedy}")
+            raise StartError(f"AWS_CA_BUNDLE names {bundle}, which is no file: {remedy}")
         with StateDirectory(arguments.state_dir) as state, contextlib.ExitStack() as exits:
             data = exits.enter_context(DataDirectory(arguments.data_dir)) if arguments.data_dir else None
             return asyncio.run(run(settings_from(arguments, state.path, data), state))

@@ -257,7 +257,7 @@ def test_should_not_start_on_another_s3_by_authorities_that_are_not_there(start_
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "gone.pem"))
     stack = start_stack("--s3-endpoint", "https://localhost:9")
     assert stack.process.wait(timeout=LIMIT_SECONDS) == 2
-    assert f"AWS_CA_BUNDLE names {tmp_path / 'gone.pem'}, where is no file" in stack.process.stdout.read()
+    assert f"AWS_CA_BUNDLE names {tmp_path / 'gone.pem'}, which is no file" in stack.process.stdout.read()
 
 
 def test_should_not_start_on_an_s3_that_ignores_conditional_writes(start_stack, tmp_path, monkeypatch):
