@@ -3,6 +3,7 @@
 Guarantees that no two tables of a run share a destination in any layer.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ from flowforge.jobs.destinations import targets_of
 from flowforge.jobs.file_plan import plan_files
 from flowforge.jobs.refusals import refuse_key, refuse_shared_destinations, refuse_source
 from flowforge.sources.registry import kind_of
-from flowforge.state.spelling import Loaded, default_stem
+from flowforge.state.spelling import Loaded, Spellings, default_stem, spellings_of
 
 PATTERN = "*"
 DATABASE = "source_config.databaseConfig"
@@ -48,10 +49,10 @@ def plan_commands(
     if isinstance(source, FileSource):
         assert isinstance(place, FilePlace)  # noqa: S101
         return [plan_files(request, source, run_id, batch_id, place)]
-    commands = []
+    commands, spellings = [], spellings_of(loaded)
     for entry in _entries(source.databaseConfig, expand):
         destination = _merged(request.destination_config, entry.destination_config)
-        commands.append(_command(request, run_id, batch_id, place, entry, destination, loaded))
+        commands.append(_command(request, run_id, batch_id, place, entry, destination, spellings))
     refuse_shared_destinations(commands)
     return [_of_cut(command) for command in commands] if source.databaseConfig.consistentCut else commands
 
@@ -92,6 +93,10 @@ def _entries(config: DatabaseConfig, expand: Callable[[str], Iterable[str]]) -> 
     named = [entry for entry in config.tables if isinstance(entry, TableConfig)]
     texts = [entry for entry in config.tables if isinstance(entry, str)]
     seen = {split_table_name(entry.tableName) for entry in named if entry.tableName}
+    places = defaultdict[tuple[str, str], list[int]](list)  # of entries, by their names in small letters
+    for place, entry in enumerate(named):
+        if entry.tableName:
+            places[_in_small_letters(entry.tableName)].append(place)
     for n, text in enumerate(texts):
         found = list(expand(text)) if PATTERN in text else [text]
         if not found:
@@ -101,22 +106,22 @@ def _entries(config: DatabaseConfig, expand: Callable[[str], Iterable[str]]) -> 
         for name in found:
             if split_table_name(name) in seen:
                 continue
-            # The catalog's spelling of a table that an entry names: another table only where the entry's spelling is one too.
-            at = next((n for n, entry in enumerate(named) if _is_other_spelling(entry, name, spelled)), None)
             seen.add(split_table_name(name))
+            same = places[_in_small_letters(name)]
+            # The catalog's spelling of a table that an entry names: another table only where the entry's spelling is one too.
+            other = (place for place in same if split_table_name(str(named[place].tableName)) not in spelled)
+            at = next(other, None) if spelled else None
             if at is None:
+                same.append(len(named))
                 named.append(TableConfig.model_validate({"tableName": name}))
             else:
                 named[at] = named[at].model_copy(update={"tableName": name})
     return named
 
 
-def _is_other_spelling(entry: TableConfig, name: str, spelled: set[tuple[str, str]]) -> bool:
-    """Whether an entry means the table that the catalog calls `name`; `spelled` are the names that the catalog has."""
-    if not entry.tableName or not spelled:
-        return False
-    written, catalog = split_table_name(entry.tableName), split_table_name(name)
-    return written not in spelled and [part.lower() for part in written] == [part.lower() for part in catalog]
+def _in_small_letters(name: str) -> tuple[str, str]:
+    schema, table = split_table_name(name)
+    return schema.lower(), table.lower()
 
 
 def _command(
@@ -126,14 +131,14 @@ def _command(
     connection: SourcePlace,
     entry: TableConfig,
     destination: DestinationConfig,
-    loaded: Sequence[Loaded],
+    spellings: Spellings,
 ) -> IngestTable:
     silver = destination.silverConfig
     keeps = entry.isIncremental or (silver is not None and silver.mergeStrategy in KEEPS_STATES)
     source = _source(entry)
     refuse_key(source.protection_key, DATABASE)
     refuse_source(kind_of(connection.kind), source, DATABASE, keeps=keeps)
-    targets = targets_of(destination, _stem(entry, destination, loaded))
+    targets = targets_of(destination, _stem(entry, destination, spellings))
     return IngestTable(
         run_id=run_id,
         workflow_id=request.workflow_id,
@@ -185,10 +190,10 @@ def _window(entry: TableConfig) -> ReadWindow | None:
     return ReadWindow(low=low, high=high, column=entry.window.column)
 
 
-def _stem(entry: TableConfig, destination: DestinationConfig, loaded: Sequence[Loaded]) -> str:
+def _stem(entry: TableConfig, destination: DestinationConfig, spellings: Spellings) -> str:
     """The name that silver and gold take by default: the source table's, or the bronze table's for a query."""
     if entry.tableName:
-        return default_stem(entry.tableName, list(loaded))
+        return default_stem(entry.tableName, spellings)
     name = destination.bronzeConfig.tableName
     if not name:
         problem = "a query needs destination_config.bronzeConfig.tableName: it has no table name of its own"

@@ -9,6 +9,8 @@ that its lake tables do not spell as the catalog does.
 """
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from events.commands import IngestTable
@@ -30,6 +32,11 @@ class Loaded(NamedTuple):
     source_key: str = ""
 
 
+Spellings = Mapping[
+    tuple[str, str], Sequence[Loaded]
+]  # source table and bronze table in small letters -> all of these names
+
+
 def loaded_from(connection: SourcePlace) -> list[Loaded]:
     """What was ever loaded from a server's database."""
     any_table = SourceKey.of(connection, "", "", "")
@@ -41,19 +48,23 @@ def loaded_from(connection: SourcePlace) -> list[Loaded]:
     ]
 
 
-def default_stem(written: str, loaded: list[Loaded]) -> str:
+def spellings_of(loaded: Iterable[Loaded]) -> Spellings:
+    """The same by source table and bronze table in small letters, for a request that names thousands."""
+    found = defaultdict[tuple[str, str], list[Loaded]](list)
+    for one in loaded:
+        found[one.source_table.lower(), one.bronze_table.lower()].append(one)
+    return found
+
+
+def default_stem(written: str, spellings: Spellings) -> str:
     """The default name in the lake of a table as it is written: the one that it has there, or else its own."""
     schema, table = split_table_name(written)
     stem, name = destination_stem(schema, table), f"{schema}.{table}"
     default = f"{BRONZE}{stem}"
-    fitting = [
-        one
-        for one in loaded
-        if one.source_table.lower() == name.lower() and one.bronze_table.lower() == default.lower()
-    ]
+    fitting = spellings.get((name.lower(), default.lower()), ())
     # Where two spellings have been loaded apart, or are two tables, each keeps its own.
-    fitting.sort(key=lambda one: (one.bronze_table != default, one.source_table != name))
-    return fitting[0].bronze_table.removeprefix(BRONZE) if fitting else stem
+    own = min(fitting, key=lambda one: (one.bronze_table != default, one.source_table != name), default=None)
+    return own.bronze_table.removeprefix(BRONZE) if own else stem
 
 
 def named_by_catalog(command: IngestTable, schema: str, table: str) -> IngestTable:
