@@ -45,13 +45,9 @@ def literal(value):
         return quote_literal(value)
     if isinstance(value, dt.date):  # a datetime is one too
         return f"'{value}'"
-    return (
-        repr(value)
-        if isinstance(value, float)
-        else format(value, "f")
-        if isinstance(value, Decimal)
-        else str(int(value))
-    )
+    if isinstance(value, float):  # without an exponent T-SQL takes it for a decimal
+        return text if "e" in (text := repr(value)) else f"{text}e0"
+    return format(value, "f") if isinstance(value, Decimal) else str(int(value))
 
 
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
