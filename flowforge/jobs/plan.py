@@ -104,9 +104,9 @@ def _entries(config: DatabaseConfig, expand: Callable[[str], Iterable[str]]) -> 
             raise InvalidRequest([{"field": f"{DATABASE}.tables.{n}", "problem": problem}])
         spelled = {split_table_name(name) for name in found} if PATTERN in text else set()
         for name in found:
-            if split_table_name(name) in seen:
+            if (table := split_table_name(name)) in seen:
                 continue
-            seen.add(split_table_name(name))
+            seen.add(table)
             same = places[_in_small_letters(name)]
             # The catalog's spelling of a table that an entry names: another table only where the entry's spelling is one too.
             other = (place for place in same if split_table_name(str(named[place].tableName)) not in spelled)

@@ -32,9 +32,8 @@ class Loaded(NamedTuple):
     source_key: str = ""
 
 
-Spellings = Mapping[
-    tuple[str, str], Sequence[Loaded]
-]  # source table and bronze table in small letters -> all of these names
+# Source table and bronze table in small letters -> all of these names.
+Spellings = Mapping[tuple[str, str], Sequence[Loaded]]
 
 
 def loaded_from(connection: SourcePlace) -> list[Loaded]:
@@ -49,7 +48,7 @@ def loaded_from(connection: SourcePlace) -> list[Loaded]:
 
 
 def spellings_of(loaded: Iterable[Loaded]) -> Spellings:
-    """The same by source table and bronze table in small letters, for a request that names thousands."""
+    """What was loaded, to be looked up for each table of a request that names thousands."""
     found = defaultdict[tuple[str, str], list[Loaded]](list)
     for one in loaded:
         found[one.source_table.lower(), one.bronze_table.lower()].append(one)

@@ -115,7 +115,8 @@ def main() -> int:
     leave_account_out()
     arguments = parse_arguments()
     try:
-        if bundle and arguments.s3_endpoint:  # whose certificate would be refused without a word of the variable
+        # Its certificate would be refused without a word of the variable.
+        if bundle and (arguments.s3_endpoint or "").startswith("https://"):
             remedy = "name the PEM file of the authorities of --s3-endpoint, or unset it"
             raise StartError(f"AWS_CA_BUNDLE names {bundle}, which is no file: {remedy}")
         with StateDirectory(arguments.state_dir) as state, contextlib.ExitStack() as exits:

@@ -228,6 +228,7 @@ def notification(stack, key):
 def test_should_keep_objects_on_another_s3_that_notifies_the_webhook(start_stack, tmp_path, monkeypatch):
     other = start_stack(state=tmp_path / "other").wait_until_ready()
     use_s3_of(other, monkeypatch)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "gone.pem"))  # which is of no use without TLS
 
     stack = start_stack("--s3-endpoint", other.facts["s3"]).wait_until_ready()
 
