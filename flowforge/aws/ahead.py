@@ -20,3 +20,14 @@ def facts_ahead(event: dict[str, Any], *models: type[M]) -> list[M]:
         with suppress(ValueError, RecursionError):
             found.append(read_message(opened(read_json(record["body"])), *models))
     return found
+
+
+def first_deliveries(event: dict[str, Any]) -> list[dict[str, Any]]:
+    """The bodies of a queue's messages that are delivered for the first time. What is no JSON object is passed over, and is given
+    up in its turn."""
+    found = list[dict[str, Any]]()
+    for record in event["Records"] if is_queued(event) else ():
+        if int(record["attributes"]["ApproximateReceiveCount"]) == 1:
+            with suppress(ValueError, RecursionError):
+                found.append(read_json(record["body"]))
+    return [body for body in found if isinstance(body, dict)]

@@ -1,22 +1,24 @@
-"""The lake's own copy of lineage: every event once, and the newest successful one of each table.
+"""The lake's own copy of lineage: every event, and the newest successful one of each table.
 
-    lineage/events/<layer>/<table>/<run id>.json      for ever, or as long as the bucket's lifecycle keeps it
+    lineage/events/date=<day>/<hash>.ndjson.gz        what was told together, one event a line; ends with the bucket's lifecycle
     lineage/latest/<layer>/<table>.json               what `flowforge lineage` reads; of bronze one for each source
 
-Guarantees: an event is written once and never replaced, whoever tells it again. The newest one is replaced only by a later one,
-by compare-and-set, so events may come in any order. A worker that has put it there itself tries to replace that very object
-before it looks what is there: the comparison fails where anybody else was there in between.
+Guarantees: no event is left out of the first, and none is replaced there; one that a worker could not finish with may be there
+twice, with the same run id. The newest one is replaced only by a later run's, by compare-and-set, so events may come in any
+order, and a run that is told of again stays as it was told first. A worker that has put the newest there itself tries to replace
+that very object before it looks what is there: the comparison fails where anybody else was there in between.
 """
 
+import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from flowforge.aws.clients import aws_errors, client, error_code
-from flowforge.aws.objects import CHANGED, GONE, find_object
+from flowforge.aws.objects import CHANGED, GONE, find_object, put_whole
 from flowforge.runtime.deployment import current
 
 EVENTS, LATEST = "lineage/events/", "lineage/latest/"
@@ -26,9 +28,10 @@ Event = Mapping[str, Any]
 
 
 class Noted(NamedTuple):
-    """A newest event that this process has put in its place: how it is ordered, and the object's ETag."""
+    """A newest event that this process has put in its place: how it is ordered, its run, and the object's ETag."""
 
     order: tuple[str, list[int]]
+    run: str
     etag: str
 
 
@@ -37,38 +40,57 @@ def _noted() -> dict[tuple[str, str], Noted]:
     return current().once("newest lineage events", dict)
 
 
-def keep(bucket: str, event: Event) -> tuple[Event, bool]:
-    """Keeps an event; returns it as it is kept, and whether it was not there before. Raises StoreUnavailable."""
-    key = f"{EVENTS}{event['outputs'][0]['name']}/{event['run']['runId']}.json"
-    if _put(bucket, key, event, IfNoneMatch="*") is not None:
-        return event, True
-    kept, _ = _get(bucket, key)
-    return kept or event, False
+def text_of(event: Event) -> bytes:
+    """The event on one line, as both places hold it."""
+    return json.dumps(event, ensure_ascii=False, sort_keys=True).encode()
 
 
-def note_latest(bucket: str, event: Event) -> None:
-    """Makes an event the newest of its table, unless a later one is. Raises StoreUnavailable."""
-    key = f"{LATEST}{_place(event)}.json"
-    noted = _noted().pop((bucket, key), None)
-    if noted is not None and noted.order < _order(event) and _replaces(bucket, key, event, noted.etag):
+def keep(bucket: str, texts: Sequence[bytes]) -> None:
+    """Adds events to the archive, by one object; none where there are none. Raises StoreUnavailable."""
+    if not texts:
         return
+    lines = b"".join(text + b"\n" for text in texts)
+    day, name = json.loads(texts[0])["eventTime"][:10], hashlib.sha256(lines).hexdigest()[:32]
+    # The same events make the same object, whoever keeps them again.
+    put_whole(f"s3://{bucket}/{EVENTS}date={day}/{name}.ndjson.gz", gzip.compress(lines, 1, mtime=0))
+
+
+def note_latest(bucket: str, event: Event, text: bytes) -> bytes | None:
+    """Makes an event the newest of its table, unless a later one is. Returns the event of the same run as it was told before,
+    where that is the newest; else None. Raises StoreUnavailable."""
+    key, run = f"{LATEST}{_place(event)}.json", event["run"]["runId"]
+    noted = _noted().pop((bucket, key), None)
+    is_later = noted is not None and noted.order < _order(event) and noted.run != run
+    if noted is not None and is_later and _replaces(bucket, key, event, text, noted.etag):
+        return None
     while True:
-        latest, etag = _get(bucket, key)
-        if latest is not None and _order(latest) >= _order(event):
-            return
-        if _replaces(bucket, key, event, etag):
-            return
+        found = find_object(bucket, key)
+        if found is not None:
+            latest = json.loads(found.body)
+            if latest["run"]["runId"] == run:
+                return found.body
+            if _order(latest) >= _order(event):
+                return None
+        if _replaces(bucket, key, event, text, found.etag if found else ""):
+            return None
 
 
-def _replaces(bucket: str, key: str, event: Event, etag: str) -> bool:
+def _replaces(bucket: str, key: str, event: Event, text: bytes, etag: str) -> bool:
     """Puts an event in the place of the object with this ETag ("": of none); False where it is another one by now."""
-    put = _put(bucket, key, event, **({"IfMatch": etag} if etag else {"IfNoneMatch": "*"}))
-    if put is None:
-        return False
+    condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+    with aws_errors("s3"):
+        try:
+            put = client("s3").put_object(
+                Bucket=bucket, Key=key, Body=text, ContentType="application/json", **condition
+            )
+        except ClientError as error:
+            if error_code(error) in CHANGED or (etag and error_code(error) in GONE):
+                return False
+            raise
     known = _noted()
     if len(known) >= MOST_NOTED:
         del known[next(iter(known))]
-    known[bucket, key] = Noted(_order(event), put)
+    known[bucket, key] = Noted(_order(event), event["run"]["runId"], str(put["ETag"]))
     return True
 
 
@@ -81,7 +103,8 @@ def latest_keys(bucket: str) -> list[str]:
 
 def read_event(bucket: str, key: str) -> Event | None:
     """An event by its key; None when it is gone. Raises StoreUnavailable."""
-    return _get(bucket, key)[0]
+    found = find_object(bucket, key)
+    return json.loads(found.body) if found else None
 
 
 def _place(event: Event) -> str:
@@ -97,23 +120,3 @@ def _order(event: Event) -> tuple[str, list[int]]:
     """By the time of the announcement, which has whole seconds; then by the version that was made."""
     version = event["outputs"][0]["facets"].get("version", {}).get("datasetVersion", "0")
     return event["eventTime"], [int(part) for part in version.split(".")]
-
-
-def _get(bucket: str, key: str) -> tuple[Event | None, str]:
-    found = find_object(bucket, key)
-    return (json.loads(found.body), found.etag) if found else (None, "")
-
-
-def _put(bucket: str, key: str, event: Event, **condition: str) -> str | None:
-    """Writes an event if the condition holds; returns the object's ETag, None where it does not hold."""
-    body = json.dumps(event, ensure_ascii=False, sort_keys=True).encode()
-    with aws_errors("s3"):
-        try:
-            put = client("s3").put_object(
-                Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition
-            )
-            return str(put["ETag"])
-        except ClientError as error:
-            if error_code(error) in CHANGED or ("IfMatch" in condition and error_code(error) in GONE):
-                return None
-            raise

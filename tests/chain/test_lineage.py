@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.lineage_events import archived
 from tests.helpers.receiver import Receiver, receiving
 from tests.helpers.stack import BRIEF, Stack, in_lake_of, own, put
 from tests.helpers.waiting import wait_for
@@ -44,12 +45,10 @@ def run_of(event: dict[str, Any]) -> str | None:
     return event["run"]["facets"].get("parent", {}).get("run", {}).get("runId")
 
 
-def kept(stack: Stack, prefix: str) -> dict[str, dict[str, Any]]:
-    """The lake's events below a prefix, by run id."""
-    s3, bucket = stack.client("s3"), stack.facts["bucket"]
-    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"lineage/events/{prefix}/").get("Contents", [])
-    events = [json.loads(s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()) for item in found]
-    return {event["run"]["runId"]: event for event in events}
+def kept(stack: Stack, output: str) -> dict[str, dict[str, Any]]:
+    """The lake's events of a table, by run id."""
+    events = archived(stack.client("s3"), stack.facts["bucket"])
+    return {event["run"]["runId"]: event for event in events if event["outputs"][0]["name"] == output}
 
 
 def origins(event: dict[str, Any], column: str) -> list[tuple[str, str, str, str]]:

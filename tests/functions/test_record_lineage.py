@@ -110,7 +110,7 @@ def test_should_not_replace_what_another_worker_has_put_in_its_place(aws, contex
     """Nor stumble over one that is gone: what a worker has written itself it replaces without a look, but not anything else."""
     table = f"silver.{landed_batch.command.silver.table}"
     tell(context, refined(landed_batch, 1), "2026-01-04T05:06:01Z")
-    (key,) = objects(aws, f"latest/{table.replace('.', '/')}")
+    (key,) = objects(aws, table.replace(".", "/"))
     later = {**latest(aws, table), "eventTime": "2026-01-04T05:06:09Z"}
     aws.client("s3").put_object(Bucket=settings().bucket, Key=key, Body=json.dumps(later).encode())
     tell(context, refined(landed_batch, 2), "2026-01-04T05:06:02Z")
@@ -157,13 +157,38 @@ def test_should_read_the_records_of_an_invocations_batches_in_one_call(aws, cont
     failed = handler(sqs(*bodies, "no event"), context)["batchItemFailures"]
     calls = Counter(aws.calls()) - before
     assert len(failed) == 1  # that of which there is no record yet
-    assert calls["DynamoDB BatchGetItem"] == calls["DynamoDB GetItem"] == 1  # the latter for that one
+    assert calls["DynamoDB BatchGetItem"] == 1
+    assert calls["DynamoDB GetItem"] == 2  # for that one, ahead of its turn and in it
     for landed_batch in several:
         assert [
             event["run"]["facets"]["parent"]["job"]["name"]
             for event in kept(aws, f"silver.{landed_batch.command.silver.table}")
         ]
     assert dead_letter(aws)
+
+
+def test_should_keep_what_an_invocation_tells_by_one_object(aws, context, unique):
+    several = [landed(unique("t"), unique("run")) for _ in range(3)]
+    told = [fact for one in several for fact in (landed_fact(one), refined(one))]
+    bodies = [eventbridge(type(fact).__name__, json.loads(fact.model_dump_json())) for fact in told]
+    before = Counter(aws.calls())
+    assert handler(sqs(*bodies), context) == {"batchItemFailures": []}
+    puts = (Counter(aws.calls()) - before)["S3 PutObject"]
+    assert puts == len(told) + 1  # the newest of each table, and all of them together
+    for one in several:
+        for table in (f"bronze.{one.command.bronze.table}", f"silver.{one.command.silver.table}"):
+            assert kept(aws, table) == [latest(aws, table)]
+
+
+def test_should_keep_an_event_whose_first_worker_died_before_it_had_kept_it(aws, context, landed_batch):
+    table, s3 = f"silver.{landed_batch.command.silver.table}", aws.client("s3")
+    assert tell(context, refined(landed_batch), NOON)
+    newest = latest(aws, table)
+    for item in s3.list_objects_v2(Bucket=settings().bucket, Prefix="lineage/events/")["Contents"]:
+        s3.delete_object(Bucket=settings().bucket, Key=item["Key"])
+    assert tell(context, refined(landed_batch), NOON, attempt=2)
+    assert tell(context, refined(landed_batch), NOON, attempt=3)
+    assert kept(aws, table) == [latest(aws, table)] == [newest]
 
 
 def test_should_read_a_models_columns_from_its_record_unless_that_has_moved_on(aws, context, landed_batch):

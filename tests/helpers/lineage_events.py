@@ -1,5 +1,6 @@
 """Facts told to record_lineage, and what it keeps and sends of them."""
 
+import gzip
 import json
 from typing import Any
 
@@ -74,18 +75,27 @@ def tell(context, fact: Message, at: str = NOON, event_id: str = "e1", attempt: 
     return handler(sqs(envelope, attempt=attempt), context) == {"batchItemFailures": []}
 
 
-def objects(aws, prefix: str) -> dict[str, dict[str, Any]]:
-    s3, bucket = aws.client("s3"), settings().bucket
-    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"lineage/{prefix}").get("Contents", [])
-    return {o["Key"]: json.loads(s3.get_object(Bucket=bucket, Key=o["Key"])["Body"].read()) for o in found}
+def archived(s3: Any, bucket: str) -> list[dict[str, Any]]:
+    """The events of the lake's archive, as often as they are there."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="lineage/events/")
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    texts = [gzip.decompress(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+    return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 def kept(aws, table: str) -> list[dict[str, Any]]:
-    return list(objects(aws, f"events/{table.replace('.', '/')}/").values())
+    return [one for one in archived(aws.client("s3"), settings().bucket) if one["job"]["name"] == table]
+
+
+def objects(aws, prefix: str) -> dict[str, dict[str, Any]]:
+    """The newest events of tables, by their keys."""
+    s3, bucket = aws.client("s3"), settings().bucket
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"lineage/latest/{prefix}").get("Contents", [])
+    return {o["Key"]: json.loads(s3.get_object(Bucket=bucket, Key=o["Key"])["Body"].read()) for o in found}
 
 
 def latest(aws, table: str) -> dict[str, Any]:
-    (event,) = objects(aws, f"latest/{table.replace('.', '/')}").values()
+    (event,) = objects(aws, table.replace(".", "/")).values()
     return event
 
 
