@@ -28,6 +28,7 @@ APPLICATION = "AWS_SDK_UA_APP_ID"  # who is calling, for the store's logs
 MOST_ATTEMPTS = "AWS_MAX_ATTEMPTS"  # AWS's own variable: how often a call is tried in all
 RETRIES = {"mode": "standard", "max_attempts": 5}
 S3 = {"addressing_style": "path"}
+CONNECTIONS = 10  # that a client of botocore keeps: more calls at once would open one for each
 CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=30, s3=S3)
 # Messages wait in their queue, commands and calls of the API do not.
 TRY_AGAIN = "A message is delivered again by itself, else try again; look at the service if it persists."

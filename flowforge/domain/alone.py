@@ -4,6 +4,7 @@ The caller says what is done with failures; an error that is none of ours is tol
 """
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -50,4 +51,24 @@ def each_alone(
             done.append((thing, act(thing)))
         except Exception as error:
             failed.append(Failure(thing, error))
+    return done, failed
+
+
+def each_alone_at_once(
+    things: Iterable[Thing], act: Callable[[Thing], Result], threads: int
+) -> tuple[list[tuple[Thing, Result]], list[Failure[Thing]]]:
+    """The same by so many threads, for what waits for a store most of its time."""
+    done: list[tuple[Thing, Result]] = []
+    failed: list[Failure[Thing]] = []
+
+    def alone(thing: Thing) -> tuple[list[tuple[Thing, Result]], list[Failure[Thing]]]:
+        return each_alone([thing], act)
+
+    with ThreadPoolExecutor(threads) as workers:
+        try:
+            for good, bad in workers.map(alone, things):
+                done += good
+                failed += bad
+        finally:
+            workers.shutdown(cancel_futures=True)
     return done, failed

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from events.effects import KEY_OF_FULL_BUILD
 from events.quality import QualityFigure
 from events.request import InvalidRequest
-from flowforge.domain.alone import each_alone
+from flowforge.aws.clients import CONNECTIONS
+from flowforge.domain.alone import each_alone_at_once
 from flowforge.domain.figures import plain
 from flowforge.domain.names import TableName
 from flowforge.gold.binding import bind_models
@@ -148,7 +149,7 @@ def open_tables(bucket: str, models: Iterable[Model]) -> tuple[dict[TableName, L
         with store_errors(str(name)):
             return open_table(table_uri(bucket, name.layer, name.table))
 
-    done, failed = each_alone(names, opened)
+    done, failed = each_alone_at_once(names, opened, CONNECTIONS)
     if failed and not done:
         raise failed[0].error
     problems = [f"{one.thing} cannot be opened: {one.cause}" for one in failed]

@@ -14,14 +14,14 @@ from botocore.exceptions import ClientError
 from events.names import DESTINATION, is_reserved
 from flowforge.aws.clients import aws_errors, client, error_code
 from flowforge.aws.objects import CHANGED, GONE, find_object
+from flowforge.aws.small_objects import list_below, read_below
 from flowforge.domain.errors import TooLarge, TransformRejected
 from flowforge.gold.model_settings import read_settings
 from flowforge.gold.models import Model, place_of, read_model
-from flowforge.runtime.deployment import current
 
 PREFIX, SUFFIX = "models/", ".sql"
 LONGEST_BYTES = 256 * 1024
-MOST_KEPT = 300  # files whose text a process remembers
+MOST_PARSED = 10_000  # files that a process remembers taken apart: each build of a table looks at all models
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ModelFiles:
     problems: dict[str, str]
 
 
-@lru_cache(maxsize=MOST_KEPT)
+@lru_cache(maxsize=MOST_PARSED)
 def parse_model(key: str, text: str) -> Model:
     """The model in the file `key` (models/<table>.sql), taken apart once in a process. Raises TransformRejected with the file and
     the line."""
@@ -112,8 +112,8 @@ def model_texts(bucket: str) -> dict[str, str | None]:
 
 def kept_at(bucket: str) -> dict[str, datetime]:
     """When each model file was last kept, by gold table. Raises StoreUnavailable."""
-    with aws_errors("s3"):
-        return {item["Key"].removeprefix(PREFIX).removesuffix(SUFFIX): item["LastModified"] for item in _listed(bucket)}
+    kept = [item for item in list_below(bucket, PREFIX) if is_model(item["Key"])]
+    return {item["Key"].removeprefix(PREFIX).removesuffix(SUFFIX): item["LastModified"] for item in kept}
 
 
 def is_model(key: str) -> bool:
@@ -126,29 +126,5 @@ def _text(content: bytes) -> str:
 
 
 def _texts(bucket: str) -> list[tuple[str, str | None]]:
-    """The files as one listing shows them; of each that this process has read before, by its ETag, the text is known."""
-    s3, known = client("s3"), current().once("texts of models", dict[tuple[str, str], tuple[str, str]])
-    with aws_errors("s3"):
-        found = list[tuple[str, str | None]]()
-        for item in _listed(bucket):
-            key, place = item["Key"], (bucket, item["Key"])
-            if item["Size"] > LONGEST_BYTES:
-                found.append((key, None))
-                continue
-            if place not in known or known[place][0] != item["ETag"]:
-                answer = s3.get_object(Bucket=bucket, Key=key)
-                _keep(known, place, answer["ETag"], _text(answer["Body"].read()))
-            found.append((key, known[place][1]))
-        return found
-
-
-def _listed(bucket: str) -> list[Any]:
-    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
-    return [item for page in pages for item in page.get("Contents", []) if is_model(item["Key"])]
-
-
-def _keep(known: dict[tuple[str, str], tuple[str, str]], place: tuple[str, str], etag: str, text: str) -> None:
-    known.pop(place, None)
-    if len(known) >= MOST_KEPT:
-        del known[next(iter(known))]
-    known[place] = (etag, text)
+    found = read_below(bucket, PREFIX, is_model, LONGEST_BYTES)
+    return [(key, None if body is None else _text(body)) for key, body in found]

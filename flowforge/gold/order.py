@@ -4,6 +4,7 @@ Guarantees: pure. A model that reads another one comes after it; models that rea
 those that depend on them, and said to be; what is wrong with one model does not keep the others from being built.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -41,9 +42,10 @@ def following(models: Iterable[Model], changed: set[TableName]) -> set[TableName
 
 def _without_repeats(models: list[Model]) -> tuple[dict[TableName, Model], list[str]]:
     """Two definitions of one table would take turns: the job's own one is kept where only one is the job's, else none."""
-    kept, problems = {}, []
-    for name in dict.fromkeys(model.name for model in models):
-        same = [model for model in models if model.name == name]
+    kept, problems, by_name = {}, [], defaultdict[TableName, list[Model]](list)
+    for model in models:
+        by_name[model.name].append(model)
+    for name, same in by_name.items():
         ours = [model for model in same if model.origin == FROM_JOB] if len(same) > 1 else same
         if len(ours) == 1:
             kept[name] = ours[0]

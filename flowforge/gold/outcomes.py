@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from events.quality import QualityFigure, QualityRule
 from flowforge.aws.clients import aws_errors, client
 from flowforge.aws.objects import find_object
+from flowforge.aws.small_objects import read_below
 from flowforge.domain.alone import each_alone
 from flowforge.domain.errors import RulesBroken, TransformRejected, unreadable
 from flowforge.gold.models import Model, Strategy
@@ -85,12 +86,8 @@ def read_outcome(bucket: str, table: str) -> ModelOutcome | None:
 
 def read_outcomes(bucket: str) -> tuple[dict[str, ModelOutcome], list[str]]:
     """All records, by gold table, and what is wrong with those that cannot be read; raises StoreUnavailable."""
-    s3 = client("s3")
-    with aws_errors("s3"):
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
-        keys = [item["Key"] for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".json")]
-        texts = [(key, s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
-    done, failed = each_alone(texts, lambda text: _parsed(*text))
+    found = read_below(bucket, PREFIX, lambda key: key.endswith(".json"))
+    done, failed = each_alone(found, lambda one: _parsed(one.key, one.body or b""))
     return {record.table: record for _, record in done}, [f"{one.cause}. {one.remedy}" for one in failed]
 
 

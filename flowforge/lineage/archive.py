@@ -19,10 +19,11 @@ from botocore.exceptions import ClientError
 
 from flowforge.aws.clients import aws_errors, client, error_code
 from flowforge.aws.objects import CHANGED, GONE, find_object, put_whole
+from flowforge.aws.small_objects import read_below
 from flowforge.runtime.deployment import current
 
 EVENTS, LATEST = "lineage/events/", "lineage/latest/"
-MOST_NOTED = 1_000  # tables whose newest event a worker remembers
+MOST_NOTED = 30_000  # tables whose newest event a worker remembers: with fewer it would have forgotten each by its turn
 
 Event = Mapping[str, Any]
 
@@ -94,17 +95,9 @@ def _replaces(bucket: str, key: str, event: Event, text: bytes, etag: str) -> bo
     return True
 
 
-def latest_keys(bucket: str) -> list[str]:
-    """The keys of the newest events of all tables. Raises StoreUnavailable."""
-    with aws_errors("s3"):
-        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=LATEST)
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
-
-
-def read_event(bucket: str, key: str) -> Event | None:
-    """An event by its key; None when it is gone. Raises StoreUnavailable."""
-    found = find_object(bucket, key)
-    return json.loads(found.body) if found else None
+def newest_events(bucket: str) -> dict[str, bytes]:
+    """The texts of the newest events of all tables, by their keys. Raises StoreUnavailable."""
+    return {key: body or b"" for key, body in read_below(bucket, LATEST)}
 
 
 def _place(event: Event) -> str:

@@ -4,19 +4,19 @@ Guarantees: reads only. A table is known by its dataset, so two databases with a
 names as an input and nobody has made yet is a table, too. Circles, which only a changed model can leave behind, end every walk.
 """
 
-from collections import deque
+import json
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from flowforge.domain.alone import each_alone
-from flowforge.domain.errors import NotFound, Retriable
+from flowforge.domain.errors import NotFound
 from flowforge.domain.near import meant
-from flowforge.lineage.archive import Event, latest_keys, read_event
+from flowforge.lineage.archive import Event, newest_events
 from flowforge.lineage.datasets import FILES, DatasetId
 
-READERS = 16
 LAYERS = ("silver", "gold", "bronze")  # which of several tables of one name is meant
 
 
@@ -51,7 +51,8 @@ class ColumnEdge:
 
 @dataclass
 class Graph:
-    """Tables, which is made from which, and the same for their columns; `problems` are events that could not be read."""
+    """Tables, which is made from which, and the same for their columns; `problems` are events that could not be read. It is whole
+    before anybody walks along it."""
 
     tables: dict[DatasetId, Table] = field(default_factory=dict)
     edges: set[tuple[DatasetId, DatasetId]] = field(default_factory=set)
@@ -60,11 +61,11 @@ class Graph:
 
     def above(self, table: DatasetId) -> list[DatasetId]:
         """What a table is made from, in order of name."""
-        return sorted((a for a, b in self.edges if b == table), key=self._name)
+        return sorted(self._neighbours[0][table], key=self._name)
 
     def below(self, table: DatasetId) -> list[DatasetId]:
         """What is made from a table, in order of name."""
-        return sorted((b for a, b in self.edges if a == table), key=self._name)
+        return sorted(self._neighbours[1][table], key=self._name)
 
     def around(self, table: DatasetId, depth: int | None = None) -> "Graph":
         """The part of the graph that a table is made from or goes into, directly or through others: so many steps of it."""
@@ -86,31 +87,33 @@ class Graph:
         remedy = meant(name, known, "Lineage begins with the next load of a table.")
         raise NotFound(f"there is no lineage of {name!r}", remedy)
 
+    @cached_property
+    def _neighbours(self) -> tuple[defaultdict[DatasetId, list[DatasetId]], defaultdict[DatasetId, list[DatasetId]]]:
+        """What each table is made from, and what is made from it: every walk asks, and a lake has tens of thousands of edges."""
+        above, below = defaultdict[DatasetId, list[DatasetId]](list), defaultdict[DatasetId, list[DatasetId]](list)
+        for a, b in self.edges:
+            above[b].append(a)
+            below[a].append(b)
+        return above, below
+
     def _name(self, table: DatasetId) -> str:
         return self.tables[table].alias
 
 
 def read_graph(bucket: str) -> Graph:
     """The graph of a lake, of all events that can be read. Raises StoreUnavailable."""
-    with ThreadPoolExecutor(READERS) as readers:
-        read = lambda key: _readable(read_event(bucket, key))  # noqa: E731
-        found = list(readers.map(lambda key: each_alone([key], read), latest_keys(bucket)))
-    failed = [failure for _, failures in found for failure in failures]
-    for failure in failed:
-        if isinstance(failure.error, Retriable):
-            raise failure.error
-    graph = graph_of(event for done, _ in found for _, event in done if event is not None)
-    graph.problems += [f"{failure.thing} cannot be read: {failure.text}" for failure in failed]
+    done, failed = each_alone(newest_events(bucket).items(), lambda one: _readable(json.loads(one[1])))
+    graph = graph_of(event for _, event in done)
+    graph.problems += [f"{failure.thing[0]} cannot be read: {failure.text}" for failure in failed]
     return graph
 
 
-def _readable(event: Event | None) -> Event | None:
+def _readable(event: Any) -> Event:
     """An event that has what the graph is made of; raises ValueError for another."""
-    if event is not None:
-        outputs = event.get("outputs") if isinstance(event, dict) else None
-        named = isinstance(outputs, list) and bool(outputs) and {"namespace", "name"} <= set(outputs[0])
-        if not (named and isinstance(event.get("eventTime"), str) and isinstance(event.get("inputs"), list)):
-            raise ValueError("it has no output, no inputs or no time")
+    outputs = event.get("outputs") if isinstance(event, dict) else None
+    named = isinstance(outputs, list) and bool(outputs) and {"namespace", "name"} <= set(outputs[0])
+    if not (named and isinstance(event.get("eventTime"), str) and isinstance(event.get("inputs"), list)):
+        raise ValueError("it has no output, no inputs or no time")
     return event
 
 

@@ -5,12 +5,12 @@ shows and no others, and of these only those that were committed to since they w
 tells; what is kept of tables and of what fills them, with watermarks and newest batches, is read a hundred at once.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 from events.request import InvalidRequest
-from flowforge.domain.alone import each_alone
+from flowforge.aws.clients import CONNECTIONS
+from flowforge.domain.alone import each_alone, each_alone_at_once
 from flowforge.domain.errors import NotFound, Retriable
 from flowforge.domain.figures import plain, quality_of
 from flowforge.domain.names import TableName, table_of
@@ -25,7 +25,6 @@ from flowforge.tables.base import LakeTable
 from flowforge.tables.cuts import shown_cut
 from flowforge.tables.lake import FORMAT, PREFIXES, open_table, store_errors, table_uri
 
-READERS = 16  # they wait for the store most of their time
 MOST_VERSIONS = 20
 Facts = dict[str, Any]
 
@@ -72,13 +71,11 @@ def _facts_of(names: list[TableName]) -> list[Facts]:
     def read(name: TableName) -> Kept | None:
         return _read(name, uris[name], kept.get(uris[name]))
 
-    with ThreadPoolExecutor(READERS) as readers:
-        found = list(readers.map(lambda name: each_alone([name], read), names))
-    failed = [failure for _, failures in found for failure in failures]
+    found, failed = each_alone_at_once(names, read, CONNECTIONS)
     for failure in failed:
         if isinstance(failure.error, Retriable) and len(failed) == len(names):
             raise failure.error
-    there = {uris[name]: told for done, _ in found for name, told in done if told}
+    there = {uris[name]: told for name, told in found if told}
     lake_facts.keep({uri: told for uri, told in there.items() if told[0] and kept.get(uri) is not told})
     shown = [facts for _, facts in there.values()]
     shown += [

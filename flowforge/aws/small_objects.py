@@ -1,0 +1,93 @@
+"""Small objects below a prefix, read together: several at once, and each but once by a process for as long as it stays as it is.
+
+A bucket has thousands of them where it has thousands of tables. One after the other they would take as many ways to S3 and back,
+for every build of a model and every look at a page.
+
+Guarantees: what is given is at least as new as a listing that begins now. What does not fit into what a process remembers is read
+anew each time; what fits is not pushed out by it, however many there are.
+"""
+
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from flowforge.aws.clients import CONNECTIONS, aws_errors, client
+from flowforge.aws.objects import find_object
+from flowforge.runtime.deployment import current
+
+MOST_BYTES = 32 * 2**20  # of all that a process remembers, compressed: text takes a fifth to a tenth
+
+
+class _Remembered:
+    """What a process remembers of a deployment's objects, by bucket and key."""
+
+    def __init__(self) -> None:
+        self._objects: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self._bytes = 0
+
+    def find(self, bucket: str, key: str, etag: str) -> bytes | None:
+        known = self._objects.get((bucket, key))
+        return zlib.decompress(known[1]) if known is not None and known[0] == etag else None
+
+    def keep(self, bucket: str, key: str, etag: str, body: bytes) -> None:
+        packed = zlib.compress(body, 1)
+        self.forget(bucket, key)
+        if self._bytes + len(packed) <= MOST_BYTES:
+            self._objects[bucket, key] = etag, packed
+            self._bytes += len(packed)
+
+    def forget(self, bucket: str, key: str) -> None:
+        _, packed = self._objects.pop((bucket, key), ("", b""))
+        self._bytes -= len(packed)
+
+    def forget_all_but(self, bucket: str, prefix: str, keys: set[str]) -> None:
+        gone = [place for place in self._objects if place[0] == bucket and place[1].startswith(prefix)]
+        for place in gone:
+            if place[1] not in keys:
+                self.forget(*place)
+
+
+class SmallObject(NamedTuple):
+    """An object's bytes; None of one that is larger than the caller takes."""
+
+    key: str
+    body: bytes | None
+
+
+def read_below(
+    bucket: str,
+    prefix: str,
+    is_wanted: Callable[[str], bool] = lambda key: True,
+    most_bytes: int | None = None,
+) -> list[SmallObject]:
+    """The objects below a prefix, in order of their keys, as far as these are wanted. Raises StoreUnavailable."""
+    known = current().once("small objects", _Remembered)
+    listed = [item for item in list_below(bucket, prefix) if is_wanted(item["Key"])]
+    known.forget_all_but(bucket, prefix, {item["Key"] for item in listed})
+    found: dict[str, bytes | None] = {}
+    unread = list[str]()
+    for item in listed:
+        key = item["Key"]
+        too_large = most_bytes is not None and item["Size"] > most_bytes
+        found[key] = None if too_large else known.find(bucket, key, item["ETag"])
+        if found[key] is None and not too_large:
+            unread.append(key)
+    with ThreadPoolExecutor(max(1, min(CONNECTIONS, len(unread)))) as readers:
+        try:
+            for key, read in zip(unread, readers.map(lambda key: find_object(bucket, key), unread), strict=True):
+                if read is None:  # it has gone since
+                    del found[key]
+                    continue
+                known.keep(bucket, key, read.etag, read.body)
+                found[key] = read.body
+        finally:
+            readers.shutdown(cancel_futures=True)
+    return [SmallObject(key, body) for key, body in found.items()]
+
+
+def list_below(bucket: str, prefix: str) -> list[Any]:
+    """What a listing tells of the objects below a prefix, in order of their keys. Raises StoreUnavailable."""
+    with aws_errors("s3"):
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [item for page in pages for item in page.get("Contents", [])]
