@@ -13,39 +13,40 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from flowforge.aws.clients import CONNECTIONS, aws_errors, client
-from flowforge.aws.objects import find_object
+from flowforge.aws.objects import FoundObject, find_object
 from flowforge.runtime.deployment import current
 
 MOST_BYTES = 32 * 2**20  # of all that a process remembers, compressed: text takes a fifth to a tenth
 
 
 class _Remembered:
-    """What a process remembers of a deployment's objects, by bucket and key."""
+    """What a process remembers of one deployment's objects."""
 
     def __init__(self) -> None:
-        self._objects: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self._bodies: dict[tuple[str, str], tuple[str, bytes]] = {}  # (bucket, key) -> ETag, compressed
+        self._below: dict[tuple[str, str], set[str]] = {}  # (bucket, prefix) -> keys
         self._bytes = 0
 
     def find(self, bucket: str, key: str, etag: str) -> bytes | None:
-        known = self._objects.get((bucket, key))
+        known = self._bodies.get((bucket, key))
         return zlib.decompress(known[1]) if known is not None and known[0] == etag else None
 
-    def keep(self, bucket: str, key: str, etag: str, body: bytes) -> None:
-        packed = zlib.compress(body, 1)
-        self.forget(bucket, key)
+    def keep(self, bucket: str, key: str, read: FoundObject) -> None:
+        packed = zlib.compress(read.body, 1)
+        self._forget(bucket, key)
         if self._bytes + len(packed) <= MOST_BYTES:
-            self._objects[bucket, key] = etag, packed
+            self._bodies[bucket, key] = read.etag, packed
             self._bytes += len(packed)
 
-    def forget(self, bucket: str, key: str) -> None:
-        _, packed = self._objects.pop((bucket, key), ("", b""))
-        self._bytes -= len(packed)
+    def settle(self, bucket: str, prefix: str, keys: set[str]) -> None:
+        """Forgets what has gone from below a prefix since it was listed last."""
+        for key in self._below.get((bucket, prefix), set()) - keys:
+            self._forget(bucket, key)
+        self._below[bucket, prefix] = keys
 
-    def forget_all_but(self, bucket: str, prefix: str, keys: set[str]) -> None:
-        gone = [place for place in self._objects if place[0] == bucket and place[1].startswith(prefix)]
-        for place in gone:
-            if place[1] not in keys:
-                self.forget(*place)
+    def _forget(self, bucket: str, key: str) -> None:
+        _, packed = self._bodies.pop((bucket, key), ("", b""))
+        self._bytes -= len(packed)
 
 
 class SmallObject(NamedTuple):
@@ -64,7 +65,7 @@ def read_below(
     """The objects below a prefix, in order of their keys, as far as these are wanted. Raises StoreUnavailable."""
     known = current().once("small objects", _Remembered)
     listed = [item for item in list_below(bucket, prefix) if is_wanted(item["Key"])]
-    known.forget_all_but(bucket, prefix, {item["Key"] for item in listed})
+    known.settle(bucket, prefix, {item["Key"] for item in listed})
     found: dict[str, bytes | None] = {}
     unread = list[str]()
     for item in listed:
@@ -79,7 +80,7 @@ def read_below(
                 if read is None:  # it has gone since
                     del found[key]
                     continue
-                known.keep(bucket, key, read.etag, read.body)
+                known.keep(bucket, key, read)
                 found[key] = read.body
         finally:
             readers.shutdown(cancel_futures=True)
