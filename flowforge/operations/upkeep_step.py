@@ -6,12 +6,13 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 
 from events.commands import MaintainTable
-from flowforge.aws.clients import aws_errors, client
+from flowforge.aws.fanout import send_commands
 from flowforge.aws.message import logger, metrics
 from flowforge.domain.alone import each_alone
 from flowforge.domain.names import TableName
 from flowforge.runtime.settings import settings
 
+QUEUED_AT_ONCE = 500  # tables whose upkeep is queued, or not, together
 LEAST_FILES = 8  # small files that are worth a rewrite on a schedule
 
 
@@ -19,21 +20,23 @@ def queue_all() -> dict[str, Any]:
     """Sends one MaintainTable for every table of silver, gold and quarantine; returns how many."""
     from flowforge.operations.upkeep import maintained_tables
 
-    done, failed = each_alone(maintained_tables(settings().bucket), _queue)
+    names = maintained_tables(settings().bucket)
+    done, failed = each_alone([names[n : n + QUEUED_AT_ONCE] for n in range(0, len(names), QUEUED_AT_ONCE)], _queue)
     for failure in failed:
-        logger.error("upkeep not queued", table=str(failure.thing), cause=str(failure.error), exc_info=failure.error)
-    if failed:
-        metrics.add_metric(name="UpkeepFailures", unit=MetricUnit.Count, value=len(failed))
+        tables = f"{failure.thing[0]} to {failure.thing[-1]}"
+        logger.error("upkeep not queued", tables=tables, cause=str(failure.error), exc_info=failure.error)
+    left = sum(len(failure.thing) for failure in failed)
+    if left:
+        metrics.add_metric(name="UpkeepFailures", unit=MetricUnit.Count, value=left)
         metrics.flush_metrics()
     if failed and not done:
         raise failed[0].error
-    return {"queued": len(done), "failed": len(failed)}
+    return {"queued": len(names) - left, "failed": left}
 
 
-def _queue(name: TableName) -> None:
-    command = MaintainTable.model_validate({"layer": name.layer, "table": name.table})
-    with aws_errors("SQS"):
-        client("sqs").send_message(QueueUrl=os.environ["FLOWFORGE_QUEUE_URL"], MessageBody=command.model_dump_json())
+def _queue(names: list[TableName]) -> None:
+    commands = [MaintainTable.model_validate({"layer": name.layer, "table": name.table}) for name in names]
+    send_commands(os.environ["FLOWFORGE_QUEUE_URL"], commands)
 
 
 def maintain_one(command: MaintainTable) -> None:
