@@ -1,9 +1,10 @@
 """`python -m benchmarks.console`: how soon the console's pages are on the screen, before many runs and tables.
 
-A local stack loads one table; what it has stored of that is copied: 1,000 tables of the lake, each with a source and a state of
-its own, and 10,000 runs. A real Chromium opens each page anew, several times: seconds from the call of its address until it has
-painted something, until its rows are there, and of the slowest of its questions to the API. Then nothing but the lists is asked
-for, one question at a time. It needs what `make test-console` needs.
+A local stack loads one table; what it has stored of that is copied: 1,000 tables of silver and of gold, each with a source, a
+state and newest events of its own, and 10,000 runs; 400 model files are put beside them. A real Chromium opens each page anew,
+several times: seconds from the call of its address until it has painted something, until its rows are there, and of the slowest
+of its questions to the API. Then nothing but the lists is asked for, one question at a time. It needs what `make test-console`
+needs.
 """
 
 import argparse
@@ -36,8 +37,11 @@ LISTS = {
     "a page of failed runs, where none has failed": "/api/runs?limit=50&status=failed",
     "15 tables": "/api/tables?limit=15",
     "200 tables": "/api/tables?limit=200",
+    "50 gold tables with their models": "/api/models?limit=50",
+    "the lineage of a table": f"/api/tables/silver.{NAME}/lineage",
 }
 ASKED_AGAIN = 20  # times, of each list
+LOOK_SECONDS = 1.0
 ASKED = f"Math.max(0, ...{CALLS}.map(one => one.duration))"
 
 
@@ -45,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     """Fills a stack, opens the pages, prints a table or JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.console", description=__doc__)
     parser.add_argument("--tables", type=int, default=1_000)
+    parser.add_argument("--models", type=int, default=400, help="model files, each over one of the tables")
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--repeat", type=int, default=5, help="openings of each page; their median counts")
     parser.add_argument("--json", action="store_true")
@@ -54,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         stack = Stack(Path(state) / ".flowforge", BRIEF)
         try:
             run = _filled(stack, chosen.tables, chosen.runs)
+            _put_models(stack, chosen.tables, chosen.models)
             found = _measured(stack, run, chosen.repeat)
             lists = _lists(stack, run)
         finally:
@@ -104,20 +110,38 @@ def _filled(stack: Stack, tables: int, runs: int) -> str:
 
 
 def _copy_tables(stack: Stack, count: int) -> None:
-    """Silver tables as the one that there is: its objects under other names, whose log names another source."""
+    """Tables as the one that there is: its objects under other names, whose log names another source."""
     s3, dynamodb, bucket = stack.client("s3"), stack.client("dynamodb"), stack.facts["bucket"]
     (key,) = {one["source_key"] for one in stack.http.get("/api/tables", params={"layer": "silver"}).json()["tables"]}
     table = _table_like(dynamodb, "watermarks")
     (state,) = dynamodb.query(TableName=table, KeyConditionExpression="pk = :pk AND sk = :sk",
                               ExpressionAttributeValues={":pk": {"S": key}, ":sk": {"S": "STATE"}})["Items"]  # fmt: skip
-    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"silver/{NAME}/")["Contents"]
+    prefixes = (f"silver/{NAME}/", f"gold/{NAME}/", f"gold/_models/{NAME}.json", "lineage/latest/")
+    listed = [one for prefix in prefixes for one in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]]
     objects = {one["Key"]: s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in listed}
     names = [f"{NAME}_{number:05}" for number in range(count - 1)]
     for name in names:
         for path, content in objects.items():
-            log = content.replace(key.encode(), f"{key}_{name}".encode()) if "_delta_log" in path else content
-            s3.put_object(Bucket=bucket, Key=path.replace(f"/{NAME}/", f"/{name}/", 1), Body=log)
+            if path.endswith(".parquet"):
+                body = content
+            elif "_delta_log" in path:
+                body = content.replace(key.encode(), f"{key}_{name}".encode())
+            else:
+                body = content.replace(NAME.encode(), name.encode()).replace(b"customers", f"customers_{name}".encode())
+            s3.put_object(Bucket=bucket, Key=path.replace(NAME, name, 1), Body=body)
     _write(dynamodb, table, ({**state, "pk": {"S": f"{key}_{name}"}} for name in names))
+
+
+def _put_models(stack: Stack, tables: int, count: int) -> None:
+    """Model files, each a join of two of the tables, and waits until all are built."""
+    s3, bucket = stack.client("s3"), stack.facts["bucket"]
+    for number in range(count):
+        one, other = (f"{NAME}_{n % (tables - 1):05}" for n in (number, number + 1))
+        text = f"SELECT a.* FROM silver.{one} AS a JOIN gold.{other} AS b ON a.customer_id = b.customer_id\n"
+        s3.put_object(Bucket=bucket, Key=f"models/joined_{number:05}.sql", Body=text.encode())
+    built = "gold/_models/joined_"
+    while count > s3.list_objects_v2(Bucket=bucket, Prefix=built, MaxKeys=1_000)["KeyCount"] < 1_000:
+        time.sleep(LOOK_SECONDS)
 
 
 def _copy_runs(stack: Stack, run: str, count: int) -> None:
