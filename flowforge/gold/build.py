@@ -122,7 +122,7 @@ def _build(model: Model, tables: dict[TableName, LakeTable], uri: str, cut: Held
             target = create_table(uri, rows, {})
             refuse_older(target, marks)
         told = to_metadata(quality) if model.rules else {}
-        target.overwrite(rows, once(transactions, told | (cut.told if cut else {})))
+        target = engine.replace(target, rows, once(transactions, told | (cut.told if cut else {})))
     return _built("full", target, inputs, versions, quality)
 
 

@@ -12,13 +12,13 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Literal
 
 from events.quality import QualityFigure
 from flowforge.domain.errors import StoreUnavailable, TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.names import TableName
-from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Rows, TimedOut
+from flowforge.engines.base import EngineError, ObjectUnreadable, OutOfMemory, Rows, Session, TimedOut
 from flowforge.engines.duckdb.session import S3
 from flowforge.engines.duckdb.sql import identifier
 from flowforge.engines.duckdb.types import stored_column
@@ -27,8 +27,9 @@ from flowforge.gold.models import Model
 from flowforge.runtime.settings import settings
 from flowforge.runtime.time_limit import deadline
 from flowforge.silver.plan import INTERNAL
-from flowforge.tables.base import LakeTable
-from flowforge.tables.rows import column_types, create_view, rows_query
+from flowforge.tables.base import Commit, LakeTable
+from flowforge.tables.lake import open_table
+from flowforge.tables.rows import allow_naive_timestamps, column_types, create_view, rows_query, types_of, write_files
 
 GONE = "_flowforge_gone"  # of changed rows only: true for a key that has no row any more
 NO_KEY_TYPES = re.compile(r"FLOAT|DOUBLE|REAL|.*(\[\d*\]|\))", re.DOTALL)  # not comparable exactly, or nested
@@ -58,11 +59,13 @@ class Engine:
     def __init__(self, model: Model, tables: Mapping[TableName, LakeTable], target: LakeTable | None = None):
         """`tables` are all that the model reads; `target` is the gold table, where rows of it stay."""
         self.model, self.target = model, target
+        self._is_large_copy = False  # of which no table is made: it would have to fit into memory and disk
         self.inputs = {name: tables[name] for name in model.inputs}
         self.references = {name: tables[name] for name in model.references}
 
     def __enter__(self) -> "Engine":
         self._seconds = seconds_left()
+        self._until = time.monotonic() + self._seconds
         with ExitStack() as opened:
             self.connection = opened.enter_context(ENGINE.session())
             opened.enter_context(self.connection.within(self._seconds))
@@ -76,14 +79,25 @@ class Engine:
 
     def rows(self) -> Rows:
         """All rows of the model. Raises TransformRejected when DuckDB does not take its SQL."""
+        queries = {name: rows_query(self.connection, table) for name, table in self.inputs.items()}
+        self._is_large_copy = self.model.sql is None and any(S3 in query for query in queries.values())
         if self.model.sql is None and not self.model.rules:
-            ((_, table),) = self.inputs.items()
-            query = rows_query(self.connection, table)
-            if S3 not in query:  # of copies of its few small files no table is made before they are written
-                return self._copied(table, query)
-        for name, table in self.inputs.items():
-            create_view(self.connection, name.layer, name.table, rows_query(self.connection, table))
-        return self._evaluate()
+            return self._copied(self.connection)
+        for name, query in queries.items():
+            create_view(self.connection, name.layer, name.table, query)
+        return self._evaluate("VIEW" if self._is_large_copy else "TABLE")
+
+    def replace(self, target: LakeTable, rows: Rows, commit: Commit) -> LakeTable:
+        """Commits rows in place of all that is in the target; returns the table as it is then."""
+        if not self._is_large_copy:
+            target.overwrite(rows, commit)
+            return target
+        with ENGINE.session() as writer, writer.within(max(self._until - time.monotonic(), 0)):
+            copied = self._copied(writer)  # of the same files; the rules' own connection writes none
+            types = types_of(copied)
+            allow_naive_timestamps(target, types.values())
+            target.replace_files(write_files(writer, target, copied.sql_query(), types), copied.limit(0), commit)
+        return given(open_table(target.uri))
 
     def changed_rows(
         self, driving: TableName, key: Mapping[str, str], columns: frozenset[str] | None, before: LakeTable
@@ -183,12 +197,14 @@ class Engine:
             f"SELECT {gone}, true AS {GONE} FROM main.affected AS a ANTI JOIN ({rows.sql_query()}) AS r ON {same}"
         )
 
-    def _copied(self, table: LakeTable, query: str) -> Rows:
-        types = column_types(self.connection, table)
+    def _copied(self, session: Session) -> Rows:
+        """What a published copy of its only input stands for: all columns but silver's own."""
+        ((_, table),) = self.inputs.items()
+        types = column_types(session, table)
         items = ", ".join(stored_column(name, kind) for name, kind in types.items() if name not in INTERNAL)
-        return self.connection.sql(f"SELECT {items} FROM ({query})")
+        return session.sql(f"SELECT {items} FROM ({rows_query(session, table)})")
 
-    def _evaluate(self) -> Rows:
+    def _evaluate(self, form: Literal["TABLE", "VIEW"] = "TABLE") -> Rows:
         # A copy without rules runs no text but ours, of quoted names.
         if self.model.sql is not None or self.model.rules:
             tables = [*self.inputs.values(), *self.references.values(), *([self.target] if self.target else [])]
@@ -197,13 +213,13 @@ class Engine:
         if self.model.sql is not None:
             self._read_again(text)
         try:
-            self.connection.execute(f"CREATE TABLE main.result AS {text.strip().rstrip(';')}")
+            self.connection.execute(f"CREATE {form} main.result AS {text.strip().rstrip(';')}")
         except (ObjectUnreadable, OutOfMemory, TimedOut):
             raise
         except EngineError as error:
             raise refusal(self.model, error) from error
-        made = self.connection.table("main.result")
-        return made.project(", ".join(stored_column(n, str(t)) for n, t in zip(made.columns, made.types, strict=True)))
+        rows = self.connection.sql("SELECT * FROM main.result")
+        return rows.project(", ".join(stored_column(n, str(t)) for n, t in zip(rows.columns, rows.types, strict=True)))
 
     def _read_again(self, text: str) -> None:
         from flowforge.sql_policy.parsing import NotAllowed  # sqlglot: for models only

@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.util
+import os
 import tempfile
 from pathlib import Path
 
@@ -22,8 +23,10 @@ from tests.helpers.lake import delta_table
 from tests.helpers.readers import CANONICAL, ODD_NAMES, read_everywhere
 
 
-def test_should_carry_every_canonical_type_through_to_every_reader(lake):
+@pytest.mark.parametrize("most_bytes", [1, 5 * 2**20])  # the latter are read and written where they are, by another way
+def test_should_carry_every_canonical_type_through_to_every_reader(lake, most_bytes):
     columns = {name: pa.array([*values, None], kind) for name, (kind, values, _, _) in CANONICAL.items()}
+    columns["weight"] = pa.array([os.urandom(most_bytes), b"", None], pa.binary())
     batch = lake.source("types", key=["id"]).batch(1, pa.table({"id": [1, 2, 3], **columns}))
     refine(batch, lake.bucket)
     publish(batch, lake.bucket)
