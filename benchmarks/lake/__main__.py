@@ -18,7 +18,7 @@ from benchmarks.lake.report import Outcome
 from benchmarks.servers import create_bucket, embedded_aws, lake_variables
 from flowforge.cli.streams import open_streams
 
-KINDS = ("merge", "scd2", "gold", "compact")
+KINDS = ("merge", "scd2", "gold", "copy", "compact")
 QUICK_SECONDS = 20  # for each contender and case: five minutes in all
 
 

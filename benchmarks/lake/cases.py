@@ -11,11 +11,12 @@ OURS, PLAIN, ICEBERG, DLT = "FlowForge", "deltalake.merge", "pyiceberg upsert", 
 WIDE = "deltalake.merge, FlowForge's columns"
 CASE_SECONDS = 120
 SMALL_FILES = 250  # that compaction finds
+OF_GOLD = ("gold", "copy")  # a model, and all rows as they are
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is done to a table of `table_rows`: merge, scd2, gold or compact; with a batch of `rows`, where there is one."""
+    """What is done to a table of `table_rows`: merge, scd2, gold, copy or compact; with a batch of `rows`, where there is one."""
 
     kind: str
     table_rows: int
@@ -61,14 +62,14 @@ CONTENDERS = {
         Contender(
             OURS,
             "the product's own step on landed bronze objects, with the memory setting of its function",
-            ("merge", "scd2", "gold", "compact"),
+            ("merge", "scd2", "gold", "copy", "compact"),
             ("-m", "benchmarks.lake.ours"),
         ),
         Contender(
             PLAIN,
             "a script: pyarrow reads the batch, `DeltaTable.merge`; scd2 in one merge of closed and new versions; gold by"
-            " `QueryBuilder`; `optimize.compact`",
-            ("merge", "scd2", "gold", "compact"),
+            " `QueryBuilder`; a copy by `write_deltalake` of a pyarrow dataset; `optimize.compact`",
+            ("merge", "scd2", "gold", "copy", "compact"),
             (*_script("delta_merge.py"), "plain"),
         ),
         Contender(
@@ -104,7 +105,7 @@ def cases(table_rows: int, kinds: Sequence[str], batches: Sequence[int]) -> list
         for spread in (CLUSTERED, RANDOM)
         if kind in kinds
     ]
-    return found + [Case(kind, table_rows) for kind in ("gold", "compact") if kind in kinds]
+    return found + [Case(kind, table_rows) for kind in ("gold", "copy", "compact") if kind in kinds]
 
 
 def _short(rows: int) -> str:

@@ -30,7 +30,7 @@ def _table(kind: str) -> str:
     base = _objects("BENCH_BASE")
     if kind == "gold":
         return f"({GOLD.format(table=base)})"
-    if kind == "compact":
+    if kind in ("copy", "compact"):
         return base
     return f"({(history if kind == 'scd2' else merged)(base, _objects('BENCH_OBJECTS'))})"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import measurement
 from benchmarks.contenders import ROOT, Unavailable, last_line
-from benchmarks.lake.cases import CONTENDERS, DLT, ICEBERG, OURS, PLAIN, SMALL_FILES, WIDE, Case
+from benchmarks.lake.cases import CONTENDERS, DLT, ICEBERG, OF_GOLD, OURS, PLAIN, SMALL_FILES, WIDE, Case
 from benchmarks.lake.report import Outcome
 from benchmarks.lake.rows import GOLD
 
@@ -90,7 +90,7 @@ class Contest:
                 self._made[owner, base] = f"its table could not be made: {reason}"
         if self._made[owner, base]:
             raise Unavailable(self._made[owner, base])
-        if case.kind != "gold" and name != ICEBERG:
+        if case.kind not in OF_GOLD and name != ICEBERG:
             self._objects("copy", f"{LAYOUT[owner]}/{base}", f"{LAYOUT[name]}/{case.table}")
 
     def _step(self, name: str, kind: str, table: str, objects: list[dict], seconds: int) -> measurement.Run:
@@ -108,7 +108,7 @@ class Contest:
         return self._json("benchmarks.lake.check", case.kind, BENCH_URI=uri)
 
     def _where(self, case: Case, name: str) -> str:
-        return "gold" if case.kind == "gold" and name == OURS else LAYOUT[name]
+        return "gold" if case.kind in OF_GOLD and name == OURS else LAYOUT[name]
 
     def _objects(self, *arguments: str) -> None:
         self._run([sys.executable, "-m", "benchmarks.lake.objects", *arguments])

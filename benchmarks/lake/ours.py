@@ -12,6 +12,7 @@ import os
 import sys
 from typing import Any
 
+from benchmarks.lake.cases import OF_GOLD
 from benchmarks.lake.rows import COLUMNS, CURSOR, GOLD, KEY
 from events.commands import IngestTable
 from flowforge.domain.batch import Batch
@@ -20,8 +21,10 @@ from flowforge.domain.manifest import BronzeObject, Manifest
 from flowforge.domain.source_columns import SourceColumn
 
 
-def batch(table: str, strategy: str, seq: int, objects: list[dict[str, Any]]) -> Batch:
+def batch(kind: str, table: str, strategy: str, seq: int, objects: list[dict[str, Any]]) -> Batch:
     """The record of the batch that landed these objects."""
+    silver = "base_merge" if kind in OF_GOLD else table
+    model = {"models": [{"table": table, "sql": GOLD.format(table=f"silver.{silver}")}]}
     command = IngestTable.model_validate(
         {
             "run_id": "benchmark",
@@ -31,8 +34,8 @@ def batch(table: str, strategy: str, seq: int, objects: list[dict[str, Any]]) ->
             "connection": {"host": "localhost", "database": "benchmark", "secret_id": "benchmark"},
             "source": {"table_name": "bookings"},
             "bronze": {"table": "bookings"},
-            "silver": {"table": table, "strategy": strategy},
-            "gold": {"models": [{"table": table, "sql": GOLD.format(table="silver.base_merge")}]},
+            "silver": {"table": silver, "strategy": strategy},
+            "gold": {"table": table} if kind == "copy" else model,
         }
     )
     return Batch(
@@ -59,7 +62,7 @@ def batch(table: str, strategy: str, seq: int, objects: list[dict[str, Any]]) ->
 
 
 def main() -> None:
-    """Does one step: base, merge, scd2, gold or compact."""
+    """Does one step: base, merge, scd2, gold, copy or compact."""
     kind, table = sys.argv[1:]
     bucket = os.environ["BENCH_BUCKET"]
     if kind == "compact":
@@ -70,8 +73,8 @@ def main() -> None:
         return
     objects, seq = json.loads(os.environ["BENCH_OBJECTS"]), 1 if kind == "base" else 2
     strategy = "scd2" if "scd2" in (kind, table.removeprefix("base_")) else "merge"
-    landed = batch(table, strategy, seq, objects)
-    if kind == "gold":
+    landed = batch(kind, table, strategy, seq, objects)
+    if kind in OF_GOLD:
         from flowforge.gold.publish import publish
 
         publish(landed, bucket)

@@ -1,4 +1,4 @@
-"""Plain deltalake, as a straightforward script: base, merge, scd2, gold or compact on one table.
+"""Plain deltalake, as a straightforward script: base, merge, scd2, gold, copy or compact on one table.
 
 As `wide` it keeps what FlowForge's silver keeps of each row besides: a surrogate key and the batch that it came with.
 """
@@ -93,13 +93,20 @@ def gold(table: str) -> None:
     write_deltalake(uri(table), rows, mode="overwrite", storage_options=OPTIONS)
 
 
+def copy(table: str) -> None:
+    """All rows, read and written piece by piece."""
+    rows = DeltaTable(uri("base_merge"), storage_options=OPTIONS).to_pyarrow_dataset()
+    reader = pa.RecordBatchReader.from_batches(rows.schema, rows.to_batches())
+    write_deltalake(uri(table), reader, mode="overwrite", storage_options=OPTIONS)
+
+
 def compact(table: str) -> None:
     DeltaTable(uri(table), storage_options=OPTIONS).optimize.compact()
 
 
 def main() -> None:
     kind, table = sys.argv[2:]
-    {"base": base, "merge": merge, "scd2": scd2, "gold": gold, "compact": compact}[kind](table)
+    {"base": base, "merge": merge, "scd2": scd2, "gold": gold, "copy": copy, "compact": compact}[kind](table)
 
 
 if __name__ == "__main__":

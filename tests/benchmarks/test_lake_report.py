@@ -25,13 +25,17 @@ def outcomes() -> list[Outcome]:
 
 
 def test_should_have_every_promised_case_once() -> None:
-    names = [case.name for case in cases(5_000_000, ("merge", "scd2", "gold", "compact"), (100_000, 1_000_000))]
-    assert len(names) == len(set(names)) == 10
-    assert {"merge, 1M random into 5M", "scd2, 100k clustered into 5M", "gold, 5M", "compact, 5M"} < set(names)
+    names = [case.name for case in cases(5_000_000, ("merge", "scd2", "gold", "copy", "compact"), (100_000, 1_000_000))]
+    assert len(names) == len(set(names)) == 11
+    assert {"merge, 1M random into 5M", "scd2, 100k clustered into 5M", "gold, 5M", "copy, 5M", "compact, 5M"} < set(
+        names
+    )
 
 
 def test_should_give_every_case_a_table_of_its_own() -> None:
-    found = [case.table for case in cases(5_000_000, ("merge", "scd2", "gold", "compact"), (100_000, 1_000_000))]
+    found = [
+        case.table for case in cases(5_000_000, ("merge", "scd2", "gold", "copy", "compact"), (100_000, 1_000_000))
+    ]
     assert len(set(found)) == len(found)
     assert Case("gold", 5).table == "gold"
 
