@@ -113,7 +113,7 @@ def _build(model: Model, tables: dict[TableName, LakeTable], uri: str, cut: Held
     if target is not None and model.strategy == "incremental":
         quality = build_changes(model, tables, target, transactions)
         if quality is not None:
-            return _built("incremental", target, inputs, versions, quality)
+            return _built("incremental", given(open_table(uri)), inputs, versions, quality)
     with Engine(model, tables) as engine:
         rows = engine.rows()
         engine.check_key(rows)

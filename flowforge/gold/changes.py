@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from events.quality import QualityFigure
 from flowforge.domain.figures import to_metadata
 from flowforge.domain.names import TableName
-from flowforge.engines.base import ObjectUnreadable, Rows
-from flowforge.engines.duckdb.sql import identifier
+from flowforge.engines.base import ObjectUnreadable
 from flowforge.gold.engine import GONE, Engine
 from flowforge.gold.models import Model
 from flowforge.gold.transactions import input_transactions, is_current, transaction_of
-from flowforge.tables.base import Commit, LakeTable, VersionGone, once
+from flowforge.tables.base import LakeTable, VersionGone, once
 from flowforge.tables.rows import column_types
 
 
@@ -40,7 +39,7 @@ def build_changes(
             return None
         engine.check_key(rows)
         quality = engine.judge(engine.with_those_that_stay(rows)) if model.rules else []
-        _merge(target, rows, model.key, once(transactions, to_metadata(quality) if model.rules else None))
+        engine.merge(target, rows, once(transactions, to_metadata(quality) if model.rules else None))
     return quality
 
 
@@ -66,18 +65,3 @@ def _version_before(
         return tables[driving].at(version)
     except VersionGone:
         return None  # its log was cleaned up
-
-
-def _merge(target: LakeTable, rows: Rows, key: tuple[str, ...], properties: Commit) -> None:
-    before = target.version()
-    values = {identifier(name, "t"): identifier(name, "s") for name in rows.columns if name != GONE}
-    null = rows.filter(" OR ".join(f"{identifier(name)} IS NULL" for name in key)).limit(1).fetchall()
-    same = " AND ".join(_same(name, bool(null)) for name in key)
-    target.apply_rows(rows, same, f"s.{GONE}", properties, values)
-    if target.version() == before:
-        target.swap([], [], properties)  # nothing to change: what it was built from is told all the same
-
-
-def _same(name: str, may_be_null: bool) -> str:
-    ours, theirs = identifier(name, "s"), identifier(name, "t")
-    return f"({theirs} = {ours} OR ({theirs} IS NULL AND {ours} IS NULL))" if may_be_null else f"{theirs} = {ours}"

@@ -8,10 +8,11 @@ so that it holds up neither its siblings nor the queue.
 Resource management: `Engine` is a context manager; results are tables of its connection and go with it.
 """
 
+import json
 import re
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 from events.quality import QualityFigure
@@ -27,8 +28,10 @@ from flowforge.gold.models import Model
 from flowforge.runtime.settings import settings
 from flowforge.runtime.time_limit import deadline
 from flowforge.silver.plan import INTERNAL
-from flowforge.tables.base import Commit, LakeTable
+from flowforge.tables.base import CHANGE, Commit, LakeTable, once
 from flowforge.tables.lake import open_table
+from flowforge.tables.merge_rules import REMOVED, REPLACED, Arriving, Rules
+from flowforge.tables.merging import Merge
 from flowforge.tables.rows import allow_naive_timestamps, column_types, create_view, rows_query, types_of, write_files
 
 GONE = "_flowforge_gone"  # of changed rows only: true for a key that has no row any more
@@ -92,12 +95,32 @@ class Engine:
         if not self._is_large_copy:
             target.overwrite(rows, commit)
             return target
-        with ENGINE.session() as writer, writer.within(max(self._until - time.monotonic(), 0)):
-            copied = self._copied(writer)  # of the same files; the rules' own connection writes none
+        with self._writer() as writer:
+            copied = self._copied(writer)  # of the same files
             types = types_of(copied)
             allow_naive_timestamps(target, types.values())
             target.replace_files(write_files(writer, target, copied.sql_query(), types), copied.limit(0), commit)
         return given(open_table(target.uri))
+
+    def merge(self, target: LakeTable, rows: Rows, commit: Commit) -> None:
+        """Commits rows of `changed_rows` in place of those of their keys; the target's handle stays as it is."""
+        with self._writer() as writer:
+            writer.register("changed", rows)
+            writer.execute("CREATE TEMP TABLE arriving AS SELECT * FROM changed")
+            nulls = ", ".join(f"count(*) - count({identifier(name)})" for name in self.model.key)
+            counts = given(writer.execute(f"SELECT {nulls} FROM arriving").fetchone())
+            identity = {name: count > 0 for name, count in zip(self.model.key, counts, strict=True)}
+            rules = Rules(f"CASE WHEN s.{GONE} THEN '{REMOVED}' ELSE '{REPLACED}' END", arrives=f"NOT s.{GONE}")
+            merge = Merge(writer, target, Arriving("arriving", is_held=True), identity, rules)
+            added = merge.count_added()
+            change = {"inserted": added, "updated": merge.count(REPLACED), "deleted": merge.count(REMOVED)}
+            merge.commit(added, once(commit.transactions, {**commit.info, CHANGE: json.dumps(change)}))
+
+    @contextmanager
+    def _writer(self) -> Iterator[Session]:
+        """A session of its own that writes: the model's is confined where somebody else's SQL runs."""
+        with ENGINE.session() as writer, writer.within(max(self._until - time.monotonic(), 0)):
+            yield writer
 
     def changed_rows(
         self, driving: TableName, key: Mapping[str, str], columns: frozenset[str] | None, before: LakeTable

@@ -34,14 +34,13 @@ from flowforge.silver.reading import Staged, objects_of, plan_of, stage
 from flowforge.silver.resolved_entries import settle
 from flowforge.silver.transactions import Transactions, is_applied
 from flowforge.silver.writing import Change, Written, write_history, write_nothing, write_rows
-from flowforge.tables.base import UPKEEP, Commit, LakeTable, once
+from flowforge.tables.base import CHANGE, UPKEEP, Commit, LakeTable, once
 from flowforge.tables.cuts import METADATA, announce_cut
 from flowforge.tables.lake import commit, create_table, open_table, store_errors, table_uri, young
 
 HISTORY = 200  # commits that are searched for the figures of a batch that was applied before
 BATCH = "flowforge.batch"  # in the commit's metadata: which batch it applies
 QUARANTINED = "flowforge.quarantined"
-CHANGE = "flowforge.change"
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ from flowforge.engines.base import Session
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver.late_batches import late_batches
 from flowforge.silver.matching import missing_key, with_forms
-from flowforge.silver.merge_rules import REMOVED, Arriving, Rules
-from flowforge.silver.merging import Merge
 from flowforge.silver.plan import GENERATION, SEQ, RefinePlan
 from flowforge.silver.quarantine import CONTENT, REASON, RULES, note_settled
 from flowforge.silver.staging import NULL_KEY, content_hash, stored_rows
 from flowforge.silver.transactions import Transactions
 from flowforge.tables.base import LakeTable, once
 from flowforge.tables.lake import commit, open_table, table_uri
+from flowforge.tables.merge_rules import REMOVED, Arriving, Rules
+from flowforge.tables.merging import Merge
 from flowforge.tables.rows import relation, types_of
 
 ENTRY, ORDER, DOOMED = "_flowforge_entry", "_flowforge_order", "settled_entries"

@@ -15,8 +15,6 @@ from flowforge.engines.base import Rows, Session
 from flowforge.engines.duckdb.sql import identifier, literal
 from flowforge.silver import history
 from flowforge.silver.matching import forms, with_forms
-from flowforge.silver.merge_rules import MARKED, REMOVED, REPLACED, STAYS, Arriving, Rules, receive
-from flowforge.silver.merging import Merge
 from flowforge.silver.plan import (
     CURRENT,
     DELETED,
@@ -30,6 +28,8 @@ from flowforge.silver.plan import (
 )
 from flowforge.silver.transactions import Load
 from flowforge.tables.base import Commit, LakeTable
+from flowforge.tables.merge_rules import MARKED, REMOVED, REPLACED, STAYS, Arriving, Rules, receive
+from flowforge.tables.merging import Merge
 from flowforge.tables.rows import column_types, relation, types_of, write_files
 
 FILES = "replaced_files"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from flowforge.engines.base import ArrowStream
 
 UPKEEP = "flowforge.upkeep"  # in the metadata of a commit that changes no row
+CHANGE = "flowforge.change"  # in that of a merge: how many rows were inserted, updated and deleted, as JSON
 
 
 class Moved(Exception):

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from flowforge.domain.given import given
 from flowforge.engines.base import TARGET_BYTES, Session
 from flowforge.engines.duckdb.sql import identifier
-from flowforge.silver.merge_rules import MARKED, REMOVED, REPLACED, STAYS, Arriving, Rules
 from flowforge.tables.base import Commit, DataFile, LakeTable, NewFile
+from flowforge.tables.merge_rules import MARKED, REMOVED, REPLACED, STAYS, Arriving, Rules
 from flowforge.tables.rows import column_types, placed_rows, write_files
 
 ROW_ACTIONS, KEPT = "row_actions", "_flowforge_kept_"
