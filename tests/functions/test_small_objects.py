@@ -8,7 +8,7 @@ from flowforge.aws.small_objects import read_below
 from flowforge.gold.model_files import read_models, remove_models, write_models
 from flowforge.runtime.settings import settings
 
-MANY = 400  # model files; a process once remembered 300, and of more none
+MANY = 310  # model files; a process once remembered 300, and of more none
 
 
 def put(key: str, body: bytes) -> None:

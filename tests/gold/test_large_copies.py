@@ -15,7 +15,7 @@ from flowforge.silver.refine import refine
 from flowforge.tables.lake import open_table, table_uri
 from tests.helpers.lake import delta_table
 
-MANY = 400_000  # rows of random numbers: a megabyte takes 128 thousand of them, and no compression makes them fewer
+MANY = 250_000  # rows of a random number and the hash of a key: 24 bytes that no compression makes fewer, so 6 MB
 
 
 def numbers(count: int, seed: int, **more: pa.Array) -> pa.Table:
