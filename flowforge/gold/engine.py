@@ -118,9 +118,17 @@ class Engine:
 
     @contextmanager
     def _writer(self) -> Iterator[Session]:
-        """A session of its own that writes: the model's is confined where somebody else's SQL runs."""
+        """A session of its own that writes: the model's is confined where somebody else's SQL runs. Whichever of both is stopped
+        first, the time was over."""
         with ENGINE.session() as writer, writer.within(max(self._until - time.monotonic(), 0)):
-            yield writer
+            try:
+                yield writer
+            except (OutOfMemory, ObjectUnreadable, TimedOut):
+                raise
+            except EngineError as error:
+                if time.monotonic() < self._until:
+                    raise
+                raise TimedOut(str(error)) from error
 
     def changed_rows(
         self, driving: TableName, key: Mapping[str, str], columns: frozenset[str] | None, before: LakeTable
