@@ -141,6 +141,39 @@ def test_should_take_a_key_of_any_name(lake):
     assert [(row["n"], int(row["t"])) for row in lake.read("gold", "n").to_pylist()] == [(7, 20)]
 
 
+@pytest.mark.parametrize("key", ["s", "t", "f", "rowid", "arriving", "changed"])
+def test_should_merge_columns_of_any_name(lake, key):
+    names = [
+        "s",
+        "t",
+        "f",
+        "p",
+        "rowid",
+        "file_row_number",
+        "file_index",
+        "arriving",
+        "changed",
+        "result",
+        "affected",
+        "row_actions",
+        "found",
+        "number",
+    ]
+
+    def rows(*keys: int) -> pa.Table:
+        made = {name: pa.array([f"{one}-{name}-{len(keys)}" for one in keys]) for name in names}
+        return pa.table(made | {key: pa.array(keys, pa.int64())})
+
+    source, model = lake.source("named", key=[key]), copy_of_silver("named", "named", "incremental", [key])
+    hows = []
+    for seq, batch in enumerate((rows(1, 2, 3), rows(2, 4)), 1):
+        refine(source.batch(seq, batch), lake.bucket)
+        hows.append(build(model, lake.bucket).how)
+    assert hows == ["full", "incremental"]
+    found = lake.read("gold", "named").select(names).sort_by(key)
+    assert found.equals(pa.concat_tables([rows(1, 2, 3), rows(2, 4)]).take([0, 3, 2, 4]).select(names))
+
+
 ROW = st.tuples(st.integers(1, 5), st.sampled_from([None, 1, 2]), st.integers(40, 60))
 STEP = st.tuples(st.sampled_from(["merge", "merge", "refresh", "again", "customer"]), st.lists(ROW, max_size=4))
 
