@@ -74,16 +74,13 @@ def read_below(
         found[key] = None if too_large else known.find(bucket, key, item["ETag"])
         if found[key] is None and not too_large:
             unread.append(key)
-    with ThreadPoolExecutor(max(1, min(CONNECTIONS, len(unread)))) as readers:
-        try:
-            for key, read in zip(unread, readers.map(lambda key: find_object(bucket, key), unread), strict=True):
-                if read is None:  # it has gone since
-                    del found[key]
-                    continue
-                known.keep(bucket, key, read)
-                found[key] = read.body
-        finally:
-            readers.shutdown(cancel_futures=True)
+    with ThreadPoolExecutor(CONNECTIONS) as readers:
+        for key, read in zip(unread, readers.map(lambda key: find_object(bucket, key), unread), strict=True):
+            if read is None:  # it has gone since
+                del found[key]
+                continue
+            known.keep(bucket, key, read)
+            found[key] = read.body
     return [SmallObject(key, body) for key, body in found.items()]
 
 

@@ -65,10 +65,7 @@ def each_alone_at_once(
         return each_alone([thing], act)
 
     with ThreadPoolExecutor(threads) as workers:
-        try:
-            for good, bad in workers.map(alone, things):
-                done += good
-                failed += bad
-        finally:
-            workers.shutdown(cancel_futures=True)
+        for good, bad in workers.map(alone, things):
+            done += good
+            failed += bad
     return done, failed

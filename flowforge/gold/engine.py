@@ -31,7 +31,7 @@ from flowforge.silver.plan import INTERNAL
 from flowforge.tables.base import CHANGE, Commit, LakeTable, once
 from flowforge.tables.lake import open_table
 from flowforge.tables.merge_rules import REMOVED, REPLACED, Arriving, Rules
-from flowforge.tables.merging import Merge
+from flowforge.tables.merging import Merge, with_nulls
 from flowforge.tables.rows import allow_naive_timestamps, column_types, create_view, rows_query, types_of, write_files
 
 GONE = "_flowforge_gone"  # of changed rows only: true for a key that has no row any more
@@ -62,7 +62,9 @@ class Engine:
     def __init__(self, model: Model, tables: Mapping[TableName, LakeTable], target: LakeTable | None = None):
         """`tables` are all that the model reads; `target` is the gold table, where rows of it stay."""
         self.model, self.target = model, target
-        self._is_large_copy = False  # of which no table is made: it would have to fit into memory and disk
+        self._large_copy = (
+            ""  # the query of its files: no table is made of it, which would have to fit into memory and disk
+        )
         self.inputs = {name: tables[name] for name in model.inputs}
         self.references = {name: tables[name] for name in model.references}
 
@@ -83,20 +85,22 @@ class Engine:
     def rows(self) -> Rows:
         """All rows of the model. Raises TransformRejected when DuckDB does not take its SQL."""
         queries = {name: rows_query(self.connection, table) for name, table in self.inputs.items()}
-        self._is_large_copy = self.model.sql is None and any(S3 in query for query in queries.values())
-        if self.model.sql is None and not self.model.rules:
-            return self._copied(self.connection)
+        if self.model.sql is None:
+            (query,) = queries.values()
+            self._large_copy = query if S3 in query else ""
+            if not self.model.rules:
+                return self._copied(self.connection, query)
         for name, query in queries.items():
             create_view(self.connection, name.layer, name.table, query)
-        return self._evaluate("VIEW" if self._is_large_copy else "TABLE")
+        return self._evaluate("VIEW" if self._large_copy else "TABLE")
 
     def replace(self, target: LakeTable, rows: Rows, commit: Commit) -> LakeTable:
         """Commits rows in place of all that is in the target; returns the table as it is then."""
-        if not self._is_large_copy:
+        if not self._large_copy:
             target.overwrite(rows, commit)
             return target
         with self._writer() as writer:
-            copied = self._copied(writer)  # of the same files
+            copied = self._copied(writer, self._large_copy)
             types = types_of(copied)
             allow_naive_timestamps(target, types.values())
             target.replace_files(write_files(writer, target, copied.sql_query(), types), copied.limit(0), commit)
@@ -106,12 +110,12 @@ class Engine:
         """Commits rows of `changed_rows` in place of those of their keys; the target's handle stays as it is."""
         with self._writer() as writer:
             writer.register("changed", rows)
+            # Read once: a second reading would be another statement of the connection that the first one comes from.
             writer.execute("CREATE TEMP TABLE arriving AS SELECT * FROM changed")
-            nulls = ", ".join(f"count(*) - count({identifier(name)})" for name in self.model.key)
-            counts = given(writer.execute(f"SELECT {nulls} FROM arriving").fetchone())
-            identity = {name: count > 0 for name, count in zip(self.model.key, counts, strict=True)}
+            arriving = Arriving("arriving", is_held=True)
+            identity = with_nulls(writer, arriving, dict.fromkeys(self.model.key, True))
             rules = Rules(f"CASE WHEN s.{GONE} THEN '{REMOVED}' ELSE '{REPLACED}' END", arrives=f"NOT s.{GONE}")
-            merge = Merge(writer, target, Arriving("arriving", is_held=True), identity, rules)
+            merge = Merge(writer, target, arriving, identity, rules)
             added = merge.count_added()
             change = {"inserted": added, "updated": merge.count(REPLACED), "deleted": merge.count(REMOVED)}
             merge.commit(added, once(commit.transactions, {**commit.info, CHANGE: json.dumps(change)}))
@@ -228,12 +232,12 @@ class Engine:
             f"SELECT {gone}, true AS {GONE} FROM main.affected AS a ANTI JOIN ({rows.sql_query()}) AS r ON {same}"
         )
 
-    def _copied(self, session: Session) -> Rows:
-        """What a published copy of its only input stands for: all columns but silver's own."""
+    def _copied(self, session: Session, query: str) -> Rows:
+        """What a published copy of its only input, whose rows the query has, stands for: all columns but silver's own."""
         ((_, table),) = self.inputs.items()
         types = column_types(session, table)
         items = ", ".join(stored_column(name, kind) for name, kind in types.items() if name not in INTERNAL)
-        return session.sql(f"SELECT {items} FROM ({rows_query(session, table)})")
+        return session.sql(f"SELECT {items} FROM ({query})")
 
     def _evaluate(self, form: Literal["TABLE", "VIEW"] = "TABLE") -> Rows:
         # A copy without rules runs no text but ours, of quoted names.

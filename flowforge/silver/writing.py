@@ -12,7 +12,7 @@ from flowforge.domain.errors import TransformRejected
 from flowforge.domain.given import given
 from flowforge.domain.own_columns import APPLIES, GONE
 from flowforge.engines.base import Rows, Session
-from flowforge.engines.duckdb.sql import identifier, literal
+from flowforge.engines.duckdb.sql import literal
 from flowforge.silver import history
 from flowforge.silver.matching import forms, with_forms
 from flowforge.silver.plan import (
@@ -29,7 +29,7 @@ from flowforge.silver.plan import (
 from flowforge.silver.transactions import Load
 from flowforge.tables.base import Commit, LakeTable
 from flowforge.tables.merge_rules import MARKED, REMOVED, REPLACED, STAYS, Arriving, Rules, receive
-from flowforge.tables.merging import Merge
+from flowforge.tables.merging import Merge, with_nulls
 from flowforge.tables.rows import column_types, relation, types_of, write_files
 
 FILES = "replaced_files"
@@ -230,17 +230,7 @@ def _merge_rows(
     offered = with_forms(plan, rows.sql_query(), columns)
     arriving = receive(connection, offered, len(columns) + len(plan.matches), plan.landed)
     identity = {plan.matches.get(name, name): name == plan.cursor or name in plan.nullable for name in plan.identity}
-    identity = _with_nulls(connection, arriving, identity)
+    identity = with_nulls(connection, arriving, identity)
     merge = Merge(connection, table, arriving, identity, rules, forms(plan, types), [SURROGATE])
     change = Change(merge.count_added(), merge.count(REPLACED), merge.count(REMOVED) + merge.count(MARKED))
     return Written(change, merge.commit(change.inserted, properties(change)))
-
-
-def _with_nulls(connection: Session, arriving: Arriving, identity: dict[str, bool]) -> dict[str, bool]:
-    """The identity with only those columns as nullable in which a row that arrives has NULL: others let files be passed by."""
-    possible = [name for name, nullable in identity.items() if nullable]
-    if not possible:
-        return identity
-    counts = ", ".join(f"count(*) - count({identifier(name)})" for name in possible)
-    found = connection.execute(f"SELECT {counts} FROM {arriving.name}").fetchone()
-    return identity | {name: count > 0 for name, count in zip(possible, given(found), strict=True)}

@@ -231,3 +231,13 @@ class Merge:
 
     def _one(self, query: str) -> tuple:
         return given(self._connection.execute(query).fetchone())
+
+
+def with_nulls(connection: Session, arriving: Arriving, identity: dict[str, bool]) -> dict[str, bool]:
+    """The identity with only those columns as nullable in which a row that arrives has NULL: others let files be passed by."""
+    possible = [name for name, nullable in identity.items() if nullable]
+    if not possible:
+        return identity
+    counts = ", ".join(f"count(*) - count({identifier(name)})" for name in possible)
+    found = connection.execute(f"SELECT {counts} FROM {arriving.name}").fetchone()
+    return identity | {name: count > 0 for name, count in zip(possible, given(found), strict=True)}

@@ -143,22 +143,8 @@ def test_should_take_a_key_of_any_name(lake):
 
 @pytest.mark.parametrize("key", ["s", "t", "f", "rowid", "arriving", "changed"])
 def test_should_merge_columns_of_any_name(lake, key):
-    names = [
-        "s",
-        "t",
-        "f",
-        "p",
-        "rowid",
-        "file_row_number",
-        "file_index",
-        "arriving",
-        "changed",
-        "result",
-        "affected",
-        "row_actions",
-        "found",
-        "number",
-    ]
+    names = ["s", "t", "f", "p", "rowid", "file_row_number", "file_index", "arriving", "changed", "result", "affected",
+             "row_actions", "found", "number"]  # fmt: skip
 
     def rows(*keys: int) -> pa.Table:
         made = {name: pa.array([f"{one}-{name}-{len(keys)}" for one in keys]) for name in names}
