@@ -81,8 +81,9 @@ def _section(
     lists: dict[str, tuple[float, float]],
 ) -> Section:
     said = [
-        "The local stack with its embedded AWS, before a real Chromium. Seconds from the call of a page's address until it has"
-        " painted something, until its rows are there, and of the slowest of its questions to the API; then lists alone.",
+        f"The local stack with its embedded AWS, before a real Chromium; {chosen.models:,} model files. Seconds from the call of"
+        " a page's address until it has painted something, until its rows are there, and of the slowest of its questions to the"
+        " API; then lists alone.",
         "",
         f"{started:%Y-%m-%d %H:%M} UTC, {machine()}. Medians of {chosen.repeat} openings and {ASKED_AGAIN} questions."
         f" Load average at the end {os.getloadavg()[0]:.1f}.",
@@ -140,7 +141,7 @@ def _put_models(stack: Stack, tables: int, count: int) -> None:
         text = f"SELECT a.* FROM silver.{one} AS a JOIN gold.{other} AS b ON a.customer_id = b.customer_id\n"
         s3.put_object(Bucket=bucket, Key=f"models/joined_{number:05}.sql", Body=text.encode())
     built = "gold/_models/joined_"
-    while count > s3.list_objects_v2(Bucket=bucket, Prefix=built, MaxKeys=1_000)["KeyCount"] < 1_000:
+    while s3.list_objects_v2(Bucket=bucket, Prefix=built)["KeyCount"] < min(count, 1_000):  # a listing's most
         time.sleep(LOOK_SECONDS)
 
 
